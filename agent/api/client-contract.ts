@@ -1,0 +1,45 @@
+/** What clients ask of an agent: the `godwit` command and the editor. The same verbs are forwarded to a job's home. */
+import { z } from 'zod';
+import type { Contract } from './contract';
+import { Exit, HistoryEvent, Job, LaunchRequest, MoveReport, Node, Preflight, Transfer } from './model';
+
+/** A job as people name it: an id, a unique prefix of one, or a name. */
+export const JobReference = z.string().min(1).max(200);
+export const SignalName = z.string().regex(/^SIG[A-Z0-9+-]+$/, 'a signal is named like SIGTERM');
+
+const job = z.object({ job: JobReference });
+
+export const clientContract = {
+  'nodes.list': { params: z.object({}), result: z.object({ nodes: z.array(Node) }) },
+  'jobs.list': { params: z.object({ ended: z.boolean() }), result: z.object({ jobs: z.array(Job) }) },
+  'jobs.run': { params: LaunchRequest, result: Job },
+  'jobs.kill': { params: job.extend({ signal: SignalName }), result: z.object({ id: z.string() }) },
+  /** Answers when the job has ended. */
+  'jobs.wait': { params: job, result: Exit.extend({ id: z.string() }) },
+  'jobs.why': { params: job.extend({ node: z.string().min(1) }), result: Preflight },
+  'jobs.migrate': { params: job.extend({ node: z.string().min(1), transfer: Transfer }), result: MoveReport },
+  'jobs.history': {
+    params: z.object({ job: JobReference.optional() }),
+    result: z.object({ events: z.array(HistoryEvent) }),
+  },
+  /** A ticket for the console's bytes from `offset` on; with `follow` the stream ends when the job does. */
+  'jobs.console': {
+    params: job.extend({ offset: z.int().min(0), follow: z.boolean() }),
+    result: z.object({ ticket: z.string(), id: z.string() }),
+  },
+  /**
+   * A ticket for a stream to the stub of a process of the job. `fresh`: this session has never been connected,
+   * so a stub is attached for it; otherwise the stub that the session left must still be there.
+   */
+  'debug.open': {
+    params: job.extend({ pid: z.int().min(1).optional(), session: z.uuid(), fresh: z.boolean() }),
+    result: z.object({
+      ticket: z.string(),
+      id: z.string(),
+      node: z.string(),
+      home: z.string(),
+      pid: z.int(),
+    }),
+  },
+} as const satisfies Contract;
+export type ClientContract = typeof clientContract;

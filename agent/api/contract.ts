@@ -1,0 +1,60 @@
+/** A contract is written once, as schemas; both sides of the wire take their types and their checks from it. */
+import type { ZodType, z } from 'zod';
+
+/** The requests that one side answers. `params` is always an object. */
+export type Contract = Readonly<Record<string, { readonly params: ZodType; readonly result: ZodType }>>;
+
+/** What the answering side says unasked. */
+export type Events = Readonly<Record<string, ZodType>>;
+// biome-ignore lint/complexity/noBannedTypes: the contract without any event is the empty one
+export type NoEvents = {};
+
+export type Method<C extends Contract> = keyof C & string;
+export type EventName<E extends Events> = keyof E & string;
+
+/** As they are sent, and as they come out of the schema. */
+export type SentParams<C extends Contract, M extends Method<C>> = z.input<C[M]['params']>;
+export type Params<C extends Contract, M extends Method<C>> = z.output<C[M]['params']>;
+export type SentResult<C extends Contract, M extends Method<C>> = z.input<C[M]['result']>;
+export type Result<C extends Contract, M extends Method<C>> = z.output<C[M]['result']>;
+
+/** Who asks: over TLS, the name that the certificate proves; over a Unix socket, the name that was given. */
+export interface Caller {
+  readonly name: string;
+  readonly kind: 'agent' | 'client' | 'keeper';
+  /** Aborted when the caller cancels the call or its connection is lost. */
+  readonly signal: AbortSignal;
+}
+
+export type Handlers<C extends Contract> = {
+  readonly [M in Method<C>]: (
+    params: Params<C, M>,
+    caller: Caller,
+  ) => Promise<SentResult<C, M>> | SentResult<C, M>;
+};
+
+export interface CallOptions {
+  /** Aborting it rejects the call with `cancelled` and aborts the handler's signal. */
+  signal?: AbortSignal | undefined;
+  /** Milliseconds until the call rejects with `timeout`; `Infinity` for none. */
+  timeoutMs?: number | undefined;
+}
+
+/** The other side of a connection, as its contract describes it. */
+export interface Remote<C extends Contract, E extends Events = NoEvents> {
+  /** The name and kind that the other side gave (proven by its certificate over TLS). */
+  readonly name: string;
+  readonly kind: Caller['kind'];
+  readonly version: string;
+  /** Rejects with the handler's GodwitError, or with `bad-message`, `timeout`, `cancelled`, `connection-lost`. */
+  call<M extends Method<C>>(
+    method: M,
+    params: SentParams<C, M>,
+    options?: CallOptions,
+  ): Promise<Result<C, M>>;
+  /** Returns a function that stops listening. */
+  on<N extends EventName<E>>(event: N, listener: (payload: z.output<E[N]>) => void): () => void;
+  /** Resolves, never rejects, with why the connection ended. */
+  readonly closed: Promise<Error>;
+  close(): void;
+}

@@ -1,0 +1,106 @@
+/**
+ * Every failure that a person may meet, as one shape: what happened, why, and what to do.
+ * `code` is stable (scripts and the editor match on it); the sentences are for people.
+ */
+export interface Failure {
+  code: string;
+  /** What happened and why, one line, no full stop at the end. */
+  message: string;
+  /** What to do about it, one line; absent where nothing can be done. */
+  fix?: string | undefined;
+}
+
+export class GodwitError extends Error {
+  readonly code: string;
+  readonly fix: string | undefined;
+
+  constructor({ code, message, fix }: Failure, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'GodwitError';
+    this.code = code;
+    this.fix = fix;
+  }
+
+  toFailure(): Failure {
+    return { code: this.code, message: this.message, fix: this.fix };
+  }
+
+  /** The one line that the command prints on stderr. */
+  toLine(): string {
+    return this.fix ? `${this.message}; ${this.fix}` : this.message;
+  }
+}
+
+export const isNodeError = (error: unknown): error is NodeJS.ErrnoException =>
+  error instanceof Error && 'code' in error;
+
+/** Any thrown value as a GodwitError, so that nothing crosses a boundary without a code. */
+export function asGodwitError(error: unknown, code = 'internal'): GodwitError {
+  if (error instanceof GodwitError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new GodwitError({ code, message }, { cause: error });
+}
+
+// Named factories: one place for each sentence, so that command, editor and tests agree on it.
+
+export const noSuchJob = (job: string) =>
+  new GodwitError({
+    code: 'no-such-job',
+    message: `no job "${job}"`,
+    fix: 'see `godwit ps -a` for the jobs there are',
+  });
+
+export const ambiguousJob = (job: string, ids: string[]) =>
+  new GodwitError({
+    code: 'ambiguous-job',
+    message: `"${job}" could be any of ${ids.join(', ')}`,
+    fix: 'give more of the id',
+  });
+
+export const noSuchNode = (node: string, known: string[]) =>
+  new GodwitError({
+    code: 'no-such-node',
+    message: `no node "${node}"`,
+    fix: `the nodes are ${known.join(', ')}`,
+  });
+
+export const nodeUnreachable = (node: string, why: string) =>
+  new GodwitError({
+    code: 'node-unreachable',
+    message: `node ${node} can't be reached: ${why}`,
+    fix: 'see `godwit nodes`; is its agent running?',
+  });
+
+export const jobEnded = (job: string) =>
+  new GodwitError({
+    code: 'job-ended',
+    message: `job ${job} has ended`,
+    fix: 'see `godwit history` for how',
+  });
+
+export const jobMoving = (job: string) =>
+  new GodwitError({
+    code: 'job-moving',
+    message: `job ${job} is moving`,
+    fix: 'try again when the move is over',
+  });
+
+export const alreadyThere = (job: string, node: string) =>
+  new GodwitError({ code: 'already-there', message: `job ${job} is on ${node} already` });
+
+export const noAgent = (socket: string, why: string) =>
+  new GodwitError({
+    code: 'no-agent',
+    message: `no agent answers at ${socket}: ${why}`,
+    fix: "start a lab with `godwit lab up`, or this machine's agent with `godwit agent`",
+  });
+
+export const badMessage = (what: string, why: string) =>
+  new GodwitError({ code: 'bad-message', message: `${what} is not valid: ${why}` });
+
+export const wrongVersion = (theirs: number, ours: number) =>
+  new GodwitError({
+    code: 'wrong-version',
+    message: `the other side speaks protocol ${theirs}, this one ${ours}`,
+    fix: 'install the same version of Godwit on both',
+  });

@@ -1,0 +1,145 @@
+/** What the cluster is made of, as it is told to clients: one schema each, the types inferred from them. */
+import { z } from 'zod';
+
+export const JobId = z.string().regex(/^[a-z0-9]{10}$/, 'a job id is ten characters of a-z and 0-9');
+export type JobId = z.infer<typeof JobId>;
+
+/** A node's name is also the common name of its certificate. */
+export const NodeName = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a node name is like a host name');
+export type NodeName = z.infer<typeof NodeName>;
+
+export const Epoch = z.int().min(0);
+/** A moment: ISO 8601, UTC. */
+export const Moment = z.iso.datetime();
+/** A span: milliseconds. */
+export const Span = z.number().min(0);
+export const Bytes = z.int().min(0);
+
+export const JobState = z.enum(['starting', 'running', 'stopped', 'moving', 'ended', 'lost']);
+export type JobState = z.infer<typeof JobState>;
+
+export const NodeState = z.enum(['up', 'suspect', 'down', 'draining']);
+export type NodeState = z.infer<typeof NodeState>;
+
+/** How a program ended: `exit` 0..255, or 128 + the signal's number with the signal's name beside it. */
+export const Exit = z.object({ exit: z.int().min(0).max(255), signal: z.string().nullable() });
+export type Exit = z.infer<typeof Exit>;
+
+export const Job = z.object({
+  id: JobId,
+  name: z.string(),
+  command: z.array(z.string()).min(1),
+  state: JobState,
+  home: NodeName,
+  /** The host: where it runs now (for a job that is moving: where it came from). */
+  node: NodeName,
+  /** The program's process id inside the job. */
+  pid: z.int(),
+  /** Share of one CPU over the last second, 0..number of CPUs. */
+  cpu: z.number(),
+  /** Resident bytes of all its processes. */
+  rss: Bytes,
+  migrations: z.int().min(0),
+  /** Is a debugger's client attached to any of its processes? */
+  debugged: z.boolean(),
+  pinned: z.boolean(),
+  exit: Exit.nullable(),
+  started: Moment,
+  ended: Moment.nullable(),
+  epoch: Epoch,
+});
+export type Job = z.infer<typeof Job>;
+
+export const Node = z.object({
+  name: NodeName,
+  address: z.string(),
+  state: NodeState,
+  /** CPUs it may use; fractions where a quota says so. */
+  cpus: z.number(),
+  /** Single-thread speed relative to a fixed loop on a reference machine. */
+  speed: z.number(),
+  /** Runnable load: CPUs in use by jobs, averaged over the last seconds. */
+  load: z.number(),
+  memTotal: Bytes,
+  memFree: Bytes,
+  jobs: z.int().min(0),
+});
+export type Node = z.infer<typeof Node>;
+
+export const Transfer = z.enum(['auto', 'stop', 'post-copy', 'pre-copy']);
+export type Transfer = z.infer<typeof Transfer>;
+
+/** The phases of a move in their order, milliseconds each. */
+export const Phases = z.object({
+  prepare: Span,
+  park: Span,
+  dump: Span,
+  transfer: Span,
+  restore: Span,
+  commit: Span,
+  thaw: Span,
+});
+export type Phases = z.infer<typeof Phases>;
+
+export const MoveReport = z.object({
+  job: JobId,
+  from: NodeName,
+  to: NodeName,
+  epoch: Epoch,
+  transfer: Transfer,
+  /** From the freeze on the source to the thaw on the destination. */
+  freezeMs: Span,
+  totalMs: Span,
+  bytes: Bytes,
+  phases: Phases,
+});
+export type MoveReport = z.infer<typeof MoveReport>;
+
+export const Obstacle = z.object({ code: z.string(), what: z.string(), fix: z.string() });
+export type Obstacle = z.infer<typeof Obstacle>;
+
+export const Preflight = z.object({
+  can: z.boolean(),
+  obstacles: z.array(Obstacle),
+  bytes: Bytes,
+  estimateMs: Span,
+});
+export type Preflight = z.infer<typeof Preflight>;
+
+export const HistoryEvent = z.object({
+  time: Moment,
+  job: JobId,
+  node: NodeName,
+  event: z.enum([
+    'launched',
+    'move-intent',
+    'move-committed',
+    'move-aborted',
+    'move-thawed',
+    'move-finished',
+    'ended',
+    'lost',
+  ]),
+  epoch: Epoch.optional(),
+  to: NodeName.optional(),
+  reason: z.string().optional(),
+  move: MoveReport.optional(),
+  exit: Exit.optional(),
+});
+export type HistoryEvent = z.infer<typeof HistoryEvent>;
+
+/** What a person asks to be run. */
+export const LaunchRequest = z.object({
+  program: z.string().min(1),
+  args: z.array(z.string()).max(65_536),
+  cwd: z.string().startsWith('/'),
+  env: z.record(z.string(), z.string()),
+  /** `best`, `home`, or a node's name. */
+  node: z.string().min(1),
+  name: z.string().max(200).optional(),
+  /** Held before its first instruction. */
+  stopped: z.boolean(),
+});
+export type LaunchRequest = z.infer<typeof LaunchRequest>;

@@ -1,0 +1,90 @@
+/** What can go wrong on the wire itself. */
+import { GodwitError } from './errors';
+
+export const connectionLost = (why: string) =>
+  new GodwitError({ code: 'connection-lost', message: `the connection was lost: ${why}` });
+
+export const callTimedOut = (method: string, ms: number) =>
+  new GodwitError({ code: 'timeout', message: `${method} was not answered within ${ms} ms` });
+
+export const callCancelled = (method: string) =>
+  new GodwitError({ code: 'cancelled', message: `${method} was cancelled` });
+
+export const tooManyCalls = (limit: number) =>
+  new GodwitError({
+    code: 'too-many-calls',
+    message: `more than ${limit} calls are in flight on one connection`,
+  });
+
+export const messageTooLarge = (what: string, bytes: number, limit: number) =>
+  new GodwitError({
+    code: 'message-too-large',
+    message: `${what} takes ${bytes} bytes, and a message may have ${limit}`,
+  });
+
+export const noSuchMethod = (method: string) =>
+  new GodwitError({
+    code: 'no-such-method',
+    message: `the other side knows no method "${method}"`,
+    fix: 'install the same version of Godwit on both',
+  });
+
+export const slowReader = (bytes: number) =>
+  new GodwitError({ code: 'slow-reader', message: `the other side left ${bytes} bytes unread` });
+
+export const silent = (ms: number) =>
+  new GodwitError({ code: 'silent', message: `the other side said nothing for ${ms} ms` });
+
+export const noHello = (ms: number) =>
+  new GodwitError({ code: 'no-hello', message: `the other side gave no hello within ${ms} ms` });
+
+export const wrongName = (expected: string, found: string) =>
+  new GodwitError({
+    code: 'wrong-name',
+    message: `expected node ${expected} there, but it is ${found}`,
+    fix: "correct the node's address in the cluster's configuration",
+  });
+
+export const certificateRefused = (who: string, why: string) =>
+  new GodwitError({
+    code: 'certificate-refused',
+    message: `no trusted connection with ${who}: ${why}`,
+    fix: "both certificates must be valid now and be signed by the cluster's own authority",
+  });
+
+export const unreadableCertificate = (file: string, why: string) =>
+  new GodwitError({
+    code: 'unreadable-certificate',
+    message: `${file} can't be used: ${why}`,
+    fix: 'check the paths under "tls" in the configuration',
+  });
+
+export const ticketRefused = () =>
+  new GodwitError({
+    code: 'ticket-refused',
+    message: 'the ticket for this stream is unknown, used or expired',
+    fix: 'ask again for the stream',
+  });
+
+export const tooManyTickets = (limit: number) =>
+  new GodwitError({ code: 'too-many-tickets', message: `${limit} streams wait to be opened already` });
+
+export const streamCut = (why: string) =>
+  new GodwitError({ code: 'stream-cut', message: `the stream was cut: ${why}` });
+
+export const addressTaken = (address: string) =>
+  new GodwitError({
+    code: 'address-taken',
+    message: `${address} is in use by another process`,
+    fix: 'end that process, or choose another address',
+  });
+
+export const cannotListen = (address: string, why: string) =>
+  new GodwitError({ code: 'cannot-listen', message: `can't listen at ${address}: ${why}` });
+
+export const pathTooLong = (path: string, limit: number) =>
+  new GodwitError({
+    code: 'socket-path-too-long',
+    message: `${path} is too long for a Unix socket, which may have ${limit} bytes`,
+    fix: 'choose a shorter folder or name',
+  });

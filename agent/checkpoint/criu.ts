@@ -1,0 +1,97 @@
+/** CRIU, the program that saves and restores processes: where it is, and whether it serves on this machine. */
+import { execFile } from 'node:child_process';
+import { access, constants } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+import { GodwitError } from '../api/errors';
+
+/** Kernels from 6.13 on need it: older ones don't know their vDSO. */
+export const LEAST_VERSION = '4.1';
+/** Where `npm run setup` puts one when neither the machine nor its packages have one that serves. */
+export const PRIVATE_CRIU = '/var/lib/godwit/criu/bin/criu';
+/** `criu check` takes a tenth of a second; one that hangs serves as little as one that fails. */
+const ASK_DEADLINE_MS = 20_000;
+
+export interface Criu {
+  path: string;
+  version: string;
+}
+
+/** What is wrong with the CRIU at `path`: null when it serves. */
+export type Verdict = { version: string | null; problem: string | null };
+
+/**
+ * The CRIU to use: the configured one; else the first of PATH's and the private one that is new enough and passes its
+ * own check. Throws `no-criu` with what is wrong with each.
+ */
+export async function findCriu(configured?: string): Promise<Criu> {
+  const candidates = configured ? [configured] : [await inPath('criu'), PRIVATE_CRIU];
+  const problems: string[] = [];
+  for (const path of candidates) {
+    if (!path) continue;
+    const { version, problem } = await judge(path);
+    if (version && !problem) return { path, version };
+    problems.push(`${path}: ${problem}`);
+  }
+  throw noCriu(problems);
+}
+
+/** Asks a CRIU for its version and for its own check of the machine. Needs root. */
+export async function judge(path: string): Promise<Verdict> {
+  let version: string | null = null;
+  try {
+    version = parseVersion(await ask(path, ['--version']));
+    if (!version) return { version, problem: 'it does not say its version' };
+    if (!isAtLeast(version, LEAST_VERSION)) {
+      return { version, problem: `it is version ${version}, ${LEAST_VERSION} or newer is needed` };
+    }
+    await ask(path, ['check']);
+    return { version, problem: null };
+  } catch (error) {
+    return { version, problem: lastLine(error as Error & { stderr?: string }) };
+  }
+}
+
+export const parseVersion = (text: string): string | null =>
+  /^Version: (\d+(\.\d+)*)/m.exec(text)?.[1] ?? null;
+
+/** Compares dotted versions number by number. */
+export function isAtLeast(version: string, least: string): boolean {
+  const [have, need] = [version, least].map((text) => text.split('.').map(Number)) as [number[], number[]];
+  for (let i = 0; i < Math.max(have.length, need.length); i++) {
+    const difference = (have[i] ?? 0) - (need[i] ?? 0);
+    if (difference !== 0) return difference > 0;
+  }
+  return true;
+}
+
+/** The first executable of that name on PATH and the system's own folders. */
+export async function inPath(name: string): Promise<string | null> {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  for (const folder of folders.filter(Boolean)) {
+    const path = join(folder, name);
+    const found = await access(path, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (found) return path;
+  }
+  return null;
+}
+
+async function ask(path: string, args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(path, args, { timeout: ASK_DEADLINE_MS });
+  return stdout;
+}
+
+function lastLine(error: Error & { stderr?: string }): string {
+  const lines = (error.stderr || error.message).trim().split('\n');
+  return lines.at(-1) ?? error.message;
+}
+
+const noCriu = (problems: string[]) =>
+  new GodwitError({
+    code: 'no-criu',
+    message: `no CRIU serves here: ${problems.join('; ') || 'none is installed'}`,
+    fix: 'run `npm run setup` as root',
+  });

@@ -1,0 +1,36 @@
+import { GodwitError } from '../api/errors';
+import type { JobCgroup } from '../freezer/cgroup';
+import { jobProcesses } from '../freezer/processes';
+
+/** The job's own numbers of its processes: what must be there again after a restore. Zombies don't count. */
+export async function innerPids(cgroup: JobCgroup): Promise<number[]> {
+  return (await jobProcesses(cgroup)).map((process) => process.inner);
+}
+
+/**
+ * Is what was restored the whole job, held? Throws `restore-incomplete` or `restore-not-held`.
+ * @param init the restored PID 1, as this node numbers it
+ * @param expected the job's own numbers of its processes when it was dumped
+ */
+export async function verifyRestored(cgroup: JobCgroup, init: number, expected: number[]): Promise<void> {
+  const processes = await jobProcesses(cgroup);
+  const there = new Set(processes.map((process) => process.inner));
+  const missing = expected.filter((inner) => !there.has(inner));
+  if (missing.length > 0) throw incomplete(`process ${missing.join(', ')} is missing`);
+  if (there.size > expected.length) {
+    throw incomplete(`process ${[...there].filter((inner) => !expected.includes(inner)).join(', ')} is new`);
+  }
+  if (!processes.some((process) => process.pid === init && process.inner === 1)) {
+    throw incomplete('its PID 1 is not where CRIU says');
+  }
+  if (!(await cgroup.isFrozen())) throw notHeld();
+}
+
+const incomplete = (why: string) =>
+  new GodwitError({ code: 'restore-incomplete', message: `not all of the job was restored: ${why}` });
+
+const notHeld = () =>
+  new GodwitError({
+    code: 'restore-not-held',
+    message: 'the restored job is not frozen, so it can not be taken over',
+  });

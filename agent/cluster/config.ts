@@ -1,0 +1,53 @@
+/** What an agent and its keeper are told when they start: one file for both. */
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { GodwitError } from '../api/errors';
+import { NodeName } from '../api/model';
+import { parseJson, parseWith } from '../api/schema';
+
+const Path = z.string().startsWith('/', 'a path must be absolute');
+const Port = z.int().min(1).max(65_535);
+
+export const Member = z.object({ name: NodeName, address: z.string().min(1), port: Port });
+export type Member = z.infer<typeof Member>;
+
+export const AgentConfig = z
+  .object({
+    name: NodeName,
+    /** The folder of everything that this node keeps. */
+    state: Path,
+    /** Where other nodes reach it. */
+    listen: z.object({ host: z.string().min(1), port: Port }),
+    /** The Unix socket for local clients, and the keeper's. */
+    socket: Path,
+    keeperSocket: Path,
+    tls: z.object({ ca: Path, cert: Path, key: Path }),
+    /** All nodes of the cluster, this one included. */
+    members: z.array(Member).min(1),
+    /** CPUs that its jobs may use; all of the machine's if absent. */
+    cpus: z.number().positive().optional(),
+    /** The name of this node's folder in Godwit's part of the cgroup v2 hierarchy. */
+    cgroup: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'a cgroup is named like a host'),
+    /** The CRIU to use; found by itself if absent. */
+    criu: Path.optional(),
+    /** The lab that this node belongs to; absent on a real machine. */
+    lab: z.string().optional(),
+  })
+  .refine(({ name, members }) => members.some((member) => member.name === name), {
+    path: ['members'],
+    message: 'the node itself must be among them',
+  });
+export type AgentConfig = z.infer<typeof AgentConfig>;
+
+/** @throws GodwitError `unreadable-config`, `bad-message` with the path of the first thing that is wrong */
+export async function loadConfig(file: string): Promise<AgentConfig> {
+  const text = await readFile(file, 'utf8').catch((error: Error) => {
+    throw new GodwitError({
+      code: 'unreadable-config',
+      message: `the configuration ${file} can't be read: ${error.message}`,
+      fix: 'name another with --config',
+    });
+  });
+  const what = `the configuration ${file}`;
+  return parseWith(AgentConfig, parseJson(what, text), what);
+}

@@ -1,0 +1,150 @@
+/** One gdbserver beside a process: requests and replies over its standard input and output. */
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+import { GodwitError } from '../api/errors';
+import { encodePacket, expandRunLength, PacketReader } from './codec';
+import { childrenOf } from './threads';
+
+/** Milliseconds in which gdbserver answers anything that does not let the process run; 200 threads take it a few. */
+const ANSWER_LIMIT = 10_000;
+/** Milliseconds in which a killed process is reaped. */
+const END_LIMIT = 5_000;
+/** Its last words: enough for a complaint. */
+const STDERR_TAIL = 2048;
+
+export const gdbserverGone = (words: string) =>
+  new GodwitError({
+    code: 'gdbserver-gone',
+    message: `gdbserver ended unexpectedly${words ? `: ${words}` : ''}`,
+    fix: 'attach the debugger anew',
+  });
+
+export const gdbserverSilent = (request: string, limit: number) =>
+  new GodwitError({
+    code: 'gdbserver-silent',
+    message: `gdbserver did not answer ${request.slice(0, 40)} within ${limit} ms`,
+  });
+
+interface Waiter {
+  resolve(reply: string): void;
+  reject(error: GodwitError): void;
+}
+
+export class Gdbserver {
+  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly #reader = new PacketReader();
+  readonly #closed: Promise<unknown>;
+  #waiters: Waiter[] = [];
+  #acking = true;
+  #stderr = '';
+  #gone = false;
+
+  constructor(argv: string[]) {
+    const [program, ...args] = argv as [string, ...string[]];
+    // Its standard input stays open for as long as this object is there: at an end of file gdbserver would leave, and
+    // a breakpoint that is in would kill the process.
+    this.#child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    this.#closed = new Promise((resolve) => {
+      this.#child.once('close', resolve);
+      this.#child.once('error', (error) => {
+        this.#stderr = error.message;
+        resolve(null);
+      });
+    }).then(() => this.#end(gdbserverGone(this.words)));
+    this.#child.stdin.on('error', () => {});
+    this.#child.stdout.on('data', (chunk: Buffer) => this.#take(chunk));
+    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-STDERR_TAIL);
+    });
+  }
+
+  /** Resolves when gdbserver has ended, however that came. */
+  get closed(): Promise<unknown> {
+    return this.#closed;
+  }
+
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  /** The last of what it wrote to its standard error, as one line. */
+  get words(): string {
+    return this.#stderr.trim().replaceAll(/\s*\n\s*/g, '; ');
+  }
+
+  /** Spares the acknowledgements from here on; needed before requests are sent without awaiting each reply. */
+  async startNoAck(): Promise<void> {
+    await this.ask('QStartNoAckMode');
+    this.#acking = false;
+  }
+
+  /** @throws gdbserver-gone, gdbserver-silent */
+  async ask(request: string, limit = ANSWER_LIMIT): Promise<string> {
+    const reply = this.resume(request);
+    let timer: NodeJS.Timeout | undefined;
+    const silence = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(gdbserverSilent(request, limit)), limit);
+    });
+    try {
+      return await Promise.race([reply, silence]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Sends a packet whose reply, a stop, comes whenever it comes. @throws gdbserver-gone */
+  resume(packet: string): Promise<string> {
+    if (this.#gone) return Promise.reject(gdbserverGone(this.words));
+    const reply = new Promise<string>((resolve, reject) => this.#waiters.push({ resolve, reject }));
+    // Who awaits it hears of a failure; one that is given up, like the last `vCont;c` of a park, has nobody.
+    reply.catch(() => {});
+    this.send(packet);
+    return reply;
+  }
+
+  /** Sends a packet that has no reply. */
+  send(packet: string): void {
+    this.#child.stdin.write(encodePacket(packet));
+  }
+
+  /** Ends gdbserver at once, without a word to the process; the kernel lets that go. */
+  async kill(): Promise<void> {
+    const { pid } = this.#child;
+    if (pid === undefined || this.#gone) return;
+    const family = [pid];
+    for (const parent of family) family.push(...childrenOf(parent));
+    // The innermost first: that is gdbserver, the others only entered namespaces for it.
+    for (const member of family.reverse()) signal(member);
+    await Promise.race([this.#closed, once(AbortSignal.timeout(END_LIMIT), 'abort')]);
+  }
+
+  #take(chunk: Buffer): void {
+    try {
+      for (const item of this.#reader.push(chunk)) {
+        if (item.kind !== 'packet') continue;
+        if (this.#acking) this.#child.stdin.write('+');
+        const payload = expandRunLength(item.payload);
+        // Output of the program, which comes on its own console here.
+        if (/^O(?!K)/.test(payload)) continue;
+        this.#waiters.shift()?.resolve(payload);
+      }
+    } catch (error) {
+      this.#stderr = (error as Error).message;
+      void this.kill();
+    }
+  }
+
+  #end(error: GodwitError): void {
+    this.#gone = true;
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+  }
+}
+
+function signal(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It was faster.
+  }
+}

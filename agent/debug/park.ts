@@ -1,0 +1,134 @@
+/** A process taken out of its debug server's hands into the freezer's, with nothing lost on the way. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GodwitError } from '../api/errors';
+import type { Gdbserver } from './gdbserver';
+import { insist, threadNames, withSiginfo } from './inspect';
+import { comesAgain, isBirth, programSignal } from './memory';
+import { parseStopReply, parseThreadId, type StopReply } from './packets';
+import type { Stop } from './parked';
+import { withSignals } from './resume';
+import { isDead, threadsOf } from './threads';
+
+/** Milliseconds in which threads that are let go arrive in the freezer; they need one to five. */
+const FALL_LIMIT = 5_000;
+/** Milliseconds for a SIGSTOP that is queued already to be reported. */
+const CONSUME_LIMIT = 5_000;
+/** Milliseconds between two looks at /proc. */
+const POLL = 1;
+/** Stops that one park can bring to light: one a thread, and some of the process. */
+const maxStops = (pid: number): number => threadsOf(pid).length + 64;
+
+/** gdb's number of SIGSTOP. */
+export const STOP_SIGNAL = 0x11;
+
+const willNotFall = (pid: number) =>
+  new GodwitError({
+    code: 'debugger-will-not-let-go',
+    message: `the debugger did not let go of process ${pid} within ${FALL_LIMIT} ms`,
+    fix: 'try again',
+  });
+
+export const atBirth = (what: string) =>
+  new GodwitError({
+    code: 'debugger-at-fork',
+    message: `the program stands at ${what} that its debugger has not dealt with`,
+    fix: 'let the program go on in the debugger, then move it',
+  });
+
+/** The reply of our own SIGSTOP (or of somebody else's, which can't be told apart). */
+export function isStopSignal(reply: string): boolean {
+  const stop = parseStopReply(reply);
+  return stop?.kind === 'stop' && stop.signal === STOP_SIGNAL && stop.reason === undefined;
+}
+
+/** Is a SIGSTOP queued for the process or one of its threads? */
+export const isStopQueued = (pid: number): boolean =>
+  threadsOf(pid).some((thread) => !isDead(thread) && (thread.stopQueued || thread.stopQueuedForAll));
+
+/**
+ * Takes a queued SIGSTOP off its queue: the thread it waits for is let go alone, and meets it before it could
+ * execute anything. Precondition: all threads stopped, no breakpoint in. Returns other stops that came first.
+ */
+export async function consumeStop(server: Gdbserver, pid: number): Promise<Stop[]> {
+  const stops: Stop[] = [];
+  for (let rounds = maxStops(pid); rounds > 0 && isStopQueued(pid); rounds--) {
+    const reply = await server.ask(`vCont;c:${await receiver(server, pid)}`, CONSUME_LIMIT);
+    if (!isStopSignal(reply)) stops.push(await withSiginfo(server, reply));
+  }
+  return stops.filter(({ reply }) => !comesAgain(parseStopReply(reply)));
+}
+
+async function receiver(server: Gdbserver, pid: number): Promise<string> {
+  const living = threadsOf(pid).filter((thread) => !isDead(thread));
+  const thread = living.find(({ stopQueued }) => stopQueued) ?? living[0];
+  const name = (await threadNames(server)).find((known) => parseThreadId(known)?.thread === thread?.inner);
+  if (name === undefined) throw willNotFall(pid);
+  return name;
+}
+
+export interface Fallen {
+  /** Stops that the server still held. */
+  stops: Stop[];
+  /** A birth was among them (it is the last of `stops`): the server holds the process still. */
+  birth: string | null;
+}
+
+/**
+ * Lets all threads fall from the debug server into the freezer and ends the server. `resume` is the packet that lets
+ * them go: `vCont;c`, with signals where they are to be delivered. `leaving`: there is no client to tell of what comes
+ * to light, so that signals are delivered and children let go at once.
+ * Precondition: the process's cgroup is frozen, no breakpoint is in, no SIGSTOP queued.
+ * @throws debugger-will-not-let-go
+ */
+export async function letFall(
+  server: Gdbserver,
+  pid: number,
+  resume: string,
+  { leaving = false } = {},
+): Promise<Fallen> {
+  const stops: Stop[] = [];
+  let packet = resume;
+  for (let rounds = maxStops(pid); rounds > 0; rounds--) {
+    const reply = await Promise.race([server.resume(packet), allFallen(server, pid)]);
+    if (reply === null) {
+      await server.kill();
+      await untraced(pid);
+      return { stops, birth: null };
+    }
+    // A stop that it held: it has let nobody go.
+    const stop = parseStopReply(reply);
+    if (!comesAgain(stop)) stops.push(await withSiginfo(server, reply));
+    packet = leaving ? delivering(stop) : 'vCont;c';
+    if (stop?.kind !== 'stop' || !isBirth(stop)) continue;
+    if (!leaving) return { stops, birth: stop.reason! };
+    const child = parseThreadId(stop.detail ?? '')?.process;
+    if (child !== undefined) await insist(server, `D;${child.toString(16)}`);
+  }
+  throw willNotFall(pid);
+}
+
+function delivering(stop: StopReply | null): string {
+  const signal = programSignal(stop);
+  const thread = stop?.kind === 'stop' ? stop.thread : undefined;
+  return signal === null || thread === undefined
+    ? 'vCont;c'
+    : withSignals('vCont;c', [{ thread, signal }]).packet;
+}
+
+/** null when no thread stands in its tracer's hands any more. */
+async function allFallen(server: Gdbserver, pid: number): Promise<null> {
+  const until = Date.now() + FALL_LIMIT;
+  while (Date.now() < until && !server.gone) {
+    if (threadsOf(pid).every(({ state }) => state !== 't')) return null;
+    await sleep(POLL);
+  }
+  throw willNotFall(pid);
+}
+
+async function untraced(pid: number): Promise<void> {
+  const until = Date.now() + FALL_LIMIT;
+  while (threadsOf(pid).some((thread) => !isDead(thread) && thread.tracer !== 0)) {
+    if (Date.now() >= until) throw willNotFall(pid);
+    await sleep(POLL);
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * General registers in the `g` packet, and what a thread's may rightly have become between a park and an unpark.
+ * Layout: gdb's features/i386/64bit-core.xml, -sse.xml, -linux.xml; aarch64-core.xml. Values are little-endian hex.
+ */
+
+interface Layout {
+  /** Byte ranges of the `g` packet that hold the general registers. */
+  general: [number, number][];
+  pc: number;
+  /** Where a system call's number and result are; absent where the protocol doesn't tell. */
+  syscall?: { number: number; result: number };
+}
+
+const X64: Layout = {
+  // rax … r15, rip, eflags, segments; orig_rax.
+  general: [
+    [0, 164],
+    [536, 544],
+  ],
+  pc: 128,
+  syscall: { number: 536, result: 0 },
+};
+// x0 … x30, sp, pc, cpsr.
+const ARM64: Layout = { general: [[0, 268]], pc: 256 };
+
+const layout = process.arch === 'arm64' ? ARM64 : X64;
+const WORD = 8;
+
+const hexSlice = (g: string, from: number, to: number): string => g.slice(2 * from, 2 * to);
+const word = (g: string, at: number): bigint =>
+  Buffer.from(hexSlice(g, at, at + WORD), 'hex').readBigInt64LE();
+
+function replaced(g: string, at: number, hex: string): string {
+  return g.slice(0, 2 * at) + hex + g.slice(2 * at + hex.length);
+}
+
+export const pcOf = (g: string): number => Number(word(g, layout.pc));
+
+export function withPc(g: string, pc: number): string {
+  const bytes = Buffer.alloc(WORD);
+  bytes.writeBigInt64LE(BigInt(pc));
+  return replaced(g, layout.pc, bytes.toString('hex'));
+}
+
+/** The general registers of a `g` packet, one piece of hex. */
+export const generalOf = (g: string): string =>
+  layout.general.map(([from, to]) => hexSlice(g, from, to)).join('');
+
+/** The `g` packet with these general registers in it. */
+export function withGeneral(g: string, general: string): string {
+  let at = 0;
+  let merged = g;
+  for (const [from, to] of layout.general) {
+    merged = replaced(merged, from, general.slice(at, at + 2 * (to - from)));
+    at += 2 * (to - from);
+  }
+  return merged;
+}
+
+/** ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK of the kernel: interrupted, to be restarted. */
+const RESTARTS = [-512n, -513n, -514n, -516n];
+const EINTR = -4n;
+
+/**
+ * The registers a thread must have, or null if those it has are right. A thread that was in an interrupted system
+ * call comes back at the call's instruction, or with EINTR: its old registers make the kernel restart it all the
+ * same. But one whose call has come to its end meanwhile keeps the result.
+ */
+export function restoredRegisters(g: string, general: string): string | null {
+  if (generalOf(g) === general) return null;
+  const before = withGeneral(g, general);
+  if (layout.syscall) {
+    const { number, result } = layout.syscall;
+    const wasInterrupted = word(before, number) >= 0n && RESTARTS.includes(word(before, result));
+    const hasReturned = pcOf(g) === pcOf(before) && ![...RESTARTS, EINTR].includes(word(g, result));
+    if (wasInterrupted && hasReturned) return null;
+  }
+  return before;
+}

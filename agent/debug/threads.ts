@@ -1,0 +1,80 @@
+/** The threads of a process as /proc shows them (proc(5)). */
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Stand } from './spin';
+
+export interface ThreadView {
+  /** As this node numbers it. */
+  tid: number;
+  /** As the job numbers it. */
+  inner: number;
+  /** R, S, D, T, t, Z, X. */
+  state: string;
+  /** The process that traces it, 0 for none. */
+  tracer: number;
+  /** Is a SIGSTOP queued for this thread; for its process? */
+  stopQueued: boolean;
+  stopQueuedForAll: boolean;
+}
+
+const STOP_BIT = 1n << 18n;
+const queued = (mask: string | undefined): boolean => (BigInt(`0x${mask ?? '0'}`) & STOP_BIT) !== 0n;
+
+/** None when the process has gone. */
+export const threadsOf = (pid: number): ThreadView[] =>
+  tids(pid).flatMap((tid) => {
+    const status = read(`/proc/${pid}/task/${tid}/status`);
+    return status === null ? [] : [parseStatus(tid, status)];
+  });
+
+export function parseStatus(tid: number, status: string): ThreadView {
+  const field = (name: string) => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1];
+  return {
+    tid,
+    inner: Number(field('NSpid')?.split(/\s+/).at(-1) ?? tid),
+    state: field('State')?.[0] ?? 'X',
+    tracer: Number(field('TracerPid') ?? 0),
+    stopQueued: queued(field('SigPnd')),
+    stopQueuedForAll: queued(field('ShdPnd')),
+  };
+}
+
+export const isDead = ({ state }: { state: string }): boolean => state === 'Z' || state === 'X';
+
+/** Where each living thread stands. Precondition: none of them runs. */
+export const standsOf = (pid: number): (Stand & { inner: number })[] =>
+  threadsOf(pid).flatMap((thread) => {
+    const stand = parseSyscall(read(`/proc/${pid}/task/${thread.tid}/syscall`) ?? '');
+    return isDead(thread) || stand === null ? [] : [{ ...stand, inner: thread.inner }];
+  });
+
+/** `NUMBER ARGUMENTS… SP PC` in a system call, `-1 SP PC` elsewhere, `running`. */
+export function parseSyscall(text: string): Stand | null {
+  const fields = text.trim().split(/\s+/);
+  if (fields.length < 3) return null;
+  return { pc: Number(fields.at(-1)), restarts: fields[0] !== '-1' };
+}
+
+/** Does the process exist and live? */
+export const isAlive = (pid: number): boolean => threadsOf(pid).some((thread) => !isDead(thread));
+
+/** Children of a process, of all its threads. */
+export const childrenOf = (pid: number): number[] =>
+  tids(pid).flatMap((tid) =>
+    (read(`/proc/${pid}/task/${tid}/children`) ?? '').trim().split(/\s+/).filter(Boolean).map(Number),
+  );
+
+function tids(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function read(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,166 @@
+/** A process in the freezer put into a debug server's hands, its threads going nowhere meanwhile. */
+import { writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asGodwitError, GodwitError } from '../api/errors';
+import { Gdbserver } from './gdbserver';
+import {
+  giveSiginfo,
+  insist,
+  putInBreakpoints,
+  rawRegisters,
+  replaySymbols,
+  select,
+  threadNames,
+} from './inspect';
+import { settingsPackets } from './memory';
+import { parseThreadId } from './packets';
+import { isStopQueued } from './park';
+import type { ParkedStub, ThreadRegisters } from './parked';
+import { pcOf, restoredRegisters, withPc } from './registers';
+import { architecture, Spin, type Stand } from './spin';
+import { isDead, standsOf, threadsOf } from './threads';
+
+/** Where a process is to be found on this node. */
+export interface Target {
+  /** As this node numbers it. */
+  pid: number;
+  /** The job's PID 1 as this node numbers it: gdbserver enters its PID and mount namespaces. */
+  init: number;
+  /** The cgroup folder that the job lives in; frozen while a stub is parked or unparked. */
+  run: string;
+  /** The cgroup folder, never frozen, that a process stays in while it is attached to. */
+  attach: string;
+  /** How gdbserver is called inside the job; `['gdbserver']` by default. */
+  gdbserver?: string[];
+}
+
+/** Milliseconds for gdbserver to start and attach to every thread, and then to answer for the first time. */
+const ATTACH_LIMIT = 10_000;
+const HANDSHAKE_LIMIT = 10_000;
+/** Milliseconds between two looks at /proc. */
+const POLL = 1;
+/** A second try costs some 50 ms, and mends what a gdbserver that ended in between has left. */
+const TRIES = 2;
+
+export const attachFailed = (pid: number, why: string) =>
+  new GodwitError({
+    code: 'debugger-attach-failed',
+    message: `the debugger can't be attached to process ${pid}: ${why}`,
+    fix: 'is gdbserver installed, and does nothing else trace the process?',
+  });
+
+/** A thread whose registers were not what they had to be, and were set right. */
+export interface Unparked {
+  server: Gdbserver;
+  /** `Z` packets that the new server refused. */
+  refused: string[];
+}
+
+/**
+ * Precondition: the process is in `run`, frozen and untraced. Then each thread is stopped by gdbserver, just where it
+ * was, breakpoints in, and the process is in `run` again. On failure it is as it was before.
+ * @throws debugger-attach-failed, cannot-hold
+ */
+export async function attach(target: Target, parked: ParkedStub): Promise<Unparked> {
+  const { pid } = target;
+  const stands = standsOf(pid);
+  if (stands.length === 0) throw attachFailed(pid, 'it has ended');
+  if (threadsOf(pid).some((thread) => thread.tid === pid && isDead(thread)))
+    throw attachFailed(pid, 'its main thread has ended');
+  for (let tries = 1; ; tries++) {
+    try {
+      return await tryAttach(target, parked, stands);
+    } catch (error) {
+      if (tries === TRIES)
+        throw error instanceof GodwitError && error.code === 'cannot-hold'
+          ? error
+          : attachFailed(pid, asGodwitError(error).message);
+    }
+  }
+}
+
+async function tryAttach(
+  target: Target,
+  parked: ParkedStub,
+  stands: (Stand & { inner: number })[],
+): Promise<Unparked> {
+  const { pid, init, run, gdbserver = ['gdbserver'] } = target;
+  const { memory } = parked;
+  // Where they stand now: after a first try that is not where they stood before it.
+  const spin = Spin.put(pid, [...stands, ...standsOf(pid)]);
+  const server = new Gdbserver([
+    ...['nsenter', '-t', `${init}`, '-p', '-m', ...gdbserver],
+    ...['--once', '--attach', '-', `${memory.pid}`],
+  ]);
+  try {
+    await traced(server, pid);
+    writeFileSync(`${target.attach}/cgroup.procs`, `${pid}`);
+    await server.ask(memory.supported ?? 'qSupported', HANDSHAKE_LIMIT);
+    await server.startNoAck();
+    await server.ask('?');
+    spin.undo();
+    await correct(server, stands, parked.registers);
+    for (const packet of settingsPackets(memory)) await insist(server, packet);
+    await replaySymbols(server, memory);
+    const refused = await putInBreakpoints(server, memory);
+    for (const stop of [...memory.pending].reverse()) await giveSiginfo(server, stop);
+    if (memory.stop && !memory.running) await giveSiginfo(server, memory.stop);
+    await select(server, memory);
+    writeFileSync(`${run}/cgroup.procs`, `${pid}`);
+    return { server, refused };
+  } catch (error) {
+    await giveBack(target, server, spin);
+    throw error;
+  }
+}
+
+/** Every thread has its tracer; until it is let out of the freezer, gdbserver waits for it. */
+async function traced(server: Gdbserver, pid: number): Promise<void> {
+  const until = Date.now() + ATTACH_LIMIT;
+  while (threadsOf(pid).some((thread) => !isDead(thread) && thread.tracer === 0)) {
+    if (server.gone) throw attachFailed(pid, server.words);
+    if (Date.now() > until) throw attachFailed(pid, `gdbserver took longer than ${ATTACH_LIMIT} ms`);
+    await sleep(POLL);
+  }
+}
+
+/** Sets right what the spin and the move did to registers. */
+async function correct(
+  server: Gdbserver,
+  stands: (Stand & { inner: number })[],
+  remembered: ThreadRegisters[],
+): Promise<void> {
+  const before = new Map(remembered.map(({ thread, general }) => [parseThreadId(thread)?.thread, general]));
+  const stood = new Map(stands.map((stand) => [stand.inner, stand]));
+  for (const { thread, g } of await rawRegisters(server, await threadNames(server))) {
+    const inner = parseThreadId(thread)?.thread ?? 0;
+    const general = before.get(inner);
+    const stand = stood.get(inner);
+    const placed = stand ? backInPlace(g, stand) : g;
+    const right = (general === undefined ? null : restoredRegisters(placed, general)) ?? placed;
+    if (right === g) continue;
+    await insist(server, `Hg${thread}`);
+    await insist(server, `G${right}`);
+  }
+}
+
+/** A thread that slid onto another one's jump stands there now. */
+function backInPlace(g: string, { pc, restarts }: Stand): string {
+  const restart = pc - architecture.syscallBytes;
+  const now = pcOf(g);
+  if (now === pc || (restarts && now === restart)) return g;
+  return withPc(g, restarts && now < pc ? restart : pc);
+}
+
+/** As before: in `run`, frozen, its own bytes in place, untraced, no SIGSTOP left behind. */
+async function giveBack({ pid, run }: Target, server: Gdbserver, spin: Spin): Promise<void> {
+  try {
+    writeFileSync(`${run}/cgroup.procs`, `${pid}`);
+  } catch {
+    // It has ended.
+  }
+  await server.kill();
+  spin.undo();
+  // gdbserver's SIGSTOPs that no thread has met yet would stop the process for good; this takes them back.
+  if (isStopQueued(pid)) process.kill(pid, 'SIGCONT');
+}

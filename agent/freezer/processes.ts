@@ -1,0 +1,108 @@
+/** What the kernel says about a job's processes (man 5 proc). */
+import { readdir, readFile } from 'node:fs/promises';
+import { GodwitError } from '../api/errors';
+
+/** Ticks of /proc/PID/stat a second: USER_HZ, the same on every architecture that Godwit runs on. */
+const TICKS_PER_SECOND = 100;
+
+export interface JobProcess {
+  /** As this node numbers it. */
+  pid: number;
+  /** As the job numbers it: the same wherever it runs. */
+  inner: number;
+  parent: number;
+  /** R, S, D, T (stopped by a signal), t (by a tracer), Z. A frozen process shows S. */
+  state: string;
+  comm: string;
+  /** Resident memory, bytes. */
+  rss: number;
+  /** User and system time, microseconds. */
+  cpuUsec: number;
+}
+
+export interface Thread {
+  tid: number;
+  state: string;
+  comm: string;
+  /** The kernel function it sleeps in; empty when it runs or the kernel doesn't tell. */
+  wchan: string;
+}
+
+/** Anything that can list the processes of a job: its cgroup. */
+export interface ProcessSource {
+  pids(): Promise<number[]>;
+}
+
+/** The fields of a stat line after its name, which may itself contain spaces and parentheses. */
+export function parseStat(stat: string) {
+  const open = stat.indexOf('(');
+  const close = stat.lastIndexOf(')');
+  const fields = stat.slice(close + 2).split(' ');
+  return {
+    comm: stat.slice(open + 1, close),
+    state: fields[0] ?? '?',
+    parent: Number(fields[1]),
+    ticks: Number(fields[11]) + Number(fields[12]),
+  };
+}
+
+/** null when the process has gone. */
+export async function readProcess(pid: number): Promise<JobProcess | null> {
+  const [stat, status] = await Promise.all([read(`/proc/${pid}/stat`), read(`/proc/${pid}/status`)]);
+  if (!stat || !status) return null;
+  const { comm, state, parent, ticks } = parseStat(stat);
+  return {
+    pid,
+    inner: innerOf(status) ?? pid,
+    parent,
+    state,
+    comm,
+    rss: Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024,
+    cpuUsec: (ticks * 1_000_000) / TICKS_PER_SECOND,
+  };
+}
+
+/** A job's processes in the order of their own numbers, PID 1 included. */
+export async function jobProcesses(job: ProcessSource): Promise<JobProcess[]> {
+  const processes = await Promise.all((await job.pids()).map(readProcess));
+  return processes.filter((process) => process !== null).sort((a, b) => a.inner - b.inner);
+}
+
+/** This node's number of the job's process `inner`. Throws `no-such-process`. */
+export async function nodePid(job: ProcessSource, inner: number): Promise<number> {
+  for (const pid of await job.pids()) {
+    const status = await read(`/proc/${pid}/status`);
+    if (status && innerOf(status) === inner) return pid;
+  }
+  throw new GodwitError({
+    code: 'no-such-process',
+    message: `the job has no process ${inner}`,
+    fix: "see `godwit ps` for its program's",
+  });
+}
+
+/** The threads of a process; none when it has gone. */
+export async function threadsOf(pid: number): Promise<Thread[]> {
+  const tids = await readdir(`/proc/${pid}/task`).catch(() => []);
+  const threads = await Promise.all(tids.map((tid) => readThread(pid, Number(tid))));
+  return threads.filter((thread) => thread !== null);
+}
+
+async function readThread(pid: number, tid: number): Promise<Thread | null> {
+  const [stat, wchan] = await Promise.all([
+    read(`/proc/${pid}/task/${tid}/stat`),
+    read(`/proc/${pid}/task/${tid}/wchan`),
+  ]);
+  if (!stat) return null;
+  const { comm, state } = parseStat(stat);
+  return { tid, state, comm, wchan: wchan && wchan !== '0' ? wchan : '' };
+}
+
+/** NSpid: this node's number first, then one for each PID namespace further in; the job's own is the second. */
+function innerOf(status: string): number | null {
+  const numbers = /^NSpid:\s+(.*)$/m.exec(status)?.[1]?.split(/\s+/).map(Number) ?? [];
+  return numbers[1] ?? null;
+}
+
+/** null when the process has gone. */
+const read = (path: string): Promise<string | null> => readFile(path, 'utf8').catch(() => null);

@@ -1,0 +1,53 @@
+/* What the helper's parts share: its arguments, what it says, and the files it writes. */
+#ifndef HELPER_H
+#define HELPER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* The value of `--key value` before `--`; NULL when it is not there. */
+const char *option(char **argv, const char *key);
+/* The same, but a missing one ends the helper with wrong usage (2). */
+const char *required(char **argv, const char *key);
+bool flag(char **argv, const char *key);
+/* The program and its arguments: what stands after `--`. */
+char **after_dashes(char **argv);
+int wrong_usage(const char *what);
+
+/* One line on standard output. A reader that has gone is no error: the report file is the truth. */
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Why it failed, as {"error":{"stage","errno","message"}}; returns the exit status 1. */
+int say_error(const char *stage, int error);
+
+/* Writes `text` into an existing file, as the kernel's control files want it: 0, or -1 with errno. */
+int put(const char *folder, const char *file, const char *text);
+/* Replaces a file durably: a reader sees the old text or the new. 0, or -1 with errno. */
+int put_durably(const char *path, const char *text);
+/* Waits until the cgroup says that it is frozen, 5 s at most: 0, or -1 with ETIMEDOUT. */
+int await_frozen(const char *cgroup);
+
+/* Waits for the job's PID 1 while reaping whatever else ends here, then says and reports how it ended. */
+int await_init(pid_t init, const char *report);
+
+/* The way between `launch` and the job's first processes: one seqpacket socket, closed by a successful exec. */
+#define TALK 3
+struct word {
+  char stage[16]; /* "ready", or where it failed */
+  int error;
+};
+void tell(int talk, const char *stage, int error);
+/* Tells `launch` why the job can't be started (errno), and ends. */
+void fail(const char *stage) __attribute__((noreturn));
+
+int launch(char **argv);
+int restore(char **argv);
+/* CRIU's action script, which `restore` gives it. */
+int hold(const char *action);
+/* In a new process of the new PID namespace: makes the job's root and becomes its `init`. */
+void enter_root(char **argv) __attribute__((noreturn));
+/* Brings the machine's mounts into the new root, except those below `without` (may be NULL). */
+void bind_other_mounts(const char *without);
+/* PID 1 of a job. */
+int init(char **argv);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * PID 1 of a job: opens what the program starts with, starts it as PID 2, reaps what is left to it, and ends with
+ * it, which ends the rest of the job. How the program ended is in the status file before anything ends.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "helper.h"
+
+/* Opens `path` as descriptor `as`; `stage` names it to the launcher when that fails. */
+static void open_as(int as, const char *path, int flags, const char *stage) {
+  int fd = open(path, flags, 0644);
+  if (fd < 0 || dup2(fd, as) < 0) fail(stage);
+  if (fd != as) close(fd);
+}
+
+/* What the program gets is what a shell's job gets: default signals, none blocked, a session of its own. */
+static void run_program(char **program) {
+  sigset_t none;
+  sigemptyset(&none);
+  for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  setsid();
+  /* From here the launcher knows this process; it runs on when it is told to, and not at all without it. */
+  tell(TALK, "ready", 0);
+  char go;
+  if (recv(TALK, &go, 1, 0) != 1) _exit(127);
+  execvp(program[0], program);
+  fail("exec");
+}
+
+static void write_status(int fd, int status) {
+  char text[96], name[16] = "null";
+  int code = WEXITSTATUS(status);
+  if (WIFSIGNALED(status)) {
+    const char *known = sigabbrev_np(WTERMSIG(status));
+    code = 128 + WTERMSIG(status);
+    if (known) snprintf(name, sizeof name, "\"SIG%s\"", known);
+    else snprintf(name, sizeof name, "\"SIG%d\"", WTERMSIG(status));
+  }
+  int size = snprintf(text, sizeof text, "{\"exit\":%d,\"signal\":%s}", code, name);
+  if (pwrite(fd, text, size, 0) == size) fsync(fd);
+}
+
+int init(char **argv) {
+  const int kept = TALK + 1;
+  int status;
+  fcntl(TALK, F_SETFD, FD_CLOEXEC);
+  open_as(STDIN_FILENO, "/dev/null", O_RDONLY, "console");
+  open_as(STDOUT_FILENO, required(argv, "--console"), O_WRONLY | O_APPEND | O_CREAT, "console");
+  if (dup2(STDOUT_FILENO, STDERR_FILENO) < 0) fail("console");
+  open_as(kept, required(argv, "--status"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, "status");
+  fcntl(kept, F_SETFD, FD_CLOEXEC);
+  if (chdir(required(argv, "--cwd"))) fail("cwd");
+
+  pid_t program = fork();
+  if (program < 0) fail("init");
+  if (program == 0) run_program(after_dashes(argv));
+  /* The launcher takes the end of its socket as the sign that init holds nothing from outside any more. */
+  close(TALK);
+
+  pid_t ended;
+  while ((ended = waitpid(-1, &status, 0)) != program)
+    if (ended < 0 && errno != EINTR) return 127;
+  write_status(kept, status);
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}

@@ -1,0 +1,143 @@
+/*
+ * Starts a job and waits for its end. The keeper reads one line from it when the program runs (or why it
+ * doesn't), one more when the job has ended; the report file says the latter to a keeper that came later.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "helper.h"
+
+void tell(int talk, const char *stage, int error) {
+  struct word word = {.error = error};
+  snprintf(word.stage, sizeof word.stage, "%s", stage);
+  send(talk, &word, sizeof word, MSG_NOSIGNAL);
+}
+
+void fail(const char *stage) {
+  tell(TALK, stage, errno);
+  _exit(127);
+}
+
+/* The next word of the job's side; false at its end, which a successful exec brings. */
+static bool heard(int talk, struct word *word) {
+  ssize_t size;
+  while ((size = recv(talk, word, sizeof *word, 0)) < 0 && errno == EINTR) continue;
+  return size == sizeof *word;
+}
+
+/* The program, as this side numbers it: init's one child. */
+static pid_t child_of(pid_t init) {
+  char path[64];
+  int child = -1;
+  snprintf(path, sizeof path, "/proc/%d/task/%d/children", init, init);
+  FILE *children = fopen(path, "re");
+  if (!children) return -1;
+  if (fscanf(children, "%d", &child) != 1) child = -1;
+  fclose(children);
+  return child;
+}
+
+/* Waits for the exec of a seized program: false when it ended instead. */
+static bool stopped_at_exec(pid_t program) {
+  int status;
+  for (;;) {
+    if (waitpid(program, &status, __WALL) < 0) {
+      if (errno == EINTR) continue;
+      return false;
+    }
+    if (!WIFSTOPPED(status)) return false;
+    if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8)) return true;
+    ptrace(PTRACE_CONT, program, NULL, NULL);
+  }
+}
+
+static char state_of(pid_t pid) {
+  char path[64], line[512];
+  snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  FILE *stat = fopen(path, "re");
+  if (!stat) return 0;
+  const char *end = fgets(line, sizeof line, stat) ? strrchr(line, ')') : NULL;
+  fclose(stat);
+  return end && end[1] ? end[2] : 0;
+}
+
+/*
+ * From the tracer straight into the freezer: the program stands at its exec, the cgroup is frozen around it (a
+ * stopped tracee counts as frozen), and once let go it sleeps in the freezer's trap before its first instruction.
+ */
+static int hand_to_freezer(const char *run, pid_t program) {
+  if (put(run, "cgroup.freeze", "1") || await_frozen(run)) return -1;
+  if (ptrace(PTRACE_DETACH, program, NULL, NULL)) return -1;
+  for (int waited = 0; waited < 5000; waited++) {
+    if (state_of(program) == 'S') return await_frozen(run);
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+  }
+  errno = ETIMEDOUT;
+  return -1;
+}
+
+/* Brings the program to run (or to be held): 0 with its pid, or the word that says why not. */
+static int start(char **argv, int talk, pid_t init, pid_t *program, struct word *word) {
+  const bool held = flag(argv, "--stopped");
+  if (!heard(talk, word)) *word = (struct word){"init", ECHILD};
+  if (strcmp(word->stage, "ready")) return -1;
+  *word = (struct word){"hold", 0};
+  if ((*program = child_of(init)) < 0) return -1;
+  if (held && ptrace(PTRACE_SEIZE, *program, NULL, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)) return -1;
+  send(talk, "", 1, MSG_NOSIGNAL);
+  const bool stands = held && stopped_at_exec(*program);
+  if (heard(talk, word)) return -1;
+  if (!held) return 0;
+  return stands ? hand_to_freezer(required(argv, "--cgroup"), *program) : -1;
+}
+
+/* Wrong usage is told here, not by a process that is half a job already. */
+static void check_orders(char **argv) {
+  static const char *const orders[] = {"--cgroup",  "--report",  "--hostname", "--mount",
+                                       "--cwd", "--console", "--status"};
+  for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) required(argv, orders[i]);
+  after_dashes(argv);
+}
+
+int launch(char **argv) {
+  const char *report = required(argv, "--report");
+  int talk[2];
+  pid_t program;
+  struct word word = {"namespace", 0};
+  check_orders(argv);
+
+  setsid(); /* fails only for one who leads a session already */
+  signal(SIGPIPE, SIG_IGN);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, talk)) return say_error("namespace", errno);
+  if (unshare(CLONE_NEWPID)) return say_error("namespace", errno);
+  pid_t init = fork();
+  if (init < 0) return say_error("namespace", errno);
+  if (init == 0) {
+    if (dup2(talk[1], TALK) < 0 || fcntl(TALK, F_SETFD, 0)) _exit(127);
+    enter_root(argv);
+  }
+  close(talk[1]);
+
+  if (start(argv, talk[0], init, &program, &word) == 0) {
+    close(talk[0]);
+    say("{\"init\":%d,\"program\":%d}", init, program);
+    return await_init(init, report);
+  }
+  const int error = word.error ? word.error : errno;
+  kill(init, SIGKILL);
+  put(required(argv, "--cgroup"), "cgroup.freeze", "0");
+  while (waitpid(init, NULL, __WALL) < 0 && errno == EINTR) continue;
+  unlink(required(argv, "--status"));
+  return say_error(word.stage, error);
+}

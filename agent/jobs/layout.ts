@@ -1,0 +1,54 @@
+/** Where a node keeps what, below its state folder. */
+import { createHash } from 'node:crypto';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+
+export class Layout {
+  constructor(readonly state: string) {}
+
+  get journal() {
+    return join(this.state, 'journal.db');
+  }
+  /** At home: what belongs to a job. */
+  job(job: string) {
+    return join(this.state, 'jobs', job);
+  }
+  console(job: string) {
+    return join(this.job(job), 'console');
+  }
+  /** Written by the job's own PID 1 at its end, wherever it runs. */
+  status(job: string) {
+    return join(this.job(job), 'status');
+  }
+  /** At a host: what its supervisor reports about the copy of `epoch`. */
+  report(job: string, epoch: number) {
+    return join(this.state, 'reports', `${job}.${epoch}`);
+  }
+  images(job: string, epoch: number) {
+    return join(this.state, 'images', `${job}.${epoch}`);
+  }
+  root(job: string, epoch: number) {
+    return join(this.state, 'roots', `${job}.${epoch}`);
+  }
+
+  make() {
+    for (const folder of ['jobs', 'reports', 'images', 'roots']) {
+      mkdirSync(join(this.state, folder), { recursive: true, mode: 0o755 });
+    }
+  }
+
+  /**
+   * The helper under a name made of its content. It is mapped into every job as PID 1, and CRIU restores a job only
+   * onto the very file it was dumped with: so a new version gets a new name and the old one stays.
+   */
+  installHelper(built: string): string {
+    const hash = createHash('sha256').update(readFileSync(built)).digest('hex').slice(0, 16);
+    const path = join(this.state, `helper-${hash}`);
+    if (!existsSync(path)) {
+      copyFileSync(built, `${path}.new`);
+      chmodSync(`${path}.new`, 0o755);
+      renameSync(`${path}.new`, path);
+    }
+    return path;
+  }
+}

@@ -1,0 +1,91 @@
+/** What an agent knows for certain. One interface, so that a replicated store can take the file's place. */
+import type { Exit, HistoryEvent, JobId, LaunchRequest, MoveReport, NodeName } from '../api/model';
+import type { Entry, Epoch, Ledger } from './ledger';
+import type { Note } from './notes';
+
+export type { Debt, Entry, Epoch, Ledger, Move, OpenMove } from './ledger';
+export type { Note } from './notes';
+
+/** A job whose home is this node. */
+export interface HomedJob {
+  id: JobId;
+  name: string;
+  spec: LaunchRequest;
+  /** As far as the journal knows; `stopped` and `moving` are for the host and the ledger to say. */
+  state: 'starting' | 'running' | 'ended' | 'lost';
+  /** The program's process id inside the job; null before it runs. */
+  pid: number | null;
+  exit: Exit | null;
+  /** ISO 8601, UTC. */
+  started: string;
+  ended: string | null;
+  pinned: boolean;
+  /** Launched stopped, and not let go yet. */
+  held: boolean;
+  /** Moves that ended on their destination. */
+  moves: number;
+  ledger: Ledger;
+  /** When the move that is not over was intended; null when there is none. */
+  moveStarted: string | null;
+}
+
+export interface NewJob {
+  id: JobId;
+  name: string;
+  spec: LaunchRequest;
+  host: NodeName;
+  held: boolean;
+}
+
+/** What a node holds of a job, with what its hands need to carry on: home, image folder, parked stubs. */
+export interface NodeNote {
+  job: JobId;
+  note: Note;
+  /** JSON. */
+  detail: Record<string, unknown>;
+}
+
+/** What became of an epoch; `as` is the epoch as which a returned job lives on. */
+export type EpochOutcome =
+  | { outcome: 'moving' | 'committed' | 'aborted' | 'unknown' }
+  | { outcome: 'returned'; as: Epoch };
+
+/**
+ * Each method is one transaction: when it resolves, what it says is on the disk; when it rejects, nothing changed.
+ * Rejects with GodwitError: `no-such-job`, `job-exists`, `job-ended`, `journal-full`, `journal-failed`, and the
+ * epoch rules' codes (see `enter`).
+ */
+export interface Journal {
+  /** A job is about to be launched; it is `starting`. Its first epoch is 0. */
+  launch(job: NewJob): Promise<HomedJob>;
+  /** Its host runs it. */
+  running(job: JobId, pid: number): Promise<void>;
+  /** It could not be launched: as if it had never been. Only while it is `starting`. */
+  unlaunched(job: JobId): Promise<void>;
+  /** Enters a decision about a move, and its event in the history. Resolves with the ledger that it makes. */
+  enter(job: JobId, entry: Entry): Promise<Ledger>;
+  /** The figures of a move that is over, for the history. */
+  report(report: MoveReport): Promise<void>;
+  /** The program ended on the host, which hosted it as `epoch`; an older host is refused. Harmless when repeated. */
+  ended(job: JobId, epoch: Epoch, exit: Exit): Promise<void>;
+  /** The host is gone for good, outside of any move. */
+  lost(job: JobId, reason: string): Promise<void>;
+  pin(job: JobId, pinned: boolean): Promise<void>;
+  /** It was launched stopped; now it runs. */
+  letGo(job: JobId): Promise<void>;
+
+  /** Rejects with `no-such-job`. */
+  job(job: JobId): Promise<HomedJob>;
+  /** Oldest first. */
+  jobs(options: { ended: boolean }): Promise<HomedJob[]>;
+  outcome(job: JobId, epoch: Epoch): Promise<EpochOutcome>;
+  /** The latest `limit` events, of one job or of all, in the order in which they happened. */
+  history(options: { job?: JobId | undefined; limit: number }): Promise<HistoryEvent[]>;
+
+  /** A node has one note a job: this one takes the place of the one before. */
+  putNote(note: NodeNote): Promise<void>;
+  clearNote(job: JobId): Promise<void>;
+  notes(): Promise<NodeNote[]>;
+
+  close(): void;
+}

@@ -1,0 +1,86 @@
+/** What an agent asks of the keeper beside it: holding, never deciding. Spoken over the keeper's Unix socket. */
+import { z } from 'zod';
+import { ParkedStub } from '../debug/stub';
+import type { Contract } from '../api/contract';
+import { JobId } from '../api/model';
+
+/** A name the agent gives to a process it has the keeper hold, e.g. `dump:<job>:<epoch>`. */
+export const ProcessKey = z.string().min(1).max(200);
+
+export const ProcessEnd = z.object({
+  code: z.int().nullable(),
+  signal: z.string().nullable(),
+  /** The last of what it wrote to its standard error. */
+  stderr: z.string(),
+});
+export type ProcessEnd = z.infer<typeof ProcessEnd>;
+
+export const HeldProcess = z.object({ key: ProcessKey, pid: z.int(), end: ProcessEnd.nullable() });
+export type HeldProcess = z.infer<typeof HeldProcess>;
+
+/** Where a job stands on this node: what a stub needs to reach its processes. */
+export const JobPlace = z.object({
+  job: JobId,
+  /** The job's cgroup folder, with its leaves `run` and `attach`. */
+  cgroup: z.string().startsWith('/'),
+  /** The job's PID 1, as this node numbers it. */
+  init: z.int().min(2),
+});
+export type JobPlace = z.infer<typeof JobPlace>;
+
+export const StubKey = z.object({ job: JobId, pid: z.int().min(1) });
+export type StubKey = z.infer<typeof StubKey>;
+
+const nothing = z.object({});
+const key = z.object({ key: ProcessKey });
+
+export const keeperContract = {
+  /** Starts a process and holds it: its exit, the lines of its standard output, and (`wire`) its descriptor 3. */
+  'process.start': {
+    params: z.object({
+      key: ProcessKey,
+      argv: z.array(z.string()).min(1),
+      env: z.record(z.string(), z.string()),
+      cwd: z.string().optional(),
+      wire: z.boolean(),
+    }),
+    result: z.object({ pid: z.int() }),
+  },
+  /** The line `index` of its standard output; null if it ended without one. Waits for it. */
+  'process.line': { params: key.extend({ index: z.int().min(0) }), result: z.object({ line: z.string().nullable() }) },
+  'process.wait': { params: key, result: ProcessEnd },
+  'process.signal': { params: key.extend({ signal: z.string() }), result: nothing },
+  'process.list': { params: nothing, result: z.object({ processes: z.array(HeldProcess) }) },
+  /** Lets go of a process that has ended. */
+  'process.forget': { params: key, result: nothing },
+  /** A ticket for a stream joined to the process's descriptor 3. */
+  'process.wire': { params: key, result: z.object({ ticket: z.string() }) },
+
+  /** Attaches a debugger's stub to a process of a job that runs here: freezes, attaches, thaws. */
+  'stub.attach': {
+    params: z.object({ place: JobPlace, pid: z.int().min(1), session: z.string().min(1) }),
+    result: nothing,
+  },
+  /** A ticket for a stream joined to the stub. */
+  'stub.connect': { params: StubKey.extend({ session: z.string() }), result: z.object({ ticket: z.string() }) },
+  /** The client has gone for good: breakpoints out, the process runs on. */
+  'stub.gone': { params: StubKey.extend({ session: z.string() }), result: nothing },
+  'stub.list': {
+    params: nothing,
+    result: z.object({ stubs: z.array(StubKey.extend({ session: z.string(), connected: z.boolean() })) }),
+  },
+
+  /** Brings every stub of the job to a stop, freezes the job, lets it go. Asked again, it answers the same. */
+  'job.park': {
+    params: z.object({ place: JobPlace }),
+    result: z.object({ parked: z.array(ParkedStub), parkMs: z.number(), frozenMs: z.number() }),
+  },
+  /** Attaches the parked stubs to the frozen job, thaws it (unless it was held), lets the stubs go on. Asked again, it answers the same. */
+  'job.unpark': {
+    params: z.object({ place: JobPlace, parked: z.array(ParkedStub), thaw: z.boolean() }),
+    result: z.object({ thawMs: z.number() }),
+  },
+  /** The copy on this node is gone: drops what is kept of it. */
+  'job.forget': { params: z.object({ job: JobId }), result: nothing },
+} as const satisfies Contract;
+export type KeeperContract = typeof keeperContract;

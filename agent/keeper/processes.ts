@@ -1,0 +1,154 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+import { GodwitError } from '../api/errors';
+import type { HeldProcess, ProcessEnd } from './contract';
+
+/** A job's supervisor says three lines in its life; whoever says more is broken. */
+const MAX_LINES = 64;
+const MAX_LINE_BYTES = 64 * 1024;
+/** Enough for the last words of a program; CRIU's long story is in its log file. */
+const STDERR_TAIL = 4096;
+/** Two for each move in flight and one for each job: far above what a node runs. */
+const MAX_PROCESSES = 4096;
+
+export interface Start {
+  key: string;
+  argv: string[];
+  env: Record<string, string>;
+  cwd?: string | undefined;
+  wire: boolean;
+}
+
+/** One process that must not die with the agent: its exit, its words, and what is plugged into its descriptor 3. */
+class Held {
+  readonly lines: string[] = [];
+  end: ProcessEnd | null = null;
+  #partial = '';
+  #stderr = '';
+  #waiters = new Set<() => void>();
+
+  constructor(
+    readonly key: string,
+    readonly child: ChildProcess,
+  ) {
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#read(text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-STDERR_TAIL);
+    });
+    // 'close' comes after the last line has been read; 'exit' may come before it.
+    child.once('close', (code, signal) => this.#ended({ code, signal, stderr: this.#stderr }));
+  }
+
+  #read(text: string) {
+    this.#partial += text;
+    for (let at = this.#partial.indexOf('\n'); at >= 0; at = this.#partial.indexOf('\n')) {
+      if (this.lines.length < MAX_LINES) this.lines.push(this.#partial.slice(0, at));
+      this.#partial = this.#partial.slice(at + 1);
+    }
+    if (this.#partial.length > MAX_LINE_BYTES) this.#partial = '';
+    this.#wake();
+  }
+
+  #ended(end: ProcessEnd) {
+    this.end = end;
+    this.#wake();
+  }
+
+  #wake() {
+    for (const wake of this.#waiters) wake();
+  }
+
+  /** Resolves when `ready` holds; looks again each time the process has said or done something. */
+  async until<T>(ready: () => T | undefined, signal: AbortSignal): Promise<T> {
+    for (;;) {
+      const value = ready();
+      if (value !== undefined) return value;
+      await new Promise<void>((resolve, reject) => {
+        const wake = () => {
+          this.#waiters.delete(wake);
+          signal.removeEventListener('abort', give);
+          resolve();
+        };
+        const give = () => {
+          this.#waiters.delete(wake);
+          reject(new GodwitError({ code: 'cancelled', message: `no longer waiting for ${this.key}` }));
+        };
+        if (signal.aborted) return give();
+        this.#waiters.add(wake);
+        signal.addEventListener('abort', give, { once: true });
+      });
+    }
+  }
+}
+
+export class Processes {
+  readonly #held = new Map<string, Held>();
+
+  async start({ key, argv, env, cwd, wire }: Start): Promise<{ pid: number }> {
+    const known = this.#held.get(key);
+    // Asked again after a cut connection: the first answer stands.
+    if (known?.child.pid !== undefined) return { pid: known.child.pid };
+    if (this.#held.size >= MAX_PROCESSES)
+      throw new GodwitError({ code: 'keeper-full', message: `the keeper holds ${MAX_PROCESSES} processes already` });
+    const [program, ...args] = argv as [string, ...string[]];
+    const child = spawn(program, args, {
+      env,
+      cwd,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe', ...(wire ? (['pipe'] as const) : [])],
+    });
+    // A descriptor of a process that has gone resets; its end is told by 'close', not by the descriptor.
+    (child.stdio[3] as Duplex | undefined)?.on('error', () => {});
+    await Promise.race([
+      once(child, 'spawn'),
+      once(child, 'error').then(([error]) => {
+        throw new GodwitError({ code: 'cannot-start', message: `${program} can't be started: ${error.message}` });
+      }),
+    ]);
+    this.#held.set(key, new Held(key, child));
+    return { pid: child.pid! };
+  }
+
+  async line(key: string, index: number, signal: AbortSignal): Promise<{ line: string | null }> {
+    const held = this.#get(key);
+    const line = await held.until(() => held.lines[index] ?? (held.end ? null : undefined), signal);
+    return { line };
+  }
+
+  async wait(key: string, signal: AbortSignal): Promise<ProcessEnd> {
+    const held = this.#get(key);
+    return held.until(() => held.end ?? undefined, signal);
+  }
+
+  signal(key: string, signal: NodeJS.Signals) {
+    const { child, end } = this.#get(key);
+    if (!end) child.kill(signal);
+    return {};
+  }
+
+  list(): { processes: HeldProcess[] } {
+    const processes = [...this.#held.values()].map(({ key, child, end }) => ({ key, pid: child.pid!, end }));
+    return { processes };
+  }
+
+  forget(key: string) {
+    const held = this.#held.get(key);
+    if (held && !held.end)
+      throw new GodwitError({ code: 'still-running', message: `${key} has not ended, so it can't be forgotten` });
+    this.#held.delete(key);
+    return {};
+  }
+
+  wire(key: string): Duplex {
+    const wire = this.#get(key).child.stdio[3] as Duplex | undefined;
+    if (!wire) throw new GodwitError({ code: 'no-wire', message: `${key} was started without a wire` });
+    return wire;
+  }
+
+  #get(key: string): Held {
+    const held = this.#held.get(key);
+    if (!held) throw new GodwitError({ code: 'no-such-process', message: `the keeper holds no ${key}` });
+    return held;
+  }
+}

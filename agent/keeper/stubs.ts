@@ -1,0 +1,182 @@
+import type { Duplex } from 'node:stream';
+import { GodwitError } from '../api/errors';
+import { freshStub, type ParkedStub, Stub, type Target } from '../debug/stub';
+import { JobCgroup } from '../freezer/cgroup';
+import { nodePid } from '../freezer/processes';
+import type { JobPlace } from './contract';
+
+/** A job freezes in milliseconds; one that does not has a thread deep in a driver, and is left alone. */
+const FREEZE_DEADLINE_MS = 10_000;
+/** A debugged process comes to a stop at once unless it sleeps uninterruptibly. */
+const STOP_DEADLINE_MS = 10_000;
+
+interface Parked {
+  parked: ParkedStub[];
+  parkMs: number;
+  frozenMs: number;
+}
+
+/** What the keeper knows of one job: its stubs, or what became of them when they were parked. */
+class JobStubs {
+  readonly stubs = new Map<number, Stub>();
+  parked: Parked | null = null;
+  unparked: { thawMs: number } | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** One thing at a time: an attach never runs into a park. */
+  serially<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+}
+
+/**
+ * The stubs of this node's jobs. Each call here is carried to its end once begun, whatever becomes of the agent that
+ * asked: no job stays frozen half-way because an agent was restarted, and asking again gives the same answer.
+ */
+export class Stubs {
+  readonly #jobs = new Map<string, JobStubs>();
+
+  constructor(private readonly options: { gdbserver: string[]; tgkill: string[]; log: (line: string) => void }) {}
+
+  attach(place: JobPlace, pid: number, session: string): Promise<object> {
+    const job = this.#job(place.job);
+    return job.serially(async () => {
+      const attached = job.stubs.get(pid);
+      if (attached?.session === session) return {};
+      if (attached) throw alreadyDebugged(place.job, pid);
+      const cgroup = JobCgroup.at(place.cgroup);
+      await cgroup.freeze(FREEZE_DEADLINE_MS);
+      try {
+        const stub = await this.#unpark(place, { ...freshStub(session), innerPid: pid });
+        await cgroup.thaw();
+        stub.go();
+      } finally {
+        await cgroup.thaw();
+      }
+      return {};
+    });
+  }
+
+  connect(job: string, pid: number, session: string, stream: Duplex) {
+    this.#stub(job, pid, session).connect(stream);
+  }
+
+  /** Throws unless the session's stub is here. */
+  check(job: string, pid: number, session: string) {
+    this.#stub(job, pid, session);
+  }
+
+  async gone(job: string, pid: number, session: string): Promise<object> {
+    const stubs = this.#jobs.get(job);
+    const stub = stubs?.stubs.get(pid);
+    if (stubs && stub?.session === session) await stubs.serially(() => stub.end());
+    return {};
+  }
+
+  list() {
+    const stubs = [...this.#jobs].flatMap(([job, { stubs }]) =>
+      [...stubs].map(([pid, stub]) => ({ job, pid, session: stub.session, connected: stub.connected })),
+    );
+    return { stubs };
+  }
+
+  park(place: JobPlace): Promise<Parked> {
+    const job = this.#job(place.job);
+    return job.serially(async () => {
+      job.parked ??= await this.#park(place, job);
+      job.unparked = null;
+      return job.parked;
+    });
+  }
+
+  async #park(place: JobPlace, { stubs }: JobStubs): Promise<Parked> {
+    const begun = performance.now();
+    const all = [...stubs.values()];
+    try {
+      // One by one: a parent and its child that are both debugged may wait for each other's fork events.
+      for (const stub of all) await stub.stop(STOP_DEADLINE_MS);
+      await JobCgroup.at(place.cgroup).freeze(FREEZE_DEADLINE_MS);
+    } catch (error) {
+      await JobCgroup.at(place.cgroup).thaw();
+      for (const stub of all) await stub.unstop();
+      throw error;
+    }
+    const frozen = performance.now();
+    const parked: ParkedStub[] = [];
+    for (const [pid, stub] of stubs) {
+      parked.push(await stub.release());
+      stubs.delete(pid);
+    }
+    // Threads that leave ptrace's stop pass through a moment of not being frozen on their way into the freezer.
+    await JobCgroup.at(place.cgroup).freeze(FREEZE_DEADLINE_MS);
+    return { parked, parkMs: performance.now() - begun, frozenMs: performance.now() - frozen };
+  }
+
+  unpark(place: JobPlace, parked: ParkedStub[], thaw: boolean): Promise<{ thawMs: number }> {
+    const job = this.#job(place.job);
+    return job.serially(async () => {
+      job.unparked ??= await this.#unparkAll(place, parked, thaw);
+      job.parked = null;
+      return job.unparked;
+    });
+  }
+
+  async #unparkAll(place: JobPlace, parked: ParkedStub[], thaw: boolean) {
+    const begun = performance.now();
+    const stubs: Stub[] = [];
+    for (const state of parked) {
+      try {
+        stubs.push(await this.#unpark(place, state));
+      } catch (error) {
+        // The job matters more than its debugger: it goes on without, and the client is told when it asks.
+        this.options.log(`${place.job}: debugger of process ${state.innerPid} lost: ${(error as Error).message}`);
+      }
+    }
+    if (thaw || stubs.length > 0) await JobCgroup.at(place.cgroup).thaw();
+    for (const stub of stubs) stub.go();
+    return { thawMs: performance.now() - begun };
+  }
+
+  forget(job: string) {
+    this.#jobs.delete(job);
+    return {};
+  }
+
+  async #unpark(place: JobPlace, state: ParkedStub): Promise<Stub> {
+    const target: Target = {
+      pid: await nodePid(JobCgroup.at(place.cgroup), state.innerPid),
+      innerPid: state.innerPid,
+      init: place.init,
+      run: JobCgroup.at(place.cgroup).run,
+      attach: JobCgroup.at(place.cgroup).attach,
+      gdbserver: this.options.gdbserver,
+    };
+    const stub = await Stub.unpark(target, state);
+    const { stubs } = this.#job(place.job);
+    stubs.set(state.innerPid, stub);
+    stub.once('ended', () => stubs.get(state.innerPid) === stub && stubs.delete(state.innerPid));
+    return stub;
+  }
+
+  #job(id: string): JobStubs {
+    let job = this.#jobs.get(id);
+    if (!job) this.#jobs.set(id, (job = new JobStubs()));
+    return job;
+  }
+
+  #stub(job: string, pid: number, session: string): Stub {
+    const stub = this.#jobs.get(job)?.stubs.get(pid);
+    if (stub?.session === session) return stub;
+    if (stub) throw alreadyDebugged(job, pid);
+    throw new GodwitError({ code: 'no-such-stub', message: `no debugger is attached to process ${pid} of job ${job}` });
+  }
+}
+
+const alreadyDebugged = (job: string, pid: number) =>
+  new GodwitError({
+    code: 'already-debugged',
+    message: `process ${pid} of job ${job} has a debugger already`,
+    fix: 'end that session first, or give another process with -p',
+  });

@@ -1,0 +1,130 @@
+/** What a lab is: its name, its nodes and where all of it is kept. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { checkSocketPath } from '../api/endpoint';
+import { NodeName } from '../api/model';
+import type { AgentConfig } from '../cluster/config';
+import { badLab } from './errors';
+import { nodeAddress } from './network';
+
+const LABS = '/var/lib/godwit/labs';
+/** Every node is at its own address, so all can listen at one port. */
+const PORT = 7420;
+/** More agents than this are no help on one machine; a bridge in one namespace takes far more. */
+const MAX_NODES = 32;
+/** The smallest quota that the kernel takes is a hundredth of its usual period. */
+const MIN_CPUS = 0.01;
+
+/** Node 24 or newer, and the two programs that it runs for each node. */
+export const Programs = z.object({ node: z.string(), agent: z.string(), keeper: z.string() });
+export type Programs = z.infer<typeof Programs>;
+
+export const LabNode = z.object({ name: NodeName, address: z.string(), cpus: z.number().optional() });
+export type LabNode = z.infer<typeof LabNode>;
+
+/** Kept in the lab's folder as lab.json. */
+export const Lab = z.object({
+  name: z.string(),
+  subnet: z.string(),
+  programs: Programs,
+  criu: z.string().optional(),
+  nodes: z.array(LabNode).min(1),
+});
+export type Lab = z.infer<typeof Lab>;
+
+export interface LabRequest {
+  name?: string | undefined;
+  nodes?: number | undefined;
+  /** CPUs of each node, fractions allowed; without it each may use all. */
+  cpus?: number[] | undefined;
+  programs: Programs;
+  criu?: string | undefined;
+}
+
+export const labFolder = (lab: string) => join(LABS, lab);
+export const labFile = (lab: string) => join(labFolder(lab), 'lab.json');
+export const labsFolder = () => LABS;
+
+/** Everything of one node. */
+export const nodePaths = (lab: string, node: string) => {
+  const state = join(labFolder(lab), node);
+  const inside = (name: string) => join(state, name);
+  return {
+    state,
+    config: inside('config.json'),
+    tls: inside('tls'),
+    agent: { socket: inside('agent.sock'), log: inside('agent.log'), pidFile: inside('agent.pid') },
+    keeper: { socket: inside('keeper.sock'), log: inside('keeper.log'), pidFile: inside('keeper.pid') },
+  };
+};
+
+/** The name of a node's cgroup, and whether a name is that of one of the lab's nodes. */
+export const cgroupName = (lab: string, node: string) => `${lab}-${node}`;
+export const isCgroupOf = (lab: string) => (name: string) =>
+  name.startsWith(`${lab}-`) && /^node\d+$/.test(name.slice(lab.length + 1));
+
+/** @throws GodwitError `bad-lab` */
+export function checkName(name: string): void {
+  if (!NodeName.safeParse(name).success) throw badLab(`"${name}" is not like a host name`);
+  // Its network would have the name of a node of another lab's.
+  if (/-node\d+$/.test(name)) throw badLab(`"${name}" ends like a node's name`);
+  checkSocketPath(nodePaths(name, `node${MAX_NODES}`).keeper.socket);
+}
+
+/** @throws GodwitError `bad-lab`, `socket-path-too-long` */
+export function describe(request: LabRequest, subnet: string): Lab {
+  const { name = 'lab', nodes = 3, cpus, programs, criu } = request;
+  checkName(name);
+  if (!Number.isInteger(nodes) || nodes < 1 || nodes > MAX_NODES)
+    throw badLab(`it has 1 to ${MAX_NODES} nodes, not ${nodes}`);
+  if (cpus && cpus.length !== nodes)
+    throw badLab(`${nodes} nodes need as many CPU shares, not ${cpus.length}`);
+  const tooSmall = cpus?.find((share) => !(share >= MIN_CPUS));
+  if (tooSmall !== undefined) throw badLab(`a node has ${MIN_CPUS} CPUs or more, not ${tooSmall}`);
+  const names = Array.from({ length: nodes }, (_, index) => `node${index + 1}`);
+  return {
+    name,
+    subnet,
+    programs,
+    ...(criu ? { criu } : {}),
+    nodes: names.map((node, index) => ({
+      name: node,
+      address: nodeAddress(subnet, index),
+      ...(cpus ? { cpus: cpus[index]! } : {}),
+    })),
+  };
+}
+
+export function agentConfig(lab: Lab, node: LabNode, tls: AgentConfig['tls']): AgentConfig {
+  const paths = nodePaths(lab.name, node.name);
+  return {
+    name: node.name,
+    state: paths.state,
+    listen: { host: node.address, port: PORT },
+    socket: paths.agent.socket,
+    keeperSocket: paths.keeper.socket,
+    tls,
+    members: lab.nodes.map(({ name, address }) => ({ name, address, port: PORT })),
+    ...(node.cpus === undefined ? {} : { cpus: node.cpus }),
+    cgroup: cgroupName(lab.name, node.name),
+    ...(lab.criu ? { criu: lab.criu } : {}),
+    lab: lab.name,
+  };
+}
+
+/** What is written down about a lab; null where nothing is, or nothing that makes sense. */
+export async function readLab(name: string): Promise<Lab | null> {
+  try {
+    return Lab.parse(JSON.parse(await readFile(labFile(name), 'utf8')));
+  } catch {
+    return null;
+  }
+}
+
+/** The subnets of all labs. */
+export async function subnetsInUse(): Promise<string[]> {
+  const names = await readdir(LABS).catch(() => []);
+  const labs = await Promise.all(names.map(readLab));
+  return labs.flatMap((lab) => (lab ? [lab.subnet] : []));
+}

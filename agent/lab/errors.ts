@@ -1,0 +1,86 @@
+/** What can go wrong with a lab. */
+import { GodwitError } from '../api/errors';
+
+/** The last words of a command that failed. */
+function lastLine(error: unknown): string {
+  const { stderr, message } = error as { stderr?: unknown; message?: string };
+  const text = String(stderr ?? '').trim() || (message ?? String(error)).trim();
+  return text.split('\n').at(-1)!;
+}
+
+export const commandFailed = (command: string, error: unknown) => {
+  const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+  return new GodwitError(
+    {
+      code: 'command-failed',
+      message: missing
+        ? `the program ${command.split(' ')[0]} is not installed`
+        : `${command} failed: ${lastLine(error)}`,
+      fix: '`godwit doctor` says what is missing',
+    },
+    { cause: error },
+  );
+};
+
+export const notRoot = () =>
+  new GodwitError({
+    code: 'not-root',
+    message: 'a lab makes network namespaces and cgroups, which only root may',
+    fix: 'run the same with sudo',
+  });
+
+export const badLab = (why: string) =>
+  new GodwitError({ code: 'bad-lab', message: `there can be no such lab: ${why}` });
+
+export const labUpAlready = (name: string) =>
+  new GodwitError({
+    code: 'lab-up',
+    message: `lab "${name}" is up already`,
+    fix: 'use it as it is, or take it down with `godwit lab down`',
+  });
+
+export const labBusy = (name: string) =>
+  new GodwitError({
+    code: 'lab-busy',
+    message: `lab "${name}" is being brought up or taken down by another process`,
+    fix: 'try again when that is done',
+  });
+
+export const noSuchLab = (name: string) =>
+  new GodwitError({
+    code: 'no-such-lab',
+    message: `no lab "${name}" is up`,
+    fix: 'start it with `godwit lab up`',
+  });
+
+export const nodeDidNotStart = (node: string, part: string, why: string) =>
+  new GodwitError({ code: 'node-did-not-start', message: `the ${part} of ${node} did not start: ${why}` });
+
+export const noCpuQuota = () =>
+  new GodwitError({
+    code: 'no-cpu-quota',
+    message:
+      'nodes of different speed need the cpu controller of cgroups, and neither version offers it here',
+    fix: 'leave out --cpus',
+  });
+
+export const stillMounted = (paths: string[]) =>
+  new GodwitError({
+    code: 'still-mounted',
+    message: `the lab's folder can't be removed: ${paths.join(', ')} can't be unmounted`,
+    fix: 'unmount it, then take the lab down again',
+  });
+
+export const willNotEnd = (pids: number[]) =>
+  new GodwitError({
+    code: 'will-not-end',
+    message: `processes of the lab do not end: ${pids.join(', ')}`,
+    fix: 'they wait for the kernel; take the lab down again when it has let them go',
+  });
+
+export const noProgram = (path: string) =>
+  new GodwitError({
+    code: 'no-program',
+    message: `${path} is not there`,
+    fix: 'build it with `npm run build`',
+  });

@@ -1,0 +1,67 @@
+/** How much of the machine's CPUs a lab's node may use: a cgroup's quota, of whichever version has the controller. */
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { hierarchy } from '../freezer/hierarchy';
+import { removeTree } from './cgroups';
+import { noCpuQuota } from './errors';
+
+/** The kernel's own default period, microseconds (sched-bwc.rst). */
+const PERIOD_US = 100_000;
+const FOLDER = 'godwit';
+
+/** Where the quotas of all nodes are, and how they are written. */
+export interface Controller {
+  folder: string;
+  version: 1 | 2;
+}
+
+/** Where cgroup v1's cpu controller is mounted, in a mountinfo text (man 5 proc_pid_mountinfo). */
+export function cpuMount(mountinfo: string): string | undefined {
+  for (const line of mountinfo.split('\n')) {
+    const [place = '', source = ''] = line.split(' - ');
+    const [type, , options = ''] = source.split(' ');
+    if (type === 'cgroup' && options.split(',').includes('cpu')) return place.split(' ')[4];
+  }
+  return undefined;
+}
+
+/** @throws GodwitError `no-cpu-quota` */
+export async function findController(): Promise<Controller> {
+  const v1 = cpuMount(await readFile('/proc/self/mountinfo', 'utf8'));
+  if (v1) return { folder: join(v1, FOLDER), version: 1 };
+  const v2 = await hierarchy();
+  const offered = await readFile(join(v2, 'cgroup.controllers'), 'utf8');
+  if (!offered.split(/\s+/).includes('cpu')) throw noCpuQuota();
+  return { folder: join(v2, FOLDER), version: 2 };
+}
+
+/** Makes the node's cgroup and gives it `cpus` CPUs; whatever runs in it or below shares them. */
+export async function setQuota({ folder, version }: Controller, node: string, cpus: number): Promise<void> {
+  const quota = Math.round(cpus * PERIOD_US);
+  await mkdir(join(folder, node), { recursive: true });
+  if (version === 1) {
+    await writeFile(join(folder, node, 'cpu.cfs_period_us'), String(PERIOD_US));
+    await writeFile(join(folder, node, 'cpu.cfs_quota_us'), String(quota));
+    return;
+  }
+  // A controller reaches a folder through every folder above it (cgroup-v2.rst, "Top-down Constraint").
+  for (const above of [dirname(folder), folder])
+    await writeFile(join(above, 'cgroup.subtree_control'), '+cpu');
+  await writeFile(join(folder, node, 'cpu.max'), `${quota} ${PERIOD_US}`);
+}
+
+/** Puts a process, and all it will start, under the node's quota. */
+export async function underQuota({ folder }: Controller, node: string, pid: number): Promise<void> {
+  await writeFile(join(folder, node, 'cgroup.procs'), String(pid));
+}
+
+/** Removes the v1 folders of the nodes that `isNode` names; of v2 there is one folder for all, which goes with the jobs. */
+export async function removeQuotas(isNode: (name: string) => boolean): Promise<void> {
+  const v1 = cpuMount(await readFile('/proc/self/mountinfo', 'utf8'));
+  if (!v1) return;
+  const folder = join(v1, FOLDER);
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names.filter(isNode)) await removeTree(join(folder, name));
+  // While other nodes are below it, it stays.
+  await rmdir(folder).catch(() => {});
+}

@@ -1,0 +1,352 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  DUMP_LOG,
+  dumpArguments,
+  pageServerArguments,
+  RESTORE_LOG,
+  restoreArguments,
+} from '../../agent/checkpoint/arguments';
+import { findCriu } from '../../agent/checkpoint/criu';
+import { explainFile } from '../../agent/checkpoint/log';
+import { readDumpStats, readRestoreStats } from '../../agent/checkpoint/stats';
+import { innerPids, verifyRestored } from '../../agent/checkpoint/verify';
+import { JobCgroup } from '../../agent/freezer/cgroup';
+import { removeNodeCgroup } from '../../agent/freezer/hierarchy';
+import { jobProcesses, nodePid, threadsOf } from '../../agent/freezer/processes';
+
+const FREEZE_MS = 5_000;
+const NODE = `checkpoint-test-${process.pid}`;
+
+/** A helper's process: its lines of JSON, one after the other. */
+class Helper {
+  readonly #lines: AsyncIterator<string>;
+  readonly process: ChildProcess;
+
+  constructor(args: string[]) {
+    this.process = spawn(helper, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#lines = createInterface({ input: this.process.stdout! })[Symbol.asyncIterator]();
+  }
+
+  async line(): Promise<unknown> {
+    const { value, done } = await this.#lines.next();
+    return done ? null : JSON.parse(value);
+  }
+}
+
+let folder: string;
+let helper: string;
+let ticker: string;
+let criu: string;
+const cgroups: JobCgroup[] = [];
+const roots: string[] = [];
+
+beforeAll(async () => {
+  // On the root file system, as a node's state folder is.
+  mkdirSync('/var/lib/godwit', { recursive: true });
+  folder = mkdtempSync('/var/lib/godwit/checkpoint-test-');
+  helper = join(folder, 'helper');
+  cpSync('dist/godwit-helper', helper);
+  ticker = join(folder, 'ticker');
+  execFileSync('cc', ['-O1', '-pthread', '-o', ticker, 'test/fixtures/ticker.c']);
+  criu = (await findCriu()).path;
+});
+
+afterAll(async () => {
+  rmSync(folder, { recursive: true });
+  await removeNodeCgroup(NODE);
+});
+
+let number = 0;
+let job: string;
+
+beforeEach(() => {
+  job = `job${number++}`;
+  mkdirSync(join(folder, job, 'mount'), { recursive: true });
+});
+
+afterEach(async () => {
+  for (const cgroup of cgroups.splice(0)) {
+    await cgroup.kill();
+    await cgroup.remove();
+  }
+  for (const root of roots.splice(0)) execFileSync('umount', [root]);
+});
+
+const file = (name: string) => join(folder, job, name);
+const text = (name: string) => readFileSync(file(name), 'utf8');
+
+async function newCgroup(): Promise<JobCgroup> {
+  const cgroup = await JobCgroup.of(NODE, `${job}-${cgroups.length}`);
+  await cgroup.create();
+  cgroups.push(cgroup);
+  return cgroup;
+}
+
+interface Copy {
+  cgroup: JobCgroup;
+  init: number;
+  helper: Helper;
+}
+
+function launchOrders(cgroup: JobCgroup, overrides: Record<string, string> = {}): string[] {
+  const orders = {
+    '--cgroup': cgroup.run,
+    '--report': file('report'),
+    '--hostname': 'the-home',
+    '--mount': file('mount'),
+    '--cwd': folder,
+    '--console': file('console'),
+    '--status': file('status'),
+    ...overrides,
+  };
+  return ['launch', ...Object.entries(orders).flat()];
+}
+
+async function launch(command: string[], flags: string[] = []): Promise<Copy & { program: number }> {
+  const cgroup = await newCgroup();
+  const launcher = new Helper([...launchOrders(cgroup), ...flags, '--', ...command]);
+  const line = (await launcher.line()) as { init: number; program: number };
+  expect(line).toEqual({ init: expect.any(Number), program: expect.any(Number) });
+  return { cgroup, init: line.init, program: line.program, helper: launcher };
+}
+
+/** A criu whose descriptor 3 is this side's stream. */
+function startCriu(args: string[]): { ended: Promise<number | null>; pages: Duplex } {
+  const child = spawn(criu, args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] });
+  const pages = child.stdio[3] as unknown as Duplex;
+  pages.on('error', () => {});
+  return { ended: once(child, 'exit').then(([code]) => code as number | null), pages };
+}
+
+async function dump({ init, cgroup }: Copy, images: string): Promise<void> {
+  const server = startCriu(pageServerArguments({ images }));
+  const dumper = startCriu(dumpArguments({ init, images, run: cgroup.run, stream: true }));
+  dumper.pages.pipe(server.pages).pipe(dumper.pages);
+  const code = await dumper.ended;
+  dumper.pages.destroy();
+  server.pages.destroy();
+  await server.ended;
+  if (code !== 0) throw await explainFile('dump', join(images, DUMP_LOG));
+}
+
+function privateRoot(name: string): string {
+  const root = file(name);
+  mkdirSync(root);
+  execFileSync('mount', ['--bind', '/', root]);
+  roots.push(root);
+  execFileSync('mount', ['--make-private', root]);
+  return root;
+}
+
+function restore(cgroup: JobCgroup, images: string, root: string): Helper {
+  const orders = ['--cgroup', cgroup.run, '--outside', cgroup.attach, '--report', `${images}.report`];
+  const args = restoreArguments({ images, root });
+  return new Helper(['restore', ...orders, '--pidfile', `${images}.pid`, '--', criu, ...args]);
+}
+
+/** One whole move: the source's copy ends frozen and killed, the new one is held. */
+async function move(source: Copy): Promise<Copy> {
+  const images = file(`images${cgroups.length}`);
+  mkdirSync(images);
+  await source.cgroup.freeze(FREEZE_MS);
+  const pids = await innerPids(source.cgroup);
+  await dump(source, images);
+  expect(await source.cgroup.isFrozen()).toBe(true);
+  expect((await readDumpStats(images)).pagesWritten).toBeGreaterThan(0);
+
+  const cgroup = await newCgroup();
+  const restorer = restore(cgroup, images, privateRoot(`root${cgroups.length}`));
+  const line = (await restorer.line()) as { restored: { init: number } };
+  expect(line).toEqual({ restored: { init: expect.any(Number) } });
+  const copy = { cgroup, init: line.restored.init, helper: restorer };
+  await verifyRestored(cgroup, copy.init, pids);
+  expect((await readRestoreStats(images)).restoreMs).toBeGreaterThan(0);
+
+  await source.cgroup.kill();
+  expect(await source.helper.line()).toEqual({ exited: { signal: 9 } });
+  return copy;
+}
+
+const ticks = (count: number) => Array.from({ length: count }, (_, i) => `tick ${i}\n`).join('');
+
+async function printed(lines: number): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!existsSync(file('console')) || text('console').split('\n').length <= lines) {
+    if (Date.now() > deadline) throw new Error(`the job printed less than ${lines} lines`);
+    await sleep(5);
+  }
+}
+
+describe('a job', () => {
+  it('starts in its own namespaces and says how it ended', async () => {
+    const script = 'hostname; echo $$; pwd; readlink /proc/1/fd/0; ls /dev/shm /proc/self/fd; exit 3';
+    const { helper: launcher } = await launch(['sh', '-c', script]);
+    expect(await launcher.line()).toEqual({ exited: { code: 3 } });
+    expect(text('console')).toBe(
+      `the-home\n2\n${folder}\n/dev/null\n/dev/shm:\n\n/proc/self/fd:\n0\n1\n2\n3\n`,
+    );
+    expect(JSON.parse(text('status'))).toEqual({ exit: 3, signal: null });
+    expect(JSON.parse(text('report'))).toEqual({ code: 3 });
+  });
+
+  it('takes its whole tree along when its program is killed', async () => {
+    const { helper: launcher, cgroup } = await launch(['sh', '-c', 'sleep 1000 & kill -SEGV $$']);
+    expect(await launcher.line()).toEqual({ exited: { code: 139 } });
+    expect(JSON.parse(text('status'))).toEqual({ exit: 139, signal: 'SIGSEGV' });
+    expect(await cgroup.pids()).toEqual([]);
+  });
+
+  it('sees the other mounts of the machine, not the roots of other jobs', async () => {
+    const volume = file('a volume');
+    mkdirSync(volume);
+    execFileSync('mount', ['-t', 'tmpfs', 'volume', volume]);
+    roots.push(volume);
+    writeFileSync(join(volume, 'in'), 'from the volume\n');
+    const root = privateRoot('root-of-another');
+    const script = `cat '${volume}/in'; ls -A '${root}'`;
+    const { helper: launcher } = await launch(['sh', '-c', script]);
+    expect(await launcher.line()).toEqual({ exited: { code: 0 } });
+    expect(text('console')).toBe('from the volume\n');
+  });
+
+  it('is held before its first instruction', async () => {
+    const { cgroup, init, program, helper: launcher } = await launch([ticker, '3'], ['--stopped']);
+    expect(await cgroup.isFrozen()).toBe(true);
+    expect(await nodePid(cgroup, 1)).toBe(init);
+    expect(await nodePid(cgroup, 2)).toBe(program);
+    // 59: still in execve, on its way out.
+    expect(readFileSync(`/proc/${program}/syscall`, 'utf8')).toMatch(/^(59|221) /);
+    expect(readFileSync(`/proc/${program}/status`, 'utf8')).toMatch(/^TracerPid:\t0$/m);
+    expect(text('console')).toBe('');
+    await cgroup.thaw();
+    expect(await launcher.line()).toEqual({ exited: { code: 7 } });
+    expect(text('console')).toBe(ticks(3));
+  });
+});
+
+describe('a job that can not start', () => {
+  const refused = async (command: string[], overrides: Record<string, string> = {}, flags: string[] = []) => {
+    const cgroup = await newCgroup();
+    const launcher = new Helper([...launchOrders(cgroup, overrides), ...flags, '--', ...command]);
+    const line = await launcher.line();
+    const [code] =
+      launcher.process.exitCode === null ? await once(launcher.process, 'exit') : [launcher.process.exitCode];
+    expect(code).toBe(1);
+    expect(await cgroup.pids()).toEqual([]);
+    expect(await cgroup.isFrozen()).toBe(false);
+    expect(existsSync(file('status'))).toBe(false);
+    return line;
+  };
+  const error = (stage: string, errno: number) => ({ error: { stage, errno, message: expect.any(String) } });
+
+  it.each([[[]], [['--stopped']]])('says that its program is missing (%j)', async (flags) => {
+    expect(await refused(['no-such-program'], {}, flags)).toEqual(error('exec', 2));
+  });
+
+  it('says that its program is not executable', async () => {
+    writeFileSync(file('plain'), '#!/bin/sh\n');
+    chmodSync(file('plain'), 0o644);
+    expect(await refused([file('plain')])).toEqual(error('exec', 13));
+  });
+
+  it('says what else is wrong', async () => {
+    expect(await refused(['true'], { '--cwd': '/no/such/folder' })).toEqual(error('cwd', 2));
+    expect(await refused(['true'], { '--console': '/no/such/folder/console' })).toEqual(error('console', 2));
+    expect(await refused(['true'], { '--cgroup': '/no/such/cgroup' })).toEqual(error('cgroup', 2));
+    expect(await refused(['true'], { '--mount': '/no/such/folder' })).toEqual(error('root', 2));
+  });
+});
+
+describe('a job that moves', () => {
+  it('goes on five times over where it was, its output whole', async () => {
+    let copy: Copy = await launch([ticker, '120']);
+    await printed(10);
+    for (let moves = 1; moves <= 5; moves++) {
+      copy = await move(copy);
+      const lines = text('console');
+      await sleep(50);
+      expect(text('console')).toBe(lines);
+      await copy.cgroup.thaw();
+      await printed(10 + moves * 10);
+    }
+    expect((await jobProcesses(copy.cgroup)).map(({ inner, comm }) => [inner, comm])).toEqual([
+      [1, 'helper'],
+      [2, 'ticker'],
+      [3, 'ticker'],
+    ]);
+    expect((await threadsOf(await nodePid(copy.cgroup, 2))).length).toBe(3);
+    expect(await copy.cgroup.cpuUsageUsec()).toBeGreaterThan(0);
+    expect(await copy.helper.line()).toEqual({ exited: { code: 7 } });
+    expect(text('console')).toBe(ticks(120));
+    expect(JSON.parse(text('status'))).toEqual({ exit: 7, signal: null });
+  });
+
+  it('moves while it is held before its first instruction', async () => {
+    const copy = await move(await launch([ticker, '5'], ['--stopped']));
+    expect(text('console')).toBe('');
+    await copy.cgroup.thaw();
+    expect(await copy.helper.line()).toEqual({ exited: { code: 7 } });
+    expect(text('console')).toBe(ticks(5));
+  });
+
+  it('leaves nothing at the destination when the restore fails, and runs on at its source', async () => {
+    cpSync(ticker, file('program'));
+    const source = await launch([file('program'), '50']);
+    await printed(3);
+    const images = file('images');
+    mkdirSync(images);
+    await source.cgroup.freeze(FREEZE_MS);
+    await dump(source, images);
+    writeFileSync(file('another'), 'not what the job has mapped');
+    renameSync(file('another'), file('program'));
+
+    const cgroup = await newCgroup();
+    const restorer = restore(cgroup, images, privateRoot('root'));
+    expect(await restorer.line()).toEqual({ failed: { code: 1 } });
+    expect(await cgroup.pids()).toEqual([]);
+    expect(await explainFile('restore', join(images, RESTORE_LOG))).toMatchObject({ code: 'file-changed' });
+
+    await source.cgroup.thaw();
+    expect(await source.helper.line()).toEqual({ exited: { code: 7 } });
+    expect(text('console')).toBe(ticks(50));
+  });
+
+  it('runs on at its source when CRIU refuses it, with the reason', async () => {
+    const path = file('socket');
+    const server = createServer().listen(path);
+    await once(server, 'listening');
+    const script = `import socket; s = socket.socket(socket.AF_UNIX); s.connect('${path}'); print('up', flush=True); s.recv(1)`;
+    try {
+      const source = await launch(['python3', '-c', script]);
+      const [[connection]] = await Promise.all([once(server, 'connection'), printed(1)]);
+      const images = file('images');
+      mkdirSync(images);
+      await source.cgroup.freeze(FREEZE_MS);
+      await expect(dump(source, images)).rejects.toMatchObject({ code: 'external-socket' });
+      expect(await source.cgroup.isFrozen()).toBe(true);
+      await source.cgroup.thaw();
+      connection.end('x');
+      expect(await source.helper.line()).toEqual({ exited: { code: 0 } });
+    } finally {
+      server.close();
+    }
+  });
+});

@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { cgroup2Mounts } from '../../agent/freezer/hierarchy';
+import { jobProcesses, nodePid, parseStat, readProcess, threadsOf } from '../../agent/freezer/processes';
+
+describe('the cgroup v2 hierarchy', () => {
+  it('is found beside v1, wherever it is mounted', () => {
+    const mountinfo = `31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+37 31 0:34 / /sys/fs/cgroup/freezer rw,relatime - cgroup cgroup rw,freezer
+41 31 0:38 / /sys/fs/cgroup/unified ro,nosuid shared:9 - cgroup2 cgroup2 rw
+42 31 0:38 / /run/a\\040b rw,nosuid shared:9 master:1 - cgroup2 cgroup2 rw
+`;
+    expect(cgroup2Mounts(mountinfo)).toEqual([
+      { at: '/sys/fs/cgroup/unified', writable: false },
+      { at: '/run/a b', writable: true },
+    ]);
+    expect(cgroup2Mounts('')).toEqual([]);
+  });
+});
+
+describe('a process', () => {
+  it('is read whatever its name', () => {
+    const stat = '12 (a) R (b) T 5 12 12 0 -1 4194304 1 2 3 4 30 12 0 0 20 0 1 0 100 200 300';
+    expect(parseStat(stat)).toEqual({ comm: 'a) R (b', state: 'T', parent: 5, ticks: 42 });
+  });
+
+  it('is told with its memory and its time', async () => {
+    const self = await readProcess(process.pid);
+    expect(self).toMatchObject({ pid: process.pid, parent: process.ppid });
+    expect(self!.rss).toBeGreaterThan(1_000_000);
+    expect(self!.cpuUsec).toBeGreaterThan(0);
+    expect((await threadsOf(process.pid)).length).toBeGreaterThan(1);
+  });
+
+  it('that has gone is left out', async () => {
+    const gone = 2 ** 22 + 1;
+    expect(await readProcess(gone)).toBeNull();
+    expect(await threadsOf(gone)).toEqual([]);
+    expect(await jobProcesses({ pids: async () => [gone] })).toEqual([]);
+    await expect(nodePid({ pids: async () => [gone] }, 1)).rejects.toMatchObject({ code: 'no-such-process' });
+  });
+});

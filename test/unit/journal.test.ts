@@ -1,0 +1,351 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { LaunchRequest } from '../../agent/api/model';
+import type { Journal } from '../../agent/journal/journal';
+import { type Entry, nextMove } from '../../agent/journal/ledger';
+import { ENDED_JOBS_KEPT, EVENTS_KEPT, openJournal } from '../../agent/journal/sqlite';
+
+const spec: LaunchRequest = {
+  program: '/bin/true',
+  args: ['true'],
+  cwd: '/',
+  env: {},
+  node: 'home',
+  stopped: false,
+};
+const id = 'abcdefghi0';
+
+let folder: string;
+let file: string;
+let journal: Journal;
+
+/** As after a restart: what is asked next comes from the file. */
+function reopen(): void {
+  journal.close();
+  journal = openJournal(file);
+}
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'godwit-journal-'));
+  file = join(folder, 'journal.sqlite');
+  journal = openJournal(file);
+});
+afterEach(() => {
+  journal.close();
+  rmSync(folder, { recursive: true });
+});
+
+async function launch(job = id, host = 'node1') {
+  await journal.launch({ id: job, name: 'sim', spec, host, held: true });
+  await journal.running(job, 7);
+}
+async function intend(to: string, job = id) {
+  const { ledger } = await journal.job(job);
+  return journal.enter(job, { type: 'intent', move: nextMove(ledger, to, 'stop') });
+}
+const code = (code: string) => expect.objectContaining({ code });
+const events = async () => (await journal.history({ job: id, limit: 100 })).map(({ event }) => event);
+
+describe('a job in the journal', () => {
+  it('is there after a restart, as it was written', async () => {
+    await launch();
+    await journal.pin(id, true);
+    reopen();
+    const job = await journal.job(id);
+    expect(job).toMatchObject({
+      id,
+      name: 'sim',
+      spec,
+      state: 'running',
+      pid: 7,
+      pinned: true,
+      held: true,
+      moves: 0,
+    });
+    expect(job.ledger).toEqual({ host: 'node1', epoch: 0, attempted: 0, open: null, debts: [], lost: false });
+    await journal.letGo(id);
+    await journal.ended(id, 0, { exit: 143, signal: 'SIGTERM' });
+    reopen();
+    expect(await journal.job(id)).toMatchObject({
+      state: 'ended',
+      held: false,
+      exit: { exit: 143, signal: 'SIGTERM' },
+    });
+    expect(await journal.jobs({ ended: false })).toEqual([]);
+    expect(await journal.jobs({ ended: true })).toHaveLength(1);
+    expect(await events()).toEqual(['launched', 'ended']);
+  });
+
+  it('is refused twice, unknown, or undone after it ran', async () => {
+    await launch();
+    await expect(launch()).rejects.toEqual(code('job-exists'));
+    await expect(journal.job('zzzzzzzzzz')).rejects.toEqual(code('no-such-job'));
+    await journal.unlaunched(id);
+    expect((await journal.job(id)).state).toBe('running');
+  });
+});
+
+describe('the rules of epochs', () => {
+  it('a committed move changes the host, for good', async () => {
+    await launch();
+    await intend('node2');
+    reopen();
+    expect((await journal.job(id)).moveStarted).not.toBeNull();
+    expect(await journal.outcome(id, 1)).toEqual({ outcome: 'moving' });
+    await journal.enter(id, { type: 'commit', epoch: 1 });
+    reopen();
+    expect(await journal.outcome(id, 1)).toEqual({ outcome: 'committed' });
+    await expect(journal.enter(id, { type: 'abort', epoch: 1, reason: 'late' })).rejects.toEqual(
+      code('epoch-committed'),
+    );
+    await expect(journal.enter(id, { type: 'commit', epoch: 1 })).rejects.toEqual(code('epoch-committed'));
+    await expect(intend('node3')).rejects.toEqual(code('job-moving'));
+    await journal.enter(id, { type: 'thawed', epoch: 1 });
+    reopen();
+    const { ledger, moves, moveStarted } = await journal.job(id);
+    expect(ledger).toMatchObject({ host: 'node2', epoch: 1, attempted: 1, open: null });
+    expect(ledger.debts).toEqual([{ node: 'node1', role: 'source', epoch: 1, word: 'discard' }]);
+    expect([moves, moveStarted]).toEqual([1, null]);
+    expect(await events()).toEqual(['launched', 'move-intent', 'move-committed', 'move-thawed']);
+  });
+
+  it('an aborted epoch is never committed, and the next is a new one', async () => {
+    await launch();
+    await intend('node2');
+    await journal.enter(id, { type: 'abort', epoch: 1, reason: 'disk full' });
+    reopen();
+    expect(await journal.outcome(id, 1)).toEqual({ outcome: 'aborted' });
+    await expect(journal.enter(id, { type: 'commit', epoch: 1 })).rejects.toEqual(code('epoch-aborted'));
+    await journal.enter(id, { type: 'resumed', epoch: 1 });
+    await expect(journal.enter(id, { type: 'commit', epoch: 1 })).rejects.toEqual(code('stale-epoch'));
+    await expect(intend('node2')).rejects.toEqual(code('node-indebted'));
+    await journal.enter(id, { type: 'cleaned', epoch: 1, node: 'node2' });
+    const ledger = await intend('node2');
+    expect(ledger).toMatchObject({ host: 'node1', epoch: 0, attempted: 2 });
+    const again: Entry = { type: 'intent', move: { ...ledger.open!.move, epoch: 2 } };
+    await expect(journal.enter(id, again)).rejects.toEqual(code('job-moving'));
+    const history = await journal.history({ job: id, limit: 100 });
+    expect(history.find(({ event }) => event === 'move-aborted')).toMatchObject({
+      epoch: 1,
+      reason: 'disk full',
+    });
+  });
+
+  it('a refused entry changes nothing', async () => {
+    await launch();
+    const before = [await journal.job(id), await events()];
+    const { ledger } = await journal.job(id);
+    const move = nextMove(ledger, 'node2', 'stop');
+    for (const wrong of [{ epoch: 0 }, { epoch: 2 }, { from: 'node3' }, { to: 'node1' }, { since: 4 }]) {
+      const entry: Entry = { type: 'intent', move: { ...move, ...wrong } };
+      await expect(journal.enter(id, entry)).rejects.toEqual(code('stale-epoch'));
+    }
+    await expect(journal.enter(id, { type: 'thawed', epoch: 0 })).rejects.toEqual(code('stale-epoch'));
+    reopen();
+    expect([await journal.job(id), await events()]).toEqual(before);
+  });
+
+  it('a job given back lives on at the source in an epoch of its own', async () => {
+    await launch();
+    await intend('node2');
+    await journal.enter(id, { type: 'commit', epoch: 1 });
+    await journal.enter(id, { type: 'returned', of: 1, epoch: 2, reason: 'node2 rebooted' });
+    reopen();
+    expect(await journal.outcome(id, 1)).toEqual({ outcome: 'returned', as: 2 });
+    await journal.enter(id, { type: 'resumed', epoch: 1 });
+    expect((await journal.job(id)).ledger).toMatchObject({
+      host: 'node1',
+      epoch: 2,
+      attempted: 2,
+      open: null,
+    });
+    await expect(journal.ended(id, 1, { exit: 0, signal: null })).rejects.toEqual(code('stale-epoch'));
+    expect((await journal.job(id)).moves).toBe(0);
+  });
+
+  it('a lost job says so until a person gives it back', async () => {
+    await launch();
+    await intend('node2');
+    await journal.enter(id, { type: 'commit', epoch: 1 });
+    await journal.enter(id, { type: 'lost', epoch: 1, reason: 'gone', salvage: true });
+    reopen();
+    expect(await journal.job(id)).toMatchObject({ state: 'lost', ledger: { lost: true } });
+    await journal.enter(id, { type: 'returned', of: 1, epoch: 2, reason: 'adopted' });
+    reopen();
+    expect(await journal.job(id)).toMatchObject({
+      state: 'running',
+      ended: null,
+      ledger: { lost: false, host: 'node1' },
+    });
+  });
+
+  it('an end that an older host reports is refused, and an ended job is not moved', async () => {
+    await launch();
+    await intend('node2');
+    await journal.ended(id, 0, { exit: 0, signal: null });
+    await expect(journal.enter(id, { type: 'commit', epoch: 1 })).rejects.toEqual(code('job-ended'));
+    await journal.enter(id, { type: 'abort', epoch: 1, reason: 'ended' });
+    await journal.enter(id, { type: 'resumed', epoch: 1 });
+    await journal.enter(id, { type: 'cleaned', epoch: 1, node: 'node2' });
+    await expect(intend('node2')).rejects.toEqual(code('job-ended'));
+    expect(await journal.outcome(id, 9)).toEqual({ outcome: 'unknown' });
+  });
+});
+
+describe('what is kept', () => {
+  it('is bounded: the events of a job', async () => {
+    await launch();
+    for (let n = 0; n < 8; n++) {
+      await intend('node2');
+      const epoch = n + 1;
+      await journal.enter(id, { type: 'abort', epoch, reason: String(n) });
+      await journal.enter(id, { type: 'resumed', epoch });
+      await journal.enter(id, { type: 'cleaned', epoch, node: 'node2' });
+    }
+    expect((await journal.history({ job: id, limit: 3 })).map(({ reason }) => reason)).toEqual([
+      '6',
+      undefined,
+      '7',
+    ]);
+    expect(await journal.history({ limit: 0 })).toEqual([]);
+    const report = {
+      job: id,
+      from: 'node1',
+      to: 'node2',
+      epoch: 1,
+      transfer: 'stop' as const,
+      freezeMs: 1,
+      totalMs: 1,
+      bytes: 1,
+    };
+    const phases = { prepare: 0, park: 0, dump: 0, transfer: 0, restore: 0, commit: 0, thaw: 0 };
+    const fast = new DatabaseSync(file);
+    fast.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${EVENTS_KEPT})
+               INSERT INTO history (job, event) SELECT '${id}', event FROM n, (SELECT event FROM history LIMIT 1)`);
+    fast.close();
+    await journal.report({ ...report, phases });
+    const all = await journal.history({ job: id, limit: 100_000 });
+    expect(all).toHaveLength(EVENTS_KEPT);
+    expect(all.at(-1)).toMatchObject({ event: 'move-finished', move: { phases } });
+  });
+
+  it('is bounded: ended jobs, but never one that a node has to clear away', async () => {
+    await launch();
+    await intend('node2');
+    await journal.enter(id, { type: 'abort', epoch: 1, reason: 'x' });
+    await journal.enter(id, { type: 'resumed', epoch: 1 });
+    await journal.ended(id, 0, { exit: 0, signal: null });
+    const fast = new DatabaseSync(file);
+    fast.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <= ${ENDED_JOBS_KEPT})
+               INSERT INTO jobs SELECT 'old' || i, name, spec, 'ended', pid, exit, started, '2020', 0, 0, 0, host, 0, 0, NULL, '[]', NULL
+               FROM jobs, n`);
+    fast.close();
+    await launch('bbbbbbbbbb');
+    await journal.ended('bbbbbbbbbb', 0, { exit: 0, signal: null });
+    const kept = (await journal.jobs({ ended: true })).map((job) => job.id);
+    expect(kept).toHaveLength(ENDED_JOBS_KEPT);
+    expect(kept).toContain(id);
+    expect(kept).toContain('bbbbbbbbbb');
+  });
+});
+
+describe('notes', () => {
+  it('are one a job, and survive', async () => {
+    const detail = { home: 'node1', images: 'x', stubs: [{ pid: 3 }] };
+    await journal.putNote({ job: id, note: { state: 'hosting', epoch: 0 }, detail: {} });
+    await journal.putNote({ job: id, note: { state: 'sending', epoch: 1, since: 0 }, detail });
+    reopen();
+    expect(await journal.notes()).toEqual([
+      { job: id, note: { state: 'sending', epoch: 1, since: 0 }, detail },
+    ]);
+    await journal.clearNote(id);
+    reopen();
+    expect(await journal.notes()).toEqual([]);
+  });
+});
+
+describe('a file that is not what it should be', () => {
+  const refused = (code: string) => {
+    const before = readFileSync(file);
+    expect(() => openJournal(file)).toThrow(expect.objectContaining({ code }));
+    expect(readFileSync(file).equals(before)).toBe(true);
+  };
+  /** Closing the last connection moves all into the one file. */
+  const rewrite = (change: (db: DatabaseSync) => void) => {
+    journal.close();
+    const db = new DatabaseSync(file);
+    change(db);
+    db.close();
+  };
+
+  it('garbage', () => {
+    journal.close();
+    writeFileSync(file, 'garbage '.repeat(1_000));
+    refused('journal-corrupt');
+  });
+  it('a damaged page', async () => {
+    for (let n = 0; n < 50; n++) await launch(`a${String(n).padStart(9, '0')}`);
+    journal.close();
+    const bytes = readFileSync(file);
+    bytes.fill(0xa5, 4_096, 12_288);
+    writeFileSync(file, bytes);
+    refused('journal-corrupt');
+  });
+  it('a newer version', () => {
+    rewrite((db) => db.exec('PRAGMA user_version = 99'));
+    refused('journal-newer');
+  });
+  it('somebody else’s database', () => {
+    rewrite((db) => db.exec('PRAGMA application_id = 1'));
+    refused('journal-foreign');
+  });
+  it('a row that does not parse', async () => {
+    await launch();
+    rewrite((db) => db.exec(`UPDATE jobs SET spec = '{"program": 3}'`));
+    journal = openJournal(file);
+    await expect(journal.job(id)).rejects.toEqual(code('journal-corrupt'));
+  });
+});
+
+describe('a writer killed at any moment', () => {
+  /** Writes two rows a transaction, by SQLite's settings of the journal, and says each number when it is on the disk. */
+  const writer = `
+    const { DatabaseSync } = require('node:sqlite');
+    const db = new DatabaseSync(process.argv[1], { timeout: 5000 });
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+    for (let n = Number(process.argv[2]) + 1; ; n++) {
+      db.exec('BEGIN IMMEDIATE');
+      db.exec("UPDATE jobs SET attempted = " + n + " WHERE id = '${id}'");
+      db.exec("UPDATE jobs SET epoch = " + n + " WHERE id = '${id}'");
+      db.exec('COMMIT');
+      require('node:fs').writeSync(1, n + '\\n');
+    }`;
+
+  it('leaves a whole journal with all that it had said', async () => {
+    await launch();
+    for (let round = 0; round < 5; round++) {
+      const { epoch } = (await journal.job(id)).ledger;
+      journal.close();
+      const child = spawn(process.execPath, ['-e', writer, file, String(epoch)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      let said = '';
+      child.stdout.on('data', (chunk: Buffer) => {
+        said += chunk;
+        if (said.length > 20 * (round + 1)) child.kill('SIGKILL');
+      });
+      await once(child, 'close');
+      journal = openJournal(file);
+      const { ledger } = await journal.job(id);
+      const last = Number(said.trimEnd().split('\n').at(-1));
+      expect(ledger.epoch).toBe(ledger.attempted);
+      expect(ledger.epoch).toBeGreaterThanOrEqual(last);
+      expect(last).toBeGreaterThan(epoch);
+    }
+  }, 30_000);
+});

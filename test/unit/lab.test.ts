@@ -1,0 +1,144 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { AgentConfig, loadConfig } from '../../agent/cluster/config';
+import { agentConfig, describe as describeLab, isCgroupOf } from '../../agent/lab/description';
+import { mountsBelow } from '../../agent/lab/mounts';
+import { isAlive, readIdentity } from '../../agent/lab/processes';
+import { cpuMount, setQuota, underQuota } from '../../agent/lab/quota';
+
+const folder = mkdtempSync(join(tmpdir(), 'godwit-lab-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const programs = { node: '/n', agent: '/a', keeper: '/k' };
+
+describe('a lab’s description', () => {
+  it('gives each node an address of its own, and all the same members', () => {
+    const lab = describeLab({ name: 'l', nodes: 2, cpus: [1, 0.5], programs }, '10.9.0');
+    expect(lab.nodes).toEqual([
+      { name: 'node1', address: '10.9.0.1', cpus: 1 },
+      { name: 'node2', address: '10.9.0.2', cpus: 0.5 },
+    ]);
+    const tls = { ca: '/ca', cert: '/c', key: '/k' };
+    const configs = lab.nodes.map((node) => AgentConfig.parse(agentConfig(lab, node, tls)));
+    expect(configs[0]!.members).toEqual(configs[1]!.members);
+    expect(configs[1]).toMatchObject({ cpus: 0.5, cgroup: 'l-node2', listen: { host: '10.9.0.2' } });
+    expect(configs[0]!.state).not.toBe(configs[1]!.state);
+  });
+
+  it('knows its nodes’ cgroups from another lab’s', () => {
+    const names = [
+      'a-node1',
+      'a-node12',
+      'a-b-node1',
+      'b-node1',
+      'a-node',
+      'a-nodes1',
+      'a-node1-node1',
+      'cgroup.procs',
+    ];
+    expect(names.filter(isCgroupOf('a'))).toEqual(['a-node1', 'a-node12']);
+  });
+});
+
+describe('the mounts below a folder', () => {
+  const mountinfo = [
+    '27 1 254:0 / / rw,relatime - ext4 /dev/vda rw',
+    '50 27 254:0 / /labs/one rw - ext4 /dev/vda rw',
+    '51 27 254:0 / /labs/one/node1/with\\040space rw shared:1 - ext4 /dev/vda rw',
+    '52 27 254:0 / /labs/one-more/root rw - ext4 /dev/vda rw',
+    '53 27 254:0 /labs/one /elsewhere rw - ext4 /dev/vda rw',
+    '',
+  ].join('\n');
+
+  it('are found by where they are, the last first', () => {
+    expect(mountsBelow('/labs/one', mountinfo)).toEqual(['/labs/one/node1/with space', '/labs/one']);
+    expect(mountsBelow('/labs/none', mountinfo)).toEqual([]);
+  });
+});
+
+describe('the cpu controller', () => {
+  it('of cgroup v1 is found among its options', () => {
+    const line = (at: string, options: string) =>
+      `31 30 0:2${options.length} / ${at} rw - cgroup cgroup ${options}`;
+    expect(cpuMount([line('/c/set', 'rw,cpuset'), line('/c/acct', 'rw,cpuacct,cpu')].join('\n'))).toBe(
+      '/c/acct',
+    );
+    expect(cpuMount(line('/c/set', 'rw,cpuset'))).toBeUndefined();
+    expect(cpuMount('38 31 0:38 / /unified rw - cgroup2 cgroup2 rw')).toBeUndefined();
+  });
+
+  it('is told the share in each version’s way', async () => {
+    const v1 = { folder: join(folder, 'v1', 'godwit'), version: 1 } as const;
+    await setQuota(v1, 'l-node1', 0.25);
+    await underQuota(v1, 'l-node1', 123);
+    const read = (...path: string[]) => readFileSync(join(folder, ...path), 'utf8');
+    expect(read('v1', 'godwit', 'l-node1', 'cpu.cfs_period_us')).toBe('100000');
+    expect(read('v1', 'godwit', 'l-node1', 'cpu.cfs_quota_us')).toBe('25000');
+    expect(read('v1', 'godwit', 'l-node1', 'cgroup.procs')).toBe('123');
+    const v2 = { folder: join(folder, 'v2', 'godwit'), version: 2 } as const;
+    mkdirSync(v2.folder, { recursive: true });
+    await setQuota(v2, 'l-node1', 1.5);
+    expect(read('v2', 'godwit', 'l-node1', 'cpu.max')).toBe('150000 100000');
+    for (const above of [['v2'], ['v2', 'godwit']])
+      expect(read(...above, 'cgroup.subtree_control')).toBe('+cpu');
+  });
+});
+
+describe('a recorded process', () => {
+  it('is told from a later one with the same number', async () => {
+    const stat = readFileSync('/proc/self/stat', 'utf8');
+    const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]!;
+    const file = join(folder, 'pid');
+    writeFileSync(file, `${process.pid} ${started}\n`);
+    expect(await isAlive((await readIdentity(file))!)).toBe(true);
+    writeFileSync(file, `${process.pid} ${Number(started) - 1}\n`);
+    expect(await isAlive((await readIdentity(file))!)).toBe(false);
+  });
+
+  it('is nothing where the file is torn or missing', async () => {
+    const file = join(folder, 'torn');
+    for (const text of ['', '12', '12 ', '12 34', 'x y\n', '-1 5\n']) {
+      writeFileSync(file, text);
+      expect(await readIdentity(file)).toBeNull();
+    }
+    expect(await readIdentity(join(folder, 'missing'))).toBeNull();
+  });
+});
+
+describe('an agent’s configuration', () => {
+  const lab = describeLab({ name: 'l', nodes: 1, programs }, '10.9.0');
+  const good = agentConfig(lab, lab.nodes[0]!, { ca: '/ca', cert: '/c', key: '/k' });
+  const load = (value: unknown) => {
+    const file = join(folder, 'config.json');
+    writeFileSync(file, typeof value === 'string' ? value : JSON.stringify(value));
+    return loadConfig(file);
+  };
+
+  it('is read as it was written', async () => {
+    expect(await load(good)).toEqual(good);
+  });
+
+  it.each([
+    ['not JSON', '{', /not JSON/],
+    ['without a name', { ...good, name: undefined }, /name: /],
+    [
+      'with a relative path',
+      { ...good, tls: { ...good.tls, key: 'key' } },
+      /tls\.key: a path must be absolute/,
+    ],
+    ['with an impossible port', { ...good, listen: { host: 'h', port: 70_000 } }, /listen\.port: /],
+    ['of a node that is no member', { ...good, name: 'node7' }, /members: the node itself/],
+    ['with a cgroup elsewhere', { ...good, cgroup: '../x' }, /cgroup: /],
+  ])('%s is refused with the place', async (_what, value, message) => {
+    await expect(load(value)).rejects.toMatchObject({
+      code: 'bad-message',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it('that is missing is a named error', async () => {
+    await expect(loadConfig(join(folder, 'none'))).rejects.toMatchObject({ code: 'unreadable-config' });
+  });
+});
