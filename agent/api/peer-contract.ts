@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { clientContract } from './client-contract';
 import type { Contract } from './contract';
-import { Bytes, Epoch, Exit, Job, JobId, Node, NodeName, Obstacle, Span } from './model';
+import { Bytes, Epoch, Exit, Job, JobId, Node, NodeName, Obstacle } from './model';
+import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
 
 /** What a host is told to launch; paths are the home's. */
 export const LaunchOrder = z.object({
@@ -30,29 +31,17 @@ export const Sight = z.object({
 });
 export type Sight = z.infer<typeof Sight>;
 
-const move = z.object({ job: JobId, epoch: Epoch });
-
-/** Spans measured on the source; `frozenAfter` is counted from the order's arrival. */
-export const SourceFigures = z.object({
-  park: Span,
-  frozenAfter: Span,
-  dump: Span,
-  transfer: Span,
-  bytes: Bytes,
-});
-export type SourceFigures = z.infer<typeof SourceFigures>;
-export const DestinationFigures = z.object({ restore: Span });
-export type DestinationFigures = z.infer<typeof DestinationFigures>;
+const about = z.object({ job: JobId, home: NodeName });
 
 export const peerContract = {
   ...clientContract,
   'node.status': { params: z.object({}), result: Node },
   /** The jobs that call this node home. */
   'home.jobs': { params: z.object({ ended: z.boolean() }), result: z.object({ jobs: z.array(Job) }) },
-  'home.ended': { params: move.extend({ exit: Exit }), result: z.object({}) },
+  'home.ended': { params: z.object({ job: JobId, epoch: Epoch, exit: Exit }), result: z.object({}) },
   'home.outcome': {
-    params: move,
-    result: z.object({ outcome: z.enum(['moving', 'committed', 'aborted', 'unknown']) }),
+    params: z.object({ job: JobId, epoch: Epoch }),
+    result: EpochOutcome,
   },
 
   'host.launch': { params: LaunchOrder, result: z.object({ pid: z.int() }) },
@@ -75,23 +64,8 @@ export const peerContract = {
     result: z.object({ obstacles: z.array(Obstacle) }),
   },
 
-  /** Destination: makes all that can be made beforehand, says where pages and images may be sent. */
-  'move.prepare': {
-    params: move.extend({ home: NodeName, from: NodeName }),
-    result: z.object({ pages: z.string(), images: z.string() }),
-  },
-  /** Source: parks, freezes, dumps and carries the job to the destination. */
-  'move.send': {
-    params: move.extend({ to: NodeName, pages: z.string(), images: z.string() }),
-    result: SourceFigures,
-  },
-  /** Destination: restores the job, frozen. */
-  'move.restore': { params: move, result: DestinationFigures },
-  /** Destination: the job is yours; thaw it. */
-  'move.commit': { params: move, result: z.object({ thawMs: Span }) },
-  /** Source: the job is yours still; thaw it. Destination: what you have of it was never the job; kill it. */
-  'move.abort': { params: move, result: z.object({}) },
-  /** Source: the job lives elsewhere now; kill the frozen copy. */
-  'move.discard': { params: move, result: z.object({}) },
+  /** A word of the move from the home to the source, and the source's answer when it has done as told. */
+  'move.toSource': { params: about.extend({ message: ToSource }), result: FromSource },
+  'move.toDestination': { params: about.extend({ message: ToDestination }), result: FromDestination },
 } as const satisfies Contract;
 export type PeerContract = typeof peerContract;

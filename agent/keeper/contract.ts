@@ -25,6 +25,8 @@ export const JobPlace = z.object({
   cgroup: z.string().startsWith('/'),
   /** The job's PID 1, as this node numbers it. */
   init: z.int().min(2),
+  /** The held process that supervises it: it says how the job ended. */
+  supervisor: ProcessKey,
 });
 export type JobPlace = z.infer<typeof JobPlace>;
 
@@ -75,9 +77,12 @@ export const keeperContract = {
     params: z.object({ place: JobPlace }),
     result: z.object({ parked: z.array(ParkedStub), parkMs: z.number(), frozenMs: z.number() }),
   },
-  /** Attaches the parked stubs to the frozen job, thaws it (unless it was held), lets the stubs go on. Asked again, it answers the same. */
+  /**
+   * Attaches the parked stubs to the frozen job, thaws it, lets the stubs go on. `parked` null: those that `job.park`
+   * left here. Without `thaw`, a job without stubs stays frozen. Asked again, it answers the same.
+   */
   'job.unpark': {
-    params: z.object({ place: JobPlace, parked: z.array(ParkedStub), thaw: z.boolean() }),
+    params: z.object({ place: JobPlace, parked: z.array(ParkedStub).nullable(), thaw: z.boolean() }),
     result: z.object({ thawMs: z.number() }),
   },
   /** The copy on this node is gone: drops what is kept of it. */

@@ -1,6 +1,8 @@
 import type { Duplex } from 'node:stream';
-import { GodwitError } from '../api/errors';
-import { freshStub, type ParkedStub, Stub, type Target } from '../debug/stub';
+import { constants } from 'node:os';
+import { GodwitError, jobMoving } from '../api/errors';
+import type { Exit } from '../api/model';
+import { freshStub, type ParkedStub, Stub } from '../debug/stub';
 import { JobCgroup } from '../freezer/cgroup';
 import { nodePid } from '../freezer/processes';
 import type { JobPlace } from './contract';
@@ -9,6 +11,9 @@ import type { JobPlace } from './contract';
 const FREEZE_DEADLINE_MS = 10_000;
 /** A debugged process comes to a stop at once unless it sleeps uninterruptibly. */
 const STOP_DEADLINE_MS = 10_000;
+
+/** The program's process id inside every job: the first that PID 1 starts. */
+const PROGRAM = 2;
 
 interface Parked {
   parked: ParkedStub[];
@@ -19,6 +24,8 @@ interface Parked {
 /** What the keeper knows of one job: its stubs, or what became of them when they were parked. */
 class JobStubs {
   readonly stubs = new Map<number, Stub>();
+  /** Done with their process, but with last words that their client has not heard yet. */
+  readonly leaving = new Set<Stub>();
   parked: Parked | null = null;
   unparked: { thawMs: number } | null = null;
   #last: Promise<unknown> = Promise.resolve();
@@ -38,18 +45,25 @@ class JobStubs {
 export class Stubs {
   readonly #jobs = new Map<string, JobStubs>();
 
-  constructor(private readonly options: { gdbserver: string[]; tgkill: string[]; log: (line: string) => void }) {}
+  constructor(
+    private readonly options: {
+      /** How the job ended, from its supervisor; answers when it has. */
+      ended: (supervisor: string) => Promise<{ code: number } | { signal: number }>;
+      log: (line: string) => void;
+    },
+  ) {}
 
-  attach(place: JobPlace, pid: number, session: string): Promise<object> {
+  attach(place: JobPlace, pid: number, session: string): Promise<Record<string, never>> {
     const job = this.#job(place.job);
     return job.serially(async () => {
+      if (job.parked) throw jobMoving(place.job);
       const attached = job.stubs.get(pid);
       if (attached?.session === session) return {};
       if (attached) throw alreadyDebugged(place.job, pid);
       const cgroup = JobCgroup.at(place.cgroup);
       await cgroup.freeze(FREEZE_DEADLINE_MS);
       try {
-        const stub = await this.#unpark(place, { ...freshStub(session), innerPid: pid });
+        const stub = await this.#unpark(place, freshStub(session, pid));
         await cgroup.thaw();
         stub.go();
       } finally {
@@ -68,7 +82,7 @@ export class Stubs {
     this.#stub(job, pid, session);
   }
 
-  async gone(job: string, pid: number, session: string): Promise<object> {
+  async gone(job: string, pid: number, session: string): Promise<Record<string, never>> {
     const stubs = this.#jobs.get(job);
     const stub = stubs?.stubs.get(pid);
     if (stubs && stub?.session === session) await stubs.serially(() => stub.end());
@@ -114,10 +128,10 @@ export class Stubs {
     return { parked, parkMs: performance.now() - begun, frozenMs: performance.now() - frozen };
   }
 
-  unpark(place: JobPlace, parked: ParkedStub[], thaw: boolean): Promise<{ thawMs: number }> {
+  unpark(place: JobPlace, parked: ParkedStub[] | null, thaw: boolean): Promise<{ thawMs: number }> {
     const job = this.#job(place.job);
     return job.serially(async () => {
-      job.unparked ??= await this.#unparkAll(place, parked, thaw);
+      job.unparked ??= await this.#unparkAll(place, parked ?? job.parked?.parked ?? [], thaw);
       job.parked = null;
       return job.unparked;
     });
@@ -131,7 +145,7 @@ export class Stubs {
         stubs.push(await this.#unpark(place, state));
       } catch (error) {
         // The job matters more than its debugger: it goes on without, and the client is told when it asks.
-        this.options.log(`${place.job}: debugger of process ${state.innerPid} lost: ${(error as Error).message}`);
+        this.options.log(`${place.job}: debugger of process ${state.memory.pid} lost: ${(error as Error).message}`);
       }
     }
     if (thaw || stubs.length > 0) await JobCgroup.at(place.cgroup).thaw();
@@ -139,25 +153,42 @@ export class Stubs {
     return { thawMs: performance.now() - begun };
   }
 
+  /** What still has last words to say keeps its place until it has said them. */
   forget(job: string) {
-    this.#jobs.delete(job);
+    const stubs = this.#jobs.get(job);
+    if (stubs && stubs.leaving.size === 0 && stubs.stubs.size === 0) this.#jobs.delete(job);
+    else if (stubs) stubs.parked = stubs.unparked = null;
     return {};
   }
 
   async #unpark(place: JobPlace, state: ParkedStub): Promise<Stub> {
-    const target: Target = {
-      pid: await nodePid(JobCgroup.at(place.cgroup), state.innerPid),
-      innerPid: state.innerPid,
-      init: place.init,
-      run: JobCgroup.at(place.cgroup).run,
-      attach: JobCgroup.at(place.cgroup).attach,
-      gdbserver: this.options.gdbserver,
-    };
-    const stub = await Stub.unpark(target, state);
-    const { stubs } = this.#job(place.job);
-    stubs.set(state.innerPid, stub);
-    stub.once('ended', () => stubs.get(state.innerPid) === stub && stubs.delete(state.innerPid));
+    const cgroup = JobCgroup.at(place.cgroup);
+    const { pid } = state.memory;
+    const target = { pid: await nodePid(cgroup, pid), init: place.init, run: cgroup.run, attach: cgroup.attach };
+    const stub = await Stub.unpark(target, state, {
+      hooks: {
+        freeze: () => cgroup.freeze(FREEZE_DEADLINE_MS),
+        thaw: () => cgroup.thaw(),
+        exitStatus: () => this.#exit(place, pid),
+      },
+    });
+    const { stubs, leaving } = this.#job(place.job);
+    stubs.set(pid, stub);
+    stub.once('ended', (reason) => {
+      this.options.log(`${place.job}: the debugger has left process ${pid}: ${reason}`);
+      if (stubs.get(pid) === stub) stubs.delete(pid);
+      leaving.add(stub);
+    });
+    stub.once('closed', () => leaving.delete(stub));
     return stub;
+  }
+
+  /** A process that is not the program itself ends unseen only when the job's PID 1 takes it along. */
+  async #exit(place: JobPlace, pid: number): Promise<Exit> {
+    const end = await this.options.ended(place.supervisor);
+    if (pid !== PROGRAM) return signalled(constants.signals.SIGKILL);
+    if ('signal' in end) return signalled(end.signal);
+    return end.code > 128 ? signalled(end.code - 128) : { exit: end.code, signal: null };
   }
 
   #job(id: string): JobStubs {
@@ -167,8 +198,11 @@ export class Stubs {
   }
 
   #stub(job: string, pid: number, session: string): Stub {
-    const stub = this.#jobs.get(job)?.stubs.get(pid);
+    const stubs = this.#jobs.get(job);
+    const stub = stubs?.stubs.get(pid);
     if (stub?.session === session) return stub;
+    const leaving = [...(stubs?.leaving ?? [])].find((one) => one.session === session);
+    if (leaving) return leaving;
     if (stub) throw alreadyDebugged(job, pid);
     throw new GodwitError({ code: 'no-such-stub', message: `no debugger is attached to process ${pid} of job ${job}` });
   }
@@ -180,3 +214,8 @@ const alreadyDebugged = (job: string, pid: number) =>
     message: `process ${pid} of job ${job} has a debugger already`,
     fix: 'end that session first, or give another process with -p',
   });
+
+function signalled(number: number): Exit {
+  const name = Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
+  return { exit: 128 + number, signal: name ?? `SIG${number}` };
+}

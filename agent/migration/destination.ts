@@ -7,7 +7,7 @@
  * an earlier life of the agent left running.
  */
 
-import type { DestinationFigures } from '../api/peer-contract';
+import type { DestinationFigures } from '../api/move-contract';
 import type { Epoch } from '../journal/ledger';
 import type { Note } from '../journal/notes';
 import {

@@ -6,7 +6,7 @@
  * be asked for twice. Before `restarted`, the hands have ended whatever an earlier life of the agent left running.
  */
 
-import type { SourceFigures } from '../api/peer-contract';
+import type { SourceFigures } from '../api/move-contract';
 import type { Epoch } from '../journal/ledger';
 import type { Note } from '../journal/notes';
 import {

@@ -1,0 +1,81 @@
+import type { Duplex } from 'node:stream';
+import type { CallOptions, Handlers, Method, Params, Result, SentParams } from '../api/contract';
+import { noSuchNode } from '../api/errors';
+import { Link } from '../api/link';
+import { type PeerContract, peerContract } from '../api/peer-contract';
+import { parseWith } from '../api/schema';
+import type { Tickets } from '../api/tickets';
+import { pipeStreams } from '../api/streams';
+import type { TlsIdentity } from '../api/tls';
+import type { AgentConfig } from './config';
+
+/** The nodes of the cluster as this one reaches them. Its own requests to itself take the same way, without a wire. */
+export class Peers {
+  readonly #links = new Map<string, Link<PeerContract>>();
+  #own: Handlers<PeerContract> | null = null;
+
+  constructor(
+    private readonly config: AgentConfig,
+    tls: TlsIdentity,
+  ) {
+    for (const { name, address, port } of config.members) {
+      if (name === config.name) continue;
+      const endpoint = { address, port, tls, expectName: name };
+      this.#links.set(name, new Link(endpoint, { name: config.name, kind: 'agent', contract: peerContract }));
+    }
+  }
+
+  get names(): string[] {
+    return this.config.members.map(({ name }) => name);
+  }
+
+  /** How this node answers; set once, before the first call. */
+  serve(own: Handlers<PeerContract>) {
+    this.#own = own;
+  }
+
+  async call<M extends Method<PeerContract>>(
+    node: string,
+    method: M,
+    params: SentParams<PeerContract, M>,
+    options: CallOptions = {},
+  ): Promise<Result<PeerContract, M>> {
+    if (node !== this.config.name) return this.#link(node).call(method, params, options);
+    const caller = { name: node, kind: 'agent' as const, signal: options.signal ?? new AbortController().signal };
+    const parsed = parseWith(peerContract[method].params, params, method) as Params<PeerContract, M>;
+    return (await this.#own![method](parsed, caller)) as Result<PeerContract, M>;
+  }
+
+  /**
+   * A ticket of this node's for a stream that another node has issued one for; `finished` is told when the stream
+   * is over, and whether it was this side that ended it.
+   */
+  relay(node: string, ticket: string, tickets: Tickets, finished?: (byClient: boolean) => void): string {
+    // One's own tickets are good for whoever brings them.
+    if (node === this.config.name && !finished) return ticket;
+    return tickets.issue(async (near) => {
+      const far = await this.openStream(node, ticket, tickets);
+      let byClient = false;
+      near.once('close', () => {
+        byClient = !far.destroyed;
+      });
+      await pipeStreams(near, far).catch(() => {});
+      finished?.(byClient);
+    });
+  }
+
+  /** Takes the stream for which `node` issued the ticket. */
+  async openStream(node: string, ticket: string, own: Tickets): Promise<Duplex> {
+    return node === this.config.name ? own.take(ticket) : this.#link(node).openStream(ticket);
+  }
+
+  close() {
+    for (const link of this.#links.values()) link.close();
+  }
+
+  #link(node: string): Link<PeerContract> {
+    const link = this.#links.get(node);
+    if (!link) throw noSuchNode(node, this.names);
+    return link;
+  }
+}

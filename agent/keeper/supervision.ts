@@ -1,0 +1,14 @@
+/** What a job's supervisor (`godwit-helper launch` and `restore`) says on its standard output, a JSON value a line. */
+import { z } from 'zod';
+
+export const End = z.union([z.object({ code: z.int() }), z.object({ signal: z.int() })]);
+export type End = z.infer<typeof End>;
+
+export const Supervision = z.union([
+  z.object({ init: z.int(), program: z.int() }),
+  z.object({ restored: z.object({ init: z.int() }) }),
+  z.object({ failed: z.object({ code: z.int().nullable().optional() }).loose() }),
+  z.object({ error: z.object({ stage: z.string(), errno: z.int(), message: z.string() }) }),
+  z.object({ exited: End }),
+]);
+export type Supervision = z.infer<typeof Supervision>;
