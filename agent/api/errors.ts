@@ -50,12 +50,6 @@ export const noSuchJob = (job: string) =>
     fix: 'see `godwit ps -a` for the jobs there are',
   });
 
-export const ambiguousJob = (job: string, ids: string[]) =>
-  new GodwitError({
-    code: 'ambiguous-job',
-    message: `"${job}" could be any of ${ids.join(', ')}`,
-    fix: 'give more of the id',
-  });
 
 export const noSuchNode = (node: string, known: string[]) =>
   new GodwitError({

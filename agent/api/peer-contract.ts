@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { clientContract } from './client-contract';
 import type { Contract } from './contract';
-import { Bytes, Epoch, Exit, Job, JobId, Node, NodeName, Obstacle } from './model';
+import { Bytes, Epoch, Exit, HistoryEvent, Job, JobId, Node, NodeName, Obstacle } from './model';
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
 
 /** What a host is told to launch; paths are the home's. */
@@ -38,6 +38,10 @@ export const peerContract = {
   'node.status': { params: z.object({}), result: Node },
   /** The jobs that call this node home. */
   'home.jobs': { params: z.object({ ended: z.boolean() }), result: z.object({ jobs: z.array(Job) }) },
+  /** The history of the jobs that call this node home. */
+  'home.history': { params: z.object({}), result: z.object({ events: z.array(HistoryEvent) }) },
+  /** Where a job lives now, and which process is its program. */
+  'home.place': { params: z.object({ job: JobId }), result: z.object({ node: NodeName, pid: z.int() }) },
   'home.ended': { params: z.object({ job: JobId, epoch: Epoch, exit: Exit }), result: z.object({}) },
   'home.outcome': {
     params: z.object({ job: JobId, epoch: Epoch }),

@@ -1,12 +1,13 @@
-import type { Duplex } from 'node:stream';
+import { type Duplex, duplexPair } from 'node:stream';
 import type { CallOptions, Handlers, Method, Params, Result, SentParams } from '../api/contract';
 import { noSuchNode } from '../api/errors';
 import { Link } from '../api/link';
 import { type PeerContract, peerContract } from '../api/peer-contract';
 import { parseWith } from '../api/schema';
-import type { Tickets } from '../api/tickets';
 import { pipeStreams } from '../api/streams';
+import { handOver, type Tickets } from '../api/tickets';
 import type { TlsIdentity } from '../api/tls';
+import { ticketRefused } from '../api/wire-errors';
 import type { AgentConfig } from './config';
 
 /** The nodes of the cluster as this one reaches them. Its own requests to itself take the same way, without a wire. */
@@ -66,7 +67,7 @@ export class Peers {
 
   /** Takes the stream for which `node` issued the ticket. */
   async openStream(node: string, ticket: string, own: Tickets): Promise<Duplex> {
-    return node === this.config.name ? own.take(ticket) : this.#link(node).openStream(ticket);
+    return node === this.config.name ? take(own, ticket) : this.#link(node).openStream(ticket);
   }
 
   close() {
@@ -78,4 +79,20 @@ export class Peers {
     if (!link) throw noSuchNode(node, this.names);
     return link;
   }
+}
+
+/** A stream to oneself. */
+function take(own: Tickets, ticket: string): Duplex {
+  const handler = own.redeem(ticket);
+  if (!handler) throw ticketRefused();
+  const [near, far] = duplexPair();
+  for (const [one, other] of [
+    [near, far],
+    [far, near],
+  ] as const) {
+    one.on('error', () => {});
+    one.once('close', () => other.destroy());
+  }
+  void handOver(far, handler, { name: 'local' });
+  return near;
 }

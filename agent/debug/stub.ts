@@ -38,7 +38,7 @@ import { atBirth, consumeStop, isStopQueued, isStopSignal, letFall } from './par
 import { MAX_WAITING, type Memory, type ParkedStub, type Stop } from './parked';
 import { filterFeatures, refusalOf } from './refusals';
 import { letsRun, signalsOf, steppedThreads, steps, withSignals } from './resume';
-import { type Message, Session } from './session';
+import { type Message, refuse, Session } from './session';
 import { childrenOf, isAlive, threadsOf } from './threads';
 import { Turns } from './turns';
 import { attach, type Target } from './unpark';
@@ -102,6 +102,13 @@ const holdsSeveral = (children: number[]) =>
 
 const nothingHeld = (pid: number) =>
   new GodwitError({ code: 'debugger-gone', message: `no debugger holds process ${pid} any more` });
+
+const isAway = (pid: number) =>
+  new GodwitError({
+    code: 'debugger-away',
+    message: `the debugger of process ${pid} is on its way to another node`,
+    fix: 'ask again where the job is then',
+  });
 
 /** A resume that gdbserver has not answered yet. `taken`: somebody else than the usual way waits for the stop. */
 interface Run {
@@ -186,7 +193,8 @@ export class Stub extends EventEmitter<StubEvents> {
 
   /** Joins the client's stream, in place of any before. */
   connect(stream: Duplex): void {
-    this.#session.attach(stream);
+    if (this.#phase === 'released') refuse(stream, isAway(this.pid));
+    else this.#session.attach(stream);
   }
 
   /** After the thaw: goes on with whatever it was doing. */
@@ -339,7 +347,8 @@ export class Stub extends EventEmitter<StubEvents> {
   async #forward(server: Gdbserver, packet: string): Promise<string> {
     const reply = await server.ask(isSignalList(packet) ? withoutStopSignal(packet) : packet, CLIENT_LIMIT);
     this.#memory = remember(this.#memory, packet, reply);
-    this.#lookingUp = reply.startsWith('qSymbol:');
+    // Between its question and the answer the client may read memory.
+    if (packet.startsWith('qSymbol:')) this.#lookingUp = reply.startsWith('qSymbol:');
     if (packet.startsWith('qSupported')) return filterFeatures(reply);
     if (packet === '?') this.#memory = { ...this.#memory, stop: { reply, siginfo: null } };
     return reply;

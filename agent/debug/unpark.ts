@@ -99,7 +99,8 @@ async function tryAttach(
     await server.startNoAck();
     await server.ask('?');
     spin.undo();
-    await correct(server, stands, parked.registers);
+    // Registers of a process that runs for its client have been seen by nobody: the kernel's own restarts serve.
+    await correct(server, stands, memory.running ? [] : parked.registers);
     for (const packet of settingsPackets(memory)) await insist(server, packet);
     await replaySymbols(server, memory);
     const refused = await putInBreakpoints(server, memory);

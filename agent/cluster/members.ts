@@ -1,0 +1,100 @@
+import { availableParallelism, freemem, totalmem } from 'node:os';
+import type { Node, NodeState } from '../api/model';
+import type { AgentConfig } from './config';
+import type { Peers } from './peers';
+
+/** Often enough for people to see a node go, rarely enough to cost nothing. */
+const HEARTBEAT_MS = 1_000;
+/** Two heartbeats missed: worth a word. Ten: nobody should be sent there. */
+const SUSPECT_MS = 2_500;
+const DOWN_MS = 10_000;
+
+interface Member {
+  status: Node | null;
+  /** When it answered last, on this node's monotonic clock. */
+  heard: number;
+}
+
+/** Who is in the cluster, and how each was when it was heard last. */
+export class Members {
+  readonly #members = new Map<string, Member>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly config: AgentConfig,
+    private readonly peers: Peers,
+    private readonly own: () => Promise<Node>,
+  ) {
+    for (const { name } of config.members) this.#members.set(name, { status: null, heard: performance.now() });
+  }
+
+  start() {
+    const beat = async () => {
+      await Promise.all(this.peers.names.map((name) => this.#ask(name)));
+      this.#timer = setTimeout(beat, HEARTBEAT_MS);
+    };
+    void beat();
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+  }
+
+  async list(): Promise<Node[]> {
+    await this.#ask(this.config.name);
+    return this.config.members.map(({ name, address }) => {
+      const { status } = this.#members.get(name)!;
+      const unheard = { cpus: 0, speed: 0, load: 0, memTotal: 0, memFree: 0, jobs: 0 };
+      return { ...unheard, ...status, name, address, state: this.state(name) };
+    });
+  }
+
+  state(name: string): NodeState {
+    const member = this.#members.get(name);
+    const silent = performance.now() - (member?.heard ?? Number.NEGATIVE_INFINITY);
+    if (silent >= DOWN_MS) return 'down';
+    return silent >= SUSPECT_MS || !member?.status ? 'suspect' : 'up';
+  }
+
+  async #ask(name: string) {
+    try {
+      const status =
+        name === this.config.name
+          ? await this.own()
+          : await this.peers.call(name, 'node.status', {}, { timeoutMs: 2 * HEARTBEAT_MS });
+      this.#members.set(name, { status, heard: performance.now() });
+    } catch {
+      // Silence is what the state is made of.
+    }
+  }
+}
+
+/** The loop's time on the machine that is called 1.0, in milliseconds. */
+const REFERENCE_LOOP_MS = 25;
+
+/** Single-thread speed relative to the reference; the best of a few, for a busy machine only ever makes it slower. */
+export function measureSpeed(): number {
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 3; round++) {
+    const begun = performance.now();
+    let x = 1;
+    for (let i = 0; i < 20_000_000; i++) x = (x * 1103515245 + 12345) & 0x7fffffff;
+    if (x >= 0) best = Math.min(best, performance.now() - begun);
+  }
+  return Math.round((100 * REFERENCE_LOOP_MS) / best) / 100;
+}
+
+/** What this node has to offer. */
+export const capacity = (config: AgentConfig) => ({
+  cpus: config.cpus ?? availableParallelism(),
+  memTotal: totalmem(),
+  memFree: freemem(),
+});
+
+/** The node with the most speed to spare; the first of equals. */
+export function bestOf(nodes: Node[]): Node | undefined {
+  const spare = ({ cpus, load, jobs, speed }: Node) => (cpus - Math.max(load, jobs)) * speed;
+  return nodes
+    .filter(({ state }) => state === 'up')
+    .reduce<Node | undefined>((best, node) => (!best || spare(node) > spare(best) ? node : best), undefined);
+}

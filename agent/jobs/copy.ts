@@ -1,0 +1,34 @@
+import { constants } from 'node:os';
+import { z } from 'zod';
+import { Epoch, type Exit, JobId, NodeName } from '../api/model';
+import { JobPlace, ProcessKey } from '../keeper/contract';
+import type { End } from '../keeper/supervision';
+
+/** A job's body on this node: what a restarted agent must know to go on looking after it. */
+export const Copy = z.object({
+  job: JobId,
+  epoch: Epoch,
+  home: NodeName,
+  cgroup: z.string().startsWith('/'),
+  /** PID 1 as this node numbers it; null until it is known. */
+  init: z.int().nullable(),
+  supervisor: ProcessKey,
+  /** The file in which the supervisor writes how it ended. */
+  report: z.string().startsWith('/'),
+  /** Launched stopped and not let go yet: it stays frozen. */
+  held: z.boolean(),
+});
+export type Copy = z.infer<typeof Copy>;
+
+export const placeOf = ({ job, cgroup, init, supervisor }: Copy): JobPlace =>
+  JobPlace.parse({ job, cgroup, init, supervisor });
+
+/** The name of a signal by its number, `SIG34` for those without one. */
+const signalName = (number: number): string =>
+  Object.entries(constants.signals).find(([, value]) => value === number)?.[0] ?? `SIG${number}`;
+
+/** PID 1 ends as its program did: with its status, or 128 + the number of the signal that ended it. */
+export function exitOf(end: End): Exit {
+  if ('signal' in end) return { exit: 128 + end.signal, signal: signalName(end.signal) };
+  return { exit: end.code, signal: end.code > 128 ? signalName(end.code - 128) : null };
+}

@@ -1,0 +1,203 @@
+import { randomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { asGodwitError, GodwitError, noSuchJob } from '../api/errors';
+import type { Exit, HistoryEvent, Job, LaunchRequest } from '../api/model';
+import type { Sight } from '../api/peer-contract';
+import type { Peers } from '../cluster/peers';
+import type { HomedJob, Journal } from '../journal/journal';
+import { readStatus } from './host';
+import type { Layout } from './layout';
+
+/** How many events of the history are told at once. */
+const HISTORY_LIMIT = 10_000;
+/** A host that does not answer must not make `ps` wait. */
+const SIGHT_TIMEOUT_MS = 2_000;
+/** A launch is a fork, a few mounts and an exec. */
+const LAUNCH_TIMEOUT_MS = 30_000;
+
+export interface HomeOptions {
+  node: string;
+  layout: Layout;
+  journal: Journal;
+  peers: Peers;
+  log: (line: string) => void;
+}
+
+/** The jobs that call this node home: where they live, their console, how they ended. */
+export class Home {
+  /** `ended:<job>` when the journal has it. */
+  readonly #events = new EventEmitter().setMaxListeners(0);
+  isMoving: (job: string) => boolean = () => false;
+
+  constructor(private readonly options: HomeOptions) {}
+
+  async run(request: LaunchRequest, host: string): Promise<Job> {
+    const { journal, layout, node, peers, log } = this.options;
+    const id = newId();
+    const name = request.name ?? basename(request.program);
+    await mkdir(layout.job(id), { recursive: true });
+    await journal.launch({ id, name, spec: request, host, held: request.stopped });
+    try {
+      // There from the start, so that it can be followed before the first word.
+      await writeFile(layout.console(id), '', { flag: 'wx' });
+      const { program, args, cwd, env, stopped } = request;
+      const order = { job: id, home: node, epoch: 0, program, args, cwd, env, stopped };
+      const files = { console: layout.console(id), status: layout.status(id) };
+      const options = { timeoutMs: LAUNCH_TIMEOUT_MS };
+      const { pid } = await peers.call(host, 'host.launch', { ...order, ...files }, options);
+      await journal.running(id, pid);
+    } catch (error) {
+      log(`${id}: not launched: ${(error as Error).message}`);
+      await journal.unlaunched(id);
+      await rm(layout.job(id), { recursive: true, force: true });
+      throw error;
+    }
+    return this.seen(await journal.job(id));
+  }
+
+  job(id: string): Promise<HomedJob> {
+    return this.options.journal.job(id);
+  }
+
+  async jobs(ended: boolean): Promise<Job[]> {
+    const jobs = await this.options.journal.jobs({ ended });
+    const sights = await this.#sights(jobs);
+    return jobs.map((job) => this.#tell(job, sights.get(job.id)));
+  }
+
+  async seen(job: HomedJob): Promise<Job> {
+    const sights = await this.#sights([job]);
+    return this.#tell(job, sights.get(job.id));
+  }
+
+  /** Each host is asked once for all of its jobs. */
+  async #sights(jobs: HomedJob[]): Promise<Map<string, Sight>> {
+    const byHost = new Map<string, string[]>();
+    for (const { id, state, ledger } of jobs) {
+      if (state !== 'running') continue;
+      byHost.set(ledger.host, [...(byHost.get(ledger.host) ?? []), id]);
+    }
+    const asked = [...byHost].map(async ([host, ids]) => {
+      try {
+        const options = { timeoutMs: SIGHT_TIMEOUT_MS };
+        return (await this.options.peers.call(host, 'host.sight', { jobs: ids }, options)).sights;
+      } catch {
+        return [];
+      }
+    });
+    return new Map((await Promise.all(asked)).flat().map((sight) => [sight.job, sight]));
+  }
+
+  #tell(job: HomedJob, sight: Sight | undefined): Job {
+    const { id, name, spec, state, pid, exit, started, ended, pinned, moves, ledger } = job;
+    const running = this.isMoving(id) || ledger.open ? 'moving' : (sight?.state ?? (job.held ? 'stopped' : 'running'));
+    return {
+      id,
+      name,
+      command: [spec.program, ...spec.args],
+      state: state === 'running' ? running : state,
+      home: this.options.node,
+      node: ledger.host,
+      pid: pid ?? 0,
+      cpu: sight?.cpu ?? 0,
+      rss: sight?.rss ?? 0,
+      migrations: moves,
+      debugged: sight?.debugged ?? false,
+      pinned,
+      exit,
+      started,
+      ended,
+      epoch: ledger.epoch,
+    };
+  }
+
+  /** The host says that the program ended. What PID 1 wrote at home is the better witness. */
+  async ended(id: string, epoch: number, exit: Exit): Promise<void> {
+    const { journal, layout } = this.options;
+    const status = await readStatus(layout.status(id));
+    await journal.ended(id, epoch, status ?? exit);
+    this.#events.emit(`ended:${id}`);
+  }
+
+  /** Resolves when the job has ended. @throws `job-lost` */
+  async wait(id: string, signal: AbortSignal): Promise<Exit & { id: string }> {
+    for (;;) {
+      const ended = new Promise<void>((resolve, reject) => {
+        this.#events.once(`ended:${id}`, resolve);
+        signal.addEventListener('abort', () => reject(cancelled()), { once: true });
+      });
+      ended.catch(() => {});
+      const job = await this.options.journal.job(id);
+      if (job.exit) return { id, ...job.exit };
+      if (job.state === 'lost') throw lost(id);
+      await ended;
+    }
+  }
+
+  async isOver(id: string): Promise<boolean> {
+    const { state } = await this.options.journal.job(id);
+    return state === 'ended' || state === 'lost';
+  }
+
+  onEnd(id: string, listener: () => void) {
+    this.#events.once(`ended:${id}`, listener);
+  }
+
+  history(job: string | undefined): Promise<HistoryEvent[]> {
+    return this.options.journal.history({ job, limit: HISTORY_LIMIT });
+  }
+
+  /**
+   * Launches that the agent did not live to see through: their hosts know whether they run. Those that do not answer
+   * are asked again at the next start.
+   */
+  async settleLaunches(): Promise<void> {
+    const { journal, peers, log } = this.options;
+    for (const job of await journal.jobs({ ended: false })) {
+      if (job.state !== 'starting') continue;
+      try {
+        const { sights } = await peers.call(job.ledger.host, 'host.sight', { jobs: [job.id] });
+        if (sights.length > 0) await journal.running(job.id, PROGRAM);
+        else await journal.unlaunched(job.id);
+      } catch (error) {
+        log(`${job.id}: was it launched? ${asGodwitError(error).message}`);
+      }
+    }
+  }
+}
+
+/** The program's process id inside every job. */
+const PROGRAM = 2;
+
+const ALPHABET = 'abcdefghijklmnopqrstuvwxyz012345';
+/** Ten characters of 32: two jobs of a cluster meet by chance once in 10^15. */
+const newId = () => [...randomBytes(10)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('');
+
+const cancelled = () => new GodwitError({ code: 'cancelled', message: 'nobody waits for the job any more' });
+const lost = (id: string) =>
+  new GodwitError({ code: 'job-lost', message: `job ${id} is lost`, fix: 'see `godwit history` for how' });
+
+/** The job that a person means by an id, a name, or the beginning of an id. */
+export function resolveJob(reference: string, jobs: Job[]): Job {
+  const exact = jobs.find(({ id }) => id === reference);
+  if (exact) return exact;
+  const live = (found: Job[]) => {
+    const alive = found.filter(({ state }) => state !== 'ended' && state !== 'lost');
+    return alive.length > 0 ? alive : found;
+  };
+  const named = live(jobs.filter(({ name }) => name === reference));
+  const found = named.length > 0 ? named : live(jobs.filter(({ id }) => id.startsWith(reference)));
+  if (found.length === 0) throw noSuchJob(reference);
+  if (found.length > 1 && !found.every(({ state }) => state === 'ended')) throw ambiguous(reference, found);
+  // Of jobs that are over, the latest is meant.
+  return found.reduce((latest, job) => (job.started > latest.started ? job : latest));
+}
+
+const ambiguous = (reference: string, found: Job[]) =>
+  new GodwitError({
+    code: 'ambiguous-job',
+    message: `"${reference}" could be any of ${found.map(({ id }) => id).join(', ')}`,
+    fix: 'give more of the id',
+  });

@@ -1,0 +1,298 @@
+import { mkdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { asGodwitError, GodwitError, jobMoving, noSuchJob } from '../api/errors';
+import type { Link } from '../api/link';
+import type { Exit } from '../api/model';
+import type { LaunchOrder, Sight } from '../api/peer-contract';
+import { parseJson, parseWith } from '../api/schema';
+import { JobCgroup } from '../freezer/cgroup';
+import { type JobProcess, jobProcesses, nodePid, readProcess } from '../freezer/processes';
+import type { Journal, Note } from '../journal/journal';
+import type { KeeperContract } from '../keeper/contract';
+import { End, Supervision } from '../keeper/supervision';
+import { Copy, exitOf, placeOf } from './copy';
+import type { Layout } from './layout';
+
+/** The program's process id inside every job. */
+const PROGRAM = 2;
+/** How long a home that does not answer is asked again, at the most, in between. */
+const MAX_BACKOFF_MS = 5_000;
+/** How often a supervisor that the keeper does not know is looked for through its report. */
+const REPORT_POLL_MS = 500;
+
+export interface HostOptions {
+  node: string;
+  cgroup: string;
+  helper: string;
+  layout: Layout;
+  journal: Journal;
+  keeper: Link<KeeperContract>;
+  log: (line: string) => void;
+  /** Tells the job's home; rejects when it can't be reached. */
+  tellEnded: (home: string, ended: { job: string; epoch: number; exit: Exit }) => Promise<void>;
+}
+
+/** The jobs that run on this node, whatever their home. */
+export class Host {
+  readonly #copies = new Map<string, Copy>();
+  readonly #samples = new Map<string, { at: number; usec: number; cpu: number }>();
+  /** Told when a copy has ended by itself; true if somebody else sees to the rest. */
+  onEnd: (copy: Copy) => boolean = () => false;
+  isMoving: (job: string) => boolean = () => false;
+
+  constructor(readonly options: HostOptions) {}
+
+  copy(job: string): Copy | undefined {
+    return this.#copies.get(job);
+  }
+
+  get jobs(): string[] {
+    return [...this.#copies.keys()];
+  }
+
+  /** The copy's own note: that it lives here. */
+  note(copy: Copy): Promise<void> {
+    const note: Note = { state: 'hosting', epoch: copy.epoch };
+    return this.options.journal.putNote({ job: copy.job, note, detail: { copy } });
+  }
+
+  newCopy(job: string, epoch: number, home: string, held: boolean, cgroup: JobCgroup): Copy {
+    const report = this.options.layout.report(job, epoch);
+    return { job, epoch, home, cgroup: cgroup.path, init: null, supervisor: `job:${job}:${epoch}`, report, held };
+  }
+
+  async launch(order: LaunchOrder): Promise<{ pid: number }> {
+    const { node, layout, keeper, helper, journal } = this.options;
+    const cgroup = await JobCgroup.of(this.options.cgroup, `${order.job}.${order.epoch}`);
+    const copy = this.newCopy(order.job, order.epoch, order.home, order.stopped, cgroup);
+    const mount = layout.root(order.job, order.epoch);
+    await this.note(copy);
+    try {
+      await cgroup.create();
+      await mkdir(mount, { recursive: true });
+      const argv = [helper, 'launch', ...flags(order, copy, mount, layout.state, cgroup.run)];
+      await keeper.call('process.start', { key: copy.supervisor, argv, env: order.env, wire: false });
+      copy.init = await this.#launched(copy, order);
+      await this.note(copy);
+    } catch (error) {
+      await this.#undo(copy, cgroup);
+      await journal.clearNote(order.job);
+      throw error;
+    } finally {
+      // Never recursively: the job's root was built on it, if only in the job's own namespace.
+      await rmdir(mount);
+    }
+    this.adopt(copy);
+    this.options.log(`${order.job}: launched on ${node}`);
+    return { pid: PROGRAM };
+  }
+
+  async #launched(copy: Copy, order: LaunchOrder): Promise<number> {
+    const { line } = await this.options.keeper.call('process.line', { key: copy.supervisor, index: 0 });
+    const said = line === null ? null : readSupervision(line);
+    if (said && 'init' in said) return said.init;
+    if (said && 'error' in said) throw cannotLaunch(order, said.error);
+    const { stderr } = await this.options.keeper.call('process.wait', { key: copy.supervisor });
+    throw new GodwitError({ code: 'cannot-launch', message: `${order.program} can't be launched: ${stderr.trim()}` });
+  }
+
+  async #undo(copy: Copy, cgroup: JobCgroup) {
+    const { keeper, log } = this.options;
+    try {
+      await cgroup.kill();
+      await keeper.call('process.wait', { key: copy.supervisor }).catch(() => {});
+      await keeper.call('process.forget', { key: copy.supervisor }).catch(() => {});
+      await cgroup.remove();
+      await rm(copy.report, { force: true });
+    } catch (error) {
+      log(`${copy.job}: what a failed launch left could not be cleared: ${(error as Error).message}`);
+    }
+  }
+
+  /** Looks after a copy that runs here from now on: until it ends, or is let go to another node. */
+  adopt(copy: Copy) {
+    this.#copies.set(copy.job, copy);
+    void this.#watch(copy);
+  }
+
+  /** It lives elsewhere now, or is to be restored anew. */
+  release(job: string) {
+    this.#copies.delete(job);
+    this.#samples.delete(job);
+  }
+
+  /** Clears away what is left of a copy that is over. */
+  async clear(copy: Copy): Promise<void> {
+    const { keeper } = this.options;
+    await JobCgroup.at(copy.cgroup).kill();
+    await keeper.call('process.wait', { key: copy.supervisor }).catch(() => {});
+    await keeper.call('process.forget', { key: copy.supervisor }).catch(() => {});
+    await keeper.call('job.forget', { job: copy.job });
+    await JobCgroup.at(copy.cgroup).remove();
+    await rm(copy.report, { force: true });
+  }
+
+  async #watch(copy: Copy) {
+    const end = await this.#end(copy);
+    if (this.#copies.get(copy.job) !== copy) return;
+    if (this.onEnd(copy)) return;
+    const exit = exitOf(end);
+    this.options.log(`${copy.job}: ended, ${exit.signal ?? exit.exit}`);
+    for (let wait = 100; ; wait = Math.min(2 * wait, MAX_BACKOFF_MS)) {
+      try {
+        await this.options.tellEnded(copy.home, { job: copy.job, epoch: copy.epoch, exit });
+        break;
+      } catch (error) {
+        // A home that knows no such job, or that has given it away since, has nothing to be told.
+        if (['no-such-job', 'stale-epoch', 'job-ended'].includes(asGodwitError(error).code)) break;
+        await sleep(wait);
+      }
+    }
+    this.release(copy.job);
+    await this.clear(copy).catch((error: Error) => this.options.log(`${copy.job}: not cleared: ${error.message}`));
+    await this.options.journal.clearNote(copy.job);
+  }
+
+  /** How the copy ended: from its supervisor by way of the keeper, or from the report that it writes. */
+  async #end(copy: Copy): Promise<End> {
+    for (let index = 1; ; ) {
+      try {
+        const { line } = await this.options.keeper.call(
+          'process.line',
+          { key: copy.supervisor, index },
+          { timeoutMs: Infinity },
+        );
+        if (line === null) return await this.#reported(copy);
+        const said = readSupervision(line);
+        if ('exited' in said) return said.exited;
+        index++;
+      } catch (error) {
+        if (asGodwitError(error).code === 'no-such-process') return this.#reported(copy);
+        await sleep(REPORT_POLL_MS);
+      }
+    }
+  }
+
+  async #reported(copy: Copy): Promise<End> {
+    for (;;) {
+      const text = await readFile(copy.report, 'utf8').catch(() => null);
+      if (text !== null) return parseWith(End, parseJson("a supervisor's report", text), "a supervisor's report");
+      // Without supervisor or processes nobody will ever write one.
+      if ((await JobCgroup.at(copy.cgroup).pids()).length === 0) return { signal: 9 };
+      await sleep(REPORT_POLL_MS);
+    }
+  }
+
+  async sight(job: string, debugged: Set<string>): Promise<Sight | null> {
+    const copy = this.#copies.get(job);
+    if (!copy) return null;
+    const cgroup = JobCgroup.at(copy.cgroup);
+    const processes = await jobProcesses(cgroup);
+    const program = processes.find(({ inner }) => inner === PROGRAM);
+    const stopped = copy.held || /^[Tt]$/.test(program?.state ?? '');
+    return {
+      job,
+      epoch: copy.epoch,
+      state: this.isMoving(job) ? 'moving' : stopped ? 'stopped' : 'running',
+      cpu: await this.#cpu(job, cgroup),
+      rss: processes.reduce((sum, { rss }: JobProcess) => sum + rss, 0),
+      debugged: debugged.has(job),
+    };
+  }
+
+  /** CPUs in use since the last look that was at least half a second ago. */
+  async #cpu(job: string, cgroup: JobCgroup): Promise<number> {
+    const now = performance.now();
+    const usec = await cgroup.cpuUsageUsec();
+    const last = this.#samples.get(job);
+    if (last && now - last.at < 500) return last.cpu;
+    const cpu = last ? Math.max(0, (usec - last.usec) / 1000 / (now - last.at)) : 0;
+    this.#samples.set(job, { at: now, usec, cpu });
+    return cpu;
+  }
+
+  async debugged(): Promise<Set<string>> {
+    const { stubs } = await this.options.keeper.call('stub.list', {});
+    return new Set(stubs.map(({ job }) => job));
+  }
+
+  async kill(job: string, signal: NodeJS.Signals): Promise<void> {
+    const copy = this.#settled(job);
+    const program = await nodePid(JobCgroup.at(copy.cgroup), PROGRAM);
+    process.kill(program, signal);
+    // A held program has yet to live to notice a signal; only stopping it leaves it as it is.
+    if (copy.held && signal !== 'SIGSTOP') await this.letGo(copy);
+  }
+
+  /** Ends the hold of a job that was launched stopped. */
+  async letGo(copy: Copy): Promise<void> {
+    await JobCgroup.at(copy.cgroup).thaw();
+    copy.held = false;
+    await this.note(copy);
+  }
+
+  /** Attaches a stub for a new session, or finds the one that the session has. */
+  async debug(job: string, pid: number, session: string, fresh: boolean): Promise<{ ticket: string }> {
+    const copy = this.#settled(job);
+    const { keeper } = this.options;
+    if (fresh) {
+      await nodePid(JobCgroup.at(copy.cgroup), pid);
+      await keeper.call('stub.attach', { place: placeOf(copy), pid, session });
+      if (copy.held) await this.letGo(copy);
+    }
+    return keeper.call('stub.connect', { job, pid, session });
+  }
+
+  #settled(job: string): Copy {
+    const copy = this.#copies.get(job);
+    if (!copy) throw noSuchJob(job);
+    if (this.isMoving(job)) throw jobMoving(job);
+    return copy;
+  }
+
+  /** Is there anything alive of the copy, and does it run? */
+  async presence(copy: Copy): Promise<'running' | 'frozen' | 'ended' | 'none'> {
+    const cgroup = JobCgroup.at(copy.cgroup);
+    const alive = copy.init !== null && (await readProcess(copy.init)) !== null && (await cgroup.pids()).length > 0;
+    if (alive) return (await cgroup.isFrozen()) ? 'frozen' : 'running';
+    const reported = await readFile(copy.report, 'utf8').catch(() => null);
+    return reported === null ? 'none' : 'ended';
+  }
+}
+
+export function readSupervision(line: string): Supervision {
+  const words = "a supervisor's words";
+  return parseWith(Supervision, parseJson(words, line), words);
+}
+
+function flags(order: LaunchOrder, copy: Copy, mount: string, state: string, run: string): string[] {
+  const options = {
+    '--cgroup': run,
+    '--report': copy.report,
+    '--hostname': order.home,
+    '--mount': mount,
+    '--without': state,
+    '--cwd': order.cwd,
+    '--console': order.console,
+    '--status': order.status,
+  };
+  return [...Object.entries(options).flat(), ...(order.stopped ? ['--stopped'] : []), '--', order.program, ...order.args];
+}
+
+function cannotLaunch(order: LaunchOrder, error: { stage: string; message: string }): GodwitError {
+  const what = error.stage === 'cwd' ? `${order.program} can't be launched in ${order.cwd}` : `${order.program} can't be launched`;
+  const fix = { exec: 'is it there, executable, and in PATH?', cwd: 'give another with --cwd' }[error.stage];
+  return new GodwitError({ code: 'cannot-launch', message: `${what}: ${error.message}`, fix });
+}
+
+/** The status that PID 1 wrote when the program ended; null if it did not come to it. */
+export async function readStatus(path: string): Promise<Exit | null> {
+  const Status = z.object({ exit: z.int(), signal: z.string().nullable() });
+  const text = await readFile(path, 'utf8').catch(() => '');
+  try {
+    return Status.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,77 @@
+/** The agent: what a node decides. It may be ended at any time; what it needs to go on is in its journal and keeper. */
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { clientContract } from './api/client-contract';
+import { Link } from './api/link';
+import { peerContract } from './api/peer-contract';
+import { serveTls, serveUnix } from './api/server';
+import { Tickets } from './api/tickets';
+import { loadTls } from './api/tls';
+import { findCriu } from './checkpoint/criu';
+import { type AgentConfig, loadConfig } from './cluster/config';
+import { Members, measureSpeed } from './cluster/members';
+import { Peers } from './cluster/peers';
+import { Home } from './jobs/home';
+import { Host } from './jobs/host';
+import { Layout } from './jobs/layout';
+import type { Journal } from './journal/journal';
+import { openJournal } from './journal/sqlite';
+import { keeperContract } from './keeper/contract';
+import { Moves } from './migration/moves';
+import type { Place } from './migration/place';
+import { clientHandlers } from './requests/client';
+import type { NodeParts } from './requests/node';
+import { peerHandlers } from './requests/peer';
+
+const log = (line: string) => console.log(`${new Date().toISOString()} ${line}`);
+
+async function assemble(config: AgentConfig, journal: Journal, peers: Peers): Promise<NodeParts> {
+  const { name, cgroup } = config;
+  const layout = new Layout(config.state);
+  layout.make();
+  const helper = layout.installHelper(join(__dirname, 'godwit-helper'));
+  const tickets = new Tickets();
+  const keeper = new Link({ path: config.keeperSocket }, { name, kind: 'agent', contract: keeperContract });
+  const tellEnded = async (home: string, ended: { job: string; epoch: number; exit: { exit: number; signal: string | null } }) => {
+    await peers.call(home, 'home.ended', ended);
+  };
+  const host = new Host({ node: name, cgroup, helper, layout, journal, keeper, log, tellEnded });
+  const home = new Home({ node: name, layout, journal, peers, log });
+  const criu = async () => (await findCriu(config.criu)).path;
+  const place: Place = { node: name, cgroup, host, layout, journal, keeper, peers, tickets, criu, helper, log };
+  const moves = new Moves(place);
+  home.isMoving = (job) => moves.isMoving(job);
+  const members = new Members(config, peers, () => peers.call(name, 'node.status', {}));
+  return { config, speed: measureSpeed(), layout, peers, tickets, members, host, home, moves, log };
+}
+
+async function main(configFile: string) {
+  const config = await loadConfig(configFile);
+  const { name } = config;
+  const tls = await loadTls(config.tls);
+  const journal = openJournal(new Layout(config.state).journal);
+  const peers = new Peers(config, tls);
+  const node = await assemble(config, journal, peers);
+  const handlers = peerHandlers(node);
+  peers.serve(handlers);
+  const { tickets } = node;
+
+  await serveTls({ ...config.listen, tls, name, kind: 'agent', contract: peerContract, handlers, tickets });
+  // What was under way is taken up before anybody new is listened to.
+  await node.moves.restart(await journal.jobs({ ended: true }));
+  await serveUnix({ path: config.socket, name, kind: 'agent', contract: clientContract, handlers: clientHandlers(node), tickets });
+  node.members.start();
+  void node.home.settleLaunches();
+  log(`agent of ${name} is up`);
+
+  await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+  journal.close();
+  process.exit(0);
+}
+
+process.on('unhandledRejection', (error) => log(`unhandled: ${(error as Error)?.stack ?? error}`));
+
+main(process.argv[2] ?? '').catch((error: Error) => {
+  console.error(error.message);
+  process.exit(1);
+});

@@ -1,0 +1,68 @@
+/** Carries the small images and what goes with them from node to node: one tar stream. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Duplex, Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
+import { GodwitError } from '../api/errors';
+import { parseJson, parseWith } from '../api/schema';
+import { ParkedStub } from '../debug/stub';
+
+const MANIFEST = 'godwit.json';
+/** A whole process's worth of last words. */
+const STDERR_TAIL = 2048;
+
+/** What a checkpoint has besides CRIU's images. */
+export const Manifest = z.object({
+  /** The processes that were dumped, as the job numbers them. */
+  processes: z.array(z.int()),
+  parked: z.array(ParkedStub),
+  held: z.boolean(),
+});
+export type Manifest = z.infer<typeof Manifest>;
+
+export const writeManifest = (images: string, manifest: Manifest) =>
+  writeFile(join(images, MANIFEST), JSON.stringify(manifest));
+
+export async function readManifest(images: string): Promise<Manifest> {
+  const what = "the checkpoint's manifest";
+  const text = await readFile(join(images, MANIFEST), 'utf8').catch(() => {
+    throw new GodwitError({ code: 'incomplete-checkpoint', message: 'the checkpoint did not arrive whole' });
+  });
+  return parseWith(Manifest, parseJson(what, text), what);
+}
+
+/** Sends a folder; resolves when the other side has unpacked it. Returns the bytes of its files. */
+export async function sendFolder(folder: string, stream: Duplex): Promise<number> {
+  const tar = spawn('tar', ['-C', folder, '-cf', '-', '.'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = tarEnd(tar.stderr, once(tar, 'close'), 'packed');
+  await Promise.all([pipeline(tar.stdout, stream), ended]);
+  // The other side ends its half when it has everything.
+  stream.resume();
+  if (!stream.readableEnded) await once(stream, 'end', { signal: AbortSignal.timeout(ACKNOWLEDGE_MS) });
+  const sizes = await Promise.all((await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+/** Unpacking is done when the last byte is; this is for the disk to take it. */
+const ACKNOWLEDGE_MS = 60_000;
+
+/** Takes a folder that `sendFolder` sends; ends its half of the stream only once all is there. */
+export async function receiveFolder(folder: string, stream: Duplex): Promise<void> {
+  const tar = spawn('tar', ['-C', folder, '--no-same-owner', '-xf', '-'], { stdio: ['pipe', 'ignore', 'pipe'] });
+  const ended = tarEnd(tar.stderr, once(tar, 'close'), 'unpacked');
+  await Promise.all([pipeline(stream as Readable, tar.stdin as Writable), ended]);
+  stream.end();
+}
+
+async function tarEnd(stderr: Readable, closed: Promise<unknown[]>, verb: string): Promise<void> {
+  let words = '';
+  stderr.setEncoding('utf8').on('data', (text: string) => {
+    words = (words + text).slice(-STDERR_TAIL);
+  });
+  const [code] = await closed;
+  if (code === 0) return;
+  throw new GodwitError({ code: 'carriage-failed', message: `the images could not be ${verb}: ${words.trim()}` });
+}

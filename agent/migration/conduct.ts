@@ -1,0 +1,174 @@
+/** The home's hands: they write to the journal, speak to source and destination, and tell who asked how it went. */
+import { GodwitError, jobMoving } from '../api/errors';
+import type { MoveReport, Transfer } from '../api/model';
+import type { ToDestination, ToSource } from '../api/move-contract';
+import type { Peers } from '../cluster/peers';
+import type { Entry, Journal, Ledger, Move } from '../journal/journal';
+import { nextMove } from '../journal/ledger';
+import { type Ending, free, type HomeEffect, type HomeInput, type HomeState, homeAtRest, stepHome } from './home';
+import { Backoff, Runner } from './runner';
+import { Stopwatch } from './stopwatch';
+
+/** How long each word may take to be answered before the move is given up (or, once decided, said again). */
+const LIMIT_MS: Record<(ToSource | ToDestination)['type'], number> = {
+  prepare: 30_000,
+  // An hour: some hundred GB over a slow network.
+  send: 3_600_000,
+  restore: 900_000,
+  commit: 180_000,
+  abort: 180_000,
+  return: 180_000,
+  discard: 60_000,
+};
+
+export class Conduct {
+  readonly #runner: Runner<HomeState, HomeInput, HomeEffect>;
+  readonly #backoff = new Backoff();
+  /** Words under way, so that insisting never piles up calls. */
+  readonly #underWay = new Set<string>();
+  #watch: Stopwatch | null = null;
+  #ended: ((ending: Ending) => void) | null = null;
+
+  constructor(
+    private readonly job: string,
+    private readonly options: { node: string; journal: Journal; peers: Peers; log: (line: string) => void },
+  ) {
+    this.#runner = new Runner(homeAtRest, stepHome, (effect) => this.#perform(effect), (error) =>
+      this.#log(error.message),
+    );
+  }
+
+  get moving(): boolean {
+    return this.#runner.state.at !== 'idle';
+  }
+
+  /** Takes up what the journal says of an earlier life of the agent. */
+  restart(ledger: Ledger) {
+    this.#runner.feed({ type: 'restarted', ledger });
+  }
+
+  /** Moves the job; resolves when it runs on `to`. @throws GodwitError with the reason for which it did not */
+  async migrate(ledger: Ledger, to: string, transfer: Transfer, signal: AbortSignal): Promise<MoveReport> {
+    if (this.moving) throw jobMoving(this.job);
+    if (!free(this.#runner.state, to)) throw notCleared(this.job, to);
+    const move = nextMove(ledger, to, transfer);
+    const watch = new Stopwatch(this.job, move);
+    this.#watch = watch;
+    const ended = new Promise<Ending>((resolve) => {
+      this.#ended = resolve;
+    });
+    const cancel = () => this.#runner.feed({ type: 'cancel', reason: 'whoever asked for the move took it back' });
+    signal.addEventListener('abort', cancel, { once: true });
+    try {
+      this.#runner.feed({ type: 'migrate', move });
+      const ending = await ended;
+      if (ending.outcome !== 'moved') throw notMoved(this.job, move, ending);
+      const report = watch.report();
+      await this.options.journal.report(report);
+      return report;
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      this.#ended = null;
+    }
+  }
+
+  /** A node asked what became of an epoch. */
+  asked(node: string, epoch: number) {
+    this.#runner.feed({ type: 'asked', node, epoch });
+  }
+
+  async #perform(effect: HomeEffect): Promise<void> {
+    switch (effect.do) {
+      case 'write':
+        return this.#write(effect.entry);
+      case 'tell-source':
+        void this.#tellSource(effect.node, effect.message);
+        return;
+      case 'tell-destination':
+        void this.#tellDestination(effect.node, effect.message);
+        return;
+      case 'answer-outcome':
+        // Its request is answered from the journal by whoever took it.
+        return;
+      case 'retry':
+        return this.#backoff.again(() => this.#runner.feed({ type: 'retry' }));
+      case 'report':
+        this.#backoff.reset();
+        if (effect.outcome !== 'moved') this.#log(`epoch ${effect.epoch}: ${effect.outcome}: ${effect.reason}`);
+        return this.#ended?.(effect);
+      case 'stranded':
+        return this.#log(`a person should look: ${effect.reason}`);
+      case 'ignored':
+        return this.#log(`${effect.input}: ${effect.reason}`);
+    }
+  }
+
+  async #write(entry: Entry): Promise<void> {
+    this.#watch?.begin(entry);
+    try {
+      const ledger = await this.options.journal.enter(this.job, entry);
+      this.#watch?.written(entry);
+      this.#runner.feed({ type: 'written', entry, ledger });
+    } catch (error) {
+      // What the file has now is what counts.
+      this.#log(`${entry.type} was not written: ${(error as Error).message}`);
+      if (entry.type === 'intent') this.#ended?.({ outcome: 'aborted', reason: (error as Error).message });
+      const { ledger } = await this.options.journal.job(this.job);
+      this.#runner.feed({ type: 'restarted', ledger });
+    }
+  }
+
+  #tellSource(node: string, message: ToSource): Promise<void> {
+    return this.#tell(node, message, async (timeoutMs) => {
+      const params = { job: this.job, home: this.options.node, message };
+      const answer = await this.options.peers.call(node, 'move.toSource', params, { timeoutMs });
+      this.#watch?.source(answer);
+      return { type: 'from-source', node, message: answer };
+    });
+  }
+
+  #tellDestination(node: string, message: ToDestination): Promise<void> {
+    return this.#tell(node, message, async (timeoutMs) => {
+      const params = { job: this.job, home: this.options.node, message };
+      const answer = await this.options.peers.call(node, 'move.toDestination', params, { timeoutMs });
+      this.#watch?.destination(answer);
+      return { type: 'from-destination', node, message: answer };
+    });
+  }
+
+  async #tell(node: string, message: ToSource | ToDestination, call: (limit: number) => Promise<HomeInput>) {
+    const word = `${node} ${message.type} ${message.epoch}`;
+    if (this.#underWay.has(word)) return;
+    this.#underWay.add(word);
+    this.#watch?.told(message);
+    try {
+      this.#runner.feed(await call(LIMIT_MS[message.type]));
+    } catch (error) {
+      this.#log(`${word}: ${(error as Error).message}`);
+      this.#runner.feed({ type: 'disconnected', node });
+    } finally {
+      this.#underWay.delete(word);
+    }
+  }
+
+  #log(line: string) {
+    this.options.log(`${this.job} moves: ${line}`);
+  }
+}
+
+const notCleared = (job: string, node: string) =>
+  new GodwitError({
+    code: 'not-cleared',
+    message: `${node} has not cleared away an earlier move of job ${job} yet`,
+    fix: 'try again in a moment, or choose another node',
+  });
+
+function notMoved(job: string, move: Move, ending: Exclude<Ending, { outcome: 'moved' }>): GodwitError {
+  if (ending.outcome === 'lost') {
+    return new GodwitError({ code: 'job-lost', message: `job ${job} was lost on its way to ${move.to}: ${ending.reason}` });
+  }
+  return new GodwitError({
+    code: 'move-failed',
+    message: `job ${job} could not be moved to ${move.to} and runs on at ${move.from}: ${ending.reason}`,
+  });
+}

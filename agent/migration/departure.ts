@@ -1,0 +1,230 @@
+/** The source's hands: they park, freeze, dump and carry a job away, and give it back or let it go as they are told. */
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { GodwitError } from '../api/errors';
+import type { FromSource, Send, SourceFigures, ToSource } from '../api/move-contract';
+import { pipeStreams } from '../api/streams';
+import { DUMP_LOG, dumpArguments } from '../checkpoint/arguments';
+import { explainFile } from '../checkpoint/log';
+import { readDumpStats } from '../checkpoint/stats';
+import { innerPids } from '../checkpoint/verify';
+import { JobCgroup } from '../freezer/cgroup';
+import { type Copy, placeOf } from '../jobs/copy';
+import type { Note } from '../journal/journal';
+import { sendFolder, writeManifest } from './carriage';
+import { CRIU_ENV, type Place } from './place';
+import { Answers, Backoff, Runner } from './runner';
+import { type SourceEffect, type SourceInput, type SourceState, sourceAtRest, stepSource } from './source';
+
+/** The longest that a dump may take: some hundred GB over a slow network. */
+const DUMP_LIMIT_MS = 3_600_000;
+/** How long a dump whose pages nobody takes any more may need to let go of the job. */
+const DUMP_END_MS = 60_000;
+const PAGE_BYTES = 4096;
+
+export class Departure {
+  readonly #runner: Runner<SourceState, SourceInput, SourceEffect>;
+  readonly #answers = new Answers<FromSource>();
+  readonly #backoff = new Backoff();
+  /** The streams of the dump under way; cutting them makes CRIU give the job back by itself. */
+  #streams: Duplex[] = [];
+
+  constructor(
+    private readonly place: Place,
+    private readonly job: string,
+    private readonly home: string,
+  ) {
+    this.#runner = new Runner(sourceAtRest, stepSource, (effect) => this.#perform(effect), (error) =>
+      this.#log(error.message),
+    );
+  }
+
+  get busy(): boolean {
+    return this.#runner.state.at !== 'idle';
+  }
+
+  /** Does what the home says, and answers when it is done. `signal`: the home has lost interest, or its connection. */
+  tell(message: ToSource, signal: AbortSignal): Promise<FromSource> {
+    const answer = this.#answers.next(message.epoch, signal);
+    signal.addEventListener('abort', () => this.#runner.feed({ type: 'disconnected' }), { once: true });
+    this.#runner.feed(message);
+    return answer;
+  }
+
+  /** The frozen copy has ended. */
+  copyDied() {
+    this.#runner.feed({ type: 'copy-died' });
+  }
+
+  /** Takes up what an earlier life of the agent has left. */
+  async restart(note: Note, copy: Copy) {
+    if (note.state === 'sending') await this.#endDump(note.epoch);
+    const present = await this.place.host.presence(copy);
+    this.#runner.feed({ type: 'restarted', note, present });
+  }
+
+  async #perform(effect: SourceEffect): Promise<void> {
+    switch (effect.do) {
+      case 'note':
+        return this.#note(effect.note);
+      case 'clear':
+        await this.place.journal.clearNote(this.job);
+        return this.#runner.feed({ type: 'cleared', epoch: effect.epoch });
+      case 'park-freeze-dump':
+        void this.#send(effect.order);
+        return;
+      case 'thaw-unpark':
+        void this.#insist(() => this.#thaw(effect.epoch), { type: 'unparked', epoch: effect.epoch });
+        return;
+      case 'kill-copy':
+        void this.#insist(() => this.#kill(effect.epoch), { type: 'killed', epoch: effect.epoch });
+        return;
+      case 'say':
+        this.#backoff.reset();
+        return this.#answers.give(effect.message);
+      case 'ask':
+        void this.#ask(effect.epoch);
+        return;
+      case 'retry':
+        return this.#backoff.again(() => this.#runner.feed({ type: 'retry' }));
+      case 'stranded':
+        return this.#log(`stays frozen until a person decides: ${effect.reason}`);
+      case 'ignored':
+        return this.#log(`${effect.input}: ${effect.reason}`);
+    }
+  }
+
+  async #note(note: Note): Promise<void> {
+    const { host, journal } = this.place;
+    const copy = host.copy(this.job);
+    if (!copy) throw new GodwitError({ code: 'no-such-job', message: 'its copy is not here' });
+    if (note.state === 'hosting') copy.epoch = note.epoch;
+    await journal.putNote({ job: this.job, note, detail: { copy } });
+    this.#runner.feed({ type: 'noted', note });
+  }
+
+  async #send(order: Send): Promise<void> {
+    const { epoch } = order;
+    try {
+      const figures = await this.#carry(order);
+      this.#runner.feed({ type: 'dumped', epoch, figures });
+    } catch (error) {
+      this.#log((error as Error).message);
+      this.#runner.feed({ type: 'dump-failed', epoch, reason: (error as Error).message });
+    } finally {
+      this.#streams = [];
+    }
+  }
+
+  /** Opens the streams while the job still runs; then park, freeze, dump, carry. */
+  async #carry({ epoch, to, ...tickets }: Send): Promise<SourceFigures> {
+    const { keeper, peers, layout, host } = this.place;
+    const begun = performance.now();
+    const copy = host.copy(this.job)!;
+    const images = layout.images(this.job, epoch);
+    await mkdir(images, { recursive: true, mode: 0o700 });
+    const criu = await this.place.criu();
+    const pages = await peers.openStream(to, tickets.pages, this.place.tickets);
+    const bundle = await peers.openStream(to, tickets.images, this.place.tickets);
+    this.#streams = [pages, bundle];
+
+    const parking = performance.now();
+    const { parked, parkMs, frozenMs } = await keeper.call('job.park', { place: placeOf(copy) }, { timeoutMs: 60_000 });
+    const frozenAfter = performance.now() - begun - frozenMs;
+    const dumping = performance.now();
+    await writeManifest(images, { processes: await innerPids(JobCgroup.at(copy.cgroup)), parked, held: copy.held });
+    await this.#dump(criu, copy, epoch, images, pages);
+    const carrying = performance.now();
+    const small = await sendFolder(images, bundle);
+    const { pagesWritten } = await readDumpStats(images);
+    return {
+      park: Math.max(parkMs, dumping - parking),
+      frozenAfter,
+      dump: carrying - dumping,
+      transfer: performance.now() - carrying,
+      bytes: small + pagesWritten * PAGE_BYTES,
+    };
+  }
+
+  async #dump(criu: string, copy: Copy, epoch: number, images: string, pages: Duplex): Promise<void> {
+    const { keeper } = this.place;
+    const run = JobCgroup.at(copy.cgroup).run;
+    const argv = [criu, ...dumpArguments({ init: copy.init!, images, run, stream: true })];
+    const key = this.#dumpKey(epoch);
+    await keeper.call('process.start', { key, argv, env: CRIU_ENV, wire: true });
+    const { ticket } = await keeper.call('process.wire', { key });
+    const wire = await keeper.openStream(ticket);
+    this.#streams.push(wire);
+    const piped = pipeStreams(wire, pages).catch(() => {});
+    const { code } = await keeper.call('process.wait', { key }, { timeoutMs: DUMP_LIMIT_MS });
+    if (code !== 0) throw await explainFile('dump', join(images, DUMP_LOG));
+    wire.end();
+    await piped;
+  }
+
+  /** A dump is never killed while it is inside the job: without its streams it fails by itself and leaves the job whole. */
+  async #endDump(epoch: number): Promise<void> {
+    for (const stream of this.#streams) stream.destroy();
+    const key = this.#dumpKey(epoch);
+    await this.place.keeper.call('process.wait', { key }, { timeoutMs: DUMP_END_MS }).catch((error: { code?: string }) => {
+      if (error.code !== 'no-such-process') throw error;
+    });
+    await this.place.keeper.call('process.forget', { key });
+  }
+
+  async #thaw(epoch: number): Promise<void> {
+    const copy = this.place.host.copy(this.job);
+    if (!copy) return this.#runner.feed({ type: 'copy-died' });
+    await this.#endDump(epoch);
+    const place = placeOf(copy);
+    await this.place.keeper.call('job.unpark', { place, parked: null, thaw: !copy.held }, { timeoutMs: 120_000 });
+    await this.#clearImages(epoch);
+  }
+
+  async #kill(epoch: number): Promise<void> {
+    const { host } = this.place;
+    const copy = host.copy(this.job);
+    await this.#endDump(epoch);
+    // Let go of first: its end is no longer the job's.
+    host.release(this.job);
+    if (copy) await host.clear(copy);
+    await this.#clearImages(epoch);
+  }
+
+  #clearImages(epoch: number) {
+    return rm(this.place.layout.images(this.job, epoch), { recursive: true, force: true });
+  }
+
+  async #insist(work: () => Promise<void>, done: SourceInput): Promise<void> {
+    const backoff = new Backoff();
+    const attempt = async () => {
+      try {
+        await work();
+        this.#runner.feed(done);
+      } catch (error) {
+        this.#log(`${(error as Error).message}; trying again`);
+        backoff.again(() => void attempt());
+      }
+    };
+    await attempt();
+  }
+
+  async #ask(epoch: number): Promise<void> {
+    try {
+      const answer = await this.place.peers.call(this.home, 'home.outcome', { job: this.job, epoch });
+      const returned = answer.outcome === 'returned' ? { returned: answer.as } : {};
+      this.#runner.feed({ type: 'outcome', epoch, outcome: answer.outcome, ...returned });
+    } catch (error) {
+      this.#log(`its home ${this.home} does not answer: ${(error as Error).message}`);
+    }
+  }
+
+  #dumpKey(epoch: number) {
+    return `dump:${this.job}:${epoch}`;
+  }
+
+  #log(line: string) {
+    this.place.log(`${this.job} leaves: ${line}`);
+  }
+}

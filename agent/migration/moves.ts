@@ -1,0 +1,85 @@
+import type { HomedJob } from '../journal/journal';
+import { Copy } from '../jobs/copy';
+import { Arrival } from './arrival';
+import { Conduct } from './conduct';
+import { Departure } from './departure';
+import type { Place } from './place';
+
+/** The moves that this node has a part in: as home, as source, as destination. One of each a job at the most. */
+export class Moves {
+  readonly #conducts = new Map<string, Conduct>();
+  readonly #departures = new Map<string, Departure>();
+  readonly #arrivals = new Map<string, Arrival>();
+
+  constructor(private readonly place: Place) {
+    place.host.isMoving = (job) => this.#departures.get(job)?.busy === true;
+    place.host.onEnd = ({ job }) => {
+      const departure = this.#departures.get(job);
+      if (!departure?.busy) return false;
+      departure.copyDied();
+      return true;
+    };
+  }
+
+  conduct(job: string): Conduct {
+    const { node, journal, peers, log } = this.place;
+    return obtain(this.#conducts, job, () => new Conduct(job, { node, journal, peers, log }));
+  }
+
+  isMoving(job: string): boolean {
+    return this.#conducts.get(job)?.moving === true;
+  }
+
+  departure(job: string, home: string): Departure {
+    return obtain(this.#departures, job, () => new Departure(this.place, job, home));
+  }
+
+  arrival(job: string, home: string): Arrival {
+    return obtain(this.#arrivals, job, () => new Arrival(this.place, job, home));
+  }
+
+  /** A job that has ended needs none of this any more. */
+  forget(job: string) {
+    this.#conducts.delete(job);
+  }
+
+  /** Takes up what an earlier life of the agent has left: first what is here, then what is decided here. */
+  async restart(homed: HomedJob[]): Promise<void> {
+    const { journal, host, log } = this.place;
+    for (const { job, note, detail } of await journal.notes()) {
+      const copy = Copy.parse(detail.copy);
+      log(`${job}: found here, ${note.state} as epoch ${note.epoch}`);
+      if (note.state === 'hosting') {
+        await this.#rehost(copy);
+        await this.departure(job, copy.home).restart(note, copy);
+      } else if (note.state === 'sending') {
+        host.adopt(copy);
+        await this.departure(job, copy.home).restart(note, copy);
+      } else {
+        await this.arrival(job, copy.home).restart(note, copy);
+      }
+    }
+    for (const { id, ledger } of homed) {
+      if (ledger.open || ledger.debts.length > 0) this.conduct(id).restart(ledger);
+    }
+  }
+
+  /** A job that lives here and is frozen without being held was being attached to when the agent went. */
+  async #rehost(copy: Copy) {
+    const { keeper, host } = this.place;
+    if (copy.init === null) {
+      const { line } = await keeper
+        .call('process.line', { key: copy.supervisor, index: 0 })
+        .catch(() => ({ line: null }));
+      const init = line === null ? null : /"init":(\d+)/.exec(line)?.[1];
+      if (init) copy.init = Number(init);
+    }
+    host.adopt(copy);
+  }
+}
+
+function obtain<T>(map: Map<string, T>, key: string, make: () => T): T {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, (value = make()));
+  return value;
+}

@@ -1,0 +1,26 @@
+import type { Link } from '../api/link';
+import type { Tickets } from '../api/tickets';
+import type { Peers } from '../cluster/peers';
+import type { Host } from '../jobs/host';
+import type { Layout } from '../jobs/layout';
+import type { Journal } from '../journal/journal';
+import type { KeeperContract } from '../keeper/contract';
+
+/** What the hands of a move work with on a node. */
+export interface Place {
+  node: string;
+  /** The node's folder in the cgroup hierarchy. */
+  cgroup: string;
+  host: Host;
+  layout: Layout;
+  journal: Journal;
+  keeper: Link<KeeperContract>;
+  peers: Peers;
+  tickets: Tickets;
+  criu: () => Promise<string>;
+  helper: string;
+  log: (line: string) => void;
+}
+
+/** CRIU needs a PATH for the tools it calls, and nothing else. */
+export const CRIU_ENV = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };

@@ -1,0 +1,167 @@
+/** What clients ask. A request about a job is answered by its home; whoever else is asked passes it on. */
+import type { ClientContract } from '../api/client-contract';
+import type { Caller, Handlers, Params, Result } from '../api/contract';
+import { alreadyThere, asGodwitError, GodwitError, jobEnded, noSuchNode } from '../api/errors';
+import type { Job, Obstacle, Preflight } from '../api/model';
+import { bestOf } from '../cluster/members';
+import { readConsole } from '../jobs/console';
+import { resolveJob } from '../jobs/home';
+import { signalNamed } from '../jobs/signals';
+import type { NodeParts } from './node';
+import { pipeline } from 'node:stream/promises';
+
+/** A node that does not answer must not make everybody wait. */
+const LIST_TIMEOUT_MS = 3_000;
+/** What a move takes whatever the size, and how fast pages travel: for the estimate. */
+const MOVE_BASE_MS = 400;
+const BYTES_PER_MS = 300_000;
+
+type Forwarded = 'jobs.kill' | 'jobs.wait' | 'jobs.why' | 'jobs.migrate';
+
+export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
+  const own = node.config.name;
+
+  async function allJobs(ended: boolean): Promise<Job[]> {
+    const asked = node.peers.names.map((name) =>
+      node.peers.call(name, 'home.jobs', { ended }, { timeoutMs: LIST_TIMEOUT_MS }).catch((error: Error) => {
+        if (name === own) throw error;
+        return { jobs: [] };
+      }),
+    );
+    return (await Promise.all(asked)).flatMap(({ jobs }) => jobs).sort((a, b) => a.started.localeCompare(b.started));
+  }
+
+  /** Its home knows a job by its id without asking around. */
+  async function find(reference: string): Promise<{ id: string; home: string }> {
+    const homed = await node.home.job(reference).catch(() => null);
+    if (homed) return { id: homed.id, home: own };
+    return resolveJob(reference, await allJobs(true));
+  }
+
+  /** At the job's home: `answer`; elsewhere: the home's answer. */
+  async function atHome<M extends Forwarded>(
+    method: M,
+    params: Params<ClientContract, M> & { job: string },
+    caller: Caller,
+    answer: (id: string) => Promise<Result<ClientContract, M>>,
+  ): Promise<Result<ClientContract, M>> {
+    const { id, home } = await find(params.job);
+    if (home === own) return answer(id);
+    const options = { signal: caller.signal, timeoutMs: Number.POSITIVE_INFINITY };
+    return (await node.peers.call(home, method, { ...params, job: id } as never, options)) as Result<ClientContract, M>;
+  }
+
+  async function choose(wanted: string, home: string): Promise<string> {
+    if (wanted === 'home') return home;
+    if (wanted === 'best') return bestOf(await node.members.list())?.name ?? home;
+    if (!node.peers.names.includes(wanted)) throw noSuchNode(wanted, node.peers.names);
+    return wanted;
+  }
+
+  async function living(id: string) {
+    const job = await node.home.job(id);
+    if (job.state === 'ended' || job.state === 'lost') throw jobEnded(id);
+    return job;
+  }
+
+  async function why(id: string, to: string): Promise<Preflight> {
+    const job = await living(id);
+    const from = job.ledger.host;
+    const source = await node.peers.call(from, 'host.preflight', { job: id });
+    const { bytes, cpuFlags } = source;
+    const obstacles: Obstacle[] = [...source.obstacles];
+    if (job.pinned) {
+      obstacles.push({ code: 'pinned', what: `job ${id} is pinned to ${from}`, fix: '`godwit unpin` it first' });
+    }
+    try {
+      const there = await node.peers.call(to, 'node.preflight', { job: id, bytes, cpuFlags });
+      obstacles.push(...there.obstacles);
+    } catch (error) {
+      const { message, fix } = asGodwitError(error);
+      obstacles.push({ code: 'node-unreachable', what: `${to} can't be reached: ${message}`, fix: fix ?? 'is its agent running?' });
+    }
+    return { can: obstacles.length === 0, obstacles, bytes, estimateMs: MOVE_BASE_MS + bytes / BYTES_PER_MS };
+  }
+
+  async function migrate(id: string, params: Params<ClientContract, 'jobs.migrate'>, caller: Caller) {
+    const job = await living(id);
+    const to = await choose(params.node, own);
+    if (to === job.ledger.host) throw alreadyThere(id, to);
+    if (params.transfer !== 'auto' && params.transfer !== 'stop') throw transferUnavailable(params.transfer);
+    const { obstacles } = await why(id, to);
+    const [first] = obstacles;
+    if (first) throw new GodwitError({ code: first.code, message: `job ${id} can't move to ${to}: ${first.what}`, fix: first.fix });
+    const { ledger } = await living(id);
+    return node.moves.conduct(id).migrate(ledger, to, 'stop', caller.signal);
+  }
+
+  async function console(id: string, offset: number, follow: boolean): Promise<string> {
+    await node.home.job(id);
+    let over = await node.home.isOver(id);
+    node.home.onEnd(id, () => {
+      over = true;
+    });
+    return node.tickets.issue(async (stream) => {
+      stream.resume();
+      await pipeline(readConsole(node.layout.console(id), offset, follow ? () => over : undefined), stream);
+    });
+  }
+
+  return {
+    'nodes.list': async () => ({ nodes: await node.members.list() }),
+    'jobs.list': async ({ ended }) => ({ jobs: await allJobs(ended) }),
+    'jobs.run': async (request) => node.home.run(request, await choose(request.node, own)),
+    'jobs.kill': (params, caller) =>
+      atHome('jobs.kill', params, caller, async (id) => {
+        const { ledger } = await living(id);
+        await node.peers.call(ledger.host, 'host.kill', { job: id, signal: signalNamed(params.signal) });
+        return { id };
+      }),
+    'jobs.wait': (params, caller) => atHome('jobs.wait', params, caller, (id) => node.home.wait(id, caller.signal)),
+    'jobs.why': (params, caller) =>
+      atHome('jobs.why', params, caller, async (id) => why(id, await choose(params.node, own))),
+    'jobs.migrate': (params, caller) => atHome('jobs.migrate', params, caller, (id) => migrate(id, params, caller)),
+    'jobs.history': async ({ job }, caller) => {
+      if (job === undefined) return { events: await everywhere(node) };
+      const { id, home } = await find(job);
+      if (home === own) return { events: await node.home.history(id) };
+      return node.peers.call(home, 'jobs.history', { job: id }, { signal: caller.signal });
+    },
+    'jobs.console': async ({ job, offset, follow }) => {
+      const { id, home } = await find(job);
+      if (home === own) return { id, ticket: await console(id, offset, follow) };
+      const { ticket } = await node.peers.call(home, 'jobs.console', { job: id, offset, follow });
+      return { id, ticket: node.peers.relay(home, ticket, node.tickets) };
+    },
+    'debug.open': async ({ job, pid, session, fresh }) => {
+      const { id, home } = await find(job);
+      const place = await node.peers.call(home, 'home.place', { job: id });
+      const target = { job: id, pid: pid ?? place.pid, session };
+      const { ticket } = await node.peers.call(place.node, 'host.debug', { ...target, fresh }, { timeoutMs: 60_000 });
+      const gone = (byClient: boolean) => {
+        if (byClient) void node.peers.call(place.node, 'host.debugGone', target).catch(() => {});
+      };
+      return { id, node: place.node, home, pid: target.pid, ticket: node.peers.relay(place.node, ticket, node.tickets, gone) };
+    },
+  };
+}
+
+/** Every node's part of the history, in the order of time. */
+async function everywhere({ peers, config, home }: NodeParts) {
+  const others = peers.names.filter((name) => name !== config.name);
+  const asked = others.map((name) =>
+    peers
+      .call(name, 'home.history', {}, { timeoutMs: LIST_TIMEOUT_MS })
+      .then(({ events }) => events)
+      .catch(() => []),
+  );
+  const events = (await Promise.all([home.history(undefined), ...asked])).flat();
+  return events.sort((a, b) => a.time.localeCompare(b.time));
+}
+
+const transferUnavailable = (transfer: string) =>
+  new GodwitError({
+    code: 'transfer-unavailable',
+    message: `${transfer} is not in this version`,
+    fix: 'use --transfer stop, or leave it out',
+  });

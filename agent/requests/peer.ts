@@ -1,0 +1,91 @@
+/** What agents ask of each other. */
+import type { Handlers } from '../api/contract';
+import { GodwitError, jobEnded, jobMoving, noSuchJob } from '../api/errors';
+import type { PeerContract } from '../api/peer-contract';
+import { pipeStreams } from '../api/streams';
+import { cpuFlags, jobObstacles, nodeObstacles } from '../checkpoint/preflight';
+import { capacity } from '../cluster/members';
+import { JobCgroup } from '../freezer/cgroup';
+import { signalNamed } from '../jobs/signals';
+import { clientHandlers } from './client';
+import type { NodeParts } from './node';
+
+export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
+  const { host, home, moves, config } = node;
+  return {
+    ...clientHandlers(node),
+    'node.status': async () => {
+      const sights = await Promise.all(host.jobs.map((job) => host.sight(job, new Set())));
+      const load = sights.reduce((sum, sight) => sum + (sight?.cpu ?? 0), 0);
+      const address = config.members.find(({ name }) => name === config.name)!.address;
+      const { name } = config;
+      return { name, address, state: 'up', speed: node.speed, load, jobs: host.jobs.length, ...capacity(config) };
+    },
+
+    'home.jobs': async ({ ended }) => ({ jobs: await home.jobs(ended) }),
+    'home.history': async () => ({ events: await home.history(undefined) }),
+    'home.ended': async ({ job, epoch, exit }) => {
+      await home.ended(job, epoch, exit);
+      moves.forget(job);
+      return {};
+    },
+    'home.outcome': async ({ job, epoch }, caller) => {
+      // First the journal, then the state: an answer of "moving" may be followed by an abort, never the reverse.
+      const outcome = await host.options.journal.outcome(job, epoch);
+      if (moves.isMoving(job)) moves.conduct(job).asked(caller.name, epoch);
+      return outcome;
+    },
+    'home.place': async ({ job }) => {
+      const { state, ledger, pid } = await home.job(job);
+      if (state === 'ended' || state === 'lost') throw jobEnded(job);
+      if (moves.isMoving(job) || ledger.open) throw jobMoving(job);
+      return { node: ledger.host, pid: pid ?? 0 };
+    },
+
+    'host.launch': (order) => host.launch(order),
+    'host.sight': async ({ jobs }) => {
+      const debugged = await host.debugged().catch(() => new Set<string>());
+      const sights = await Promise.all(jobs.map((job) => host.sight(job, debugged)));
+      return { sights: sights.filter((sight) => sight !== null) };
+    },
+    'host.kill': async ({ job, signal }) => {
+      await host.kill(job, signalNamed(signal));
+      return {};
+    },
+    'host.debug': async ({ job, pid, session, fresh }) => {
+      const { ticket } = await host.debug(job, pid, session, fresh);
+      // The keeper's ticket is good at the keeper: the bytes pass through here.
+      const relayed = node.tickets.issue(async (stream) => {
+        await pipeStreams(stream, await host.options.keeper.openStream(ticket));
+      });
+      return { ticket: relayed };
+    },
+    'host.debugGone': async (target) => {
+      await host.options.keeper.call('stub.gone', target, { timeoutMs: 60_000 });
+      return {};
+    },
+    'host.preflight': async ({ job }) => {
+      const copy = host.copy(job);
+      if (!copy) throw noSuchJob(job);
+      return { ...(await jobObstacles(JobCgroup.at(copy.cgroup))), cpuFlags: await cpuFlags() };
+    },
+    'node.preflight': async ({ bytes, cpuFlags: flags }) => ({
+      obstacles: await nodeObstacles(config.name, bytes, flags, config.criu),
+    }),
+
+    'move.toSource': ({ job, home: from, message }, caller) => {
+      assertFrom(from, caller.name);
+      return moves.departure(job, from).tell(message, caller.signal);
+    },
+    'move.toDestination': ({ job, home: from, message }, caller) => {
+      assertFrom(from, caller.name);
+      return moves.arrival(job, from).tell(message, caller.signal);
+    },
+  };
+}
+
+/** A node speaks for itself as home, never for another. */
+function assertFrom(home: string, caller: string) {
+  if (home === caller) return;
+  throw new GodwitError({ code: 'not-home', message: `${caller} speaks as if it were ${home}` });
+}
