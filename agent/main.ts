@@ -1,5 +1,5 @@
 /** The agent: what a node decides. It may be ended at any time; what it needs to go on is in its journal and keeper. */
-import { once } from 'node:events';
+import { once as onceEmitted } from 'node:events';
 import { join } from 'node:path';
 import { clientContract } from './api/client-contract';
 import { Link } from './api/link';
@@ -32,17 +32,44 @@ async function assemble(config: AgentConfig, journal: Journal, peers: Peers): Pr
   const helper = layout.installHelper(join(__dirname, 'godwit-helper'));
   const tickets = new Tickets();
   const keeper = new Link({ path: config.keeperSocket }, { name, kind: 'agent', contract: keeperContract });
-  const tellEnded = async (home: string, ended: { job: string; epoch: number; exit: { exit: number; signal: string | null } }) => {
+  const tellEnded = async (
+    home: string,
+    ended: { job: string; epoch: number; exit: { exit: number; signal: string | null } },
+  ) => {
     await peers.call(home, 'home.ended', ended);
   };
   const host = new Host({ node: name, cgroup, helper, layout, journal, keeper, log, tellEnded });
   const home = new Home({ node: name, layout, journal, peers, log });
-  const criu = async () => (await findCriu(config.criu)).path;
-  const place: Place = { node: name, cgroup, host, layout, journal, keeper, peers, tickets, criu, helper, log };
+  const criu = once(async () => (await findCriu(config.criu)).path);
+  const place: Place = {
+    node: name,
+    cgroup,
+    host,
+    layout,
+    journal,
+    keeper,
+    peers,
+    tickets,
+    criu,
+    helper,
+    log,
+  };
   const moves = new Moves(place);
   home.isMoving = (job) => moves.isMoving(job);
   const members = new Members(config, peers, () => peers.call(name, 'node.status', {}));
   return { config, speed: measureSpeed(), layout, peers, tickets, members, host, home, moves, log };
+}
+
+/** What has been found stays found; what was not is looked for again. */
+function once<T>(find: () => Promise<T>): () => Promise<T> {
+  let found: Promise<T> | null = null;
+  return () => {
+    found ??= find().catch((error) => {
+      found = null;
+      throw error;
+    });
+    return found;
+  };
 }
 
 async function main(configFile: string) {
@@ -59,12 +86,19 @@ async function main(configFile: string) {
   await serveTls({ ...config.listen, tls, name, kind: 'agent', contract: peerContract, handlers, tickets });
   // What was under way is taken up before anybody new is listened to.
   await node.moves.restart(await journal.jobs({ ended: true }));
-  await serveUnix({ path: config.socket, name, kind: 'agent', contract: clientContract, handlers: clientHandlers(node), tickets });
+  await serveUnix({
+    path: config.socket,
+    name,
+    kind: 'agent',
+    contract: clientContract,
+    handlers: clientHandlers(node),
+    tickets,
+  });
   node.members.start();
   void node.home.settleLaunches();
   log(`agent of ${name} is up`);
 
-  await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+  await Promise.race([onceEmitted(process, 'SIGTERM'), onceEmitted(process, 'SIGINT')]);
   journal.close();
   process.exit(0);
 }

@@ -50,7 +50,6 @@ export const noSuchJob = (job: string) =>
     fix: 'see `godwit ps -a` for the jobs there are',
   });
 
-
 export const noSuchNode = (node: string, known: string[]) =>
   new GodwitError({
     code: 'no-such-node',

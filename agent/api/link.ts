@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { type Client, connect } from './client';
-import type { CallOptions, Caller, Contract, Method, Result, SentParams } from './contract';
+import type { Caller, CallOptions, Contract, Method, Result, SentParams } from './contract';
 import type { Endpoint } from './endpoint';
 
 /** A connection that is made when it is needed, and again after it was lost. A call is never made twice. */
@@ -12,7 +12,11 @@ export class Link<C extends Contract> {
     private readonly options: { name: string; kind: Caller['kind']; contract: C; timeoutMs?: number },
   ) {}
 
-  async call<M extends Method<C>>(method: M, params: SentParams<C, M>, options?: CallOptions): Promise<Result<C, M>> {
+  async call<M extends Method<C>>(
+    method: M,
+    params: SentParams<C, M>,
+    options?: CallOptions,
+  ): Promise<Result<C, M>> {
     const client = await this.#connected();
     return client.call(method, params, options);
   }

@@ -7,7 +7,13 @@ import { z } from 'zod';
 import { Bytes, Epoch, NodeName, Span } from './model';
 
 /** Spans measured on the source; `frozenAfter` is counted from the order's arrival. */
-export const SourceFigures = z.object({ park: Span, frozenAfter: Span, dump: Span, transfer: Span, bytes: Bytes });
+export const SourceFigures = z.object({
+  park: Span,
+  frozenAfter: Span,
+  dump: Span,
+  transfer: Span,
+  bytes: Bytes,
+});
 export type SourceFigures = z.infer<typeof SourceFigures>;
 export const DestinationFigures = z.object({ restore: Span });
 export type DestinationFigures = z.infer<typeof DestinationFigures>;

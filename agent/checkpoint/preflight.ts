@@ -46,14 +46,26 @@ async function processObstacles(process: JobProcess, own: Set<number>): Promise<
 
 function descriptorObstacle(target: string, who: string, tcp: Set<string>): Obstacle | null {
   if (target.startsWith('anon_inode:[io_uring]')) {
-    return { code: 'io-uring', what: `${who} uses io_uring, which CRIU can't dump`, fix: 'run it without io_uring' };
+    return {
+      code: 'io-uring',
+      what: `${who} uses io_uring, which CRIU can't dump`,
+      fix: 'run it without io_uring',
+    };
   }
   if (target.startsWith('/dev/') && !COMMON_DEVICES.test(target)) {
-    return { code: 'device-open', what: `${who} has ${target} open`, fix: 'have the program close the device' };
+    return {
+      code: 'device-open',
+      what: `${who} has ${target} open`,
+      fix: 'have the program close the device',
+    };
   }
   const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
   if (inode && tcp.has(inode)) {
-    return { code: 'network-socket', what: `${who} has a TCP socket open`, fix: 'have the program close it before the move' };
+    return {
+      code: 'network-socket',
+      what: `${who} has a TCP socket open`,
+      fix: 'have the program close it before the move',
+    };
   }
   return null;
 }
@@ -67,7 +79,9 @@ async function tcpSockets(pid: number): Promise<Set<string>> {
 
 async function descriptors(pid: number): Promise<string[]> {
   const names = await readdir(`/proc/${pid}/fd`).catch(() => []);
-  const paths = names.slice(0, MAX_DESCRIPTORS).map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => ''));
+  const paths = names
+    .slice(0, MAX_DESCRIPTORS)
+    .map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => ''));
   return Promise.all(paths);
 }
 
@@ -75,10 +89,19 @@ async function descriptors(pid: number): Promise<string[]> {
 const read = (path: string) => readFile(path, 'utf8').catch(() => '');
 
 /** On the destination: what is missing here for a job that needs `bytes` and was started on a CPU with `flags`. */
-export async function nodeObstacles(node: string, bytes: number, flags: string[], criu?: string): Promise<Obstacle[]> {
+export async function nodeObstacles(
+  node: string,
+  bytes: number,
+  flags: string[],
+  criu?: string,
+): Promise<Obstacle[]> {
   const found: Obstacle[] = [];
   await findCriu(criu).catch((error: Error & { fix?: string }) => {
-    found.push({ code: 'no-criu', what: `${node}: ${error.message}`, fix: error.fix ?? 'see `godwit doctor`' });
+    found.push({
+      code: 'no-criu',
+      what: `${node}: ${error.message}`,
+      fix: error.fix ?? 'see `godwit doctor`',
+    });
   });
   const own = new Set(await cpuFlags());
   const missing = flags.filter((flag) => FEATURES.test(flag) && !own.has(flag));
@@ -101,5 +124,6 @@ export async function nodeObstacles(node: string, bytes: number, flags: string[]
 }
 
 /** Of the many flags, those that name instructions a program may have chosen at its start. */
-const FEATURES = /^(sse|ssse|avx|fma|bmi|aes|sha|pclmul|popcnt|movbe|f16c|adx|rdrand|rdseed|xsave|amx|vaes|vpclmul|gfni|asimd|sve|atomics)/;
+const FEATURES =
+  /^(sse|ssse|avx|fma|bmi|aes|sha|pclmul|popcnt|movbe|f16c|adx|rdrand|rdseed|xsave|amx|vaes|vpclmul|gfni|asimd|sve|atomics)/;
 const mib = (bytes: number) => Math.round(bytes / 2 ** 20);

@@ -1,7 +1,8 @@
 /** What the command finds beside itself: the Node.js that runs agents, and the helper. */
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { GodwitError } from '../api/errors';
+import type { Programs } from '../lab/lab';
 
 /** The agent keeps its journal in node:sqlite, as Node 24 has it. */
 export const LEAST_AGENT_NODE = 24;
@@ -16,6 +17,15 @@ export function findAgentNode(): string {
     message: `agents need Node.js ${LEAST_AGENT_NODE} or newer; this is ${process.version} and no other is among the modules`,
     fix: `run \`npm run setup\`, or start the command with a newer Node.js`,
   });
+}
+
+/** What a node runs: agent and keeper as they were built, and their Node.js. */
+export function findPrograms(): Programs {
+  // Where they are missing they are looked for in vain in the folder that they belong into.
+  const built = (name: string) =>
+    upwards((folder) => [join(folder, name), join(folder, 'dist', name)].find(existsSync)) ??
+    join(__dirname, name);
+  return { node: findAgentNode(), agent: built('agent.cjs'), keeper: built('keeper.cjs') };
 }
 
 /** The helper as it was built. */

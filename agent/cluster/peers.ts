@@ -42,7 +42,11 @@ export class Peers {
     options: CallOptions = {},
   ): Promise<Result<PeerContract, M>> {
     if (node !== this.config.name) return this.#link(node).call(method, params, options);
-    const caller = { name: node, kind: 'agent' as const, signal: options.signal ?? new AbortController().signal };
+    const caller = {
+      name: node,
+      kind: 'agent' as const,
+      signal: options.signal ?? new AbortController().signal,
+    };
     const parsed = parseWith(peerContract[method].params, params, method) as Params<PeerContract, M>;
     return (await this.#own![method](parsed, caller)) as Result<PeerContract, M>;
   }

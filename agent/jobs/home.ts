@@ -92,7 +92,8 @@ export class Home {
 
   #tell(job: HomedJob, sight: Sight | undefined): Job {
     const { id, name, spec, state, pid, exit, started, ended, pinned, moves, ledger } = job;
-    const running = this.isMoving(id) || ledger.open ? 'moving' : (sight?.state ?? (job.held ? 'stopped' : 'running'));
+    const running =
+      this.isMoving(id) || ledger.open ? 'moving' : (sight?.state ?? (job.held ? 'stopped' : 'running'));
     return {
       id,
       name,

@@ -11,7 +11,7 @@ import { type JobProcess, jobProcesses, nodePid, readProcess } from '../freezer/
 import type { Journal, Note } from '../journal/journal';
 import type { KeeperContract } from '../keeper/contract';
 import { End, Supervision } from '../keeper/supervision';
-import { Copy, exitOf, placeOf } from './copy';
+import { type Copy, exitOf, placeOf } from './copy';
 import type { Layout } from './layout';
 
 /** The program's process id inside every job. */
@@ -59,7 +59,16 @@ export class Host {
 
   newCopy(job: string, epoch: number, home: string, held: boolean, cgroup: JobCgroup): Copy {
     const report = this.options.layout.report(job, epoch);
-    return { job, epoch, home, cgroup: cgroup.path, init: null, supervisor: `job:${job}:${epoch}`, report, held };
+    return {
+      job,
+      epoch,
+      home,
+      cgroup: cgroup.path,
+      init: null,
+      supervisor: `job:${job}:${epoch}`,
+      report,
+      held,
+    };
   }
 
   async launch(order: LaunchOrder): Promise<{ pid: number }> {
@@ -94,7 +103,10 @@ export class Host {
     if (said && 'init' in said) return said.init;
     if (said && 'error' in said) throw cannotLaunch(order, said.error);
     const { stderr } = await this.options.keeper.call('process.wait', { key: copy.supervisor });
-    throw new GodwitError({ code: 'cannot-launch', message: `${order.program} can't be launched: ${stderr.trim()}` });
+    throw new GodwitError({
+      code: 'cannot-launch',
+      message: `${order.program} can't be launched: ${stderr.trim()}`,
+    });
   }
 
   async #undo(copy: Copy, cgroup: JobCgroup) {
@@ -150,7 +162,9 @@ export class Host {
       }
     }
     this.release(copy.job);
-    await this.clear(copy).catch((error: Error) => this.options.log(`${copy.job}: not cleared: ${error.message}`));
+    await this.clear(copy).catch((error: Error) =>
+      this.options.log(`${copy.job}: not cleared: ${error.message}`),
+    );
     await this.options.journal.clearNote(copy.job);
   }
 
@@ -177,7 +191,8 @@ export class Host {
   async #reported(copy: Copy): Promise<End> {
     for (;;) {
       const text = await readFile(copy.report, 'utf8').catch(() => null);
-      if (text !== null) return parseWith(End, parseJson("a supervisor's report", text), "a supervisor's report");
+      if (text !== null)
+        return parseWith(End, parseJson("a supervisor's report", text), "a supervisor's report");
       // Without supervisor or processes nobody will ever write one.
       if ((await JobCgroup.at(copy.cgroup).pids()).length === 0) return { signal: 9 };
       await sleep(REPORT_POLL_MS);
@@ -254,7 +269,8 @@ export class Host {
   /** Is there anything alive of the copy, and does it run? */
   async presence(copy: Copy): Promise<'running' | 'frozen' | 'ended' | 'none'> {
     const cgroup = JobCgroup.at(copy.cgroup);
-    const alive = copy.init !== null && (await readProcess(copy.init)) !== null && (await cgroup.pids()).length > 0;
+    const alive =
+      copy.init !== null && (await readProcess(copy.init)) !== null && (await cgroup.pids()).length > 0;
     if (alive) return (await cgroup.isFrozen()) ? 'frozen' : 'running';
     const reported = await readFile(copy.report, 'utf8').catch(() => null);
     return reported === null ? 'none' : 'ended';
@@ -277,11 +293,20 @@ function flags(order: LaunchOrder, copy: Copy, mount: string, state: string, run
     '--console': order.console,
     '--status': order.status,
   };
-  return [...Object.entries(options).flat(), ...(order.stopped ? ['--stopped'] : []), '--', order.program, ...order.args];
+  return [
+    ...Object.entries(options).flat(),
+    ...(order.stopped ? ['--stopped'] : []),
+    '--',
+    order.program,
+    ...order.args,
+  ];
 }
 
 function cannotLaunch(order: LaunchOrder, error: { stage: string; message: string }): GodwitError {
-  const what = error.stage === 'cwd' ? `${order.program} can't be launched in ${order.cwd}` : `${order.program} can't be launched`;
+  const what =
+    error.stage === 'cwd'
+      ? `${order.program} can't be launched in ${order.cwd}`
+      : `${order.program} can't be launched`;
   const fix = { exec: 'is it there, executable, and in PATH?', cwd: 'give another with --cwd' }[error.stage];
   return new GodwitError({ code: 'cannot-launch', message: `${what}: ${error.message}`, fix });
 }

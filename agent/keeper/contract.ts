@@ -1,8 +1,8 @@
 /** What an agent asks of the keeper beside it: holding, never deciding. Spoken over the keeper's Unix socket. */
 import { z } from 'zod';
-import { ParkedStub } from '../debug/stub';
 import type { Contract } from '../api/contract';
 import { JobId } from '../api/model';
+import { ParkedStub } from '../debug/stub';
 
 /** A name the agent gives to a process it has the keeper hold, e.g. `dump:<job>:<epoch>`. */
 export const ProcessKey = z.string().min(1).max(200);
@@ -49,7 +49,10 @@ export const keeperContract = {
     result: z.object({ pid: z.int() }),
   },
   /** The line `index` of its standard output; null if it ended without one. Waits for it. */
-  'process.line': { params: key.extend({ index: z.int().min(0) }), result: z.object({ line: z.string().nullable() }) },
+  'process.line': {
+    params: key.extend({ index: z.int().min(0) }),
+    result: z.object({ line: z.string().nullable() }),
+  },
   'process.wait': { params: key, result: ProcessEnd },
   'process.signal': { params: key.extend({ signal: z.string() }), result: nothing },
   'process.list': { params: nothing, result: z.object({ processes: z.array(HeldProcess) }) },
@@ -64,7 +67,10 @@ export const keeperContract = {
     result: nothing,
   },
   /** A ticket for a stream joined to the stub. */
-  'stub.connect': { params: StubKey.extend({ session: z.string() }), result: z.object({ ticket: z.string() }) },
+  'stub.connect': {
+    params: StubKey.extend({ session: z.string() }),
+    result: z.object({ ticket: z.string() }),
+  },
   /** The client has gone for good: breakpoints out, the process runs on. */
   'stub.gone': { params: StubKey.extend({ session: z.string() }), result: nothing },
   'stub.list': {

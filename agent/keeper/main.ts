@@ -24,7 +24,8 @@ async function endOf(processes: Processes, key: string): Promise<End> {
   const never = new AbortController().signal;
   for (let index = 0; ; index++) {
     const { line } = await processes.line(key, index, never);
-    if (line === null) throw new GodwitError({ code: 'unsupervised', message: `${key} ended without a report` });
+    if (line === null)
+      throw new GodwitError({ code: 'unsupervised', message: `${key} ended without a report` });
     const said = parseWith(Supervision, parseJson(WORDS, line), WORDS);
     if ('exited' in said) return said.exited;
   }

@@ -90,7 +90,10 @@ export class Processes {
     // Asked again after a cut connection: the first answer stands.
     if (known?.child.pid !== undefined) return { pid: known.child.pid };
     if (this.#held.size >= MAX_PROCESSES)
-      throw new GodwitError({ code: 'keeper-full', message: `the keeper holds ${MAX_PROCESSES} processes already` });
+      throw new GodwitError({
+        code: 'keeper-full',
+        message: `the keeper holds ${MAX_PROCESSES} processes already`,
+      });
     const [program, ...args] = argv as [string, ...string[]];
     const child = spawn(program, args, {
       env,
@@ -103,7 +106,10 @@ export class Processes {
     await Promise.race([
       once(child, 'spawn'),
       once(child, 'error').then(([error]) => {
-        throw new GodwitError({ code: 'cannot-start', message: `${program} can't be started: ${error.message}` });
+        throw new GodwitError({
+          code: 'cannot-start',
+          message: `${program} can't be started: ${error.message}`,
+        });
       }),
     ]);
     this.#held.set(key, new Held(key, child));
@@ -135,7 +141,10 @@ export class Processes {
   forget(key: string) {
     const held = this.#held.get(key);
     if (held && !held.end)
-      throw new GodwitError({ code: 'still-running', message: `${key} has not ended, so it can't be forgotten` });
+      throw new GodwitError({
+        code: 'still-running',
+        message: `${key} has not ended, so it can't be forgotten`,
+      });
     this.#held.delete(key);
     return {};
   }

@@ -1,5 +1,5 @@
-import type { Duplex } from 'node:stream';
 import { constants } from 'node:os';
+import type { Duplex } from 'node:stream';
 import { GodwitError, jobMoving } from '../api/errors';
 import type { Exit } from '../api/model';
 import { freshStub, type ParkedStub, Stub } from '../debug/stub';
@@ -145,7 +145,9 @@ export class Stubs {
         stubs.push(await this.#unpark(place, state));
       } catch (error) {
         // The job matters more than its debugger: it goes on without, and the client is told when it asks.
-        this.options.log(`${place.job}: debugger of process ${state.memory.pid} lost: ${(error as Error).message}`);
+        this.options.log(
+          `${place.job}: debugger of process ${state.memory.pid} lost: ${(error as Error).message}`,
+        );
       }
     }
     if (thaw || stubs.length > 0) await JobCgroup.at(place.cgroup).thaw();
@@ -164,7 +166,12 @@ export class Stubs {
   async #unpark(place: JobPlace, state: ParkedStub): Promise<Stub> {
     const cgroup = JobCgroup.at(place.cgroup);
     const { pid } = state.memory;
-    const target = { pid: await nodePid(cgroup, pid), init: place.init, run: cgroup.run, attach: cgroup.attach };
+    const target = {
+      pid: await nodePid(cgroup, pid),
+      init: place.init,
+      run: cgroup.run,
+      attach: cgroup.attach,
+    };
     const stub = await Stub.unpark(target, state, {
       hooks: {
         freeze: () => cgroup.freeze(FREEZE_DEADLINE_MS),
@@ -204,7 +211,10 @@ export class Stubs {
     const leaving = [...(stubs?.leaving ?? [])].find((one) => one.session === session);
     if (leaving) return leaving;
     if (stub) throw alreadyDebugged(job, pid);
-    throw new GodwitError({ code: 'no-such-stub', message: `no debugger is attached to process ${pid} of job ${job}` });
+    throw new GodwitError({
+      code: 'no-such-stub',
+      message: `no debugger is attached to process ${pid} of job ${job}`,
+    });
   }
 }
 

@@ -52,8 +52,11 @@ export class Arrival {
     private readonly job: string,
     private readonly home: string,
   ) {
-    this.#runner = new Runner(destinationAtRest, stepDestination, (effect) => this.#perform(effect), (error) =>
-      this.#log(error.message),
+    this.#runner = new Runner(
+      destinationAtRest,
+      stepDestination,
+      (effect) => this.#perform(effect),
+      (error) => this.#log(error.message),
     );
   }
 
@@ -93,7 +96,11 @@ export class Arrival {
           return { type: 'ready', epoch, ...tickets };
         });
       case 'restore':
-        return this.#attempt(effect.epoch, async (epoch) => ({ type: 'restored', epoch, figures: await this.#restore(epoch) }));
+        return this.#attempt(effect.epoch, async (epoch) => ({
+          type: 'restored',
+          epoch,
+          figures: await this.#restore(epoch),
+        }));
       case 'unpark-thaw':
         return this.#attempt(effect.epoch, async (epoch) => {
           await this.#thaw(epoch);
@@ -163,8 +170,11 @@ export class Arrival {
     });
     const images = await new Promise<string>((resolve) => {
       received.bundle = new Promise((arrived, missing) => {
-        const late = () => missing(new GodwitError({ code: 'nothing-came', message: 'the source sent no images' }));
-        resolve(tickets.issue((stream) => receiveFolder(received.images, stream).then(arrived, missing), late));
+        const late = () =>
+          missing(new GodwitError({ code: 'nothing-came', message: 'the source sent no images' }));
+        resolve(
+          tickets.issue((stream) => receiveFolder(received.images, stream).then(arrived, missing), late),
+        );
       });
       received.bundle.catch(() => {});
     });
@@ -176,7 +186,11 @@ export class Arrival {
     const received = this.#received!;
     const { copy, images, root } = received;
     const begun = performance.now();
-    const server = await keeper.call('process.wait', { key: this.#pagesKey(epoch) }, { timeoutMs: PAGES_END_MS });
+    const server = await keeper.call(
+      'process.wait',
+      { key: this.#pagesKey(epoch) },
+      { timeoutMs: PAGES_END_MS },
+    );
     if (server.code !== 0) throw await explainFile('take the pages of', join(images, PAGE_SERVER_LOG));
     await received.bundle;
     const manifest = await readManifest(images);
@@ -186,7 +200,14 @@ export class Arrival {
     const cgroup = JobCgroup.at(copy.cgroup);
     const outside = ['--cgroup', cgroup.run, '--outside', cgroup.attach, '--report', copy.report];
     const orders = [...outside, '--pidfile', join(images, 'pidfile')];
-    const argv = [this.place.helper, 'restore', ...orders, '--', await criu(), ...restoreArguments({ images, root })];
+    const argv = [
+      this.place.helper,
+      'restore',
+      ...orders,
+      '--',
+      await criu(),
+      ...restoreArguments({ images, root }),
+    ];
     await keeper.call('process.start', { key: copy.supervisor, argv, env: CRIU_ENV, wire: false });
     const first = { key: copy.supervisor, index: 0 };
     const { line } = await keeper.call('process.line', first, { timeoutMs: RESTORE_LIMIT_MS });
@@ -200,7 +221,11 @@ export class Arrival {
   async #thaw(epoch: number): Promise<void> {
     const { copy, images } = this.#received!;
     const { parked } = this.#received!.manifest ?? (await readManifest(images));
-    await this.place.keeper.call('job.unpark', { place: placeOf(copy), parked, thaw: !copy.held }, { timeoutMs: 120_000 });
+    await this.place.keeper.call(
+      'job.unpark',
+      { place: placeOf(copy), parked, thaw: !copy.held },
+      { timeoutMs: 120_000 },
+    );
     // A debugger's stub takes a held job over: from now on the client holds it.
     if (parked.length > 0) copy.held = false;
     await this.#clearReceived(epoch).catch((error: Error) => this.#log(`not cleared: ${error.message}`));
@@ -255,7 +280,10 @@ export class Arrival {
   }
 
   #paths(epoch: number) {
-    return { images: this.place.layout.images(this.job, epoch), root: this.place.layout.root(this.job, epoch) };
+    return {
+      images: this.place.layout.images(this.job, epoch),
+      root: this.place.layout.root(this.job, epoch),
+    };
   }
 
   #pagesKey(epoch: number) {

@@ -42,7 +42,9 @@ export async function sendFolder(folder: string, stream: Duplex): Promise<number
   // The other side ends its half when it has everything.
   stream.resume();
   if (!stream.readableEnded) await once(stream, 'end', { signal: AbortSignal.timeout(ACKNOWLEDGE_MS) });
-  const sizes = await Promise.all((await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size));
+  const sizes = await Promise.all(
+    (await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size),
+  );
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
@@ -51,7 +53,9 @@ const ACKNOWLEDGE_MS = 60_000;
 
 /** Takes a folder that `sendFolder` sends; ends its half of the stream only once all is there. */
 export async function receiveFolder(folder: string, stream: Duplex): Promise<void> {
-  const tar = spawn('tar', ['-C', folder, '--no-same-owner', '-xf', '-'], { stdio: ['pipe', 'ignore', 'pipe'] });
+  const tar = spawn('tar', ['-C', folder, '--no-same-owner', '-xf', '-'], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
   const ended = tarEnd(tar.stderr, once(tar, 'close'), 'unpacked');
   await Promise.all([pipeline(stream as Readable, tar.stdin as Writable), ended]);
   stream.end();
@@ -64,5 +68,8 @@ async function tarEnd(stderr: Readable, closed: Promise<unknown[]>, verb: string
   });
   const [code] = await closed;
   if (code === 0) return;
-  throw new GodwitError({ code: 'carriage-failed', message: `the images could not be ${verb}: ${words.trim()}` });
+  throw new GodwitError({
+    code: 'carriage-failed',
+    message: `the images could not be ${verb}: ${words.trim()}`,
+  });
 }

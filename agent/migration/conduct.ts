@@ -5,7 +5,15 @@ import type { ToDestination, ToSource } from '../api/move-contract';
 import type { Peers } from '../cluster/peers';
 import type { Entry, Journal, Ledger, Move } from '../journal/journal';
 import { nextMove } from '../journal/ledger';
-import { type Ending, free, type HomeEffect, type HomeInput, type HomeState, homeAtRest, stepHome } from './home';
+import {
+  type Ending,
+  free,
+  type HomeEffect,
+  type HomeInput,
+  type HomeState,
+  homeAtRest,
+  stepHome,
+} from './home';
 import { Backoff, Runner } from './runner';
 import { Stopwatch } from './stopwatch';
 
@@ -33,8 +41,11 @@ export class Conduct {
     private readonly job: string,
     private readonly options: { node: string; journal: Journal; peers: Peers; log: (line: string) => void },
   ) {
-    this.#runner = new Runner(homeAtRest, stepHome, (effect) => this.#perform(effect), (error) =>
-      this.#log(error.message),
+    this.#runner = new Runner(
+      homeAtRest,
+      stepHome,
+      (effect) => this.#perform(effect),
+      (error) => this.#log(error.message),
     );
   }
 
@@ -57,7 +68,8 @@ export class Conduct {
     const ended = new Promise<Ending>((resolve) => {
       this.#ended = resolve;
     });
-    const cancel = () => this.#runner.feed({ type: 'cancel', reason: 'whoever asked for the move took it back' });
+    const cancel = () =>
+      this.#runner.feed({ type: 'cancel', reason: 'whoever asked for the move took it back' });
     signal.addEventListener('abort', cancel, { once: true });
     try {
       this.#runner.feed({ type: 'migrate', move });
@@ -94,7 +106,8 @@ export class Conduct {
         return this.#backoff.again(() => this.#runner.feed({ type: 'retry' }));
       case 'report':
         this.#backoff.reset();
-        if (effect.outcome !== 'moved') this.#log(`epoch ${effect.epoch}: ${effect.outcome}: ${effect.reason}`);
+        if (effect.outcome !== 'moved')
+          this.#log(`epoch ${effect.epoch}: ${effect.outcome}: ${effect.reason}`);
         return this.#ended?.(effect);
       case 'stranded':
         return this.#log(`a person should look: ${effect.reason}`);
@@ -165,7 +178,10 @@ const notCleared = (job: string, node: string) =>
 
 function notMoved(job: string, move: Move, ending: Exclude<Ending, { outcome: 'moved' }>): GodwitError {
   if (ending.outcome === 'lost') {
-    return new GodwitError({ code: 'job-lost', message: `job ${job} was lost on its way to ${move.to}: ${ending.reason}` });
+    return new GodwitError({
+      code: 'job-lost',
+      message: `job ${job} was lost on its way to ${move.to}: ${ending.reason}`,
+    });
   }
   return new GodwitError({
     code: 'move-failed',

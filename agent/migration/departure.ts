@@ -35,8 +35,11 @@ export class Departure {
     private readonly job: string,
     private readonly home: string,
   ) {
-    this.#runner = new Runner(sourceAtRest, stepSource, (effect) => this.#perform(effect), (error) =>
-      this.#log(error.message),
+    this.#runner = new Runner(
+      sourceAtRest,
+      stepSource,
+      (effect) => this.#perform(effect),
+      (error) => this.#log(error.message),
     );
   }
 
@@ -130,10 +133,18 @@ export class Departure {
     this.#streams = [pages, bundle];
 
     const parking = performance.now();
-    const { parked, parkMs, frozenMs } = await keeper.call('job.park', { place: placeOf(copy) }, { timeoutMs: 60_000 });
+    const { parked, parkMs, frozenMs } = await keeper.call(
+      'job.park',
+      { place: placeOf(copy) },
+      { timeoutMs: 60_000 },
+    );
     const frozenAfter = performance.now() - begun - frozenMs;
     const dumping = performance.now();
-    await writeManifest(images, { processes: await innerPids(JobCgroup.at(copy.cgroup)), parked, held: copy.held });
+    await writeManifest(images, {
+      processes: await innerPids(JobCgroup.at(copy.cgroup)),
+      parked,
+      held: copy.held,
+    });
     await this.#dump(criu, copy, epoch, images, pages);
     const carrying = performance.now();
     const small = await sendFolder(images, bundle);
@@ -167,9 +178,11 @@ export class Departure {
   async #endDump(epoch: number): Promise<void> {
     for (const stream of this.#streams) stream.destroy();
     const key = this.#dumpKey(epoch);
-    await this.place.keeper.call('process.wait', { key }, { timeoutMs: DUMP_END_MS }).catch((error: { code?: string }) => {
-      if (error.code !== 'no-such-process') throw error;
-    });
+    await this.place.keeper
+      .call('process.wait', { key }, { timeoutMs: DUMP_END_MS })
+      .catch((error: { code?: string }) => {
+        if (error.code !== 'no-such-process') throw error;
+      });
     await this.place.keeper.call('process.forget', { key });
   }
 
@@ -178,7 +191,11 @@ export class Departure {
     if (!copy) return this.#runner.feed({ type: 'copy-died' });
     await this.#endDump(epoch);
     const place = placeOf(copy);
-    await this.place.keeper.call('job.unpark', { place, parked: null, thaw: !copy.held }, { timeoutMs: 120_000 });
+    await this.place.keeper.call(
+      'job.unpark',
+      { place, parked: null, thaw: !copy.held },
+      { timeoutMs: 120_000 },
+    );
     await this.#clearImages(epoch);
   }
 

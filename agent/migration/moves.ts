@@ -1,5 +1,5 @@
-import type { HomedJob } from '../journal/journal';
 import { Copy } from '../jobs/copy';
+import type { HomedJob } from '../journal/journal';
 import { Arrival } from './arrival';
 import { Conduct } from './conduct';
 import { Departure } from './departure';

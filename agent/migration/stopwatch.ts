@@ -1,5 +1,11 @@
 import type { MoveReport, Phases } from '../api/model';
-import type { FromDestination, FromSource, SourceFigures, ToDestination, ToSource } from '../api/move-contract';
+import type {
+  FromDestination,
+  FromSource,
+  SourceFigures,
+  ToDestination,
+  ToSource,
+} from '../api/move-contract';
 import type { Entry, Move } from '../journal/journal';
 
 /** The times of one move, as its home sees them and as source and destination report them. Milliseconds. */
@@ -46,7 +52,17 @@ export class Stopwatch {
       thaw: this.#span('told commit', 'thawed'),
     };
     const freezeMs = Math.max(0, this.#span('told send', 'thawed') - frozenAfter);
-    return { job: this.job, from, to, epoch, transfer, freezeMs, totalMs: performance.now() - this.#begun, bytes, phases };
+    return {
+      job: this.job,
+      from,
+      to,
+      epoch,
+      transfer,
+      freezeMs,
+      totalMs: performance.now() - this.#begun,
+      bytes,
+      phases,
+    };
   }
 
   /** The first time counts: what is said again is said of the same. */

@@ -1,4 +1,6 @@
 /** What clients ask. A request about a job is answered by its home; whoever else is asked passes it on. */
+
+import { pipeline } from 'node:stream/promises';
 import type { ClientContract } from '../api/client-contract';
 import type { Caller, Handlers, Params, Result } from '../api/contract';
 import { alreadyThere, asGodwitError, GodwitError, jobEnded, noSuchNode } from '../api/errors';
@@ -8,7 +10,6 @@ import { readConsole } from '../jobs/console';
 import { resolveJob } from '../jobs/home';
 import { signalNamed } from '../jobs/signals';
 import type { NodeParts } from './node';
-import { pipeline } from 'node:stream/promises';
 
 /** A node that does not answer must not make everybody wait. */
 const LIST_TIMEOUT_MS = 3_000;
@@ -28,7 +29,9 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
         return { jobs: [] };
       }),
     );
-    return (await Promise.all(asked)).flatMap(({ jobs }) => jobs).sort((a, b) => a.started.localeCompare(b.started));
+    return (await Promise.all(asked))
+      .flatMap(({ jobs }) => jobs)
+      .sort((a, b) => a.started.localeCompare(b.started));
   }
 
   /** Its home knows a job by its id without asking around. */
@@ -48,7 +51,10 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     const { id, home } = await find(params.job);
     if (home === own) return answer(id);
     const options = { signal: caller.signal, timeoutMs: Number.POSITIVE_INFINITY };
-    return (await node.peers.call(home, method, { ...params, job: id } as never, options)) as Result<ClientContract, M>;
+    return (await node.peers.call(home, method, { ...params, job: id } as never, options)) as Result<
+      ClientContract,
+      M
+    >;
   }
 
   async function choose(wanted: string, home: string): Promise<string> {
@@ -71,14 +77,22 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     const { bytes, cpuFlags } = source;
     const obstacles: Obstacle[] = [...source.obstacles];
     if (job.pinned) {
-      obstacles.push({ code: 'pinned', what: `job ${id} is pinned to ${from}`, fix: '`godwit unpin` it first' });
+      obstacles.push({
+        code: 'pinned',
+        what: `job ${id} is pinned to ${from}`,
+        fix: '`godwit unpin` it first',
+      });
     }
     try {
       const there = await node.peers.call(to, 'node.preflight', { job: id, bytes, cpuFlags });
       obstacles.push(...there.obstacles);
     } catch (error) {
       const { message, fix } = asGodwitError(error);
-      obstacles.push({ code: 'node-unreachable', what: `${to} can't be reached: ${message}`, fix: fix ?? 'is its agent running?' });
+      obstacles.push({
+        code: 'node-unreachable',
+        what: `${to} can't be reached: ${message}`,
+        fix: fix ?? 'is its agent running?',
+      });
     }
     return { can: obstacles.length === 0, obstacles, bytes, estimateMs: MOVE_BASE_MS + bytes / BYTES_PER_MS };
   }
@@ -90,7 +104,12 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     if (params.transfer !== 'auto' && params.transfer !== 'stop') throw transferUnavailable(params.transfer);
     const { obstacles } = await why(id, to);
     const [first] = obstacles;
-    if (first) throw new GodwitError({ code: first.code, message: `job ${id} can't move to ${to}: ${first.what}`, fix: first.fix });
+    if (first)
+      throw new GodwitError({
+        code: first.code,
+        message: `job ${id} can't move to ${to}: ${first.what}`,
+        fix: first.fix,
+      });
     const { ledger } = await living(id);
     return node.moves.conduct(id).migrate(ledger, to, 'stop', caller.signal);
   }
@@ -117,10 +136,12 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
         await node.peers.call(ledger.host, 'host.kill', { job: id, signal: signalNamed(params.signal) });
         return { id };
       }),
-    'jobs.wait': (params, caller) => atHome('jobs.wait', params, caller, (id) => node.home.wait(id, caller.signal)),
+    'jobs.wait': (params, caller) =>
+      atHome('jobs.wait', params, caller, (id) => node.home.wait(id, caller.signal)),
     'jobs.why': (params, caller) =>
       atHome('jobs.why', params, caller, async (id) => why(id, await choose(params.node, own))),
-    'jobs.migrate': (params, caller) => atHome('jobs.migrate', params, caller, (id) => migrate(id, params, caller)),
+    'jobs.migrate': (params, caller) =>
+      atHome('jobs.migrate', params, caller, (id) => migrate(id, params, caller)),
     'jobs.history': async ({ job }, caller) => {
       if (job === undefined) return { events: await everywhere(node) };
       const { id, home } = await find(job);
@@ -137,11 +158,22 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
       const { id, home } = await find(job);
       const place = await node.peers.call(home, 'home.place', { job: id });
       const target = { job: id, pid: pid ?? place.pid, session };
-      const { ticket } = await node.peers.call(place.node, 'host.debug', { ...target, fresh }, { timeoutMs: 60_000 });
+      const { ticket } = await node.peers.call(
+        place.node,
+        'host.debug',
+        { ...target, fresh },
+        { timeoutMs: 60_000 },
+      );
       const gone = (byClient: boolean) => {
         if (byClient) void node.peers.call(place.node, 'host.debugGone', target).catch(() => {});
       };
-      return { id, node: place.node, home, pid: target.pid, ticket: node.peers.relay(place.node, ticket, node.tickets, gone) };
+      return {
+        id,
+        node: place.node,
+        home,
+        pid: target.pid,
+        ticket: node.peers.relay(place.node, ticket, node.tickets, gone),
+      };
     },
   };
 }

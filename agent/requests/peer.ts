@@ -19,7 +19,15 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
       const load = sights.reduce((sum, sight) => sum + (sight?.cpu ?? 0), 0);
       const address = config.members.find(({ name }) => name === config.name)!.address;
       const { name } = config;
-      return { name, address, state: 'up', speed: node.speed, load, jobs: host.jobs.length, ...capacity(config) };
+      return {
+        name,
+        address,
+        state: 'up',
+        speed: node.speed,
+        load,
+        jobs: host.jobs.length,
+        ...capacity(config),
+      };
     },
 
     'home.jobs': async ({ ended }) => ({ jobs: await home.jobs(ended) }),

@@ -1,5 +1,6 @@
 /** gdb's command line, driven through pipes: one answer for each command. */
 import type { ChildProcess } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
 import { end, launch } from './processes';
 
 /** A stop, a list, a step: all but a wait for the program itself. */
@@ -20,7 +21,8 @@ export class Gdb {
   #transcript = '';
   #marks = 0;
   #ended = false;
-  #wake = () => {};
+  /** `news`: it said something, or it has ended. */
+  readonly #events = new EventEmitter();
   #idle: Promise<unknown> = Promise.resolve();
 
   /** `argv` starts a gdb that reads commands from its standard input. */
@@ -30,7 +32,7 @@ export class Gdb {
       stream?.setEncoding('utf8').on('data', (text: string) => this.#heard(text));
     const gone = () => {
       this.#ended = true;
-      this.#wake();
+      this.#events.emit('news');
     };
     this.#process.once('close', gone).once('error', gone);
   }
@@ -94,23 +96,13 @@ export class Gdb {
   }
 
   async #gone(): Promise<void> {
-    while (!this.#ended) await this.#news();
-  }
-
-  #news(): Promise<void> {
-    const before = this.#wake;
-    return new Promise((resolve) => {
-      this.#wake = () => {
-        before();
-        resolve();
-      };
-    });
+    while (!this.#ended) await once(this.#events, 'news');
   }
 
   #heard(text: string): void {
     this.#text += text;
     this.#note(text);
-    this.#wake();
+    this.#events.emit('news');
   }
 
   #note(text: string): void {
@@ -126,7 +118,7 @@ export class Gdb {
         return answer.replaceAll('(gdb) ', '').trim();
       }
       if (this.#ended) throw new Error(`gdb ended during \`${command}\`, saying: ${this.#text.trim()}`);
-      await this.#news();
+      await once(this.#events, 'news');
     }
   }
 

@@ -1,5 +1,6 @@
 /** Programs that a test or the demonstration starts: bounded in time and output, and none outlives it. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync, readlinkSync } from 'node:fs';
 
 /** More than any program here prints; what prints without end is cut off, not kept. */
 const MAX_OUTPUT = 16 * 1024 * 1024;
@@ -76,4 +77,20 @@ export function run(
       resolve({ status: code ?? 128, ...output });
     });
   });
+}
+
+/** The processes of this machine that run the file at `program`. */
+export function copiesOf(program: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && runs(name, program))
+    .map(Number);
+}
+
+function runs(pid: string, program: string): boolean {
+  try {
+    // A job sees the file through a root of its own; the path in there is the same.
+    return readlinkSync(`/proc/${pid}/exe`).endsWith(program);
+  } catch {
+    return false;
+  }
 }

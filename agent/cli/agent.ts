@@ -1,0 +1,86 @@
+/** Asking an agent, once or through its restarts. */
+import { access, constants } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Client, connectUnix } from '../api/client';
+import { type ClientContract, clientContract } from '../api/client-contract';
+import { asGodwitError, GodwitError } from '../api/errors';
+import { agentGone, lostInCall, notAllowed } from './errors';
+
+export type Agent = Client<ClientContract>;
+
+/** Milliseconds between two attempts to reach an agent that is gone: mostly it restarts, which takes a second or two. */
+const RETRY_FIRST_MS = 100;
+const RETRY_MOST_MS = 2_000;
+/** An agent that is away for longer does not restart: someone has to look after it. */
+const GIVE_UP_MS = 60_000;
+/** A question that was open for this long had been accepted, and an agent that answered for this long is up. */
+const ACCEPTED_MS = 1_000;
+
+/** What an agent's end looks like from here. */
+const CUT: ReadonlySet<string> = new Set(['no-agent', 'connection-lost', 'stream-cut', 'debug-stream-cut']);
+/** What an agent says while it, or the agent of the job's home, comes up again. */
+const NOT_YET: ReadonlySet<string> = new Set(['node-unreachable', 'ticket-refused', 'timeout', 'no-hello']);
+
+/** @throws GodwitError `no-agent`, `not-allowed`, `wrong-version`, `connection-lost` */
+export async function dial(socket: string): Promise<Agent> {
+  try {
+    return await connectUnix(socket, { name: 'godwit', kind: 'client', contract: clientContract });
+  } catch (error) {
+    const denied = await access(socket, constants.W_OK).then(
+      () => false,
+      ({ code }: NodeJS.ErrnoException) => code === 'EACCES',
+    );
+    throw denied ? notAllowed(socket) : error;
+  }
+}
+
+/** One question, asked once: what an agent was told just before it ended may have been done or not. */
+export async function ask<T>(socket: string, question: (agent: Agent) => Promise<T>): Promise<T> {
+  const agent = await dial(socket);
+  try {
+    return await question(agent);
+  } catch (error) {
+    if (error instanceof GodwitError && error.code === 'connection-lost') throw lostInCall(error.message);
+    throw error;
+  } finally {
+    agent.close();
+  }
+}
+
+/**
+ * A question that takes as long as a job lives: when the agent restarts meanwhile it is asked anew, as often as need
+ * be. `accepted` where it is known from the beginning that there is something to wait for.
+ * @throws GodwitError `agent-gone`, and whatever the agent refuses
+ */
+export async function askThroughRestarts<T>(
+  socket: string,
+  question: (agent: Agent) => Promise<T>,
+  { accepted = false, giveUpMs = GIVE_UP_MS } = {},
+): Promise<T> {
+  let met = accepted;
+  let known = accepted;
+  let pause = RETRY_FIRST_MS;
+  let lostAt: number | undefined;
+  for (;;) {
+    let askedAt: number | undefined;
+    try {
+      const agent = await dial(socket);
+      askedAt = performance.now();
+      met = true;
+      return await question(agent).finally(() => agent.close());
+    } catch (error) {
+      const why = asGodwitError(error);
+      const now = performance.now();
+      if (askedAt !== undefined && now - askedAt >= ACCEPTED_MS) {
+        known = true;
+        pause = RETRY_FIRST_MS;
+        lostAt = undefined;
+      }
+      if (!(met && CUT.has(why.code)) && !(known && NOT_YET.has(why.code))) throw why;
+      lostAt ??= now;
+      if (now - lostAt > giveUpMs) throw agentGone(socket, Math.round(giveUpMs / 1000), why.message);
+      await sleep(pause);
+      pause = Math.min(pause * 2, RETRY_MOST_MS);
+    }
+  }
+}

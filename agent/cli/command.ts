@@ -1,0 +1,90 @@
+/** All verbs together, and how the command ends: its exit status, and the one line on stderr where something failed. */
+import { Command, CommanderError } from 'commander';
+import { version } from '../../package.json';
+import { asGodwitError } from '../api/errors';
+import { Interrupted } from './interrupted';
+import { complain } from './output';
+import { addAgentOption, addJsonOption } from './verb';
+import { addAgent } from './verbs/agent';
+import { addDoctor } from './verbs/doctor';
+import { addGdb } from './verbs/gdb';
+import { addHistory } from './verbs/history';
+import { addKill } from './verbs/kill';
+import { addLab } from './verbs/lab';
+import { addLogs } from './verbs/logs';
+import { addMigrate } from './verbs/migrate';
+import { addNodes } from './verbs/nodes';
+import { addPs } from './verbs/ps';
+import { addRsp } from './verbs/rsp';
+import { addRun } from './verbs/run';
+import { addWait } from './verbs/wait';
+import { addWhy } from './verbs/why';
+
+const REFUSED = 1;
+const WRONG_USAGE = 2;
+
+/** In the order of the help. */
+const VERBS: Record<string, ((program: Command) => void)[]> = {
+  'Nodes:': [addDoctor, addLab, addAgent, addNodes],
+  'Jobs:': [addRun, addPs, addLogs, addWait, addKill],
+  'Moves:': [addMigrate, addWhy, addHistory],
+  'Debuggers that follow:': [addGdb, addRsp],
+};
+
+const AFTERWORD = `
+A JOB is a job's id, a unique prefix of it, or its name. A NODE is a node's name, "home" or "best".
+
+The agent that is asked: --agent, else $GODWIT_AGENT, else this machine's own (/run/godwit/agent.sock),
+else the first node of the lab "lab"; with $GODWIT_LAB, the first node of that lab.
+
+Exit status: 0 done, 1 refused or failed, 2 wrong usage; run and wait exit with the program's own status,
+128 + the signal's number where a signal ended it; gdb with gdb's.
+
+  godwit lab up                          three nodes on this machine
+  godwit run --detach --name sim -- ./sim 100
+  godwit gdb sim                         gdb, attached
+  godwit migrate sim node2               from another terminal: gdb stays attached
+  godwit history sim`;
+
+/** Runs `godwit ARG…` to its end; resolves with its exit status and never rejects. */
+export async function runCommand(args: string[]): Promise<number> {
+  try {
+    await makeProgram().parseAsync(args, { from: 'user' });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    if (error instanceof Interrupted) return error.status;
+    if (!(error instanceof CommanderError)) {
+      complain(asGodwitError(error).toLine());
+      return REFUSED;
+    }
+    // The help and the version that were asked for come this way as well.
+    if (error.exitCode === 0) return 0;
+    complain(`${usageMistake(error)}; see \`godwit --help\``);
+    return WRONG_USAGE;
+  }
+}
+
+function makeProgram(): Command {
+  const program = new Command('godwit')
+    .description('Moves running programs between machines, with their debuggers attached.')
+    .version(version, '--version', "the command's version")
+    .helpOption('-h, --help', 'what there is to know')
+    .helpCommand('help [verb]', 'what there is to know about a verb')
+    .enablePositionalOptions()
+    .showSuggestionAfterError()
+    .exitOverride()
+    // Mistakes are told in one line, at the end.
+    .configureOutput({ writeErr: () => {}, outputError: () => {} })
+    .addHelpText('after', AFTERWORD);
+  addAgentOption(addJsonOption(program));
+  for (const [group, verbs] of Object.entries(VERBS)) {
+    program.commandsGroup(group);
+    for (const add of verbs) add(program);
+  }
+  return program;
+}
+
+function usageMistake({ code, message }: CommanderError): string {
+  if (code === 'commander.help') return 'say what to do';
+  return message.replace(/^error: /, '');
+}

@@ -1,0 +1,30 @@
+/** Signals that end a command which has something to put away first. */
+import { once } from 'node:events';
+import { constants } from 'node:os';
+
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+export class Interrupted extends Error {
+  readonly status: number;
+
+  constructor(signal: (typeof ENDING)[number]) {
+    super(signal);
+    this.status = 128 + constants.signals[signal];
+  }
+}
+
+/** Waits for `work` as long as no signal asks to end. @throws Interrupted */
+export async function unlessInterrupted<T>(work: Promise<T>): Promise<T> {
+  const done = new AbortController();
+  const signalled = ENDING.map(async (name): Promise<never> => {
+    await once(process, name, { signal: done.signal });
+    throw new Interrupted(name);
+  });
+  try {
+    return await Promise.race([work, ...signalled]);
+  } finally {
+    done.abort();
+    // The waits that were given up fail, and nobody listens any more.
+    await Promise.allSettled(signalled);
+  }
+}

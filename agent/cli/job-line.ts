@@ -1,0 +1,108 @@
+/** A line to a process of a job, through the agent. */
+import { randomUUID } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { GodwitError } from '../api/errors';
+import { type Attempt, Line } from '../debug/line';
+import { ask } from './agent';
+import { debuggerRefused } from './errors';
+import { complain } from './output';
+
+/** Attaching to hundreds of threads takes seconds; the stub's hello may take 30 s. */
+const OPEN_TIMEOUT_MS = 60_000;
+
+export interface Target {
+  /** The agent's. */
+  socket: string;
+  job: string;
+  /** Inside the job; the program itself if absent. */
+  pid?: number | undefined;
+  /** Moves and cuts are told on stderr. */
+  verbose?: boolean | undefined;
+}
+
+export class JobLine {
+  readonly line: Line;
+  /** Resolves with why it ended, undefined where client or stub said good-bye. */
+  readonly closed: Promise<GodwitError | undefined>;
+  private readonly session = randomUUID();
+  private first: Promise<Opened> | undefined;
+  private firstTaken = false;
+  private lastWords = 'the stub does not answer';
+
+  constructor(private readonly target: Target) {
+    this.line = new Line({
+      session: this.session,
+      connect: (attempt) => this.connect(attempt),
+      onEvent: (event) => this.tell(JSON.stringify(event)),
+      log: (text) => {
+        this.lastWords = text;
+        this.tell(text);
+      },
+    });
+    this.closed = new Promise((resolve) =>
+      this.line.once('closed', (why, reason) => {
+        if (reason) this.lastWords = reason;
+        resolve(why);
+      }),
+    );
+  }
+
+  /**
+   * Attaches to the process. Here, unlike later, nothing is tried twice: whoever asks sees the refusal at once.
+   * @throws GodwitError whatever the agent refuses, `debugger-refused`
+   */
+  async open(): Promise<{ home: string }> {
+    const { home } = await this.openFirst();
+    const patience = new AbortController();
+    const tooLate = sleep(OPEN_TIMEOUT_MS, undefined, { signal: patience.signal }).then(
+      () => debuggerRefused(this.lastWords),
+      () => undefined,
+    );
+    const ended = this.closed.then((why) => why ?? debuggerRefused(this.lastWords));
+    const opened = this.line.open().then(
+      () => undefined,
+      () => ended,
+    );
+    const failure = await Promise.race([opened, tooLate]);
+    patience.abort();
+    if (failure) throw failure;
+    return { home };
+  }
+
+  private connect(attempt: Attempt): Promise<Duplex> {
+    const { socket } = this.target;
+    if (!this.firstTaken) {
+      this.firstTaken = true;
+      return this.openFirst().then(({ stream }) => stream);
+    }
+    return openDebug(socket, this.target, attempt).then(({ stream }) => stream);
+  }
+
+  private openFirst(): Promise<Opened> {
+    const { socket } = this.target;
+    this.first ??= openDebug(socket, this.target, { session: this.session, fresh: true });
+    return this.first;
+  }
+
+  private tell(text: string): void {
+    if (this.target.verbose) complain(text);
+  }
+}
+
+interface Opened {
+  home: string;
+  stream: Duplex;
+}
+
+function openDebug(
+  socket: string,
+  { job, pid }: Target,
+  { session, fresh, signal }: Omit<Attempt, 'signal'> & { signal?: AbortSignal },
+): Promise<Opened> {
+  const params = { job, session, fresh, ...(pid === undefined ? {} : { pid }) };
+  return ask(socket, async (agent) => {
+    const { ticket, home } = await agent.call('debug.open', params, { signal, timeoutMs: OPEN_TIMEOUT_MS });
+    return { home, stream: await agent.openStream(ticket) };
+  });
+}

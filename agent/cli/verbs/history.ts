@@ -1,0 +1,39 @@
+import type { Command } from 'commander';
+import { Argument } from 'commander';
+import type { HistoryEvent } from '../../api/model';
+import { ask } from '../agent';
+import { moveText } from '../moves';
+import { type Column, exitText, moment, table } from '../text';
+import { addAgentOption, addJsonOption, perform } from '../verb';
+
+const COLUMNS: Column<HistoryEvent>[] = [
+  { title: 'TIME', cell: ({ time }) => moment(time) },
+  { title: 'JOB', cell: ({ job }) => job },
+  { title: 'NODE', cell: ({ node }) => node },
+  { title: 'EVENT', cell: ({ event }) => event },
+  { title: 'WHAT', cell: whatHappened },
+];
+
+export const addHistory = (program: Command) =>
+  addAgentOption(addJsonOption(program.command('history')))
+    .summary('what has happened: launches, moves, ends')
+    .description('The timeline of a job, or of all: launches, moves with their phases, ends.')
+    .addArgument(new Argument('[job]', "a job's id, a unique prefix of it, or its name"))
+    .action(
+      perform<object, [string | undefined]>(async (invocation, _options, job) => {
+        const params = job === undefined ? {} : { job };
+        const { events } = await ask(invocation.socket, (agent) => agent.call('jobs.history', params));
+        await invocation.answer(events, table(COLUMNS, events, 0));
+      }),
+    );
+
+function whatHappened({ epoch, to, reason, move, exit }: HistoryEvent): string {
+  const parts = [
+    epoch === undefined ? '' : `epoch ${epoch}`,
+    to === undefined ? '' : `to ${to}`,
+    exit ? `exit ${exitText(exit)}` : '',
+    reason ?? '',
+    move ? moveText(move) : '',
+  ];
+  return parts.filter(Boolean).join(', ');
+}

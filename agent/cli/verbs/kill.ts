@@ -1,0 +1,31 @@
+import { constants } from 'node:os';
+import { type Command, InvalidArgumentError } from 'commander';
+import { ask } from '../agent';
+import { addAgentOption, addJsonOption, JOB, perform } from '../verb';
+
+/** The kernel's, of which only the first and the last have names (signal(7)). */
+const REALTIME = /^SIGRT(MIN(\+\d{1,2})?|MAX(-\d{1,2})?)$/;
+
+export const addKill = (program: Command) =>
+  addAgentOption(addJsonOption(program.command('kill')))
+    .summary('send a job a signal')
+    .description("Sends a signal to the job's program.")
+    .addArgument(JOB())
+    .option('-s, --signal <signal>', 'by name or number', signalName, 'SIGTERM')
+    .action(
+      perform<{ signal: string }, [string]>(async (invocation, { signal }, job) => {
+        const { id } = await ask(invocation.socket, (agent) => agent.call('jobs.kill', { job, signal }));
+        // Whether it ends of it is the program's matter, and `wait` says how.
+        await invocation.answer({ id, exit: null, signal }, `${signal} sent to job ${id}`);
+      }),
+    );
+
+/** `9`, `kill`, `SIGKILL`: all the same. */
+export function signalName(text: string): string {
+  const byNumber = Object.entries(constants.signals).find(([, number]) => String(number) === text)?.[0];
+  const upper = text.toUpperCase();
+  const name = byNumber ?? (upper.startsWith('SIG') ? upper : `SIG${upper}`);
+  if (!Object.hasOwn(constants.signals, name) && !REALTIME.test(name))
+    throw new InvalidArgumentError('There is no such signal.');
+  return name;
+}

@@ -1,0 +1,16 @@
+import type { Command } from 'commander';
+import { followConsole, printConsole } from '../console';
+import { addAgentOption, JOB, perform } from '../verb';
+
+export const addLogs = (program: Command) =>
+  addAgentOption(program.command('logs'))
+    .summary("a job's console")
+    .description('What the job has printed, byte for byte.')
+    .addArgument(JOB())
+    .option('-f, --follow', 'go on until it ends')
+    .action(
+      perform<{ follow?: true }, [string]>(async (invocation, { follow }, job) => {
+        invocation.refuseJson("its output is the job's own bytes");
+        await (follow ? followConsole : printConsole)(invocation.socket, job);
+      }),
+    );

@@ -1,0 +1,27 @@
+import { Argument, type Command, Option } from 'commander';
+import { type MoveReport, Transfer } from '../../api/model';
+import { ask } from '../agent';
+import { moveText } from '../moves';
+import { addAgentOption, addJsonOption, JOB, perform } from '../verb';
+
+export const addMigrate = (program: Command) =>
+  addAgentOption(addJsonOption(program.command('migrate')))
+    .summary('move a job to another node')
+    .description('Moves a job to another node while it runs, and returns when it runs there.')
+    .addArgument(JOB())
+    .addArgument(new Argument('<node>', 'where to: a name, "home" or "best"'))
+    .addOption(
+      new Option('--transfer <how>', 'how its memory travels').choices(Transfer.options).default('auto'),
+    )
+    .action(
+      perform<{ transfer: Transfer }, [string, string]>(async (invocation, { transfer }, job, node) => {
+        const report = await ask(invocation.socket, (agent) =>
+          // As long as its memory takes to travel.
+          agent.call('jobs.migrate', { job, node, transfer }, { timeoutMs: Number.POSITIVE_INFINITY }),
+        );
+        await invocation.answer(report, reportText(report));
+      }),
+    );
+
+const reportText = (report: MoveReport) =>
+  `job ${report.job} moved from ${report.from} to ${report.to}: ${moveText(report)}`;

@@ -1,0 +1,35 @@
+import type { Command } from 'commander';
+import type { Job } from '../../api/model';
+import { ask } from '../agent';
+import { type Column, commandLine, exitText, figure, size, table } from '../text';
+import { addAgentOption, addJsonOption, perform } from '../verb';
+
+const mark = (yes: boolean) => (yes ? 'yes' : '');
+
+const COLUMNS: Column<Job>[] = [
+  { title: 'ID', cell: ({ id }) => id },
+  { title: 'NAME', cell: ({ name }) => name },
+  { title: 'STATE', cell: ({ state }) => state },
+  { title: 'HOME', cell: ({ home }) => home },
+  { title: 'NODE', cell: ({ node }) => node },
+  { title: 'PID', cell: ({ pid }) => String(pid), figure: true },
+  { title: 'CPU', cell: ({ cpu }) => figure(cpu), figure: true },
+  { title: 'MEMORY', cell: ({ rss }) => size(rss), figure: true },
+  { title: 'MOVES', cell: ({ migrations }) => String(migrations), figure: true },
+  { title: 'DEBUGGED', cell: ({ debugged }) => mark(debugged) },
+  { title: 'PINNED', cell: ({ pinned }) => mark(pinned) },
+  { title: 'EXIT', cell: ({ exit }) => (exit ? exitText(exit) : '') },
+  { title: 'COMMAND', cell: ({ command }) => commandLine(command) },
+];
+
+export const addPs = (program: Command) =>
+  addAgentOption(addJsonOption(program.command('ps')))
+    .summary('the jobs, wherever they are')
+    .description('The jobs of the cluster, wherever they are.')
+    .option('-a, --all', 'the ended ones too')
+    .action(
+      perform<{ all?: true }>(async (invocation, { all = false }) => {
+        const { jobs } = await ask(invocation.socket, (agent) => agent.call('jobs.list', { ended: all }));
+        await invocation.answer(jobs, table(COLUMNS, jobs));
+      }),
+    );

@@ -1,0 +1,114 @@
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { Job, LaunchRequest } from '../../api/model';
+import { ask, askThroughRestarts } from '../agent';
+import { followConsole } from '../console';
+import { noCurrentFolder } from '../errors';
+import { Interruptions } from '../interruptions';
+import { complain } from '../output';
+import { addAgentOption, addJsonOption, type Invocation, perform } from '../verb';
+
+interface Options {
+  on: string;
+  name?: string;
+  cwd?: string;
+  env: Record<string, string>;
+  detach?: true;
+  stopped?: boolean;
+}
+
+export const addRun = (program: Command) =>
+  addAgentOption(addJsonOption(program.command('run')))
+    .summary('launch a program as a job')
+    .description(
+      'Launches a program as a job. Its output streams until it ends, and its exit status becomes this one; ' +
+        'Ctrl-C goes to the program, a second one leaves it alone.',
+    )
+    .usage('[options] -- <program> [arg...]')
+    .argument('<program>', 'looked for in PATH where it has no slash')
+    .argument('[arg...]')
+    .option('--on <node>', 'the node to run on: a name, "home" or "best"', 'home')
+    .option('--name <name>', "the job's name")
+    .option('--cwd <folder>', 'where it runs; here by default')
+    .option(
+      '--env <variable=value>',
+      'added to its environment, which is this one; may be repeated',
+      variable,
+      {},
+    )
+    .option('--detach', 'leave it running and print its id')
+    .option('--stopped', 'hold it before its first instruction, for a debugger')
+    .passThroughOptions()
+    .action(perform<Options, [string, string[]]>(run));
+
+async function run(
+  invocation: Invocation,
+  options: Options,
+  program: string,
+  args: string[],
+): Promise<number | undefined> {
+  const { socket } = invocation;
+  const request = launchRequest(options, program, args);
+  if (options.detach) {
+    const job = await launch(socket, request);
+    const { id, name, home, node, pid } = job;
+    await invocation.answer({ id, name, home, node, pid }, id);
+    return undefined;
+  }
+  invocation.refuseJson("its output is the program's, add --detach");
+  const interruptions = new Interruptions(socket);
+  try {
+    const job = await launch(socket, request);
+    interruptions.goTo(job.id);
+    return await stayWith(socket, job, request.stopped);
+  } finally {
+    interruptions.end();
+  }
+}
+
+const launch = (socket: string, request: LaunchRequest): Promise<Job> =>
+  ask(socket, (agent) => agent.call('jobs.run', request));
+
+/** Its console on stdout until it ends; returns its exit status. */
+async function stayWith(socket: string, { id, node }: Job, stopped: boolean): Promise<number> {
+  if (stopped)
+    complain(`job ${id} is held on ${node} before its first instruction; attach with \`godwit gdb ${id}\``);
+  await followConsole(socket, id, true);
+  const wait = { timeoutMs: Number.POSITIVE_INFINITY };
+  const { exit } = await askThroughRestarts(socket, (agent) => agent.call('jobs.wait', { job: id }, wait), {
+    accepted: true,
+  });
+  return exit;
+}
+
+function launchRequest(
+  { on, name, cwd = '.', env, stopped = false }: Options,
+  program: string,
+  args: string[],
+): LaunchRequest {
+  const folder = resolve(currentFolder(), cwd);
+  return {
+    // As the program's own folder would have it: `env -C folder ./program`.
+    program: program.includes('/') ? resolve(folder, program) : program,
+    args,
+    cwd: folder,
+    env: { ...(process.env as Record<string, string>), ...env },
+    node: on,
+    stopped,
+    ...(name === undefined ? {} : { name }),
+  };
+}
+
+function currentFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    throw noCurrentFolder();
+  }
+}
+
+function variable(text: string, sofar: Record<string, string>): Record<string, string> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('It must be like NAME=VALUE.');
+  return { ...sofar, [text.slice(0, at)]: text.slice(at + 1) };
+}

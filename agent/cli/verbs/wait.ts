@@ -1,0 +1,19 @@
+import type { Command } from 'commander';
+import { askThroughRestarts } from '../agent';
+import { addAgentOption, addJsonOption, JOB, perform } from '../verb';
+
+export const addWait = (program: Command) =>
+  addAgentOption(addJsonOption(program.command('wait')))
+    .summary("wait for a job's end")
+    .description("Waits until the job has ended; the program's exit status becomes this one.")
+    .addArgument(JOB())
+    .action(
+      perform<object, [string]>(async (invocation, _options, job) => {
+        const { id, exit, signal } = await askThroughRestarts(invocation.socket, (agent) =>
+          agent.call('jobs.wait', { job }, { timeoutMs: Number.POSITIVE_INFINITY }),
+        );
+        const how = signal ? `was ended by ${signal}` : `ended with exit status ${exit}`;
+        await invocation.answer({ id, exit, signal }, `job ${id} ${how}`);
+        return exit;
+      }),
+    );

@@ -1,0 +1,165 @@
+/** The `godwit` command as a program uses it: each verb a call, its JSON parsed, its refusals as errors. */
+import { z } from 'zod';
+import { Exit, HistoryEvent, Job, JobId, MoveReport, Preflight } from '../../agent/api/model';
+import { Gdb } from './gdb';
+import { run } from './processes';
+import { inProject } from './project';
+
+const ASK_MS = 20_000;
+/** Three agents and three keepers start at once on as little as one slow CPU. */
+const LAB_MS = 90_000;
+const MOVE_MS = 60_000;
+
+const LabNodes = z.object({
+  nodes: z.array(z.object({ name: z.string(), address: z.string(), socket: z.string(), state: z.string() })),
+});
+const Launched = z.object({
+  id: JobId,
+  name: z.string(),
+  home: z.string(),
+  node: z.string(),
+  pid: z.int(),
+});
+export type Launched = z.infer<typeof Launched>;
+const Waited = Exit.extend({ id: z.string() });
+export type Waited = z.infer<typeof Waited>;
+
+/** The command said no. */
+export class Refused extends Error {
+  constructor(
+    readonly command: string,
+    readonly status: number,
+    /** What it said on stderr. */
+    readonly line: string,
+  ) {
+    super(`\`${command}\` exited with ${status}: ${line || 'no word on stderr'}`);
+  }
+}
+
+export interface RunOptions {
+  on?: string;
+  name?: string;
+  cwd?: string;
+  stopped?: boolean;
+}
+
+/** How a command is typed by a person. */
+export const typed = (args: readonly string[]) => `godwit ${args.join(' ')}`;
+
+export class Godwit {
+  /** `agent`: the socket of the agent to ask; `lab`: the lab that `lab …` means. */
+  constructor(
+    private readonly context: { agent?: string; lab?: string } = {},
+    private readonly program = inProject('dist', 'godwit.cjs'),
+  ) {}
+
+  /** Makes a lab and answers with a Godwit that asks its first node. */
+  static async labUp(name: string, nodes = 3): Promise<Godwit> {
+    const godwit = new Godwit({ lab: name });
+    const args = ['lab', 'up', '--name', name, '--nodes', String(nodes)];
+    const lab = await godwit.#json(LabNodes, args, LAB_MS);
+    return new Godwit({ lab: name, agent: lab.nodes[0]!.socket });
+  }
+
+  static async labDown(name: string): Promise<void> {
+    await new Godwit({ lab: name }).text(['lab', 'down', '--name', name], LAB_MS);
+  }
+
+  static async labNodes(name: string): Promise<string[]> {
+    const status = await new Godwit({ lab: name }).#json(LabNodes, ['lab', 'status', '--name', name]);
+    return status.nodes.map((node) => node.name);
+  }
+
+  /** Starts a job and leaves it to itself. */
+  run(argv: readonly string[], { on, name, cwd, stopped }: RunOptions = {}): Promise<Launched> {
+    const options = [
+      ...(on ? ['--on', on] : []),
+      ...(name ? ['--name', name] : []),
+      ...(cwd ? ['--cwd', cwd] : []),
+      ...(stopped ? ['--stopped'] : []),
+    ];
+    return this.#json(Launched, ['run', '--detach', ...options], ASK_MS, ['--', ...argv]);
+  }
+
+  jobs(): Promise<Job[]> {
+    return this.#json(z.array(Job), ['ps', '-a']);
+  }
+
+  async job(id: string): Promise<Job> {
+    const job = (await this.jobs()).find((one) => one.id === id);
+    if (!job) throw new Error(`\`godwit ps -a\` does not show ${id}`);
+    return job;
+  }
+
+  migrate(job: string, node: string): Promise<MoveReport> {
+    return this.#json(MoveReport, ['migrate', job, node], MOVE_MS);
+  }
+
+  why(job: string, node: string): Promise<Preflight> {
+    return this.#json(Preflight, ['why', job, node]);
+  }
+
+  /** Answers at the job's end. */
+  async wait(job: string, limitMs = 60_000): Promise<Waited> {
+    // Its status is the program's own: only what it prints tells whether it could wait.
+    const { status, stdout, stderr } = await this.#spawn(['wait', job, '--json'], limitMs);
+    if (!stdout.trim()) throw new Refused(typed(['wait', job]), status, stderr.trim());
+    return Waited.parse(JSON.parse(stdout));
+  }
+
+  async kill(job: string, signal = 'SIGKILL'): Promise<void> {
+    await this.text(['kill', job, '-s', signal]);
+  }
+
+  history(job: string): Promise<HistoryEvent[]> {
+    return this.#json(z.array(HistoryEvent), ['history', job]);
+  }
+
+  /** The job's console, byte for byte. */
+  logs(job: string): Promise<string> {
+    return this.text(['logs', job]);
+  }
+
+  /** A gdb that stands on the job, ready for commands; `pid` is one of the job's own process ids. */
+  async gdb(job: string, { pid }: { pid?: number } = {}): Promise<Gdb> {
+    const args = ['gdb', job, ...(pid === undefined ? [] : ['-p', String(pid)]), '--', '-q', '-nx'];
+    const gdb = new Gdb(this.#argv(args), this.#env());
+    try {
+      await gdb.ready();
+      return gdb;
+    } catch (error) {
+      gdb.kill();
+      throw error;
+    }
+  }
+
+  /** What a verb prints for people. @throws Refused */
+  async text(args: readonly string[], limitMs = ASK_MS): Promise<string> {
+    const { status, stdout, stderr } = await this.#spawn(args, limitMs);
+    if (status !== 0) throw new Refused(typed(args), status, stderr.trim());
+    return stdout;
+  }
+
+  async #json<S extends z.ZodType>(
+    schema: S,
+    args: readonly string[],
+    limitMs = ASK_MS,
+    program: readonly string[] = [],
+  ): Promise<z.output<S>> {
+    const answer = await this.text([...args, '--json', ...program], limitMs);
+    return schema.parse(JSON.parse(answer));
+  }
+
+  #spawn(args: readonly string[], limitMs: number) {
+    return run(this.#argv(args), { env: this.#env(), limitMs });
+  }
+
+  #argv(args: readonly string[]): string[] {
+    return [process.execPath, this.program, ...args];
+  }
+
+  #env(): Record<string, string> {
+    const { agent, lab } = this.context;
+    return { ...(agent ? { GODWIT_AGENT: agent } : {}), ...(lab ? { GODWIT_LAB: lab } : {}) };
+  }
+}
