@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { asGodwitError, GodwitError, jobMoving, noSuchJob } from '../api/errors';
+import { asGodwitError, GodwitError, jobMoving } from '../api/errors';
 import type { Link } from '../api/link';
 import type { Exit } from '../api/model';
 import type { LaunchOrder, Sight } from '../api/peer-contract';
@@ -261,8 +261,8 @@ export class Host {
 
   #settled(job: string): Copy {
     const copy = this.#copies.get(job);
-    if (!copy) throw noSuchJob(job);
-    if (this.isMoving(job)) throw jobMoving(job);
+    // Its home said that it is here: it has left since.
+    if (!copy || this.isMoving(job)) throw jobMoving(job);
     return copy;
   }
 

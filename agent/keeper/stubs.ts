@@ -26,6 +26,8 @@ class JobStubs {
   readonly stubs = new Map<number, Stub>();
   /** Done with their process, but with last words that their client has not heard yet. */
   readonly leaving = new Set<Stub>();
+  /** Why a session's stub could not be attached again, by session. */
+  readonly failures = new Map<string, string>();
   parked: Parked | null = null;
   unparked: { thawMs: number } | null = null;
   #last: Promise<unknown> = Promise.resolve();
@@ -145,6 +147,7 @@ export class Stubs {
         stubs.push(await this.#unpark(place, state));
       } catch (error) {
         // The job matters more than its debugger: it goes on without, and the client is told when it asks.
+        this.#job(place.job).failures.set(state.session, (error as Error).message);
         this.options.log(
           `${place.job}: debugger of process ${state.memory.pid} lost: ${(error as Error).message}`,
         );
@@ -211,10 +214,7 @@ export class Stubs {
     const leaving = [...(stubs?.leaving ?? [])].find((one) => one.session === session);
     if (leaving) return leaving;
     if (stub) throw alreadyDebugged(job, pid);
-    throw new GodwitError({
-      code: 'no-such-stub',
-      message: `no debugger is attached to process ${pid} of job ${job}`,
-    });
+    throw notAttached(job, pid, stubs?.failures.get(session));
   }
 }
 
@@ -229,3 +229,11 @@ function signalled(number: number): Exit {
   const name = Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
   return { exit: 128 + number, signal: name ?? `SIG${number}` };
 }
+
+/** Final for a line: its session is looked for only where the job is and after it has settled. */
+const notAttached = (job: string, pid: number, why = 'the debugger was not carried here') =>
+  new GodwitError({
+    code: 'debug-session-lost',
+    message: `the debugger of process ${pid} of job ${job} is lost, the job runs on without it: ${why}`,
+    fix: 'attach again with `godwit gdb`',
+  });

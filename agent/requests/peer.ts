@@ -1,6 +1,6 @@
 /** What agents ask of each other. */
 import type { Handlers } from '../api/contract';
-import { GodwitError, jobEnded, jobMoving, noSuchJob } from '../api/errors';
+import { GodwitError, jobEnded, jobMoving } from '../api/errors';
 import type { PeerContract } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
 import { cpuFlags, jobObstacles, nodeObstacles } from '../checkpoint/preflight';
@@ -74,7 +74,7 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
     },
     'host.preflight': async ({ job }) => {
       const copy = host.copy(job);
-      if (!copy) throw noSuchJob(job);
+      if (!copy) throw jobMoving(job);
       return { ...(await jobObstacles(JobCgroup.at(copy.cgroup))), cpuFlags: await cpuFlags() };
     },
     'node.preflight': async ({ bytes, cpuFlags: flags }) => ({

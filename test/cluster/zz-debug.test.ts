@@ -41,7 +41,7 @@ test('x', async () => {
         if (text.includes('beat (me=')) hits++;
         else if (!text.includes('exited normally')) {
           console.log(text);
-          console.log(log.slice(0, 400).join('\n'));
+          console.log(log.slice(log.findIndex((l) => l.includes('vCont;c'))-10).slice(0,150).join('\n'));
           bad = true;
           return;
         }
@@ -58,7 +58,7 @@ test('x', async () => {
     await playing.catch((e) => {
       bad = true;
       console.log(gdb.all.slice(-600));
-      console.log(log.slice(0, 400).join('\n'));
+      console.log(log.slice(log.findIndex((l) => l.includes('vCont;c'))-10).slice(0,150).join('\n'));
     });
     console.log(k, moves, hits);
     console.log((globalThis as any).conn?.slice(-40).join('\n'));
