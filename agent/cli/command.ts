@@ -86,5 +86,5 @@ function makeProgram(): Command {
 
 function usageMistake({ code, message }: CommanderError): string {
   if (code === 'commander.help') return 'say what to do';
-  return message.replace(/^error: /, '');
+  return message.replace(/^error: /, '').replace(/\.$/, '');
 }
