@@ -83,9 +83,9 @@ async function main(configFile: string) {
   peers.serve(handlers);
   const { tickets } = node;
 
-  await serveTls({ ...config.listen, tls, name, kind: 'agent', contract: peerContract, handlers, tickets });
-  // What was under way is taken up before anybody new is listened to.
+  // What was under way is taken up before anybody is listened to.
   await node.moves.restart(await journal.jobs({ ended: true }));
+  await serveTls({ ...config.listen, tls, name, kind: 'agent', contract: peerContract, handlers, tickets });
   await serveUnix({
     path: config.socket,
     name,

@@ -2,17 +2,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GodwitError } from '../api/errors';
 import type { Gdbserver } from './gdbserver';
-import { insist, threadNames, withSiginfo } from './inspect';
+import { insist, rawRegisters, threadNames, withSiginfo } from './inspect';
 import { comesAgain, isBirth, programSignal } from './memory';
 import { parseStopReply, parseThreadId, type StopReply } from './packets';
-import type { Stop } from './parked';
+import type { Stop, ThreadRegisters } from './parked';
+import { putInPlace } from './places';
+import { pcOf } from './registers';
 import { withSignals } from './resume';
-import { isDead, threadsOf } from './threads';
+import { Spin } from './spin';
+import { isDead, isStopQueued, standsOf, type ThreadStand, threadsOf } from './threads';
 
 /** Milliseconds in which threads that are let go arrive in the freezer; they need one to five. */
 const FALL_LIMIT = 5_000;
-/** Milliseconds for a SIGSTOP that is queued already to be reported. */
-const CONSUME_LIMIT = 5_000;
+/** Milliseconds for spinning threads to meet a SIGSTOP; 200 of them on two processors need some ten. */
+const SETTLE_LIMIT = 5_000;
+/** Milliseconds in which threads that are let go have met what was queued for them. */
+const SETTLE_PAUSE = 20;
 /** Milliseconds between two looks at /proc. */
 const POLL = 1;
 /** Stops that one park can bring to light: one a thread, and some of the process. */
@@ -25,6 +30,13 @@ const willNotFall = (pid: number) =>
   new GodwitError({
     code: 'debugger-will-not-let-go',
     message: `the debugger did not let go of process ${pid} within ${FALL_LIMIT} ms`,
+    fix: 'try again',
+  });
+
+const willNotSettle = (pid: number) =>
+  new GodwitError({
+    code: 'debugger-will-not-settle',
+    message: `process ${pid} could not be brought to a clean stop for its move`,
     fix: 'try again',
   });
 
@@ -41,29 +53,46 @@ export function isStopSignal(reply: string): boolean {
   return stop?.kind === 'stop' && stop.signal === STOP_SIGNAL && stop.reason === undefined;
 }
 
-/** Is a SIGSTOP queued for the process or one of its threads? */
-export const isStopQueued = (pid: number): boolean =>
-  threadsOf(pid).some((thread) => !isDead(thread) && (thread.stopQueued || thread.stopQueuedForAll));
-
 /**
- * Takes a queued SIGSTOP off its queue: the thread it waits for is let go alone, and meets it before it could
- * execute anything. Precondition: all threads stopped, no breakpoint in. Returns other stops that came first.
+ * Takes every queued SIGSTOP off its queue. They are ours, or gdbserver's own for threads that met an event before it,
+ * and gdbserver can mistake one for the other: a thread that is let go meets its SIGSTOP and is reported, or runs on.
+ * So all are held by a spin meanwhile, and one more is sent only when nothing is reported. `registers`: what the
+ * threads' must be afterwards, none where nobody has seen them. Precondition: all threads stopped, no breakpoint in.
+ * Returns other stops that came to light; the siginfo of those known before must be given back.
  */
-export async function consumeStop(server: Gdbserver, pid: number): Promise<Stop[]> {
+export async function settle(server: Gdbserver, pid: number, registers: ThreadRegisters[]): Promise<Stop[]> {
   const stops: Stop[] = [];
-  for (let rounds = maxStops(pid); rounds > 0 && isStopQueued(pid); rounds--) {
-    const reply = await server.ask(`vCont;c:${await receiver(server, pid)}`, CONSUME_LIMIT);
-    if (!isStopSignal(reply)) stops.push(await withSiginfo(server, reply));
+  const stands = await standsIn(server, pid);
+  const spin = Spin.put(pid, stands);
+  try {
+    for (let rounds = maxStops(pid); isStopQueued(pid); rounds--) {
+      if (rounds === 0) throw willNotSettle(pid);
+      const reply = await nextStop(server, pid);
+      if (!isStopSignal(reply)) stops.push(await withSiginfo(server, reply));
+    }
+  } finally {
+    spin.undo();
   }
+  await putInPlace(server, stands, registers);
   return stops.filter(({ reply }) => !comesAgain(parseStopReply(reply)));
 }
 
-async function receiver(server: Gdbserver, pid: number): Promise<string> {
-  const living = threadsOf(pid).filter((thread) => !isDead(thread));
-  const thread = living.find(({ stopQueued }) => stopQueued) ?? living[0];
-  const name = (await threadNames(server)).find((known) => parseThreadId(known)?.thread === thread?.inner);
-  if (name === undefined) throw willNotFall(pid);
-  return name;
+/**
+ * Where stopped threads stand as gdbserver sees it: for one that met a breakpoint it has turned the pc back, and tells
+ * the kernel only when it lets the thread go.
+ */
+async function standsIn(server: Gdbserver, pid: number): Promise<ThreadStand[]> {
+  const known = await rawRegisters(server, await threadNames(server));
+  const pcs = new Map(known.map(({ thread, g }) => [parseThreadId(thread)?.thread, pcOf(g)]));
+  return standsOf(pid).map((stand) => ({ ...stand, pc: pcs.get(stand.inner) ?? stand.pc }));
+}
+
+async function nextStop(server: Gdbserver, pid: number): Promise<string> {
+  const stopped = server.ask('vCont;c', SETTLE_LIMIT);
+  const early = await Promise.race([stopped, sleep(SETTLE_PAUSE, null)]);
+  if (early !== null) return early;
+  process.kill(pid, 'SIGSTOP');
+  return stopped;
 }
 
 export interface Fallen {
@@ -97,7 +126,7 @@ export async function letFall(
     }
     // A stop that it held: it has let nobody go.
     const stop = parseStopReply(reply);
-    if (!comesAgain(stop)) stops.push(await withSiginfo(server, reply));
+    if (!comesAgain(stop) && !isStopSignal(reply)) stops.push(await withSiginfo(server, reply));
     packet = leaving ? delivering(stop) : 'vCont;c';
     if (stop?.kind !== 'stop' || !isBirth(stop)) continue;
     if (!leaving) return { stops, birth: stop.reason! };

@@ -15,6 +15,7 @@ import { exitReply } from './exit-reply';
 import type { Gdbserver } from './gdbserver';
 import {
   generalRegisters,
+  giveSiginfo,
   insist,
   otherProcesses,
   putInBreakpoints,
@@ -34,12 +35,12 @@ import {
   withoutStopSignal,
 } from './memory';
 import { isResume, parseStopReply, replaceSignal, withoutSignal } from './packets';
-import { atBirth, consumeStop, isStopQueued, isStopSignal, letFall } from './park';
+import { atBirth, isStopSignal, letFall, settle } from './park';
 import { MAX_WAITING, type Memory, type ParkedStub, type Stop } from './parked';
 import { filterFeatures, refusalOf } from './refusals';
 import { letsRun, signalsOf, steppedThreads, steps, withSignals } from './resume';
 import { type Message, refuse, Session } from './session';
-import { childrenOf, isAlive, threadsOf } from './threads';
+import { childrenOf, isAlive, isStopQueued, threadsOf } from './threads';
 import { Turns } from './turns';
 import { attach, type Target } from './unpark';
 import { JobFiles } from './vfile';
@@ -609,14 +610,26 @@ export class Stub extends EventEmitter<StubEvents> {
 
   /** Nothing of the debugger's is in the process any more, and all that a thread is stands written down. */
   async #standStill(server: Gdbserver): Promise<void> {
-    const { pid } = this.#target;
     await takeOutBreakpoints(server, this.#memory);
-    if (isStopQueued(pid)) this.#keep(await consumeStop(server, pid));
-    this.#stopOwed = false;
     const { stop, running, resume } = this.#memory;
     if (running) this.#keep(await this.#finishedSteps(server, resume ?? ''));
     else if (stop) this.#memory = { ...this.#memory, stop: await withSiginfo(server, stop.reply) };
     this.#registers = await generalRegisters(server, await threadNames(server));
+    await this.#settle(server, running ? [] : this.#registers);
+  }
+
+  /** No SIGSTOP is queued any more, which would stop the process for good. */
+  async #settle(server: Gdbserver, registers: ParkedStub['registers']): Promise<void> {
+    this.#stopOwed = false;
+    if (!isStopQueued(this.#target.pid)) return;
+    this.#keep(await settle(server, this.#target.pid, registers));
+    await this.#giveSiginfo(server);
+  }
+
+  async #giveSiginfo(server: Gdbserver): Promise<void> {
+    const { stop, running, pending } = this.#memory;
+    for (const known of [...pending].reverse()) await giveSiginfo(server, known);
+    if (stop && !running) await giveSiginfo(server, stop);
   }
 
   /**
@@ -664,8 +677,9 @@ export class Stub extends EventEmitter<StubEvents> {
     for (const child of otherProcesses(await threadNames(server), this.pid))
       await insist(server, `D;${child.toString(16)}`);
     await takeOutBreakpoints(server, this.#memory);
-    if (isStopQueued(pid)) this.#keep(await consumeStop(server, pid));
-    this.#stopOwed = false;
+    const { stop, running } = this.#memory;
+    if (stop && !running) this.#memory = { ...this.#memory, stop: await withSiginfo(server, stop.reply) };
+    await this.#settle(server, []);
     await this.#hooks.freeze();
     try {
       this.#server = null;

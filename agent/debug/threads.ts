@@ -40,8 +40,10 @@ export function parseStatus(tid: number, status: string): ThreadView {
 
 export const isDead = ({ state }: { state: string }): boolean => state === 'Z' || state === 'X';
 
+export type ThreadStand = Stand & { inner: number };
+
 /** Where each living thread stands. Precondition: none of them runs. */
-export const standsOf = (pid: number): (Stand & { inner: number })[] =>
+export const standsOf = (pid: number): ThreadStand[] =>
   threadsOf(pid).flatMap((thread) => {
     const stand = parseSyscall(read(`/proc/${pid}/task/${thread.tid}/syscall`) ?? '');
     return isDead(thread) || stand === null ? [] : [{ ...stand, inner: thread.inner }];
@@ -78,3 +80,7 @@ function read(path: string): string | null {
     return null;
   }
 }
+
+/** Is a SIGSTOP queued for the process or one of its threads? */
+export const isStopQueued = (pid: number): boolean =>
+  threadsOf(pid).some((thread) => !isDead(thread) && (thread.stopQueued || thread.stopQueuedForAll));

@@ -3,22 +3,12 @@ import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError, GodwitError } from '../api/errors';
 import { Gdbserver } from './gdbserver';
-import {
-  giveSiginfo,
-  insist,
-  putInBreakpoints,
-  rawRegisters,
-  replaySymbols,
-  select,
-  threadNames,
-} from './inspect';
+import { giveSiginfo, insist, putInBreakpoints, replaySymbols, select } from './inspect';
 import { settingsPackets } from './memory';
-import { parseThreadId } from './packets';
-import { isStopQueued } from './park';
-import type { ParkedStub, ThreadRegisters } from './parked';
-import { pcOf, restoredRegisters, withPc } from './registers';
-import { architecture, Spin, type Stand } from './spin';
-import { isDead, standsOf, threadsOf } from './threads';
+import type { ParkedStub } from './parked';
+import { putInPlace } from './places';
+import { Spin } from './spin';
+import { isDead, isStopQueued, standsOf, type ThreadStand, threadsOf } from './threads';
 
 /** Where a process is to be found on this node. */
 export interface Target {
@@ -79,11 +69,7 @@ export async function attach(target: Target, parked: ParkedStub): Promise<Unpark
   }
 }
 
-async function tryAttach(
-  target: Target,
-  parked: ParkedStub,
-  stands: (Stand & { inner: number })[],
-): Promise<Unparked> {
+async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand[]): Promise<Unparked> {
   const { pid, init, run, gdbserver = ['gdbserver'] } = target;
   const { memory } = parked;
   // Where they stand now: after a first try that is not where they stood before it.
@@ -100,7 +86,7 @@ async function tryAttach(
     await server.ask('?');
     spin.undo();
     // Registers of a process that runs for its client have been seen by nobody: the kernel's own restarts serve.
-    await correct(server, stands, memory.running ? [] : parked.registers);
+    await putInPlace(server, stands, memory.running ? [] : parked.registers);
     for (const packet of settingsPackets(memory)) await insist(server, packet);
     await replaySymbols(server, memory);
     const refused = await putInBreakpoints(server, memory);
@@ -123,34 +109,6 @@ async function traced(server: Gdbserver, pid: number): Promise<void> {
     if (Date.now() > until) throw attachFailed(pid, `gdbserver took longer than ${ATTACH_LIMIT} ms`);
     await sleep(POLL);
   }
-}
-
-/** Sets right what the spin and the move did to registers. */
-async function correct(
-  server: Gdbserver,
-  stands: (Stand & { inner: number })[],
-  remembered: ThreadRegisters[],
-): Promise<void> {
-  const before = new Map(remembered.map(({ thread, general }) => [parseThreadId(thread)?.thread, general]));
-  const stood = new Map(stands.map((stand) => [stand.inner, stand]));
-  for (const { thread, g } of await rawRegisters(server, await threadNames(server))) {
-    const inner = parseThreadId(thread)?.thread ?? 0;
-    const general = before.get(inner);
-    const stand = stood.get(inner);
-    const placed = stand ? backInPlace(g, stand) : g;
-    const right = (general === undefined ? null : restoredRegisters(placed, general)) ?? placed;
-    if (right === g) continue;
-    await insist(server, `Hg${thread}`);
-    await insist(server, `G${right}`);
-  }
-}
-
-/** A thread that slid onto another one's jump stands there now. */
-function backInPlace(g: string, { pc, restarts }: Stand): string {
-  const restart = pc - architecture.syscallBytes;
-  const now = pcOf(g);
-  if (now === pc || (restarts && now === restart)) return g;
-  return withPc(g, restarts && now < pc ? restart : pc);
 }
 
 /** As before: in `run`, frozen, its own bytes in place, untraced, no SIGSTOP left behind. */

@@ -7,6 +7,8 @@ import { threadsOf } from './processes';
 
 /** The kernel freezes a job in well under a millisecond; so often is it asked. */
 const POLL_MS = 1;
+/** From vfork to exec a program takes less than a millisecond, and longer where its file must be read first. */
+const VFORK_PAUSE_MS = 3;
 /** A killed process can take this long to let go of its memory before its cgroup is empty. */
 const EMPTY_DEADLINE_MS = 10_000;
 /** rmdir answers EBUSY for a moment after the last process has gone. */
@@ -44,16 +46,31 @@ export class JobCgroup {
   }
 
   /**
-   * Returns when every thread of `run` is in the freezer (or stopped by its tracer, which counts as frozen).
+   * Returns when every thread of `run` is in the freezer (or stopped by its tracer, which counts as frozen). A job
+   * that this froze has no process between vfork and its child's exec, where nobody could attach to it.
    * Throws `will-not-freeze` after the deadline (ms), the cgroup being as it was before.
    */
   async freeze(deadlineMs: number): Promise<void> {
     const before = (await readFile(join(this.run, 'cgroup.freeze'), 'utf8')).trim();
-    await writeFile(join(this.run, 'cgroup.freeze'), '1');
-    if (await this.#comesTo(deadlineMs, () => this.isFrozen())) return;
+    const settled = async () => {
+      await writeFile(join(this.run, 'cgroup.freeze'), '1');
+      if (!(await this.isFrozen())) return false;
+      // What somebody else has frozen is not let go for this.
+      if (before === '1' || !(await this.#isInVfork())) return true;
+      await this.thaw();
+      await sleep(VFORK_PAUSE_MS);
+      return false;
+    };
+    if (await this.#comesTo(deadlineMs, settled)) return;
     const culprit = await this.#culprit();
     await writeFile(join(this.run, 'cgroup.freeze'), before);
     throw willNotFreeze(basename(this.path), culprit, deadlineMs);
+  }
+
+  /** The one uninterruptible sleep that counts as frozen is that of a parent whose vforked child is (kernel/fork.c). */
+  async #isInVfork(): Promise<boolean> {
+    const threads = await Promise.all((await this.pids()).map(threadsOf));
+    return threads.flat().some(({ state }) => state === 'D');
   }
 
   /** Lets `run` go; its threads wake by themselves. */

@@ -21,6 +21,9 @@ const MAX_BACKOFF_MS = 5_000;
 /** How often a supervisor that the keeper does not know is looked for through its report. */
 const REPORT_POLL_MS = 500;
 
+/** A supervisor ends as soon as its job has. */
+const SUPERVISOR_END_MS = 2_000;
+
 export interface HostOptions {
   node: string;
   cgroup: string;
@@ -134,12 +137,13 @@ export class Host {
     this.#samples.delete(job);
   }
 
-  /** Clears away what is left of a copy that is over. */
+  /** Clears away what is left of a copy that is over. May have to be asked again: a restore may be about to begin. */
   async clear(copy: Copy): Promise<void> {
     const { keeper } = this.options;
+    const key = copy.supervisor;
     await JobCgroup.at(copy.cgroup).kill();
-    await keeper.call('process.wait', { key: copy.supervisor }).catch(() => {});
-    await keeper.call('process.forget', { key: copy.supervisor }).catch(() => {});
+    await keeper.call('process.wait', { key }, { timeoutMs: SUPERVISOR_END_MS }).catch(unlessUnknown);
+    await keeper.call('process.forget', { key });
     await keeper.call('job.forget', { job: copy.job });
     await JobCgroup.at(copy.cgroup).remove();
     await rm(copy.report, { force: true });
@@ -275,6 +279,11 @@ export class Host {
     const reported = await readFile(copy.report, 'utf8').catch(() => null);
     return reported === null ? 'none' : 'ended';
   }
+}
+
+/** A restarted keeper knows nothing of the processes that an earlier one held. */
+function unlessUnknown(error: unknown) {
+  if (asGodwitError(error).code !== 'no-such-process') throw error;
 }
 
 export function readSupervision(line: string): Supervision {

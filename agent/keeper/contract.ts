@@ -60,6 +60,8 @@ export const keeperContract = {
   'process.forget': { params: key, result: nothing },
   /** A ticket for a stream joined to the process's descriptor 3. */
   'process.wire': { params: key, result: z.object({ ticket: z.string() }) },
+  /** Cuts its descriptor 3, whatever is joined to it. */
+  'process.unplug': { params: key, result: nothing },
 
   /** Attaches a debugger's stub to a process of a job that runs here: freezes, attaches, thaws. */
   'stub.attach': {

@@ -43,6 +43,7 @@ function handlers(processes: Processes, stubs: Stubs, tickets: Tickets): Handler
       const wire = processes.wire(key);
       return { ticket: tickets.issue((stream) => pipeStreams(stream, wire)) };
     },
+    'process.unplug': ({ key }) => processes.unplug(key),
     'stub.attach': ({ place, pid, session }) => stubs.attach(place, pid, session),
     'stub.connect': ({ job, pid, session }) => {
       stubs.check(job, pid, session);

@@ -155,6 +155,11 @@ export class Processes {
     return wire;
   }
 
+  unplug(key: string) {
+    this.wire(key).destroy();
+    return {};
+  }
+
   #get(key: string): Held {
     const held = this.#held.get(key);
     if (!held) throw new GodwitError({ code: 'no-such-process', message: `the keeper holds no ${key}` });

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
 import { GodwitError } from '../api/errors';
 import type { DestinationFigures, FromDestination, Tickets, ToDestination } from '../api/move-contract';
@@ -22,7 +23,7 @@ import {
   stepDestination,
 } from './destination';
 import { CRIU_ENV, type Place } from './place';
-import { Answers, Backoff, Runner } from './runner';
+import { Answers, Backoff, insist, Runner } from './runner';
 
 /** Whatever the size, the pages are here already: this is for CRIU to map them. */
 const RESTORE_LIMIT_MS = 600_000;
@@ -38,6 +39,8 @@ interface Received {
   root: string;
   /** Settles when the small images are all here, or will not come. */
   bundle: Promise<void>;
+  /** By which they come. */
+  stream: Duplex | null;
   manifest: Manifest | null;
 }
 
@@ -46,6 +49,9 @@ export class Arrival {
   readonly #answers = new Answers<FromDestination>();
   readonly #backoff = new Backoff();
   #received: Received | null = null;
+  #takenUp: Promise<void> = Promise.resolve();
+  /** By epoch: being asked twice to kill a copy is one piece of work. */
+  readonly #kills = new Map<number, Promise<void>>();
 
   constructor(
     private readonly place: Place,
@@ -64,23 +70,38 @@ export class Arrival {
     return this.#runner.state.at !== 'idle';
   }
 
-  tell(message: ToDestination, signal: AbortSignal): Promise<FromDestination> {
+  async tell(message: ToDestination, signal: AbortSignal): Promise<FromDestination> {
+    await this.#takenUp;
     const answer = this.#answers.next(message.epoch, signal);
     signal.addEventListener('abort', () => this.#runner.feed({ type: 'disconnected' }), { once: true });
     this.#runner.feed(message);
-    return answer;
+    return await answer;
   }
 
   copyDied() {
     this.#runner.feed({ type: 'copy-died' });
   }
 
-  /** Takes up what an earlier life of the agent has left. */
-  async restart(note: Note, copy: Copy) {
-    this.#received = { ...this.#paths(note.epoch), copy, bundle: Promise.resolve(), manifest: null };
-    if (note.state === 'receiving') await this.#endReceiving(note.epoch);
-    const present = await this.place.host.presence(copy);
-    this.#runner.feed({ type: 'restarted', note, present: present === 'frozen' ? 'held' : present });
+  /** Takes up what an earlier life of the agent has left; the home's words wait until it has. */
+  restart(note: Note, copy: Copy) {
+    if (note.state !== 'hosting') {
+      this.#received = {
+        ...this.#paths(note.epoch),
+        copy,
+        bundle: Promise.resolve(),
+        stream: null,
+        manifest: null,
+      };
+    }
+    this.#takenUp = insist(
+      async () => {
+        if (note.state === 'receiving') await this.#endReceiving(note.epoch);
+        if (note.state === 'hosting') await this.#clearTaken(note.epoch);
+        const present = await this.place.host.presence(copy);
+        this.#runner.feed({ type: 'restarted', note, present: present === 'frozen' ? 'held' : present });
+      },
+      (line) => this.#log(line),
+    );
   }
 
   async #perform(effect: DestinationEffect): Promise<void> {
@@ -103,7 +124,7 @@ export class Arrival {
         }));
       case 'unpark-thaw':
         return this.#attempt(effect.epoch, async (epoch) => {
-          await this.#thaw(epoch);
+          await this.#thaw();
           return { type: 'unparked', epoch };
         });
       case 'kill-copy':
@@ -141,6 +162,7 @@ export class Arrival {
     if (note.state === 'hosting') {
       this.#received = null;
       this.place.host.adopt(copy);
+      await this.#clearTaken(note.epoch);
     }
     this.#runner.feed({ type: 'noted', note });
   }
@@ -148,7 +170,7 @@ export class Arrival {
   async #newCopy(epoch: number): Promise<Copy> {
     const cgroup = await JobCgroup.of(this.place.cgroup, `${this.job}.${epoch}`);
     const copy = this.place.host.newCopy(this.job, epoch, this.home, false, cgroup);
-    this.#received = { ...this.#paths(epoch), copy, bundle: Promise.resolve(), manifest: null };
+    this.#received = { ...this.#paths(epoch), copy, bundle: Promise.resolve(), stream: null, manifest: null };
     return copy;
   }
 
@@ -173,7 +195,10 @@ export class Arrival {
         const late = () =>
           missing(new GodwitError({ code: 'nothing-came', message: 'the source sent no images' }));
         resolve(
-          tickets.issue((stream) => receiveFolder(received.images, stream).then(arrived, missing), late),
+          tickets.issue((stream) => {
+            received.stream = stream;
+            return receiveFolder(received.images, stream).then(arrived, missing);
+          }, late),
         );
       });
       received.bundle.catch(() => {});
@@ -218,7 +243,7 @@ export class Arrival {
     return { restore: performance.now() - begun };
   }
 
-  async #thaw(epoch: number): Promise<void> {
+  async #thaw(): Promise<void> {
     const { copy, images } = this.#received!;
     const { parked } = this.#received!.manifest ?? (await readManifest(images));
     await this.place.keeper.call(
@@ -228,25 +253,27 @@ export class Arrival {
     );
     // A debugger's stub takes a held job over: from now on the client holds it.
     if (parked.length > 0) copy.held = false;
+  }
+
+  /** What the job was restored from is kept until it is written down that it lives here: until then it may be read again. */
+  async #clearTaken(epoch: number): Promise<void> {
     await this.#clearReceived(epoch).catch((error: Error) => this.#log(`not cleared: ${error.message}`));
   }
 
   async #kill(epoch: number): Promise<void> {
-    const backoff = new Backoff();
-    const attempt = async () => {
-      try {
-        await this.#endReceiving(epoch);
-        const copy = this.#received?.copy;
-        if (copy) await this.place.host.clear(copy);
-        await this.#clearReceived(epoch);
-        this.#received = null;
-        this.#runner.feed({ type: 'killed', epoch });
-      } catch (error) {
-        this.#log(`${(error as Error).message}; trying again`);
-        backoff.again(() => void attempt());
-      }
+    const received = this.#received;
+    const kill = async () => {
+      received?.stream?.destroy();
+      await this.#endReceiving(epoch);
+      if (received) await this.place.host.clear(received.copy);
+      await this.#clearReceived(epoch);
+      if (this.#received === received) this.#received = null;
     };
-    await attempt();
+    const work = this.#kills.get(epoch) ?? insist(kill, (line) => this.#log(line));
+    this.#kills.set(epoch, work);
+    await work;
+    this.#kills.delete(epoch);
+    this.#runner.feed({ type: 'killed', epoch });
   }
 
   /** The page server holds nothing but bytes: it may be ended at any time. */

@@ -2,7 +2,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { GodwitError } from '../api/errors';
+import { asGodwitError, GodwitError } from '../api/errors';
 import type { FromSource, Send, SourceFigures, ToSource } from '../api/move-contract';
 import { pipeStreams } from '../api/streams';
 import { DUMP_LOG, dumpArguments } from '../checkpoint/arguments';
@@ -14,7 +14,7 @@ import { type Copy, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
 import { sendFolder, writeManifest } from './carriage';
 import { CRIU_ENV, type Place } from './place';
-import { Answers, Backoff, Runner } from './runner';
+import { Answers, Backoff, insist, Runner } from './runner';
 import { type SourceEffect, type SourceInput, type SourceState, sourceAtRest, stepSource } from './source';
 
 /** The longest that a dump may take: some hundred GB over a slow network. */
@@ -28,7 +28,8 @@ export class Departure {
   readonly #answers = new Answers<FromSource>();
   readonly #backoff = new Backoff();
   /** The streams of the dump under way; cutting them makes CRIU give the job back by itself. */
-  #streams: Duplex[] = [];
+  readonly #streams: Duplex[] = [];
+  #takenUp: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly place: Place,
@@ -48,11 +49,12 @@ export class Departure {
   }
 
   /** Does what the home says, and answers when it is done. `signal`: the home has lost interest, or its connection. */
-  tell(message: ToSource, signal: AbortSignal): Promise<FromSource> {
+  async tell(message: ToSource, signal: AbortSignal): Promise<FromSource> {
+    await this.#takenUp;
     const answer = this.#answers.next(message.epoch, signal);
     signal.addEventListener('abort', () => this.#runner.feed({ type: 'disconnected' }), { once: true });
     this.#runner.feed(message);
-    return answer;
+    return await answer;
   }
 
   /** The frozen copy has ended. */
@@ -60,11 +62,16 @@ export class Departure {
     this.#runner.feed({ type: 'copy-died' });
   }
 
-  /** Takes up what an earlier life of the agent has left. */
-  async restart(note: Note, copy: Copy) {
-    if (note.state === 'sending') await this.#endDump(note.epoch);
-    const present = await this.place.host.presence(copy);
-    this.#runner.feed({ type: 'restarted', note, present });
+  /** Takes up what an earlier life of the agent has left; the home's words wait until it has. */
+  restart(note: Note, copy: Copy) {
+    this.#takenUp = insist(
+      async () => {
+        if (note.state === 'sending') await this.#endDump(note.epoch);
+        const present = await this.place.host.presence(copy);
+        this.#runner.feed({ type: 'restarted', note, present });
+      },
+      (line) => this.#log(line),
+    );
   }
 
   async #perform(effect: SourceEffect): Promise<void> {
@@ -78,10 +85,10 @@ export class Departure {
         void this.#send(effect.order);
         return;
       case 'thaw-unpark':
-        void this.#insist(() => this.#thaw(effect.epoch), { type: 'unparked', epoch: effect.epoch });
+        void this.#carryOut(() => this.#thaw(effect.epoch), { type: 'unparked', epoch: effect.epoch });
         return;
       case 'kill-copy':
-        void this.#insist(() => this.#kill(effect.epoch), { type: 'killed', epoch: effect.epoch });
+        void this.#carryOut(() => this.#kill(effect.epoch), { type: 'killed', epoch: effect.epoch });
         return;
       case 'say':
         this.#backoff.reset();
@@ -116,7 +123,8 @@ export class Departure {
       this.#log((error as Error).message);
       this.#runner.feed({ type: 'dump-failed', epoch, reason: (error as Error).message });
     } finally {
-      this.#streams = [];
+      // Of a carriage that has ended there is nothing left to cut.
+      this.#cutStreams();
     }
   }
 
@@ -129,8 +137,9 @@ export class Departure {
     await mkdir(images, { recursive: true, mode: 0o700 });
     const criu = await this.place.criu();
     const pages = await peers.openStream(to, tickets.pages, this.place.tickets);
+    this.#streams.push(pages);
     const bundle = await peers.openStream(to, tickets.images, this.place.tickets);
-    this.#streams = [pages, bundle];
+    this.#streams.push(bundle);
 
     const parking = performance.now();
     const { parked, parkMs, frozenMs } = await keeper.call(
@@ -174,16 +183,23 @@ export class Departure {
     await piped;
   }
 
+  #cutStreams() {
+    for (const stream of this.#streams.splice(0)) stream.destroy();
+  }
+
   /** A dump is never killed while it is inside the job: without its streams it fails by itself and leaves the job whole. */
   async #endDump(epoch: number): Promise<void> {
-    for (const stream of this.#streams) stream.destroy();
+    const { keeper } = this.place;
+    this.#cutStreams();
     const key = this.#dumpKey(epoch);
-    await this.place.keeper
-      .call('process.wait', { key }, { timeoutMs: DUMP_END_MS })
-      .catch((error: { code?: string }) => {
-        if (error.code !== 'no-such-process') throw error;
-      });
-    await this.place.keeper.call('process.forget', { key });
+    try {
+      // An earlier life of the agent may have left it with nobody at the other end.
+      await keeper.call('process.unplug', { key });
+      await keeper.call('process.wait', { key }, { timeoutMs: DUMP_END_MS });
+    } catch (error) {
+      if (asGodwitError(error).code !== 'no-such-process') throw error;
+    }
+    await keeper.call('process.forget', { key });
   }
 
   async #thaw(epoch: number): Promise<void> {
@@ -213,18 +229,9 @@ export class Departure {
     return rm(this.place.layout.images(this.job, epoch), { recursive: true, force: true });
   }
 
-  async #insist(work: () => Promise<void>, done: SourceInput): Promise<void> {
-    const backoff = new Backoff();
-    const attempt = async () => {
-      try {
-        await work();
-        this.#runner.feed(done);
-      } catch (error) {
-        this.#log(`${(error as Error).message}; trying again`);
-        backoff.again(() => void attempt());
-      }
-    };
-    await attempt();
+  async #carryOut(work: () => Promise<void>, done: SourceInput): Promise<void> {
+    await insist(work, (line) => this.#log(line));
+    this.#runner.feed(done);
   }
 
   async #ask(epoch: number): Promise<void> {

@@ -51,12 +51,14 @@ export class Moves {
       log(`${job}: found here, ${note.state} as epoch ${note.epoch}`);
       if (note.state === 'hosting') {
         await this.#rehost(copy);
-        await this.departure(job, copy.home).restart(note, copy);
+        this.departure(job, copy.home).restart(note, copy);
+        // Its thaw may have gone unanswered.
+        this.arrival(job, copy.home).restart(note, copy);
       } else if (note.state === 'sending') {
         host.adopt(copy);
-        await this.departure(job, copy.home).restart(note, copy);
+        this.departure(job, copy.home).restart(note, copy);
       } else {
-        await this.arrival(job, copy.home).restart(note, copy);
+        this.arrival(job, copy.home).restart(note, copy);
       }
     }
     for (const { id, ledger } of homed) {

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /** Keeps a role's state, feeds it one input at a time, and has each effect begun before the next input is looked at. */
 export class Runner<State, Input, Effect> {
   #inputs: Input[] = [];
@@ -59,6 +61,18 @@ export class Backoff {
 
 const FIRST_MS = 100;
 const LAST_MS = 5_000;
+
+/** Does what must be done, again and again until it is. */
+export async function insist(work: () => Promise<void>, log: (line: string) => void): Promise<void> {
+  for (let wait = FIRST_MS; ; wait = Math.min(2 * wait, LAST_MS)) {
+    try {
+      return await work();
+    } catch (error) {
+      log(`${(error as Error).message}; trying again`);
+      await sleep(wait);
+    }
+  }
+}
 
 /** Callers who wait for a role's answer about an epoch. */
 export class Answers<Message extends { epoch: number }> {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #define THREADS 16
-#define SHARE 512
+#define SHARE 6000
 
 static uint64_t table[2][THREADS][SHARE];
 static pthread_barrier_t barrier;
@@ -66,8 +66,8 @@ static void *run(void *argument) {
     pthread_barrier_wait(&barrier);
     if (me == 0) {
       report(round + 1);
-      if (round + 1 == rounds / 2 + 20) {
-        uint64_t often = sum_often(20000);
+      if (round + 1 == rounds / 2 + 4) {
+        uint64_t often = sum_often(5000);
         printf("often %016llx\n", (unsigned long long)often);
       }
     }
@@ -78,7 +78,7 @@ static void *run(void *argument) {
 
 int main(int argc, char **argv) {
   pthread_t threads[THREADS];
-  rounds = argc > 1 ? atoi(argv[1]) : 2000;
+  rounds = argc > 1 ? atoi(argv[1]) : 1600;
   setvbuf(stdout, NULL, _IOLBF, 0);
   pthread_barrier_init(&barrier, NULL, THREADS);
   for (long i = 1; i < THREADS; i++) pthread_create(&threads[i], NULL, run, (void *)i);

@@ -1,6 +1,6 @@
 /*
  * Places queens on ever larger boards, one to a row, none attacking another. The search recurses; when it has found a
- * placement it leaves all its frames at once with longjmp. Then counts all placements on one board.
+ * placement it leaves all its frames at once with longjmp. In between it counts all placements on one board.
  *
  *   queens [LARGEST] [COUNTED]
  */
@@ -15,7 +15,7 @@ struct board {
   long tried;
 };
 
-/* How many boards turned out to be the hardest so far. */
+/* How many boards turned out to be the hardest so far: changes rarely. */
 int records;
 long hardest;
 static jmp_buf placed;
@@ -74,15 +74,15 @@ static int examine(int size, int round) {
 
 int main(int argc, char **argv) {
   int largest = argc > 1 ? atoi(argv[1]) : 14;
-  int counted = argc > 2 ? atoi(argv[2]) : 11;
+  int counted = argc > 2 ? atoi(argv[2]) : 14;
   long solved = 0;
   setvbuf(stdout, NULL, _IOLBF, 0);
   for (int size = 4; size < 10; size++) solved += examine(size, 0);
-  for (int round = 1; round <= 20000; round++) solved += examine(8, round);
+  for (int round = 1; round <= 40000; round++) solved += examine(8, round);
   struct board board = {.size = counted};
   long ways = count(&board, 0);
   printf("%d queens: %ld ways\n", counted, ways);
-  for (int round = 1; round <= 20000; round++) solved += examine(8, round);
+  for (int round = 1; round <= 600000; round++) solved += examine(8, round);
   for (int size = 10; size <= largest; size++) solved += examine(size, 0);
   for (int round = 1; round <= 20000; round++) solved += examine(8, round);
   printf("solved %ld, records %d, hardest %ld\n", solved, records, hardest);

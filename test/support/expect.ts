@@ -30,5 +30,6 @@ function firstDifference(is: unknown, should: unknown): string {
   const [left, right] = [is.split('\n'), should.split('\n')];
   const index = left.findIndex((line, at) => line !== right[at]);
   const at = index < 0 ? left.length : index;
-  return `; they differ first in line ${at + 1}: "${left[at] ?? ''}" and "${right[at] ?? ''}"`;
+  const [one, other] = [left, right].map((lines) => shown(lines[at] ?? ''));
+  return `; they differ first in line ${at + 1}: "${one}" and "${other}"`;
 }

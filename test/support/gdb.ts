@@ -37,9 +37,9 @@ export class Gdb {
     this.#process.once('close', gone).once('error', gone);
   }
 
-  /** All that went both ways, the last part of it. */
+  /** What went both ways, the last part of it. */
   get transcript(): string {
-    return this.#transcript;
+    return this.#transcript.replace(/\n<answered \d+>\n|\(gdb\) (?=\n|\(gdb\))/g, '');
   }
 
   /** Waits until gdb takes commands and sets it up to be read by a program. */

@@ -46,27 +46,35 @@ export interface RunOptions {
 /** How a command is typed by a person. */
 export const typed = (args: readonly string[]) => `godwit ${args.join(' ')}`;
 
+export interface Context {
+  /** The socket of the agent to ask. */
+  agent?: string;
+  /** A folder for what commands keep while they run; one that is killed leaves it behind. */
+  temp?: string;
+}
+
 export class Godwit {
-  /** `agent`: the socket of the agent to ask; `lab`: the lab that `lab …` means. */
   constructor(
-    private readonly context: { agent?: string; lab?: string } = {},
+    private readonly context: Context = {},
     private readonly program = inProject('dist', 'godwit.cjs'),
   ) {}
 
   /** Makes a lab and answers with a Godwit that asks its first node. */
-  static async labUp(name: string, nodes = 3): Promise<Godwit> {
-    const godwit = new Godwit({ lab: name });
+  static async labUp(
+    name: string,
+    { nodes = 3, temp }: { nodes?: number; temp?: string } = {},
+  ): Promise<Godwit> {
     const args = ['lab', 'up', '--name', name, '--nodes', String(nodes)];
-    const lab = await godwit.#json(LabNodes, args, LAB_MS);
-    return new Godwit({ lab: name, agent: lab.nodes[0]!.socket });
+    const lab = await new Godwit().#json(LabNodes, args, LAB_MS);
+    return new Godwit({ agent: lab.nodes[0]!.socket, ...(temp ? { temp } : {}) });
   }
 
   static async labDown(name: string): Promise<void> {
-    await new Godwit({ lab: name }).text(['lab', 'down', '--name', name], LAB_MS);
+    await new Godwit().text(['lab', 'down', '--name', name], LAB_MS);
   }
 
   static async labNodes(name: string): Promise<string[]> {
-    const status = await new Godwit({ lab: name }).#json(LabNodes, ['lab', 'status', '--name', name]);
+    const status = await new Godwit().#json(LabNodes, ['lab', 'status', '--name', name]);
     return status.nodes.map((node) => node.name);
   }
 
@@ -159,7 +167,7 @@ export class Godwit {
   }
 
   #env(): Record<string, string> {
-    const { agent, lab } = this.context;
-    return { ...(agent ? { GODWIT_AGENT: agent } : {}), ...(lab ? { GODWIT_LAB: lab } : {}) };
+    const { agent, temp } = this.context;
+    return { ...(agent ? { GODWIT_AGENT: agent } : {}), ...(temp ? { TMPDIR: temp } : {}) };
   }
 }

@@ -6,6 +6,11 @@ export type Registers = Map<string, Map<string, string>>;
 
 const THREAD = /^Thread (\d+) \(Thread ([\w.]+)/;
 const REGISTER = /^(\w+) +(\S.*)$/;
+/**
+ * gdb before version 14 knows one layout of the XSAVE area, Intel's with MPX. On other processors the area is shorter,
+ * and for these it shows what happens to be in gdbserver's memory behind it.
+ */
+const UNKNOWN_TO_GDB = /^zmm(28|29|30|31)$/;
 
 export function parseRegisters(text: string): Registers {
   const threads: Registers = new Map();
@@ -19,7 +24,7 @@ export function parseRegisters(text: string): Registers {
       continue;
     }
     const [, name, value] = REGISTER.exec(line) ?? [];
-    if (thread && name && value) thread.set(name, value);
+    if (thread && name && value && !UNKNOWN_TO_GDB.test(name)) thread.set(name, value);
   }
   return threads;
 }

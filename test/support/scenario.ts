@@ -95,25 +95,25 @@ export class Scenario {
   async moveWhileRunning(): Promise<void> {
     const { subject, nodes } = this.setting;
     await this.#breakIf(subject.later);
-    const running = this.#gdb.start('continue');
-    await this.#moveDuring(running, 'continue', nodes[2]);
-    await this.#finish(running, 'continue', 'the program runs on to its breakpoint');
+    const running = this.#start(this.#gdb, 'continue');
+    await this.#moveDuring(running, nodes[2]);
+    await this.#finish(running, 'the program runs on to its breakpoint');
     await this.#expectStop(subject.later, nodes[2]);
   }
 
   /** 4. Moved, back home, during a `next` over a line that takes seconds. */
   async moveDuringNext(): Promise<void> {
     const { subject, nodes, tell } = this.setting;
-    const { at, condition, then } = subject.long;
+    const { at, condition, next } = subject.long;
     await this.#gdb.do('delete');
-    await this.#say(this.#gdb, `tbreak ${this.#line(at)}${condition ? ` if ${condition}` : ''}`);
+    await this.#say(this.#gdb, `tbreak ${this.#place(at)}${condition ? ` if ${condition}` : ''}`);
     await tell.waiting('the program runs to it', this.#say(this.#gdb, 'continue', STOP_MS));
     await this.#expectAt(this.#gdb, at);
-    const running = this.#gdb.start('next');
-    await this.#moveDuring(running, 'next', nodes[0]);
+    const running = this.#start(this.#gdb, 'next');
+    await this.#moveDuring(running, nodes[0]);
     expectThat('the `next` was still going when the move was over', !running.answered);
-    await this.#finish(running, 'next', 'the line goes on');
-    await this.#expectAt(this.#gdb, then);
+    await this.#finish(running, 'the line goes on');
+    await this.#expectAt(this.#gdb, next);
     await this.#expectOn(nodes[0]);
     tell.saw(`the \`next\` begun on ${nodes[2]} ended on ${nodes[0]}, on the next line`);
   }
@@ -126,13 +126,13 @@ export class Scenario {
     const set = await this.#say(this.#gdb, `watch ${expression}`);
     expectThat('it is a hardware watchpoint', set.startsWith('Hardware watchpoint'), set);
     const second = subject.child && (await this.#openSecond(subject.child));
-    const running = this.#gdb.start('continue');
-    if (second) await this.#finish(second.running, 'continue', 'the second process comes by', second.gdb);
+    const running = this.#start(this.#gdb, 'continue');
+    if (second) await this.#finish(second.running, 'the second process comes by', second.gdb);
     const before = second && (await this.#look(second.gdb));
-    await this.#moveDuring(running, 'continue', nodes[1]);
+    await this.#moveDuring(running, nodes[1]);
     expectThat('the watchpoint had not fired when the move was over', !running.answered);
     if (second && before) await this.#goOnInSecond(second.gdb, before, subject.child!.nexts);
-    const stop = await this.#finish(running, 'continue', `the program runs on until ${expression} changes`);
+    const stop = await this.#finish(running, `the program runs on until ${expression} changes`);
     const [, old, now] = /Old value = (.*)\nNew value = (.*)/.exec(stop) ?? [];
     expectEqual(`the values of ${expression} at the watchpoint`, `${old} to ${now}`, `${from} to ${to}`);
     await this.#expectOn(nodes[1]);
@@ -197,9 +197,15 @@ export class Scenario {
     return answer;
   }
 
-  async #finish(running: Running, command: string, what: string, gdb = this.#gdb): Promise<string> {
+  /** A command during which the program runs. */
+  #start(gdb: Gdb, command: string): Running {
+    this.setting.tell.gdb(command, '(the program runs)', this.#nameOf(gdb));
+    return gdb.start(command);
+  }
+
+  async #finish(running: Running, what: string, gdb = this.#gdb): Promise<string> {
     const answer = await this.setting.tell.waiting(what, running.result(STOP_MS));
-    this.setting.tell.gdb(command, answer, this.#nameOf(gdb));
+    this.setting.tell.answer(answer, this.#nameOf(gdb));
     return answer;
   }
 
@@ -214,17 +220,20 @@ export class Scenario {
 
   async #breakIf({ at, condition }: ConditionalStop): Promise<void> {
     await this.#gdb.do('delete');
-    await this.#say(this.#gdb, `break ${this.#line(at)} if ${condition}`);
-    const list = await this.#gdb.do('info breakpoints');
-    expectThat('its condition is evaluated beside the program', list.includes('(target evals)'), list);
+    const set = await this.#say(this.#gdb, `break ${this.#place(at)} if ${condition}`);
+    expectThat('gdb could set the breakpoint', set.startsWith('Breakpoint '), set);
   }
 
-  #line(place: string): number {
-    return lineOf(this.setting.subject.source, place);
+  /** The line with this text, as gdb names it. */
+  #place(text: string): string {
+    const { source } = this.setting.subject;
+    return `${basename(source)}:${lineOf(source, text)}`;
   }
 
   async #expectStop({ at, condition, values }: ConditionalStop, node: string): Promise<void> {
     await this.#expectAt(this.#gdb, at);
+    const list = await this.#gdb.do('info breakpoints');
+    expectThat('its condition is evaluated beside the program', list.includes('(target evals)'), list);
     await this.#expectValues(values);
     await this.#expectOn(node);
     this.setting.tell.saw(`stopped on ${node} where ${condition}`);
@@ -232,7 +241,7 @@ export class Scenario {
 
   async #expectAt(gdb: Gdb, place: string): Promise<void> {
     const where = await gdb.do('frame');
-    const expected = `${basename(this.setting.subject.source)}:${this.#line(place)}`;
+    const expected = this.#place(place);
     expectThat(`gdb stands at ${expected}, "${place}"`, where.includes(`${expected}\n`), where);
   }
 
@@ -266,12 +275,9 @@ export class Scenario {
 
   // ---- Moves
 
-  async #moveDuring(running: Running, command: string, to: string): Promise<void> {
-    const { godwit, tell } = this.setting;
+  async #moveDuring(running: Running, to: string): Promise<void> {
     await sleep(UNDER_WAY_MS);
-    const { state } = await godwit.job(this.#job);
-    expectThat(`the program runs, under the \`${command}\``, !running.answered && state === 'running', state);
-    tell.gdb(command, '(the program runs)');
+    expectThat('the program runs before the move', !running.answered);
     await this.#migrate(to);
   }
 
@@ -307,8 +313,9 @@ export class Scenario {
     const pid = Number(await this.#gdb.print(expression));
     tell.shell(typed(['gdb', this.#job, '-p', String(pid)]));
     const gdb = await this.#openGdb(pid);
-    await this.#say(gdb, `break ${this.#line(at)}`);
-    return { gdb, running: gdb.start('continue') };
+    const set = await this.#say(gdb, `break ${this.#place(at)}`);
+    expectThat('the second gdb could set its breakpoint', set.startsWith('Breakpoint '), set);
+    return { gdb, running: this.#start(gdb, 'continue') };
   }
 
   async #goOnInSecond(gdb: Gdb, before: Sight, nexts: string[]): Promise<void> {

@@ -11,7 +11,7 @@ export interface Subject {
   /** The same some seconds further on: long enough to move in between. */
   later: ConditionalStop;
   /** A line that runs for seconds, and the one that `next` comes to from there. */
-  long: { at: string; condition?: string; then: string };
+  long: { at: string; condition?: string; next: string };
   /** A global that next changes some seconds after `long`. */
   watch: { expression: string; from: string; to: string };
   /** A process that the program forks, and what it comes to again and again. */

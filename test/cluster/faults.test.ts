@@ -1,0 +1,309 @@
+/** What goes wrong during a move, or between two: the job goes on, once, and nothing of it is left anywhere else. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { asGodwitError } from '../../agent/api/errors';
+import { nodeNamespace, processesIn } from '../../agent/lab/network';
+import { lineOf } from '../support/c-programs';
+import { type FaultJob, FaultLab } from '../support/fault-lab';
+import type { Gdb } from '../support/gdb';
+import { copiesOf } from '../support/processes';
+import { inProject } from '../support/project';
+
+let lab: FaultLab;
+const gdbs: Gdb[] = [];
+const undo: (() => void)[] = [];
+
+beforeAll(async () => {
+  lab = await FaultLab.up('faults');
+});
+afterAll(() => lab?.down());
+afterEach(async () => {
+  for (const back of undo.splice(0)) back();
+  for (const gdb of gdbs.splice(0)) gdb.kill();
+  lab.criu('real');
+  await lab.killJobs();
+});
+
+/** The failure of a call that must fail. */
+async function failure(call: Promise<unknown>) {
+  const outcome = await call.then(
+    (value) => ({ value }),
+    (error) => ({ error: asGodwitError(error) }),
+  );
+  if ('error' in outcome) return outcome.error;
+  throw new Error(`it should have failed, but: ${JSON.stringify(outcome.value)}`);
+}
+
+/** A node that a test fills. */
+function fullDisk(node: string) {
+  const images = join(lab.paths(node).state, 'images');
+  mkdirSync(images, { recursive: true });
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'full', images]);
+  let full = true;
+  const back = () => {
+    if (full) execFileSync('umount', ['-l', images]);
+    full = false;
+  };
+  undo.push(back);
+  return back;
+}
+
+async function attached(job: FaultJob, node = 'node1'): Promise<Gdb> {
+  const gdb = lab.gdb(job, node);
+  gdbs.push(gdb);
+  await gdb.ready();
+  await gdb.do('break say');
+  expect(await gdb.do('continue')).toContain('say ()');
+  return gdb;
+}
+
+/** Steps through a line, and goes round to the breakpoint again. */
+async function debugsOn(gdb: Gdb): Promise<void> {
+  const source = inProject('test', 'fixtures', 'programs', 'numbers.c');
+  for (const text of ['printf("line', 'line = now + 1;'])
+    expect(await gdb.do('next')).toContain(`${lineOf(source, text)}\t`);
+  expect(await gdb.do('continue')).toContain('say ()');
+}
+
+async function letGo(gdb: Gdb): Promise<void> {
+  await gdb.do('delete');
+  await gdb.do('detach');
+  await gdb.quit();
+}
+
+/** It has not moved, goes on where it was, and can be moved. */
+async function runsOn(job: FaultJob, node: string): Promise<void> {
+  expect(await job.settles()).toBe(node);
+  await job.goesOn();
+}
+
+async function isOver(job: FaultJob): Promise<void> {
+  await job.ends();
+  await lab.leavesNothing();
+}
+
+/** The processes of a node whose command line has this word. */
+async function processesWith(node: string, word: string): Promise<number[]> {
+  const pids = await processesIn([nodeNamespace(lab.name, node)]);
+  return pids.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(word));
+}
+
+describe('an agent is killed during a move', () => {
+  /** A move takes about half a second: beyond these it is over. */
+  const MOMENTS = Array.from({ length: 18 }, (_, index) => index * 40);
+  const roles = [
+    { role: 'source', from: 'node2', to: 'node3', victim: 'node2' },
+    { role: 'destination', from: 'node2', to: 'node3', victim: 'node3' },
+    { role: 'home', from: 'node2', to: 'node3', victim: 'node1' },
+    { role: 'home and source', from: 'node1', to: 'node2', victim: 'node1' },
+  ];
+
+  test.for(roles)('$role', { timeout: 240_000 }, async ({ from, to, victim }) => {
+    const job = await lab.run('node1', from);
+    for (const moment of MOMENTS) {
+      const at = `killed after ${moment} ms`;
+      await job.place(from);
+      const move = job.migrate(to).catch(() => {});
+      await sleep(moment);
+      await lab.kill(victim);
+      await lab.restart(victim);
+      await job.settles().catch((error: Error) => expect.fail(`${at}: ${error.message}`));
+      await job.goesOn().catch((error: Error) => expect.fail(`${at}: ${error.message}`));
+      await move;
+    }
+    await job.place(from);
+    await isOver(job);
+  });
+});
+
+describe('an agent is killed while nothing moves', () => {
+  test('the job runs on, twice in a row', async () => {
+    const job = await lab.run('node1', 'node2');
+    for (const victim of ['node2', 'node1']) {
+      for (let time = 0; time < 2; time++) {
+        await lab.kill(victim);
+        await job.goesOn();
+        await lab.restart(victim);
+        await runsOn(job, 'node2');
+      }
+    }
+    await job.migrate('node3');
+    await isOver(job);
+  });
+
+  test.for(['node1', 'node2'])('the job ends while the agent of %s is away', async (victim) => {
+    const job = await lab.run('node1', 'node2');
+    const [pid] = copiesOf(lab.program);
+    await lab.kill(victim);
+    process.kill(pid!, 'SIGTERM');
+    await lab.comesTo(async () => (copiesOf(lab.program).length === 0 ? null : 'it runs on'));
+    await lab.restart(victim);
+    await job.ended();
+    await lab.leavesNothing();
+  });
+
+  test('a job that a signal ends while its agent is away', async () => {
+    const job = await lab.run('node2', 'node2');
+    const [pid] = copiesOf(lab.program);
+    await lab.kill('node2');
+    process.kill(pid!, 'SIGKILL');
+    await lab.restart('node2');
+    expect(await job.wait()).toMatchObject({ exit: 137, signal: 'SIGKILL' });
+    await lab.leavesNothing();
+  });
+});
+
+describe('with gdb attached', () => {
+  test("the client's agent and then the host's are killed, and gdb goes on", async () => {
+    const job = await lab.run('node1', 'node2');
+    const gdb = await attached(job, 'node3');
+    for (const victim of ['node3', 'node2', 'node1']) {
+      await lab.kill(victim);
+      await lab.restart(victim);
+      await debugsOn(gdb);
+    }
+    await letGo(gdb);
+    await isOver(job);
+  });
+
+  test("the host's agent is killed during a move, and gdb goes on", { timeout: 120_000 }, async () => {
+    const job = await lab.run('node1', 'node2');
+    const gdb = await attached(job);
+    for (const moment of [60, 140, 220, 300, 380, 460, 540]) {
+      await job.place('node2');
+      const move = job.migrate('node3').catch(() => {});
+      await sleep(moment);
+      await lab.kill('node2');
+      await lab.restart('node2');
+      await move;
+      await job.settles();
+      await debugsOn(gdb).catch((error: Error) => expect.fail(`killed after ${moment} ms: ${error.message}`));
+    }
+    await letGo(gdb);
+    await isOver(job);
+  });
+});
+
+describe('a move that fails', () => {
+  test('the destination dies while the pages come in', async () => {
+    const job = await lab.run('node1', 'node2', ['fill', '64']);
+    const gdb = await attached(job);
+    lab.criu('slow-dump');
+    const failed = failure(job.migrate('node3'));
+    await lab.comesTo(async () =>
+      (await processesWith('node2', 'sleep')).length > 0 ? null : 'the dump does not begin',
+    );
+    await lab.kill('node3');
+    for (const pid of await processesWith('node3', 'page-server')) process.kill(pid, 'SIGKILL');
+    expect(await failed).toMatchObject({ code: 'move-failed', message: expect.stringContaining('node3') });
+    await debugsOn(gdb);
+    await lab.restart('node3');
+    lab.criu('real');
+    await job.place('node3');
+    await debugsOn(gdb);
+    await letGo(gdb);
+    await isOver(job);
+  });
+
+  test("the destination's page server dies while the pages come in", async () => {
+    const job = await lab.run('node1', 'node2', ['fill', '64']);
+    lab.criu('slow-dump');
+    const failed = failure(job.migrate('node3'));
+    await lab.comesTo(async () => ((await processesWith('node2', 'sleep')).length > 0 ? null : 'no dump'));
+    for (const pid of await processesWith('node3', 'page-server')) process.kill(pid, 'SIGKILL');
+    expect(await failed).toMatchObject({ code: 'move-failed' });
+    lab.criu('real');
+    await runsOn(job, 'node2');
+    await job.place('node3');
+    await isOver(job);
+  });
+
+  test.for(['node2', 'node3'])('the disk of %s is full', async (node) => {
+    const job = await lab.run('node1', 'node2');
+    const gdb = await attached(job);
+    const back = fullDisk(node);
+    const { code, message } = await failure(job.migrate('node3'));
+    expect(code).toBe('move-failed');
+    expect(message).toMatch(/no room|No space left/);
+    await debugsOn(gdb);
+    back();
+    await job.place('node3');
+    await debugsOn(gdb);
+    await letGo(gdb);
+    await isOver(job);
+  });
+
+  test.for([
+    { args: ['open', '/dev/kmsg'], code: 'device-open', word: '/dev/kmsg' },
+    { args: ['tcp'], code: 'network-socket', word: 'TCP socket' },
+  ])('the preflight names an obstacle: $args', async ({ args, code, word }) => {
+    const job = await lab.run('node1', 'node2', args);
+    const error = await failure(job.migrate('node3'));
+    expect(error).toMatchObject({ code, message: expect.stringContaining(word) });
+    await runsOn(job, 'node2');
+    await isOver(job);
+  });
+
+  test('CRIU alone finds the obstacle: a Unix socket to a process outside', async () => {
+    const path = join(lab.folder, 'outside');
+    const server = createServer(() => {}).listen(path);
+    undo.push(() => server.close());
+    const job = await lab.run('node1', 'node2', ['connect', path]);
+    const gdb = await attached(job);
+    const { code, message } = await failure(job.migrate('node3'));
+    expect(code).toBe('move-failed');
+    expect(message).toContain('connected to a process outside it over a Unix socket');
+    await debugsOn(gdb);
+    await letGo(gdb);
+    await runsOn(job, 'node2');
+    await isOver(job);
+  });
+
+  test.for([
+    { mode: 'restore-fails' as const, word: 'The stars are wrong' },
+    { mode: 'restore-lies' as const, word: 'restore' },
+  ])('the restore does not work: $mode', async ({ mode, word }) => {
+    const job = await lab.run('node1', 'node2');
+    const gdb = await attached(job);
+    lab.criu(mode);
+    const { code, message } = await failure(job.migrate('node3'));
+    expect(code).toBe('move-failed');
+    expect(message).toContain(word);
+    await debugsOn(gdb);
+    lab.criu('real');
+    await job.place('node3');
+    await debugsOn(gdb);
+    await letGo(gdb);
+    await isOver(job);
+  });
+
+  test('there is no such node, or it is down', async () => {
+    const job = await lab.run('node1', 'node2');
+    expect(await failure(job.migrate('node9'))).toMatchObject({ code: 'no-such-node' });
+    await lab.kill('node3');
+    expect(await failure(job.migrate('node3'))).toMatchObject({ code: 'node-unreachable' });
+    await runsOn(job, 'node2');
+    await lab.restart('node3');
+    await job.place('node3');
+    await isOver(job);
+  });
+});
+
+test('whoever asked for a move goes away during it', async () => {
+  const job = await lab.run('node1', 'node2');
+  for (const moment of [0, 50, 100, 200, 300, 400, 500]) {
+    await job.place('node2');
+    const agent = await lab.connect('node1');
+    const move = agent.call('jobs.migrate', { job: job.id, node: 'node3', transfer: 'stop' }).catch(() => {});
+    await sleep(moment);
+    agent.close();
+    await move;
+    await job.settles();
+    await job.goesOn();
+  }
+  await isOver(job);
+});

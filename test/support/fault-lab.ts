@@ -1,0 +1,306 @@
+/** A lab to break things in: agents are killed, CRIU is told to fail, and what is left of a job is counted. */
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connectUnix } from '../../agent/api/client';
+import { type ClientContract, clientContract } from '../../agent/api/client-contract';
+import type { Method, Remote, Result, SentParams } from '../../agent/api/contract';
+import type { Exit, Job, MoveReport } from '../../agent/api/model';
+import { findCriu } from '../../agent/checkpoint/criu';
+import { nodeCgroup } from '../../agent/freezer/hierarchy';
+import { labFolder, nodePaths } from '../../agent/lab/description';
+import { killAgent, labDown, labUp, restartAgent } from '../../agent/lab/lab';
+import { mountsBelow } from '../../agent/lab/mounts';
+import { findNamespaces, processesIn } from '../../agent/lab/network';
+import { compile } from './c-programs';
+import { Gdb } from './gdb';
+import { inProject } from './project';
+
+/** A move's last debts are paid after an agent's restart and a few seconds of asking again. */
+const SETTLE_MS = 15_000;
+const POLL_MS = 20;
+const MOVE_MS = 20_000;
+/** As the program ends when it is asked to. */
+const EXIT_STATUS = 7;
+
+/** What CRIU does; `real` is CRIU itself. */
+export type CriuMode =
+  | 'real'
+  /** Ends at once, with an error line in its log. */
+  | 'restore-fails'
+  /** Says that all went well, and has restored nothing. */
+  | 'restore-lies'
+  /** Its dump begins half a second late. */
+  | 'slow-dump';
+
+const LATE_SECONDS = 0.5;
+
+const criuScript = (folder: string, criu: string) => `#!/bin/sh
+mode=$(cat ${folder}/mode)
+images=$(echo "$*" | sed -n 's/.* -D \\([^ ]*\\).*/\\1/p')
+pidfile=$(echo "$*" | sed -n 's/.* --pidfile \\([^ ]*\\).*/\\1/p')
+case "$1 $mode" in
+  "restore restore-fails") echo "(00.000001) Error (criu/made-up.c:1): The stars are wrong" > "$images/restore.log"; exit 1;;
+  "restore restore-lies") echo 4194303 > "$pidfile"; exit 0;;
+  "dump slow-dump") sleep ${LATE_SECONDS};;
+esac
+exec ${criu} "$@"
+`;
+
+export class FaultLab {
+  readonly nodes = ['node1', 'node2', 'node3'];
+
+  private constructor(
+    readonly name: string,
+    /** For what a test makes: gone with the lab. */
+    readonly folder: string,
+    readonly program: string,
+  ) {}
+
+  static async up(name: string): Promise<FaultLab> {
+    const folder = mkdtempSync(join(tmpdir(), 'godwit-faults-'));
+    try {
+      const program = await compile(inProject('test', 'fixtures', 'programs', 'numbers.c'), folder);
+      const criu = join(folder, 'criu');
+      writeFileSync(join(folder, 'mode'), 'real');
+      writeFileSync(criu, criuScript(folder, (await findCriu()).path));
+      chmodSync(criu, 0o755);
+      const built = (part: string) => inProject('dist', `${part}.cjs`);
+      const programs = { node: process.execPath, agent: built('agent'), keeper: built('keeper') };
+      await labUp({ name, nodes: 3, programs, criu });
+      return new FaultLab(name, folder, program);
+    } catch (error) {
+      rmSync(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  async down(): Promise<void> {
+    await labDown({ name: this.name });
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  socket(node: string): string {
+    return this.paths(node).agent.socket;
+  }
+
+  paths(node: string) {
+    return nodePaths(this.name, node);
+  }
+
+  criu(mode: CriuMode): void {
+    writeFileSync(join(this.folder, 'mode'), mode);
+  }
+
+  kill(node: string): Promise<void> {
+    return killAgent(this.name, node);
+  }
+
+  /** Starts a node's agent; one that runs is killed first. */
+  restart(node: string): Promise<void> {
+    return restartAgent(this.name, node);
+  }
+
+  connect(node: string): Promise<Remote<ClientContract>> {
+    return connectUnix(this.socket(node), { name: 'test', kind: 'client', contract: clientContract });
+  }
+
+  async ask<M extends Method<ClientContract>>(
+    node: string,
+    method: M,
+    params: SentParams<ClientContract, M>,
+    timeoutMs = MOVE_MS,
+  ): Promise<Result<ClientContract, M>> {
+    const agent = await this.connect(node);
+    try {
+      return await agent.call(method, params, { timeoutMs });
+    } finally {
+      agent.close();
+    }
+  }
+
+  /** Launches the program that prints numbered lines; `home` is the node that is asked. */
+  async run(home: string, host: string, args: string[] = []): Promise<FaultJob> {
+    const request = { program: this.program, args, cwd: '/', env: {}, stopped: false, node: host };
+    const { id } = await this.ask(home, 'jobs.run', request);
+    const job = new FaultJob(this, id, home);
+    await job.goesOn();
+    return job;
+  }
+
+  gdb(job: FaultJob, node: string): Gdb {
+    const argv = [process.execPath, inProject('dist', 'godwit.cjs'), 'gdb', job.id, '--', '-q', '-nx'];
+    return new Gdb(argv, { GODWIT_AGENT: this.socket(node) });
+  }
+
+  /** The copies of jobs that have a process alive: `node/JOB.EPOCH`. */
+  async copies(): Promise<string[]> {
+    const all = await this.#cgroups();
+    const alive = all.filter(({ path }) => /populated 1/.test(read(join(path, 'cgroup.events'))));
+    return alive.map(({ copy }) => copy);
+  }
+
+  /** Everything that is there besides agents, keepers and what belongs to `jobs`. */
+  async leftovers(): Promise<string[]> {
+    const cgroups = (await this.#cgroups()).map(({ copy }) => `cgroup ${copy}`);
+    const mounts = mountsBelow(labFolder(this.name), read('/proc/self/mountinfo')).map((at) => `mount ${at}`);
+    const folders = this.nodes.flatMap((node) =>
+      ['images', 'roots', 'reports'].flatMap((kind) =>
+        list(join(this.paths(node).state, kind)).map((name) => `${kind} ${node}/${name}`),
+      ),
+    );
+    const daemons = this.nodes.flatMap((node) => {
+      const { agent, keeper } = this.paths(node);
+      return [agent, keeper].map(({ pidFile }) => Number(read(pidFile).split(' ')[0]));
+    });
+    const processes = (await processesIn(await findNamespaces(this.name)))
+      .filter((pid) => !daemons.includes(pid))
+      .map((pid) => `process ${pid} ${read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ')}`);
+    return [...cgroups, ...mounts, ...folders, ...processes];
+  }
+
+  /** Waits for `what` to answer without complaint. @throws Error with its last complaint */
+  async comesTo(what: () => Promise<string | null>, limitMs = SETTLE_MS): Promise<void> {
+    const deadline = performance.now() + limitMs;
+    for (;;) {
+      const complaint = await what().catch((error: Error) => error.message);
+      if (complaint === null) return;
+      if (performance.now() > deadline) throw new Error(`after ${limitMs} ms still: ${complaint}`);
+      await sleep(POLL_MS);
+    }
+  }
+
+  /** Kills the jobs that a failed test has left. */
+  async killJobs(): Promise<void> {
+    const { jobs } = await this.ask('node1', 'jobs.list', { ended: false });
+    for (const { id } of jobs)
+      await this.ask('node1', 'jobs.kill', { job: id, signal: 'SIGKILL' }).catch(() => {});
+  }
+
+  async leavesNothing(): Promise<void> {
+    await this.comesTo(async () => {
+      const left = await this.leftovers();
+      return left.length === 0 ? null : left.join('; ');
+    });
+  }
+
+  async #cgroups(): Promise<{ copy: string; path: string }[]> {
+    const found = this.nodes.map(async (node) => {
+      const folder = await nodeCgroup(`${this.name}-${node}`);
+      const copies = list(folder).filter((name) => existsSync(join(folder, name, 'cgroup.events')));
+      return copies.map((name) => ({ copy: `${node}/${name}`, path: join(folder, name) }));
+    });
+    return (await Promise.all(found)).flat();
+  }
+}
+
+/** A job that prints numbered lines. */
+export class FaultJob {
+  constructor(
+    private readonly lab: FaultLab,
+    readonly id: string,
+    readonly home: string,
+  ) {}
+
+  async seen(): Promise<Job> {
+    const { jobs } = await this.lab.ask(this.home, 'jobs.list', { ended: true });
+    const job = jobs.find(({ id }) => id === this.id);
+    if (!job) throw new Error(`${this.home} does not know ${this.id}`);
+    return job;
+  }
+
+  get output(): string {
+    return read(join(this.lab.paths(this.home).state, 'jobs', this.id, 'console'));
+  }
+
+  migrate(node: string): Promise<MoveReport> {
+    return this.lab.ask(this.home, 'jobs.migrate', { job: this.id, node, transfer: 'stop' });
+  }
+
+  /** As `migrate`, from whichever node it is on, when earlier moves are cleared away. */
+  async place(node: string): Promise<void> {
+    await this.lab.comesTo(async () => {
+      if ((await this.seen()).node === node) return null;
+      await this.migrate(node);
+      return 'it was just moved';
+    });
+  }
+
+  /** One copy runs, at the host that the home names, and no move is under way. The host. */
+  async settles(): Promise<string> {
+    let host = '';
+    await this.lab.comesTo(async () => {
+      const { state, node } = await this.seen();
+      host = node;
+      if (state === 'moving' || state === 'lost' || state === 'ended') return `it is ${state}`;
+      const copies = (await this.lab.copies()).filter((copy) => copy.includes(`/${this.id}.`));
+      if (copies.length !== 1) return `there are ${copies.length} copies: ${copies.join(', ')}`;
+      return copies[0]!.startsWith(`${node}/`) ? null : `its copy is ${copies[0]}, its host ${node}`;
+    });
+    return host;
+  }
+
+  /** It prints more than it has. */
+  async goesOn(): Promise<void> {
+    const before = this.output.length;
+    await this.lab.comesTo(async () => (this.output.length > before ? null : 'it prints nothing'), 10_000);
+  }
+
+  signal(signal: string): Promise<unknown> {
+    return this.lab.ask(this.home, 'jobs.kill', { job: this.id, signal });
+  }
+
+  wait(): Promise<Exit> {
+    return this.lab.ask(this.home, 'jobs.wait', { job: this.id }, 20_000);
+  }
+
+  /** Asks it to end, and checks that not a byte of what it said is missing or there twice. */
+  async ends(): Promise<void> {
+    await this.lab.comesTo(async () => {
+      await this.signal('SIGTERM');
+      return null;
+    });
+    await this.ended();
+  }
+
+  async ended(): Promise<void> {
+    const { exit, signal } = await this.wait();
+    if (exit !== EXIT_STATUS || signal !== null) throw new Error(`it ended with ${exit}, ${signal}`);
+    const { output } = this;
+    const count = Number(/end (\d+)\n$/.exec(output)?.[1]);
+    const lines = Array.from({ length: count }, (_, index) => `line ${index}\n`);
+    const whole = `${lines.join('')}end ${count}\n`;
+    if (output !== whole) throw new Error(`its output is not whole: ${firstDifference(output, whole)}`);
+  }
+}
+
+function firstDifference(is: string, should: string): string {
+  const [left, right] = [is.split('\n'), should.split('\n')];
+  const at = left.findIndex((line, index) => line !== right[index]);
+  return `line ${at} is "${left[at]}", should be "${right[at]}"`;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
