@@ -109,25 +109,32 @@ export class Stubs {
 
   async #park(place: JobPlace, { stubs }: JobStubs): Promise<Parked> {
     const begun = performance.now();
-    const all = [...stubs.values()];
+    const cgroup = JobCgroup.at(place.cgroup);
+    const released = new Map<Stub, ParkedStub>();
     try {
       // One by one: a parent and its child that are both debugged may wait for each other's fork events.
-      for (const stub of all) await stub.stop(STOP_DEADLINE_MS);
-      await JobCgroup.at(place.cgroup).freeze(FREEZE_DEADLINE_MS);
+      for (const stub of stubs.values()) await stub.stop(STOP_DEADLINE_MS);
+      await cgroup.freeze(FREEZE_DEADLINE_MS);
+      const frozen = performance.now();
+      for (const stub of stubs.values()) released.set(stub, await stub.release());
+      // Threads that leave ptrace's stop pass through a moment of not being frozen on their way into the freezer.
+      await cgroup.freeze(FREEZE_DEADLINE_MS);
+      stubs.clear();
+      const frozenMs = performance.now() - frozen;
+      return { parked: [...released.values()], parkMs: performance.now() - begun, frozenMs };
     } catch (error) {
-      await JobCgroup.at(place.cgroup).thaw();
-      for (const stub of all) await stub.unstop();
+      await this.#giveUpPark(place, stubs, released);
       throw error;
     }
-    const frozen = performance.now();
-    const parked: ParkedStub[] = [];
-    for (const [pid, stub] of stubs) {
-      parked.push(await stub.release());
-      stubs.delete(pid);
-    }
-    // Threads that leave ptrace's stop pass through a moment of not being frozen on their way into the freezer.
-    await JobCgroup.at(place.cgroup).freeze(FREEZE_DEADLINE_MS);
-    return { parked, parkMs: performance.now() - begun, frozenMs: performance.now() - frozen };
+  }
+
+  /** As before the park: those that let go already are attached again, the others go on. */
+  async #giveUpPark(place: JobPlace, stubs: Map<number, Stub>, released: Map<Stub, ParkedStub>) {
+    const kept = [...stubs.values()].filter((stub) => !released.has(stub));
+    stubs.clear();
+    for (const stub of kept) stubs.set(stub.pid, stub);
+    await this.#unparkAll(place, [...released.values()], true);
+    for (const stub of kept) await stub.unstop();
   }
 
   unpark(place: JobPlace, parked: ParkedStub[] | null, thaw: boolean): Promise<{ thawMs: number }> {
