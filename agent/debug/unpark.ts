@@ -96,6 +96,7 @@ async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand
     writeFileSync(`${run}/cgroup.procs`, `${pid}`);
     return { server, refused };
   } catch (error) {
+    console.log('ATTACH FAILED', String(error), JSON.stringify(threadsOf(pid)), JSON.stringify(stands));
     await giveBack(target, server, spin);
     throw error;
   }

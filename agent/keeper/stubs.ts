@@ -209,8 +209,8 @@ export class Stubs {
   }
 
   #job(id: string): JobStubs {
-    let job = this.#jobs.get(id);
-    if (!job) this.#jobs.set(id, (job = new JobStubs()));
+    const job = this.#jobs.get(id) ?? new JobStubs();
+    this.#jobs.set(id, job);
     return job;
   }
 

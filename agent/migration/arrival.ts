@@ -1,6 +1,6 @@
 /** The destination's hands: they take a job in, restore it held, and thaw it or clear it away as they are told. */
 import { execFile } from 'node:child_process';
-import { mkdir, rm, rmdir } from 'node:fs/promises';
+import { mkdir, rm, rmdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
@@ -30,7 +30,18 @@ const RESTORE_LIMIT_MS = 600_000;
 /** After the source said that all is sent, this is for the page server to notice. */
 const PAGES_END_MS = 60_000;
 
+/** What fails with less room than this left fails for want of it. */
+const NO_ROOM_BYTES = 64 * 1024;
+const TAKE_PAGES = 'transfer of its memory';
+
 const run = promisify(execFile);
+
+const noRoom = (node: string, folder: string) =>
+  new GodwitError({
+    code: 'disk-full',
+    message: `no room left on ${node} for the job's image`,
+    fix: `free space for ${folder}`,
+  });
 
 /** What a move has made here so far. */
 interface Received {
@@ -188,7 +199,10 @@ export class Arrival {
     await keeper.call('process.start', { key, argv, env: CRIU_ENV, wire: true });
     const pages = tickets.issue(async (stream) => {
       const { ticket } = await keeper.call('process.wire', { key });
-      await pipeStreams(stream, await keeper.openStream(ticket));
+      // The source sees no more than a cut stream; why it was cut is known here.
+      await pipeStreams(stream, await keeper.openStream(ticket)).catch(async () => {
+        throw await this.#whyNoPages(received.images);
+      });
     });
     const images = await new Promise<string>((resolve) => {
       received.bundle = new Promise((arrived, missing) => {
@@ -206,6 +220,13 @@ export class Arrival {
     return { pages, images };
   }
 
+  async #whyNoPages(images: string): Promise<Error> {
+    const { bavail, bsize } = await statfs(images);
+    // A full disk takes no log either.
+    if (bavail * bsize < NO_ROOM_BYTES) return noRoom(this.place.node, images);
+    return explainFile(TAKE_PAGES, join(images, PAGE_SERVER_LOG));
+  }
+
   async #restore(epoch: number): Promise<DestinationFigures> {
     const { keeper, criu } = this.place;
     const received = this.#received!;
@@ -216,7 +237,7 @@ export class Arrival {
       { key: this.#pagesKey(epoch) },
       { timeoutMs: PAGES_END_MS },
     );
-    if (server.code !== 0) throw await explainFile('take the pages of', join(images, PAGE_SERVER_LOG));
+    if (server.code !== 0) throw await this.#whyNoPages(images);
     await received.bundle;
     const manifest = await readManifest(images);
     received.manifest = manifest;

@@ -24,7 +24,12 @@ export const Manifest = z.object({
 export type Manifest = z.infer<typeof Manifest>;
 
 export const writeManifest = (images: string, manifest: Manifest) =>
-  writeFile(join(images, MANIFEST), JSON.stringify(manifest));
+  writeFile(join(images, MANIFEST), JSON.stringify(manifest)).catch((error: Error) => {
+    throw new GodwitError({
+      code: 'carriage-failed',
+      message: `the images can't be written: ${error.message}`,
+    });
+  });
 
 export async function readManifest(images: string): Promise<Manifest> {
   const what = "the checkpoint's manifest";

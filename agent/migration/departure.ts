@@ -1,4 +1,5 @@
 /** The source's hands: they park, freeze, dump and carry a job away, and give it back or let it go as they are told. */
+import { once } from 'node:events';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -21,6 +22,8 @@ import { type SourceEffect, type SourceInput, type SourceState, sourceAtRest, st
 const DUMP_LIMIT_MS = 3_600_000;
 /** How long a dump whose pages nobody takes any more may need to let go of the job. */
 const DUMP_END_MS = 60_000;
+/** The destination's reason for not taking pages comes about when the dump notices that it does not. */
+const CUT_MS = 500;
 const PAGE_BYTES = 4096;
 
 export class Departure {
@@ -176,11 +179,19 @@ export class Departure {
     const { ticket } = await keeper.call('process.wire', { key });
     const wire = await keeper.openStream(ticket);
     this.#streams.push(wire);
-    const piped = pipeStreams(wire, pages).catch(() => {});
+    const piped = pipeStreams(wire, pages).catch((error: Error) => error);
     const { code } = await keeper.call('process.wait', { key }, { timeoutMs: DUMP_LIMIT_MS });
-    if (code !== 0) throw await explainFile('dump', join(images, DUMP_LOG));
+    if (code !== 0) throw await this.#whyNoDump(images, pages);
     wire.end();
     await piped;
+  }
+
+  /** A destination that takes no pages makes the dump fail too, and says why as it cuts the stream. */
+  async #whyNoDump(images: string, pages: Duplex): Promise<Error> {
+    const failure = await explainFile('dump', join(images, DUMP_LOG));
+    if (failure.code !== 'dump-failed') return failure;
+    if (!pages.closed) await once(pages, 'close', { signal: AbortSignal.timeout(CUT_MS) }).catch(() => {});
+    return pages.errored ?? failure;
   }
 
   #cutStreams() {

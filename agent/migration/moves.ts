@@ -81,7 +81,7 @@ export class Moves {
 }
 
 function obtain<T>(map: Map<string, T>, key: string, make: () => T): T {
-  let value = map.get(key);
-  if (value === undefined) map.set(key, (value = make()));
+  const value = map.get(key) ?? make();
+  map.set(key, value);
   return value;
 }

@@ -1,5 +1,13 @@
 /** Programs of several kinds, moved from node to node while they run: they must end and print as without Godwit. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -68,8 +76,7 @@ const processOf = (program: string) => {
   return pid!;
 };
 /** The letter of proc_pid_stat(5) for its state. */
-const stateOf = (pid: number) =>
-  readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '')[0];
+const stateOf = (pid: number) => readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '')[0];
 
 describe('a program that is moved while it runs ends and prints as without Godwit', () => {
   const programs: Record<string, () => string[]> = {
