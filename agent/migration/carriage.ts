@@ -58,7 +58,8 @@ const ACKNOWLEDGE_MS = 60_000;
 
 /** Takes a folder that `sendFolder` sends; ends its half of the stream only once all is there. */
 export async function receiveFolder(folder: string, stream: Duplex): Promise<void> {
-  const tar = spawn('tar', ['-C', folder, '--no-same-owner', '-xf', '-'], {
+  // --ignore-zeros: it reads to the stream's end, not to the archive's, before which the stream must not close.
+  const tar = spawn('tar', ['-C', folder, '--no-same-owner', '--ignore-zeros', '-xf', '-'], {
     stdio: ['pipe', 'ignore', 'pipe'],
   });
   const ended = tarEnd(tar.stderr, once(tar, 'close'), 'unpacked');
