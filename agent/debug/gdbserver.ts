@@ -114,9 +114,11 @@ export class Gdbserver {
     if (pid === undefined || this.#gone) return;
     const family = [pid];
     for (const parent of family) family.push(...childrenOf(parent));
-    // The innermost first: that is gdbserver, the others only entered namespaces for it.
-    for (const member of family.reverse()) signal(member);
+    // Only the innermost, gdbserver itself: what entered the namespaces for it must live to reap it, for as long as
+    // its zombie is there the job's PID namespace, and with it the job's PID 1, can't end.
+    signal(family.at(-1)!);
     await Promise.race([this.#closed, once(AbortSignal.timeout(END_LIMIT), 'abort')]);
+    if (!this.#gone) for (const member of family.reverse()) signal(member);
   }
 
   #take(chunk: Buffer): void {

@@ -84,13 +84,14 @@ describe('a program that is moved while it runs ends and prints as without Godwi
     'a tree of processes with threads': () => [built('ticker'), '400'],
     'data in /dev/shm': () => [built('shared'), '220'],
     'Python 3 with a thread and subprocesses': () => ['python3', fixture('moves', 'grow.py'), '200'],
-    'Node.js with timers and files': () => [process.execPath, fixture('moves', 'timers.cjs'), '200'],
+    'Node.js of the PATH, with timers and files': () => ['node', fixture('moves', 'timers.cjs'), '200'],
+    'Node.js 24, which likes io_uring': () => [process.execPath, fixture('moves', 'timers.cjs'), '200'],
     'a shell script with a pipeline': () => ['sh', fixture('moves', 'pipeline.sh'), '180'],
   };
   for (const [what, argv] of Object.entries(programs)) {
     it(what, async () => {
-      const alone = run([...argv(), 'alone']);
-      const job = await launch([...argv(), 'moved']);
+      const alone = run([...argv(), `alone-${process.pid}`]);
+      const job = await launch([...argv(), `moved-${process.pid}`]);
       await printed(job, '\n');
       await goRound(job);
       const outcome = await godwit.wait(job);
