@@ -84,7 +84,7 @@ export async function settle(server: Gdbserver, pid: number, registers: ThreadRe
 async function standsIn(server: Gdbserver, pid: number): Promise<ThreadStand[]> {
   const known = await rawRegisters(server, await threadNames(server));
   const pcs = new Map(known.map(({ thread, g }) => [parseThreadId(thread)?.thread, pcOf(g)]));
-  return standsOf(pid).map((stand) => ({ ...stand, pc: pcs.get(stand.inner) ?? stand.pc }));
+  return (await standsOf(pid)).map((stand) => ({ ...stand, pc: pcs.get(stand.inner) ?? stand.pc }));
 }
 
 async function nextStop(server: Gdbserver, pid: number): Promise<string> {

@@ -1,6 +1,19 @@
 /** The threads of a process as /proc shows them (proc(5)). */
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GodwitError } from '../api/errors';
 import type { Stand } from './spin';
+
+/** Milliseconds in which a stopped thread has left its processor; it needs a few microseconds. */
+const STAND_LIMIT = 2_000;
+const POLL = 1;
+
+const stillRuns = (pid: number, thread: number) =>
+  new GodwitError({
+    code: 'cannot-hold',
+    message: `thread ${thread} of process ${pid} runs, although it was stopped`,
+    fix: 'try again',
+  });
 
 export interface ThreadView {
   /** As this node numbers it. */
@@ -42,12 +55,31 @@ export const isDead = ({ state }: { state: string }): boolean => state === 'Z' |
 
 export type ThreadStand = Stand & { inner: number };
 
-/** Where each living thread stands. Precondition: none of them runs. */
-export const standsOf = (pid: number): ThreadStand[] =>
-  threadsOf(pid).flatMap((thread) => {
-    const stand = parseSyscall(read(`/proc/${pid}/task/${thread.tid}/syscall`) ?? '');
-    return isDead(thread) || stand === null ? [] : [{ ...stand, inner: thread.inner }];
-  });
+/**
+ * Where each living thread stands. Precondition: none of them runs; one that has only just been stopped may still be
+ * on its way off the processor, and is waited for. @throws cannot-hold
+ */
+export async function standsOf(pid: number): Promise<ThreadStand[]> {
+  const stands: ThreadStand[] = [];
+  const until = Date.now() + STAND_LIMIT;
+  for (const thread of threadsOf(pid)) {
+    for (let stand = standOf(pid, thread); stand !== 'dead'; stand = standOf(pid, thread)) {
+      if (stand !== 'running') {
+        stands.push({ ...stand, inner: thread.inner });
+        break;
+      }
+      if (Date.now() > until) throw stillRuns(pid, thread.inner);
+      await sleep(POLL);
+    }
+  }
+  return stands;
+}
+
+function standOf(pid: number, { tid }: ThreadView): Stand | 'running' | 'dead' {
+  const status = read(`/proc/${pid}/task/${tid}/status`);
+  if (status === null || isDead(parseStatus(tid, status))) return 'dead';
+  return parseSyscall(read(`/proc/${pid}/task/${tid}/syscall`) ?? '') ?? 'running';
+}
 
 /** `NUMBER ARGUMENTS… SP PC` in a system call, `-1 SP PC` elsewhere, `running`. */
 export function parseSyscall(text: string): Stand | null {

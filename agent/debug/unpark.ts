@@ -53,7 +53,7 @@ export interface Unparked {
  */
 export async function attach(target: Target, parked: ParkedStub): Promise<Unparked> {
   const { pid } = target;
-  const stands = standsOf(pid);
+  const stands = await standsOf(pid);
   if (stands.length === 0) throw attachFailed(pid, 'it has ended');
   if (threadsOf(pid).some((thread) => thread.tid === pid && isDead(thread)))
     throw attachFailed(pid, 'its main thread has ended');
@@ -73,7 +73,7 @@ async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand
   const { pid, init, run, gdbserver = ['gdbserver'] } = target;
   const { memory } = parked;
   // Where they stand now: after a first try that is not where they stood before it.
-  const spin = Spin.put(pid, [...stands, ...standsOf(pid)]);
+  const spin = Spin.put(pid, [...stands, ...(await standsOf(pid))]);
   const server = new Gdbserver([
     ...['nsenter', '-t', `${init}`, '-p', '-m', ...gdbserver],
     ...['--once', '--attach', '-', `${memory.pid}`],
@@ -96,7 +96,6 @@ async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand
     writeFileSync(`${run}/cgroup.procs`, `${pid}`);
     return { server, refused };
   } catch (error) {
-    console.log('ATTACH FAILED', String(error), JSON.stringify(threadsOf(pid)), JSON.stringify(stands));
     await giveBack(target, server, spin);
     throw error;
   }
