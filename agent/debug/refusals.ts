@@ -38,3 +38,13 @@ export const filterFeatures = (reply: string): string =>
     .split(';')
     .filter((feature) => !HIDDEN.test(feature))
     .join(';');
+
+/**
+ * A client's `qSupported` that asks for stops at breakpoints to be told as such. Without it gdbserver leaves the pc
+ * behind a breakpoint that was hit and expects the client to put it back, which gdb knows and lldb does not.
+ */
+export function withStopReasons(request: string): string {
+  const missing = ['swbreak+', 'hwbreak+'].filter((feature) => !request.includes(feature));
+  if (missing.length === 0) return request;
+  return `${request}${request.includes(':') ? ';' : ':'}${missing.join(';')}`;
+}

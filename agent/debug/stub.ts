@@ -37,7 +37,7 @@ import {
 import { isResume, parseStopReply, replaceSignal, withoutSignal } from './packets';
 import { atBirth, isStopSignal, letFall, settle } from './park';
 import { MAX_WAITING, type Memory, type ParkedStub, type Stop } from './parked';
-import { filterFeatures, refusalOf } from './refusals';
+import { filterFeatures, refusalOf, withStopReasons } from './refusals';
 import { letsRun, signalsOf, steppedThreads, steps, withSignals } from './resume';
 import { type Message, refuse, Session } from './session';
 import { childrenOf, isAlive, isStopQueued, threadsOf } from './threads';
@@ -345,7 +345,8 @@ export class Stub extends EventEmitter<StubEvents> {
     return this.#forward(this.#server, packet);
   }
 
-  async #forward(server: Gdbserver, packet: string): Promise<string> {
+  async #forward(server: Gdbserver, request: string): Promise<string> {
+    const packet = request.startsWith('qSupported') ? withStopReasons(request) : request;
     const reply = await server.ask(isSignalList(packet) ? withoutStopSignal(packet) : packet, CLIENT_LIMIT);
     this.#memory = remember(this.#memory, packet, reply);
     // Between its question and the answer the client may read memory.
