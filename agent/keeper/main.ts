@@ -3,6 +3,7 @@
  * socket that only root may open.
  */
 import { once } from 'node:events';
+import { join } from 'node:path';
 import type { Handlers } from '../api/contract';
 import { GodwitError } from '../api/errors';
 import { parseJson, parseWith } from '../api/schema';
@@ -10,6 +11,7 @@ import { serveUnix } from '../api/server';
 import { pipeStreams } from '../api/streams';
 import { Tickets } from '../api/tickets';
 import { loadConfig } from '../cluster/config';
+import { gdbserverCommand } from '../debug/gdbserver-command';
 import { type KeeperContract, keeperContract } from './contract';
 import { Processes } from './processes';
 import { Stubs } from './stubs';
@@ -61,7 +63,8 @@ async function main(configFile: string) {
   const config = await loadConfig(configFile);
   const processes = new Processes();
   const tickets = new Tickets();
-  const stubs = new Stubs({ ended: (supervisor) => endOf(processes, supervisor), log });
+  const gdbserver = await gdbserverCommand(join(__dirname, 'godwit-xstate.so'));
+  const stubs = new Stubs({ ended: (supervisor) => endOf(processes, supervisor), gdbserver, log });
   await serveUnix({
     path: config.keeperSocket,
     name: config.name,

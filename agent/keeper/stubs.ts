@@ -51,6 +51,8 @@ export class Stubs {
     private readonly options: {
       /** How the job ended, from its supervisor; answers when it has. */
       ended: (supervisor: string) => Promise<{ code: number } | { signal: number }>;
+      /** How gdbserver is called inside a job. */
+      gdbserver: string[];
       log: (line: string) => void;
     },
   ) {}
@@ -181,6 +183,7 @@ export class Stubs {
       init: place.init,
       run: cgroup.run,
       attach: cgroup.attach,
+      gdbserver: this.options.gdbserver,
     };
     const stub = await Stub.unpark(target, state, {
       hooks: {

@@ -1,5 +1,5 @@
 /** A lab of its own, the sample in it, the six steps of the scenario; and nothing left of it afterwards. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -37,6 +37,11 @@ export class Demonstration {
 
   constructor(private readonly screen: Screen) {}
 
+  /** Has it made anything on this machine? */
+  get begun(): boolean {
+    return this.#folder !== '';
+  }
+
   /** @throws whatever stops it; `close` in any case */
   async show(): Promise<void> {
     this.screen.title(
@@ -45,7 +50,7 @@ export class Demonstration {
     );
     this.#lock = await onlyOne();
     if (this.#closed) throw new Error('it was closed before it began');
-    this.#folder = mkdtempSync(join(tmpdir(), 'godwit-demo-'));
+    this.#folder = freshFolder();
     const program = await this.#compile('heat');
     const plain = this.#runPlainly(await compile(heat.source, this.#folder, 'heat-alone'));
     const godwit = await this.#labUp();
@@ -73,7 +78,8 @@ export class Demonstration {
   report(error: unknown): string {
     const message = error instanceof Error ? error.message : String(error);
     const gdbs = this.#scenario?.transcripts.map((text, at) => section(`gdb ${at + 1}`, text)) ?? [];
-    const agents = NODES.map((node) =>
+    const nodes = this.#labTouched ? NODES : [];
+    const agents = nodes.map((node) =>
       section(`the agent of ${node}`, logOf(nodePaths(LAB, node).agent.log)),
     );
     return [`${this.#at}: ${message}`, ...gdbs, ...agents].filter(Boolean).join('\n');
@@ -137,6 +143,9 @@ export class Demonstration {
   }
 }
 
+/** As long as such a name can be, so that no version of Node.js pads it to another one. */
+const LOCK = `\0${'godwit-demo'.padEnd(107, '-')}`;
+
 /**
  * There is one lab of that name, so one demonstration at a time: who has this socket shows it. It is an abstract one,
  * which goes with its process (unix(7)).
@@ -145,8 +154,15 @@ function onlyOne(): Promise<Server> {
   const server = createServer();
   return new Promise((resolve, reject) => {
     server.once('error', () => reject(new Error('another demonstration is being shown on this machine')));
-    server.listen('\0godwit-demo', () => resolve(server));
+    server.listen(LOCK, () => resolve(server));
   });
+}
+
+/** Where there is only one, the folders that are there were left by some that were killed. */
+function freshFolder(): string {
+  const old = readdirSync(tmpdir()).filter((name) => /^godwit-demo-\w{6}$/.test(name));
+  for (const name of old) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  return mkdtempSync(join(tmpdir(), 'godwit-demo-'));
 }
 
 function section(title: string, text: string): string {

@@ -48,6 +48,7 @@ async function show(check: boolean): Promise<number> {
     screen.failed(demonstration.report(error));
     status = 1;
   }
+  if (!demonstration.begun) return status;
   try {
     await screen.waiting('taking the lab down', demonstration.close());
   } catch (error) {
