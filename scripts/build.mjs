@@ -40,7 +40,17 @@ if (!existsSync(binary) || statSync(binary).mtimeMs < newest) {
 }
 
 if (process.arch === 'x64') {
-  const flags = ['-std=gnu11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Werror', '-shared', '-fPIC', '-s'];
+  const flags = [
+    '-std=gnu11',
+    '-D_GNU_SOURCE',
+    '-O2',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-shared',
+    '-fPIC',
+    '-s',
+  ];
   const library = 'dist/godwit-xstate.so';
   execFileSync('cc', [...flags, '-o', `${library}.new`, 'agent/debug/xstate.c'], { stdio: 'inherit' });
   renameSync(`${library}.new`, library);

@@ -32,8 +32,8 @@ export const x64: Architecture = {
     const bytes = new Map<number, number>();
     for (const at of stands) {
       // A jump takes two bytes: a thread one byte before another one gets a no-op and slides onto the other's jump.
-      if (stands.has(at + 1)) bytes.set(at, NOP);
-      else JUMP_TO_SELF.forEach((byte, index) => bytes.set(at + index, byte));
+      const patch = stands.has(at + 1) ? [NOP] : JUMP_TO_SELF;
+      for (const [index, byte] of patch.entries()) bytes.set(at + index, byte);
     }
     return bytes;
   },
