@@ -1,6 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
-/** `unit` needs no rights and no time; `cluster` needs root, and has this machine's processes to itself. */
+const onItsOwn = { fileParallelism: false, maxWorkers: 1, testTimeout: 120_000, hookTimeout: 120_000 };
+
+/**
+ * `unit` needs no rights and no time; `cluster` and `faults` need root and this machine's processes to themselves.
+ * `faults` takes minutes and looks for leftovers of any lab: it is run by name.
+ */
 export default defineConfig({
   test: {
     projects: [
@@ -9,13 +14,18 @@ export default defineConfig({
       },
       {
         test: {
+          ...onItsOwn,
           name: 'cluster',
           include: ['test/cluster/**/*.test.ts'],
-          fileParallelism: false,
-          maxWorkers: 1,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...onItsOwn,
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          sequence: { groupOrder: 2 },
         },
       },
     ],

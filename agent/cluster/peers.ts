@@ -60,12 +60,18 @@ export class Peers {
     if (node === this.config.name && !finished) return ticket;
     return tickets.issue(async (near) => {
       const far = await this.openStream(node, ticket, tickets);
-      let byClient = false;
-      near.once('close', () => {
-        byClient = !far.destroyed;
-      });
+      let first: 'near' | 'far' | null = null;
+      // Before they are joined: what cuts one of two joined streams cuts the other at once.
+      for (const event of ['error', 'close']) {
+        near.once(event, () => {
+          first ??= 'near';
+        });
+        far.once(event, () => {
+          first ??= 'far';
+        });
+      }
       await pipeStreams(near, far).catch(() => {});
-      finished?.(byClient);
+      finished?.(first === 'near');
     });
   }
 

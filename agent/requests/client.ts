@@ -165,7 +165,11 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
         { timeoutMs: 60_000 },
       );
       const gone = (byClient: boolean) => {
-        if (byClient) void node.peers.call(place.node, 'host.debugGone', target).catch(() => {});
+        if (!byClient) return;
+        // Failing that, the stub's own time of grace runs out.
+        node.peers
+          .call(place.node, 'host.debugGone', target, { timeoutMs: 60_000 })
+          .catch((error: Error) => node.log(`${id}: its debugger's client has gone: ${error.message}`));
       };
       return {
         id,

@@ -1,0 +1,78 @@
+/** Programs that are hard on a debugger, moved by CRIU between real nodes under a real gdb. */
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { compile } from '../support/c-programs';
+import type { Gdb } from '../support/gdb';
+import { Godwit } from '../support/godwit';
+import { inProject } from '../support/project';
+
+const LAB = `debugged-${process.pid}`;
+
+let godwit: Godwit;
+let folder = '';
+const debuggers: Gdb[] = [];
+
+beforeAll(async () => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-debugged-')));
+  godwit = await Godwit.labUp(LAB, { temp: folder });
+});
+afterEach(() => {
+  for (const gdb of debuggers.splice(0)) gdb.kill();
+});
+afterAll(async () => {
+  await Godwit.labDown(LAB);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const built = (name: string) => compile(inProject('test', 'fixtures', 'programs', `${name}.c`), folder);
+
+async function debugged(argv: string[]): Promise<{ id: string; gdb: Gdb }> {
+  const { id } = await godwit.run(argv, { stopped: true });
+  const gdb = await godwit.gdb(id);
+  debuggers.push(gdb);
+  await gdb.do('set breakpoint condition-evaluation target');
+  return { id, gdb };
+}
+
+it('200 threads: stopped at a breakpoint, and running', async () => {
+  const [count, rounds] = [200, 60];
+  const { id, gdb } = await debugged([await built('threads'), `${count}`, `${rounds}`, '50000']);
+  // The last thread's: all of them are there.
+  await gdb.do('break beat if me == 199 && n == 2');
+  expect(await gdb.do('continue', 60_000)).toMatch(/hit Breakpoint 1, beat \(me=199, n=2\)/);
+  await godwit.migrate(id, 'node2');
+  await gdb.do('maintenance flush register-cache');
+  expect((await gdb.do('info threads')).match(/^[* ] +\d+ +Thread /gm)).toHaveLength(count + 1);
+  expect(await gdb.print('n')).toBe('2');
+  await gdb.do('break beat if me == 198 && n == 40');
+  const running = gdb.start('continue');
+  await sleep(300);
+  await godwit.migrate(id, 'node3');
+  expect(await running.result(60_000)).toMatch(/hit Breakpoint 2, beat \(me=198, n=40\)/);
+  await gdb.do('delete');
+  expect(await gdb.do('continue', 60_000)).toContain('exited normally');
+  expect(await godwit.wait(id)).toEqual({ id, exit: 0, signal: null });
+  const lines = (await godwit.logs(id)).trim().split('\n');
+  expect(lines).toHaveLength(count * rounds);
+  for (let me = 0; me < count; me++) {
+    const own = lines.filter((line) => line.startsWith(`${me} `)).map((line) => Number(line.split(' ')[1]));
+    expect(own).toEqual(Array.from({ length: rounds }, (_, index) => index + 1));
+  }
+}, 120_000);
+
+it('a client that is killed: the program runs on, wherever it has come to', async () => {
+  const argv = [await built('threads'), '4', '200', '20000'];
+  const { id, gdb } = await debugged(argv);
+  await gdb.do('break beat if me == 1 && n == 20');
+  expect(await gdb.do('continue', 60_000)).toMatch(/hit Breakpoint 1/);
+  await godwit.migrate(id, 'node2');
+  // It is there again, so that its end is seen and not only waited for.
+  await gdb.do('maintenance flush register-cache');
+  expect(await gdb.print('n')).toBe('20');
+  gdb.kill();
+  expect(await godwit.wait(id)).toEqual({ id, exit: 0, signal: null });
+  expect((await godwit.logs(id)).trim().split('\n')).toHaveLength(4 * 200);
+}, 120_000);
