@@ -57,6 +57,8 @@ const LEAVE_LIMIT = 30_000;
 /** Milliseconds for a process to vanish after the gdbserver in its namespace has. */
 const VANISH_LIMIT = 1_000;
 const POLL = 20;
+/** Among the packets that wait, the client's request to stop what they have let run. */
+const INTERRUPT = '\x03';
 /** gdb's number of SIGINT. */
 const INTERRUPT_SIGNAL = 2;
 /** siginfo_t of a finished single step: SIGTRAP with TRAP_TRACE (siginfo.h). */
@@ -135,6 +137,8 @@ export class Stub extends EventEmitter<StubEvents> {
   #run: Run | null = null;
   /** A SIGSTOP of ours has been sent and not seen. */
   #stopOwed = false;
+  /** A packet of the client is being answered. */
+  #serving = false;
   /** gdbserver is in the middle of asking the client for symbols. */
   #lookingUp = false;
   /** What the client was waiting for when gdbserver ended. */
@@ -273,17 +277,29 @@ export class Stub extends EventEmitter<StubEvents> {
 
   #take(message: Message): void {
     if (message.kind === 'packet') {
-      if (message.payload === 'vCtrlC' && this.#memory.running) this.#interrupt();
+      if (message.payload === 'vCtrlC' && this.#memory.running) this.#takeInterrupt();
       else if (this.#waiting.length >= MAX_WAITING) void this.end();
       else this.#waiting.push(message.payload);
       this.#pump();
-    } else if (message.kind === 'interrupt') this.#interrupt();
+    } else if (message.kind === 'interrupt') this.#takeInterrupt();
     else if (message.kind === 'bye') void this.end();
+  }
+
+  /** It is for what was asked before it, which may have to wait. */
+  #takeInterrupt(): void {
+    if (this.#waiting.length === 0 && !this.#serving) this.#interrupt();
+    else this.#waiting.push(INTERRUPT);
+    this.#pump();
   }
 
   #pump(): void {
     void this.#turns.take(async () => {
-      while (this.#answers() && this.#waiting.length > 0) await this.#serve(this.#waiting.shift()!);
+      for (let [next] = this.#waiting; next !== undefined; [next] = this.#waiting) {
+        if (next !== INTERRUPT && !this.#answers()) return;
+        this.#waiting.shift();
+        if (next === INTERRUPT) this.#interrupt();
+        else await this.#serve(next);
+      }
     });
   }
 
@@ -321,6 +337,7 @@ export class Stub extends EventEmitter<StubEvents> {
   }
 
   async #serve(packet: string): Promise<void> {
+    this.#serving = true;
     try {
       const answer = await this.#answerTo(packet);
       if (answer !== null) this.#reply(answer);
@@ -329,6 +346,7 @@ export class Stub extends EventEmitter<StubEvents> {
       if (why.code === 'gdbserver-gone') this.#unanswered = packet;
       else this.#reply(sentence(why));
     }
+    this.#serving = false;
     this.#changes.emit('change');
   }
 
