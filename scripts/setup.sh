@@ -71,7 +71,7 @@ stamp=node_modules/.godwit-lock
 lock=$(sha256sum package-lock.json | cut -d' ' -f1)
 if [ "$(cat $stamp 2>/dev/null)" != "$lock" ]; then
   say "installing the npm modules"
-  npm ci --no-audit --no-fund --loglevel=error
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
   echo "$lock" >$stamp
 fi
 tools_node=$(ls -d node_modules/node-linux-*/bin/node 2>/dev/null | head -n 1 || true)
