@@ -1,0 +1,47 @@
+/** What an agent says unasked to clients that watch the cluster (see `cluster.watch`). */
+import { z } from 'zod';
+import type { Events } from './contract';
+import { Epoch, Job, JobId, Moment, Node, NodeName } from './model';
+
+/**
+ * Where a move stands, as its home sees it. Up to `restoring` it can still be taken back; from `thawing` on the job
+ * is the destination's. `returning`: the job goes back to where it came from. `lost`: a person has to decide.
+ */
+export const MovePhase = z.enum([
+  'preparing',
+  'sending',
+  'restoring',
+  'committing',
+  'thawing',
+  'returning',
+  'lost',
+]);
+export type MovePhase = z.infer<typeof MovePhase>;
+
+/** A move that is not over. */
+export const MoveUnderWay = z.object({
+  job: JobId,
+  from: NodeName,
+  to: NodeName,
+  epoch: Epoch,
+  phase: MovePhase,
+  /** When it was intended. */
+  since: Moment,
+});
+export type MoveUnderWay = z.infer<typeof MoveUnderWay>;
+
+/**
+ * The cluster at one moment, whole: it stands in for every snapshot before it. `jobs` has those that live and the
+ * latest of those that are over, oldest first; their long command lines are cut. Of a home that does not answer it
+ * has what was heard last.
+ */
+export const ClusterSnapshot = z.object({
+  time: Moment,
+  nodes: z.array(Node),
+  jobs: z.array(Job),
+  moves: z.array(MoveUnderWay),
+});
+export type ClusterSnapshot = z.infer<typeof ClusterSnapshot>;
+
+export const clientEvents = { cluster: ClusterSnapshot } as const satisfies Events;
+export type ClientEvents = typeof clientEvents;
