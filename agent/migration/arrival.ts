@@ -23,7 +23,8 @@ import {
   stepDestination,
 } from './destination';
 import { CRIU_ENV, type Place } from './place';
-import { Answers, Backoff, insist, Runner } from './runner';
+import { Role } from './role';
+import { insist } from './runner';
 
 /** Whatever the size, the pages are here already: this is for CRIU to map them. */
 const RESTORE_LIMIT_MS = 600_000;
@@ -53,117 +54,65 @@ interface Received {
   /** By which they come. */
   stream: Duplex | null;
   manifest: Manifest | null;
+  /** In this life of the agent, a thaw has been tried. */
+  thawing: boolean;
 }
 
-export class Arrival {
-  readonly #runner: Runner<DestinationState, DestinationInput, DestinationEffect>;
-  readonly #answers = new Answers<FromDestination>();
-  readonly #backoff = new Backoff();
+export class Arrival extends Role<
+  DestinationState,
+  DestinationInput,
+  DestinationEffect,
+  ToDestination,
+  FromDestination
+> {
   #received: Received | null = null;
-  #takenUp: Promise<void> = Promise.resolve();
   /** By epoch: being asked twice to kill a copy is one piece of work. */
   readonly #kills = new Map<number, Promise<void>>();
 
-  constructor(
-    private readonly place: Place,
-    private readonly job: string,
-    private readonly home: string,
-  ) {
-    this.#runner = new Runner(
-      destinationAtRest,
-      stepDestination,
-      (effect) => this.#perform(effect),
-      (error) => this.#log(error.message),
-    );
+  constructor(place: Place, job: string, home: string) {
+    super(place, job, home, { rest: destinationAtRest, step: stepDestination, verb: 'arrives' });
   }
 
-  get busy(): boolean {
-    return this.#runner.state.at !== 'idle';
-  }
-
-  async tell(message: ToDestination, signal: AbortSignal): Promise<FromDestination> {
-    await this.#takenUp;
-    const answer = this.#answers.next(message.epoch, signal);
-    signal.addEventListener('abort', () => this.#runner.feed({ type: 'disconnected' }), { once: true });
-    this.#runner.feed(message);
-    return await answer;
-  }
-
-  copyDied() {
-    this.#runner.feed({ type: 'copy-died' });
-  }
-
-  /** Takes up what an earlier life of the agent has left; the home's words wait until it has. */
   restart(note: Note, copy: Copy) {
-    if (note.state !== 'hosting') {
-      this.#received = {
-        ...this.#paths(note.epoch),
-        copy,
-        bundle: Promise.resolve(),
-        stream: null,
-        manifest: null,
-      };
-    }
-    this.#takenUp = insist(
-      async () => {
-        if (note.state === 'receiving') await this.#endReceiving(note.epoch);
-        if (note.state === 'hosting') await this.#clearTaken(note.epoch);
-        const present = await this.place.host.presence(copy);
-        this.#runner.feed({ type: 'restarted', note, present: present === 'frozen' ? 'held' : present });
-      },
-      (line) => this.#log(line),
-    );
+    const { epoch } = note;
+    if (note.state !== 'hosting') this.#received = this.#nothingYet(copy);
+    this.takeUp(async () => {
+      if (note.state === 'receiving') await this.#endReceiving(epoch);
+      if (note.state === 'hosting') await this.#clearTaken(epoch);
+      const present = await this.place.host.presence(copy);
+      return { note, present: present === 'frozen' ? 'held' : present };
+    });
   }
 
-  async #perform(effect: DestinationEffect): Promise<void> {
+  protected override perform(effect: DestinationEffect): Promise<void> | void {
     switch (effect.do) {
       case 'note':
         return this.#note(effect.note);
-      case 'clear':
-        await this.place.journal.clearNote(this.job);
-        return this.#runner.feed({ type: 'cleared', epoch: effect.epoch });
       case 'prepare':
         return this.#attempt(effect.order.epoch, async (epoch) => {
           const tickets = await this.#prepare(epoch);
           return { type: 'ready', epoch, ...tickets };
         });
       case 'restore':
-        return this.#attempt(effect.epoch, async (epoch) => ({
+        return this.#attempt(effect.epoch, async (epoch, signal) => ({
           type: 'restored',
           epoch,
-          figures: await this.#restore(epoch),
+          figures: await this.#restore(epoch, signal),
         }));
       case 'unpark-thaw':
-        return this.#attempt(effect.epoch, async (epoch) => {
-          await this.#thaw();
-          return { type: 'unparked', epoch };
-        });
+        return this.#attempt(effect.epoch, (epoch) => this.#thaw(epoch));
       case 'kill-copy':
         void this.#kill(effect.epoch);
         return;
-      case 'say':
-        this.#backoff.reset();
-        return this.#answers.give(effect.message);
-      case 'ask':
-        void this.#ask(effect.epoch);
-        return;
-      case 'retry':
-        return this.#backoff.again(() => this.#runner.feed({ type: 'retry' }));
-      case 'stranded':
-        return this.#log(`stays frozen until a person decides: ${effect.reason}`);
-      case 'ignored':
-        return this.#log(`${effect.input}: ${effect.reason}`);
+      default:
+        return this.performAny(effect);
     }
   }
 
-  /** Long work: its outcome comes back as an input. */
-  #attempt(epoch: number, work: (epoch: number) => Promise<DestinationInput>): void {
-    work(epoch).then(
-      (input) => this.#runner.feed(input),
-      (error: Error) => {
-        this.#log(error.message);
-        this.#runner.feed({ type: 'hands-failed', epoch, reason: error.message });
-      },
+  #attempt(epoch: number, work: (epoch: number, signal: AbortSignal) => Promise<DestinationInput>): void {
+    this.begin(
+      (signal) => work(epoch, signal),
+      (reason) => ({ type: 'hands-failed', epoch, reason }),
     );
   }
 
@@ -175,14 +124,19 @@ export class Arrival {
       this.place.host.adopt(copy);
       await this.#clearTaken(note.epoch);
     }
-    this.#runner.feed({ type: 'noted', note });
+    this.feed({ type: 'noted', note });
   }
 
   async #newCopy(epoch: number): Promise<Copy> {
     const cgroup = await JobCgroup.of(this.place.cgroup, `${this.job}.${epoch}`);
     const copy = this.place.host.newCopy(this.job, epoch, this.home, false, cgroup);
-    this.#received = { ...this.#paths(epoch), copy, bundle: Promise.resolve(), stream: null, manifest: null };
+    this.#received = this.#nothingYet(copy);
     return copy;
+  }
+
+  #nothingYet(copy: Copy): Received {
+    const nothing = { bundle: Promise.resolve(), stream: null, manifest: null, thawing: false };
+    return { ...this.#paths(copy.epoch), copy, ...nothing };
   }
 
   /** Makes all that can be made beforehand; says where pages and images may be sent. */
@@ -227,7 +181,7 @@ export class Arrival {
     return explainFile(TAKE_PAGES, join(images, PAGE_SERVER_LOG));
   }
 
-  async #restore(epoch: number): Promise<DestinationFigures> {
+  async #restore(epoch: number, signal: AbortSignal): Promise<DestinationFigures> {
     const { keeper, criu } = this.place;
     const received = this.#received!;
     const { copy, images, root } = received;
@@ -254,6 +208,7 @@ export class Arrival {
       await criu(),
       ...restoreArguments({ images, root }),
     ];
+    signal.throwIfAborted();
     await keeper.call('process.start', { key: copy.supervisor, argv, env: CRIU_ENV, wire: false });
     const first = { key: copy.supervisor, index: 0 };
     const { line } = await keeper.call('process.line', first, { timeoutMs: RESTORE_LIMIT_MS });
@@ -264,9 +219,16 @@ export class Arrival {
     return { restore: performance.now() - begun };
   }
 
-  async #thaw(): Promise<void> {
-    const { copy, images } = this.#received!;
-    const { parked } = this.#received!.manifest ?? (await readManifest(images));
+  async #thaw(epoch: number): Promise<DestinationInput> {
+    const received = this.#received!;
+    const { copy, images } = received;
+    if (!['frozen', 'running'].includes(await this.place.host.presence(copy))) {
+      // A copy that went before anybody tried to thaw it has not run.
+      if (!received.thawing) this.feed({ type: 'hands-failed', epoch, reason: 'the restored copy died' });
+      return { type: 'copy-died' };
+    }
+    received.thawing = true;
+    const { parked } = received.manifest ?? (await readManifest(images));
     await this.place.keeper.call(
       'job.unpark',
       { place: placeOf(copy), parked, thaw: !copy.held },
@@ -274,27 +236,34 @@ export class Arrival {
     );
     // A debugger's stub takes a held job over: from now on the client holds it.
     if (parked.length > 0) copy.held = false;
+    return { type: 'unparked', epoch };
   }
 
   /** What the job was restored from is kept until it is written down that it lives here: until then it may be read again. */
   async #clearTaken(epoch: number): Promise<void> {
-    await this.#clearReceived(epoch).catch((error: Error) => this.#log(`not cleared: ${error.message}`));
+    await this.#clearReceived(epoch).catch((error: Error) => this.log(`not cleared: ${error.message}`));
   }
 
   async #kill(epoch: number): Promise<void> {
     const received = this.#received;
     const kill = async () => {
-      received?.stream?.destroy();
+      await this.giveUp(async () => {
+        received?.stream?.destroy();
+        await this.#endReceiving(epoch);
+        // A restore ends with what it has restored.
+        if (received) await JobCgroup.at(received.copy.cgroup).kill();
+      });
+      // What the work made after it was prodded.
       await this.#endReceiving(epoch);
       if (received) await this.place.host.clear(received.copy);
       await this.#clearReceived(epoch);
       if (this.#received === received) this.#received = null;
     };
-    const work = this.#kills.get(epoch) ?? insist(kill, (line) => this.#log(line));
+    const work = this.#kills.get(epoch) ?? insist(kill, (line) => this.log(line));
     this.#kills.set(epoch, work);
     await work;
     this.#kills.delete(epoch);
-    this.#runner.feed({ type: 'killed', epoch });
+    this.feed({ type: 'killed', epoch });
   }
 
   /** The page server holds nothing but bytes: it may be ended at any time. */
@@ -318,15 +287,6 @@ export class Arrival {
     await rm(images, { recursive: true, force: true });
   }
 
-  async #ask(epoch: number): Promise<void> {
-    try {
-      const { outcome } = await this.place.peers.call(this.home, 'home.outcome', { job: this.job, epoch });
-      this.#runner.feed({ type: 'outcome', epoch, outcome });
-    } catch (error) {
-      this.#log(`its home ${this.home} does not answer: ${(error as Error).message}`);
-    }
-  }
-
   #paths(epoch: number) {
     return {
       images: this.place.layout.images(this.job, epoch),
@@ -336,9 +296,5 @@ export class Arrival {
 
   #pagesKey(epoch: number) {
     return `pages:${this.job}:${epoch}`;
-  }
-
-  #log(line: string) {
-    this.place.log(`${this.job} arrives: ${line}`);
   }
 }

@@ -1,4 +1,5 @@
 /** The home's hands: they write to the journal, speak to source and destination, and tell who asked how it went. */
+import type { MovePhase } from '../api/client-events';
 import { GodwitError, jobMoving } from '../api/errors';
 import type { MoveReport, Transfer } from '../api/model';
 import type { ToDestination, ToSource } from '../api/move-contract';
@@ -14,6 +15,7 @@ import {
   homeAtRest,
   stepHome,
 } from './home';
+import { phaseOf } from './phase';
 import { Backoff, Runner } from './runner';
 import { Stopwatch } from './stopwatch';
 
@@ -39,7 +41,13 @@ export class Conduct {
 
   constructor(
     private readonly job: string,
-    private readonly options: { node: string; journal: Journal; peers: Peers; log: (line: string) => void },
+    private readonly options: {
+      node: string;
+      journal: Journal;
+      peers: Peers;
+      changed: () => void;
+      log: (line: string) => void;
+    },
   ) {
     this.#runner = new Runner(
       homeAtRest,
@@ -51,6 +59,10 @@ export class Conduct {
 
   get moving(): boolean {
     return this.#runner.state.at !== 'idle';
+  }
+
+  get phase(): MovePhase | null {
+    return phaseOf(this.#runner.state);
   }
 
   /** Takes up what the journal says of an earlier life of the agent. */
@@ -154,6 +166,7 @@ export class Conduct {
     if (this.#underWay.has(word)) return;
     this.#underWay.add(word);
     this.#watch?.told(message);
+    this.options.changed();
     try {
       this.#runner.feed(await call(LIMIT_MS[message.type]));
     } catch (error) {

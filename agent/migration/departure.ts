@@ -15,7 +15,7 @@ import { type Copy, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
 import { sendFolder, writeManifest } from './carriage';
 import { CRIU_ENV, type Place } from './place';
-import { Answers, Backoff, insist, Runner } from './runner';
+import { Role } from './role';
 import { type SourceEffect, type SourceInput, type SourceState, sourceAtRest, stepSource } from './source';
 
 /** The longest that a dump may take: some hundred GB over a slow network. */
@@ -26,85 +26,35 @@ const DUMP_END_MS = 60_000;
 const CUT_MS = 500;
 const PAGE_BYTES = 4096;
 
-export class Departure {
-  readonly #runner: Runner<SourceState, SourceInput, SourceEffect>;
-  readonly #answers = new Answers<FromSource>();
-  readonly #backoff = new Backoff();
+export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSource, FromSource> {
   /** The streams of the dump under way; cutting them makes CRIU give the job back by itself. */
   readonly #streams: Duplex[] = [];
-  #takenUp: Promise<void> = Promise.resolve();
 
-  constructor(
-    private readonly place: Place,
-    private readonly job: string,
-    private readonly home: string,
-  ) {
-    this.#runner = new Runner(
-      sourceAtRest,
-      stepSource,
-      (effect) => this.#perform(effect),
-      (error) => this.#log(error.message),
-    );
+  constructor(place: Place, job: string, home: string) {
+    super(place, job, home, { rest: sourceAtRest, step: stepSource, verb: 'leaves' });
   }
 
-  get busy(): boolean {
-    return this.#runner.state.at !== 'idle';
-  }
-
-  /** Does what the home says, and answers when it is done. `signal`: the home has lost interest, or its connection. */
-  async tell(message: ToSource, signal: AbortSignal): Promise<FromSource> {
-    await this.#takenUp;
-    const answer = this.#answers.next(message.epoch, signal);
-    signal.addEventListener('abort', () => this.#runner.feed({ type: 'disconnected' }), { once: true });
-    this.#runner.feed(message);
-    return await answer;
-  }
-
-  /** The frozen copy has ended. */
-  copyDied() {
-    this.#runner.feed({ type: 'copy-died' });
-  }
-
-  /** Takes up what an earlier life of the agent has left; the home's words wait until it has. */
   restart(note: Note, copy: Copy) {
-    this.#takenUp = insist(
-      async () => {
-        if (note.state === 'sending') await this.#endDump(note.epoch);
-        const present = await this.place.host.presence(copy);
-        this.#runner.feed({ type: 'restarted', note, present });
-      },
-      (line) => this.#log(line),
-    );
+    this.takeUp(async () => {
+      if (note.state === 'sending') await this.#endDump(note.epoch);
+      return { note, present: await this.place.host.presence(copy) };
+    });
   }
 
-  async #perform(effect: SourceEffect): Promise<void> {
+  protected override perform(effect: SourceEffect): Promise<void> | void {
     switch (effect.do) {
       case 'note':
         return this.#note(effect.note);
-      case 'clear':
-        await this.place.journal.clearNote(this.job);
-        return this.#runner.feed({ type: 'cleared', epoch: effect.epoch });
       case 'park-freeze-dump':
-        void this.#send(effect.order);
-        return;
+        return this.#send(effect.order);
       case 'thaw-unpark':
-        void this.#carryOut(() => this.#thaw(effect.epoch), { type: 'unparked', epoch: effect.epoch });
+        void this.insist(() => this.#thaw(effect.epoch), { type: 'unparked', epoch: effect.epoch });
         return;
       case 'kill-copy':
-        void this.#carryOut(() => this.#kill(effect.epoch), { type: 'killed', epoch: effect.epoch });
+        void this.insist(() => this.#kill(effect.epoch), { type: 'killed', epoch: effect.epoch });
         return;
-      case 'say':
-        this.#backoff.reset();
-        return this.#answers.give(effect.message);
-      case 'ask':
-        void this.#ask(effect.epoch);
-        return;
-      case 'retry':
-        return this.#backoff.again(() => this.#runner.feed({ type: 'retry' }));
-      case 'stranded':
-        return this.#log(`stays frozen until a person decides: ${effect.reason}`);
-      case 'ignored':
-        return this.#log(`${effect.input}: ${effect.reason}`);
+      default:
+        return this.performAny(effect);
     }
   }
 
@@ -114,25 +64,26 @@ export class Departure {
     if (!copy) throw new GodwitError({ code: 'no-such-job', message: 'its copy is not here' });
     if (note.state === 'hosting') copy.epoch = note.epoch;
     await journal.putNote({ job: this.job, note, detail: { copy } });
-    this.#runner.feed({ type: 'noted', note });
+    this.feed({ type: 'noted', note });
   }
 
-  async #send(order: Send): Promise<void> {
+  #send(order: Send): void {
     const { epoch } = order;
-    try {
-      const figures = await this.#carry(order);
-      this.#runner.feed({ type: 'dumped', epoch, figures });
-    } catch (error) {
-      this.#log((error as Error).message);
-      this.#runner.feed({ type: 'dump-failed', epoch, reason: (error as Error).message });
-    } finally {
-      // Of a carriage that has ended there is nothing left to cut.
-      this.#cutStreams();
-    }
+    this.begin(
+      async (signal): Promise<SourceInput> => {
+        try {
+          return { type: 'dumped', epoch, figures: await this.#carry(order, signal) };
+        } finally {
+          // Of a carriage that has ended there is nothing left to cut.
+          this.#cutStreams();
+        }
+      },
+      (reason) => ({ type: 'dump-failed', epoch, reason }),
+    );
   }
 
   /** Opens the streams while the job still runs; then park, freeze, dump, carry. */
-  async #carry({ epoch, to, ...tickets }: Send): Promise<SourceFigures> {
+  async #carry({ epoch, to, ...tickets }: Send, signal: AbortSignal): Promise<SourceFigures> {
     const { keeper, peers, layout, host } = this.place;
     const begun = performance.now();
     const copy = host.copy(this.job)!;
@@ -144,6 +95,7 @@ export class Departure {
     const bundle = await peers.openStream(to, tickets.images, this.place.tickets);
     this.#streams.push(bundle);
 
+    signal.throwIfAborted();
     const parking = performance.now();
     const { parked, parkMs, frozenMs } = await keeper.call(
       'job.park',
@@ -157,6 +109,7 @@ export class Departure {
       parked,
       held: copy.held,
     });
+    signal.throwIfAborted();
     await this.#dump(criu, copy, epoch, images, pages);
     const carrying = performance.now();
     const small = await sendFolder(images, bundle);
@@ -215,8 +168,8 @@ export class Departure {
 
   async #thaw(epoch: number): Promise<void> {
     const copy = this.place.host.copy(this.job);
-    if (!copy) return this.#runner.feed({ type: 'copy-died' });
-    await this.#endDump(epoch);
+    if (!copy) return this.feed({ type: 'copy-died' });
+    await this.giveUp(() => this.#endDump(epoch));
     const place = placeOf(copy);
     await this.place.keeper.call(
       'job.unpark',
@@ -229,7 +182,7 @@ export class Departure {
   async #kill(epoch: number): Promise<void> {
     const { host } = this.place;
     const copy = host.copy(this.job);
-    await this.#endDump(epoch);
+    await this.giveUp(() => this.#endDump(epoch));
     // Let go of first: its end is no longer the job's.
     host.release(this.job);
     if (copy) await host.clear(copy);
@@ -240,26 +193,7 @@ export class Departure {
     return rm(this.place.layout.images(this.job, epoch), { recursive: true, force: true });
   }
 
-  async #carryOut(work: () => Promise<void>, done: SourceInput): Promise<void> {
-    await insist(work, (line) => this.#log(line));
-    this.#runner.feed(done);
-  }
-
-  async #ask(epoch: number): Promise<void> {
-    try {
-      const answer = await this.place.peers.call(this.home, 'home.outcome', { job: this.job, epoch });
-      const returned = answer.outcome === 'returned' ? { returned: answer.as } : {};
-      this.#runner.feed({ type: 'outcome', epoch, outcome: answer.outcome, ...returned });
-    } catch (error) {
-      this.#log(`its home ${this.home} does not answer: ${(error as Error).message}`);
-    }
-  }
-
   #dumpKey(epoch: number) {
     return `dump:${this.job}:${epoch}`;
-  }
-
-  #log(line: string) {
-    this.place.log(`${this.job} leaves: ${line}`);
   }
 }

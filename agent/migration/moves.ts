@@ -1,3 +1,4 @@
+import type { MovePhase } from '../api/client-events';
 import { Copy } from '../jobs/copy';
 import type { HomedJob } from '../journal/journal';
 import { Arrival } from './arrival';
@@ -22,12 +23,16 @@ export class Moves {
   }
 
   conduct(job: string): Conduct {
-    const { node, journal, peers, log } = this.place;
-    return obtain(this.#conducts, job, () => new Conduct(job, { node, journal, peers, log }));
+    const { node, journal, peers, changed, log } = this.place;
+    return obtain(this.#conducts, job, () => new Conduct(job, { node, journal, peers, changed, log }));
   }
 
   isMoving(job: string): boolean {
     return this.#conducts.get(job)?.moving === true;
+  }
+
+  phase(job: string): MovePhase | null {
+    return this.#conducts.get(job)?.phase ?? null;
   }
 
   departure(job: string, home: string): Departure {

@@ -19,6 +19,8 @@ export interface Place {
   tickets: Tickets;
   criu: () => Promise<string>;
   helper: string;
+  /** Something of a move has changed that is not in the journal. */
+  changed: () => void;
   log: (line: string) => void;
 }
 
