@@ -8,24 +8,37 @@ import { serveTls, serveUnix } from './api/server';
 import { Tickets } from './api/tickets';
 import { loadTls } from './api/tls';
 import { findCriu } from './checkpoint/criu';
+import { Changes } from './cluster/changes';
 import { type AgentConfig, loadConfig } from './cluster/config';
 import { Members, measureSpeed } from './cluster/members';
 import { Peers } from './cluster/peers';
+import { ClusterWatch } from './cluster/watch';
 import { Home } from './jobs/home';
 import { Host } from './jobs/host';
 import { Layout } from './jobs/layout';
+import { Stops } from './jobs/stops';
 import type { Journal } from './journal/journal';
 import { openJournal } from './journal/sqlite';
+import { watched } from './journal/watched';
 import { keeperContract } from './keeper/contract';
 import { Moves } from './migration/moves';
 import type { Place } from './migration/place';
 import { clientHandlers } from './requests/client';
 import type { NodeParts } from './requests/node';
 import { peerHandlers } from './requests/peer';
+import { View } from './requests/view';
+
+/** A home asks its jobs' hosts, each of which may be gone. */
+const VIEW_TIMEOUT_MS = 5_000;
 
 const log = (line: string) => console.log(`${new Date().toISOString()} ${line}`);
 
-async function assemble(config: AgentConfig, journal: Journal, peers: Peers): Promise<NodeParts> {
+async function assemble(
+  config: AgentConfig,
+  journal: Journal,
+  peers: Peers,
+  changes: Changes,
+): Promise<NodeParts> {
   const { name, cgroup } = config;
   const layout = new Layout(config.state);
   layout.make();
@@ -52,12 +65,29 @@ async function assemble(config: AgentConfig, journal: Journal, peers: Peers): Pr
     tickets,
     criu,
     helper,
+    changed: () => changes.tell(),
     log,
   };
   const moves = new Moves(place);
   home.isMoving = (job) => moves.isMoving(job);
   const members = new Members(config, peers, () => peers.call(name, 'node.status', {}));
-  return { config, speed: measureSpeed(), layout, peers, tickets, members, host, home, moves, log };
+  const parts = { config, speed: measureSpeed(), layout, peers, tickets, members, host, home, moves, log };
+  const stops = new Stops(host, () => changes.tell());
+  return { ...parts, changes, stops, view: new View(home, moves), watch: watchOver(peers, members) };
+}
+
+/** Asks every node, this one included, on behalf of those who watch. */
+function watchOver(peers: Peers, members: Members): ClusterWatch {
+  return new ClusterWatch(
+    {
+      names: peers.names,
+      list: () => members.list(),
+      view: (home) => peers.call(home, 'home.view', {}, { timeoutMs: VIEW_TIMEOUT_MS }),
+      changed: async (node, seen, signal) =>
+        (await peers.call(node, 'node.changed', { seen }, { signal })).seen,
+    },
+    log,
+  );
 }
 
 /** What has been found stays found; what was not is looked for again. */
@@ -76,9 +106,10 @@ async function main(configFile: string) {
   const config = await loadConfig(configFile);
   const { name } = config;
   const tls = await loadTls(config.tls);
-  const journal = openJournal(new Layout(config.state).journal);
+  const changes = new Changes();
+  const journal = watched(openJournal(new Layout(config.state).journal), () => changes.tell());
   const peers = new Peers(config, tls);
-  const node = await assemble(config, journal, peers);
+  const node = await assemble(config, journal, peers, changes);
   const handlers = peerHandlers(node);
   peers.serve(handlers);
   const { tickets } = node;

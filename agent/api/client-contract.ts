@@ -10,6 +10,8 @@ export const SignalName = z.string().regex(/^SIG[A-Z0-9+-]+$/, 'a signal is name
 const job = z.object({ job: JobReference });
 
 export const clientContract = {
+  /** From now on this connection gets the event `cluster` (see clientEvents): at once, after each change, each second. */
+  'cluster.watch': { params: z.object({}), result: z.object({}) },
   'nodes.list': { params: z.object({}), result: z.object({ nodes: z.array(Node) }) },
   'jobs.list': { params: z.object({ ended: z.boolean() }), result: z.object({ jobs: z.array(Job) }) },
   'jobs.run': { params: LaunchRequest, result: Job },

@@ -24,6 +24,17 @@ export interface Caller {
   readonly kind: 'agent' | 'client' | 'keeper';
   /** Aborted when the caller cancels the call or its connection is lost. */
   readonly signal: AbortSignal;
+  /** The connection by which it asks; a node that asks itself has none. */
+  readonly connection?: CallerConnection | undefined;
+}
+
+/** Through it a handler can say events to its caller after it has answered. */
+export interface CallerConnection {
+  /** The payload must fit the event's schema. Harmless after the end of the connection. */
+  emit(event: string, payload: object): void;
+  /** Bytes that the caller has left unread. */
+  readonly unsent: number;
+  readonly closed: Promise<Error>;
 }
 
 export type Handlers<C extends Contract> = {

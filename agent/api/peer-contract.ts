@@ -1,6 +1,7 @@
 /** What agents ask of each other. */
 import { z } from 'zod';
 import { clientContract } from './client-contract';
+import { MoveUnderWay } from './client-events';
 import type { Contract } from './contract';
 import { Bytes, Epoch, Exit, HistoryEvent, Job, JobId, Node, NodeName, Obstacle } from './model';
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
@@ -31,11 +32,24 @@ export const Sight = z.object({
 });
 export type Sight = z.infer<typeof Sight>;
 
+/** A node's count of its changes; only equality means anything. */
+const Seen = z.string().max(100);
+
+export const HomeView = z.object({ jobs: z.array(Job), moves: z.array(MoveUnderWay) });
+export type HomeView = z.infer<typeof HomeView>;
+
 const about = z.object({ job: JobId, home: NodeName });
 
 export const peerContract = {
   ...clientContract,
   'node.status': { params: z.object({}), result: Node },
+  /**
+   * Answers when something of this node's jobs has changed since it said `seen` (at first: empty), or after some
+   * seconds all the same.
+   */
+  'node.changed': { params: z.object({ seen: Seen }), result: z.object({ seen: Seen }) },
+  /** What a snapshot of the cluster says of the jobs that call this node home. */
+  'home.view': { params: z.object({}), result: HomeView },
   /** The jobs that call this node home. */
   'home.jobs': { params: z.object({ ended: z.boolean() }), result: z.object({ jobs: z.array(Job) }) },
   /** The history of the jobs that call this node home. */

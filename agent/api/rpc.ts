@@ -135,6 +135,10 @@ export class Connection {
       this.#send(JSON.stringify({ jsonrpc: '2.0', method: event, params: payload }), event);
   }
 
+  get unsent(): number {
+    return this.#socket.bufferedAmount;
+  }
+
   /** Returns a function that stops listening. */
   on(event: string, listener: (payload: unknown) => void): () => void {
     const listeners = this.#listeners.get(event) ?? new Set();
@@ -258,7 +262,7 @@ export class Connection {
       if (!entry) throw errors.noSuchMethod(method);
       const parsed = parseWith(entry.params, params, `the params of ${method}`);
       const { name, kind } = this.#hello!;
-      return await handlers[method]!(parsed, { name, kind, signal: given.signal });
+      return await handlers[method]!(parsed, { name, kind, signal: given.signal, connection: this });
     } catch (error) {
       const { code, message, data } = toWireError(error);
       throw new ResponseError(code, message, data);

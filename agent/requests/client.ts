@@ -127,6 +127,10 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
   }
 
   return {
+    'cluster.watch': (_params, { connection }) => {
+      if (connection) node.watch.add(connection);
+      return {};
+    },
     'nodes.list': async () => ({ nodes: await node.members.list() }),
     'jobs.list': async ({ ended }) => ({ jobs: await allJobs(ended) }),
     'jobs.run': async (request) => node.home.run(request, await choose(request.node, own)),

@@ -1,11 +1,15 @@
 import type { Tickets } from '../api/tickets';
+import type { Changes } from '../cluster/changes';
 import type { AgentConfig } from '../cluster/config';
 import type { Members } from '../cluster/members';
 import type { Peers } from '../cluster/peers';
+import type { ClusterWatch } from '../cluster/watch';
 import type { Home } from '../jobs/home';
 import type { Host } from '../jobs/host';
 import type { Layout } from '../jobs/layout';
+import type { Stops } from '../jobs/stops';
 import type { Moves } from '../migration/moves';
+import type { View } from './view';
 
 /** What requests are answered with. */
 export interface NodeParts {
@@ -18,5 +22,9 @@ export interface NodeParts {
   host: Host;
   home: Home;
   moves: Moves;
+  changes: Changes;
+  stops: Stops;
+  view: View;
+  watch: ClusterWatch;
   log: (line: string) => void;
 }

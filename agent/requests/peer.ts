@@ -4,11 +4,15 @@ import { GodwitError, jobEnded, jobMoving } from '../api/errors';
 import type { PeerContract } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
 import { cpuFlags, jobObstacles, nodeObstacles } from '../checkpoint/preflight';
+import { ANSWER_WITHIN_MS } from '../cluster/changes';
 import { capacity } from '../cluster/members';
 import { JobCgroup } from '../freezer/cgroup';
 import { signalNamed } from '../jobs/signals';
 import { clientHandlers } from './client';
 import type { NodeParts } from './node';
+
+/** Whoever waits for changes asks again at once; this is more than the way there and back. */
+const WATCH_GAP_MS = 1_000;
 
 export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
   const { host, home, moves, config } = node;
@@ -30,6 +34,11 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
       };
     },
 
+    'node.changed': async ({ seen }, { signal }) => {
+      node.stops.keepLooking(ANSWER_WITHIN_MS + WATCH_GAP_MS);
+      return { seen: await node.changes.after(seen, signal) };
+    },
+    'home.view': () => node.view.read(),
     'home.jobs': async ({ ended }) => ({ jobs: await home.jobs(ended) }),
     'home.history': async () => ({ events: await home.history(undefined) }),
     'home.ended': async ({ job, epoch, exit }) => {

@@ -1,0 +1,49 @@
+import { randomUUID } from 'node:crypto';
+
+/** A node that has nothing to tell says so after this time: whoever asks sees that it is there. */
+export const ANSWER_WITHIN_MS = 20_000;
+
+/** How often something of this node's jobs has changed, for those who wait for the next time. */
+export class Changes {
+  /** A count of an earlier life of the agent is none of this one's. */
+  readonly #life = randomUUID();
+  #count = 0;
+  readonly #waiting = new Set<() => void>();
+
+  get seen(): string {
+    return `${this.#life}.${this.#count}`;
+  }
+
+  tell(): void {
+    this.#count++;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const answer of waiting) answer();
+  }
+
+  /** Resolves when there is more than `seen`, or after `withinMs`. Rejects when the caller has gone. */
+  after(seen: string, signal: AbortSignal, withinMs = ANSWER_WITHIN_MS): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const stop = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(answer);
+        signal.removeEventListener('abort', give);
+      };
+      const answer = () => {
+        stop();
+        resolve(this.seen);
+      };
+      const give = () => {
+        stop();
+        reject(signal.reason);
+      };
+      const timer = setTimeout(answer, withinMs);
+      if (signal.aborted) give();
+      else if (seen !== this.seen) answer();
+      else {
+        this.#waiting.add(answer);
+        signal.addEventListener('abort', give);
+      }
+    });
+  }
+}

@@ -1,0 +1,34 @@
+import type { Journal } from './journal';
+
+/**
+ * A journal that tells when it has been written. All that happens to a job, as its home or as its host sees it, is
+ * written down before it is spoken of, so this is where changes are noticed.
+ */
+export function watched(journal: Journal, changed: () => void): Journal {
+  const telling =
+    <Args extends unknown[], Result>(write: (...args: Args) => Promise<Result>) =>
+    async (...args: Args): Promise<Result> => {
+      const result = await write.apply(journal, args);
+      changed();
+      return result;
+    };
+  return {
+    launch: telling(journal.launch),
+    running: telling(journal.running),
+    unlaunched: telling(journal.unlaunched),
+    enter: telling(journal.enter),
+    report: telling(journal.report),
+    ended: telling(journal.ended),
+    lost: telling(journal.lost),
+    pin: telling(journal.pin),
+    letGo: telling(journal.letGo),
+    putNote: telling(journal.putNote),
+    clearNote: telling(journal.clearNote),
+    job: (job) => journal.job(job),
+    jobs: (options) => journal.jobs(options),
+    outcome: (job, epoch) => journal.outcome(job, epoch),
+    history: (options) => journal.history(options),
+    notes: () => journal.notes(),
+    close: () => journal.close(),
+  };
+}

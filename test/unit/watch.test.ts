@@ -1,0 +1,230 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { ClusterSnapshot } from '../../agent/api/client-events';
+import type { CallerConnection } from '../../agent/api/contract';
+import type { Job, Node } from '../../agent/api/model';
+import type { HomeView } from '../../agent/api/peer-contract';
+import { ANSWER_WITHIN_MS, Changes } from '../../agent/cluster/changes';
+import { ClusterWatch, compose, OVER_SHOWN, type Sources } from '../../agent/cluster/watch';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const signal = () => new AbortController().signal;
+
+describe('changes', () => {
+  it('answers at once who has seen less than there is', async () => {
+    const changes = new Changes();
+    expect(await changes.after('', signal())).toBe(changes.seen);
+  });
+
+  it('answers all who wait when something changes, and tells changes apart', async () => {
+    const changes = new Changes();
+    const { seen } = changes;
+    const waiting = [changes.after(seen, signal()), changes.after(seen, signal())];
+    changes.tell();
+    expect(await Promise.all(waiting)).toEqual([changes.seen, changes.seen]);
+    expect(changes.seen).not.toBe(seen);
+  });
+
+  it('answers in the end when nothing changes', async () => {
+    const changes = new Changes();
+    const answer = changes.after(changes.seen, signal());
+    await vi.advanceTimersByTimeAsync(ANSWER_WITHIN_MS);
+    expect(await answer).toBe(changes.seen);
+  });
+
+  it('leaves nothing behind of those who have gone', async () => {
+    const changes = new Changes();
+    const gone = new AbortController();
+    const answer = changes.after(changes.seen, gone.signal);
+    gone.abort(new Error('gone'));
+    await expect(answer).rejects.toThrow('gone');
+    expect(vi.getTimerCount()).toBe(0);
+    await expect(changes.after(changes.seen, gone.signal)).rejects.toThrow('gone');
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('takes nothing of an earlier life for its own', () => {
+    expect(new Changes().seen).not.toBe(new Changes().seen);
+  });
+});
+
+const node = (name: string): Node => ({
+  name,
+  address: '10.0.0.1',
+  state: 'up',
+  cpus: 1,
+  speed: 1,
+  load: 0,
+  memTotal: 1,
+  memFree: 1,
+  jobs: 0,
+});
+
+const MINUTE = 60_000;
+const moment = (minutes: number) => new Date(Date.UTC(2030, 0, 1) + minutes * MINUTE).toISOString();
+
+function job(id: string, { started = 0, ended = null as number | null, home = 'node1' } = {}): Job {
+  return {
+    id,
+    name: id,
+    command: ['/bin/sleep'],
+    state: ended === null ? 'running' : 'ended',
+    home,
+    node: home,
+    pid: 2,
+    cpu: 0,
+    rss: 0,
+    migrations: 0,
+    debugged: false,
+    pinned: false,
+    exit: null,
+    started: moment(started),
+    ended: ended === null ? null : moment(ended),
+    epoch: 0,
+  };
+}
+
+describe('a snapshot', () => {
+  const ids = ({ jobs }: ClusterSnapshot) => jobs.map(({ id }) => id);
+
+  it('has the jobs of all homes, oldest first', () => {
+    const one = { jobs: [job('c', { started: 3 }), job('a', { started: 1 })], moves: [] };
+    const other = { jobs: [job('b', { started: 2, home: 'node2' })], moves: [] };
+    expect(ids(compose(moment(9), [], [one, other]))).toEqual(['a', 'b', 'c']);
+  });
+
+  it('has all that live, and of those that are over the latest', () => {
+    const over = Array.from({ length: OVER_SHOWN + 2 }, (_, n) => job(`over${n}`, { started: 1, ended: n }));
+    const found = ids(compose(moment(99), [], [{ jobs: [...over.reverse(), job('alive')], moves: [] }]));
+    expect(found).toHaveLength(OVER_SHOWN + 1);
+    expect(found[0]).toBe('alive');
+    expect(found).not.toContain('over1');
+    expect(found).toContain('over2');
+  });
+});
+
+class Cluster implements Sources {
+  readonly names = ['node1', 'node2'];
+  readonly changes = { node1: new Changes(), node2: new Changes() } as Record<string, Changes>;
+  readonly jobs = { node1: [], node2: [] } as Record<string, Job[]>;
+  readonly silent = new Set<string>();
+  asked = 0;
+  async list() {
+    return this.names.map(node);
+  }
+  async view(home: string): Promise<HomeView> {
+    this.asked++;
+    if (this.silent.has(home)) return new Promise(() => {});
+    return { jobs: [...this.jobs[home]!], moves: [] };
+  }
+  changed(name: string, seen: string, signal: AbortSignal) {
+    return this.silent.has(name)
+      ? Promise.reject(new Error('silent'))
+      : this.changes[name]!.after(seen, signal);
+  }
+  launch(home: string, id: string) {
+    this.jobs[home]!.push(job(id, { home }));
+    this.changes[home]!.tell();
+  }
+}
+
+class Watcher implements CallerConnection {
+  readonly heard: ClusterSnapshot[] = [];
+  unsent = 0;
+  leave = () => {};
+  readonly closed = new Promise<Error>((resolve) => {
+    this.leave = () => resolve(new Error('left'));
+  });
+  emit(event: string, payload: object) {
+    expect(event).toBe('cluster');
+    this.heard.push(payload as ClusterSnapshot);
+  }
+  get jobs() {
+    return this.heard.at(-1)?.jobs.map(({ id }) => id);
+  }
+}
+
+describe('a watch', () => {
+  const begin = () => {
+    const cluster = new Cluster();
+    const watch = new ClusterWatch(cluster, (line) => expect.fail(line));
+    const watcher = new Watcher();
+    watch.add(watcher);
+    return { cluster, watch, watcher };
+  };
+
+  it('tells what there is, and changes soon after they happen', async () => {
+    const { cluster, watcher } = begin();
+    await vi.advanceTimersByTimeAsync(50);
+    expect(watcher.jobs).toEqual([]);
+    await vi.advanceTimersByTimeAsync(300);
+    cluster.launch('node2', 'a');
+    await vi.advanceTimersByTimeAsync(50);
+    expect(watcher.jobs).toEqual(['a']);
+  });
+
+  it('makes one snapshot of changes that come together', async () => {
+    const { cluster, watcher } = begin();
+    await vi.advanceTimersByTimeAsync(300);
+    const before = watcher.heard.length;
+    for (let n = 0; n < 100; n++) cluster.launch('node1', `job${n}`);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(watcher.jobs).toHaveLength(100);
+    expect(watcher.heard.length - before).toBeLessThanOrEqual(2);
+  });
+
+  it('tells the load each second', async () => {
+    const { watcher } = begin();
+    await vi.advanceTimersByTimeAsync(5_100);
+    expect(watcher.heard.length).toBeGreaterThanOrEqual(5);
+    expect(watcher.heard.length).toBeLessThanOrEqual(7);
+  });
+
+  it('does nothing while nobody watches, and begins anew for the next', async () => {
+    const { cluster, watch, watcher } = begin();
+    await vi.advanceTimersByTimeAsync(100);
+    watcher.leave();
+    await vi.advanceTimersByTimeAsync(100);
+    const { asked } = cluster;
+    cluster.launch('node1', 'a');
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(cluster.asked).toBe(asked);
+    expect(vi.getTimerCount()).toBe(0);
+    const next = new Watcher();
+    watch.add(next);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(next.jobs).toEqual(['a']);
+  });
+
+  it('leaves snapshots out for a slow reader, who then gets the latest', async () => {
+    const { cluster, watcher } = begin();
+    await vi.advanceTimersByTimeAsync(100);
+    watcher.unsent = 1;
+    const before = watcher.heard.length;
+    cluster.launch('node1', 'a');
+    cluster.launch('node1', 'b');
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(watcher.heard).toHaveLength(before);
+    watcher.unsent = 0;
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect(watcher.jobs).toEqual(['a', 'b']);
+  });
+
+  it('waits for no home that is silent, and keeps what it said', async () => {
+    const { cluster, watch, watcher } = begin();
+    cluster.launch('node2', 'kept');
+    await vi.advanceTimersByTimeAsync(100);
+    expect(watcher.jobs).toEqual(['kept']);
+    cluster.silent.add('node2');
+    cluster.launch('node1', 'new');
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect([...watcher.jobs!].sort()).toEqual(['kept', 'new']);
+    watcher.leave();
+    await vi.advanceTimersByTimeAsync(100);
+    const late = new Watcher();
+    watch.add(late);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(late.jobs).toEqual(['new']);
+  });
+});
