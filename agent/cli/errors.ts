@@ -1,27 +1,6 @@
 /** What can go wrong in the command itself. */
 import { GodwitError } from '../api/errors';
 
-export const notAllowed = (socket: string) =>
-  new GodwitError({
-    code: 'not-allowed',
-    message: `this user may not ask the agent at ${socket}`,
-    fix: 'run the same as the user whom it serves, mostly root',
-  });
-
-export const lostInCall = (why: string) =>
-  new GodwitError({
-    code: 'connection-lost',
-    message: `${why} before it had answered`,
-    fix: 'see `godwit ps` and `godwit history` for what came of it',
-  });
-
-export const agentGone = (socket: string, seconds: number, why: string) =>
-  new GodwitError({
-    code: 'agent-gone',
-    message: `the agent at ${socket} has not come back for ${seconds} s: ${why}`,
-    fix: 'jobs run on without it; ask again when it is up',
-  });
-
 export const noProgram = (program: string) =>
   new GodwitError({
     code: 'no-program',
@@ -45,6 +24,3 @@ export const checksFailed = (failed: string[], all: number) =>
     message: `${failed.length} of ${all} checks failed (${failed.join(', ')})`,
     fix: 'each has its fix beside it',
   });
-
-export const debuggerRefused = (why: string) =>
-  new GodwitError({ code: 'debugger-refused', message: `no debugger can be attached: ${why}` });

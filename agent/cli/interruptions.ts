@@ -1,7 +1,7 @@
 /** Ctrl-C while a job's output is on the terminal. */
 import { constants } from 'node:os';
 import { asGodwitError } from '../api/errors';
-import { askThroughRestarts } from './agent';
+import { askThroughRestarts } from '../client/agent';
 import { complain } from './output';
 
 const FORWARDED = ['SIGINT', 'SIGTERM'] as const;

@@ -1,6 +1,8 @@
 /** Figures and tables for people to read. */
 import { printable } from './output';
 
+export { exitText, size, span } from '../api/figures';
+
 export interface Column<Row> {
   title: string;
   cell: (row: Row) => string;
@@ -27,21 +29,6 @@ export function table<Row>(columns: Column<Row>[], rows: Row[], width = process.
   return aligned.map((line) => (width ? line.slice(0, width) : line)).join('\n');
 }
 
-const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
-
-/** `0 B`, `12 kB`, `3.4 MB`: decimal units, two or three digits. */
-export function size(bytes: number): string {
-  const unit = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), UNITS.length - 1);
-  const value = bytes / 1000 ** unit;
-  return `${unit > 0 && value < 10 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
-}
-
-/** `0.4 ms`, `212 ms`, `3.1 s`. */
-export function span(ms: number): string {
-  if (ms < 10) return `${Number(ms.toFixed(1))} ms`;
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
-}
-
 /** `2027-03-05 14:07:09.120`, in the terminal's own time zone. */
 export function moment(iso: string): string {
   const at = new Date(iso);
@@ -59,6 +46,3 @@ export const commandLine = (words: string[]): string =>
   words
     .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
     .join(' ');
-
-export const exitText = ({ exit, signal }: { exit: number; signal: string | null }): string =>
-  signal ?? String(exit);

@@ -1,6 +1,6 @@
 /** What all verbs have in common: the options that go with each, and the answer as text or as JSON. */
 import { Argument, type Command } from 'commander';
-import { findSocket } from './agent-socket';
+import { findSocket } from '../client/agent-socket';
 import { write } from './output';
 
 export const JOB = () => new Argument('<job>', "a job's id, a unique prefix of it, or its name");

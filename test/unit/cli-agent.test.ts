@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ask, askThroughRestarts } from '../../agent/cli/agent';
+import { ask, askThroughRestarts } from '../../agent/client/agent';
 import { FakeAgent, FakeJob } from './cli-fixture';
 
 const failure = (promise: Promise<unknown>) =>

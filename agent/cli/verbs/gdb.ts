@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { GodwitError } from '../../api/errors';
+import { JobLine } from '../../client/job-line';
 import { inForeground } from '../foreground';
 import { unlessInterrupted } from '../interrupted';
-import { JobLine } from '../job-line';
 import { addPidOption, addVerboseOption, type LineOptions } from '../line-options';
 import { complain } from '../output';
 import { addAgentOption, JOB, perform } from '../verb';
@@ -27,7 +27,11 @@ export const addGdb = (program: Command) =>
         // A folder that only its user may enter.
         const folder = await mkdtemp(join(tmpdir(), 'godwit-'));
         try {
-          return await debug(new JobLine({ socket, job, pid, verbose }), join(folder, 'line'), args);
+          return await debug(
+            new JobLine({ socket, job, pid, tell: verbose && complain }),
+            join(folder, 'line'),
+            args,
+          );
         } finally {
           await rm(folder, { recursive: true, force: true });
         }

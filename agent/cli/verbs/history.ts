@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Argument } from 'commander';
 import type { HistoryEvent } from '../../api/model';
-import { ask } from '../agent';
+import { ask } from '../../client/agent';
 import { moveText } from '../moves';
 import { type Column, exitText, moment, table } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';

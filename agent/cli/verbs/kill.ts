@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
-import { ask } from '../agent';
+import { ask } from '../../client/agent';
 import { addAgentOption, addJsonOption, JOB, perform } from '../verb';
 
 /** The kernel's, of which only the first and the last have names (signal(7)). */

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { labName } from '../../client/agent-socket';
 import { type LabStatus, labDown, labStatus, labUp } from '../../lab/lab';
-import { labName } from '../agent-socket';
 import { findPrograms } from '../runtime';
 import { type Column, table } from '../text';
 import { addJsonOption, addLabOption, perform } from '../verb';

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { followConsole, printConsole } from '../console';
+import { copyConsole, followConsole } from '../../client/console';
+import { write } from '../output';
 import { addAgentOption, JOB, perform } from '../verb';
 
 export const addLogs = (program: Command) =>
@@ -11,6 +12,6 @@ export const addLogs = (program: Command) =>
     .action(
       perform<{ follow?: true }, [string]>(async (invocation, { follow }, job) => {
         invocation.refuseJson("its output is the job's own bytes");
-        await (follow ? followConsole : printConsole)(invocation.socket, job);
+        await (follow ? followConsole : copyConsole)(invocation.socket, job, write);
       }),
     );

@@ -1,6 +1,6 @@
 import { Argument, type Command, Option } from 'commander';
 import { type MoveReport, Transfer } from '../../api/model';
-import { ask } from '../agent';
+import { ask } from '../../client/agent';
 import { moveText } from '../moves';
 import { addAgentOption, addJsonOption, JOB, perform } from '../verb';
 

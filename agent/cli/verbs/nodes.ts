@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Node } from '../../api/model';
-import { ask } from '../agent';
+import { ask } from '../../client/agent';
 import { type Column, figure, size, table } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Job } from '../../api/model';
-import { ask } from '../agent';
+import { ask } from '../../client/agent';
 import { type Column, commandLine, exitText, figure, size, table } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
 

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
+import { JobLine } from '../../client/job-line';
 import type { Endpoint } from '../../debug/line';
 import { unlessInterrupted } from '../interrupted';
-import { JobLine } from '../job-line';
 import { addPidOption, addVerboseOption, type LineOptions } from '../line-options';
-import { write } from '../output';
+import { complain, write } from '../output';
 import { addAgentOption, JOB, perform } from '../verb';
 
 const MAX_PORT = 65_535;
@@ -22,7 +22,10 @@ export const addRsp = (program: Command) =>
       perform<LineOptions & { listen: Endpoint }, [string]>(
         async (invocation, { pid, verbose, listen }, job) => {
           invocation.refuseJson('it prints where it listens');
-          return serve(new JobLine({ socket: invocation.socket, job, pid, verbose }), listen);
+          return serve(
+            new JobLine({ socket: invocation.socket, job, pid, tell: verbose && complain }),
+            listen,
+          );
         },
       ),
     );

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Job, LaunchRequest } from '../../api/model';
-import { ask, askThroughRestarts } from '../agent';
-import { followConsole } from '../console';
+import { ask, askThroughRestarts } from '../../client/agent';
+import { followConsole } from '../../client/console';
 import { noCurrentFolder } from '../errors';
 import { Interruptions } from '../interruptions';
-import { complain } from '../output';
+import { complain, write } from '../output';
 import { addAgentOption, addJsonOption, type Invocation, perform } from '../verb';
 
 interface Options {
@@ -73,7 +73,7 @@ const launch = (socket: string, request: LaunchRequest): Promise<Job> =>
 async function stayWith(socket: string, { id, node }: Job, stopped: boolean): Promise<number> {
   if (stopped)
     complain(`job ${id} is held on ${node} before its first instruction; attach with \`godwit gdb ${id}\``);
-  await followConsole(socket, id, true);
+  await followConsole(socket, id, write, { accepted: true });
   const wait = { timeoutMs: Number.POSITIVE_INFINITY };
   const { exit } = await askThroughRestarts(socket, (agent) => agent.call('jobs.wait', { job: id }, wait), {
     accepted: true,

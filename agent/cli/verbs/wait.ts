@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { askThroughRestarts } from '../agent';
+import { askThroughRestarts } from '../../client/agent';
 import { addAgentOption, addJsonOption, JOB, perform } from '../verb';
 
 export const addWait = (program: Command) =>

@@ -1,6 +1,6 @@
 import { Argument, type Command } from 'commander';
 import type { Preflight } from '../../api/model';
-import { ask } from '../agent';
+import { ask } from '../../client/agent';
 import { printable } from '../output';
 import { size, span } from '../text';
 import { addAgentOption, addJsonOption, JOB, perform } from '../verb';

@@ -47,15 +47,22 @@ export async function ask<T>(socket: string, question: (agent: Agent) => Promise
   }
 }
 
+export interface Restarts {
+  /** It is known from the beginning that there is something to wait for. */
+  accepted?: boolean;
+  /** Milliseconds that an agent may be away. */
+  giveUpMs?: number;
+}
+
 /**
  * A question that takes as long as a job lives: when the agent restarts meanwhile it is asked anew, as often as need
- * be. `accepted` where it is known from the beginning that there is something to wait for.
+ * be.
  * @throws GodwitError `agent-gone`, and whatever the agent refuses
  */
 export async function askThroughRestarts<T>(
   socket: string,
   question: (agent: Agent) => Promise<T>,
-  { accepted = false, giveUpMs = GIVE_UP_MS } = {},
+  { accepted = false, giveUpMs = GIVE_UP_MS }: Restarts = {},
 ): Promise<T> {
   let met = accepted;
   let known = accepted;

@@ -1,28 +1,35 @@
-/** A job's console, copied to stdout: each byte once, whatever becomes of the agent meanwhile. */
-import { type Agent, ask, askThroughRestarts } from './agent';
-import { write } from './output';
+/** A job's console, copied: each byte once, in order, whatever becomes of the agent meanwhile. */
+import { type Agent, ask, askThroughRestarts, type Restarts } from './agent';
+
+/** Resolves when the bytes are taken; the next ones are read only then. */
+export type Write = (chunk: Buffer) => Promise<void>;
 
 /** All that there is now. @throws GodwitError whatever the agent refuses */
-export function printConsole(socket: string, job: string): Promise<void> {
-  return ask(socket, (agent) => new Copy(job, false).goOn(agent));
+export function copyConsole(socket: string, job: string, write: Write): Promise<void> {
+  return ask(socket, (agent) => new Copy(job, write, false).goOn(agent));
 }
 
 /**
  * All that there is and will be, until the job has ended.
- * @param accepted the job is known to exist
  * @throws GodwitError `agent-gone`, and whatever the agent refuses
  */
-export function followConsole(socket: string, job: string, accepted = false): Promise<void> {
-  const copy = new Copy(job, true);
-  return askThroughRestarts(socket, (agent) => copy.goOn(agent), { accepted });
+export function followConsole(
+  socket: string,
+  job: string,
+  write: Write,
+  restarts: Restarts = {},
+): Promise<void> {
+  const copy = new Copy(job, write, true);
+  return askThroughRestarts(socket, (agent) => copy.goOn(agent), restarts);
 }
 
 class Copy {
-  /** Bytes that stdout has taken. */
+  /** Bytes that have been taken. */
   private offset = 0;
 
   constructor(
     private job: string,
+    private readonly write: Write,
     private readonly follow: boolean,
   ) {}
 
@@ -35,7 +42,7 @@ class Copy {
     const stream = await agent.openStream(ticket);
     // At its end the stream is still this side's to end.
     for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      await write(chunk);
+      await this.write(chunk);
       this.offset += chunk.length;
     }
     await new Promise<void>((resolve) => stream.end(() => resolve()));

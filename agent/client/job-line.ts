@@ -1,4 +1,4 @@
-/** A line to a process of a job, through the agent. */
+/** A line to a process of a job, through the agent. The command's and the debug adapter's. */
 import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -6,7 +6,6 @@ import type { GodwitError } from '../api/errors';
 import { type Attempt, Line } from '../debug/line';
 import { ask } from './agent';
 import { debuggerRefused } from './errors';
-import { complain } from './output';
 
 /** Attaching to hundreds of threads takes seconds; the stub's hello may take 30 s. */
 const OPEN_TIMEOUT_MS = 60_000;
@@ -17,8 +16,8 @@ export interface Target {
   job: string;
   /** Inside the job; the program itself if absent. */
   pid?: number | undefined;
-  /** Moves and cuts are told on stderr. */
-  verbose?: boolean | undefined;
+  /** Told of moves and cuts. */
+  tell?: ((text: string) => void) | undefined;
 }
 
 export class JobLine {
@@ -34,10 +33,10 @@ export class JobLine {
     this.line = new Line({
       session: this.session,
       connect: (attempt) => this.connect(attempt),
-      onEvent: (event) => this.tell(JSON.stringify(event)),
+      onEvent: (event) => target.tell?.(JSON.stringify(event)),
       log: (text) => {
         this.lastWords = text;
-        this.tell(text);
+        target.tell?.(text);
       },
     });
     this.closed = new Promise((resolve) =>
@@ -83,10 +82,6 @@ export class JobLine {
     const { socket } = this.target;
     this.first ??= openDebug(socket, this.target, { session: this.session, fresh: true });
     return this.first;
-  }
-
-  private tell(text: string): void {
-    if (this.target.verbose) complain(text);
   }
 }
 
