@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 const onItsOwn = { fileParallelism: false, maxWorkers: 1, testTimeout: 120_000, hookTimeout: 120_000 };
 
 /**
- * `unit` needs no rights and no time; `cluster` and `faults` need root and this machine's processes to themselves.
+ * `unit` needs no rights and no time; `cluster`, `vscode` and `faults` need root and this machine's processes to themselves.
  * `faults` takes minutes and looks for leftovers of any lab: it is run by name.
  */
 export default defineConfig({
@@ -23,9 +23,17 @@ export default defineConfig({
       {
         test: {
           ...onItsOwn,
+          name: 'vscode',
+          include: ['test/vscode/*.test.ts'],
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          ...onItsOwn,
           name: 'faults',
           include: ['test/faults/**/*.test.ts'],
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -8,6 +8,7 @@ const entries = {
   agent: 'agent/main.ts',
   keeper: 'agent/keeper/main.ts',
   demo: 'test/demo/main.ts',
+  'test/look': 'test/vscode/look.ts',
 };
 
 mkdirSync('dist', { recursive: true });
@@ -20,7 +21,8 @@ await build({
   target: 'node20',
   format: 'cjs',
   sourcemap: true,
-  external: ['bufferutil', 'utf-8-validate'],
+  // What is optional, what VS Code gives to its extensions, and what only tests need from the modules.
+  external: ['bufferutil', 'utf-8-validate', 'vscode', 'playwright-core'],
   banner: { js: '#!/usr/bin/env node' },
   logLevel: 'warning',
 });

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings this machine to where Godwit builds, runs and tests: packages, npm modules, a CRIU that serves.
-# Asks nothing, changes only what is missing, and does nothing the second time.
+# With the argument `vscode` also a VS Code and a browser to show it in. Asks nothing, changes only what is missing, and
+# does nothing the second time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,6 +18,8 @@ stop() {
 }
 has() { command -v "$1" >/dev/null 2>&1; }
 is_debian() { has apt-get && has dpkg && grep -qiE '^(ID|ID_LIKE)=.*(debian|ubuntu)' /etc/os-release; }
+
+[ -z "${1:-}" ] || [ "$1" = vscode ] || stop "\`$1\` is nothing to set up" "usage: setup.sh [vscode]"
 
 # --- the person ------------------------------------------------------------------------------------------------
 
@@ -157,3 +160,5 @@ else
   criu=$private_criu
 fi
 say "CRIU: $(criu_version $criu) ($(command -v $criu)) passes its check"
+
+[ "${1:-}" != vscode ] || . scripts/setup-vscode.sh

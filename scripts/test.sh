@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# All that a change must pass: set-up, build, types, lint, tests. With an argument (unit, cluster) only those tests.
+# All that a change must pass: set-up, build, types, lint, tests. With an argument (unit, cluster, vscode) only
+# those tests.
 # Ends with the line `N passed, N failed`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,14 +14,17 @@ finish() {
 }
 trap finish EXIT
 
-bash scripts/setup.sh
+in_vscode=
+case "${1:-vscode}" in vscode) in_vscode=vscode ;; esac
+bash scripts/setup.sh $in_vscode
 npm run --silent build
+[ -z "$in_vscode" ] || npm run --silent package
 npm run --silent typecheck
 npm run --silent lint
 
 node=$(ls -d "$PWD"/node_modules/node-linux-*/bin/node | head -n 1)
 # Without a name: all but the faults, which take minutes and want the machine for themselves.
-projects="--project unit --project cluster"
+projects="--project unit --project cluster --project vscode"
 [ -z "${1:-}" ] || projects="--project $1"
 status=0
 "$node" node_modules/vitest/vitest.mjs run $projects \

@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# The second half of `setup.sh vscode`, which sources this: a VS Code server (the one that code-server's npm package
+# carries: it is VS Code itself, and no desktop is needed for it) and a browser that shows it.
+
+# --- the browser -----------------------------------------------------------------------------------------------
+
+# A snap's browser sees neither the machine's /tmp nor its sockets.
+find_browser() {
+  local name
+  for name in chromium google-chrome-stable google-chrome chromium-browser; do
+    has $name && [[ $(readlink -f "$(command -v $name)") != */snap* ]] && command -v $name && return
+  done
+  return 1
+}
+
+if ! find_browser >/dev/null; then
+  is_debian && ! grep -qi '^ID=ubuntu' /etc/os-release ||
+    stop "missing: chromium" "install Chromium (not the snap) or Google Chrome, then run this again"
+  apt_install chromium
+  hash -r
+  find_browser >/dev/null || stop "still missing after the installation: chromium"
+fi
+say "browser: $(find_browser)"
+
+# --- VS Code ---------------------------------------------------------------------------------------------------
+
+# What a person would have to wait for and nobody here uses: AI agents, other systems' binaries.
+spare_from_vscode() {
+  rm -rf node_modules/@github/copilot-sdk* node_modules/@github/copilot node_modules/@github/copilot-* \
+    node_modules/@microsoft/mxc-sdk extensions/copilot
+  find node_modules/@vscode/ripgrep-universal/bin -mindepth 1 -maxdepth 1 \
+    ! -name "linux-$(node -p process.arch)" -exec rm -rf {} +
+}
+
+# Built beside its place and then renamed: what is there is whole.
+get_vscode() {
+  local version=$1 sha512=$2 place=$3 tools
+  tools=$(cd "$(dirname "$tools_node")" && pwd)
+  mkdir -p "$(dirname "$place")"
+  vscode_work=$(mktemp -d "$place.XXXXXX")
+  trap 'rm -rf "$vscode_work"' EXIT
+  (
+    cd "$vscode_work"
+    # Its npm wants the Node.js that it is made for.
+    PATH=$tools:$PATH
+    npm pack --silent "code-server@$version" >/dev/null
+    echo "$sha512  code-server-$version.tgz" | sha512sum --check --quiet - ||
+      stop "code-server-$version.tgz is not what it should be" "its sha512 is in test/vscode/versions.json"
+    tar -xzf "code-server-$version.tgz" package/lib/vscode
+    cd package/lib/vscode
+    # By its own npm-shrinkwrap.json. Not \`npm ci\`, which finds that file not in step with its package.json.
+    npm install --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+    spare_from_vscode
+  )
+  chmod 755 "$vscode_work/package/lib/vscode"
+  rm -rf "$place"
+  mv "$vscode_work/package/lib/vscode" "$place"
+  rm -rf "$vscode_work"
+  trap - EXIT
+}
+
+vscode_version() { "$tools_node" -p "require('./test/vscode/versions.json').$1.$2"; }
+
+code_server=$(vscode_version current codeServer)
+vscode=$state/vscode/$code_server
+if [ ! -e "$vscode/out/server-main.js" ]; then
+  say "getting VS Code $(vscode_version current vscode) into $vscode"
+  get_vscode "$code_server" "$(vscode_version current sha512)" "$vscode"
+fi
+say "VS Code: $(vscode_version current vscode) ($vscode)"

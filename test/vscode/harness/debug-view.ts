@@ -1,0 +1,126 @@
+/** What VS Code shows of a debug session, and its buttons. */
+import type { Locator } from 'playwright-core';
+import { PATIENCE_MS, until } from './wait';
+import type { Workbench } from './workbench';
+
+/** Where the topmost frame stands. */
+export interface Frame {
+  function: string;
+  file: string;
+  line: number;
+}
+
+type Button =
+  | 'Continue'
+  | 'Pause'
+  | 'Step Over'
+  | 'Step Into'
+  | 'Step Out'
+  | 'Restart'
+  | 'Stop'
+  | 'Disconnect';
+
+export class DebugView {
+  constructor(private readonly workbench: Workbench) {}
+
+  get #page() {
+    return this.workbench.page;
+  }
+
+  get toolbar(): Locator {
+    return this.#page.locator('.debug-toolbar');
+  }
+
+  button(name: Button): Locator {
+    return this.toolbar.locator(`a.action-label[aria-label^="${name}"]`);
+  }
+
+  async press(name: Button): Promise<void> {
+    await this.button(name).click();
+  }
+
+  /** The call stack's frames, the topmost first; none while the program runs. */
+  frames(): Promise<Frame[]> {
+    return this.#page.locator('.debug-call-stack .stack-frame').evaluateAll((all) =>
+      all.map((frame) => {
+        const text = (selector: string) => frame.querySelector(selector)?.textContent?.trim() ?? '';
+        return {
+          function: text('.label.expression') || text('.label'),
+          file: text('.file-name'),
+          line: Number(text('.line-number').split(':')[0]),
+        };
+      }),
+    );
+  }
+
+  /** Waits until the program stands on this line of this file, with its variables to be seen. */
+  async stoppedAt(file: string, line: number, limitMs = PATIENCE_MS): Promise<Frame> {
+    const look = async () => (await this.frames())[0];
+    const at = (frame: Frame | undefined) => frame?.file === file && frame.line === line;
+    const frame = await until(`the stop at ${file}:${line}`, look, at, limitMs);
+    return frame!;
+  }
+
+  /** The variables that are unfolded to be seen, by name. */
+  async variables(): Promise<Record<string, string>> {
+    const rows = await this.#page
+      .locator('.debug-variables .monaco-list-row .expression')
+      .evaluateAll((all) =>
+        all.map((row) => [
+          row
+            .querySelector('.name')
+            ?.textContent?.replace(/[:=]\s*$/, '')
+            .trim() ?? '',
+          row.querySelector('.value')?.textContent ?? '',
+        ]),
+      );
+    return Object.fromEntries(rows);
+  }
+
+  /** Waits until these variables are shown with these values. */
+  async showsVariables(values: Record<string, string>): Promise<void> {
+    await until(
+      `the variables ${JSON.stringify(values)}`,
+      () => this.variables(),
+      (seen) => Object.entries(values).every(([name, value]) => seen[name] === value),
+    );
+  }
+
+  async addWatch(expression: string): Promise<void> {
+    await this.workbench.command('Debug: Add Expression');
+    await this.#page.keyboard.type(expression);
+    await this.#page.keyboard.press('Enter');
+  }
+
+  async watches(): Promise<Record<string, string>> {
+    const rows = await this.#page.locator('.debug-watch .monaco-list-row .expression').evaluateAll((all) =>
+      all.map((row) => [
+        row
+          .querySelector('.name')
+          ?.textContent?.replace(/[:=]\s*$/, '')
+          .trim() ?? '',
+        row.querySelector('.value')?.textContent ?? '',
+      ]),
+    );
+    return Object.fromEntries(rows);
+  }
+
+  /** The debug console's lines that are in sight. */
+  console(): Promise<string[]> {
+    return this.#page.locator('.repl .monaco-list-row').allInnerTexts();
+  }
+
+  async consoleShows(text: string, limitMs = PATIENCE_MS): Promise<void> {
+    const has = (lines: string[]) => lines.some((line) => line.includes(text));
+    await until(`"${text}" in the debug console`, () => this.console(), has, limitMs);
+  }
+
+  async openConsole(): Promise<void> {
+    await this.workbench.command('Debug Console: Focus on Debug Console View');
+  }
+
+  /** Waits until there is no session. */
+  async ended(limitMs = PATIENCE_MS): Promise<void> {
+    await this.toolbar.waitFor({ state: 'hidden', timeout: limitMs });
+  }
+}

@@ -1,0 +1,209 @@
+/** VS Code's workbench in a page, as a person uses it: the palette, dialogs, editors, the sidebar, messages. */
+import type { Locator, Page } from 'playwright-core';
+import { DebugView } from './debug-view';
+import { PATIENCE_MS, until } from './wait';
+import { WebviewPanel } from './webview-panel';
+
+/** In which its parts come to rest: animations, the last data. */
+const SETTLE_MS = 400;
+
+export class Workbench {
+  readonly debug: DebugView;
+
+  private constructor(readonly page: Page) {
+    this.debug = new DebugView(this);
+  }
+
+  static async open(page: Page, url: string): Promise<Workbench> {
+    page.setDefaultTimeout(PATIENCE_MS);
+    await page.goto(url);
+    await page.locator('.monaco-workbench .part.statusbar').waitFor();
+    // Extensions have been read once their views' icons are there; the explorer is the first.
+    await page.locator('.activitybar a.action-label').first().waitFor();
+    return new Workbench(page);
+  }
+
+  // ---- Palette, quick picks, input boxes
+
+  /** Runs a command by its title in the palette: "Godwit: Launch Job…". */
+  async command(title: string): Promise<void> {
+    await this.#openPalette(`>${title}`);
+    await this.#row(title).first().click();
+  }
+
+  /** Types what quick open understands: a file's name, `file:line`, `:line`. */
+  async quickOpen(text: string): Promise<void> {
+    await this.#openPalette(text);
+    await this.page.locator('.quick-input-list .monaco-list-row').first().waitFor();
+    await this.page.keyboard.press('Enter');
+    await this.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
+  }
+
+  /** Picks the entry with this label (part of it) in the quick pick that is open or about to open. */
+  async pick(label: string): Promise<void> {
+    await this.page.locator('.quick-input-widget').waitFor();
+    await this.#row(label).first().click();
+  }
+
+  /** The entries of the quick pick, each with its description. */
+  async picks(): Promise<string[]> {
+    const rows = this.page.locator('.quick-input-list .monaco-list-row');
+    await rows.first().waitFor();
+    return rows.evaluateAll((all) => all.map((row) => row.getAttribute('aria-label') ?? ''));
+  }
+
+  /**
+   * Answers the input box that is open or about to open.
+   * @param asked part of its prompt, placeholder or title, by which it is told from the one before
+   */
+  async answer(asked: string, text: string): Promise<void> {
+    await this.asked(asked);
+    const input = this.page.locator('.quick-input-widget .quick-input-box input');
+    await input.fill(text);
+    await input.press('Enter');
+  }
+
+  /** Waits for the quick pick or input box that asks this. */
+  async asked(what: string): Promise<void> {
+    const look = () =>
+      this.page.locator('.quick-input-widget:visible').evaluateAll((all) =>
+        all
+          .map((one) => {
+            const input = one.querySelector('input.input');
+            return `${one.textContent} ${input?.getAttribute('placeholder')} ${input?.getAttribute('aria-label')}`;
+          })
+          .join(' '),
+      );
+    await until(`an input that asks for "${what}"`, look, (text) => text.includes(what));
+  }
+
+  /** What the input box says about the text in it. */
+  async inputMessage(): Promise<string> {
+    return (await this.page.locator('.quick-input-widget .quick-input-message').allInnerTexts()).join(' ');
+  }
+
+  // ---- Editors
+
+  /** Opens a file of the workspace with the cursor on a line, from 1. */
+  async goto(file: string, line: number): Promise<void> {
+    await this.quickOpen(`${file}:${line}`);
+    await this.page.locator('.tab.active', { hasText: file }).waitFor();
+  }
+
+  /** Sets a breakpoint (or takes it away) where the cursor stands. */
+  async toggleBreakpoint(file: string, line: number): Promise<void> {
+    await this.goto(file, line);
+    await this.command('Debug: Toggle Breakpoint');
+  }
+
+  async conditionalBreakpoint(file: string, line: number, condition: string): Promise<void> {
+    await this.goto(file, line);
+    await this.command('Debug: Add Conditional Breakpoint...');
+    const widget = this.page.locator('.breakpoint-widget');
+    await widget.locator('.monaco-editor').waitFor();
+    await this.page.keyboard.type(condition);
+    await this.page.keyboard.press('Enter');
+    await widget.waitFor({ state: 'hidden' });
+  }
+
+  async removeAllBreakpoints(): Promise<void> {
+    await this.command('Debug: Remove All Breakpoints');
+  }
+
+  // ---- The activity bar, the sidebar
+
+  /** Opens a view container by its title in the activity bar. */
+  async openView(title: string): Promise<void> {
+    const item = this.page.locator('.activitybar .action-item', {
+      has: this.page.locator(`a.action-label[aria-label^="${title}"]`),
+    });
+    await item.waitFor();
+    if (!(await item.getAttribute('class'))?.includes('checked')) await item.click();
+  }
+
+  /** The rows of the trees in the sidebar. */
+  get rows(): Locator {
+    return this.page.locator('.part.sidebar .pane-body .monaco-list-row');
+  }
+
+  /** Those rows as they read: indentation, label and description. */
+  async tree(): Promise<string[]> {
+    return this.rows.evaluateAll((all) =>
+      all.map((row) => {
+        const level = Number(row.getAttribute('aria-level') ?? 1);
+        const text = (row.textContent ?? '').replace(/\s+/g, ' ').trim();
+        return `${'  '.repeat(level - 1)}${text}`;
+      }),
+    );
+  }
+
+  row(text: string): Locator {
+    return this.rows.filter({ hasText: text }).first();
+  }
+
+  /** Chooses from the context menu of a row. */
+  async contextMenu(row: Locator, entry: string): Promise<void> {
+    await row.click({ button: 'right' });
+    await this.page.locator('.monaco-menu .action-label', { hasText: entry }).first().click();
+  }
+
+  // ---- Messages
+
+  /** The messages that are on the screen now. */
+  async messages(): Promise<string[]> {
+    return this.page.locator('.notification-toast .notification-list-item-message').allInnerTexts();
+  }
+
+  /** Waits for a message with this text. */
+  async message(text: string, limitMs = PATIENCE_MS): Promise<Locator> {
+    const toast = this.page.locator('.notification-toast', { hasText: text }).first();
+    try {
+      await toast.waitFor({ timeout: limitMs });
+    } catch {
+      const seen = [...(await this.messages()), ...(await this.dialog())].join(' | ') || 'none';
+      throw new Error(`no message with "${text}" came within ${limitMs} ms; there are: ${seen}`);
+    }
+    return toast;
+  }
+
+  async clearMessages(): Promise<void> {
+    await this.command('Notifications: Clear All Notifications');
+  }
+
+  /** The text of a modal dialog, if one is open. */
+  async dialog(): Promise<string[]> {
+    return this.page.locator('.monaco-dialog-box .dialog-message-container').allInnerTexts();
+  }
+
+  async press(button: string, within: Locator = this.page.locator('body')): Promise<void> {
+    await within.locator('.monaco-button', { hasText: button }).first().click();
+  }
+
+  // ---- Webviews
+
+  /** The webview in the tab with this title; it must be the active tab of its group. */
+  webview(title: string): WebviewPanel {
+    return new WebviewPanel(this, title);
+  }
+
+  // ---- Pictures
+
+  /** What the workbench shows, once it has come to rest. */
+  async picture(path: string): Promise<void> {
+    await this.page.waitForTimeout(SETTLE_MS);
+    await this.page.screenshot({ path, animations: 'disabled', caret: 'hide' });
+  }
+
+  async #openPalette(text: string): Promise<void> {
+    const input = this.page.locator('.quick-input-widget .quick-input-box input');
+    await this.page.keyboard.press('F1');
+    await input.waitFor();
+    await input.fill(text);
+  }
+
+  #row(label: string): Locator {
+    return this.page
+      .locator('.quick-input-list .monaco-list-row')
+      .filter({ has: this.page.locator('.label-name', { hasText: label }) });
+  }
+}
