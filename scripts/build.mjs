@@ -9,6 +9,9 @@ const entries = {
   keeper: 'agent/keeper/main.ts',
   demo: 'test/demo/main.ts',
   'test/look': 'test/vscode/look.ts',
+  'test/shim': 'test/vscode/shim.ts',
+  'test/suite': 'test/vscode/suite/index.ts',
+  'test/dying': 'test/vscode/suite/dying.ts',
 };
 
 mkdirSync('dist', { recursive: true });
@@ -22,11 +25,12 @@ await build({
   format: 'cjs',
   sourcemap: true,
   // What is optional, what VS Code gives to its extensions, and what only tests need from the modules.
-  external: ['bufferutil', 'utf-8-validate', 'vscode', 'playwright-core'],
+  external: ['bufferutil', 'utf-8-validate', 'vscode', 'playwright-core', 'mocha'],
   banner: { js: '#!/usr/bin/env node' },
   logLevel: 'warning',
 });
-if (existsSync('dist/godwit.cjs')) chmodSync('dist/godwit.cjs', 0o755);
+for (const program of ['dist/godwit.cjs', 'dist/test/shim.cjs'])
+  if (existsSync(program)) chmodSync(program, 0o755);
 
 const folder = 'agent/helper';
 const sources = readdirSync(folder).map((name) => `${folder}/${name}`);
