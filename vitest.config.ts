@@ -3,8 +3,7 @@ import { defineConfig } from 'vitest/config';
 const onItsOwn = { fileParallelism: false, maxWorkers: 1, testTimeout: 120_000, hookTimeout: 120_000 };
 
 /**
- * `unit` needs no rights and no time; `cluster`, `vscode` and `faults` need root and this machine's processes to themselves.
- * `faults` takes minutes and looks for leftovers of any lab: it is run by name.
+ * `unit` needs no rights and no time; `cluster` and `vscode` need root and this machine's processes to themselves.
  */
 export default defineConfig({
   test: {
@@ -26,14 +25,6 @@ export default defineConfig({
           name: 'vscode',
           include: ['test/vscode/*.test.ts'],
           sequence: { groupOrder: 2 },
-        },
-      },
-      {
-        test: {
-          ...onItsOwn,
-          name: 'faults',
-          include: ['test/faults/**/*.test.ts'],
-          sequence: { groupOrder: 3 },
         },
       },
     ],

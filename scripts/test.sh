@@ -23,11 +23,10 @@ npm run --silent typecheck
 npm run --silent lint
 
 node=$(ls -d "$PWD"/node_modules/node-linux-*/bin/node | head -n 1)
-# Without a name: all but the faults, which take minutes and want the machine for themselves.
-projects="--project unit --project cluster --project vscode"
-[ -z "${1:-}" ] || projects="--project $1"
+projects=()
+[ -z "${1:-}" ] || projects=(--project "$1")
 status=0
-"$node" node_modules/vitest/vitest.mjs run $projects \
+"$node" node_modules/vitest/vitest.mjs run "${projects[@]}" \
   --reporter=default --reporter=json --outputFile.json="$report" || status=$?
 
 counted=1

@@ -1,7 +1,17 @@
 /** What clients ask of an agent: the `godwit` command and the editor. The same verbs are forwarded to a job's home. */
 import { z } from 'zod';
 import type { Contract } from './contract';
-import { Exit, HistoryEvent, Job, LaunchRequest, MoveReport, Node, Preflight, Transfer } from './model';
+import {
+  Exit,
+  HistoryEvent,
+  Job,
+  JobId,
+  LaunchRequest,
+  MoveReport,
+  Node,
+  Preflight,
+  Transfer,
+} from './model';
 
 /** A job as people name it: an id, a unique prefix of one, or a name. */
 export const JobReference = z.string().min(1).max(200);
@@ -42,6 +52,11 @@ export const clientContract = {
       home: z.string(),
       pid: z.int(),
     }),
+  },
+  /** Held for as long as a session's client lives: when the connection ends, the stub is told that it has gone. */
+  'debug.stay': {
+    params: z.object({ job: JobId, pid: z.int().min(1), session: z.uuid() }),
+    result: z.object({}),
   },
 } as const satisfies Contract;
 export type ClientContract = typeof clientContract;

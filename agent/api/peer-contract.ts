@@ -55,7 +55,11 @@ export const peerContract = {
   /** The history of the jobs that call this node home. */
   'home.history': { params: z.object({}), result: z.object({ events: z.array(HistoryEvent) }) },
   /** Where a job lives now, and which process is its program. */
-  'home.place': { params: z.object({ job: JobId }), result: z.object({ node: NodeName, pid: z.int() }) },
+  /** `over`: it has ended there; its debuggers may still be owed its last words. */
+  'home.place': {
+    params: z.object({ job: JobId }),
+    result: z.object({ node: NodeName, pid: z.int(), over: z.boolean() }),
+  },
   'home.ended': { params: z.object({ job: JobId, epoch: Epoch, exit: Exit }), result: z.object({}) },
   'home.outcome': {
     params: z.object({ job: JobId, epoch: Epoch }),

@@ -4,7 +4,7 @@
  * ended was cut: then the stream is destroyed with `stream-cut`, and 'end' is never emitted.
  */
 import { Duplex } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { finished } from 'node:stream/promises';
 import type { RawData, WebSocket } from 'ws';
 import { closeWith } from './closing';
 import { badMessage } from './errors';
@@ -95,8 +95,21 @@ export class SocketStream extends Duplex {
 /**
  * Joins two streams, both directions, each to its own end. Resolves when both have ended cleanly; when either is
  * cut, cuts the other and rejects. A net.Socket must come from a server with `allowHalfOpen`, else it closes both its
- * directions with the first, which is a cut.
+ * directions with the first, which is a cut. `explain`: what the streams' other sides are told of a cut, where more
+ * is known of it than that.
  */
-export async function pipeStreams(a: Duplex, b: Duplex): Promise<void> {
-  await Promise.all([pipeline(a, b), pipeline(b, a)]);
+export async function pipeStreams(
+  a: Duplex,
+  b: Duplex,
+  explain: (error: Error) => Promise<Error> | Error = (error) => error,
+): Promise<void> {
+  a.pipe(b).pipe(a);
+  try {
+    await Promise.all([finished(a), finished(b)]);
+  } catch (error) {
+    const why = await explain(error as Error);
+    a.destroy(why);
+    b.destroy(why);
+    throw why;
+  }
 }

@@ -3,10 +3,11 @@ import { access, constants } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, connectUnix } from '../api/client';
 import { type ClientContract, clientContract } from '../api/client-contract';
+import { type ClientEvents, clientEvents } from '../api/client-events';
 import { asGodwitError, GodwitError } from '../api/errors';
 import { agentGone, lostInCall, notAllowed } from './errors';
 
-export type Agent = Client<ClientContract>;
+export type Agent = Client<ClientContract, ClientEvents>;
 
 /** Milliseconds between two attempts to reach an agent that is gone: mostly it restarts, which takes a second or two. */
 const RETRY_FIRST_MS = 100;
@@ -24,7 +25,8 @@ const NOT_YET: ReadonlySet<string> = new Set(['node-unreachable', 'ticket-refuse
 /** @throws GodwitError `no-agent`, `not-allowed`, `wrong-version`, `connection-lost` */
 export async function dial(socket: string): Promise<Agent> {
   try {
-    return await connectUnix(socket, { name: 'godwit', kind: 'client', contract: clientContract });
+    const self = { name: 'godwit', kind: 'client' } as const;
+    return await connectUnix(socket, { ...self, contract: clientContract, events: clientEvents });
   } catch (error) {
     const denied = await access(socket, constants.W_OK).then(
       () => false,

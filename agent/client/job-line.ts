@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GodwitError } from '../api/errors';
 import { type Attempt, Line } from '../debug/line';
-import { ask } from './agent';
+import { type Agent, ask, askThroughRestarts } from './agent';
 import { debuggerRefused } from './errors';
 
 /** Attaching to hundreds of threads takes seconds; the stub's hello may take 30 s. */
@@ -27,6 +27,7 @@ export class JobLine {
   private readonly session = randomUUID();
   private first: Promise<Opened> | undefined;
   private firstTaken = false;
+  private readonly staying = new AbortController();
   private lastWords = 'the stub does not answer';
 
   constructor(private readonly target: Target) {
@@ -42,6 +43,7 @@ export class JobLine {
     this.closed = new Promise((resolve) =>
       this.line.once('closed', (why, reason) => {
         if (reason) this.lastWords = reason;
+        this.staying.abort();
         resolve(why);
       }),
     );
@@ -52,7 +54,8 @@ export class JobLine {
    * @throws GodwitError whatever the agent refuses, `debugger-refused`
    */
   async open(): Promise<{ home: string }> {
-    const { home } = await this.openFirst();
+    const { home, id, pid } = await this.openFirst();
+    this.stay({ job: id, pid, session: this.session });
     const patience = new AbortController();
     const tooLate = sleep(OPEN_TIMEOUT_MS, undefined, { signal: patience.signal }).then(
       () => debuggerRefused(this.lastWords),
@@ -78,6 +81,16 @@ export class JobLine {
     return openDebug(socket, this.target, attempt).then(({ stream }) => stream);
   }
 
+  /** The agent's connection to this process, however it ends, tells the stub that the client is still there. */
+  private stay(target: { job: string; pid: number; session: string }): void {
+    const { signal } = this.staying;
+    const options = { signal, timeoutMs: Number.POSITIVE_INFINITY };
+    const stay = (agent: Agent) => agent.call('debug.stay', target, options);
+    askThroughRestarts(this.target.socket, stay, { accepted: true }).catch((error: Error) => {
+      if (!signal.aborted) this.target.tell?.(error.message);
+    });
+  }
+
   private openFirst(): Promise<Opened> {
     const { socket } = this.target;
     this.first ??= openDebug(socket, this.target, { session: this.session, fresh: true });
@@ -86,7 +99,9 @@ export class JobLine {
 }
 
 interface Opened {
+  id: string;
   home: string;
+  pid: number;
   stream: Duplex;
 }
 
@@ -97,7 +112,10 @@ function openDebug(
 ): Promise<Opened> {
   const params = { job, session, fresh, ...(pid === undefined ? {} : { pid }) };
   return ask(socket, async (agent) => {
-    const { ticket, home } = await agent.call('debug.open', params, { signal, timeoutMs: OPEN_TIMEOUT_MS });
-    return { home, stream: await agent.openStream(ticket) };
+    const { ticket, ...place } = await agent.call('debug.open', params, {
+      signal,
+      timeoutMs: OPEN_TIMEOUT_MS,
+    });
+    return { ...place, stream: await agent.openStream(ticket) };
   });
 }

@@ -51,28 +51,11 @@ export class Peers {
     return (await this.#own![method](parsed, caller)) as Result<PeerContract, M>;
   }
 
-  /**
-   * A ticket of this node's for a stream that another node has issued one for; `finished` is told when the stream
-   * is over, and whether it was this side that ended it.
-   */
-  relay(node: string, ticket: string, tickets: Tickets, finished?: (byClient: boolean) => void): string {
+  /** A ticket of this node's for a stream that another node has issued one for. */
+  relay(node: string, ticket: string, tickets: Tickets): string {
     // One's own tickets are good for whoever brings them.
-    if (node === this.config.name && !finished) return ticket;
-    return tickets.issue(async (near) => {
-      const far = await this.openStream(node, ticket, tickets);
-      let first: 'near' | 'far' | null = null;
-      // Before they are joined: what cuts one of two joined streams cuts the other at once.
-      for (const event of ['error', 'close']) {
-        near.once(event, () => {
-          first ??= 'near';
-        });
-        far.once(event, () => {
-          first ??= 'far';
-        });
-      }
-      await pipeStreams(near, far).catch(() => {});
-      finished?.(first === 'near');
-    });
+    if (node === this.config.name) return ticket;
+    return tickets.issue(async (near) => pipeStreams(near, await this.openStream(node, ticket, tickets)));
   }
 
   /** Takes the stream for which `node` issued the ticket. */

@@ -253,14 +253,19 @@ export class Host {
 
   /** Attaches a stub for a new session, or finds the one that the session has. */
   async debug(job: string, pid: number, session: string, fresh: boolean): Promise<{ ticket: string }> {
-    const copy = this.#settled(job);
     const { keeper } = this.options;
-    if (fresh) {
+    const copy = this.#copies.has(job) || fresh ? this.#settled(job) : null;
+    if (copy && fresh) {
       await nodePid(JobCgroup.at(copy.cgroup), pid);
       await keeper.call('stub.attach', { place: placeOf(copy), pid, session });
       if (copy.held) await this.letGo(copy);
     }
-    return keeper.call('stub.connect', { job, pid, session });
+    const connected = keeper.call('stub.connect', { job, pid, session });
+    if (copy) return connected;
+    // A stub outlives its job until it has told how that ended.
+    return connected.catch(() => {
+      throw jobMoving(job);
+    });
   }
 
   #settled(job: string): Copy {

@@ -154,9 +154,7 @@ export class Arrival extends Role<
     const pages = tickets.issue(async (stream) => {
       const { ticket } = await keeper.call('process.wire', { key });
       // The source sees no more than a cut stream; why it was cut is known here.
-      await pipeStreams(stream, await keeper.openStream(ticket)).catch(async () => {
-        throw await this.#whyNoPages(received.images);
-      });
+      await pipeStreams(stream, await keeper.openStream(ticket), () => this.#whyNoPages(received.images));
     });
     const images = await new Promise<string>((resolve) => {
       received.bundle = new Promise((arrived, missing) => {

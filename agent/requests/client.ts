@@ -1,6 +1,7 @@
 /** What clients ask. A request about a job is answered by its home; whoever else is asked passes it on. */
 
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../api/client-contract';
 import type { Caller, Handlers, Params, Result } from '../api/contract';
 import { alreadyThere, asGodwitError, GodwitError, jobEnded, noSuchNode } from '../api/errors';
@@ -13,6 +14,10 @@ import type { NodeParts } from './node';
 
 /** A node that does not answer must not make everybody wait. */
 const LIST_TIMEOUT_MS = 3_000;
+/** As long as a stub that has lost its line waits for it: beyond that nobody needs to be told. */
+const DEBUG_TIMEOUT_MS = 60_000;
+/** A job that is moving can be told in a moment. */
+const GONE_PAUSE_MS = 200;
 /** What a move takes whatever the size, and how fast pages travel: for the estimate. */
 const MOVE_BASE_MS = 400;
 const BYTES_PER_MS = 300_000;
@@ -161,29 +166,46 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     'debug.open': async ({ job, pid, session, fresh }) => {
       const { id, home } = await find(job);
       const place = await node.peers.call(home, 'home.place', { job: id });
+      if (place.over && fresh) throw jobEnded(id);
       const target = { job: id, pid: pid ?? place.pid, session };
-      const { ticket } = await node.peers.call(
-        place.node,
-        'host.debug',
-        { ...target, fresh },
-        { timeoutMs: 60_000 },
-      );
-      const gone = (byClient: boolean) => {
-        if (!byClient) return;
-        // Failing that, the stub's own time of grace runs out.
-        node.peers
-          .call(place.node, 'host.debugGone', target, { timeoutMs: 60_000 })
-          .catch((error: Error) => node.log(`${id}: its debugger's client has gone: ${error.message}`));
-      };
+      const options = { timeoutMs: DEBUG_TIMEOUT_MS };
+      const { ticket } = await node.peers
+        .call(place.node, 'host.debug', { ...target, fresh }, options)
+        .catch((error) => {
+          throw place.over ? jobEnded(id) : error;
+        });
       return {
         id,
         node: place.node,
         home,
         pid: target.pid,
-        ticket: node.peers.relay(place.node, ticket, node.tickets, gone),
+        ticket: node.peers.relay(place.node, ticket, node.tickets),
       };
     },
+    'debug.stay': async (target, { signal }) => {
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+      void sayGone(target);
+      return {};
+    },
   };
+
+  /** Failing this, the stub's own time of grace runs out. */
+  async function sayGone(target: Params<ClientContract, 'debug.stay'>): Promise<void> {
+    const until = performance.now() + DEBUG_TIMEOUT_MS;
+    for (;;) {
+      try {
+        const { home } = await find(target.job);
+        const { node: host } = await node.peers.call(home, 'home.place', { job: target.job });
+        await node.peers.call(host, 'host.debugGone', target, { timeoutMs: DEBUG_TIMEOUT_MS });
+        return;
+      } catch (error) {
+        if (['job-ended', 'no-such-job'].includes(asGodwitError(error).code)) return;
+        if (performance.now() > until)
+          return node.log(`${target.job}: its debugger's client has gone: ${error}`);
+        await sleep(GONE_PAUSE_MS);
+      }
+    }
+  }
 }
 
 /** Every node's part of the history, in the order of time. */

@@ -54,9 +54,10 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
     },
     'home.place': async ({ job }) => {
       const { state, ledger, pid } = await home.job(job);
-      if (state === 'ended' || state === 'lost') throw jobEnded(job);
+      if (state === 'lost') throw jobEnded(job);
+      if (state === 'ended') return { node: ledger.host, pid: pid ?? 0, over: true };
       if (moves.isMoving(job) || ledger.open) throw jobMoving(job);
-      return { node: ledger.host, pid: pid ?? 0 };
+      return { node: ledger.host, pid: pid ?? 0, over: false };
     },
 
     'host.launch': (order) => host.launch(order),

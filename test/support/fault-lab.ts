@@ -58,6 +58,8 @@ exec ${criu} "$@"
 
 export class FaultLab {
   readonly nodes = ['node1', 'node2', 'node3'];
+  /** Nodes whose agent is away. */
+  readonly #killed = new Set<string>();
 
   private constructor(
     readonly name: string,
@@ -102,11 +104,13 @@ export class FaultLab {
   }
 
   kill(node: string): Promise<void> {
+    this.#killed.add(node);
     return killAgent(this.name, node);
   }
 
   /** Starts a node's agent; one that runs is killed first. */
   restart(node: string): Promise<void> {
+    this.#killed.delete(node);
     return restartAgent(this.name, node);
   }
 
@@ -179,8 +183,9 @@ export class FaultLab {
     }
   }
 
-  /** Kills the jobs that a failed test has left. */
-  async killJobs(): Promise<void> {
+  /** After a test that failed half-way: every agent is up, and no job is left to the next test. */
+  async recover(): Promise<void> {
+    for (const node of this.#killed) await this.restart(node);
     const { jobs } = await this.ask('node1', 'jobs.list', { ended: false });
     for (const { id } of jobs)
       await this.ask('node1', 'jobs.kill', { job: id, signal: 'SIGKILL' }).catch(() => {});

@@ -1,6 +1,6 @@
 /** Programs that a test or the demonstration starts: bounded in time and output, and none outlives it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** More than any program here prints; what prints without end is cut off, not kept. */
 const MAX_OUTPUT = 16 * 1024 * 1024;
@@ -84,6 +84,15 @@ export function copiesOf(program: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && runs(name, program))
     .map(Number);
+}
+
+/** A process's command line, its words separated by zeros; empty if it has ended. */
+export function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 function runs(pid: string, program: string): boolean {

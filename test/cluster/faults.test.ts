@@ -1,6 +1,6 @@
 /** What goes wrong during a move, or between two: the job goes on, once, and nothing of it is left anywhere else. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,7 +10,7 @@ import { nodeNamespace, processesIn } from '../../agent/lab/network';
 import { lineOf } from '../support/c-programs';
 import { type FaultJob, FaultLab } from '../support/fault-lab';
 import type { Gdb } from '../support/gdb';
-import { copiesOf } from '../support/processes';
+import { commandLine, copiesOf } from '../support/processes';
 import { inProject } from '../support/project';
 
 let lab: FaultLab;
@@ -25,7 +25,7 @@ afterEach(async () => {
   for (const back of undo.splice(0)) back();
   for (const gdb of gdbs.splice(0)) gdb.kill();
   lab.criu('real');
-  await lab.killJobs();
+  await lab.recover();
 });
 
 /** The failure of a call that must fail. */
@@ -89,7 +89,7 @@ async function isOver(job: FaultJob): Promise<void> {
 /** The processes of a node whose command line has this word. */
 async function processesWith(node: string, word: string): Promise<number[]> {
   const pids = await processesIn([nodeNamespace(lab.name, node)]);
-  return pids.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(word));
+  return pids.filter((pid) => commandLine(pid).split('\0').includes(word));
 }
 
 describe('an agent is killed during a move', () => {
