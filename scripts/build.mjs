@@ -1,4 +1,4 @@
-// Bundles the command, the agent, the keeper and the demonstration into dist/, and compiles the helper.
+// Bundles the programs, the extension and its webviews into dist/, and compiles the helper.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { build } from 'esbuild';
@@ -7,7 +7,8 @@ const entries = {
   godwit: 'agent/cli/main.ts',
   agent: 'agent/main.ts',
   keeper: 'agent/keeper/main.ts',
-  demo: 'test/demo/main.ts',
+  'demo-gdb': 'test/demo/gdb/main.ts',
+  'demo-vscode': 'test/demo/vscode/main.ts',
   'test/look': 'test/vscode/look.ts',
   'test/shim': 'test/vscode/shim.ts',
   'test/suite': 'test/vscode/suite/index.ts',
@@ -31,6 +32,21 @@ await build({
 });
 for (const program of ['dist/godwit.cjs', 'dist/test/shim.cjs'])
   if (existsSync(program)) chmodSync(program, 0o755);
+
+// Each webview is one script and one style sheet, which is all that its policy lets it load.
+await build({
+  entryPoints: ['load', 'timeline', 'console'].map((name) => ({
+    in: `webviews/${name}/main.ts`,
+    out: name,
+  })),
+  outdir: 'dist/webviews',
+  bundle: true,
+  minify: true,
+  platform: 'browser',
+  target: 'chrome128',
+  format: 'iife',
+  logLevel: 'warning',
+});
 
 const folder = 'agent/helper';
 const sources = readdirSync(folder).map((name) => `${folder}/${name}`);

@@ -8,6 +8,7 @@ export const heat: Subject = {
   args: ['60'],
   first: {
     function: 'survey',
+    at: 'struct reading reading = {.step = step};',
     values: { step: '1', alarms: '0', 'plate[0][100][96]': '90' },
     nexts: [
       'reading.hottest = plate[0][100][96];',

@@ -72,6 +72,7 @@ export class Scenario {
     this.#gdb = await this.#openGdb();
     await this.#say(this.#gdb, `break ${first.function}`);
     await this.#say(this.#gdb, 'continue', STOP_MS);
+    await this.#expectAt(this.#gdb, first.at);
     const frame = await this.#gdb.do('frame');
     expectThat(`gdb stands in ${first.function}`, frame.includes(`${first.function} (`), frame);
     await this.#say(this.#gdb, 'info locals');

@@ -4,8 +4,11 @@ export interface Subject {
   /** The path of its one C file. */
   source: string;
   args: string[];
-  /** Where gdb stops first, and what is seen there. Places are the text of a line that no other line has. */
-  first: { function: string; values: Values; nexts: [string, string, string, string] };
+  /**
+   * A function, the place where a breakpoint on it stops first, and what is seen there. Places are the text of a line
+   * that no other line has.
+   */
+  first: { function: string; at: string; values: Values; nexts: [string, string, string, string] };
   /** A place and the condition to stop there, soon after `first`. */
   soon: ConditionalStop;
   /** The same some seconds further on: long enough to move in between. */

@@ -1,0 +1,100 @@
+/** The .vsix as people get it. */
+import { accessSync, constants, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { labFolder } from '../../agent/lab/description';
+import { Godwit } from '../support/godwit';
+import { inProject } from '../support/project';
+import { newestPackage } from './harness/extension';
+import { Place } from './harness/place';
+import { VscodeServer } from './harness/server';
+
+const LAB = 'vsix';
+/** Bundles without maps and without the modules that they were made of; more than this is a mistake. */
+const MAX_BYTES = 4_000_000;
+
+const FILES = [
+  '.vsixmanifest',
+  'LICENSE.txt',
+  'THIRD_PARTY_NOTICES.md',
+  'changelog.md',
+  'dist/adapter.cjs',
+  'dist/agent.cjs',
+  'dist/extension.cjs',
+  'dist/godwit-helper',
+  'dist/godwit-xstate.so',
+  'dist/godwit.cjs',
+  'dist/keeper.cjs',
+  'dist/webviews/console.css',
+  'dist/webviews/console.js',
+  'dist/webviews/load.css',
+  'dist/webviews/load.js',
+  'dist/webviews/timeline.css',
+  'dist/webviews/timeline.js',
+  'package.json',
+  'readme.md',
+  'resources/godwit.svg',
+  'resources/icon.png',
+];
+
+let place: Place;
+/** Where VS Code has put it. */
+let installed: string;
+
+beforeAll(async () => {
+  const down = [process.execPath, inProject('dist', 'godwit.cjs'), 'lab', 'down', '--name', LAB];
+  place = new Place('godwit-package', down);
+  await VscodeServer.start(place, { extensions: [newestPackage()] });
+  const folder = place.make('vscode', 'extensions');
+  const [name] = readdirSync(folder).filter((entry) => entry.startsWith('godwit.godwit-'));
+  installed = join(folder, name!);
+});
+
+afterAll(() => place?.close());
+
+test('it holds what it needs and nothing else', () => {
+  const entries = readdirSync(installed, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const names = files.map((entry) => relative(installed, join(entry.parentPath, entry.name)));
+  expect(names.sort()).toEqual(FILES);
+  for (const program of ['dist/godwit-helper', 'dist/godwit.cjs'])
+    accessSync(join(installed, program), constants.X_OK);
+});
+
+test('it is small', () => {
+  expect(statSync(newestPackage()).size).toBeLessThan(MAX_BYTES);
+});
+
+test('the command in it brings up a lab of the agents that it carries', async () => {
+  const godwit = new Godwit({}, join(installed, 'dist', 'godwit.cjs'));
+  await godwit.text(['lab', 'up', '--name', LAB, '--nodes', '1'], 90_000);
+  const agents = processesOf(labFolder(LAB)).filter((argv) => argv[1]?.startsWith(installed));
+  expect(agents.map((argv) => relative(installed, argv[1]!)).sort()).toEqual([
+    'dist/agent.cjs',
+    'dist/keeper.cjs',
+  ]);
+  await godwit.text(['lab', 'down', '--name', LAB], 90_000);
+  expect(processesOf(labFolder(LAB))).toEqual([]);
+});
+
+/** The arguments of each process that is given something in the folder. */
+function processesOf(folder: string): string[][] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isAlive(name));
+  return pids.map(argumentsOf).filter((argv) => argv.some((argument) => argument.includes(folder)));
+}
+
+function isAlive(pid: string): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`) !== '';
+  } catch {
+    return false;
+  }
+}
+
+function argumentsOf(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}

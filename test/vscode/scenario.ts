@@ -1,0 +1,237 @@
+/**
+ * What Godwit is for, through VS Code's workbench, as a scenario that any Subject goes through: a program is debugged in
+ * the editor while it moves from node to node, stopped and running. Each part throws where something is not as it must be.
+ */
+import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { MoveReport } from '../../agent/api/model';
+import { lineOf } from '../support/c-programs';
+import { expectEqual, expectThat } from '../support/expect';
+import type { Godwit } from '../support/godwit';
+import type { ConditionalStop, Subject, Values } from '../support/subject';
+import type { Teller } from '../support/teller';
+import type { Frame } from './harness/debug-view';
+import { until } from './harness/wait';
+import type { Workbench } from './harness/workbench';
+
+/** The program computes for a few seconds between stops; a slow machine takes many times that. */
+const STOP_MS = 180_000;
+/** So that a command that was just given is under way in the program. */
+const UNDER_WAY_MS = 400;
+
+export interface EditorSetting {
+  godwit: Godwit;
+  workbench: Workbench;
+  subject: Subject;
+  /** The path of the compiled program. */
+  program: string;
+  /** The nodes to go through; the first is the job's home. */
+  nodes: [string, string, string];
+  tell: Teller;
+  /** Makes a picture of what is to be seen. */
+  picture(name: string): Promise<void>;
+}
+
+/** What a stopped program looks like in the editor. */
+interface Sight {
+  frames: Frame[];
+  variables: Values;
+  watches: Values;
+}
+
+export class EditorScenario {
+  #job = '';
+
+  constructor(private readonly setting: EditorSetting) {}
+
+  get job(): string {
+    return this.#job;
+  }
+
+  /** 1. From the palette, to a breakpoint that was set in the editor. */
+  async launch(): Promise<void> {
+    const { workbench, subject, nodes, tell, program, godwit } = this.setting;
+    const { first } = subject;
+    await workbench.toggleBreakpoint(this.#file, this.#line(first.at));
+    tell.saw(`a breakpoint at ${this.#file}:${this.#line(first.at)}`);
+    await workbench.command('Godwit: Launch and Debug Job…');
+    await workbench.answer('program', program);
+    await workbench.answer('rguments', subject.args.join(' '));
+    await workbench.pick(nodes[0]);
+    await tell.waiting('it is launched and stops', this.#stoppedAt(first.at));
+    const job = (await godwit.jobs()).find(({ command }) => command[0] === program);
+    if (!job) throw new Error(`no job runs ${program}`);
+    this.#job = job.id;
+    await this.#expectOn(nodes[0]);
+    const [top] = await workbench.debug.frames();
+    expectEqual('the function that the call stack shows', top!.function.replace(/\(.*/, ''), first.function);
+    for (const expression of Object.keys(first.values)) await workbench.debug.addWatch(expression);
+    await this.#expectWatches(first.values);
+    tell.saw(`job ${job.id} stands on ${nodes[0]} in ${first.function}`);
+    await this.setting.picture('1-launched');
+  }
+
+  /** 2. Two steps; moved while it stands there: nothing has changed. */
+  async moveWhileStopped(): Promise<void> {
+    const { subject, nodes, workbench, tell } = this.setting;
+    for (const place of subject.first.nexts.slice(0, 2)) await this.#stepOver(place);
+    const before = await this.#look();
+    await workbench.command('Godwit: Migrate Job…');
+    await workbench.pick(nodes[1]);
+    await this.#movedFromTo(nodes[0], nodes[1]);
+    const after = await this.#look();
+    for (const aspect of ['frames', 'variables', 'watches'] as const)
+      expectEqual(`${aspect} after the move`, JSON.stringify(after[aspect]), JSON.stringify(before[aspect]));
+    tell.saw('the same line, call stack, variables and watches');
+    await this.setting.picture('2-moved-while-stopped');
+  }
+
+  /** 3. Two more steps, on the other node; a conditional breakpoint hits there. */
+  async stopOnCondition(): Promise<void> {
+    const { subject, nodes } = this.setting;
+    for (const place of subject.first.nexts.slice(2)) await this.#stepOver(place);
+    await this.#goTo(subject.soon);
+    await this.#stoppedAt(subject.soon.at);
+    await this.#expectConditionMet(subject.soon, nodes[1]);
+    await this.setting.picture('3-conditional-breakpoint');
+  }
+
+  /** 4. Moved from the sidebar while it runs towards a breakpoint. */
+  async moveWhileRunning(): Promise<void> {
+    const { subject, nodes, workbench } = this.setting;
+    await workbench.openView('Godwit');
+    await this.#goTo(subject.later);
+    await sleep(UNDER_WAY_MS);
+    await workbench.contextMenu(workbench.row(subject.name), 'Migrate Job…');
+    await workbench.pick(nodes[2]);
+    await this.#movedFromTo(nodes[1], nodes[2]);
+    await workbench.openView('Run and Debug');
+    await this.#stoppedAt(subject.later.at);
+    await this.#expectConditionMet(subject.later, nodes[2]);
+    await this.setting.picture('4-moved-while-running');
+  }
+
+  /** 5. Moved during a step over a line that takes seconds. */
+  async moveDuringStep(): Promise<void> {
+    const { subject, nodes, workbench, tell } = this.setting;
+    const { at, condition, next } = subject.long;
+    await this.#goTo({ at, condition: condition ?? '', values: {} });
+    await this.#stoppedAt(at);
+    await workbench.debug.press('Step Over');
+    await sleep(UNDER_WAY_MS);
+    await workbench.command('Godwit: Migrate Job…');
+    await workbench.pick(nodes[0]);
+    await this.#movedFromTo(nodes[2], nodes[0]);
+    const frames = await workbench.debug.frames();
+    expectThat(
+      'the step was still going when the move was over',
+      frames.length === 0,
+      JSON.stringify(frames),
+    );
+    await tell.waiting('the line goes on', this.#stoppedAt(next));
+    await this.#expectOn(nodes[0]);
+    tell.saw(`the step begun on ${nodes[2]} ended on ${nodes[0]}, on the next line`);
+    await this.setting.picture('5-moved-in-a-step');
+  }
+
+  /** 6. The sidebar, the panels. */
+  async lookAround(): Promise<void> {
+    const { workbench, subject, nodes, tell } = this.setting;
+    await workbench.openView('Godwit');
+    const tree = await workbench.tree();
+    tell.saw(tree.join(' | ') + subject.name + nodes);
+  }
+
+  /** 7. To its end; the answer is what it printed. */
+  async runToEnd(expected: string): Promise<void> {
+    const { workbench, godwit, tell } = this.setting;
+    await workbench.removeAllBreakpoints();
+    await workbench.debug.press('Continue');
+    await tell.waiting('the program runs to its end', workbench.debug.ended(STOP_MS));
+    const { exit, signal } = await godwit.wait(this.#job);
+    expectEqual('its exit status', exit, 0);
+    expectEqual('the signal that ended it', signal, null);
+    const output = await godwit.logs(this.#job);
+    expectEqual('its output', output, expected);
+    tell.saw(`exit status 0; its output, ${output.length} bytes, is what it prints without Godwit`);
+    await this.setting.picture('7-ended');
+  }
+
+  // ---- What is done
+
+  async #stepOver(place: string): Promise<void> {
+    await this.setting.workbench.debug.press('Step Over');
+    await this.#stoppedAt(place);
+  }
+
+  /** Sets the one breakpoint that there then is, and lets the program run towards it. */
+  async #goTo({ at, condition }: ConditionalStop): Promise<void> {
+    const { workbench } = this.setting;
+    await workbench.removeAllBreakpoints();
+    if (condition) await workbench.conditionalBreakpoint(this.#file, this.#line(at), condition);
+    else await workbench.toggleBreakpoint(this.#file, this.#line(at));
+    await workbench.debug.press('Continue');
+  }
+
+  // ---- What must be so
+
+  async #movedFromTo(from: string, to: string): Promise<void> {
+    const { workbench, tell } = this.setting;
+    await workbench.debug.consoleShows(`Moved ${from} → ${to}`);
+    const report = await this.#lastMove();
+    expectEqual('where it came from and went', `${report.from} to ${report.to}`, `${from} to ${to}`);
+    tell.moved(report);
+    await this.#expectOn(to);
+  }
+
+  async #lastMove(): Promise<MoveReport> {
+    const events = await this.setting.godwit.history(this.#job);
+    const move = events.flatMap(({ move }) => (move ? [move] : [])).at(-1);
+    if (!move) throw new Error('its history has no move');
+    return move;
+  }
+
+  async #look(): Promise<Sight> {
+    const { debug } = this.setting.workbench;
+    return {
+      frames: await debug.frames(),
+      variables: await debug.variables(),
+      watches: await debug.watches(),
+    };
+  }
+
+  #stoppedAt(place: string): Promise<Frame> {
+    return this.setting.workbench.debug.stoppedAt(this.#file, this.#line(place), STOP_MS);
+  }
+
+  async #expectConditionMet({ condition, values }: ConditionalStop, node: string): Promise<void> {
+    const { workbench, tell } = this.setting;
+    const locals = Object.entries(values).filter(([name]) => /^\w+$/.test(name));
+    await workbench.debug.showsVariables(Object.fromEntries(locals));
+    await this.#expectOn(node);
+    tell.saw(`stopped on ${node} where ${condition}`);
+  }
+
+  async #expectWatches(values: Values): Promise<void> {
+    const { debug } = this.setting.workbench;
+    const good = (seen: Values) => Object.entries(values).every(([name, value]) => seen[name] === value);
+    await until(`the watches ${JSON.stringify(values)}`, () => debug.watches(), good);
+    this.setting.tell.saw(
+      Object.entries(values)
+        .map((pair) => pair.join(' is '))
+        .join(', '),
+    );
+  }
+
+  async #expectOn(node: string): Promise<void> {
+    expectEqual('the node that it is on', (await this.setting.godwit.job(this.#job)).node, node);
+  }
+
+  get #file(): string {
+    return basename(this.setting.subject.source);
+  }
+
+  #line(text: string): number {
+    return lineOf(this.setting.subject.source, text);
+  }
+}
