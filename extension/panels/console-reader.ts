@@ -1,0 +1,112 @@
+/** Reads a job's console to its end: every byte once and in order, no faster than it is shown. */
+import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asGodwitError, type GodwitError } from '../../agent/api/errors';
+import type { Reading } from '../../webviews/messages';
+import type { ClusterSource } from '../cluster/source';
+
+/** Bytes that may be under way to the terminal: enough for full speed, little enough to be dropped on a hide. */
+export const WINDOW_BYTES = 512 * 1024;
+/** Bytes in one message. */
+const PIECE_BYTES = 64 * 1024;
+/** Pauses between attempts to read on: short after a cut, longer while nobody answers. */
+const RETRY_MS = { first: 250, most: 5_000 };
+
+export interface ConsoleSink {
+  bytes(offset: number, bytes: Uint8Array<ArrayBuffer>): void;
+  reading(reading: Reading): void;
+}
+
+export class ConsoleReader {
+  /** Bytes that have been passed on, and that the terminal has taken. */
+  private offset = 0;
+  private taken = 0;
+  private readonly stop = new AbortController();
+  private wake: () => void = () => {};
+
+  constructor(
+    private readonly cluster: Pick<ClusterSource, 'call' | 'openStream'>,
+    private readonly job: string,
+    private readonly sink: ConsoleSink,
+  ) {}
+
+  /** Resolves, never rejects, when the console has been read to its end, can't be read, or nobody wants it any more. */
+  async run(): Promise<void> {
+    for (let pause = RETRY_MS.first; !this.stopped; ) {
+      const before = this.offset;
+      try {
+        await this.follow();
+        return this.tell({ at: 'whole' });
+      } catch (error) {
+        const why = asGodwitError(error);
+        if (isFinal(why)) return this.tell({ at: 'failed', why: why.message });
+        this.tell({ at: 'interrupted', why: why.message });
+      }
+      pause = this.offset > before ? RETRY_MS.first : Math.min(pause * 2, RETRY_MS.most);
+      await sleep(pause, undefined, { signal: this.stop.signal }).catch(() => {});
+    }
+  }
+
+  /** The terminal has all bytes up to `offset`. */
+  acknowledge(offset: number): void {
+    this.taken = Math.max(this.taken, offset);
+    this.wake();
+  }
+
+  dispose(): void {
+    this.stop.abort();
+    this.wake();
+  }
+
+  private get stopped(): boolean {
+    return this.stop.signal.aborted;
+  }
+
+  private async follow(): Promise<void> {
+    const { job, offset } = this;
+    const { signal } = this.stop;
+    const { ticket } = await this.cluster.call('jobs.console', { job, offset, follow: true }, { signal });
+    const stream = await this.cluster.openStream(ticket);
+    const cut = () => stream.destroy();
+    signal.addEventListener('abort', cut);
+    try {
+      signal.throwIfAborted();
+      this.tell({ at: 'following' });
+      for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+        await this.pass(chunk);
+      }
+      await ended(stream);
+    } finally {
+      signal.removeEventListener('abort', cut);
+      if (!stream.closed) stream.destroy();
+    }
+  }
+
+  private async pass(chunk: Buffer): Promise<void> {
+    for (let at = 0; at < chunk.length && !this.stopped; at += PIECE_BYTES) {
+      // A plain array of its own bytes: of a Buffer, the editor would send the whole pool behind it.
+      const piece = Uint8Array.from(chunk.subarray(at, at + PIECE_BYTES));
+      this.sink.bytes(this.offset, piece);
+      this.offset += piece.length;
+      await this.room();
+    }
+  }
+
+  private async room(): Promise<void> {
+    while (this.offset - this.taken > WINDOW_BYTES && !this.stopped) {
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+    }
+  }
+
+  private tell(reading: Reading): void {
+    if (!this.stopped) this.sink.reading(reading);
+  }
+}
+
+/** Our own half of a stream is ours to end. */
+const ended = (stream: Duplex): Promise<void> => new Promise((resolve) => stream.end(() => resolve()));
+
+/** Asking again would not help. */
+const isFinal = ({ code }: GodwitError): boolean => code === 'no-such-job' || code === 'bad-message';

@@ -1,0 +1,46 @@
+/** Above the terminal: which job it is, where it is now, how it stands. */
+import { exitText } from '../../agent/api/figures';
+import { element, setAttribute, setText } from '../elements';
+import type { ConsoleHead, Reading } from '../messages';
+
+export class Head {
+  private readonly name = element('h1');
+  private readonly node = element('span', { class: 'node' });
+  private readonly state = element('span', { class: 'state', role: 'status' });
+  private readonly command = element('code');
+  private readonly reading = element('span', { class: 'reading', role: 'status' });
+  readonly root = element('header', {}, this.name, this.state, this.node, this.command, this.reading);
+
+  show({ id, job, connected, reading, move }: ConsoleHead): void {
+    setText(this.name, job?.name ?? id);
+    setAttribute(this.name, 'title', id);
+    setText(this.command, job?.command.join(' ') ?? '');
+    setAttribute(this.command, 'title', job?.command.join(' '));
+    const over = job?.state === 'ended' || job?.state === 'lost';
+    setText(this.node, !job || over ? '' : move ? `${job.node} → ${move.to}` : `on ${job.node}`);
+    setText(this.state, job ? stateText(job) : '');
+    this.root.dataset.state = job?.exit && job.exit.exit !== 0 ? 'failed' : (job?.state ?? 'unknown');
+    setText(this.reading, readingText(reading, connected));
+  }
+}
+
+function stateText({ state, exit }: NonNullable<ConsoleHead['job']>): string {
+  if (state !== 'ended' || !exit) return state;
+  return exit.signal ? `ended by ${exitText(exit)}` : `ended, exit status ${exitText(exit)}`;
+}
+
+function readingText(reading: Reading, connected: boolean): string {
+  switch (reading.at) {
+    case 'following':
+    case 'whole':
+      return '';
+    case 'interrupted':
+      return connected
+        ? `reading on shortly: ${reading.why}`
+        : 'no agent answers; reading goes on when one does';
+    case 'failed':
+      return reading.why;
+    default:
+      return reading satisfies never;
+  }
+}

@@ -1,0 +1,94 @@
+/** A job's console: what it printed, byte for byte, in a terminal. */
+import '@xterm/xterm/css/xterm.css';
+import './console.css';
+import { FitAddon } from '@xterm/addon-fit';
+import { Terminal } from '@xterm/xterm';
+import { element } from '../elements';
+import { meetHost } from '../host';
+import { ConsoleState, ToConsole } from '../messages';
+import { onThemeChange } from '../theme';
+import { Head } from './head';
+import { terminalFont, terminalTheme } from './look';
+import { lendNonce } from './nonce';
+
+/** Lines that can be scrolled back to: some megabytes of memory, and more than anyone reads. */
+const SCROLLBACK_LINES = 10_000;
+
+lendNonce();
+const head = new Head();
+const frame = element('main', { class: 'terminal', 'aria-label': 'Output of the job' });
+document.body.append(head.root, frame);
+
+const terminal = new Terminal({
+  ...terminalFont(),
+  theme: terminalTheme(),
+  scrollback: SCROLLBACK_LINES,
+  // What a program prints has ends of line, and no terminal driver that would make them returns as well.
+  convertEol: true,
+  disableStdin: true,
+  cursorBlink: false,
+  cursorStyle: 'bar',
+  cursorInactiveStyle: 'none',
+  minimumContrastRatio: 4.5,
+  screenReaderMode: false,
+});
+const fit = new FitAddon();
+terminal.loadAddon(fit);
+terminal.open(frame);
+// Tab goes on to the next part of the page: there is nothing to type into.
+terminal.attachCustomKeyEventHandler(({ key }) => key !== 'Tab');
+
+let reader = 0;
+let job: string | undefined;
+const host = meetHost({ messages: ToConsole, state: ConsoleState, onMessage: receive });
+/** Where it was scrolled to before it was hidden: found again as soon as enough lines are there. */
+let wanted = host.kept?.up ?? 0;
+
+function receive(message: ToConsole): void {
+  switch (message.type) {
+    case 'console':
+      job = message.id;
+      head.show(message);
+      keep();
+      return;
+    case 'begin':
+      reader = message.reader;
+      terminal.reset();
+      return;
+    case 'bytes': {
+      const { offset, bytes } = message;
+      if (message.reader !== reader) return;
+      terminal.write(bytes, () => {
+        host.send({ type: 'taken', reader: message.reader, offset: offset + bytes.length });
+        scrollBack();
+      });
+      return;
+    }
+    default:
+      message satisfies never;
+  }
+}
+
+function scrollBack(): void {
+  if (wanted === 0 || terminal.buffer.active.baseY < wanted) return;
+  terminal.scrollToLine(terminal.buffer.active.baseY - wanted);
+  wanted = 0;
+}
+
+function keep(): void {
+  const { baseY, viewportY } = terminal.buffer.active;
+  if (job) host.keep({ job, up: wanted || baseY - viewportY });
+}
+
+terminal.onScroll(keep);
+frame.addEventListener('wheel', () => {
+  // Who scrolls has chosen another place.
+  wanted = 0;
+});
+new ResizeObserver(() => fit.fit()).observe(frame);
+onThemeChange(() => {
+  Object.assign(terminal.options, terminalFont());
+  terminal.options.theme = terminalTheme();
+  fit.fit();
+});
+void document.fonts.ready.then(() => fit.fit());
