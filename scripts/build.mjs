@@ -7,6 +7,7 @@ const entries = {
   godwit: 'agent/cli/main.ts',
   agent: 'agent/main.ts',
   keeper: 'agent/keeper/main.ts',
+  extension: 'extension/extension.ts',
   'demo-gdb': 'test/demo/gdb/main.ts',
   'demo-vscode': 'test/demo/vscode/main.ts',
   'test/look': 'test/vscode/look.ts',

@@ -1,0 +1,194 @@
+import type { Duplex } from 'node:stream';
+import { type Disposable, EventEmitter, type LogOutputChannel } from 'vscode';
+import type { ClientContract } from '../../agent/api/client-contract';
+import type { ClusterSnapshot } from '../../agent/api/client-events';
+import type { CallOptions, Method, Result, SentParams } from '../../agent/api/contract';
+import { asGodwitError, type GodwitError, noAgent } from '../../agent/api/errors';
+import { type Agent, dial } from '../../agent/client/agent';
+import { findSocket } from '../../agent/client/agent-socket';
+import type { ClusterSource } from './source';
+
+/** Milliseconds between two attempts to reach an agent: soon after it went, and soon enough for one that a person starts. */
+const RETRY_FIRST_MS = 250;
+const RETRY_MOST_MS = 2_000;
+
+/**
+ * - `connecting`: for the first time, or to another agent than before
+ * - `none`: nobody answers there
+ * - `refused`: it answers and can't be used: no permission, another version
+ * - `lost`: it answered and does no longer
+ */
+export type ClusterState = 'connecting' | 'connected' | 'none' | 'refused' | 'lost';
+
+/** The connection to one agent: made, watched, and made again for as long as the extension lives. */
+export class Cluster implements ClusterSource, Disposable {
+  readonly #changes = new EventEmitter<ClusterSnapshot | undefined>();
+  readonly #states = new EventEmitter<ClusterState>();
+  /** Each snapshot as it comes, and undefined when the agent is lost. */
+  readonly onDidChange = this.#changes.event;
+  readonly onDidChangeState = this.#states.event;
+
+  #snapshot: ClusterSnapshot | undefined;
+  #state: ClusterState = 'connecting';
+  #problem: GodwitError | undefined;
+  #agent: Agent | undefined;
+  #socket = '';
+  /** One for each agent that is tried to be held; aborted when another takes its place. */
+  #holding = new AbortController();
+  /** Ends the pause before the next attempt. */
+  #hurry = () => {};
+
+  constructor(
+    private readonly setting: () => string,
+    private readonly log: LogOutputChannel,
+  ) {
+    void this.#hold(this.#holding.signal);
+  }
+
+  get snapshot(): ClusterSnapshot | undefined {
+    return this.#snapshot;
+  }
+
+  get state(): ClusterState {
+    return this.#state;
+  }
+
+  /** Why there is no connection. */
+  get problem(): GodwitError | undefined {
+    return this.#problem;
+  }
+
+  /** Of the agent that is, or would be, asked. */
+  get socket(): string {
+    return this.#socket;
+  }
+
+  async call<M extends Method<ClientContract>>(
+    method: M,
+    params: SentParams<ClientContract, M>,
+    options?: CallOptions,
+  ): Promise<Result<ClientContract, M>> {
+    return this.#connected().call(method, params, options);
+  }
+
+  async openStream(ticket: string): Promise<Duplex> {
+    return this.#connected().openStream(ticket);
+  }
+
+  /** Looks for the agent anew, at once: its setting has changed, or one has been started or ended. */
+  reconnect(): void {
+    if (this.#agent && this.#socket === this.#find()) return;
+    this.#holding.abort();
+    this.#agent?.close();
+    this.#agent = undefined;
+    this.#holding = new AbortController();
+    this.#enter('connecting');
+    void this.#hold(this.#holding.signal);
+  }
+
+  /** Resolves with the first snapshot from now on; rejects with the problem when there is none in time. */
+  ready(withinMs: number): Promise<ClusterSnapshot> {
+    this.#hurry();
+    return new Promise((resolve, reject) => {
+      if (this.#snapshot) return resolve(this.#snapshot);
+      const stop = () => {
+        clearTimeout(timer);
+        listening.dispose();
+      };
+      const listening = this.onDidChange((snapshot) => {
+        if (!snapshot) return;
+        stop();
+        resolve(snapshot);
+      });
+      const timer = setTimeout(() => {
+        stop();
+        reject(this.#problem ?? noAgent(this.#socket, `no answer within ${withinMs} ms`));
+      }, withinMs);
+    });
+  }
+
+  dispose(): void {
+    this.#holding.abort();
+    this.#hurry();
+    this.#agent?.close();
+    this.#changes.dispose();
+    this.#states.dispose();
+  }
+
+  #connected(): Agent {
+    if (this.#agent) return this.#agent;
+    throw this.#problem ?? noAgent(this.#socket, 'not connected yet');
+  }
+
+  #find(): string {
+    return findSocket(this.setting() || undefined);
+  }
+
+  async #hold(signal: AbortSignal) {
+    for (let pause = RETRY_FIRST_MS; !signal.aborted; ) {
+      try {
+        this.#socket = this.#find();
+        const agent = await dial(this.#socket);
+        if (signal.aborted) return agent.close();
+        await this.#watch(agent);
+        pause = RETRY_FIRST_MS;
+        this.#enter('connected');
+        const why = await agent.closed;
+        if (signal.aborted) return;
+        this.#agent = undefined;
+        this.#enter('lost', why);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#missed(asGodwitError(error));
+        pause = Math.min(2 * pause, RETRY_MOST_MS);
+      }
+      await this.#pause(pause);
+    }
+  }
+
+  async #watch(agent: Agent): Promise<void> {
+    this.#agent = agent;
+    agent.on('cluster', (snapshot) => {
+      // Of an agent that was let go something may still be under way.
+      if (this.#agent === agent) this.#take(snapshot);
+    });
+    try {
+      await agent.call('cluster.watch', {});
+    } catch (error) {
+      if (this.#agent === agent) this.#agent = undefined;
+      agent.close();
+      throw error;
+    }
+  }
+
+  #take(snapshot: ClusterSnapshot | undefined) {
+    this.#snapshot = snapshot;
+    this.#changes.fire(snapshot);
+  }
+
+  #missed(error: GodwitError) {
+    if (error.code !== 'no-agent') this.#enter('refused', error);
+    else if (this.#state === 'lost') this.#problem = error;
+    else this.#enter('none', error);
+  }
+
+  #enter(state: ClusterState, problem?: GodwitError) {
+    const before = this.#state;
+    this.#state = state;
+    this.#problem = problem;
+    if (state !== 'connected' && this.#snapshot) this.#take(undefined);
+    if (state === before) return;
+    this.log.info(`agent at ${this.#socket}: ${state}${problem ? `: ${problem.message}` : ''}`);
+    this.#states.fire(state);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#hurry = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,71 @@
+import { window } from 'vscode';
+import { z } from 'zod';
+import type { Job } from '../../agent/api/model';
+import type { Cluster } from '../cluster/cluster';
+import { isOver } from '../cluster/descriptions';
+import { living } from '../prompts/places';
+import type { Targets } from './targets';
+
+/** What a program that heeds SIGTERM takes; then the harder way is offered. */
+const ENDS_WITHIN_MS = 5_000;
+
+/** With a signal there is no question. */
+const Options = z.object({ signal: z.enum(['SIGTERM', 'SIGKILL']) }).optional();
+
+export class Ending {
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly targets: Targets,
+  ) {}
+
+  /** Has the job ended? Undefined when the person gave it up. */
+  async end(given: unknown, options: unknown): Promise<boolean | undefined> {
+    const asked = Options.safeParse(options).data;
+    const job = await this.targets.job(given, {
+      title: 'End Job',
+      placeholder: 'The job to end',
+      of: living,
+      none: 'there is no job to end',
+    });
+    if (!job) return undefined;
+    if (!asked && !(await confirmed(job))) return undefined;
+    const signal = asked?.signal ?? 'SIGTERM';
+    if (await this.#kill(job, signal)) return true;
+    return signal === 'SIGKILL' || asked ? false : this.#harder(job);
+  }
+
+  async #harder(job: Job): Promise<boolean> {
+    const kill = 'End with SIGKILL';
+    const seconds = ENDS_WITHIN_MS / 1000;
+    const message = `${job.name} got SIGTERM and has not ended within ${seconds} s.`;
+    if ((await window.showWarningMessage(message, kill)) !== kill) return false;
+    return this.#kill(job, 'SIGKILL');
+  }
+
+  async #kill(job: Job, signal: 'SIGTERM' | 'SIGKILL'): Promise<boolean> {
+    const ended = this.#ended(job.id);
+    await this.cluster.call('jobs.kill', { job: job.id, signal });
+    return ended;
+  }
+
+  #ended(id: string): Promise<boolean> {
+    return new Promise((resolve) => {
+      const end = (is: boolean) => {
+        clearTimeout(timer);
+        watching.dispose();
+        resolve(is);
+      };
+      const timer = setTimeout(() => end(false), ENDS_WITHIN_MS);
+      const watching = this.cluster.onDidChange((snapshot) => {
+        const job = snapshot?.jobs.find((one) => one.id === id);
+        if (job && isOver(job)) end(true);
+      });
+    });
+  }
+}
+
+async function confirmed(job: Job): Promise<boolean> {
+  const end = 'End Job';
+  const detail = `It runs on ${job.node} and gets SIGTERM${job.debugged ? '; its debugger goes with it' : ''}.`;
+  return (await window.showWarningMessage(`End ${job.name}?`, { modal: true, detail }, end)) === end;
+}

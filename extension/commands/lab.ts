@@ -1,0 +1,138 @@
+/** The cluster on this machine: brought up, taken down. */
+import { ProgressLocation, window, workspace } from 'vscode';
+import { z } from 'zod';
+import { NodeName } from '../../agent/api/model';
+import type { Cluster } from '../cluster/cluster';
+import { isOver } from '../cluster/descriptions';
+import type { GodwitCommand } from '../command/godwit';
+import { RemediedError } from '../failure';
+import { joinWords } from '../launch/words';
+
+/** The agents have answered to `lab up` already. */
+const SEEN_WITHIN_MS = 15_000;
+
+const LabStatus = z.object({
+  nodes: z.array(z.object({ name: NodeName, address: z.string(), socket: z.string(), state: z.string() })),
+});
+type LabStatus = z.infer<typeof LabStatus>;
+
+export class Lab {
+  constructor(
+    private readonly command: GodwitCommand,
+    private readonly cluster: Cluster,
+  ) {}
+
+  /** Is a cluster to be seen when it is over? @throws GodwitError `not-root`, `lab-failed`, `no-agent` */
+  async start(): Promise<boolean> {
+    const there = await this.#status();
+    if (there.nodes.length > 0) {
+      await this.#see(there);
+      void window.showInformationMessage(`The local cluster is up already: ${listed(there)}.`);
+      return true;
+    }
+    const nodes = workspace.getConfiguration('godwit').get<number>('labNodes', 3);
+    if (process.getuid?.() !== 0) throw this.#needsRoot(nodes);
+    const status = await window.withProgress(
+      { location: ProgressLocation.Notification, title: `Starting a local cluster of ${counted(nodes)}…` },
+      async () => {
+        const made = await this.#ask(['lab', 'up', '--nodes', String(nodes)]);
+        await this.#see(made);
+        return made;
+      },
+    );
+    void window.showInformationMessage(`The local cluster is up: ${listed(status)}.`);
+    return true;
+  }
+
+  /** @throws GodwitError `no-such-lab`, `lab-failed` */
+  async stop(options: { confirmed: boolean }): Promise<boolean> {
+    const status = await this.#status();
+    if (status.nodes.length === 0) {
+      void window.showInformationMessage('No local cluster is running.');
+      return false;
+    }
+    if (!options.confirmed && !(await this.#confirm(status))) return false;
+    if (process.getuid?.() !== 0) throw this.#needsRootToStop();
+    await window.withProgress(
+      { location: ProgressLocation.Notification, title: 'Stopping the local cluster…' },
+      () => this.#ask(['lab', 'down']),
+    );
+    this.cluster.reconnect();
+    void window.showInformationMessage('The local cluster is stopped.');
+    return true;
+  }
+
+  async #confirm(status: LabStatus): Promise<boolean> {
+    const seen = status.nodes.some(({ socket }) => socket === this.cluster.socket);
+    const running = seen ? (this.cluster.snapshot?.jobs.filter((job) => !isOver(job)) ?? []) : [];
+    if (seen && this.cluster.snapshot && running.length === 0) return true;
+    const names = running.map(({ name }) => name).join(', ');
+    const detail = running.length
+      ? `${running.length === 1 ? 'This job' : `These ${running.length} jobs`} will be ended: ${names}.`
+      : 'All jobs that run on it will be ended.';
+    const stop = 'Stop and End Jobs';
+    return (
+      (await window.showWarningMessage('Stop the local cluster?', { modal: true, detail }, stop)) === stop
+    );
+  }
+
+  /** The view may be on another agent, by its setting. */
+  async #see({ nodes }: LabStatus): Promise<void> {
+    this.cluster.reconnect();
+    if (nodes.some(({ socket }) => socket === this.cluster.socket)) await this.cluster.ready(SEEN_WITHIN_MS);
+    else
+      throw new RemediedError(
+        {
+          code: 'another-agent',
+          message: `the local cluster is up, but the agent that is asked here is ${this.cluster.socket}`,
+        },
+        {
+          title: 'Show the Local Cluster',
+          run: async () => {
+            await workspace.getConfiguration('godwit').update('agent', nodes[0]?.socket);
+          },
+        },
+      );
+  }
+
+  #status(): Promise<LabStatus> {
+    return this.#ask(['lab', 'status']);
+  }
+
+  #ask(args: string[]): Promise<LabStatus> {
+    return this.command.ask(LabStatus, args, { code: 'lab-failed' });
+  }
+
+  /** Who starts it with sudo gets the first node's socket: whoever may become root may have it. */
+  #needsRoot(nodes: number) {
+    const up = joinWords(['sudo', ...this.command.argv(['lab', 'up', '--nodes', String(nodes)])]);
+    const own = `sudo chown "$(id -u)" ${joinWords([this.cluster.socket])}`;
+    return inTerminal(
+      'a local cluster makes network namespaces and cgroups, which only root may',
+      `${up} && ${own}`,
+    );
+  }
+
+  #needsRootToStop() {
+    const down = joinWords(['sudo', ...this.command.argv(['lab', 'down'])]);
+    return inTerminal('only root may take the local cluster down', down);
+  }
+}
+
+function inTerminal(message: string, line: string): RemediedError {
+  return new RemediedError(
+    { code: 'not-root', message, fix: 'start it with sudo in a terminal' },
+    {
+      title: 'Open a Terminal with sudo',
+      run: () => {
+        const terminal = window.createTerminal({ name: 'Godwit' });
+        terminal.show();
+        // It is the person who presses Enter.
+        terminal.sendText(line, false);
+      },
+    },
+  );
+}
+
+const counted = (nodes: number) => `${nodes} node${nodes === 1 ? '' : 's'}`;
+const listed = ({ nodes }: LabStatus) => nodes.map(({ name }) => name).join(', ');

@@ -1,0 +1,128 @@
+/** The extension, put together. It begins with its view, one of its commands or a session of its debug type. */
+import { commands, type Disposable, debug, type ExtensionContext, window, workspace } from 'vscode';
+import { Cluster } from './cluster/cluster';
+import type { ClusterSource } from './cluster/source';
+import { GodwitCommand } from './command/godwit';
+import { doctor } from './commands/doctor';
+import { Ending } from './commands/end';
+import { Lab } from './commands/lab';
+import { Launching } from './commands/launch';
+import { Migration } from './commands/migrate';
+import { Targets } from './commands/targets';
+import { adapterIn } from './debug/adapter';
+import { Configurations } from './debug/configurations';
+import { DebuggedJobs } from './debug/sessions';
+import { showFailure } from './failure';
+import { Launches } from './launch/request';
+import { type Panels, registerPanels } from './panels/panels';
+import { living } from './prompts/places';
+import { ClusterTree } from './tree/view';
+
+/** For other extensions and for tests. */
+export interface Godwit {
+  readonly cluster: ClusterSource;
+}
+
+export function activate(context: ExtensionContext): Godwit {
+  const log = window.createOutputChannel('Godwit', { log: true });
+  const setting = () => workspace.getConfiguration('godwit').get<string>('agent', '');
+  const cluster = new Cluster(setting, log);
+  const debugged = new DebuggedJobs();
+  const targets = new Targets(cluster, debugged);
+  const command = GodwitCommand.beside(context.extensionPath, log);
+  const panels = registerPanels(context, cluster);
+  const lab = new Lab(command, cluster);
+  const launching = new Launching(cluster, new Launches(context.workspaceState, cluster), targets);
+  const migration = new Migration(cluster, targets, (job) => panels.showTimeline(job));
+  const ending = new Ending(cluster, targets);
+
+  const handlers: Record<string, Handler> = {
+    startLocalCluster: () => lab.start(),
+    stopLocalCluster: (confirmed) => lab.stop({ confirmed: confirmed === true }),
+    launchJob: (launch) => launching.launch(launch),
+    launchAndDebugJob: (launch) => launching.launchAndDebug(launch),
+    attachDebugger: (job, process) => launching.attach(job, process),
+    migrateJob: (job, node) => migration.migrate(job, node),
+    sendJobHome: (job) => migration.sendHome(job),
+    endJob: (job, options) => ending.end(job, options),
+    doctor: () => doctor(command),
+    ...showing(panels, targets),
+  };
+  context.subscriptions.push(
+    log,
+    cluster,
+    debugged,
+    ...Object.entries(handlers).map(([name, handler]) =>
+      commands.registerCommand(`godwit.${name}`, telling(name, handler)),
+    ),
+    new ClusterTree(cluster, (job, node) => void commands.executeCommand('godwit.migrateJob', job, node)),
+    debug.registerDebugConfigurationProvider('godwit', new Configurations(cluster, log)),
+    debug.registerDebugAdapterDescriptorFactory('godwit', {
+      createDebugAdapterDescriptor: () => adapterIn(context.extensionPath),
+    }),
+    workspace.onDidChangeConfiguration((change) => {
+      if (change.affectsConfiguration('godwit.agent')) cluster.reconnect();
+    }),
+    followState(cluster),
+  );
+  return { cluster };
+
+  /** A command that fails says so, and has no result. */
+  function telling(name: string, handler: Handler): Handler {
+    return async (...args) => {
+      try {
+        return await handler(...args);
+      } catch (error) {
+        void showFailure(error, name, log);
+        return undefined;
+      }
+    };
+  }
+}
+
+type Handler = (...args: unknown[]) => unknown;
+
+function showing(panels: Panels, targets: Targets): Record<string, Handler> {
+  return {
+    showClusterLoad: () => panels.showLoad(),
+    showMigrationTimeline: async (given) => {
+      if (given === undefined) return panels.showTimeline();
+      const job = await targets.job(given, {
+        title: 'Show Migration Timeline',
+        placeholder: 'The job whose moves to show',
+        of: () => true,
+        none: 'there has been no job yet',
+      });
+      return job && panels.showTimeline(job.id);
+    },
+    showConsole: async (given) => {
+      const job = await targets.job(given, {
+        title: 'Show Console',
+        placeholder: 'The job whose output to show',
+        of: () => true,
+        none: 'there has been no job yet',
+      });
+      return job && panels.showConsole(job.id);
+    },
+    // For `${command:pickJob}` in a launch.json, where an empty text means that none was picked.
+    pickJob: async () => {
+      const job = await targets.job(undefined, {
+        title: 'Attach Debugger to Job',
+        placeholder: 'The job to debug',
+        of: living,
+        none: 'there is no job to attach to',
+      });
+      return job?.id ?? '';
+    },
+  };
+}
+
+/** For menus and the view's welcome. */
+function followState(cluster: Cluster): Disposable {
+  const tell = () => {
+    void commands.executeCommand('setContext', 'godwit.connected', cluster.state === 'connected');
+    void commands.executeCommand('setContext', 'godwit.state', cluster.state);
+  };
+  tell();
+  return cluster.onDidChangeState(tell);
+}

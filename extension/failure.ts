@@ -1,0 +1,58 @@
+/** What a person is told when something fails: the reason and, where there is one, the fix as a button. */
+import { commands, type LogOutputChannel, window } from 'vscode';
+import { asGodwitError, GodwitError } from '../agent/api/errors';
+
+interface Remedy {
+  title: string;
+  command: string;
+  args?: unknown[];
+}
+
+const START: Remedy = { title: 'Start Local Cluster', command: 'godwit.startLocalCluster' };
+const CHECK: Remedy = { title: 'Check This Machine', command: 'godwit.doctor' };
+const CHOOSE_AGENT: Remedy = {
+  title: 'Choose Another Agent',
+  command: 'workbench.action.openSettings',
+  args: ['godwit.agent'],
+};
+
+/** By the code of the error. */
+const REMEDIES: Readonly<Record<string, Remedy>> = {
+  'no-agent': START,
+  'not-allowed': CHOOSE_AGENT,
+  'bad-lab': CHOOSE_AGENT,
+  'no-job': { title: 'Launch Job…', command: 'godwit.launchJob' },
+  'no-such-lab': START,
+  'lab-failed': CHECK,
+  'no-program': CHECK,
+  'command-failed': CHECK,
+  'job-lost': { title: 'Show Migration Timeline', command: 'godwit.showMigrationTimeline' },
+  'job-ended': { title: 'Show Migration Timeline', command: 'godwit.showMigrationTimeline' },
+};
+
+/** `No agent answers at …: …; start a lab with …` becomes a sentence. */
+export const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+
+/** Tells it, and does what the person chooses. Resolves when the message is gone. */
+export async function showFailure(error: unknown, what: string, log: LogOutputChannel): Promise<void> {
+  const failure = asGodwitError(error);
+  // Whoever gave it up knows.
+  if (failure.code === 'cancelled') return;
+  log.error(`${what}: ${failure.toLine()}`);
+  if (failure.code === 'internal') log.error(failure);
+  const remedy = failure instanceof RemediedError ? failure.remedy : REMEDIES[failure.code];
+  const chosen = await window.showErrorMessage(sentence(failure.toLine()), ...(remedy ? [remedy.title] : []));
+  if (!remedy || chosen === undefined) return;
+  if ('run' in remedy) await remedy.run();
+  else await commands.executeCommand(remedy.command, ...(remedy.args ?? []));
+}
+
+/** An error that brings its own fix. */
+export class RemediedError extends GodwitError {
+  constructor(
+    failure: { code: string; message: string; fix?: string },
+    readonly remedy: { title: string; run: () => Promise<void> | void },
+  ) {
+    super(failure);
+  }
+}

@@ -1,0 +1,217 @@
+/** What the Cluster view shows, made of a snapshot alone. Elements are known by ids, so that selection and folds stay. */
+import type { ClusterSnapshot, MoveUnderWay } from '../../agent/api/client-events';
+import { size, span } from '../../agent/api/figures';
+import type { Job, Node } from '../../agent/api/model';
+import {
+  cpus,
+  endText,
+  isOver,
+  jobFigures,
+  nodeFigures,
+  PHASE_WORDS,
+  STATE_WORDS,
+  spokenJob,
+  spokenNode,
+} from '../cluster/descriptions';
+
+/** Ended jobs, the latest first: as many as one looks back for. */
+const ENDED_SHOWN = 20;
+
+export interface Item {
+  /** `node:node1`, `job:abcdefghij`, `ended` */
+  id: string;
+  label: string;
+  description: string;
+  /** A ThemeIcon's name and, where it has one, its colour. */
+  icon: { name: string; color?: string };
+  /** Markdown. */
+  tooltip: string;
+  /** For a screen reader. */
+  spoken: string;
+  /** Words that the menus ask for. */
+  context: string;
+  /** Of a leaf: none. */
+  fold: 'none' | 'open' | 'closed';
+}
+
+export interface Tree {
+  items: ReadonlyMap<string, Item>;
+  /** The ids below an id; '' is the root. */
+  children: ReadonlyMap<string, readonly string[]>;
+}
+
+export const ROOT = '';
+export const EMPTY: Tree = { items: new Map(), children: new Map() };
+
+export const jobElement = (id: string) => `job:${id}`;
+export const nodeElement = (name: string) => `node:${name}`;
+const ENDED = 'ended';
+
+/** The job or node that an element stands for. */
+export function meantBy(element: string): { job?: string; node?: string } {
+  const [, kind, name] = /^(job|node):(.+)$/.exec(element) ?? [];
+  if (kind === 'job') return { job: name! };
+  return kind === 'node' ? { node: name! } : {};
+}
+
+export function buildTree({ nodes, jobs, moves }: ClusterSnapshot): Tree {
+  const items = new Map<string, Item>();
+  const children = new Map<string, readonly string[]>();
+  const add = (parent: string, made: Item[]) => {
+    for (const item of made) items.set(item.id, item);
+    children.set(
+      parent,
+      made.map(({ id }) => id),
+    );
+  };
+  const moveOf = (job: Job) => moves.find((move) => move.job === job.id);
+  const living = jobs.filter((job) => !isOver(job) || moveOf(job));
+  const over = jobs.filter((job) => !living.includes(job)).sort(latestFirst);
+  const onNode = ({ name }: Node) => living.filter(({ node }) => node === name);
+  add(ROOT, [
+    ...nodes.map((node) => nodeItem(node, onNode(node))),
+    ...(over.length > 0 ? [endedItem(over.length)] : []),
+  ]);
+  for (const node of nodes) {
+    add(
+      nodeElement(node.name),
+      onNode(node).map((job) => jobItem(job, moveOf(job))),
+    );
+  }
+  add(
+    ENDED,
+    over.slice(0, ENDED_SHOWN).map((job) => jobItem(job, undefined)),
+  );
+  return { items, children };
+}
+
+const latestFirst = (a: Job, b: Job) => (b.ended ?? b.started).localeCompare(a.ended ?? a.started);
+
+/** The elements to be drawn anew, with all that is below each; the root stands for the whole view. */
+export function changedElements(before: Tree, after: Tree): string[] {
+  const changed: string[] = [];
+  const visit = (id: string) => {
+    const same = (one: unknown, other: unknown) => JSON.stringify(one) === JSON.stringify(other);
+    if (!same(before.children.get(id) ?? [], after.children.get(id) ?? [])) {
+      changed.push(id);
+      return;
+    }
+    if (id !== ROOT && !same(before.items.get(id), after.items.get(id))) changed.push(id);
+    for (const child of after.children.get(id) ?? []) visit(child);
+  };
+  visit(ROOT);
+  return changed;
+}
+
+export function parentOf(tree: Tree, id: string): string | undefined {
+  for (const [parent, ids] of tree.children) if (ids.includes(id)) return parent || undefined;
+  return undefined;
+}
+
+function nodeItem(node: Node, jobs: Job[]): Item {
+  const icon = {
+    up: { name: 'server' },
+    draining: { name: 'server', color: 'list.warningForeground' },
+    suspect: { name: 'warning', color: 'list.warningForeground' },
+    down: { name: 'error', color: 'list.errorForeground' },
+  }[node.state];
+  return {
+    id: nodeElement(node.name),
+    label: node.name,
+    description: nodeFigures(node),
+    icon,
+    tooltip: nodeTooltip(node, jobs.length),
+    spoken: spokenNode(node, jobs.length),
+    context: `node ${node.state}`,
+    // A node that may get a job stays open, so that the job is seen to arrive.
+    fold: 'open',
+  };
+}
+
+const endedItem = (count: number): Item => ({
+  id: ENDED,
+  label: 'Ended',
+  description: String(count),
+  icon: { name: 'archive' },
+  tooltip: 'Jobs that are over, the latest first',
+  spoken: `Ended jobs, ${count}`,
+  context: 'ended-group',
+  fold: 'closed',
+});
+
+function jobItem(job: Job, move: MoveUnderWay | undefined): Item {
+  return {
+    id: jobElement(job.id),
+    label: job.name,
+    description: jobFigures(job, move),
+    icon: jobIcon(job, move),
+    tooltip: jobTooltip(job, move),
+    spoken: spokenJob(job, move),
+    context: ['job', ...flags(job, move)].join(' '),
+    fold: 'none',
+  };
+}
+
+/** `settled`: it lives, and nothing is being done to it. `abroad`: it could be sent home. */
+function flags(job: Job, move: MoveUnderWay | undefined): string[] {
+  if (isOver(job)) return ['over'];
+  if (move || job.state === 'moving' || job.state === 'starting') return ['busy'];
+  return job.node === job.home ? ['settled'] : ['settled', 'abroad'];
+}
+
+function jobIcon(job: Job, move: MoveUnderWay | undefined): Item['icon'] {
+  if (job.state === 'lost') return { name: 'error', color: 'list.errorForeground' };
+  if (move || job.state === 'moving' || job.state === 'starting') return { name: 'loading~spin' };
+  if (job.state === 'ended') {
+    return job.exit?.exit === 0
+      ? { name: 'pass', color: 'testing.iconPassed' }
+      : { name: 'circle-slash', color: 'testing.iconFailed' };
+  }
+  if (job.state === 'stopped') return { name: 'debug-pause', color: 'debugIcon.pauseForeground' };
+  return job.debugged
+    ? { name: 'debug-alt', color: 'debugIcon.startForeground' }
+    : { name: 'play-circle', color: 'charts.green' };
+}
+
+const row = (name: string, value: string) => `| ${name} | ${escapeMarkdown(value)} |`;
+const rows = (...lines: (string | false)[]) => ['| | |', '|:--|:--|', ...lines.filter(Boolean)].join('\n');
+
+function nodeTooltip(node: Node, jobs: number): string {
+  const head = `**${escapeMarkdown(node.name)}** — ${node.state}`;
+  if (node.state === 'down') return `${head}\n\nIts agent has not answered for a while.`;
+  const used = node.memTotal - node.memFree;
+  return `${head}\n\n${rows(
+    row('Address', node.address),
+    row('CPU', `${cpus(node.load)} of ${cpus(node.cpus)} in use by jobs`),
+    row('Memory', `${size(used)} of ${size(node.memTotal)} in use`),
+    row('Speed', `${node.speed} of the reference machine’s`),
+    row('Jobs', String(jobs)),
+  )}`;
+}
+
+function jobTooltip(job: Job, move: MoveUnderWay | undefined): string {
+  const state = move ? `${move.from} → ${move.to}: ${PHASE_WORDS[move.phase]}` : describeState(job);
+  const lasted = job.ended === null ? null : Date.parse(job.ended) - Date.parse(job.started);
+  return `**${escapeMarkdown(job.name)}** — ${escapeMarkdown(state)}\n\n${rows(
+    row('Command', job.command.join(' ')),
+    row('Id', job.id),
+    row('Home', job.home),
+    row(isOver(job) ? 'Was on' : 'Runs on', job.node),
+    !isOver(job) && row('CPU', cpus(job.cpu)),
+    !isOver(job) && row('Memory', size(job.rss)),
+    row('Moves', String(job.migrations)),
+    row('Started', localTime(job.started)),
+    lasted !== null && row('Took', span(lasted)),
+  )}`;
+}
+
+function describeState(job: Job): string {
+  if (job.state === 'ended') return `ended, ${endText(job)}`;
+  return `${STATE_WORDS[job.state]}${job.debugged ? ', a debugger is attached' : ''}`;
+}
+
+const localTime = (moment: string) => new Date(moment).toLocaleString();
+
+/** What others named must not become markup, nor end a table's cell. */
+export const escapeMarkdown = (text: string): string =>
+  text.replace(/[\\`*_{}[\]()#+\-.!|<>~$&]/g, '\\$&').replace(/\s+/g, ' ');

@@ -1,0 +1,119 @@
+import {
+  type DataTransfer,
+  DataTransferItem,
+  Disposable,
+  EventEmitter,
+  MarkdownString,
+  ThemeColor,
+  ThemeIcon,
+  type TreeDataProvider,
+  type TreeDragAndDropController,
+  TreeItem,
+  TreeItemCollapsibleState,
+  type TreeView,
+  window,
+} from 'vscode';
+import type { Cluster } from '../cluster/cluster';
+import { sentence } from '../failure';
+import { buildTree, changedElements, EMPTY, type Item, meantBy, parentOf, ROOT, type Tree } from './model';
+
+/** VS Code's own name for what is dragged out of this view. */
+const MIME = 'application/vnd.code.tree.godwit.cluster';
+
+const FOLDS = {
+  none: TreeItemCollapsibleState.None,
+  open: TreeItemCollapsibleState.Expanded,
+  closed: TreeItemCollapsibleState.Collapsed,
+} as const satisfies Record<Item['fold'], TreeItemCollapsibleState>;
+
+/** Nodes and their jobs as the latest snapshot has them. A job that is dropped on a node moves there. */
+export class ClusterTree implements TreeDataProvider<string>, TreeDragAndDropController<string>, Disposable {
+  readonly dragMimeTypes = [MIME];
+  readonly dropMimeTypes = [MIME];
+  readonly #changes = new EventEmitter<string[] | undefined>();
+  readonly onDidChangeTreeData = this.#changes.event;
+  readonly #view: TreeView<string>;
+  readonly #parts: Disposable;
+  #tree: Tree = EMPTY;
+
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly migrate: (job: string, node: string) => void,
+  ) {
+    this.#view = window.createTreeView('godwit.cluster', {
+      treeDataProvider: this,
+      dragAndDropController: this,
+      showCollapseAll: false,
+    });
+    this.#parts = Disposable.from(
+      this.#view,
+      this.#changes,
+      cluster.onDidChange(() => this.#redraw()),
+      cluster.onDidChangeState(() => this.#explain()),
+    );
+    this.#redraw();
+    this.#explain();
+  }
+
+  dispose(): void {
+    this.#parts.dispose();
+  }
+
+  getTreeItem(element: string): TreeItem {
+    const item = this.#tree.items.get(element);
+    // It has gone since it was drawn; the view is told of that as well.
+    if (!item) return new TreeItem('');
+    const { label, description, icon, tooltip, spoken, context, fold } = item;
+    return {
+      id: element,
+      label,
+      description,
+      iconPath: new ThemeIcon(icon.name, icon.color ? new ThemeColor(icon.color) : undefined),
+      tooltip: new MarkdownString(tooltip),
+      accessibilityInformation: { label: spoken },
+      contextValue: context,
+      collapsibleState: FOLDS[fold],
+    };
+  }
+
+  getChildren(element?: string): string[] {
+    return [...(this.#tree.children.get(element ?? ROOT) ?? [])];
+  }
+
+  getParent(element: string): string | undefined {
+    return parentOf(this.#tree, element);
+  }
+
+  handleDrag(elements: readonly string[], transfer: DataTransfer): void {
+    const jobs = elements.filter((element) => meantBy(element).job);
+    if (jobs.length > 0) transfer.set(MIME, new DataTransferItem(jobs));
+  }
+
+  handleDrop(target: string | undefined, transfer: DataTransfer): void {
+    const onto = target && (meantBy(target).node ? target : this.getParent(target));
+    const node = onto && meantBy(onto).node;
+    const dragged: unknown = transfer.get(MIME)?.value;
+    if (!node || !Array.isArray(dragged)) return;
+    for (const element of dragged) {
+      const { job } = meantBy(String(element));
+      if (job) this.migrate(job, node);
+    }
+  }
+
+  #redraw() {
+    const { snapshot } = this.cluster;
+    const tree = snapshot ? buildTree(snapshot) : EMPTY;
+    const changed = changedElements(this.#tree, tree);
+    this.#tree = tree;
+    if (changed.includes(ROOT)) this.#changes.fire(undefined);
+    else if (changed.length > 0) this.#changes.fire(changed);
+  }
+
+  /** That there is no agent is the welcome's to say; what is out of the ordinary is said above it. */
+  #explain() {
+    const { state, problem } = this.cluster;
+    const telling = (state === 'lost' || state === 'refused') && problem;
+    // Cleared by undefined, which the declared type has no room for.
+    (this.#view as { message: string | undefined }).message = telling ? sentence(problem.message) : undefined;
+  }
+}
