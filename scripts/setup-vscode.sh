@@ -28,8 +28,8 @@ say "browser: $(find_browser)"
 spare_from_vscode() {
   rm -rf node_modules/@github/copilot-sdk* node_modules/@github/copilot node_modules/@github/copilot-* \
     node_modules/@microsoft/mxc-sdk extensions/copilot
-  find node_modules/@vscode/ripgrep-universal/bin -mindepth 1 -maxdepth 1 \
-    ! -name "linux-$(node -p process.arch)" -exec rm -rf {} +
+  local others=node_modules/@vscode/ripgrep-universal/bin
+  [ ! -d $others ] || find $others -mindepth 1 -maxdepth 1 ! -name "linux-$(node -p process.arch)" -exec rm -rf {} +
 }
 
 # Built beside its place and then renamed: what is there is whole.
@@ -61,10 +61,24 @@ get_vscode() {
 
 vscode_version() { "$tools_node" -p "require('./test/vscode/versions.json').$1.$2"; }
 
-code_server=$(vscode_version current codeServer)
-vscode=$state/vscode/$code_server
-if [ ! -e "$vscode/out/server-main.js" ]; then
-  say "getting VS Code $(vscode_version current vscode) into $vscode"
-  get_vscode "$code_server" "$(vscode_version current sha512)" "$vscode"
+# have_vscode NAME: gets that one of test/vscode/versions.json, if it is not there.
+have_vscode() {
+  local version place
+  version=$(vscode_version "$1" codeServer)
+  place=$state/vscode/$version
+  if [ ! -e "$place/out/server-main.js" ]; then
+    say "getting VS Code $(vscode_version "$1" vscode) into $place"
+    get_vscode "$version" "$(vscode_version "$1" sha512)" "$place"
+  fi
+  say "VS Code: $(vscode_version "$1" vscode) ($place)"
+}
+
+have_vscode current
+# The oldest that the extension says it runs in: only for who asks, it is not among what every change must pass.
+if [ "${2:-}" = minimum ]; then
+  have_vscode minimum
+  # Its search program would come by an install script; the newer one's serves.
+  searcher=$state/vscode/$(vscode_version minimum codeServer)/node_modules/@vscode/ripgrep/bin
+  mkdir -p "$searcher"
+  ln -sf "$state/vscode/$(vscode_version current codeServer)"/node_modules/@vscode/ripgrep-universal/bin/linux-*/rg "$searcher/rg"
 fi
-say "VS Code: $(vscode_version current vscode) ($vscode)"

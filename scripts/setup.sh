@@ -19,7 +19,7 @@ stop() {
 has() { command -v "$1" >/dev/null 2>&1; }
 is_debian() { has apt-get && has dpkg && grep -qiE '^(ID|ID_LIKE)=.*(debian|ubuntu)' /etc/os-release; }
 
-[ -z "${1:-}" ] || [ "$1" = vscode ] || stop "\`$1\` is nothing to set up" "usage: setup.sh [vscode]"
+[ -z "${1:-}" ] || [ "$1" = vscode ] || stop "\`$1\` is nothing to set up" "usage: setup.sh [vscode [minimum]]"
 
 # --- the person ------------------------------------------------------------------------------------------------
 

@@ -3,9 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { cpSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findAgentNode } from '../../../agent/cli/runtime';
 import { run } from '../../support/processes';
-import { findServer, type VscodeVersion } from './installation';
+import { findServer } from './installation';
 import type { Place } from './place';
 
 /** It is up in half a second; on a machine that does much else it takes its time. */
@@ -23,7 +22,6 @@ export interface ServerOptions {
   extensions?: string[];
   /** Further arguments of the server. */
   args?: string[];
-  version?: VscodeVersion;
 }
 
 /** Nothing pops up that was not asked for. */
@@ -50,7 +48,7 @@ const QUIET = {
 export class VscodeServer {
   readonly #token = randomBytes(16).toString('hex');
   readonly #data: string;
-  readonly #main: string;
+  readonly #program = findServer();
   #process: ChildProcess | undefined;
   #log = '';
   #port = 0;
@@ -59,7 +57,6 @@ export class VscodeServer {
     private readonly place: Place,
     private readonly options: ServerOptions,
   ) {
-    this.#main = findServer(options.version);
     this.#data = place.make('vscode');
   }
 
@@ -109,7 +106,7 @@ export class VscodeServer {
 
   #arguments(...more: string[]): string[] {
     const extensions = this.place.make('vscode', 'extensions');
-    return [this.#main, '--server-data-dir', this.#data, '--extensions-dir', extensions, ...more];
+    return [this.#program.main, '--server-data-dir', this.#data, '--extensions-dir', extensions, ...more];
   }
 
   #environment(): Record<string, string> {
@@ -121,7 +118,7 @@ export class VscodeServer {
   }
 
   async #install(file: string): Promise<void> {
-    const argv = [findAgentNode(), ...this.#arguments('--install-extension', file)];
+    const argv = [this.#program.node, ...this.#arguments('--install-extension', file)];
     const { status, stdout, stderr } = await run(argv, { env: this.#environment(), limitMs: INSTALL_MS });
     if (status !== 0) throw new Error(`VS Code could not install ${file}: ${stderr || stdout}`);
   }
@@ -131,7 +128,7 @@ export class VscodeServer {
     const token = join(this.place.folder, 'token');
     writeFileSync(token, this.#token, { mode: 0o600 });
     const child = spawn(
-      findAgentNode(),
+      this.#program.node,
       this.#arguments(
         ...['--host', '127.0.0.1', '--port', '0', '--connection-token-file', token],
         ...['--accept-server-license-terms', '--telemetry-level', 'off', '--disable-workspace-trust'],

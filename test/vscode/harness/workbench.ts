@@ -39,7 +39,7 @@ export class Workbench {
     await this.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
   }
 
-  /** Picks the entry with this label (part of it) in the quick pick that is open or about to open. */
+  /** Picks the entry with this label in the quick pick that is open or about to open. */
   async pick(label: string): Promise<void> {
     await this.page.locator('.quick-input-widget').waitFor();
     await this.#row(label).first().click();
@@ -204,6 +204,6 @@ export class Workbench {
   #row(label: string): Locator {
     return this.page
       .locator('.quick-input-list .monaco-list-row')
-      .filter({ has: this.page.locator('.label-name', { hasText: label }) });
+      .filter({ has: this.page.locator('.label-name').getByText(label, { exact: true }) });
   }
 }
