@@ -145,8 +145,9 @@ function open<T>(
     plug.once('secureConnect', () => {
       trusted = true;
     });
-    // Where it leads is the plug's matter alone; the URL only carries the path.
-    const socket = new WebSocket(`ws://godwit${path}`, {
+    // Where it leads is the plug's matter alone; the URL only carries the path behind its second colon. It is one of a
+    // local socket, since VS Code has the requests of its extensions look for a proxy unless they go to such a one.
+    const socket = new WebSocket(`ws+unix:/godwit:${path}`, {
       ...limits,
       generateMask,
       perMessageDeflate: false,
