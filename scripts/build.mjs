@@ -8,6 +8,7 @@ const entries = {
   agent: 'agent/main.ts',
   keeper: 'agent/keeper/main.ts',
   extension: 'extension/extension.ts',
+  adapter: 'adapter/main.ts',
   'demo-gdb': 'test/demo/gdb/main.ts',
   'demo-vscode': 'test/demo/vscode/main.ts',
   'test/look': 'test/vscode/look.ts',
@@ -27,7 +28,9 @@ await build({
   format: 'cjs',
   sourcemap: true,
   // What is optional, what VS Code gives to its extensions, and what only tests need from the modules.
-  external: ['bufferutil', 'utf-8-validate', 'vscode', 'playwright-core', 'mocha'],
+  external: ['bufferutil', 'utf-8-validate', 'vscode', 'playwright-core', 'mocha', '*.node'],
+  // cdt-gdb-adapter's way to boards on a serial line: native, and of no use here.
+  alias: { serialport: './adapter/serialport.ts' },
   banner: { js: '#!/usr/bin/env node' },
   logLevel: 'warning',
 });

@@ -1,0 +1,63 @@
+/** What gdb prints for people: most of it repeats what the editor shows, some of it must be seen. */
+
+/** Around what a log point says. */
+export const LOG_BEGIN = '\u0002';
+export const LOG_END = '\u0003';
+/** A log point's text is cut off at this length: it is said at once, not kept. */
+const MAX_LOG = 64 * 1024;
+
+export class Chatter {
+  /** Console commands of the person that are under way: what gdb says then is their answer. */
+  private asked = 0;
+  private log: string | undefined;
+  private listening: string | undefined;
+  private program: string | undefined;
+  /** The program's path, if it has no debug information. */
+  withoutSymbols: string | undefined;
+
+  /** @param channel `stdout`: the console stream; `log`: gdb's own messages; `stderr`: what it wrote to stderr */
+  take(text: string, channel: string): string | undefined {
+    if (this.log !== undefined || text.startsWith(LOG_BEGIN)) return this.takeLog(text);
+    this.noteSymbols(text);
+    if (this.asked > 0 && channel !== 'log') return text;
+    return text.startsWith('warning: ') ? text : undefined;
+  }
+
+  async during<T>(command: () => Promise<T>): Promise<T> {
+    this.asked++;
+    try {
+      return await command();
+    } finally {
+      this.asked--;
+    }
+  }
+
+  /** What a command says between the log's marks; it is not shown. */
+  async said(command: () => Promise<unknown>): Promise<string> {
+    this.listening = '';
+    try {
+      await command();
+      return this.listening;
+    } finally {
+      this.listening = undefined;
+    }
+  }
+
+  private takeLog(text: string): string | undefined {
+    const log = (this.log ?? '') + text.replace(LOG_BEGIN, '');
+    const end = log.indexOf(LOG_END);
+    this.log = end < 0 && log.length < MAX_LOG ? log : undefined;
+    if (this.log !== undefined) return undefined;
+    const said = end < 0 ? log : log.slice(0, end);
+    if (this.listening === undefined) return `${said}\n`;
+    this.listening += said;
+    return undefined;
+  }
+
+  /** The program comes first, its libraries after it. */
+  private noteSymbols(text: string): void {
+    this.program ??= /^Reading symbols from (.+)\.\.\.$/m.exec(text)?.[1];
+    const none = /\(No debugging symbols found in (.+)\)/.exec(text)?.[1];
+    if (none !== undefined && none === this.program) this.withoutSymbols = none;
+  }
+}

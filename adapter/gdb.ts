@@ -1,0 +1,94 @@
+/** gdb as cdt-gdb-adapter drives it, with what a session that must not hang or leave anything behind needs besides. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { GDBBackendFactory } from 'cdt-gdb-adapter/dist/desktop/factories/GDBBackendFactory';
+import { GDBFileSystemProcessManager } from 'cdt-gdb-adapter/dist/desktop/processManagers/GDBFileSystemProcessManager';
+import { GDBBackend } from 'cdt-gdb-adapter/dist/gdb/GDBBackend';
+import type { IStdioProcess } from 'cdt-gdb-adapter/dist/types/gdb';
+import { VarManager } from 'cdt-gdb-adapter/dist/varManager';
+
+/** Milliseconds for a process that was killed to be gone. */
+const KILL_MS = 5_000;
+
+class GdbProcess extends GDBFileSystemProcessManager {
+  private child: ChildProcess | undefined;
+
+  /** In a session of its own: a signal to this process's group is this process's affair alone. */
+  override async spawn(
+    executable: string,
+    args: string[] = [],
+    { cwd }: { cwd?: string } = {},
+  ): Promise<IStdioProcess> {
+    const child = spawn(executable, args, { cwd, detached: true });
+    this.child = child;
+    // Each has an 'exit' or an error of the command under way behind it.
+    child.on('error', () => {});
+    child.stdin.on('error', () => {});
+    return Object.assign(child, { getPID: () => child.pid });
+  }
+
+  /** At once, whatever it does: the line tells the stub that its client has gone. */
+  async end(): Promise<void> {
+    const { child } = this;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise<void>((resolve) => {
+      child.once('exit', () => resolve());
+      setTimeout(resolve, KILL_MS).unref();
+    });
+    child.kill('SIGKILL');
+    await gone;
+  }
+}
+
+class NamedVariables extends VarManager {
+  get names(): string[] {
+    return [...this.variableMap.values()].flatMap((list) => list.map(({ varname }) => varname));
+  }
+}
+
+export class Gdb extends GDBBackend {
+  private variables = new NamedVariables(this);
+
+  override get varManager(): VarManager {
+    return this.variables;
+  }
+
+  constructor(private readonly gdb: GdbProcess) {
+    super(gdb);
+  }
+
+  /**
+   * Variable objects live from stop to stop: one that is kept on is not told of variables that come into scope, nor
+   * that its frame is another's now.
+   */
+  forgetVariables(): void {
+    const old = this.variables;
+    this.variables = new NamedVariables(this);
+    for (const name of old.names) this.quietly(`-var-delete ${name}`);
+  }
+
+  override pause(): void {
+    // It stops all threads. One that has stopped already is what was wanted.
+    this.quietly('-exec-interrupt');
+  }
+
+  end(): Promise<void> {
+    return this.gdb.end();
+  }
+
+  private quietly(command: string): void {
+    this.sendCommand(command).catch(() => {});
+  }
+}
+
+export class GdbFactory extends GDBBackendFactory {
+  gdb: Gdb | undefined;
+
+  override async createGDBManager(): Promise<GdbProcess> {
+    return new GdbProcess();
+  }
+
+  override async createBackend(_session: unknown, manager: unknown): Promise<Gdb> {
+    this.gdb = new Gdb(manager as GdbProcess);
+    return this.gdb;
+  }
+}
