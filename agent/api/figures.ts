@@ -17,3 +17,9 @@ export function span(ms: number): string {
 }
 
 export const exitText = ({ exit, signal }: Exit): string => signal ?? String(exit);
+
+/** As a shell would take it: quoted where it must be. */
+export const commandLine = (words: readonly string[]): string =>
+  words
+    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
+    .join(' ');

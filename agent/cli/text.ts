@@ -1,7 +1,7 @@
 /** Figures and tables for people to read. */
 import { printable } from './output';
 
-export { exitText, size, span } from '../api/figures';
+export { commandLine, exitText, size, span } from '../api/figures';
 
 export interface Column<Row> {
   title: string;
@@ -40,9 +40,3 @@ export function moment(iso: string): string {
 
 /** At most two decimals: `1`, `0.5`, `1.33`. */
 export const figure = (value: number): string => String(Number(value.toFixed(2)));
-
-/** As a shell would take it: quoted where it must be. */
-export const commandLine = (words: string[]): string =>
-  words
-    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
-    .join(' ');

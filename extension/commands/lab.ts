@@ -1,12 +1,12 @@
 /** The cluster on this machine: brought up, taken down. */
 import { ProgressLocation, window, workspace } from 'vscode';
 import { z } from 'zod';
+import { commandLine } from '../../agent/api/figures';
 import { NodeName } from '../../agent/api/model';
 import type { Cluster } from '../cluster/cluster';
 import { isOver } from '../cluster/descriptions';
 import type { GodwitCommand } from '../command/godwit';
 import { RemediedError } from '../failure';
-import { joinWords } from '../launch/words';
 
 /** The agents have answered to `lab up` already. */
 const SEEN_WITHIN_MS = 15_000;
@@ -105,8 +105,8 @@ export class Lab {
 
   /** Who starts it with sudo gets the first node's socket: whoever may become root may have it. */
   #needsRoot(nodes: number) {
-    const up = joinWords(['sudo', ...this.command.argv(['lab', 'up', '--nodes', String(nodes)])]);
-    const own = `sudo chown "$(id -u)" ${joinWords([this.cluster.socket])}`;
+    const up = commandLine(['sudo', ...this.command.argv(['lab', 'up', '--nodes', String(nodes)])]);
+    const own = `sudo chown "$(id -u)" ${commandLine([this.cluster.socket])}`;
     return inTerminal(
       'a local cluster makes network namespaces and cgroups, which only root may',
       `${up} && ${own}`,
@@ -114,7 +114,7 @@ export class Lab {
   }
 
   #needsRootToStop() {
-    const down = joinWords(['sudo', ...this.command.argv(['lab', 'down'])]);
+    const down = commandLine(['sudo', ...this.command.argv(['lab', 'down'])]);
     return inTerminal('only root may take the local cluster down', down);
   }
 }

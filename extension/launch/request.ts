@@ -3,11 +3,12 @@ import { homedir } from 'node:os';
 import { dirname } from 'node:path';
 import { type Memento, workspace } from 'vscode';
 import { z } from 'zod';
+import { commandLine } from '../../agent/api/figures';
 import type { Cluster } from '../cluster/cluster';
 import { askForNode } from '../prompts/places';
 import { askForText, type Dismissed, inSteps, type Step } from '../prompts/steps';
 import { askForProgram, fullPath } from './programs';
-import { joinWords, splitWords, Unbalanced } from './words';
+import { splitWords, Unbalanced } from './words';
 
 /** Programs offered again. */
 const RECENT_KEPT = 5;
@@ -47,7 +48,7 @@ export class Launches {
         ...position,
         prompt: 'Its arguments, as in a shell: quotes keep words together, nothing is expanded',
         placeholder: 'none',
-        value: joinWords(launch.args),
+        value: commandLine(launch.args),
         wrong: wrongWords,
       });
       return typeof answer === 'string' ? { ...launch, args: splitWords(answer) } : answer;

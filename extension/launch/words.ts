@@ -43,9 +43,3 @@ function readQuoted(text: string, start: number, quote: string): { content: stri
   }
   throw new Unbalanced(`A ${quote === '"' ? 'double' : 'single'} quote is not closed`);
 }
-
-/** The text that `splitWords` makes these words of. */
-export const joinWords = (words: readonly string[]): string =>
-  words
-    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
-    .join(' ');

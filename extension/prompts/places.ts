@@ -2,6 +2,7 @@
 import { ThemeIcon } from 'vscode';
 import type { ClusterSnapshot } from '../../agent/api/client-events';
 import { GodwitError, noAgent } from '../../agent/api/errors';
+import { commandLine } from '../../agent/api/figures';
 import type { Job, Node } from '../../agent/api/model';
 import type { Cluster } from '../cluster/cluster';
 import { isOver, jobFigures, nodeFigures, STATE_WORDS } from '../cluster/descriptions';
@@ -28,7 +29,9 @@ export async function askForJob(cluster: Cluster, question: JobQuestion): Promis
   const { title, placeholder, of, likely, none } = question;
   const first = await snapshotOf(cluster);
   const found = ({ jobs }: ClusterSnapshot) => jobs.filter(of).reverse();
-  if (found(first).length === 0) throw new GodwitError({ code: 'no-job', message: none });
+  const [only, ...others] = found(first);
+  if (!only) throw new GodwitError({ code: 'no-job', message: none });
+  if (others.length === 0) return only;
   const choices = (snapshot: ClusterSnapshot) => found(snapshot).map((job) => jobChoice(job, snapshot));
   const picked = await askToPick<string>({
     title,
@@ -46,7 +49,7 @@ function jobChoice(job: Job, { moves }: ClusterSnapshot): Choice<string> {
   return {
     label: job.name,
     description: `${isOver(job) ? '' : `${job.node} · `}${jobFigures(job, move)}`,
-    detail: job.command.join(' '),
+    detail: commandLine(job.command),
     iconPath: new ThemeIcon(
       job.debugged ? 'debug-alt' : job.state === 'stopped' ? 'debug-pause' : 'play-circle',
     ),

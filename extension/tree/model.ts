@@ -1,6 +1,6 @@
 /** What the Cluster view shows, made of a snapshot alone. Elements are known by ids, so that selection and folds stay. */
 import type { ClusterSnapshot, MoveUnderWay } from '../../agent/api/client-events';
-import { size, span } from '../../agent/api/figures';
+import { commandLine, size, span } from '../../agent/api/figures';
 import type { Job, Node } from '../../agent/api/model';
 import {
   cpus,
@@ -193,7 +193,7 @@ function jobTooltip(job: Job, move: MoveUnderWay | undefined): string {
   const state = move ? `${move.from} → ${move.to}: ${PHASE_WORDS[move.phase]}` : describeState(job);
   const lasted = job.ended === null ? null : Date.parse(job.ended) - Date.parse(job.started);
   return `**${escapeMarkdown(job.name)}** — ${escapeMarkdown(state)}\n\n${rows(
-    row('Command', job.command.join(' ')),
+    row('Command', commandLine(job.command)),
     row('Id', job.id),
     row('Home', job.home),
     row(isOver(job) ? 'Was on' : 'Runs on', job.node),

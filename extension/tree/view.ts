@@ -20,6 +20,12 @@ import { buildTree, changedElements, EMPTY, type Item, meantBy, parentOf, ROOT, 
 /** VS Code's own name for what is dragged out of this view. */
 const MIME = 'application/vnd.code.tree.godwit.cluster';
 
+/**
+ * Between two drawings: VS Code draws only when nothing has changed for 200 ms, so that what changes more often would
+ * not be seen before it comes to rest.
+ */
+const DRAWN_EVERY_MS = 250;
+
 const FOLDS = {
   none: TreeItemCollapsibleState.None,
   open: TreeItemCollapsibleState.Expanded,
@@ -35,6 +41,8 @@ export class ClusterTree implements TreeDataProvider<string>, TreeDragAndDropCon
   readonly #view: TreeView<string>;
   readonly #parts: Disposable;
   #tree: Tree = EMPTY;
+  #drawn = Number.NEGATIVE_INFINITY;
+  #drawing: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly cluster: Cluster,
@@ -48,7 +56,7 @@ export class ClusterTree implements TreeDataProvider<string>, TreeDragAndDropCon
     this.#parts = Disposable.from(
       this.#view,
       this.#changes,
-      cluster.onDidChange(() => this.#redraw()),
+      cluster.onDidChange(() => this.#redrawSoon()),
       cluster.onDidChangeState(() => this.#explain()),
     );
     this.#redraw();
@@ -56,6 +64,7 @@ export class ClusterTree implements TreeDataProvider<string>, TreeDragAndDropCon
   }
 
   dispose(): void {
+    clearTimeout(this.#drawing);
     this.#parts.dispose();
   }
 
@@ -100,7 +109,16 @@ export class ClusterTree implements TreeDataProvider<string>, TreeDragAndDropCon
     }
   }
 
+  #redrawSoon() {
+    this.#drawing ??= setTimeout(
+      () => this.#redraw(),
+      Math.max(0, this.#drawn + DRAWN_EVERY_MS - performance.now()),
+    );
+  }
+
   #redraw() {
+    this.#drawing = undefined;
+    this.#drawn = performance.now();
     const { snapshot } = this.cluster;
     const tree = snapshot ? buildTree(snapshot) : EMPTY;
     const changed = changedElements(this.#tree, tree);

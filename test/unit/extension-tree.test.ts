@@ -1,0 +1,228 @@
+import { describe, expect, it } from 'vitest';
+import type { ClusterSnapshot } from '../../agent/api/client-events';
+import type { Job, Node } from '../../agent/api/model';
+import { resolveJob } from '../../extension/cluster/jobs';
+import {
+  buildTree,
+  changedElements,
+  EMPTY,
+  escapeMarkdown,
+  meantBy,
+  parentOf,
+  ROOT,
+} from '../../extension/tree/model';
+
+const node = (name: string, more: Partial<Node> = {}): Node => ({
+  name,
+  address: '10.0.0.1',
+  state: 'up',
+  cpus: 2,
+  speed: 1,
+  load: 0.98,
+  memTotal: 8e9,
+  memFree: 3.1e9,
+  jobs: 1,
+  ...more,
+});
+
+const job = (id: string, more: Partial<Job> = {}): Job => ({
+  id,
+  name: `name-${id}`,
+  command: ['/bin/sim', '100'],
+  state: 'running',
+  home: 'node1',
+  node: 'node1',
+  pid: 2,
+  cpu: 0.5,
+  rss: 12_000_000,
+  migrations: 0,
+  debugged: false,
+  pinned: false,
+  exit: null,
+  started: '2030-01-01T00:00:00.000Z',
+  ended: null,
+  epoch: 0,
+  ...more,
+});
+
+const snapshot = (jobs: Job[], more: Partial<ClusterSnapshot> = {}): ClusterSnapshot => ({
+  time: '2030-01-01T00:00:10.000Z',
+  nodes: [node('node1'), node('node2')],
+  jobs,
+  moves: [],
+  ...more,
+});
+
+const move = {
+  job: 'a',
+  from: 'node1',
+  to: 'node2',
+  epoch: 1,
+  phase: 'sending',
+  since: '2030-01-01T00:00:09.000Z',
+} as const;
+const over = (id: string, ended: string, exit = 0) =>
+  job(id, { state: 'ended', ended, exit: { exit, signal: exit === 143 ? 'SIGTERM' : null } });
+
+describe('the view of a snapshot', () => {
+  it('has each job under the node it is on', () => {
+    const { children } = buildTree(snapshot([job('a'), job('b', { node: 'node2' }), job('c')]));
+    expect(children.get(ROOT)).toEqual(['node:node1', 'node:node2']);
+    expect(children.get('node:node1')).toEqual(['job:a', 'job:c']);
+    expect(children.get('node:node2')).toEqual(['job:b']);
+  });
+
+  it('says of nodes and jobs what is worth knowing', () => {
+    const { items } = buildTree(snapshot([job('a')]));
+    expect(items.get('node:node1')).toMatchObject({
+      label: 'node1',
+      description: '0.98 of 2 CPUs · 3.1 GB free',
+      context: 'node up',
+      fold: 'open',
+    });
+    expect(items.get('job:a')).toMatchObject({
+      label: 'name-a',
+      description: 'running · 0.5 CPU · 12 MB',
+      context: 'job settled',
+      fold: 'none',
+    });
+  });
+
+  it('says where a moving job comes from and goes to, and lets nothing be done to it', () => {
+    const { items, children } = buildTree(snapshot([job('a', { state: 'moving' })], { moves: [move] }));
+    expect(children.get('node:node1')).toEqual(['job:a']);
+    expect(items.get('job:a')).toMatchObject({
+      description: 'node1 → node2',
+      icon: { name: 'loading~spin' },
+      context: 'job busy',
+    });
+    expect(items.get('job:a')!.spoken).toContain('moving from node1 to node2');
+  });
+
+  it('lets a job be sent home only from elsewhere', () => {
+    const { items } = buildTree(snapshot([job('a'), job('b', { node: 'node2' })]));
+    expect(items.get('job:a')!.context).not.toContain('abroad');
+    expect(items.get('job:b')!.context).toContain('abroad');
+  });
+
+  it('tells stopped, debugged, failed and lost jobs by their signs', () => {
+    const signs = (more: Partial<Job>) => buildTree(snapshot([job('a', more)])).items.get('job:a')!;
+    expect(signs({ state: 'stopped', debugged: true })).toMatchObject({
+      icon: { name: 'debug-pause' },
+      description: 'stopped · debugged · 12 MB',
+    });
+    expect(signs({ debugged: true }).icon.name).toBe('debug-alt');
+    expect(signs({ state: 'lost', ended: null })).toMatchObject({
+      icon: { name: 'error' },
+      context: 'job over',
+    });
+    expect(signs({ state: 'ended', exit: { exit: 3, signal: null } })).toMatchObject({
+      icon: { name: 'circle-slash' },
+      description: 'exit 3',
+    });
+    expect(signs({ state: 'ended', exit: { exit: 143, signal: 'SIGTERM' } }).description).toBe('SIGTERM');
+  });
+
+  it('has ended jobs together, folded, the latest first and not without bound', () => {
+    const jobs = Array.from({ length: 50 }, (_, n) =>
+      over(`j${n}`, `2030-01-01T00:01:${String(n).padStart(2, '0')}Z`),
+    );
+    const { items, children } = buildTree(snapshot(jobs));
+    expect(children.get(ROOT)).toEqual(['node:node1', 'node:node2', 'ended']);
+    expect(items.get('ended')).toMatchObject({ description: '50', fold: 'closed' });
+    expect(children.get('ended')!.slice(0, 2)).toEqual(['job:j49', 'job:j48']);
+    expect(children.get('ended')!.length).toBeLessThan(50);
+  });
+
+  it('keeps a lost job in sight of its move', () => {
+    const { children } = buildTree(
+      snapshot([job('a', { state: 'lost' })], { moves: [{ ...move, phase: 'lost' }] }),
+    );
+    expect(children.get('node:node1')).toEqual(['job:a']);
+  });
+
+  it('shows a node that is down', () => {
+    const { items } = buildTree(snapshot([], { nodes: [node('node1', { state: 'down' })] }));
+    expect(items.get('node:node1')).toMatchObject({ description: 'down', icon: { name: 'error' } });
+  });
+
+  it('knows parents', () => {
+    const tree = buildTree(snapshot([job('a')]));
+    expect(parentOf(tree, 'job:a')).toBe('node:node1');
+    expect(parentOf(tree, 'node:node1')).toBeUndefined();
+    expect(parentOf(tree, 'job:unknown')).toBeUndefined();
+  });
+
+  it('takes no markup from names', () => {
+    const { items } = buildTree(
+      snapshot([job('a', { name: '[x](command:evil)', command: ['a|b', '`c`\nd'] })]),
+    );
+    const { tooltip } = items.get('job:a')!;
+    expect(tooltip).toContain('\\[x\\]\\(command:evil\\)');
+    expect(tooltip).toContain("'a\\|b' '\\`c\\` d'");
+    expect(escapeMarkdown('<b>')).toBe('\\<b\\>');
+  });
+});
+
+describe('what is to be drawn anew', () => {
+  const before = buildTree(snapshot([job('a'), job('b')]));
+
+  it('is nothing when nothing changed', () => {
+    expect(changedElements(before, buildTree(snapshot([job('a'), job('b')])))).toEqual([]);
+  });
+
+  it('is the job whose figures changed', () => {
+    expect(changedElements(before, buildTree(snapshot([job('a', { cpu: 0.7 }), job('b')])))).toEqual([
+      'job:a',
+    ]);
+  });
+
+  it('is both nodes of a job that has moved', () => {
+    const after = buildTree(snapshot([job('a', { node: 'node2' }), job('b')]));
+    expect(changedElements(before, after)).toEqual(['node:node1', 'node:node2']);
+  });
+
+  it('is all of it when there is a new node, the first ended job, or a cluster at all', () => {
+    const grown = snapshot([job('a'), job('b')], { nodes: [node('node1'), node('node2'), node('node3')] });
+    expect(changedElements(before, buildTree(grown))).toEqual([ROOT]);
+    const ended = snapshot([job('a'), over('b', '2030-01-01T00:01:00Z')]);
+    expect(changedElements(before, buildTree(ended))).toEqual([ROOT]);
+    expect(changedElements(EMPTY, before)).toEqual([ROOT]);
+    expect(changedElements(before, EMPTY)).toEqual([ROOT]);
+  });
+});
+
+describe('elements', () => {
+  it('stand for jobs and nodes', () => {
+    expect(meantBy('job:abc')).toEqual({ job: 'abc' });
+    expect(meantBy('node:node1')).toEqual({ node: 'node1' });
+    expect(meantBy('ended')).toEqual({});
+  });
+});
+
+describe('a job by what a person calls it', () => {
+  const jobs = [
+    job('aaaaaaaaaa', { name: 'sim' }),
+    job('aabbbbbbbb', { name: 'other' }),
+    over('cccccccccc', '2030-01-01T00:01:00Z'),
+  ];
+
+  it('is found by id, name and the beginning of an id', () => {
+    expect(resolveJob('aaaaaaaaaa', jobs).id).toBe('aaaaaaaaaa');
+    expect(resolveJob('sim', jobs).id).toBe('aaaaaaaaaa');
+    expect(resolveJob('aab', jobs).id).toBe('aabbbbbbbb');
+    expect(resolveJob('cc', jobs).id).toBe('cccccccccc');
+  });
+
+  it('is the living one of equals, else the latest', () => {
+    const early = { ...over('dddddddddd', '2030-01-01T00:01:00Z'), name: 'sim' };
+    expect(resolveJob('sim', [...jobs, early]).id).toBe('aaaaaaaaaa');
+    const late = { ...early, id: 'eeeeeeeeee', started: '2030-01-02T00:00:00.000Z' };
+    expect(resolveJob('sim', [early, late]).id).toBe('eeeeeeeeee');
+  });
+
+  it('is refused where it is none, or one of several', () => {
+    expect(() => resolveJob('nobody', jobs)).toThrow(/no job "nobody"/);
+    expect(() => resolveJob('aa', jobs)).toThrow(/could be any of aaaaaaaaaa, aabbbbbbbb/);
+  });
+});
