@@ -16,7 +16,7 @@ const SCROLLBACK_LINES = 10_000;
 
 lendNonce();
 const head = new Head();
-const frame = element('main', { class: 'terminal', 'aria-label': 'Output of the job' });
+const frame = element('main', { class: 'screen', 'aria-label': 'Output of the job' });
 document.body.append(head.root, frame);
 
 const terminal = new Terminal({
@@ -30,13 +30,17 @@ const terminal = new Terminal({
   cursorStyle: 'bar',
   cursorInactiveStyle: 'none',
   minimumContrastRatio: 4.5,
-  screenReaderMode: false,
+  // VS Code says on the body whether one is in use; without one it would be a waste.
+  screenReaderMode: document.body.classList.contains('vscode-using-screen-reader'),
 });
 const fit = new FitAddon();
 terminal.loadAddon(fit);
 terminal.open(frame);
-// Tab goes on to the next part of the page: there is nothing to type into.
-terminal.attachCustomKeyEventHandler(({ key }) => key !== 'Tab');
+terminal.attachCustomKeyEventHandler((event) => {
+  if (event.type === 'keydown') scrollBy(event);
+  // Nothing is typed into it: every key is the page's, and Tab goes on to its next part.
+  return false;
+});
 
 let reader = 0;
 let job: string | undefined;
@@ -67,6 +71,16 @@ function receive(message: ToConsole): void {
     default:
       message satisfies never;
   }
+}
+
+function scrollBy({ key, ctrlKey, metaKey, altKey }: KeyboardEvent): void {
+  if (ctrlKey || metaKey || altKey) return;
+  if (key === 'PageUp') terminal.scrollPages(-1);
+  else if (key === 'PageDown') terminal.scrollPages(1);
+  else if (key === 'ArrowUp') terminal.scrollLines(-1);
+  else if (key === 'ArrowDown') terminal.scrollLines(1);
+  else if (key === 'Home') terminal.scrollToTop();
+  else if (key === 'End') terminal.scrollToBottom();
 }
 
 function scrollBack(): void {

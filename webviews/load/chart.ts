@@ -19,6 +19,7 @@ Chart.register(LineController, LineElement, PointElement, LinearScale, Filler);
 const SHOWN_MS = 120_000;
 /** Samples farther apart are not joined: nothing is known of the time between. */
 const GAP_MS = 3_500;
+const FONT_PX = 11;
 /** All charts begin at the same place, however long their figures are. */
 const AXIS_WIDTH = 52;
 
@@ -109,19 +110,20 @@ export class LoadChart {
     const dataset = this.chart.data.datasets[0] as ChartDataset<'line'>;
     dataset.borderColor = color;
     dataset.borderWidth = strong ? 2 : 1.5;
+    // Half of the line's width at both limits.
+    dataset.clip = 2;
     dataset.fill = strong ? false : 'origin';
     dataset.backgroundColor = computed(`color-mix(in srgb, ${color} 18%, transparent)`);
+    const { fontFamily } = getComputedStyle(document.body);
     const text = computed('var(--vscode-descriptionForeground, var(--vscode-foreground))');
     const line = computed(
       strong ? 'var(--vscode-foreground)' : 'color-mix(in srgb, var(--vscode-foreground) 14%, transparent)',
     );
     for (const scale of Object.values(this.chart.options.scales!)) {
-      Object.assign(scale!.ticks!, { color: text });
+      Object.assign(scale!.ticks!, { color: text, font: { family: fontFamily, size: FONT_PX } });
       Object.assign(scale!.grid!, { color: line, tickColor: line, lineWidth: strong ? 0.5 : 1 });
       Object.assign(scale!.border!, { color: line });
     }
-    const { fontFamily } = getComputedStyle(document.body);
-    this.chart.options.font = { family: fontFamily, size: 10 };
     this.chart.update('none');
   }
 

@@ -8,8 +8,8 @@ export const figure = (value: number): string => String(Number(value.toFixed(2))
 export type Measure = 'cpu' | 'memory';
 
 export const MEASURES: Record<Measure, { title: string; color: string; limit(node: NodeLoad): number }> = {
-  cpu: { title: 'CPU', color: '--vscode-charts-blue', limit: ({ cpus }) => cpus },
-  memory: { title: 'Memory', color: '--vscode-charts-purple', limit: ({ memTotal }) => memTotal },
+  cpu: { title: 'CPU', color: '--blue', limit: ({ cpus }) => cpus },
+  memory: { title: 'Memory', color: '--purple', limit: ({ memTotal }) => memTotal },
 };
 
 export const amount = (measure: Measure, value: number): string =>

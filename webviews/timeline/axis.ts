@@ -18,7 +18,11 @@ export class Axis {
     const found = ticks(range, Math.max(2, Math.floor(width / LABEL_PX)));
     const left = (at: Time) => `${(((at - range.from) / (range.until - range.from)) * 100).toFixed(4)}%`;
     this.day.textContent = day(range.until);
-    this.labels.replaceChildren(...found.map(({ at, label }) => put(element('span', {}, label), left(at))));
+    // One that would be cut off says something else than it should.
+    const whole = found.filter(
+      ({ at }) => ((range.until - at) / (range.until - range.from)) * width >= LABEL_PX * 0.75,
+    );
+    this.labels.replaceChildren(...whole.map(({ at, label }) => put(element('span', {}, label), left(at))));
     this.now.hidden = now < range.from || now > range.until;
     this.lines.replaceChildren(
       ...found.map(({ at }) => put(element('span'), left(at))),

@@ -33,7 +33,15 @@ class Timeline implements Controlled {
   private readonly legend = element('ul', { class: 'legend', 'aria-label': 'Nodes' });
   private readonly notice = element('p', { class: 'notice', role: 'status', hidden: true });
   private readonly lanes = element('ul', { class: 'lanes', 'aria-label': 'Jobs, newest first' });
-  private readonly chart = element('div', { class: 'chart' }, this.axis.root, this.axis.lines, this.lanes);
+  private readonly leftOut = element('p', { class: 'left-out' });
+  private readonly chart = element(
+    'div',
+    { class: 'chart' },
+    this.axis.root,
+    this.axis.lines,
+    this.lanes,
+    this.leftOut,
+  );
   private readonly head = element(
     'header',
     {},
@@ -121,13 +129,13 @@ class Timeline implements Controlled {
     this.empties.cluster.hidden = connected || any;
     this.empties.jobs.hidden = !connected || any;
     this.head.hidden = this.main.hidden = !any;
-    const said = [
-      connected ? '' : 'No agent answers; this is what was heard last.',
-      problem ?? '',
-      leftOut > 0 ? `${leftOut} older ${leftOut === 1 ? 'job is' : 'jobs are'} not shown.` : '',
-    ].filter(Boolean);
+    const said = [connected ? '' : 'No agent answers; this is what was heard last.', problem ?? ''].filter(
+      Boolean,
+    );
     this.notice.hidden = said.length === 0 || !any;
     setText(this.notice, said.join(' '));
+    this.leftOut.hidden = leftOut === 0;
+    setText(this.leftOut, `${leftOut} older ${leftOut === 1 ? 'job is' : 'jobs are'} not shown.`);
   }
 
   private get now(): Time {

@@ -2,7 +2,7 @@
 import { element } from '../elements';
 
 /** Red is left out: it says that something went wrong. */
-const COLORS = ['blue', 'orange', 'green', 'purple', 'yellow'];
+const COLORS = ['blue', 'green', 'purple', 'orange', 'yellow'];
 /** With another period than the colours, so that twenty nodes differ in one of the two. */
 const PATTERNS = 4;
 
@@ -17,7 +17,7 @@ export class NodeLooks {
   dress(target: HTMLElement, node: string): void {
     const index = this.order.indexOf(node);
     if (index < 0) return;
-    target.style.setProperty('--node', `var(--vscode-charts-${COLORS[index % COLORS.length]})`);
+    target.style.setProperty('--node', `var(--${COLORS[index % COLORS.length]})`);
     target.dataset.pattern = String(index % PATTERNS);
   }
 

@@ -95,7 +95,7 @@ function moveContent(move: Move, phase: string | null, now: Time): HTMLElement[]
     ['began', moment(began)],
     ['epoch', String(epoch)],
   ];
-  if (report) return [head, ...said, stack(report), phases(report), facts([...when, ...figures(report)])];
+  if (report) return [head, ...said, ...stack(report), phases(report), facts([...when, ...figures(report)])];
   const took: Fact = [ended === null ? 'for' : 'took', span(Math.max(0, (ended ?? now) - began))];
   return [head, ...said, facts([...when, took])];
 }
@@ -103,35 +103,52 @@ function moveContent(move: Move, phase: string | null, now: Time): HTMLElement[]
 const title = (text: string): HTMLElement => element('p', { class: 'title' }, text);
 const reason = (text: string): HTMLElement => element('p', { class: 'reason' }, text);
 
+const FROZEN = 'frozen';
+
 type Fact = [name: string, value: string];
 
 const facts = (given: Fact[]): HTMLElement =>
-  element('dl', {}, ...given.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)]));
+  element(
+    'dl',
+    {},
+    ...given.flatMap(([name, value]) => {
+      const key = name === FROZEN ? [element('i', { class: 'key', 'aria-hidden': 'true' })] : [];
+      return [element('dt', {}, ...key, name), element('dd', {}, value)];
+    }),
+  );
 
 const figures = ({ freezeMs, totalMs, bytes, transfer }: MoveReport): Fact[] => [
-  ['frozen', span(freezeMs)],
+  [FROZEN, span(freezeMs)],
   ['total', span(totalMs)],
   ['carried', `${size(bytes)} (${transfer})`],
 ];
+
+const BETWEEN = 'between';
 
 /** The phases, and what the agents needed between them. */
 function shares({ phases, totalMs }: MoveReport): [phase: string, ms: number][] {
   const named = Object.entries(phases);
   const rest = totalMs - named.reduce((sum, [, ms]) => sum + ms, 0);
-  return rest > 0 ? [...named, ['between', rest]] : named;
+  return rest > 0 ? [...named, [BETWEEN, rest]] : named;
 }
 
-/** One bar of the phases, and below it how much of them the job was frozen: up to the thaw, which ends the move. */
-function stack(report: MoveReport): HTMLElement {
+/** One bar of the phases, and below it how much of them the job was frozen: up to the end of the thaw. */
+function stack(report: MoveReport): HTMLElement[] {
   const parts = shares(report);
-  const total = parts.reduce((sum, [, ms]) => sum + ms, 0) || 1;
+  const sum = (of: typeof parts) => of.reduce((ms, [, more]) => ms + more, 0);
+  const total = sum(parts) || 1;
+  const thawed = sum(parts.filter(([phase]) => phase !== BETWEEN));
+  const frozen = Math.min(report.freezeMs, thawed);
+  const stretch = element('div', { class: 'stretch', 'aria-hidden': 'true' });
+  stretch.style.marginLeft = `${((thawed - frozen) / total) * 100}%`;
+  stretch.style.width = `${(frozen / total) * 100}%`;
   const bar = element('div', { class: 'stack', 'aria-hidden': 'true' });
   for (const [phase, ms] of parts) {
     const part = element('span', { 'data-phase': phase });
     part.style.flexGrow = String(ms / total);
     bar.append(part);
   }
-  return bar;
+  return [bar, stretch];
 }
 
 function phases(report: MoveReport): HTMLElement {
