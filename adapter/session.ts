@@ -162,7 +162,7 @@ export class GodwitSession extends GdbSession {
     output: (text) => this.output(text),
     moving: (move) => this.tellMove('godwit.moving', move),
     moved: (move, report) => this.moved(move, report),
-    aborted: ({ from, to }, reason) => this.sayOf(`Not moved ${from} → ${to}: ${reason}`, 'important'),
+    aborted: ({ from, to }, reason) => this.sayOf(`Not moved ${from} → ${to}: ${reason}`),
     lost: (reason) => this.endWith({ failure: jobLost(this.debuggee!.job.id, reason) }),
     ended: (exit) => void sleep(LAST_WORD_MS).then(() => this.endWith({ exit })),
     lineClosed: (why) => void this.lineClosed(why),
@@ -173,15 +173,16 @@ export class GodwitSession extends GdbSession {
     const { freezeMs = 0, totalMs = 0 } = report ?? {};
     this.tellMove('godwit.moved', { ...move, freezeMs, totalMs });
     const frozen = report ? `, frozen ${Math.round(freezeMs)} ms` : '';
-    this.sayOf(`Moved ${move.from} → ${move.to}${frozen}`, 'important');
+    this.sayOf(`Moved ${move.from} → ${move.to}${frozen}`);
   }
 
   private tellMove(event: string, move: MoveTold & { freezeMs?: number; totalMs?: number }): void {
     if (!this.ending) this.tell(new Event(event, { job: this.debuggee?.job.id, ...move }));
   }
 
-  private sayOf(text: string, category?: 'important'): void {
-    if (!this.ending) this.say(text, category);
+  /** In the debug console alone: whoever asked for the move is told by a message of the editor's. */
+  private sayOf(text: string): void {
+    if (!this.ending) this.say(text);
   }
 
   private output(text: string): Promise<void> {
