@@ -30,6 +30,7 @@ async function main(): Promise<void> {
     settings: { 'workbench.colorTheme': THEMES[values.theme] },
     env: { GODWIT_LAB: values.lab, GODWIT_AGENT: nodePaths(values.lab, 'node1').agent.socket },
     extensions: [newestPackage()],
+    view: 'Godwit',
     ...(values.folder ? { folder: values.folder } : {}),
   });
   try {

@@ -52,7 +52,7 @@ export class EditorScenario {
   async launch(): Promise<void> {
     const { workbench, subject, nodes, tell, program, godwit } = this.setting;
     const { first } = subject;
-    await workbench.toggleBreakpoint(this.#file, this.#line(first.at));
+    await workbench.setBreakpoint(this.#file, this.#line(first.at));
     tell.saw(`a breakpoint at ${this.#file}:${this.#line(first.at)}`);
     await workbench.command('Godwit: Launch and Debug Job…');
     await workbench.answer('program', program);
@@ -145,7 +145,7 @@ export class EditorScenario {
   /** 7. To its end; the answer is what it printed. */
   async runToEnd(expected: string): Promise<void> {
     const { workbench, godwit, tell } = this.setting;
-    await workbench.removeAllBreakpoints();
+    await workbench.debug.removeAllBreakpoints();
     await workbench.debug.press('Continue');
     await tell.waiting('the program runs to its end', workbench.debug.ended(STOP_MS));
     const { exit, signal } = await godwit.wait(this.#job);
@@ -167,9 +167,9 @@ export class EditorScenario {
   /** Sets the one breakpoint that there then is, and lets the program run towards it. */
   async #goTo({ at, condition }: ConditionalStop): Promise<void> {
     const { workbench } = this.setting;
-    await workbench.removeAllBreakpoints();
+    await workbench.debug.removeAllBreakpoints();
     if (condition) await workbench.conditionalBreakpoint(this.#file, this.#line(at), condition);
-    else await workbench.toggleBreakpoint(this.#file, this.#line(at));
+    else await workbench.setBreakpoint(this.#file, this.#line(at));
     await workbench.debug.press('Continue');
   }
 

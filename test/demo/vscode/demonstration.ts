@@ -6,6 +6,7 @@ import { inProject } from '../../support/project';
 import { newestPackage } from '../../vscode/harness/extension';
 import { Place } from '../../vscode/harness/place';
 import { VscodeServer } from '../../vscode/harness/server';
+import { THEMES } from '../../vscode/harness/themes';
 import { Vscode, type VscodeOptions } from '../../vscode/harness/vscode';
 import { EditorScenario } from '../../vscode/scenario';
 import { heat } from '../heat';
@@ -59,6 +60,7 @@ export class VscodeDemonstration {
     const options = {
       folder,
       extensions: [newestPackage()],
+      settings: { 'workbench.colorTheme': THEMES.dark },
       // The extension finds the lab's agent by its name, as the command does.
       env: { GODWIT_LAB: LAB },
     };
@@ -83,7 +85,7 @@ export class VscodeDemonstration {
     const pictures = inProject(PICTURES);
     rmSync(pictures, { recursive: true, force: true });
     mkdirSync(pictures);
-    this.#vscode = await screen.waiting('starting VS Code', Vscode.open(options));
+    this.#vscode = await screen.waiting('starting VS Code', Vscode.open({ ...options, view: 'Godwit' }));
     const { workbench } = this.#vscode;
     screen.saw('VS Code, with the extension installed from its .vsix');
     const scenario = new EditorScenario({

@@ -87,22 +87,18 @@ export class DebugView {
   }
 
   async addWatch(expression: string): Promise<void> {
-    await this.workbench.command('Debug: Add Expression');
-    await this.#page.keyboard.type(expression);
+    const pane = await this.#paneAction('.debug-watch', 'Add Expression');
+    await pane.locator('.monaco-inputbox input').fill(expression);
     await this.#page.keyboard.press('Enter');
   }
 
-  async watches(): Promise<Record<string, string>> {
-    const rows = await this.#page.locator('.debug-watch .monaco-list-row .expression').evaluateAll((all) =>
-      all.map((row) => [
-        row
-          .querySelector('.name')
-          ?.textContent?.replace(/[:=]\s*$/, '')
-          .trim() ?? '',
-        row.querySelector('.value')?.textContent ?? '',
-      ]),
-    );
-    return Object.fromEntries(rows);
+  async removeAllBreakpoints(): Promise<void> {
+    const pane = await this.#paneAction('.debug-breakpoints', 'Remove All Breakpoints');
+    await pane.locator('.breakpoint').first().waitFor({ state: 'detached' });
+  }
+
+  watches(): Promise<Record<string, string>> {
+    return this.#expressions('.debug-watch');
   }
 
   /** The debug console's lines that are in sight. */
@@ -122,5 +118,26 @@ export class DebugView {
   /** Waits until there is no session. */
   async ended(limitMs = PATIENCE_MS): Promise<void> {
     await this.toolbar.waitFor({ state: 'hidden', timeout: limitMs });
+  }
+
+  /** A pane's buttons are there while the mouse is over it. */
+  async #paneAction(content: string, title: string): Promise<Locator> {
+    const pane = this.#page.locator('.pane', { has: this.#page.locator(content) });
+    await pane.hover();
+    await pane.locator(`a.action-label[aria-label^="${title}"]`).click();
+    return pane;
+  }
+
+  async #expressions(tree: string): Promise<Record<string, string>> {
+    const rows = await this.#page.locator(`${tree} .monaco-list-row .expression`).evaluateAll((all) =>
+      all.map((row) => [
+        row
+          .querySelector('.name')
+          ?.textContent?.replace(/[:=]\s*$/, '')
+          .trim() ?? '',
+        row.querySelector('.value')?.textContent?.trim() ?? '',
+      ]),
+    );
+    return Object.fromEntries(rows);
   }
 }

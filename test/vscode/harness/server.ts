@@ -1,7 +1,7 @@
 /** A VS Code server on this machine alone: workbench, extension host, file system; no marketplace, no telemetry. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { cpSync, existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../../support/processes';
 import { findServer } from './installation';
@@ -41,7 +41,6 @@ const QUIET = {
   'git.enabled': false,
   'security.workspace.trust.enabled': false,
   'debug.openDebug': 'openOnSessionStart',
-  'debug.internalConsoleOptions': 'neverOpen',
   'files.autoSave': 'off',
 };
 
@@ -97,11 +96,9 @@ export class VscodeServer {
     });
   }
 
-  /** Copies what it and its extension hosts have logged. */
-  keepLogs(folder: string): void {
-    writeFileSync(join(folder, 'server.log'), this.#log);
-    const logs = join(this.#data, 'data', 'logs');
-    if (existsSync(logs)) cpSync(logs, join(folder, 'logs'), { recursive: true });
+  /** What it said, the last of it. */
+  get log(): string {
+    return this.#log;
   }
 
   #arguments(...more: string[]): string[] {

@@ -10,6 +10,8 @@ import { Workbench } from './workbench';
 export interface VscodeOptions extends ServerOptions {
   /** The folder to open. */
   folder?: string;
+  /** The title of a view container that the extension contributes. */
+  view?: string;
   /** A command that takes down what it leaves outside of itself, such as a lab. */
   atEnd?: string[];
 }
@@ -24,13 +26,13 @@ export class Vscode {
     readonly workbench: Workbench,
   ) {}
 
-  static async open({ folder, atEnd, ...options }: VscodeOptions): Promise<Vscode> {
+  static async open({ folder, atEnd, view, ...options }: VscodeOptions): Promise<Vscode> {
     const place = new Place('godwit-vscode', atEnd);
     try {
       const server = await VscodeServer.start(place, options);
       const browser = await openBrowser(place);
       const page = browser.pages()[0] ?? (await browser.newPage());
-      const workbench = await Workbench.open(page, server.url(folder));
+      const workbench = await Workbench.open(page, server.url(folder), view);
       const vscode = new Vscode(place, server, browser, workbench);
       page.on('console', (message) => vscode.#said.push(`${message.type()} ${message.text()}`));
       return vscode;
@@ -44,7 +46,7 @@ export class Vscode {
   async keep(name: string): Promise<string> {
     const folder = inProject('test-results', name.replace(/[^\w-]+/g, '-'));
     mkdirSync(folder, { recursive: true });
-    this.server.keepLogs(folder);
+    writeFileSync(`${folder}/server.log`, this.server.log);
     writeFileSync(`${folder}/browser.log`, this.#said.join('\n'));
     await this.workbench.picture(`${folder}/workbench.png`);
     return folder;

@@ -6,6 +6,8 @@ import { WebviewPanel } from './webview-panel';
 
 /** In which its parts come to rest: animations, the last data. */
 const SETTLE_MS = 400;
+/** Less than the height of an editor's line. */
+const LINE_PX = 10;
 
 export class Workbench {
   readonly debug: DebugView;
@@ -14,13 +16,15 @@ export class Workbench {
     this.debug = new DebugView(this);
   }
 
-  static async open(page: Page, url: string): Promise<Workbench> {
+  /** @param view the title of the last view container that is to be there */
+  static async open(page: Page, url: string, view = 'Explorer'): Promise<Workbench> {
     page.setDefaultTimeout(PATIENCE_MS);
     await page.goto(url);
     await page.locator('.monaco-workbench .part.statusbar').waitFor();
-    // Extensions have been read once their views' icons are there; the explorer is the first.
-    await page.locator('.activitybar a.action-label').first().waitFor();
-    return new Workbench(page);
+    const workbench = new Workbench(page);
+    // What extensions contribute is there once their views' icons are; until then a C file can't have breakpoints.
+    await workbench.#viewIcon(view).waitFor();
+    return workbench;
   }
 
   // ---- Palette, quick picks, input boxes
@@ -90,10 +94,10 @@ export class Workbench {
     await this.page.locator('.tab.active', { hasText: file }).waitFor();
   }
 
-  /** Sets a breakpoint (or takes it away) where the cursor stands. */
-  async toggleBreakpoint(file: string, line: number): Promise<void> {
+  async setBreakpoint(file: string, line: number): Promise<void> {
     await this.goto(file, line);
     await this.command('Debug: Toggle Breakpoint');
+    await this.#breakpointShown();
   }
 
   async conditionalBreakpoint(file: string, line: number, condition: string): Promise<void> {
@@ -104,19 +108,14 @@ export class Workbench {
     await this.page.keyboard.type(condition);
     await this.page.keyboard.press('Enter');
     await widget.waitFor({ state: 'hidden' });
-  }
-
-  async removeAllBreakpoints(): Promise<void> {
-    await this.command('Debug: Remove All Breakpoints');
+    await this.#breakpointShown();
   }
 
   // ---- The activity bar, the sidebar
 
   /** Opens a view container by its title in the activity bar. */
   async openView(title: string): Promise<void> {
-    const item = this.page.locator('.activitybar .action-item', {
-      has: this.page.locator(`a.action-label[aria-label^="${title}"]`),
-    });
+    const item = this.#viewIcon(title);
     await item.waitFor();
     if (!(await item.getAttribute('class'))?.includes('checked')) await item.click();
   }
@@ -199,6 +198,25 @@ export class Workbench {
     await this.page.keyboard.press('F1');
     await input.waitFor();
     await input.fill(text);
+  }
+
+  /** The cursor's line has one in the margin, of whatever kind. */
+  async #breakpointShown(): Promise<void> {
+    const cursor = this.page.locator('.editor-group-container.active .monaco-editor .cursor').first();
+    const glyphs = this.page.locator(
+      '.editor-group-container.active .glyph-margin-widgets [class*="debug-"]',
+    );
+    const tops = () =>
+      glyphs.evaluateAll((all) => all.map((glyph) => Math.round(glyph.getBoundingClientRect().top)));
+    const line = Math.round((await cursor.boundingBox())!.y);
+    await until(`a breakpoint in the margin at ${line} px`, tops, (seen) =>
+      seen.some((top) => Math.abs(top - line) < LINE_PX),
+    );
+  }
+
+  #viewIcon(title: string): Locator {
+    const label = this.page.locator(`a.action-label[aria-label^="${title}"]`);
+    return this.page.locator('.activitybar .action-item').filter({ has: label });
   }
 
   #row(label: string): Locator {
