@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { ClusterSnapshot } from '../agent/api/client-events';
-import { Epoch, HistoryEvent, Job, JobId, Moment, Node, NodeName } from '../agent/api/model';
+import { Bytes, Epoch, HistoryEvent, Job, JobId, Moment, Node, NodeName } from '../agent/api/model';
 
 /** Milliseconds since 1970. */
 const Time = z.number().min(0);
@@ -92,10 +92,12 @@ export const ToConsole = z.discriminatedUnion('type', [
     }).nullable(),
     connected: z.boolean(),
     reading: Reading,
+    /** Bytes at the console's beginning that are not shown. */
+    leftOut: Bytes,
     move: z.object({ to: NodeName, epoch: Epoch, since: Moment }).nullable(),
   }),
-  /** The terminal is emptied; what follows begins at byte `offset` of the console. */
-  z.object({ type: z.literal('begin'), reader: z.int().min(0), offset: z.int().min(0) }),
+  /** The terminal is emptied: another reading begins. */
+  z.object({ type: z.literal('begin'), reader: z.int().min(0) }),
   /** The bytes from `offset` on. They are answered with `taken` when the terminal has them. */
   z.object({
     type: z.literal('bytes'),

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Contract } from './contract';
 import {
+  Bytes,
   Exit,
   HistoryEvent,
   Job,
@@ -34,10 +35,13 @@ export const clientContract = {
     params: z.object({ job: JobReference.optional() }),
     result: z.object({ events: z.array(HistoryEvent) }),
   },
-  /** A ticket for the console's bytes from `offset` on; with `follow` the stream ends when the job does. */
+  /**
+   * A ticket for the console's bytes from `offset` on; with `follow` the stream ends when the job does. `size` is what
+   * the console has now.
+   */
   'jobs.console': {
     params: job.extend({ offset: z.int().min(0), follow: z.boolean() }),
-    result: z.object({ ticket: z.string(), id: z.string() }),
+    result: z.object({ ticket: z.string(), id: z.string(), size: Bytes }),
   },
   /**
    * A ticket for a stream to the stub of a process of the job. `fresh`: this session has never been connected,

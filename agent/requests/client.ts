@@ -1,5 +1,6 @@
 /** What clients ask. A request about a job is answered by its home; whoever else is asked passes it on. */
 
+import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../api/client-contract';
@@ -119,16 +120,19 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     return node.moves.conduct(id).migrate(ledger, to, 'stop', caller.signal);
   }
 
-  async function console(id: string, offset: number, follow: boolean): Promise<string> {
+  async function console(id: string, offset: number, follow: boolean) {
     await node.home.job(id);
     let over = await node.home.isOver(id);
     node.home.onEnd(id, () => {
       over = true;
     });
-    return node.tickets.issue(async (stream) => {
+    const path = node.layout.console(id);
+    const { size } = await stat(path);
+    const ticket = node.tickets.issue(async (stream) => {
       stream.resume();
-      await pipeline(readConsole(node.layout.console(id), offset, follow ? () => over : undefined), stream);
+      await pipeline(readConsole(path, offset, follow ? () => over : undefined), stream);
     });
+    return { ticket, id, size };
   }
 
   return {
@@ -159,9 +163,9 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     },
     'jobs.console': async ({ job, offset, follow }) => {
       const { id, home } = await find(job);
-      if (home === own) return { id, ticket: await console(id, offset, follow) };
-      const { ticket } = await node.peers.call(home, 'jobs.console', { job: id, offset, follow });
-      return { id, ticket: node.peers.relay(home, ticket, node.tickets) };
+      if (home === own) return console(id, offset, follow);
+      const { ticket, size } = await node.peers.call(home, 'jobs.console', { job: id, offset, follow });
+      return { id, size, ticket: node.peers.relay(home, ticket, node.tickets) };
     },
     'debug.open': async ({ job, pid, session, fresh }) => {
       const { id, home } = await find(job);

@@ -62,6 +62,8 @@ class ConsolePanel {
   private reading: Reading = { at: 'following' };
   private reader: ConsoleReader | undefined;
   private readers = 0;
+  /** Bytes at its beginning that are not shown. */
+  private leftOut = 0;
 
   constructor(
     private readonly job: string,
@@ -95,8 +97,13 @@ class ConsolePanel {
   private begin(): void {
     this.reader?.dispose();
     const number = ++this.readers;
-    this.host.send({ type: 'begin', reader: number, offset: 0 });
+    this.leftOut = 0;
+    this.host.send({ type: 'begin', reader: number });
     this.reader = new ConsoleReader(this.cluster, this.job, {
+      begin: (offset) => {
+        this.leftOut = offset;
+        this.send();
+      },
       bytes: (offset, bytes) => this.host.send({ type: 'bytes', reader: number, offset, bytes }),
       reading: (reading) => {
         this.reading = reading;
@@ -135,6 +142,7 @@ class ConsolePanel {
       job: job ? headOf(job) : null,
       connected: snapshot !== undefined,
       reading,
+      leftOut: this.leftOut,
       move: move ? { to: move.to, epoch: move.epoch, since: move.since } : null,
     });
   }

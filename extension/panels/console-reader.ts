@@ -1,4 +1,4 @@
-/** Reads a job's console to its end: every byte once and in order, no faster than it is shown. */
+/** Reads a job's console to its end: every byte once and in order, no faster than it is shown; of a long one the last. */
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError, type GodwitError } from '../../agent/api/errors';
@@ -7,20 +7,29 @@ import type { ClusterSource } from '../cluster/source';
 
 /** Bytes that may be under way to the terminal: enough for full speed, little enough to be dropped on a hide. */
 export const WINDOW_BYTES = 512 * 1024;
+/** Of a console longer than this the beginning is left out: a terminal keeps some thousand lines anyway. */
+export const TAIL_BYTES = 4 * 1024 * 1024;
+/** Bytes without an end of line are taken for binary output, and shown from somewhere. */
+const LONGEST_LINE = 64 * 1024;
 /** Bytes in one message. */
 const PIECE_BYTES = 64 * 1024;
 /** Pauses between attempts to read on: short after a cut, longer while nobody answers. */
 const RETRY_MS = { first: 250, most: 5_000 };
 
 export interface ConsoleSink {
+  /** Comes once, before the first byte: what is left out. */
+  begin(offset: number): void;
   bytes(offset: number, bytes: Uint8Array<ArrayBuffer>): void;
   reading(reading: Reading): void;
 }
 
 export class ConsoleReader {
-  /** Bytes that have been passed on, and that the terminal has taken. */
+  /** Bytes that have been passed on or left out, and that the terminal has taken. */
   private offset = 0;
   private taken = 0;
+  private begun = false;
+  /** What comes before the first whole line is left out as well, up to this offset. */
+  private amidLine = 0;
   private readonly stop = new AbortController();
   private wake: () => void = () => {};
 
@@ -63,10 +72,8 @@ export class ConsoleReader {
   }
 
   private async follow(): Promise<void> {
-    const { job, offset } = this;
     const { signal } = this.stop;
-    const { ticket } = await this.cluster.call('jobs.console', { job, offset, follow: true }, { signal });
-    const stream = await this.cluster.openStream(ticket);
+    const stream = await this.cluster.openStream(await this.ticket());
     const cut = () => stream.destroy();
     signal.addEventListener('abort', cut);
     try {
@@ -82,7 +89,23 @@ export class ConsoleReader {
     }
   }
 
-  private async pass(chunk: Buffer): Promise<void> {
+  private async ticket(): Promise<string> {
+    const ask = (offset: number) => {
+      const params = { job: this.job, offset, follow: true };
+      return this.cluster.call('jobs.console', params, { signal: this.stop.signal });
+    };
+    const { ticket, size } = await ask(this.offset);
+    if (this.begun) return ticket;
+    this.begun = true;
+    this.offset = this.taken = Math.max(0, size - TAIL_BYTES);
+    if (!this.stopped) this.sink.begin(this.offset);
+    if (this.offset === 0) return ticket;
+    this.amidLine = this.offset + LONGEST_LINE;
+    return (await ask(this.offset)).ticket;
+  }
+
+  private async pass(given: Buffer): Promise<void> {
+    const chunk = this.fromLine(given);
     for (let at = 0; at < chunk.length && !this.stopped; at += PIECE_BYTES) {
       // A plain array of its own bytes: of a Buffer, the editor would send the whole pool behind it.
       const piece = Uint8Array.from(chunk.subarray(at, at + PIECE_BYTES));
@@ -90,6 +113,16 @@ export class ConsoleReader {
       this.offset += piece.length;
       await this.room();
     }
+  }
+
+  private fromLine(chunk: Buffer): Buffer {
+    if (this.offset >= this.amidLine) return chunk;
+    const end = chunk.indexOf('\n') + 1;
+    const left = end || Math.min(chunk.length, this.amidLine - this.offset);
+    if (end > 0) this.amidLine = 0;
+    this.offset += left;
+    this.taken = Math.max(this.taken, this.offset);
+    return chunk.subarray(left);
   }
 
   private async room(): Promise<void> {

@@ -231,7 +231,7 @@ export class FakeJob {
           const console = Readable.from(this.chunks(offset, follow, given.signal), { objectMode: false });
           return pipeline(console, stream);
         });
-        return { ticket, id: this.id };
+        return { ticket, id: this.id, size: this.printed.length };
       },
     };
   }

@@ -1,5 +1,5 @@
 /** Above the terminal: which job it is, where it is now, how it stands. */
-import { exitText } from '../../agent/api/figures';
+import { exitText, size } from '../../agent/api/figures';
 import { element, setAttribute, setText } from '../elements';
 import type { ConsoleHead, Reading } from '../messages';
 
@@ -9,9 +9,19 @@ export class Head {
   private readonly state = element('span', { class: 'state', role: 'status' });
   private readonly command = element('code');
   private readonly reading = element('span', { class: 'reading', role: 'status' });
-  readonly root = element('header', {}, this.name, this.state, this.node, this.command, this.reading);
+  private readonly leftOut = element('span', { class: 'left-out' });
+  readonly root = element(
+    'header',
+    {},
+    this.name,
+    this.state,
+    this.node,
+    this.command,
+    this.leftOut,
+    this.reading,
+  );
 
-  show({ id, job, connected, reading, move }: ConsoleHead): void {
+  show({ id, job, connected, reading, leftOut, move }: ConsoleHead): void {
     setText(this.name, job?.name ?? id);
     setAttribute(this.name, 'title', id);
     setText(this.command, job?.command.join(' ') ?? '');
@@ -21,6 +31,7 @@ export class Head {
     setText(this.state, job ? stateText(job) : '');
     this.root.dataset.state = job?.exit && job.exit.exit !== 0 ? 'failed' : (job?.state ?? 'unknown');
     setText(this.reading, readingText(reading, connected));
+    setText(this.leftOut, leftOut > 0 ? `the first ${size(leftOut)} are left out` : '');
   }
 }
 
