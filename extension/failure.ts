@@ -19,6 +19,7 @@ const CHOOSE_AGENT: Remedy = {
 /** By the code of the error. */
 const REMEDIES: Readonly<Record<string, Remedy>> = {
   'no-agent': START,
+  'agent-lost': START,
   'not-allowed': CHOOSE_AGENT,
   'bad-lab': CHOOSE_AGENT,
   'no-job': { title: 'Launch Job…', command: 'godwit.launchJob' },
@@ -41,7 +42,9 @@ export async function showFailure(error: unknown, what: string, log: LogOutputCh
   log.error(`${what}: ${failure.toLine()}`);
   if (failure.code === 'internal') log.error(failure);
   const remedy = failure instanceof RemediedError ? failure.remedy : REMEDIES[failure.code];
-  const chosen = await window.showErrorMessage(sentence(failure.toLine()), ...(remedy ? [remedy.title] : []));
+  // A fix that has a button needs no words.
+  const told = sentence(remedy ? failure.message : failure.toLine());
+  const chosen = await window.showErrorMessage(told, ...(remedy ? [remedy.title] : []));
   if (!remedy || chosen === undefined) return;
   if ('run' in remedy) await remedy.run();
   else await commands.executeCommand(remedy.command, ...(remedy.args ?? []));

@@ -3,9 +3,10 @@ import { type Disposable, EventEmitter, type LogOutputChannel } from 'vscode';
 import type { ClientContract } from '../../agent/api/client-contract';
 import type { ClusterSnapshot } from '../../agent/api/client-events';
 import type { CallOptions, Method, Result, SentParams } from '../../agent/api/contract';
-import { asGodwitError, type GodwitError, noAgent } from '../../agent/api/errors';
+import { asGodwitError, type GodwitError } from '../../agent/api/errors';
 import { type Agent, dial } from '../../agent/client/agent';
 import { findSocket } from '../../agent/client/agent-socket';
+import { clusterLost, noCluster } from './errors';
 import type { ClusterSource } from './source';
 
 /** Milliseconds between two attempts to reach an agent: soon after it went, and soon enough for one that a person starts. */
@@ -102,7 +103,7 @@ export class Cluster implements ClusterSource, Disposable {
       });
       const timer = setTimeout(() => {
         stop();
-        reject(this.#problem ?? noAgent(this.#socket, `no answer within ${withinMs} ms`));
+        reject(this.#problem ?? noCluster(this.#socket));
       }, withinMs);
     });
   }
@@ -117,7 +118,7 @@ export class Cluster implements ClusterSource, Disposable {
 
   #connected(): Agent {
     if (this.#agent) return this.#agent;
-    throw this.#problem ?? noAgent(this.#socket, 'not connected yet');
+    throw this.#problem ?? noCluster(this.#socket);
   }
 
   #find(): string {
@@ -136,7 +137,7 @@ export class Cluster implements ClusterSource, Disposable {
         const why = await agent.closed;
         if (signal.aborted) return;
         this.#agent = undefined;
-        this.#enter('lost', why);
+        this.#enter('lost', clusterLost(this.#socket), why.message);
       } catch (error) {
         if (signal.aborted) return;
         this.#missed(asGodwitError(error));
@@ -168,17 +169,16 @@ export class Cluster implements ClusterSource, Disposable {
 
   #missed(error: GodwitError) {
     if (error.code !== 'no-agent') this.#enter('refused', error);
-    else if (this.#state === 'lost') this.#problem = error;
-    else this.#enter('none', error);
+    else if (this.#state !== 'lost') this.#enter('none', noCluster(this.#socket), error.message);
   }
 
-  #enter(state: ClusterState, problem?: GodwitError) {
+  #enter(state: ClusterState, problem?: GodwitError, detail = problem?.message) {
     const before = this.#state;
     this.#state = state;
     this.#problem = problem;
     if (state !== 'connected' && this.#snapshot) this.#take(undefined);
     if (state === before) return;
-    this.log.info(`agent at ${this.#socket}: ${state}${problem ? `: ${problem.message}` : ''}`);
+    this.log.info(`agent at ${this.#socket}: ${state}${detail ? `: ${detail}` : ''}`);
     this.#states.fire(state);
   }
 

@@ -66,9 +66,14 @@ export class Configurations implements DebugConfigurationProvider {
       const failure = asGodwitError(error);
       this.log.error(`debugging: ${failure.toLine()}`);
       const start = 'Start Local Cluster';
-      const buttons = failure.code === 'no-agent' ? [start] : [];
-      const message = `There is no cluster to debug on: ${sentence(failure.toLine())}`;
-      if ((await window.showErrorMessage(message, { modal: true }, ...buttons)) !== start) return false;
+      const buttons = failure.code === 'no-agent' || failure.code === 'agent-lost' ? [start] : [];
+      const detail = sentence(buttons.length > 0 ? failure.message : failure.toLine());
+      const told = window.showErrorMessage(
+        'There is no cluster to debug on.',
+        { modal: true, detail },
+        ...buttons,
+      );
+      if ((await told) !== start) return false;
       return (await commands.executeCommand('godwit.startLocalCluster')) === true;
     }
   }

@@ -1,11 +1,12 @@
 /** Which job, which node. */
 import { ThemeIcon } from 'vscode';
 import type { ClusterSnapshot } from '../../agent/api/client-events';
-import { GodwitError, noAgent } from '../../agent/api/errors';
+import { GodwitError } from '../../agent/api/errors';
 import { commandLine } from '../../agent/api/figures';
 import type { Job, Node } from '../../agent/api/model';
 import type { Cluster } from '../cluster/cluster';
 import { isOver, jobFigures, nodeFigures, STATE_WORDS } from '../cluster/descriptions';
+import { noCluster } from '../cluster/errors';
 import { askToPick, type BACK, type Choice, type Dismissed, type Position } from './steps';
 
 /** An agent that is there says what there is within this time. */
@@ -117,6 +118,6 @@ const noOtherNode = () =>
 export async function snapshotOf(cluster: Cluster): Promise<ClusterSnapshot> {
   if (cluster.snapshot) return cluster.snapshot;
   if (cluster.state === 'none' || cluster.state === 'refused' || cluster.state === 'lost')
-    throw cluster.problem ?? noAgent(cluster.socket, 'it is gone');
+    throw cluster.problem ?? noCluster(cluster.socket);
   return cluster.ready(SNAPSHOT_WITHIN_MS);
 }
