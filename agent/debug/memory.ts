@@ -80,16 +80,17 @@ export function told(memory: Memory, stop: Stop): Memory {
   };
   if (parsed?.kind !== 'stop') return next;
   if (parsed.reason === 'exec') return { ...next, event: 'exec', breakpoints: [], symbols: {} };
-  if (parsed.reason === 'vforkdone') return { ...next, event: null };
+  if (parsed.reason === 'vforkdone' || parsed.reason === 'syscall_entry')
+    return { ...next, event: parsed.reason };
   if (parsed.reason !== 'fork' && parsed.reason !== 'vfork') return next;
   const child = parseThreadId(parsed.detail ?? '')?.process;
   const children = child === undefined ? next.children : [...next.children, child];
   return { ...next, event: parsed.reason, children };
 }
 
-/** Events around which nothing can be parked: a child or a new program comes into being. */
+/** Stops inside a system call, around which nothing can be parked: a child or a new program comes into being. */
 export const isBirth = (stop: StopReply | null): boolean =>
-  stop?.kind === 'stop' && ['fork', 'vfork', 'exec'].includes(stop.reason ?? '');
+  stop?.kind === 'stop' && ['fork', 'vfork', 'vforkdone', 'exec'].includes(stop.reason ?? '');
 
 /** Stops that come again by themselves when the process runs on. */
 export const comesAgain = (stop: StopReply | null): boolean =>

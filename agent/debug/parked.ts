@@ -50,8 +50,8 @@ export const Memory = z.strictObject({
   resume: Packet.nullable(),
   /** The client has asked for a stop and has not seen one. */
   interrupted: z.boolean(),
-  /** A fork, vfork or exec that the client has not dealt with to its end. */
-  event: z.enum(['fork', 'vfork', 'exec']).nullable(),
+  /** A stop inside a system call that the client has not dealt with to its end. */
+  event: z.enum(['fork', 'vfork', 'vforkdone', 'exec', 'syscall_entry']).nullable(),
   /** Processes born of it that its debug server still holds. */
   children: z.array(z.int()).max(1024),
   /** Stops that happened, of which the client has yet to hear. */

@@ -60,6 +60,8 @@ export function withGeneral(g: string, general: string): string {
 /** ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK of the kernel: interrupted, to be restarted. */
 const RESTARTS = [-512n, -513n, -514n, -516n];
 const EINTR = -4n;
+/** What the kernel shows as a call's result until there is one: at the stops inside of a call. */
+const NO_RESULT = -38n;
 
 /**
  * The registers a thread must have, or null if those it has are right. A thread that was in an interrupted system
@@ -72,8 +74,9 @@ export function restoredRegisters(g: string, general: string): string | null {
   if (layout.syscall) {
     const { number, result } = layout.syscall;
     const wasInterrupted = word(before, number) >= 0n && RESTARTS.includes(word(before, result));
+    const wasInside = word(before, number) >= 0n && word(before, result) === NO_RESULT;
     const hasReturned = pcOf(g) === pcOf(before) && ![...RESTARTS, EINTR].includes(word(g, result));
-    if (wasInterrupted && hasReturned) return null;
+    if ((wasInterrupted || wasInside) && hasReturned) return null;
   }
   return before;
 }

@@ -137,6 +137,8 @@ export class Stub extends EventEmitter<StubEvents> {
   #run: Run | null = null;
   /** A SIGSTOP of ours has been sent and not seen. */
   #stopOwed = false;
+  /** A park waits for a moment in which the process can be stopped. */
+  #parking = false;
   /** A packet of the client is being answered. */
   #serving = false;
   /** gdbserver is in the middle of asking the client for symbols. */
@@ -218,10 +220,16 @@ export class Stub extends EventEmitter<StubEvents> {
    */
   async stop(limit: number): Promise<void> {
     const until = Date.now() + limit;
-    while (!(await this.#turns.take(() => this.#tryStop(until)))) {
-      this.#pump();
-      await this.#change(until - Date.now());
-      if (Date.now() >= until) throw atBirth(this.#memory.event ? `a ${this.#memory.event}` : 'an event');
+    this.#parking = true;
+    try {
+      while (!(await this.#turns.take(() => this.#tryStop(until)))) {
+        this.#pump();
+        await this.#change(until - Date.now());
+        if (Date.now() >= until) throw atBirth(this.#memory.event ? `a ${this.#memory.event}` : 'an event');
+      }
+    } finally {
+      this.#parking = false;
+      await this.#turns.take(() => this.#goOnIfCaught());
     }
   }
 
@@ -509,6 +517,7 @@ export class Stub extends EventEmitter<StubEvents> {
       const ours = this.#stopOwed;
       this.#stopOwed = false;
       if (interrupted) this.#report({ reply: replaceSignal(reply, INTERRUPT_SIGNAL), siginfo: null });
+      else if (ours && this.#parking) this.#changes.emit('change');
       else if (ours) this.#letRun(withoutSignal(resume ?? 'vCont;c'));
       else if (passesStopSignal(this.#memory)) this.#letRun(passingStop(reply, resume ?? 'vCont;c'));
       else this.#report({ reply, siginfo: null });
@@ -519,6 +528,13 @@ export class Stub extends EventEmitter<StubEvents> {
       if (this.#stopOwed) this.#stopOwed = isStopQueued(this.#target.pid);
       this.#report({ reply, siginfo: null });
     }
+  }
+
+  /** A stop that came too late for one try of a park waits for the next one; there is none any more. */
+  #goOnIfCaught(): void {
+    const { running, resume } = this.#memory;
+    if (this.#phase === 'attached' && this.#server && running && !this.#run)
+      this.#letRun(withoutSignal(resume ?? 'vCont;c'));
   }
 
   /** Does the reply say that the stub's own process has ended? */
