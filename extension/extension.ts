@@ -31,7 +31,7 @@ export function activate(context: ExtensionContext): Godwit {
   const targets = new Targets(cluster, debugged);
   const command = GodwitCommand.beside(context.extensionPath, log);
   const panels = registerPanels(context, cluster);
-  const lab = new Lab(command, cluster);
+  const lab = new Lab(command, cluster, debugged);
   const launching = new Launching(cluster, new Launches(context.workspaceState, cluster), targets);
   const migration = new Migration(cluster, targets, (job) => panels.showTimeline(job));
   const ending = new Ending(cluster, targets);

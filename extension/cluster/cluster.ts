@@ -87,24 +87,36 @@ export class Cluster implements ClusterSource, Disposable {
     void this.#hold(this.#holding.signal);
   }
 
-  /** Resolves with the first snapshot from now on; rejects with the problem when there is none in time. */
-  ready(withinMs: number): Promise<ClusterSnapshot> {
+  /** Resolves when there is a snapshot; rejects with the problem when there is none in time. */
+  async ready(withinMs: number): Promise<ClusterSnapshot> {
     this.#hurry();
-    return new Promise((resolve, reject) => {
-      if (this.#snapshot) return resolve(this.#snapshot);
-      const stop = () => {
+    const snapshot = await this.until((one) => one, withinMs);
+    if (!snapshot) throw this.#problem ?? noCluster(this.#socket);
+    return snapshot;
+  }
+
+  /**
+   * Resolves with what is found in the snapshot that there is, or in the first later one; undefined if it is not found
+   * in time. `later`: the present one is too old to tell.
+   */
+  until<T>(
+    find: (snapshot: ClusterSnapshot) => T | undefined | false,
+    withinMs: number,
+    { later = false } = {},
+  ): Promise<T | undefined> {
+    return new Promise((resolve) => {
+      const end = (found: T | undefined) => {
         clearTimeout(timer);
         listening.dispose();
+        resolve(found);
       };
-      const listening = this.onDidChange((snapshot) => {
-        if (!snapshot) return;
-        stop();
-        resolve(snapshot);
-      });
-      const timer = setTimeout(() => {
-        stop();
-        reject(this.#problem ?? noCluster(this.#socket));
-      }, withinMs);
+      const look = (snapshot: ClusterSnapshot | undefined) => {
+        const found = snapshot && find(snapshot);
+        if (found) end(found);
+      };
+      const timer = setTimeout(() => end(undefined), withinMs);
+      const listening = this.onDidChange(look);
+      if (!later) look(this.#snapshot);
     });
   }
 

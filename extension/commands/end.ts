@@ -43,24 +43,12 @@ export class Ending {
   }
 
   async #kill(job: Job, signal: 'SIGTERM' | 'SIGKILL'): Promise<boolean> {
-    const ended = this.#ended(job.id);
     await this.cluster.call('jobs.kill', { job: job.id, signal });
-    return ended;
-  }
-
-  #ended(id: string): Promise<boolean> {
-    return new Promise((resolve) => {
-      const end = (is: boolean) => {
-        clearTimeout(timer);
-        watching.dispose();
-        resolve(is);
-      };
-      const timer = setTimeout(() => end(false), ENDS_WITHIN_MS);
-      const watching = this.cluster.onDidChange((snapshot) => {
-        const job = snapshot?.jobs.find((one) => one.id === id);
-        if (job && isOver(job)) end(true);
-      });
-    });
+    const over = this.cluster.until(
+      ({ jobs }) => jobs.some((one) => one.id === job.id && isOver(one)),
+      ENDS_WITHIN_MS,
+    );
+    return (await over) === true;
   }
 }
 

@@ -6,10 +6,13 @@ import { NodeName } from '../../agent/api/model';
 import type { Cluster } from '../cluster/cluster';
 import { isOver } from '../cluster/descriptions';
 import type { GodwitCommand } from '../command/godwit';
+import type { DebuggedJobs } from '../debug/sessions';
 import { RemediedError } from '../failure';
 
 /** The agents have answered to `lab up` already. */
 const SEEN_WITHIN_MS = 15_000;
+/** In which agents that have just started hear of each other. */
+const ACQUAINTED_WITHIN_MS = 5_000;
 
 const LabStatus = z.object({
   nodes: z.array(z.object({ name: NodeName, address: z.string(), socket: z.string(), state: z.string() })),
@@ -20,6 +23,7 @@ export class Lab {
   constructor(
     private readonly command: GodwitCommand,
     private readonly cluster: Cluster,
+    private readonly debugged: DebuggedJobs,
   ) {}
 
   /** Is a cluster to be seen when it is over? @throws GodwitError `not-root`, `lab-failed`, `no-agent` */
@@ -55,7 +59,10 @@ export class Lab {
     if (process.getuid?.() !== 0) throw this.#needsRootToStop();
     await window.withProgress(
       { location: ProgressLocation.Notification, title: 'Stopping the local cluster…' },
-      () => this.#ask(['lab', 'down']),
+      async () => {
+        if (this.#isSeen(status)) await this.debugged.stopAll();
+        await this.#ask(['lab', 'down']);
+      },
     );
     this.cluster.reconnect();
     void window.showInformationMessage('The local cluster is stopped.');
@@ -63,7 +70,7 @@ export class Lab {
   }
 
   async #confirm(status: LabStatus): Promise<boolean> {
-    const seen = status.nodes.some(({ socket }) => socket === this.cluster.socket);
+    const seen = this.#isSeen(status);
     const running = seen ? (this.cluster.snapshot?.jobs.filter((job) => !isOver(job)) ?? []) : [];
     if (seen && this.cluster.snapshot && running.length === 0) return true;
     const names = running.map(({ name }) => name).join(', ');
@@ -77,22 +84,16 @@ export class Lab {
   }
 
   /** The view may be on another agent, by its setting. */
-  async #see({ nodes }: LabStatus): Promise<void> {
+  async #see(status: LabStatus): Promise<void> {
     this.cluster.reconnect();
-    if (nodes.some(({ socket }) => socket === this.cluster.socket)) await this.cluster.ready(SEEN_WITHIN_MS);
-    else
-      throw new RemediedError(
-        {
-          code: 'another-agent',
-          message: `the local cluster is up, but the agent that is asked here is ${this.cluster.socket}`,
-        },
-        {
-          title: 'Show the Local Cluster',
-          run: async () => {
-            await workspace.getConfiguration('godwit').update('agent', nodes[0]?.socket);
-          },
-        },
-      );
+    if (!this.#isSeen(status)) throw anotherAgent(this.cluster.socket, status);
+    await this.cluster.ready(SEEN_WITHIN_MS);
+    await this.cluster.until(({ nodes }) => nodes.every(({ state }) => state === 'up'), ACQUAINTED_WITHIN_MS);
+  }
+
+  /** Is it the cluster that the view shows? */
+  #isSeen({ nodes }: LabStatus): boolean {
+    return nodes.some(({ socket }) => socket === this.cluster.socket);
   }
 
   #status(): Promise<LabStatus> {
@@ -118,6 +119,20 @@ export class Lab {
     return inTerminal('only root may take the local cluster down', down);
   }
 }
+
+const anotherAgent = (asked: string, { nodes }: LabStatus) =>
+  new RemediedError(
+    {
+      code: 'another-agent',
+      message: `the local cluster is up, but the agent that is asked here is ${asked}`,
+    },
+    {
+      title: 'Show the Local Cluster',
+      run: async () => {
+        await workspace.getConfiguration('godwit').update('agent', nodes[0]?.socket);
+      },
+    },
+  );
 
 function inTerminal(message: string, line: string): RemediedError {
   return new RemediedError(

@@ -124,18 +124,12 @@ export class Migration {
   }
 
   #settled(id: string): Promise<Job | undefined> {
-    return new Promise((resolve) => {
-      const end = (job: Job | undefined) => {
-        clearTimeout(timer);
-        watching.dispose();
-        resolve(job);
-      };
-      const timer = setTimeout(() => end(undefined), SETTLED_WITHIN_MS);
-      const watching = this.cluster.onDidChange((snapshot) => {
-        const job = snapshot?.jobs.find((one) => one.id === id);
-        if (job && job.state !== 'moving' && !snapshot?.moves.some((move) => move.job === id)) end(job);
-      });
-    });
+    return this.cluster.until(
+      ({ jobs, moves }) =>
+        !moves.some((move) => move.job === id) && jobs.find((one) => one.id === id && one.state !== 'moving'),
+      SETTLED_WITHIN_MS,
+      { later: true },
+    );
   }
 }
 

@@ -6,7 +6,7 @@ const JobSaid = z.object({ id: JobId });
 
 /** Which job each debug session is on, as its adapter says at its start. */
 export class DebuggedJobs implements Disposable {
-  readonly #jobs = new Map<string, string>();
+  readonly #sessions = new Map<string, { session: DebugSession; job: string }>();
   readonly #parts: Disposable[];
 
   constructor() {
@@ -14,15 +14,20 @@ export class DebuggedJobs implements Disposable {
       debug.onDidReceiveDebugSessionCustomEvent(({ session, event, body }) => {
         if (session.type !== 'godwit' || event !== 'godwit.job') return;
         const said = JobSaid.safeParse(body);
-        if (said.success) this.#jobs.set(session.id, said.data.id);
+        if (said.success) this.#sessions.set(session.id, { session, job: said.data.id });
       }),
-      debug.onDidTerminateDebugSession(({ id }) => void this.#jobs.delete(id)),
+      debug.onDidTerminateDebugSession(({ id }) => void this.#sessions.delete(id)),
     ];
   }
 
   jobOf(session: DebugSession | string | undefined): string | undefined {
     const id = typeof session === 'string' ? session : session?.id;
-    return id === undefined ? undefined : this.#jobs.get(id);
+    return id === undefined ? undefined : this.#sessions.get(id)?.job;
+  }
+
+  /** Before their jobs are ended: what is left alone would wait for an agent to come back. */
+  async stopAll(): Promise<void> {
+    await Promise.all([...this.#sessions.values()].map(({ session }) => debug.stopDebugging(session)));
   }
 
   dispose(): void {
