@@ -14,8 +14,6 @@ import { type MoveListener, MoveWatcher } from './moves';
 
 /** The console's last bytes are there when the job has ended; an agent that restarts just then may need longer. */
 const CONSOLE_END_MS = 10_000;
-/** A job that was killed has ended when its processes are reaped. */
-const KILL_MS = 10_000;
 
 export interface DebuggeeListener extends MoveListener {
   say(text: string): void;
@@ -99,15 +97,13 @@ export class Debuggee {
     return this.link.call('jobs.migrate', { job: this.job.id, node, transfer: 'auto' }, options);
   }
 
-  /** Ends the job; how it ended. @throws GodwitError where that could not be done */
-  async kill(): Promise<Exit | undefined> {
-    const { id: job } = this.job;
+  /** Sends the job SIGKILL, if it has not ended. @throws GodwitError where that could not be done */
+  async kill(): Promise<void> {
     try {
-      await this.link.call('jobs.kill', { job, signal: 'SIGKILL' });
+      await this.link.call('jobs.kill', { job: this.job.id, signal: 'SIGKILL' });
     } catch (error) {
       if (asGodwitError(error).code !== 'job-ended') throw error;
     }
-    return this.exit(KILL_MS);
   }
 
   /** How the job ended, if it does so in time. */

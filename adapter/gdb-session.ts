@@ -114,6 +114,11 @@ export abstract class GdbSession extends GDBTargetDebugSession {
       );
   }
 
+  /** The program runs on if it is stopped. */
+  protected letGo(): void {
+    if (this.ready && !this.isRunning) this.gdb.sendCommand('-exec-continue').catch(() => {});
+  }
+
   /** gdb is gone afterwards, whatever it was doing; the program is not touched by it. */
   protected async endGdb(): Promise<void> {
     this.ready = false;

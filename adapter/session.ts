@@ -15,6 +15,8 @@ import type { MoveTold } from './moves';
 
 /** When the job is said to have ended, gdb is about to say so too, with the same; it has this long. */
 const LAST_WORD_MS = 3_000;
+/** A job that was killed has ended when its processes are reaped. */
+const KILL_MS = 10_000;
 /** DAP wants a code with each `exited`: this one where the program's own is not known, or it runs on. */
 const UNKNOWN_EXIT = -1;
 
@@ -253,13 +255,13 @@ export class GodwitSession extends GdbSession {
     if (!debuggee) return;
     let exit = 'exit' in why ? why.exit : undefined;
     let failure = 'failure' in why ? why.failure : undefined;
-    await this.endGdb();
     if ('kill' in why && why.kill) {
-      exit = await debuggee.kill().catch((error) => {
+      exit = await this.kill(debuggee).catch((error) => {
         failure = asGodwitError(error);
         return undefined;
       });
     }
+    await this.endGdb();
     if (failure) this.say(failure.toLine(), 'stderr');
     if (exit && !debuggee.process) await debuggee.consoleShown();
     this.over = true;
@@ -268,6 +270,13 @@ export class GodwitSession extends GdbSession {
     this.tell(new TerminatedEvent());
     await debuggee.close();
     if (failure && 'kill' in why) throw failure;
+  }
+
+  /** gdb stays until the end: a killed process that stands in its hands is a zombie until it is let go. */
+  private async kill(debuggee: Debuggee): Promise<Exit | undefined> {
+    await debuggee.kill();
+    this.letGo();
+    return debuggee.exit(KILL_MS);
   }
 }
 

@@ -238,7 +238,7 @@ describe('a job that runs already', () => {
   }, 120_000);
 
   it('has a second process', async () => {
-    const job = await launchQuietly(['200', '20', '10', '0', 'child']);
+    const job = await launchQuietly(['400', '20', '10', '0', 'child']);
     const first = (await begin('attach', { job })).client;
     await first.outputHas('round 2 ');
     await first.request('pause', { threadId: 1 });
