@@ -106,7 +106,7 @@ export class Breakpoints {
       const inserted = await this.insert(wanted);
       number = inserted.number;
       if (wanted.condition && !wanted.logMessage)
-        await this.gdb.sendCommand(`-break-condition ${number} ${wanted.condition}`);
+        await this.gdb.sendCommand(`-break-condition ${number} ${quoted(wanted.condition)}`);
       if (hits && hits.ignored > 0) await this.gdb.sendCommand(`-break-after ${number} ${hits.ignored}`);
       if (hits?.once) await this.gdb.sendCommand(`-interpreter-exec console "enable once ${number}"`);
       return { wanted: text, number, answer: inserted.answer };
@@ -129,7 +129,7 @@ export class Breakpoints {
   private async insertWatch(watched: string, access: DebugProtocol.DataBreakpointAccessType) {
     const flag = { read: '-r ', write: '', readWrite: '-a ' }[access];
     const made = await this.gdb.sendCommand<Record<string, { number?: string } | undefined>>(
-      `-break-watch ${flag}${watched}`,
+      `-break-watch ${flag}${quoted(watched)}`,
     );
     const number = Object.values(made).find((value) => value?.number !== undefined)!.number!;
     return { number, answer: { id: Number(number), verified: true } };
