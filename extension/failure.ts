@@ -46,8 +46,12 @@ export async function showFailure(error: unknown, what: string, log: LogOutputCh
   const told = sentence(remedy ? failure.message : failure.toLine());
   const chosen = await window.showErrorMessage(told, ...(remedy ? [remedy.title] : []));
   if (!remedy || chosen === undefined) return;
-  if ('run' in remedy) await remedy.run();
-  else await commands.executeCommand(remedy.command, ...(remedy.args ?? []));
+  try {
+    if ('run' in remedy) await remedy.run();
+    else await commands.executeCommand(remedy.command, ...(remedy.args ?? []));
+  } catch (again) {
+    await showFailure(again, remedy.title, log);
+  }
 }
 
 /** An error that brings its own fix. */

@@ -1,21 +1,25 @@
 /** What the command finds beside itself: the Node.js that runs agents, and the helper. */
+import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { GodwitError } from '../api/errors';
 import type { Programs } from '../lab/lab';
 
 /** The agent keeps its journal in node:sqlite, as Node 24 has it. */
 export const LEAST_AGENT_NODE = 24;
+/** A program that is asked for its version answers at once. */
+const ASK_DEADLINE_MS = 10_000;
 
-/** The Node.js that agents and keepers run on: this one if it is new enough, else the one among the modules. */
+/** The Node.js that agents and keepers run on: this one if it is new enough, else the one among the modules or in PATH. */
 export function findAgentNode(): string {
-  if (Number(process.versions.node.split('.')[0]) >= LEAST_AGENT_NODE) return process.execPath;
-  const found = upwards((folder) => nodeIn(join(folder, 'node_modules')));
+  // A desktop's VS Code is a Node.js only for those whom it has started as one.
+  if (!process.versions.electron && isNewEnough(process.versions.node)) return process.execPath;
+  const found = upwards((folder) => nodeIn(join(folder, 'node_modules'))) ?? nodeInPath();
   if (found) return found;
   throw new GodwitError({
     code: 'no-agent-node',
-    message: `agents need Node.js ${LEAST_AGENT_NODE} or newer; this is ${process.version} and no other is among the modules`,
-    fix: `run \`npm run setup\`, or start the command with a newer Node.js`,
+    message: `agents need Node.js ${LEAST_AGENT_NODE} or newer; this is ${process.version} and no other is among the modules or in PATH`,
+    fix: `install Node.js ${LEAST_AGENT_NODE}, or run \`npm run setup\``,
   });
 }
 
@@ -53,6 +57,20 @@ function nodeIn(modules: string): string | undefined {
   const path = join(modules, `node-linux-${process.arch}`, 'bin', 'node');
   return isExecutable(path) ? path : undefined;
 }
+
+function nodeInPath(): string | undefined {
+  const candidates = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'node'));
+  return candidates.filter(isExecutable).find((node) => {
+    try {
+      const version = execFileSync(node, ['--version'], { encoding: 'utf8', timeout: ASK_DEADLINE_MS });
+      return isNewEnough(version.replace(/^v/, ''));
+    } catch {
+      return false;
+    }
+  });
+}
+
+const isNewEnough = (version: string) => Number(version.split('.')[0]) >= LEAST_AGENT_NODE;
 
 function isExecutable(path: string): boolean {
   try {

@@ -29,6 +29,8 @@ export class Lab {
   /** Is a cluster to be seen when it is over? @throws GodwitError `not-root`, `lab-failed`, `no-agent` */
   async start(): Promise<boolean> {
     const there = await this.#status();
+    const dead = there.nodes.filter(({ state }) => state !== 'up');
+    if (dead.length > 0) throw this.#broken(dead.map(({ name }) => name));
     if (there.nodes.length > 0) {
       await this.#see(there);
       void window.showInformationMessage(`The local cluster is up already: ${listed(there)}.`);
@@ -67,6 +69,21 @@ export class Lab {
     this.cluster.reconnect();
     void window.showInformationMessage('The local cluster is stopped.');
     return true;
+  }
+
+  #broken(dead: string[]) {
+    return new RemediedError(
+      {
+        code: 'lab-broken',
+        message: `the local cluster is there, but the agents of these nodes do not answer: ${dead.join(', ')}`,
+      },
+      {
+        title: 'Stop It and Start Anew',
+        run: async () => {
+          if (await this.stop({ confirmed: false })) await this.start();
+        },
+      },
+    );
   }
 
   async #confirm(status: LabStatus): Promise<boolean> {

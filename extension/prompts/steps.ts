@@ -89,6 +89,8 @@ export function askToPick<T>(options: PickOptions<T>): Promise<T | typeof BACK |
   if (follow) {
     parts.push(
       follow((now) => {
+        // Each setting undoes what the person is about to do.
+        if (JSON.stringify(now) === JSON.stringify(pick.items)) return;
         const [current] = pick.activeItems;
         pick.keepScrollPosition = true;
         pick.items = now;
@@ -100,7 +102,8 @@ export function askToPick<T>(options: PickOptions<T>): Promise<T | typeof BACK |
   return settle(pick, parts, (done) => {
     parts.push(
       pick.onDidAccept(() => {
-        const [item] = pick.selectedItems;
+        // Items that have just been set anew are not selected any more, but the same one is active still.
+        const item = pick.selectedItems[0] ?? pick.activeItems[0];
         if (item?.value === undefined) return;
         const further = onTheWay?.(item.value);
         if (further === undefined) return done(item.value);

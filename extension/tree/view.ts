@@ -127,11 +127,13 @@ export class ClusterTree implements TreeDataProvider<string>, TreeDragAndDropCon
     else if (changed.length > 0) this.#changes.fire(changed);
   }
 
-  /** That there is no agent is the welcome's to say; what is out of the ordinary is said above it. */
+  /** That there is no agent, or none any more, is the welcome's to say; the reasons of one that refuses are its own. */
   #explain() {
     const { state, problem } = this.cluster;
-    const telling = (state === 'lost' || state === 'refused') && problem;
+    const telling = state === 'refused' && problem;
     // Cleared by undefined, which the declared type has no room for.
-    (this.#view as { message: string | undefined }).message = telling ? sentence(problem.message) : undefined;
+    (this.#view as { message: string | undefined }).message = telling
+      ? sentence(problem.toLine())
+      : undefined;
   }
 }
