@@ -19,6 +19,12 @@ const STOP_MS = 180_000;
 /** So that a command that was just given is under way in the program. */
 const UNDER_WAY_MS = 400;
 
+/** Of each canvas, how many pixels something is drawn on: runs in the page, whose types are not known here. */
+const INKED = `all => all.map((canvas) => {
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  return data.filter((value, at) => at % 4 === 3 && value > 0).length;
+})` as unknown as () => number[];
+
 export interface EditorSetting {
   godwit: Godwit;
   workbench: Workbench;
@@ -55,9 +61,9 @@ export class EditorScenario {
     await workbench.setBreakpoint(this.#file, this.#line(first.at));
     tell.saw(`a breakpoint at ${this.#file}:${this.#line(first.at)}`);
     await workbench.command('Godwit: Launch and Debug Job…');
-    await workbench.answer('program', program);
-    await workbench.answer('rguments', subject.args.join(' '));
-    await workbench.pick(nodes[0]);
+    await workbench.pick('The program to launch', program);
+    await workbench.answer('Its arguments', subject.args.join(' '));
+    await workbench.pick('The node on which it starts', nodes[0]);
     await tell.waiting('it is launched and stops', this.#stoppedAt(first.at));
     const job = (await godwit.jobs()).find(({ command }) => command[0] === program);
     if (!job) throw new Error(`no job runs ${program}`);
@@ -65,8 +71,7 @@ export class EditorScenario {
     await this.#expectOn(nodes[0]);
     const [top] = await workbench.debug.frames();
     expectEqual('the function that the call stack shows', top!.function.replace(/\(.*/, ''), first.function);
-    for (const expression of Object.keys(first.values)) await workbench.debug.addWatch(expression);
-    await this.#expectWatches(first.values);
+    await this.#expectValues(first.values);
     tell.saw(`job ${job.id} stands on ${nodes[0]} in ${first.function}`);
     await this.setting.picture('1-launched');
   }
@@ -77,7 +82,7 @@ export class EditorScenario {
     for (const place of subject.first.nexts.slice(0, 2)) await this.#stepOver(place);
     const before = await this.#look();
     await workbench.command('Godwit: Migrate Job…');
-    await workbench.pick(nodes[1]);
+    await workbench.pick('where shall it go?', nodes[1]);
     await this.#movedFromTo(nodes[0], nodes[1]);
     const after = await this.#look();
     for (const aspect of ['frames', 'variables', 'watches'] as const)
@@ -99,12 +104,12 @@ export class EditorScenario {
   /** 4. Moved from the sidebar while it runs towards a breakpoint. */
   async moveWhileRunning(): Promise<void> {
     const { subject, nodes, workbench } = this.setting;
-    await workbench.openView('Godwit');
     await this.#goTo(subject.later);
-    await sleep(UNDER_WAY_MS);
+    await workbench.openView('Godwit');
     await workbench.contextMenu(workbench.row(subject.name), 'Migrate Job…');
-    await workbench.pick(nodes[2]);
+    await workbench.pick('where shall it go?', nodes[2]);
     await this.#movedFromTo(nodes[1], nodes[2]);
+    await this.#shownUnder(nodes[2]);
     await workbench.openView('Run and Debug');
     await this.#stoppedAt(subject.later.at);
     await this.#expectConditionMet(subject.later, nodes[2]);
@@ -120,7 +125,7 @@ export class EditorScenario {
     await workbench.debug.press('Step Over');
     await sleep(UNDER_WAY_MS);
     await workbench.command('Godwit: Migrate Job…');
-    await workbench.pick(nodes[0]);
+    await workbench.pick('where shall it go?', nodes[0]);
     await this.#movedFromTo(nodes[2], nodes[0]);
     const frames = await workbench.debug.frames();
     expectThat(
@@ -134,12 +139,93 @@ export class EditorScenario {
     await this.setting.picture('5-moved-in-a-step');
   }
 
-  /** 6. The sidebar, the panels. */
+  /** 6. The sidebar, the timeline, the load, the console. */
   async lookAround(): Promise<void> {
-    const { workbench, subject, nodes, tell } = this.setting;
+    const { workbench, nodes, tell, picture } = this.setting;
     await workbench.openView('Godwit');
-    const tree = await workbench.tree();
-    tell.saw(tree.join(' | ') + subject.name + nodes);
+    await this.#shownUnder(nodes[0]);
+    await this.#seeTimeline();
+    await picture('6-timeline');
+    await this.#seeLoad();
+    await picture('6-load');
+    await this.#seeConsole();
+    await picture('6-console');
+    await workbench.openView('Run and Debug');
+    tell.saw('the sidebar, the timeline, the load and the console agree with the cluster');
+  }
+
+  /** A bar for each stay, a mark for each move with its phases on hover. */
+  async #seeTimeline(): Promise<void> {
+    const { workbench, nodes, tell } = this.setting;
+    await workbench.command('Godwit: Show Migration Timeline');
+    const timeline = workbench.webview('Migration Timeline');
+    await timeline.opened();
+    const lane = timeline.content.locator(`.lane[data-job="${this.#job}"]`);
+    const stays = () => lane.locator('.mark[data-kind="stay"] .label').allTextContents();
+    const route = [...nodes, nodes[0]].join();
+    await until(`the stays ${route}`, stays, (seen) => seen.join() === route);
+    const moves = lane.locator('.mark[data-kind="move"]');
+    expectEqual('the moves in the timeline', await moves.count(), nodes.length);
+    await moves.last().hover();
+    const said = await timeline.content.locator('.tooltip:visible').innerText();
+    for (const word of [`${nodes[2]} → ${nodes[0]}`, 'dump', 'restore', 'frozen'])
+      expectThat(`the timeline tells of ${word}`, said.includes(word), said);
+    tell.saw(`the timeline: ${route.replaceAll(',', ', then ')}; each move with its phases`);
+  }
+
+  /** A card for each node, and charts with something in them. */
+  async #seeLoad(): Promise<void> {
+    const { workbench, nodes, tell } = this.setting;
+    await workbench.command('Godwit: Show Cluster Load');
+    const load = workbench.webview('Cluster Load');
+    await load.opened();
+    const names = () => load.content.locator('.card h2').allTextContents();
+    await until('a card for each node', names, (seen) => seen.join() === nodes.join());
+    const drawn = () => load.content.locator('canvas').evaluateAll(INKED);
+    const count = 2 * nodes.length;
+    await until(
+      'charts with something in them',
+      drawn,
+      (seen) => seen.length === count && seen.every((inked) => inked > 0),
+    );
+    const before = await load.text();
+    await until(
+      'another load',
+      () => load.text(),
+      (text) => text !== before,
+    );
+    tell.saw('the load of each node, CPU and memory, as it changes');
+  }
+
+  /** Every line once, in order: what is in sight is the end of the output. */
+  async #seeConsole(): Promise<void> {
+    const { workbench, subject, godwit, tell } = this.setting;
+    await workbench.command('Godwit: Show Console');
+    const console = workbench.webview(`Console: ${subject.name}`);
+    await console.opened();
+    const output = (await godwit.logs(this.#job)).trimEnd().split('\n');
+    const rows = async () => {
+      const all = await console.content.locator('.xterm-rows > div').allTextContents();
+      return all.map((row) => row.replaceAll('\u00a0', ' ').trimEnd());
+    };
+    const seen = await until('the output in the console', rows, (all) => all.includes(output.at(-1)!));
+    const shown = seen.filter((line) => line !== '');
+    expectEqual('the console in sight', shown.join('\n'), output.slice(-shown.length).join('\n'));
+    tell.saw(`the console: ${output.length} lines, each once, in order`);
+  }
+
+  /** In the tree the job stands below this node. */
+  async #shownUnder(node: string): Promise<void> {
+    const { workbench, subject } = this.setting;
+    const below = (tree: string[]) => {
+      const job = tree.findIndex((line) => line.startsWith(`  ${subject.name}`));
+      return tree.slice(0, job).findLast((line) => !line.startsWith(' '));
+    };
+    await until(
+      `${subject.name} below ${node} in the sidebar`,
+      () => workbench.tree(),
+      (tree) => below(tree)?.startsWith(node) ?? false,
+    );
   }
 
   /** 7. To its end; the answer is what it printed. */
@@ -191,13 +277,20 @@ export class EditorScenario {
     return move;
   }
 
+  /** Once it has come to rest: the parts come in one after the other. */
   async #look(): Promise<Sight> {
     const { debug } = this.setting.workbench;
-    return {
+    let last = '';
+    const glance = async (): Promise<Sight> => ({
       frames: await debug.frames(),
       variables: await debug.variables(),
       watches: await debug.watches(),
-    };
+    });
+    return until('a stopped program that comes to rest', glance, (sight) => {
+      const [now, before] = [JSON.stringify(sight), last];
+      last = now;
+      return now === before && Object.keys(sight.variables).length > 0;
+    });
   }
 
   #stoppedAt(place: string): Promise<Frame> {
@@ -205,22 +298,21 @@ export class EditorScenario {
   }
 
   async #expectConditionMet({ condition, values }: ConditionalStop, node: string): Promise<void> {
-    const { workbench, tell } = this.setting;
-    const locals = Object.entries(values).filter(([name]) => /^\w+$/.test(name));
-    await workbench.debug.showsVariables(Object.fromEntries(locals));
+    await this.#expectValues(values);
     await this.#expectOn(node);
-    tell.saw(`stopped on ${node} where ${condition}`);
+    this.setting.tell.saw(`stopped on ${node} where ${condition}`);
   }
 
-  async #expectWatches(values: Values): Promise<void> {
+  /** In the watch view; what is not in it yet is put there. */
+  async #expectValues(values: Values): Promise<void> {
     const { debug } = this.setting.workbench;
+    const there = await debug.watches();
+    for (const expression of Object.keys(values))
+      if (!(expression in there)) await debug.addWatch(expression);
     const good = (seen: Values) => Object.entries(values).every(([name, value]) => seen[name] === value);
     await until(`the watches ${JSON.stringify(values)}`, () => debug.watches(), good);
-    this.setting.tell.saw(
-      Object.entries(values)
-        .map((pair) => pair.join(' is '))
-        .join(', '),
-    );
+    const list = Object.entries(values).map((pair) => pair.join(' is '));
+    if (list.length > 0) this.setting.tell.saw(list.join(', '));
   }
 
   async #expectOn(node: string): Promise<void> {

@@ -77,15 +77,6 @@ export class DebugView {
     return Object.fromEntries(rows);
   }
 
-  /** Waits until these variables are shown with these values. */
-  async showsVariables(values: Record<string, string>): Promise<void> {
-    await until(
-      `the variables ${JSON.stringify(values)}`,
-      () => this.variables(),
-      (seen) => Object.entries(values).every(([name, value]) => seen[name] === value),
-    );
-  }
-
   async addWatch(expression: string): Promise<void> {
     const pane = await this.#paneAction('.debug-watch', 'Add Expression');
     await pane.locator('.monaco-inputbox input').fill(expression);

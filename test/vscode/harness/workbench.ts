@@ -6,6 +6,8 @@ import { WebviewPanel } from './webview-panel';
 
 /** In which its parts come to rest: animations, the last data. */
 const SETTLE_MS = 400;
+/** What is typed leaves few. */
+const MOST_ENTRIES = 50;
 /** Less than the height of an editor's line. */
 const LINE_PX = 10;
 
@@ -32,7 +34,7 @@ export class Workbench {
   /** Runs a command by its title in the palette: "Godwit: Launch Job…". */
   async command(title: string): Promise<void> {
     await this.#openPalette(`>${title}`);
-    await this.#row(title).first().click();
+    await this.#choose(title);
   }
 
   /** Types what quick open understands: a file's name, `file:line`, `:line`. */
@@ -43,10 +45,14 @@ export class Workbench {
     await this.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
   }
 
-  /** Picks the entry with this label in the quick pick that is open or about to open. */
-  async pick(label: string): Promise<void> {
-    await this.page.locator('.quick-input-widget').waitFor();
-    await this.#row(label).first().click();
+  /**
+   * Types a label into the quick pick that is open or about to open, and takes the entry that has it.
+   * @param asked part of the quick pick's title or placeholder, by which it is told from the one before
+   */
+  async pick(asked: string, label: string): Promise<void> {
+    await this.asked(asked);
+    await this.#input.fill(label);
+    await this.#choose(label);
   }
 
   /** The entries of the quick pick, each with its description. */
@@ -62,22 +68,19 @@ export class Workbench {
    */
   async answer(asked: string, text: string): Promise<void> {
     await this.asked(asked);
-    const input = this.page.locator('.quick-input-widget .quick-input-box input');
-    await input.fill(text);
-    await input.press('Enter');
+    await this.#input.fill(text);
+    await this.#input.press('Enter');
   }
 
   /** Waits for the quick pick or input box that asks this. */
   async asked(what: string): Promise<void> {
-    const look = () =>
-      this.page.locator('.quick-input-widget:visible').evaluateAll((all) =>
-        all
-          .map((one) => {
-            const input = one.querySelector('input.input');
-            return `${one.textContent} ${input?.getAttribute('placeholder')} ${input?.getAttribute('aria-label')}`;
-          })
-          .join(' '),
-      );
+    const widget = this.page.locator('.quick-input-widget:visible');
+    const look = async () => {
+      if ((await widget.count()) === 0) return '';
+      const parts = await widget.locator('.quick-input-title, .quick-input-message').allInnerTexts();
+      const placeholder = await this.#input.getAttribute('placeholder');
+      return [...parts, placeholder].filter(Boolean).join(' | ');
+    };
     await until(`an input that asks for "${what}"`, look, (text) => text.includes(what));
   }
 
@@ -104,7 +107,8 @@ export class Workbench {
     await this.goto(file, line);
     await this.command('Debug: Add Conditional Breakpoint...');
     const widget = this.page.locator('.breakpoint-widget');
-    await widget.locator('.monaco-editor').waitFor();
+    // It is there a moment before it has the keyboard.
+    await widget.locator('.monaco-editor.focused').waitFor();
     await this.page.keyboard.type(condition);
     await this.page.keyboard.press('Enter');
     await widget.waitFor({ state: 'hidden' });
@@ -193,11 +197,27 @@ export class Workbench {
     await this.page.screenshot({ path, animations: 'disabled', caret: 'hide' });
   }
 
+  get #input(): Locator {
+    return this.page.locator('.quick-input-widget .quick-input-box input');
+  }
+
   async #openPalette(text: string): Promise<void> {
-    const input = this.page.locator('.quick-input-widget .quick-input-box input');
     await this.page.keyboard.press('F1');
-    await input.waitFor();
-    await input.fill(text);
+    await this.#input.waitFor();
+    await this.#input.fill(text);
+  }
+
+  /** By the keyboard: entries that come in late move the others under the mouse. */
+  async #choose(label: string): Promise<void> {
+    const labels = this.page.locator('.quick-input-list .monaco-list-row .label-name');
+    const focused = this.page.locator('.quick-input-list .monaco-list-row.focused .label-name');
+    const has = (seen: string[]) => seen.includes(label);
+    await until(`an entry "${label}"`, () => labels.allInnerTexts(), has);
+    for (let tries = 0; tries < MOST_ENTRIES; tries++) {
+      if (has(await focused.allInnerTexts())) return this.page.keyboard.press('Enter');
+      await this.page.keyboard.press('ArrowDown');
+    }
+    throw new Error(`the keyboard does not come to the entry "${label}"`);
   }
 
   /** The cursor's line has one in the margin, of whatever kind. */
@@ -217,11 +237,5 @@ export class Workbench {
   #viewIcon(title: string): Locator {
     const label = this.page.locator(`a.action-label[aria-label^="${title}"]`);
     return this.page.locator('.activitybar .action-item').filter({ has: label });
-  }
-
-  #row(label: string): Locator {
-    return this.page
-      .locator('.quick-input-list .monaco-list-row')
-      .filter({ has: this.page.locator('.label-name').getByText(label, { exact: true }) });
   }
 }
