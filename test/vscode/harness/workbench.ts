@@ -147,7 +147,11 @@ export class Workbench {
   /** Chooses from the context menu of a row. */
   async contextMenu(row: Locator, entry: string): Promise<void> {
     await row.click({ button: 'right' });
-    await this.page.locator('.monaco-menu .action-label', { hasText: entry }).first().click();
+    const chosen = this.page.locator('.monaco-menu .action-label', { hasText: entry }).first();
+    await chosen.waitFor();
+    // A menu that has just opened takes no click, lest the one that opened it count twice.
+    await this.page.waitForTimeout(SETTLE_MS);
+    await chosen.click();
   }
 
   // ---- Messages
