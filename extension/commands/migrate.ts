@@ -46,7 +46,7 @@ export class Migration {
       none: 'every job is at home',
     });
     if (job && job.node === job.home)
-      throw new GodwitError({ code: 'already-there', message: `${job.name} is at home, on ${job.home}` });
+      throw new GodwitError({ code: 'already-there', message: `job ${job.name} is at home, on ${job.home}` });
     return job && this.#move(job, 'home');
   }
 
@@ -139,7 +139,7 @@ function cannotMove(job: Job, node: string, obstacles: Obstacle[]): GodwitError 
   const also = others.map(({ what, fix }) => `; also: ${what} (${fix})`).join('');
   return new GodwitError({
     code: first?.code ?? 'obstacle',
-    message: `${job.name} can't move to ${node}: ${first?.what ?? 'there is an obstacle'}`,
+    message: `job ${job.name} can't move to ${node}: ${first?.what ?? 'there is an obstacle'}`,
     fix: `${first?.fix ?? ''}${also}`,
   });
 }
