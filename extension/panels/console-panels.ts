@@ -41,9 +41,10 @@ export class ConsolePanels implements vscode.WebviewPanelSerializer, vscode.Disp
     else this.take(state.data.job, panel);
   }
 
+  /** The panels themselves stay: to close them as the window closes would keep them from being restored. */
   dispose(): void {
     this.serializer.dispose();
-    for (const panel of this.panels.values()) panel.dispose();
+    for (const panel of this.panels.values()) panel.stop();
   }
 
   private take(job: string, panel: vscode.WebviewPanel): void {
@@ -77,8 +78,7 @@ class ConsolePanel {
       onMessage: (message) => this.receive(message),
       onHidden: () => this.reader?.dispose(),
       onDispose: () => {
-        this.reader?.dispose();
-        this.watching.dispose();
+        this.stop();
         onDispose();
       },
     });
@@ -89,8 +89,9 @@ class ConsolePanel {
     this.host.panel.reveal();
   }
 
-  dispose(): void {
-    this.host.panel.dispose();
+  stop(): void {
+    this.reader?.dispose();
+    this.watching.dispose();
   }
 
   /** The webview has an empty terminal: all is read again, and nothing need be kept here. */

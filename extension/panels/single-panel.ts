@@ -38,8 +38,8 @@ export abstract class SinglePanel implements vscode.WebviewPanelSerializer, vsco
     this.take(panel);
   }
 
+  /** The panel itself stays: to close it as the window closes would keep it from being restored with the next. */
   dispose(): void {
-    this.panel?.dispose();
     for (const each of this.subscriptions) each.dispose();
   }
 
