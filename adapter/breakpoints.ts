@@ -37,6 +37,8 @@ type Inserted = { bkpt: MIBreakpointInfo | MIBreakpointInfo[] };
 export class Breakpoints {
   private readonly groups = new Map<string, Placed[]>();
   private logPoints: Promise<unknown> | undefined;
+  /** A group at a time: what gdb says to the making of a log point is to be told from all else. */
+  private turn: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly gdb: Gdb,
@@ -58,7 +60,13 @@ export class Breakpoints {
    * hits too. The program must not run.
    * @param group a file, or a kind of breakpoints; each is set as a whole
    */
-  async set(group: string, wanted: Wanted[]): Promise<DebugProtocol.Breakpoint[]> {
+  set(group: string, wanted: Wanted[]): Promise<DebugProtocol.Breakpoint[]> {
+    const answer = this.turn.then(() => this.replace(group, wanted));
+    this.turn = answer.catch(() => {});
+    return answer;
+  }
+
+  private async replace(group: string, wanted: Wanted[]): Promise<DebugProtocol.Breakpoint[]> {
     const old = [...(this.groups.get(group) ?? [])];
     const kept = wanted.map((one) => {
       const at = old.findIndex((placed) => placed.wanted === JSON.stringify(one));

@@ -1,5 +1,4 @@
-/** The half of a session that is gdb's: breakpoints, stops, what is shown of what gdb says. It knows no jobs. */
-import { constants } from 'node:os';
+/** What a session has to do with gdb: starting and ending it, stops, what is shown of what it says. It knows no jobs. */
 import { Event, OutputEvent } from '@vscode/debugadapter';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { GDBTargetDebugSession } from 'cdt-gdb-adapter/dist/desktop/GDBTargetDebugSession';
@@ -8,31 +7,17 @@ import type { IGDBBackend } from 'cdt-gdb-adapter/dist/types/gdb';
 import type { FrameReference } from 'cdt-gdb-adapter/dist/types/session';
 import { asGodwitError } from '../agent/api/errors';
 import type { Exit } from '../agent/api/model';
-import { Breakpoints, type Wanted } from './breakpoints';
+import { Breakpoints } from './breakpoints';
 import { Chatter } from './chatter';
 import { gdbFailed, noGdb } from './errors';
 import { type Gdb, GdbFactory } from './gdb';
-import { quoted } from './log-points';
+import { InterruptedStep, type StepCommand } from './interrupted-step';
+import { exitOf, reasonOf, type Stopped, type StopReason } from './stops';
 
 /** gdb gives up on a slow reply after so many seconds, 2 by default: far above the longest freeze. */
 const REMOTE_TIMEOUT_S = 3600;
-/** What the debug registers of a processor can watch at most: four times eight bytes. */
-const MAX_WATCHED_BYTES = 32;
-
 /** cdt-gdb-adapter's ConfiguringState.DONE, which it does not export. */
 const CONFIGURED = 4;
-
-const FUNCTIONS = 'functions';
-const INSTRUCTIONS = 'instructions';
-const DATA = 'data';
-const REASONS: Record<string, string> = {
-  [FUNCTIONS]: 'function breakpoint',
-  [INSTRUCTIONS]: 'instruction breakpoint',
-  [DATA]: 'data breakpoint',
-};
-
-/** How gdb interrupts a program, and how that is reported by different stubs. */
-const INTERRUPTS: ReadonlySet<string> = new Set(['SIGINT', 'SIGSTOP', 'SIGTRAP', '0']);
 
 export interface GdbOptions {
   gdb: string;
@@ -40,28 +25,14 @@ export interface GdbOptions {
   sysroot: string;
 }
 
-/** Reasons of gdb's for stops that end a step. */
-const STEPS: ReadonlySet<string> = new Set(['end-stepping-range', 'function-finished', 'location-reached']);
-
-/** What gdb says in a `*stopped` record. */
-interface Stopped {
-  reason?: string;
-  'thread-id'?: string;
-  bkptno?: string;
-  disp?: string;
-  'signal-name'?: string;
-  'signal-meaning'?: string;
-  'exit-code'?: string;
-  wpt?: { exp: string };
-  value?: { old?: string; new?: string; value?: string };
-}
-
 export abstract class GdbSession extends GDBTargetDebugSession {
   private readonly factory: GdbFactory;
   private readonly chatter = new Chatter();
-  private breakpoints: Breakpoints | undefined;
+  protected breakpoints: Breakpoints | undefined;
   private ready = false;
   private pausing = false;
+  /** The step that is under way. */
+  private step: InterruptedStep | undefined;
   /** A stop at main was asked for: gdb's number for that breakpoint. */
   private entry: string | undefined;
 
@@ -181,128 +152,7 @@ export abstract class GdbSession extends GDBTargetDebugSession {
     super.sendEvent(event);
   }
 
-  // ---- Breakpoints
-
-  protected override setBreakPointsRequest(
-    response: DebugProtocol.SetBreakpointsResponse,
-    { source, breakpoints = [] }: DebugProtocol.SetBreakpointsArguments,
-  ): Promise<void> {
-    const path = source.path ?? source.name ?? '';
-    const wanted = breakpoints.map(({ line, condition, hitCondition, logMessage, mode }) => ({
-      at: { path, line },
-      condition,
-      hitCondition,
-      logMessage,
-      hardware: mode === 'hardware',
-    }));
-    return this.setBreakpoints(response, `file ${path}`, wanted);
-  }
-
-  protected override setFunctionBreakPointsRequest(
-    response: DebugProtocol.SetFunctionBreakpointsResponse,
-    { breakpoints }: DebugProtocol.SetFunctionBreakpointsArguments,
-  ): Promise<void> {
-    const wanted = breakpoints.map(({ name, condition, hitCondition }) => ({
-      at: { function: name },
-      condition,
-      hitCondition,
-    }));
-    return this.setBreakpoints(response, FUNCTIONS, wanted);
-  }
-
-  protected override setInstructionBreakpointsRequest(
-    response: DebugProtocol.SetInstructionBreakpointsResponse,
-    { breakpoints }: DebugProtocol.SetInstructionBreakpointsArguments,
-  ): Promise<void> {
-    const wanted = breakpoints.map(({ instructionReference, offset = 0, condition, hitCondition }) => ({
-      at: { address: `0x${(BigInt(instructionReference) + BigInt(offset)).toString(16)}` },
-      condition,
-      hitCondition,
-    }));
-    return this.setBreakpoints(response, INSTRUCTIONS, wanted);
-  }
-
-  protected override setDataBreakpointsRequest(
-    response: DebugProtocol.SetDataBreakpointsResponse,
-    { breakpoints }: DebugProtocol.SetDataBreakpointsArguments,
-  ): Promise<void> {
-    const wanted = breakpoints.map(({ dataId, accessType = 'write', condition, hitCondition }) => ({
-      at: { watched: dataId, access: accessType },
-      condition,
-      hitCondition,
-    }));
-    return this.setBreakpoints(response, DATA, wanted);
-  }
-
-  /** The program is stopped for it where it runs. */
-  private async setBreakpoints(
-    response: DebugProtocol.Response,
-    group: string,
-    wanted: Wanted[],
-  ): Promise<void> {
-    response.body = { breakpoints: [] };
-    const { breakpoints } = this;
-    const nothing = wanted.length === 0 && !breakpoints?.has(group);
-    if (nothing || !breakpoints || !this.canRequestProceed()) return this.sendResponse(response);
-    await this.pauseIfNeeded();
-    try {
-      response.body = { breakpoints: await breakpoints.set(group, wanted) };
-      this.sendResponse(response);
-    } catch (error) {
-      this.refuse(response, error);
-    } finally {
-      await this.continueIfNeeded().catch((error: Error) => this.say(error.message, 'stderr'));
-    }
-  }
-
-  protected override async dataBreakpointInfoRequest(
-    response: DebugProtocol.DataBreakpointInfoResponse,
-    { name, variablesReference, frameId }: DebugProtocol.DataBreakpointInfoArguments,
-  ): Promise<void> {
-    response.body = { dataId: null, description: `${name} can't be watched` };
-    try {
-      const dataId = await this.watchable(name, variablesReference, frameId);
-      response.body = { dataId, description: name, accessTypes: ['write', 'readWrite', 'read'] };
-    } catch (error) {
-      response.body.description = `${name} can't be watched: ${(error as Error).message}`;
-    }
-    this.sendResponse(response);
-  }
-
-  /** An expression for the memory that a variable has now: its name means something else in another frame. */
-  private async watchable(
-    name: string,
-    reference: number | undefined,
-    frameId: number | undefined,
-  ): Promise<string> {
-    const variable = reference === undefined ? undefined : this.variableHandles.get(reference);
-    if (variable?.type === 'registers') throw new Error('it is a register');
-    const frame = this.frameHandles.get(variable?.frameHandle ?? frameId ?? 0);
-    const expression =
-      variable?.type === 'object' ? await this.childExpression(variable.varobjName, name) : name;
-    const evaluate = async (what: string) => {
-      const at = frame ? `--thread ${frame.threadId} --frame ${frame.frameId} ` : '';
-      const { value } = await this.gdb.sendCommand<{ value: string }>(
-        `-data-evaluate-expression ${at}${quoted(what)}`,
-      );
-      return value;
-    };
-    const size = Number(await evaluate(`sizeof(${expression})`));
-    if (size > MAX_WATCHED_BYTES) throw new Error(`it has ${size} bytes, ${MAX_WATCHED_BYTES} is the most`);
-    const address = /0x[0-9a-f]+/.exec(await evaluate(`(long)&(${expression})`).then(hexadecimal))![0];
-    const type = { 1: 'char', 2: 'short', 4: 'int', 8: 'long' }[size];
-    return type ? `*(${type} *) ${address}` : `*(char (*)[${size}]) ${address}`;
-  }
-
-  private async childExpression(parent: string, name: string): Promise<string> {
-    const child = `${parent}.${name.replace(/^\[(\d+)\]$/, '$1')}`;
-    const { path_expr } = await this.gdb.sendCommand<{ path_expr: string }>(
-      `-var-info-path-expression ${child}`,
-    );
-    return path_expr;
-  }
-
-  // ---- Running and stopping
+  // ---- Stopping
 
   /** In place of `configurationDone`: the program is not let go. */
   protected stayAtStart(response: DebugProtocol.ConfigurationDoneResponse): void {
@@ -310,12 +160,12 @@ export abstract class GdbSession extends GDBTargetDebugSession {
     this.pauseCount--;
     this.configuringState = CONFIGURED;
     this.sendResponse(response);
-    this.stopped({}, 'entry');
+    this.stopped({}, { reason: 'entry' });
   }
 
   protected override async pauseRequest(response: DebugProtocol.PauseResponse): Promise<void> {
     if (this.canRequestProceed()) {
-      this.pausing = true;
+      this.pausing = this.isRunning;
       this.ownGdb.pause();
     }
     this.sendResponse(response);
@@ -323,61 +173,62 @@ export abstract class GdbSession extends GDBTargetDebugSession {
 
   protected override handleGDBStopped(stopped: Stopped): void {
     const exit = exitOf(stopped);
-    if (exit) this.programEnded(exit);
-    else this.stopped(stopped, ...this.reasonOf(stopped));
+    if (exit) return void this.programEnded(exit);
+    if (this.step?.goesOnAfter(stopped)) return;
+    const { pausing, entry } = this;
+    const group = this.breakpoints?.groupOf(stopped.bkptno ?? '');
     this.pausing = false;
-  }
-
-  /** DAP's reason for a stop, and what else belongs to it. */
-  private reasonOf(stopped: Stopped): [string, Partial<DebugProtocol.StoppedEvent['body']>?] {
-    const { reason = '', bkptno = '', 'signal-name': signal = '' } = stopped;
-    if (reason === 'breakpoint-hit') return this.reasonOfBreakpoint(bkptno);
-    if (reason.endsWith('watchpoint-trigger')) return ['data breakpoint'];
-    if (STEPS.has(reason)) return ['step'];
-    if (this.pausing && INTERRUPTS.has(signal)) return ['pause'];
-    if (reason !== 'signal-received') return ['pause', { description: `Paused: ${reason}` }];
-    const text = `${signal}: ${stopped['signal-meaning'] ?? ''}`;
-    return ['exception', { description: `Paused on ${signal}`, text }];
-  }
-
-  private reasonOfBreakpoint(number: string): [string, Partial<DebugProtocol.StoppedEvent['body']>?] {
-    if (number === this.entry) {
-      this.entry = undefined;
-      return ['entry'];
-    }
-    const group = this.breakpoints?.groupOf(number);
-    if (group === undefined) return ['breakpoint'];
-    return [REASONS[group] ?? 'breakpoint', { hitBreakpointIds: [Number(number)] }];
+    this.step = undefined;
+    this.stopped(stopped, reasonOf(stopped, { pausing, entry, group }));
   }
 
   /** All threads stop together. */
-  private stopped(
-    stopped: Stopped,
-    reason: string,
-    more: Partial<DebugProtocol.StoppedEvent['body']> = {},
-  ): void {
+  private stopped(stopped: Stopped, reason: StopReason): void {
     this.frameHandles.reset();
     this.variableHandles.reset();
     this.ownGdb.forgetVariables();
     const threadId = Number(stopped['thread-id'] ?? this.threads[0]?.id ?? 1);
-    const body: DebugProtocol.StoppedEvent['body'] = { reason, threadId, allThreadsStopped: true, ...more };
+    const body: DebugProtocol.StoppedEvent['body'] = { threadId, allThreadsStopped: true, ...reason };
     this.tell(new Event('stopped', body));
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: as it is declared
-  protected override handleGDBNotify(notification: string, data: any): void {
-    if (notification.startsWith('breakpoint-')) this.breakpointChanged(notification, data);
-    else super.handleGDBNotify(notification, data);
+  protected override async nextRequest(
+    response: DebugProtocol.NextResponse,
+    args: DebugProtocol.NextArguments,
+  ): Promise<void> {
+    await this.beginStep('-exec-next', args);
+    await super.nextRequest(response, args);
   }
 
-  private breakpointChanged(
-    notification: string,
-    { bkpt, id }: { bkpt?: MIBreakpointInfo; id?: string },
-  ): void {
-    const removed = notification === 'breakpoint-deleted';
-    const breakpoint = removed ? this.breakpoints?.deleted(String(id)) : this.breakpoints?.changed(bkpt!);
-    if (breakpoint)
-      this.tell(new Event('breakpoint', { reason: removed ? 'removed' : 'changed', breakpoint }));
+  protected override async stepInRequest(
+    response: DebugProtocol.StepInResponse,
+    args: DebugProtocol.StepInArguments,
+  ): Promise<void> {
+    await this.beginStep('-exec-step', args);
+    await super.stepInRequest(response, args);
+  }
+
+  protected override async stepOutRequest(
+    response: DebugProtocol.StepOutResponse,
+    args: DebugProtocol.StepOutArguments,
+  ): Promise<void> {
+    await this.beginStep('-exec-finish', args);
+    await super.stepOutRequest(response, args);
+  }
+
+  /** Remembered in case that it has to be interrupted. One of a single instruction is over at once. */
+  private async beginStep(command: StepCommand, args: DebugProtocol.NextArguments): Promise<void> {
+    this.step = undefined;
+    if (!this.canRequestProceed() || args.granularity === 'instruction') return;
+    this.step = await InterruptedStep.begin(this.ownGdb, command, args.threadId).catch(() => undefined);
+  }
+
+  /** After what the program was stopped for without the client's knowing. */
+  protected override async continueIfNeeded(): Promise<void> {
+    const { step } = this;
+    if (!step || this.pauseCount !== 1 || !this.waitPausedNeeded) return super.continueIfNeeded();
+    this.pauseCount--;
+    await step.resume();
   }
 
   /** A command that a person typed: its answer is shown. */
@@ -395,15 +246,4 @@ export abstract class GdbSession extends GDBTargetDebugSession {
     const variables = { code: why.code, ...(why.fix ? { fix: why.fix } : {}) };
     this.sendErrorResponse(response, { id: 1, format: why.toLine(), showUser: true, variables });
   }
-}
-
-const octal = (code: string | undefined) => Number.parseInt(code ?? '0', 8);
-const hexadecimal = (value: string) => `0x${BigInt.asUintN(64, BigInt(value)).toString(16)}`;
-
-/** How the process ended, if that is why it stopped. */
-function exitOf({ reason, 'exit-code': code, 'signal-name': signal = '' }: Stopped): Exit | undefined {
-  if (reason === 'exited-normally') return { exit: 0, signal: null };
-  if (reason === 'exited') return { exit: octal(code), signal: null };
-  if (reason !== 'exited-signalled') return undefined;
-  return { exit: 128 + (constants.signals[signal as NodeJS.Signals] ?? 0), signal };
 }

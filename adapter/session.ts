@@ -8,13 +8,13 @@ import type { Exit, Job, LaunchRequest, MoveReport } from '../agent/api/model';
 import { findSocket } from '../agent/client/agent-socket';
 import { AgentLink } from './agent-link';
 import { AttachArguments, LaunchArguments, MigrateArguments, parseArguments } from './arguments';
+import { BreakpointSession } from './breakpoint-session';
 import { Debuggee, type DebuggeeListener } from './debuggee';
 import { gdbGone, jobLost, lineGone, notDebugging } from './errors';
-import { GdbSession } from './gdb-session';
 import type { MoveTold } from './moves';
 
 /** When the job is said to have ended, gdb is about to say so too, with the same; it has this long. */
-const LAST_WORD_MS = 3_000;
+const LAST_WORD_MS = 2_000;
 /** A job that was killed has ended when its processes are reaped. */
 const KILL_MS = 10_000;
 /** DAP wants a code with each `exited`: this one where the program's own is not known, or it runs on. */
@@ -36,7 +36,7 @@ type End =
   /** The client wants it. */
   | { kill: boolean };
 
-export class GodwitSession extends GdbSession {
+export class GodwitSession extends BreakpointSession {
   private debuggee: Debuggee | undefined;
   /** It was launched by this session, and goes with it. */
   private launched = false;

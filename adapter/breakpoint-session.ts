@@ -1,0 +1,150 @@
+/** The requests about breakpoints. They have places, conditions, counts of hits and messages to log in common. */
+import { Event } from '@vscode/debugadapter';
+import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { MIBreakpointInfo } from 'cdt-gdb-adapter/dist/mi';
+import type { Wanted } from './breakpoints';
+import { GdbSession } from './gdb-session';
+import { quoted } from './log-points';
+import { DATA, FUNCTIONS, INSTRUCTIONS } from './stops';
+
+/** What the debug registers of a processor can watch at most: four times eight bytes. */
+const MAX_WATCHED_BYTES = 32;
+
+export abstract class BreakpointSession extends GdbSession {
+  protected override setBreakPointsRequest(
+    response: DebugProtocol.SetBreakpointsResponse,
+    { source, breakpoints = [] }: DebugProtocol.SetBreakpointsArguments,
+  ): Promise<void> {
+    const path = source.path ?? source.name ?? '';
+    const wanted = breakpoints.map(({ line, condition, hitCondition, logMessage, mode }) => ({
+      at: { path, line },
+      condition,
+      hitCondition,
+      logMessage,
+      hardware: mode === 'hardware',
+    }));
+    return this.setBreakpoints(response, `file ${path}`, wanted);
+  }
+
+  protected override setFunctionBreakPointsRequest(
+    response: DebugProtocol.SetFunctionBreakpointsResponse,
+    { breakpoints }: DebugProtocol.SetFunctionBreakpointsArguments,
+  ): Promise<void> {
+    const wanted = breakpoints.map(({ name, condition, hitCondition }) => ({
+      at: { function: name },
+      condition,
+      hitCondition,
+    }));
+    return this.setBreakpoints(response, FUNCTIONS, wanted);
+  }
+
+  protected override setInstructionBreakpointsRequest(
+    response: DebugProtocol.SetInstructionBreakpointsResponse,
+    { breakpoints }: DebugProtocol.SetInstructionBreakpointsArguments,
+  ): Promise<void> {
+    const wanted = breakpoints.map(({ instructionReference, offset = 0, condition, hitCondition }) => ({
+      at: { address: `0x${(BigInt(instructionReference) + BigInt(offset)).toString(16)}` },
+      condition,
+      hitCondition,
+    }));
+    return this.setBreakpoints(response, INSTRUCTIONS, wanted);
+  }
+
+  protected override setDataBreakpointsRequest(
+    response: DebugProtocol.SetDataBreakpointsResponse,
+    { breakpoints }: DebugProtocol.SetDataBreakpointsArguments,
+  ): Promise<void> {
+    const wanted = breakpoints.map(({ dataId, accessType = 'write', condition, hitCondition }) => ({
+      at: { watched: dataId, access: accessType },
+      condition,
+      hitCondition,
+    }));
+    return this.setBreakpoints(response, DATA, wanted);
+  }
+
+  /** The program is stopped for it where it runs. */
+  private async setBreakpoints(
+    response: DebugProtocol.Response,
+    group: string,
+    wanted: Wanted[],
+  ): Promise<void> {
+    response.body = { breakpoints: [] };
+    const { breakpoints } = this;
+    const nothing = wanted.length === 0 && !breakpoints?.has(group);
+    if (nothing || !breakpoints || !this.canRequestProceed()) return this.sendResponse(response);
+    await this.pauseIfNeeded();
+    try {
+      response.body = { breakpoints: await breakpoints.set(group, wanted) };
+      this.sendResponse(response);
+    } catch (error) {
+      this.refuse(response, error);
+    } finally {
+      await this.continueIfNeeded().catch((error: Error) => this.say(error.message, 'stderr'));
+    }
+  }
+
+  protected override async dataBreakpointInfoRequest(
+    response: DebugProtocol.DataBreakpointInfoResponse,
+    { name, variablesReference, frameId }: DebugProtocol.DataBreakpointInfoArguments,
+  ): Promise<void> {
+    response.body = { dataId: null, description: `${name} can't be watched` };
+    try {
+      const dataId = await this.watchable(name, variablesReference, frameId);
+      response.body = { dataId, description: name, accessTypes: ['write', 'readWrite', 'read'] };
+    } catch (error) {
+      response.body.description = `${name} can't be watched: ${(error as Error).message}`;
+    }
+    this.sendResponse(response);
+  }
+
+  /** An expression for the memory that a variable has now: its name means something else in another frame. */
+  private async watchable(
+    name: string,
+    reference: number | undefined,
+    frameId: number | undefined,
+  ): Promise<string> {
+    const variable = reference === undefined ? undefined : this.variableHandles.get(reference);
+    if (variable?.type === 'registers') throw new Error('it is a register');
+    const frame = this.frameHandles.get(variable?.frameHandle ?? frameId ?? 0);
+    const expression =
+      variable?.type === 'object' ? await this.childExpression(variable.varobjName, name) : name;
+    const evaluate = async (what: string) => {
+      const at = frame ? `--thread ${frame.threadId} --frame ${frame.frameId} ` : '';
+      const { value } = await this.gdb.sendCommand<{ value: string }>(
+        `-data-evaluate-expression ${at}${quoted(what)}`,
+      );
+      return value;
+    };
+    const size = Number(await evaluate(`sizeof(${expression})`));
+    if (size > MAX_WATCHED_BYTES) throw new Error(`it has ${size} bytes, ${MAX_WATCHED_BYTES} is the most`);
+    const address = hexadecimal(await evaluate(`(long)&(${expression})`));
+    const type = { 1: 'char', 2: 'short', 4: 'int', 8: 'long' }[size];
+    return type ? `*(${type} *) ${address}` : `*(char (*)[${size}]) ${address}`;
+  }
+
+  private async childExpression(parent: string, name: string): Promise<string> {
+    const child = `${parent}.${name.replace(/^\[(\d+)\]$/, '$1')}`;
+    const { path_expr } = await this.gdb.sendCommand<{ path_expr: string }>(
+      `-var-info-path-expression ${child}`,
+    );
+    return path_expr;
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: as it is declared
+  protected override handleGDBNotify(notification: string, data: any): void {
+    if (notification.startsWith('breakpoint-')) this.breakpointChanged(notification, data);
+    else super.handleGDBNotify(notification, data);
+  }
+
+  private breakpointChanged(
+    notification: string,
+    { bkpt, id }: { bkpt?: MIBreakpointInfo; id?: string },
+  ): void {
+    const removed = notification === 'breakpoint-deleted';
+    const breakpoint = removed ? this.breakpoints?.deleted(String(id)) : this.breakpoints?.changed(bkpt!);
+    if (breakpoint)
+      this.tell(new Event('breakpoint', { reason: removed ? 'removed' : 'changed', breakpoint }));
+  }
+}
+
+const hexadecimal = (value: string) => `0x${BigInt.asUintN(64, BigInt(value)).toString(16)}`;
