@@ -3,7 +3,15 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { childrenOf, threadsOf } from '../../agent/debug/threads';
-import { Debuggee, type Debugger, type Gdb, program, removePrograms, until } from '../fixtures/debuggee';
+import {
+  Debuggee,
+  type Debugger,
+  GDBSERVER,
+  type Gdb,
+  program,
+  removePrograms,
+  until,
+} from '../fixtures/debuggee';
 
 let job: Debuggee;
 let stubbed: Debugger;
@@ -469,7 +477,7 @@ describe('trouble', () => {
     stubbed.gdbserver = ['false'];
     await expect(stubbed.unpark(parked)).rejects.toMatchObject({ code: 'debugger-attach-failed' });
     stubbed.checkUntouched();
-    stubbed.gdbserver = ['gdbserver'];
+    stubbed.gdbserver = GDBSERVER;
     await stubbed.unpark(parked);
     await job.thaw();
     stubbed.stub.go();
