@@ -19,11 +19,14 @@ const STOP_MS = 180_000;
 /** So that a command that was just given is under way in the program. */
 const UNDER_WAY_MS = 400;
 
-/** Of each canvas, how many pixels something is drawn on: runs in the page, whose types are not known here. */
-const INKED = `all => all.map((canvas) => {
-  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-  return data.filter((value, at) => at % 4 === 3 && value > 0).length;
-})` as unknown as () => number[];
+/** What is used of an HTMLCanvasElement; the tests know no types of the page. */
+interface Canvas {
+  width: number;
+  height: number;
+  getContext(kind: '2d'): {
+    getImageData(x: number, y: number, width: number, height: number): { data: Uint8ClampedArray };
+  };
+}
 
 export interface EditorSetting {
   godwit: Godwit;
@@ -181,7 +184,15 @@ export class EditorScenario {
     await load.opened();
     const names = () => load.content.locator('.card h2').allTextContents();
     await until('a card for each node', names, (seen) => seen.join() === nodes.join());
-    const drawn = () => load.content.locator('canvas').evaluateAll(INKED);
+    // Of each, on how many pixels something is drawn.
+    const drawn = () =>
+      load.content.locator('canvas').evaluateAll((all) =>
+        (all as unknown as Canvas[]).map((canvas) => {
+          const { width, height } = canvas;
+          const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
+          return data.filter((value, at) => at % 4 === 3 && value > 0).length;
+        }),
+      );
     const count = 2 * nodes.length;
     await until(
       'charts with something in them',
