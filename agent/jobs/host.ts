@@ -9,7 +9,7 @@ import { parseJson, parseWith } from '../api/schema';
 import { JobCgroup } from '../freezer/cgroup';
 import { type JobProcess, jobProcesses, nodePid, readProcess } from '../freezer/processes';
 import type { Journal, Note } from '../journal/journal';
-import type { KeeperContract } from '../keeper/contract';
+import type { KeeperContract, StubSeen } from '../keeper/contract';
 import { End, Supervision } from '../keeper/supervision';
 import { type Copy, exitOf, placeOf } from './copy';
 import type { Layout } from './layout';
@@ -203,20 +203,23 @@ export class Host {
     }
   }
 
-  async sight(job: string, debugged: Set<string>): Promise<Sight | null> {
+  async sight(job: string, stubs: readonly StubSeen[]): Promise<Sight | null> {
     const copy = this.#copies.get(job);
     if (!copy) return null;
     const cgroup = JobCgroup.at(copy.cgroup);
     const processes = await jobProcesses(cgroup);
     const program = processes.find(({ inner }) => inner === PROGRAM);
-    const stopped = copy.held || /^[Tt]$/.test(program?.state ?? '');
+    const own = stubs.filter((stub) => stub.job === job);
+    const stub = own.find(({ pid }) => pid === PROGRAM);
+    const traced = program?.state === 't' && !stub?.running;
+    const stopped = copy.held || program?.state === 'T' || traced;
     return {
       job,
       epoch: copy.epoch,
       state: this.isMoving(job) ? 'moving' : stopped ? 'stopped' : 'running',
       cpu: await this.#cpu(job, cgroup),
       rss: processes.reduce((sum, { rss }: JobProcess) => sum + rss, 0),
-      debugged: debugged.has(job),
+      debugged: own.length > 0,
     };
   }
 
@@ -231,9 +234,8 @@ export class Host {
     return cpu;
   }
 
-  async debugged(): Promise<Set<string>> {
-    const { stubs } = await this.options.keeper.call('stub.list', {});
-    return new Set(stubs.map(({ job }) => job));
+  async stubs(): Promise<StubSeen[]> {
+    return (await this.options.keeper.call('stub.list', {})).stubs;
   }
 
   async kill(job: string, signal: NodeJS.Signals): Promise<void> {

@@ -32,6 +32,9 @@ export type JobPlace = z.infer<typeof JobPlace>;
 
 export const StubKey = z.object({ job: JobId, pid: z.int().min(1) });
 export type StubKey = z.infer<typeof StubKey>;
+/** `running`: as far as the client knows; a stop that gdbserver deals with alone is none. */
+export const StubSeen = StubKey.extend({ session: z.string(), connected: z.boolean(), running: z.boolean() });
+export type StubSeen = z.infer<typeof StubSeen>;
 
 const nothing = z.object({});
 const key = z.object({ key: ProcessKey });
@@ -77,7 +80,7 @@ export const keeperContract = {
   'stub.gone': { params: StubKey.extend({ session: z.string() }), result: nothing },
   'stub.list': {
     params: nothing,
-    result: z.object({ stubs: z.array(StubKey.extend({ session: z.string(), connected: z.boolean() })) }),
+    result: z.object({ stubs: z.array(StubSeen) }),
   },
 
   /** Brings every stub of the job to a stop, freezes the job, lets it go. Asked again, it answers the same. */

@@ -95,7 +95,7 @@ export class Stubs {
 
   list() {
     const stubs = [...this.#jobs].flatMap(([job, { stubs }]) =>
-      [...stubs].map(([pid, stub]) => ({ job, pid, session: stub.session, connected: stub.connected })),
+      [...stubs].map(([pid, { session, connected, running }]) => ({ job, pid, session, connected, running })),
     );
     return { stubs };
   }

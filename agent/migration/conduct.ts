@@ -1,4 +1,6 @@
 /** The home's hands: they write to the journal, speak to source and destination, and tell who asked how it went. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MovePhase } from '../api/client-events';
 import { GodwitError, jobMoving } from '../api/errors';
 import type { MoveReport, Transfer } from '../api/model';
@@ -30,6 +32,10 @@ const LIMIT_MS: Record<(ToSource | ToDestination)['type'], number> = {
   return: 180_000,
   discard: 60_000,
 };
+
+/** How long a move waits for a node that still has an earlier one's copy to clear away, and how often it looks. */
+const CLEAR_MS = 5_000;
+const CLEAR_POLL_MS = 20;
 
 export class Conduct {
   readonly #runner: Runner<HomeState, HomeInput, HomeEffect>;
@@ -73,7 +79,8 @@ export class Conduct {
   /** Moves the job; resolves when it runs on `to`. @throws GodwitError with the reason for which it did not */
   async migrate(ledger: Ledger, to: string, transfer: Transfer, signal: AbortSignal): Promise<MoveReport> {
     if (this.moving) throw jobMoving(this.job);
-    if (!free(this.#runner.state, to)) throw notCleared(this.job, to);
+    await this.#cleared(to);
+    if (this.moving) throw jobMoving(this.job);
     const move = nextMove(ledger, to, transfer);
     const watch = new Stopwatch(this.job, move);
     this.#watch = watch;
@@ -93,6 +100,15 @@ export class Conduct {
     } finally {
       signal.removeEventListener('abort', cancel);
       this.#ended = null;
+    }
+  }
+
+  /** What an earlier move left at `node` is mostly cleared away before anybody asks for the next one. */
+  async #cleared(node: string): Promise<void> {
+    const until = performance.now() + CLEAR_MS;
+    while (!this.moving && !free(this.#runner.state, node)) {
+      if (performance.now() > until) throw notCleared(this.job, node);
+      await sleep(CLEAR_POLL_MS);
     }
   }
 

@@ -19,7 +19,7 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
   return {
     ...clientHandlers(node),
     'node.status': async () => {
-      const sights = await Promise.all(host.jobs.map((job) => host.sight(job, new Set())));
+      const sights = await Promise.all(host.jobs.map((job) => host.sight(job, [])));
       const load = sights.reduce((sum, sight) => sum + (sight?.cpu ?? 0), 0);
       const address = config.members.find(({ name }) => name === config.name)!.address;
       const { name } = config;
@@ -62,8 +62,8 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
 
     'host.launch': (order) => host.launch(order),
     'host.sight': async ({ jobs }) => {
-      const debugged = await host.debugged().catch(() => new Set<string>());
-      const sights = await Promise.all(jobs.map((job) => host.sight(job, debugged)));
+      const stubs = await host.stubs().catch(() => []);
+      const sights = await Promise.all(jobs.map((job) => host.sight(job, stubs)));
       return { sights: sights.filter((sight) => sight !== null) };
     },
     'host.kill': async ({ job, signal }) => {
