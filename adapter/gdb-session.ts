@@ -85,9 +85,13 @@ export abstract class GdbSession extends GDBTargetDebugSession {
       );
   }
 
-  /** The program runs on if it is stopped. */
-  protected letGo(): void {
-    if (this.ready && !this.isRunning) this.gdb.sendCommand('-exec-continue').catch(() => {});
+  /**
+   * Kills the process if it stands in gdb's hands. Killed by others it would be a zombie until gdb lets it go. One that
+   * runs is not for gdb to kill.
+   */
+  protected async killStopped(): Promise<void> {
+    if (!this.ready || this.isRunning) return;
+    await this.gdb.sendCommand('-interpreter-exec console kill').catch(() => {});
   }
 
   /** gdb is gone afterwards, whatever it was doing; the program is not touched by it. */

@@ -272,10 +272,9 @@ export class GodwitSession extends BreakpointSession {
     if (failure && 'kill' in why) throw failure;
   }
 
-  /** gdb stays until the end: a killed process that stands in its hands is a zombie until it is let go. */
   private async kill(debuggee: Debuggee): Promise<Exit | undefined> {
+    await this.killStopped();
     await debuggee.kill();
-    this.letGo();
     return debuggee.exit(KILL_MS);
   }
 }
