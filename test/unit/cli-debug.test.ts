@@ -39,6 +39,7 @@ async function scene() {
       });
       return { ticket, id: 'abcdefghij', node: 'node2', home: 'node1', pid: 12 };
     },
+    'debug.stay': () => new Promise(() => {}),
   });
   atEnd(() => place.session?.detach());
   return { agent, heard, opened, place };
@@ -273,14 +274,25 @@ describe('rsp', () => {
     expect(existsSync(path)).toBe(false);
   });
 
+  it('says for whom it stays, for as long as it lives', async () => {
+    const { agent } = await scene();
+    const run = agent.run(['rsp', 'sim', '--listen', '0']);
+    await address(run);
+    await until(() => agent.params('debug.stay').length > 0, 'debug.stay');
+    const [{ session }] = agent.params('debug.open') as [{ session: string }];
+    expect(agent.params('debug.stay')).toEqual([{ job: 'abcdefghij', pid: 12, session }]);
+    run.child.kill('SIGTERM');
+    await run.status();
+  });
+
   it('touches no job when its place is taken', async () => {
     const { agent } = await scene();
     const first = agent.run(['rsp', 'sim', '--listen', '0']);
     const port = (await address(first)).split(':')[1]!;
-    const calls = agent.calls.length;
+    const opened = agent.params('debug.open').length;
     const { status, stdout, stderr } = await agent.godwit(['rsp', 'sim', '--listen', port]);
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toMatch(/^godwit: can't listen at 127\.0\.0\.1:\d+: it is taken; [^\n]+\n$/);
-    expect(agent.calls).toHaveLength(calls);
+    expect(agent.params('debug.open')).toHaveLength(opened);
   });
 });

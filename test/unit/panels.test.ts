@@ -192,6 +192,21 @@ describe('the history', () => {
     expect(shown.jobs[0]?.id).toBe(`job${JOBS_SHOWN + 49}`);
   });
 
+  it('keeps the jobs of a home that does not answer, until it answers again', async () => {
+    const nodes = [aNode(), aNode({ name: 'node2', state: 'down' })];
+    const other = aJob({ id: 'bbbbbbbbbb', home: 'node2' });
+    jobs = [aJob(), other];
+    reader.take(snapshot(0));
+    await settle();
+    jobs = [aJob()];
+    reader.take(snapshot(1000, { nodes, jobs: [aJob({ epoch: 1 })] }));
+    await settle();
+    expect(told.at(-1)?.jobs).toContainEqual(other);
+    reader.take(snapshot(2000, { nodes: [aNode(), aNode({ name: 'node2' })], jobs: [aJob({ epoch: 2 })] }));
+    await settle();
+    expect(told.at(-1)?.jobs).not.toContainEqual(other);
+  });
+
   it('tells nobody any more after its end', async () => {
     reader.take(snapshot(0, { jobs: [aJob()] }));
     reader.dispose();

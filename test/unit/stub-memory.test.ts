@@ -78,7 +78,16 @@ describe('memory', () => {
     expect(resumed(forked, 'vCont;c').event).toBeNull();
     const vforked = resumed(told(freshMemory(2), stop('T05vfork:p7.7;thread:p2.2;')), 'vCont;c');
     expect(vforked.event).toBe('vfork');
-    expect(told(vforked, stop('T05vforkdone:;thread:p2.2;')).event).toBeNull();
+    const done = told(vforked, stop('T05vforkdone:;thread:p2.2;'));
+    expect(done.event).toBe('vforkdone');
+    expect(resumed(done, 'vCont;c').event).toBeNull();
+  });
+
+  test('a thread that stands at the entry of a system call is inside of it until the client goes on', () => {
+    const entered = told(freshMemory(2), stop('T05syscall_entry:27;thread:p2.2;'));
+    expect(entered.event).toBe('syscall_entry');
+    expect(resumed(entered, 'vCont;c').event).toBeNull();
+    expect(told(freshMemory(2), stop('T05syscall_return:27;thread:p2.2;')).event).toBeNull();
   });
 
   test('SIGSTOP is never passed nor delivered by the debug server', () => {
@@ -98,6 +107,7 @@ describe('memory', () => {
       return [isBirth(parsed), comesAgain(parsed), programSignal(parsed)];
     };
     expect(kinds('T05fork:p7.7;thread:p2.2;')).toEqual([true, false, null]);
+    expect(kinds('T05vforkdone:;thread:p2.2;')).toEqual([true, false, null]);
     expect(kinds('T05swbreak:;thread:p2.2;')).toEqual([false, true, null]);
     expect(kinds('T05watch:40;thread:p2.2;')).toEqual([false, false, null]);
     expect(kinds('T1ethread:p2.2;')).toEqual([false, false, 0x1e]);
