@@ -1,9 +1,8 @@
-/** The sample program of the demonstrations, compiled; and what it prints without Godwit. */
-import { cpSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { compile, lineCount } from '../support/c-programs';
+/** The sample program of the demonstrations, in a folder of its own; and what it prints without Godwit. */
+import { lineCount } from '../support/c-programs';
 import { expectEqual } from '../support/expect';
 import { type Outcome, run } from '../support/processes';
+import { makeWorkspace, type Workspace } from '../vscode/workspace';
 import { heat } from './heat';
 import type { Stage } from './stage';
 
@@ -13,29 +12,24 @@ const PLAIN_MS = 600_000;
 export class Sample {
   private constructor(
     private readonly stage: Stage,
-    /** A copy of the C file. */
-    readonly source: string,
-    readonly program: string,
+    readonly workspace: Workspace,
     private readonly plain: Promise<Outcome>,
   ) {}
 
-  /** Compiled in the folder, with its source beside it; computing its output begins, out of the way of what is shown. */
+  /** Begins to compute what it prints, too, out of the way of what is shown. */
   static async make(stage: Stage, folder: string): Promise<Sample> {
     const { screen } = stage;
-    const source = join(folder, 'heat.c');
-    cpSync(heat.source, source);
-    const program = await screen.waiting('compiling the sample', compile(source, folder, 'heat'));
+    const making = makeWorkspace(heat, folder);
+    const workspace = await screen.waiting('compiling the sample', making);
+    const { source } = workspace.subject;
     screen.shorten(`${folder}/`, './');
     screen.saw(`heat.c, ${lineCount(source)} lines of C: 2 processes, 5 threads`);
-    const alone = await compile(source, stage.folder, 'heat-alone');
-    const plain = run(['nice', '-n', '19', alone, ...heat.args], { limitMs: PLAIN_MS });
+    // Of another name: what runs of the program itself is counted.
+    const alone = await makeWorkspace({ ...heat, name: 'heat-alone' }, `${stage.folder}/alone`);
+    const plain = run(['nice', '-n', '19', alone.program, ...heat.args], { limitMs: PLAIN_MS });
     // It is asked for at the end; if the demonstration fails before, nobody asks.
     plain.catch(() => {});
-    return new Sample(stage, source, program, plain);
-  }
-
-  get folder(): string {
-    return dirname(this.program);
+    return new Sample(stage, workspace, plain);
   }
 
   /** What it prints without Godwit. */

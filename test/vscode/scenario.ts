@@ -254,6 +254,15 @@ export class EditorScenario {
     await this.setting.picture('7-ended');
   }
 
+  /** Ended by the toolbar's Stop: what the session has launched goes with it. */
+  async stop(): Promise<void> {
+    const { workbench, godwit } = this.setting;
+    await workbench.debug.press('Stop');
+    await workbench.debug.ended();
+    const { signal } = await godwit.wait(this.#job);
+    expectThat('a signal has ended the job', signal !== null);
+  }
+
   // ---- What is done
 
   async #stepOver(place: string): Promise<void> {

@@ -1,6 +1,6 @@
 /** The scenario with gdb in a terminal: the sample program moves from node to node under it, in six steps. */
+import { join } from 'node:path';
 import { Scenario } from '../../support/scenario';
-import { heat } from '../heat';
 import { Sample } from '../sample';
 import type { Screen } from '../screen';
 import { NODES, Stage } from '../stage';
@@ -21,10 +21,10 @@ export class GdbDemonstration {
       'Everything is real: the processes, the moves between network namespaces, and gdb as it comes.',
     );
     await stage.open();
-    const sample = await Sample.make(stage, stage.folder);
+    const sample = await Sample.make(stage, join(stage.folder, 'heat'));
     const godwit = await stage.labUp();
-    const subject = { ...heat, source: sample.source };
-    const scenario = new Scenario({ godwit, subject, program: sample.program, nodes: NODES, tell: screen });
+    const { subject, program } = sample.workspace;
+    const scenario = new Scenario({ godwit, subject, program, nodes: NODES, tell: screen });
     this.#scenario = scenario;
     await stage.step(1, 'On node1: a breakpoint, locals, two `next`s', () => scenario.stopOnFirstNode());
     await stage.step(2, 'It moves to node2 while it stands there', () => scenario.moveWhileStopped());

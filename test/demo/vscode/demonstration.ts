@@ -1,5 +1,5 @@
 /** The scenario in VS Code: shown to a person in the browser, or gone through by itself, step by step. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Godwit } from '../../support/godwit';
 import { inProject } from '../../support/project';
@@ -9,20 +9,19 @@ import { VscodeServer } from '../../vscode/harness/server';
 import { THEMES } from '../../vscode/harness/themes';
 import { Vscode, type VscodeOptions } from '../../vscode/harness/vscode';
 import { EditorScenario } from '../../vscode/scenario';
-import { heat } from '../heat';
 import { Sample } from '../sample';
 import type { Screen } from '../screen';
 import { LAB, NODES, Stage } from '../stage';
 
 const PICTURES = 'demo-pictures';
 
-const whatToTry = (url: string, program: string) => `
+const whatToTry = (url: string) => `
    VS Code is at   ${url}
 
    What to try:
 
    1  Open heat.c, click beside a line of \`survey\` for a breakpoint. F1, "Godwit: Launch and Debug Job…",
-      ${program}, no arguments, node1. (Or F5: .vscode/launch.json has it.)
+      heat, no arguments, node1. (Or F5: .vscode/launch.json has it.)
    2  Step over. F1, "Godwit: Migrate Job…", node2. You stand on the same line, now on node2. Step over again.
    3  Continue, and move it while it runs: in the sidebar, Godwit, right-click the job.
    4  "Godwit: Show Migration Timeline", "Godwit: Show Cluster Load", "Godwit: Show Console".
@@ -53,9 +52,7 @@ export class VscodeDemonstration {
     );
     await stage.open();
     const folder = join(stage.folder, 'heat');
-    mkdirSync(join(folder, '.vscode'), { recursive: true });
     const sample = await Sample.make(stage, folder);
-    writeFileSync(join(folder, '.vscode', 'launch.json'), launchJson());
     const godwit = await stage.labUp();
     const options = {
       folder,
@@ -65,7 +62,7 @@ export class VscodeDemonstration {
       env: { GODWIT_LAB: LAB },
     };
     if (this.check) await this.#goThrough(options, sample, godwit);
-    else await this.#stay(options, sample);
+    else await this.#stay(options);
   }
 
   report(error: unknown): string {
@@ -91,8 +88,7 @@ export class VscodeDemonstration {
     const scenario = new EditorScenario({
       godwit,
       workbench,
-      subject: { ...heat, source: sample.source },
-      program: sample.program,
+      ...sample.workspace,
       nodes: NODES,
       tell: screen,
       picture: (name) => workbench.picture(join(pictures, `${name}.png`)),
@@ -124,33 +120,13 @@ export class VscodeDemonstration {
     }
   }
 
-  async #stay({ folder, ...options }: VscodeOptions, sample: Sample): Promise<void> {
+  async #stay({ folder, ...options }: VscodeOptions): Promise<void> {
     this.#place = new Place('godwit-vscode');
     const starting = VscodeServer.start(this.#place, options);
     const server = await this.screen.waiting('starting VS Code', starting);
-    this.screen.say(whatToTry(server.url(folder), sample.program));
+    this.screen.say(whatToTry(server.url(folder)));
     this.stays = true;
     await server.ended;
     throw new Error('the VS Code server has ended');
   }
 }
-
-const launchJson = () =>
-  JSON.stringify(
-    {
-      version: '0.2.0',
-      configurations: [
-        {
-          type: 'godwit',
-          request: 'launch',
-          name: 'Debug heat, wherever it runs',
-          // biome-ignore lint/suspicious/noTemplateCurlyInString: for VS Code
-          program: '${workspaceFolder}/heat',
-          args: heat.args,
-          node: 'node1',
-        },
-      ],
-    },
-    undefined,
-    2,
-  );
