@@ -212,7 +212,7 @@ describe('a session that moves', () => {
 
 describe('a job that runs already', () => {
   it('is attached to, paused, watched, and left alone', async () => {
-    const job = await launchQuietly(['300', '50', '10', '4']);
+    const job = await launchQuietly(['200', '50', '10', '4']);
     const { client } = await begin('attach', { job });
     await client.outputHas('round 5 ');
     await client.request('pause', { threadId: 1 });
@@ -236,7 +236,7 @@ describe('a job that runs already', () => {
     expect(await jobOf(job)).toMatchObject({ state: 'running', node: 'node3', debugged: false });
     const { output } = await waitFor(job, 4);
     expect(output.startsWith(client.output)).toBe(true);
-    expect(output).toBe(await expectedOutput([300, 0, 10, 4]));
+    expect(output).toBe(await expectedOutput([200, 0, 10, 4]));
   }, 120_000);
 
   it('has a second process', async () => {
