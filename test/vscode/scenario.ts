@@ -16,6 +16,8 @@ import type { Workbench } from './harness/workbench';
 
 /** The program computes for a few seconds between stops; a slow machine takes many times that. */
 const STOP_MS = 180_000;
+/** What is shown of a stopped program and does not change for so long is no more about to. */
+const REST_MS = 1_500;
 /** So that a command that was just given is under way in the program. */
 const UNDER_WAY_MS = 400;
 
@@ -297,20 +299,29 @@ export class EditorScenario {
     return move;
   }
 
-  /** Once it has come to rest: the parts come in one after the other. */
+  /** Once it has come to rest: the parts come in one after the other, and until then old ones are shown. */
   async #look(): Promise<Sight> {
-    const { debug } = this.setting.workbench;
     let last = '';
-    const glance = async (): Promise<Sight> => ({
+    let since = 0;
+    return until(
+      'a stopped program that comes to rest',
+      () => this.#glance(),
+      (sight) => {
+        const now = JSON.stringify(sight);
+        if (now !== last) since = Date.now();
+        last = now;
+        return Object.keys(sight.variables).length > 0 && Date.now() - since > REST_MS;
+      },
+    );
+  }
+
+  async #glance(): Promise<Sight> {
+    const { debug } = this.setting.workbench;
+    return {
       frames: await debug.frames(),
       variables: await debug.variables(),
       watches: await debug.watches(),
-    });
-    return until('a stopped program that comes to rest', glance, (sight) => {
-      const [now, before] = [JSON.stringify(sight), last];
-      last = now;
-      return now === before && Object.keys(sight.variables).length > 0;
-    });
+    };
   }
 
   #stoppedAt(place: string): Promise<Frame> {
