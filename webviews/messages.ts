@@ -126,7 +126,7 @@ export type FromWebview = z.infer<typeof FromWebview>;
 /** What each webview keeps over a hide and a reload, and the host finds again when the editor restores the panel. */
 export const ConsoleState = z.object({
   job: JobId,
-  /** Lines scrolled up from the end; 0 follows it. */
-  up: z.int().min(0),
+  /** The line at the top, counted from the first that is kept; null follows the end. */
+  line: z.int().min(0).nullable(),
 });
 export type ConsoleState = z.infer<typeof ConsoleState>;

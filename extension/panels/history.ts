@@ -25,14 +25,17 @@ export class HistoryReader {
   private reading = false;
   private secondLook: NodeJS.Timeout | undefined;
   private disposed = false;
-  private history: JobHistory = { jobs: [], events: [], leftOut: 0, problem: null };
+  private history: JobHistory | undefined;
+  /** Nodes whose part of the history can be asked for. */
+  private up = new Set<string>();
 
   constructor(
     private readonly cluster: Pick<ClusterSource, 'call'>,
     private readonly onChange: (history: JobHistory) => void,
   ) {}
 
-  get latest(): JobHistory {
+  /** Undefined before the first answer. */
+  get latest(): JobHistory | undefined {
     return this.history;
   }
 
@@ -48,6 +51,7 @@ export class HistoryReader {
       }, SECOND_LOOK_MS);
     }
     this.signature = signature;
+    this.up = new Set(snapshot.nodes.filter(({ state }) => state === 'up').map(({ name }) => name));
     void this.read();
   }
 
@@ -68,7 +72,8 @@ export class HistoryReader {
         this.tell();
       }
     } catch (error) {
-      this.history = { ...this.history, problem: asGodwitError(error).toLine() };
+      const known = this.history ?? { jobs: [], events: [], leftOut: 0 };
+      this.history = { ...known, problem: asGodwitError(error).toLine() };
       this.tell();
     } finally {
       this.reading = false;
@@ -76,10 +81,13 @@ export class HistoryReader {
   }
 
   private async ask(): Promise<JobHistory> {
-    const [{ jobs }, { events }] = await Promise.all([
+    const [listed, told] = await Promise.all([
       this.cluster.call('jobs.list', { ended: true }),
       this.cluster.call('jobs.history', {}),
     ]);
+    const away = this.away(listed.jobs);
+    const jobs = [...away.jobs, ...listed.jobs];
+    const events = [...away.events, ...told.events];
     const shown = choose(jobs);
     const ids = new Set(shown.map(({ id }) => id));
     return {
@@ -90,8 +98,17 @@ export class HistoryReader {
     };
   }
 
+  /** What is known of jobs whose home does not answer: they have not gone because nobody tells of them. */
+  private away(answered: readonly Job[]): Pick<JobHistory, 'jobs' | 'events'> {
+    const { jobs, events } = this.history ?? { jobs: [], events: [] };
+    const ids = new Set(answered.map(({ id }) => id));
+    const kept = jobs.filter(({ id, home }) => !ids.has(id) && !this.up.has(home));
+    const keptIds = new Set(kept.map(({ id }) => id));
+    return { jobs: kept, events: events.filter(({ job }) => keptIds.has(job)) };
+  }
+
   private tell(): void {
-    if (!this.disposed) this.onChange(this.history);
+    if (!this.disposed && this.history) this.onChange(this.history);
   }
 }
 

@@ -2,7 +2,7 @@
 import type * as vscode from 'vscode';
 import type { FromWebview, TimelineJob, ToTimeline } from '../../webviews/messages';
 import type { ClusterSource } from '../cluster/source';
-import { HistoryReader } from './history';
+import { HistoryReader, type JobHistory } from './history';
 import { offer } from './offer';
 import { SinglePanel } from './single-panel';
 import { WebviewHost } from './webview-host';
@@ -60,7 +60,9 @@ export class TimelinePanel extends SinglePanel {
 
   private send(): void {
     const { snapshot } = this.cluster;
-    const { jobs, events, leftOut, problem } = this.history.latest;
+    // With nothing known yet it would say that there are no jobs.
+    if (snapshot && !this.history.latest) return;
+    const { jobs, events, leftOut, problem } = this.history.latest ?? nothing;
     this.host?.send({
       type: 'timeline',
       connected: snapshot !== undefined,
@@ -84,3 +86,5 @@ export class TimelinePanel extends SinglePanel {
     this.wanted = undefined;
   }
 }
+
+const nothing: JobHistory = { jobs: [], events: [], leftOut: 0, problem: null };

@@ -73,6 +73,34 @@ test('Cluster Load has a card for each node, charts that say what they show, and
   await load.getByRole('row', { name: /^node2 up/ }).waitFor();
 });
 
+/** What is used here of the browser's own, whose types these tests are without. */
+interface Canvas {
+  height: number;
+  getContext(kind: '2d'): {
+    getImageData(x: number, y: number, width: number, height: number): { data: Uint8ClampedArray };
+  };
+}
+
+/** How light the labels left of a chart are: 0 black, 255 white. */
+const lightnessOfLabels = () =>
+  shown('Cluster Load')
+    .locator('canvas')
+    .first()
+    .evaluate((element) => {
+      const canvas = element as unknown as Canvas;
+      const { data } = canvas.getContext('2d').getImageData(0, 0, 50, canvas.height);
+      const inked = [...data.keys()].filter((at) => at % 4 === 0 && data[at + 3]! > 100);
+      return inked.reduce((sum, at) => sum + data[at]!, 0) / inked.length;
+    });
+
+test('the charts take another theme’s colours at once', async () => {
+  await shown('Cluster Load').getByRole('button', { name: 'Charts' }).click();
+  const before = await until('labels', lightnessOfLabels, (lightness) => lightness >= 0);
+  await vscode.workbench.command('Preferences: Toggle between Light/Dark Themes');
+  await until('other colours', lightnessOfLabels, (after) => Math.abs(after - before) > 20);
+  await shown('Cluster Load').getByRole('button', { name: 'Table' }).click();
+});
+
 test('the timeline has the stays of a job and, at the keyboard’s focus, the phases of a move', async () => {
   await vscode.workbench.command('Godwit: Show Migration Timeline');
   const timeline = shown('Migration Timeline');
@@ -119,7 +147,7 @@ test('and a reload of the window', async () => {
   const { page } = vscode.workbench;
   await page.reload();
   await page.locator('.monaco-workbench .part.statusbar').waitFor();
-  await vscode.workbench.webview('Console: counter').opened();
+  await show('Console: counter');
   await shown('Console').getByText('on node3').waitFor();
   await expectOneLineAfterTheOther();
   await show('Cluster Load');

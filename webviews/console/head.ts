@@ -26,14 +26,15 @@ export class Head {
     setAttribute(this.name, 'title', id);
     setText(this.command, job?.command.join(' ') ?? '');
     setAttribute(this.command, 'title', job?.command.join(' '));
-    const over = job?.state === 'ended' || job?.state === 'lost';
-    setText(this.node, !job || over ? '' : move ? `${job.node} → ${move.to}` : `on ${job.node}`);
+    setText(this.node, job ? place(job.node, move?.to) : '');
     setText(this.state, job ? stateText(job) : '');
     this.root.dataset.state = job?.exit && job.exit.exit !== 0 ? 'failed' : (job?.state ?? 'unknown');
     setText(this.reading, readingText(reading, connected));
     setText(this.leftOut, leftOut > 0 ? `the first ${size(leftOut)} are left out` : '');
   }
 }
+
+const place = (node: string, to: string | undefined): string => (to ? `${node} → ${to}` : `on ${node}`);
 
 function stateText({ state, exit }: NonNullable<ConsoleHead['job']>): string {
   if (state !== 'ended' || !exit) return state;

@@ -46,7 +46,7 @@ let reader = 0;
 let job: string | undefined;
 const host = meetHost({ messages: ToConsole, state: ConsoleState, onMessage: receive });
 /** Where it was scrolled to before it was hidden: found again as soon as enough lines are there. */
-let wanted = host.kept?.up ?? 0;
+let wanted = host.kept?.line ?? null;
 
 function receive(message: ToConsole): void {
   switch (message.type) {
@@ -84,20 +84,20 @@ function scrollBy({ key, ctrlKey, metaKey, altKey }: KeyboardEvent): void {
 }
 
 function scrollBack(): void {
-  if (wanted === 0 || terminal.buffer.active.baseY < wanted) return;
-  terminal.scrollToLine(terminal.buffer.active.baseY - wanted);
-  wanted = 0;
+  if (wanted === null || terminal.buffer.active.baseY <= wanted) return;
+  terminal.scrollToLine(wanted);
+  wanted = null;
 }
 
 function keep(): void {
   const { baseY, viewportY } = terminal.buffer.active;
-  if (job) host.keep({ job, up: wanted || baseY - viewportY });
+  if (job) host.keep({ job, line: wanted ?? (viewportY < baseY ? viewportY : null) });
 }
 
 terminal.onScroll(keep);
 frame.addEventListener('wheel', () => {
   // Who scrolls has chosen another place.
-  wanted = 0;
+  wanted = null;
 });
 new ResizeObserver(() => fit.fit()).observe(frame);
 onThemeChange(() => {

@@ -116,12 +116,10 @@ export class LoadChart {
     dataset.backgroundColor = computed(`color-mix(in srgb, ${color} 18%, transparent)`);
     const { fontFamily } = getComputedStyle(document.body);
     const text = computed('var(--vscode-descriptionForeground, var(--vscode-foreground))');
-    const line = computed(
-      strong ? 'var(--vscode-foreground)' : 'color-mix(in srgb, var(--vscode-foreground) 14%, transparent)',
-    );
+    const line = computed(`color-mix(in srgb, var(--vscode-foreground) ${strong ? 45 : 14}%, transparent)`);
     for (const scale of Object.values(this.chart.options.scales!)) {
       Object.assign(scale!.ticks!, { color: text, font: { family: fontFamily, size: FONT_PX } });
-      Object.assign(scale!.grid!, { color: line, tickColor: line, lineWidth: strong ? 0.5 : 1 });
+      Object.assign(scale!.grid!, { color: line, tickColor: line });
       Object.assign(scale!.border!, { color: line });
     }
     this.chart.update('none');

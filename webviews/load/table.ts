@@ -7,12 +7,12 @@ import { figure } from './figures';
 const COLUMNS: { title: string; figure?: true; cell(node: NodeLoad): string }[] = [
   { title: 'Node', cell: ({ name }) => name },
   { title: 'State', cell: ({ state }) => state },
-  { title: 'CPU', figure: true, cell: ({ series }) => known(series.cpu.at(-1), figure) },
-  { title: 'Most in 2 min', figure: true, cell: ({ series }) => known(most(series.cpu), figure) },
+  { title: 'CPU now', figure: true, cell: ({ series }) => known(series.cpu.at(-1), figure) },
+  { title: 'CPU most', figure: true, cell: ({ series }) => known(most(series.cpu), figure) },
   { title: 'CPUs', figure: true, cell: ({ cpus }) => known(cpus || null, figure) },
-  { title: 'Memory', figure: true, cell: ({ series }) => known(series.memory.at(-1), size) },
-  { title: 'Most in 2 min', figure: true, cell: ({ series }) => known(most(series.memory), size) },
-  { title: 'Of', figure: true, cell: ({ memTotal }) => known(memTotal || null, size) },
+  { title: 'Memory now', figure: true, cell: ({ series }) => known(series.memory.at(-1), size) },
+  { title: 'Memory most', figure: true, cell: ({ series }) => known(most(series.memory), size) },
+  { title: 'Memory', figure: true, cell: ({ memTotal }) => known(memTotal || null, size) },
   { title: 'Jobs', figure: true, cell: ({ jobs }) => String(jobs) },
   { title: 'Address', cell: ({ address }) => address },
 ];
@@ -34,6 +34,7 @@ export class NodeTable {
     element(
       'table',
       {},
+      element('caption', {}, 'Most: in the last two minutes.'),
       element(
         'thead',
         {},

@@ -132,6 +132,7 @@ export class MarkPart {
   update(mark: Mark): void {
     this.mark = mark;
     const { root } = this;
+    if (mark.until !== null) setAttribute(root, 'aria-label', inWords(mark, mark.until));
     root.dataset.kind = mark.kind;
     if (mark.kind === 'stay') {
       if (!this.label.isConnected) root.replaceChildren(this.label);
@@ -153,8 +154,9 @@ export class MarkPart {
     const { mark, root } = this;
     const until = mark.until ?? now;
     const share = (time: Time) => (time - range.from) / (range.until - range.from);
-    setAttribute(root, 'aria-label', inWords(mark, now));
+    if (mark.until === null) setAttribute(root, 'aria-label', inWords(mark, now));
     root.hidden = until < range.from || mark.from > range.until;
+    if (root.hidden) return;
     // Clipped to the range: a bar that begins before it still shows its label.
     const left = Math.max(0, share(mark.from));
     const right = Math.min(1, share(until));
@@ -169,7 +171,8 @@ export class MarkPart {
     root.style.setProperty('--frozen-from', percent(from));
     root.style.setProperty('--frozen-width', percent(Math.max(0, to - from)));
     setAttribute(root, 'data-frozen', frozen !== null);
-    root.style.setProperty('--middle', percent(within(this.center(now))));
+    // Of a long one only part may be shown; its sign stays in that part.
+    root.style.setProperty('--middle', percent(Math.min(1, Math.max(0, within(this.center(now))))));
   }
 
   /** Where on the track the mark's sign is, as a share of its width. */

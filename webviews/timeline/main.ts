@@ -132,7 +132,7 @@ class Timeline implements Controlled {
     const said = [connected ? '' : 'No agent answers; this is what was heard last.', problem ?? ''].filter(
       Boolean,
     );
-    this.notice.hidden = said.length === 0 || !any;
+    this.notice.hidden = said.length === 0 || (!any && problem === null);
     setText(this.notice, said.join(' '));
     this.leftOut.hidden = leftOut === 0;
     setText(this.leftOut, `${leftOut} older ${leftOut === 1 ? 'job is' : 'jobs are'} not shown.`);
