@@ -3,7 +3,7 @@
  * "General Query Packets", "Packets", and gdbserver's ways (a stop selects its thread; an exec forgets breakpoints).
  */
 
-import { parseStopReply, parseThreadId, type StopReply } from './packets';
+import { parseStopReply, parseThreadId, type StopReply, withoutSignal } from './packets';
 import type { Memory, Stop } from './parked';
 
 /** gdb's number of SIGSTOP, in hex. */
@@ -66,6 +66,9 @@ export const resumed = (memory: Memory, packet: string): Memory => ({
   resume: packet,
   event: memory.event === 'vfork' ? 'vfork' : null,
 });
+
+/** The resume with which the process runs on as it last ran. The signal that it was given then has been delivered. */
+export const sameAgain = ({ resume }: Memory): string => withoutSignal(resume ?? 'vCont;c');
 
 /** The client hears of `stop`. */
 export function told(memory: Memory, stop: Stop): Memory {

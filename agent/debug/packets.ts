@@ -100,6 +100,12 @@ function parsePairs(pairs: string): { thread?: string; reason?: StopReason; deta
   return found;
 }
 
+/** The thread that a stop reply names, as the reply writes it. */
+export function threadOfStop(stopReply: string): string | undefined {
+  const stop = parseStopReply(stopReply);
+  return stop?.kind === 'stop' ? stop.thread : undefined;
+}
+
 export const isStopReply = (payload: string): boolean => parseStopReply(payload) !== null;
 
 /** A `T` or `S` reply with another signal (in gdb's numbering); any other payload as it is. */
