@@ -16,6 +16,7 @@ import { atBirth, letFall } from './park';
 import type { ParkedStub } from './parked';
 import { refuse } from './session';
 import { backIn, leave, standStill, stopForPark } from './standstill';
+import { isAlive } from './threads';
 import { Turns } from './turns';
 import { attach, type Target } from './unpark';
 
@@ -249,6 +250,7 @@ export class Stub extends EventEmitter<StubEvents> {
   // ---- Ending
 
   async #finish(): Promise<void> {
+    const { server } = this.#inferior;
     try {
       const until = Date.now() + LEAVE_LIMIT;
       await this.#turns.take(async () => {
@@ -259,6 +261,8 @@ export class Stub extends EventEmitter<StubEvents> {
       });
     } catch (error) {
       if (this.#phase === 'attached') this.emit('lost-debugger', asGodwitError(error));
+      // One that was killed meanwhile ends for its parent only when nobody traces it any more.
+      if (!isAlive(this.#inferior.nodePid)) await server?.kill();
     }
     this.#close('the client has gone');
   }

@@ -389,6 +389,25 @@ describe('leaving', () => {
     expect(job.read()).toBe(alone.output);
   });
 
+  test('a client and its program killed at the same time: the program is not held', async () => {
+    for (const running of [true, false, true, false]) {
+      const gdb = await debug('steps', '100000');
+      await gdb.do('break round_of');
+      job.start();
+      await gdb.do('continue');
+      if (running) {
+        await gdb.do('delete');
+        gdb.send('continue');
+        await sleep(20);
+      }
+      process.kill(job.pidOf(), 'SIGKILL');
+      gdb.kill();
+      await until('the stub to leave', () => stubbed.closed);
+      expect(await job.status()).toBe(137);
+      await job.close();
+    }
+  });
+
   test('a client killed at a signal stop: the program gets its signal', async () => {
     const gdb = await debug('signals');
     job.start();
