@@ -11,25 +11,27 @@ export interface Workspace {
   subject: Subject;
 }
 
-export async function makeWorkspace(original: Subject, folder: string): Promise<Workspace> {
+/** @param more configurations of launch.json besides the one that launches the subject; each gets what it leaves out */
+export async function makeWorkspace(
+  original: Subject,
+  folder: string,
+  more: Configuration[] = [],
+): Promise<Workspace> {
   mkdirSync(join(folder, '.vscode'), { recursive: true });
   const source = join(folder, basename(original.source));
   cpSync(original.source, source);
-  writeFileSync(join(folder, '.vscode', 'launch.json'), launchJson(original));
+  writeFileSync(join(folder, '.vscode', 'launch.json'), launchJson(original, more));
   const program = await compile(source, folder, original.name);
   return { folder, program, subject: { ...original, source } };
 }
 
-const launchJson = ({ name, args }: Subject) => {
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: VS Code's variable
-  const program = '${workspaceFolder}/';
-  const launch = {
-    type: 'godwit',
-    request: 'launch',
-    name: `Debug ${name}, wherever it runs`,
-    program: `${program}${name}`,
-    args,
-    node: 'node1',
-  };
-  return JSON.stringify({ version: '0.2.0', configurations: [launch] }, undefined, 2);
-};
+interface Configuration extends Record<string, unknown> {
+  name: string;
+}
+
+function launchJson({ name, args }: Subject, more: Configuration[]): string {
+  const program = `\${workspaceFolder}/${name}`;
+  const launch = { type: 'godwit', request: 'launch', name: `Debug ${name}`, program, args, node: 'node1' };
+  const configurations = [launch, ...more.map((one) => ({ ...launch, ...one }))];
+  return JSON.stringify({ version: '0.2.0', configurations }, undefined, 2);
+}

@@ -109,6 +109,11 @@ export class DebugView {
   /** Waits until there is no session. */
   async ended(limitMs = PATIENCE_MS): Promise<void> {
     await this.toolbar.waitFor({ state: 'hidden', timeout: limitMs });
+    await until(
+      'an empty call stack',
+      () => this.frames(),
+      (frames) => frames.length === 0,
+    );
   }
 
   /** A pane's buttons are there while the mouse is over it. */

@@ -37,6 +37,17 @@ export class Workbench {
     await this.#choose(title);
   }
 
+  /** Starts a configuration of launch.json, as soon as VS Code has read that. */
+  async startDebugging(configuration: string): Promise<void> {
+    const open = async () => {
+      await this.page.keyboard.press('Escape');
+      await this.#openPalette(`debug ${configuration}`);
+      return this.#labels();
+    };
+    await until(`the configuration "${configuration}"`, open, (labels) => labels.includes(configuration));
+    await this.#choose(configuration);
+  }
+
   /** Types what quick open understands: a file's name, `file:line`, `:line`. */
   async quickOpen(text: string): Promise<void> {
     await this.#openPalette(text);
@@ -182,6 +193,16 @@ export class Workbench {
     return this.page.locator('.monaco-dialog-box .dialog-message-container').allInnerTexts();
   }
 
+  /** Waits for a text in a message or in a modal dialog, closes that, and answers with all that it said. */
+  async told(text: string, limitMs = PATIENCE_MS): Promise<string> {
+    const look = async () => [...(await this.messages()), ...(await this.dialog())];
+    const has = (said: string[]) => said.some((one) => one.includes(text));
+    const said = (await until(`"${text}"`, look, has, limitMs)).find((one) => one.includes(text))!;
+    if ((await this.dialog()).length > 0) await this.page.keyboard.press('Escape');
+    else await this.clearMessages();
+    return said;
+  }
+
   async press(button: string, within: Locator = this.page.locator('body')): Promise<void> {
     await within.locator('.monaco-button', { hasText: button }).first().click();
   }
@@ -211,12 +232,16 @@ export class Workbench {
     await this.#input.fill(text);
   }
 
+  /** Of the entries in the quick pick. */
+  #labels(): Promise<string[]> {
+    return this.page.locator('.quick-input-list .monaco-list-row .label-name').allInnerTexts();
+  }
+
   /** By the keyboard: entries that come in late move the others under the mouse. */
   async #choose(label: string): Promise<void> {
-    const labels = this.page.locator('.quick-input-list .monaco-list-row .label-name');
     const focused = this.page.locator('.quick-input-list .monaco-list-row.focused .label-name');
     const has = (seen: string[]) => seen.includes(label);
-    await until(`an entry "${label}"`, () => labels.allInnerTexts(), has);
+    await until(`an entry "${label}"`, () => this.#labels(), has);
     for (let tries = 0; tries < MOST_ENTRIES; tries++) {
       if (has(await focused.allInnerTexts())) return this.page.keyboard.press('Enter');
       await this.page.keyboard.press('ArrowDown');
