@@ -1,6 +1,7 @@
 /** The webviews in a real workbench: what they show of a real cluster, and what they keep. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { span } from '../../agent/api/figures';
+import { killAgent, restartAgent } from '../../agent/lab/lab';
 import { Godwit } from '../support/godwit';
 import { inProject } from '../support/project';
 import { newestPackage } from './harness/extension';
@@ -131,6 +132,25 @@ test('a console opens from the lane, has every line once, and follows the job', 
   await godwit.migrate(job, 'node3');
   await shown('Console').getByText('on node3').waitFor();
   await expectOneLineAfterTheOther();
+});
+
+test('an agent that is killed costs no line, and is missed by name', async () => {
+  const before = await expectOneLineAfterTheOther();
+  await killAgent(LAB, 'node1');
+  await shown('Console').getByText('no agent answers').waitFor();
+  await restartAgent(LAB, 'node1');
+  await until('further lines', lines, (seen) => seen.at(-1)! > before + 10);
+  await expectOneLineAfterTheOther();
+
+  await show('Cluster Load');
+  await killAgent(LAB, 'node1');
+  await shown('Cluster Load').getByText('No agent answers; this is what was heard last.').waitFor();
+  await shown('Cluster Load')
+    .getByRole('row', { name: /^node1 / })
+    .waitFor();
+  await restartAgent(LAB, 'node1');
+  await shown('Cluster Load').getByText('No agent answers').waitFor({ state: 'hidden' });
+  await show('Console: counter');
 });
 
 test('what was chosen and what was shown outlives a hide', async () => {
