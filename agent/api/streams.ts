@@ -103,8 +103,11 @@ export async function pipeStreams(
   b: Duplex,
   explain: (error: Error) => Promise<Error> | Error = (error) => error,
 ): Promise<void> {
-  a.pipe(b).pipe(a);
   try {
+    a.pipe(b).pipe(a);
+    // Nothing is piped into a side that has finished; the other is read on all the same, or its end is never seen.
+    a.once('finish', () => b.resume());
+    b.once('finish', () => a.resume());
     await Promise.all([finished(a), finished(b)]);
   } catch (error) {
     const why = await explain(error as Error);

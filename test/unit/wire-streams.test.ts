@@ -395,6 +395,17 @@ describe('a relay', () => {
     far.end();
   });
 
+  it('sees the end of one side also when the other was ended by someone else', async () => {
+    const { path, tickets } = await unixServer();
+    const [one, other] = [await join({ path }, tickets), await join({ path }, tickets)];
+    const joined = pipeStreams(one.near, other.near);
+    one.near.end();
+    await once(one.near, 'finish');
+    one.far.resume().end();
+    other.far.resume().end('late words');
+    await joined;
+  });
+
   it('joins a plain socket, whose client may leave at any moment', async () => {
     const { path, tickets } = await unixServer();
     const plain = freshPath();
