@@ -14,7 +14,7 @@ import { parseStopReply, replaceSignal, threadOfStop } from './packets';
 import { isStopSignal, STOP_SIGNAL, settle } from './park';
 import type { Memory, ParkedStub, Stop, ThreadRegisters } from './parked';
 import { withSignals } from './resume';
-import { isAlive, isStopQueued } from './threads';
+import { isAlive, isOurStopQueued, isStopQueued } from './threads';
 import type { Turns } from './turns';
 import type { Target } from './unpark';
 import { JobFiles } from './vfile';
@@ -22,6 +22,8 @@ import { JobFiles } from './vfile';
 /** Milliseconds for a process to vanish after the gdbserver in its namespace has. */
 export const VANISH_LIMIT = 1_000;
 const POLL = 20;
+/** Milliseconds in which gdbserver tells of a stop, even with hundreds of threads. */
+const STOP_AGAIN = 500;
 /** gdb's number of SIGINT. */
 const INTERRUPT_SIGNAL = 2;
 
@@ -236,7 +238,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
 
   #metStopSignal(reply: string): void {
     const ours = this.#stopOwed;
-    this.#stopOwed = false;
+    this.#stopOwed = ours && isStopQueued(this.nodePid);
     if (this.#memory.interrupted)
       this.report({ reply: replaceSignal(reply, INTERRUPT_SIGNAL), siginfo: null });
     else if (ours) this.emit('caught');
@@ -256,11 +258,28 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   #sendStop(): void {
     if (this.#stopOwed) return;
     this.#stopOwed = true;
+    this.#signalStop();
+    if (this.#run) void this.#insistOnStop(this.#run);
+  }
+
+  #signalStop(): void {
     try {
       // For the process, not for one thread: any of them may be about to end, and gdbserver stops all when one has met it.
       process.kill(this.nodePid, 'SIGSTOP');
     } catch {
       // It has ended: gdbserver is about to say so.
+    }
+  }
+
+  /**
+   * A thread that gdbserver is about to stop by itself may meet ours instead, and gdbserver takes it for its own: one
+   * that has gone from the queues and is not told of is sent again.
+   */
+  async #insistOnStop(run: Run): Promise<void> {
+    for (;;) {
+      await sleep(STOP_AGAIN);
+      if (this.#run !== run || !this.#stopOwed) return;
+      if (!isOurStopQueued(this.nodePid)) this.#signalStop();
     }
   }
 
@@ -277,7 +296,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     if (reply === null) throw willNotStop(this.pid, until - started);
     run.taken = true;
     this.#run = null;
-    this.#stopOwed = !isStopSignal(reply) && isStopQueued(this.nodePid);
+    this.#stopOwed = isStopQueued(this.nodePid);
     if (isStopSignal(reply)) return true;
     if (this.#isEnd(reply)) {
       this.#exited(reply);

@@ -116,3 +116,7 @@ function read(path: string): string | null {
 /** Is a SIGSTOP queued for the process or one of its threads? */
 export const isStopQueued = (pid: number): boolean =>
   threadsOf(pid).some((thread) => !isDead(thread) && (thread.stopQueued || thread.stopQueuedForAll));
+
+/** Is one queued for the process as a whole? Those of gdbserver are for single threads. */
+export const isOurStopQueued = (pid: number): boolean =>
+  threadsOf(pid).some((thread) => !isDead(thread) && thread.stopQueuedForAll);

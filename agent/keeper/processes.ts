@@ -103,16 +103,18 @@ export class Processes {
     });
     // A descriptor of a process that has gone resets; its end is told by 'close', not by the descriptor.
     (child.stdio[3] as Duplex | undefined)?.on('error', () => {});
+    // At once, so that whatever is asked of it next finds it.
+    this.#held.set(key, new Held(key, child));
     await Promise.race([
       once(child, 'spawn'),
       once(child, 'error').then(([error]) => {
+        this.#held.delete(key);
         throw new GodwitError({
           code: 'cannot-start',
           message: `${program} can't be started: ${error.message}`,
         });
       }),
     ]);
-    this.#held.set(key, new Held(key, child));
     return { pid: child.pid! };
   }
 
