@@ -1,4 +1,5 @@
 /** What a session has to do with gdb: starting and ending it, stops, what is shown of what it says. It knows no jobs. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Event, OutputEvent } from '@vscode/debugadapter';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { GDBTargetDebugSession } from 'cdt-gdb-adapter/dist/desktop/GDBTargetDebugSession';
@@ -14,6 +15,8 @@ import { type Gdb, GdbFactory } from './gdb';
 import { InterruptedStep, type StepCommand } from './interrupted-step';
 import { exitOf, reasonOf, type Stopped, type StopReason } from './stops';
 
+/** Milliseconds for gdb to have a stopped program killed. While its node does not answer, gdb waits for it. */
+const KILL_MS = 5_000;
 /** gdb gives up on a slow reply after so many seconds, 2 by default: far above the longest freeze. */
 const REMOTE_TIMEOUT_S = 3600;
 /** cdt-gdb-adapter's ConfiguringState.DONE, which it does not export. */
@@ -91,7 +94,8 @@ export abstract class GdbSession extends GDBTargetDebugSession {
    */
   protected async killStopped(): Promise<void> {
     if (!this.ready || this.isRunning) return;
-    await this.gdb.sendCommand('-interpreter-exec console kill').catch(() => {});
+    const killing = this.gdb.sendCommand('-interpreter-exec console kill').catch(() => {});
+    await Promise.race([killing, sleep(KILL_MS, undefined, { ref: false })]);
   }
 
   /** gdb is gone afterwards, whatever it was doing; the program is not touched by it. */

@@ -1,6 +1,8 @@
 /** What goes wrong, as a person meets it in VS Code: a clear message, the session ended or recovered, nothing hangs. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { killNode } from '../../agent/lab/cgroups';
 import { nodePaths } from '../../agent/lab/description';
 import { killAgent, restartAgent } from '../../agent/lab/lab';
 import { lineOf } from '../support/c-programs';
@@ -65,6 +67,11 @@ async function welcomed(text: string): Promise<void> {
     () => welcome.innerText(),
     (said) => said.includes(text),
   );
+}
+
+async function killKeeper(node: string): Promise<void> {
+  const text = readFileSync(nodePaths(LAB, node).keeper.pidFile, 'utf8');
+  process.kill(Number(text.split(' ')[0]), 'SIGKILL');
 }
 
 async function startCluster(): Promise<void> {
@@ -154,5 +161,23 @@ describe('on a cluster', () => {
     await workbench.debug.ended(180_000);
     await workbench.debug.consoleShows('has not come back for');
     await welcomed('cluster');
+  });
+
+  test('the node that the job is on dies', { timeout: TEST_MS }, async () => {
+    await startCluster();
+    await toBreakpoint();
+    await workbench.command('Godwit: Migrate Job…');
+    await workbench.pick('where shall it go?', 'node2');
+    await workbench.debug.consoleShows('Moved node1 → node2');
+    await killNode(`${LAB}-node2`);
+    await killKeeper('node2');
+    await killAgent(LAB, 'node2');
+    await workbench.debug.consoleShows('node2, where the job is, does not answer; the debugger waits for it');
+    // It could come back, so the session does not end by itself; but it ends as soon as it is told to.
+    await workbench.debug.press('Stop');
+    await workbench.debug.ended();
+    await workbench.openView('Godwit');
+    const tree = () => workbench.tree();
+    await until('a node that is down', tree, (rows) => rows.some((row) => /^node2.*down/.test(row)));
   });
 });
