@@ -1,5 +1,6 @@
 /** A demonstration as a command: options, signals, times, exit status. */
 import { constants } from 'node:os';
+import { parseArgs } from 'node:util';
 import { type Screen, seconds } from './screen';
 import type { Stage } from './stage';
 
@@ -19,37 +20,76 @@ export interface Presentation {
   /** As it is typed: `npm run demo`. */
   command: string;
   screen: Screen;
-  make(check: boolean): Demonstration;
+  /** Options besides `--check`, with the values that each may have; the first is the default. */
+  choices?: Record<string, readonly string[]>;
+  make(options: Options): Demonstration;
   /** Said at the end to a person. */
   next?: string;
 }
 
-const usage = (command: string) => `usage: ${command} [-- --check]
+export interface Options {
+  check: boolean;
+  chosen: Record<string, string>;
+}
 
-  --check   for machines: nothing is asked or waited for; exit status 0 only if every step happened`;
+function usage({ command, choices = {} }: Presentation): string {
+  const options: [string, string][] = [
+    ['--check', 'for machines: nothing is asked or waited for; exit status 0 only if every step happened'],
+    ...Object.entries(choices).map(([name, values]): [string, string] => [
+      `--${name} VALUE`,
+      `one of ${values.join(', ')}`,
+    ]),
+  ];
+  const list = options.map(([option, does]) => `  ${option.padEnd(16)}${does}`);
+  return [`usage: ${command} [-- OPTION…]`, '', ...list].join('\n');
+}
+
+/** @throws Error that says what is wrong with them */
+function parse(args: string[], choices: Record<string, readonly string[]>): Options & { help: boolean } {
+  const named = Object.entries(choices).map(
+    ([name, [first]]) => [name, { type: 'string', default: first! }] as const,
+  );
+  const { values } = parseArgs({
+    args,
+    options: {
+      check: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+      ...Object.fromEntries(named),
+    },
+  });
+  const chosen = Object.fromEntries(
+    named.map(([name]) => [name, String(values[name as keyof typeof values])]),
+  );
+  for (const [name, value] of Object.entries(chosen))
+    if (!choices[name]!.includes(value)) throw new Error(`--${name} is one of ${choices[name]!.join(', ')}`);
+  return { check: values.check, help: values.help, chosen };
+}
 
 /** @returns the exit status */
 export async function present(args: string[], presentation: Presentation): Promise<number> {
-  const { command } = presentation;
-  const unknown = args.find((arg) => arg !== '--check' && arg !== '--help');
-  if (unknown) {
-    console.error(`${unknown} is not an option of the demonstration\n${usage(command)}`);
+  let options: ReturnType<typeof parse>;
+  try {
+    options = parse(args, presentation.choices ?? {});
+  } catch (error) {
+    console.error(`${(error as Error).message}\n${usage(presentation)}`);
     return 2;
   }
-  if (args.includes('--help')) {
-    console.log(usage(command));
+  if (options.help) {
+    console.log(usage(presentation));
     return 0;
   }
   if (process.getuid?.() !== 0) {
-    console.error(`the demonstration moves real processes, which needs root; run: sudo ${command}`);
+    console.error(
+      `the demonstration moves real processes, which needs root; run: sudo ${presentation.command}`,
+    );
     return 1;
   }
-  return show(args.includes('--check'), presentation);
+  return show(options, presentation);
 }
 
-async function show(check: boolean, { screen, make, next }: Presentation): Promise<number> {
+async function show(options: Options, { screen, make, next }: Presentation): Promise<number> {
   const began = performance.now();
-  const demonstration = make(check);
+  const demonstration = make(options);
   const { stage } = demonstration;
   const interrupted = takeDownOnSignals(demonstration, screen);
   let status = 0;
@@ -73,7 +113,7 @@ async function show(check: boolean, { screen, make, next }: Presentation): Promi
   for (const { number, title, ms } of stage.times)
     screen.say(`   ${seconds(ms).padStart(7)}  ${number}  ${title}`);
   screen.say(`   ${seconds(performance.now() - began).padStart(7)}  in all`);
-  if (status === 0 && !check && next) screen.say(next);
+  if (status === 0 && !options.check && next) screen.say(next);
   return status;
 }
 

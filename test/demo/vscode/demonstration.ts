@@ -6,7 +6,6 @@ import { inProject } from '../../support/project';
 import { newestPackage } from '../../vscode/harness/extension';
 import { Place } from '../../vscode/harness/place';
 import { VscodeServer } from '../../vscode/harness/server';
-import { THEMES } from '../../vscode/harness/themes';
 import { Vscode, type VscodeOptions } from '../../vscode/harness/vscode';
 import { EditorScenario } from '../../vscode/scenario';
 import { Sample } from '../sample';
@@ -39,6 +38,8 @@ export class VscodeDemonstration {
   constructor(
     private readonly screen: Screen,
     private readonly check: boolean,
+    /** By VS Code's name for it. */
+    private readonly theme: string,
   ) {
     this.stage = new Stage(screen);
   }
@@ -57,7 +58,7 @@ export class VscodeDemonstration {
     const options = {
       folder,
       extensions: [newestPackage()],
-      settings: { 'workbench.colorTheme': THEMES.dark },
+      settings: { 'workbench.colorTheme': this.theme },
       // The extension finds the lab's agent by its name, as the command does.
       env: { GODWIT_LAB: LAB },
     };
