@@ -37,6 +37,7 @@ export class DebugView {
 
   async press(name: Button): Promise<void> {
     await this.button(name).click();
+    await this.workbench.restMouse();
   }
 
   /** The call stack's frames, the topmost first; none while the program runs. */

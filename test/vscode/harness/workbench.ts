@@ -214,6 +214,12 @@ export class Workbench {
     return new WebviewPanel(this, title);
   }
 
+  /** To where nothing is said of what it points at: the middle of the status bar. */
+  async restMouse(): Promise<void> {
+    const { width, height } = this.page.viewportSize()!;
+    await this.page.mouse.move(width / 2, height - 10);
+  }
+
   // ---- Pictures
 
   /** What the workbench shows, once it has come to rest. */
