@@ -9,8 +9,6 @@ import { newestPackage } from './harness/extension';
 import { isTheme, THEMES } from './harness/themes';
 import { Vscode } from './harness/vscode';
 
-const SETTLE_MS = 3_000;
-
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -19,6 +17,7 @@ const { values, positionals } = parseArgs({
     out: { type: 'string', default: 'look.png' },
     folder: { type: 'string' },
     view: { type: 'string' },
+    wait: { type: 'string', default: '3' },
     width: { type: 'string', default: String(VIEWPORT.width) },
     height: { type: 'string', default: String(VIEWPORT.height) },
   },
@@ -38,7 +37,7 @@ async function main(): Promise<void> {
     await workbench.page.setViewportSize({ width: Number(values.width), height: Number(values.height) });
     if (values.view) await workbench.openView(values.view);
     for (const command of positionals) await workbench.command(command);
-    await workbench.page.waitForTimeout(SETTLE_MS);
+    await workbench.page.waitForTimeout(Number(values.wait) * 1000);
     await workbench.picture(values.out);
     for (const message of await workbench.messages()) console.log(`message: ${message}`);
     console.log(values.out);
