@@ -10,6 +10,9 @@ const SETTLE_MS = 400;
 const MOST_ENTRIES = 50;
 /** Less than the height of an editor's line. */
 const LINE_PX = 10;
+/** How often a breakpoint is asked for, and how long one that was taken may need to be drawn. */
+const TOGGLES = 4;
+const TOGGLED_MS = 15_000;
 
 export class Workbench {
   readonly debug: DebugView;
@@ -110,6 +113,15 @@ export class Workbench {
 
   async setBreakpoint(file: string, line: number): Promise<void> {
     await this.goto(file, line);
+    // A new window takes it for nothing until it knows of an extension that debugs the file's language.
+    for (let tries = TOGGLES; tries > 1; tries--) {
+      await this.command('Debug: Toggle Breakpoint');
+      const shown = await this.#breakpointShown(TOGGLED_MS).then(
+        () => true,
+        () => false,
+      );
+      if (shown) return;
+    }
     await this.command('Debug: Toggle Breakpoint');
     await this.#breakpointShown();
   }
@@ -256,7 +268,7 @@ export class Workbench {
   }
 
   /** The cursor's line has one in the margin, of whatever kind. */
-  async #breakpointShown(): Promise<void> {
+  async #breakpointShown(limitMs?: number): Promise<void> {
     const cursor = this.page.locator('.editor-group-container.active .monaco-editor .cursor').first();
     const glyphs = this.page.locator(
       '.editor-group-container.active .glyph-margin-widgets [class*="debug-"]',
@@ -264,9 +276,8 @@ export class Workbench {
     const tops = () =>
       glyphs.evaluateAll((all) => all.map((glyph) => Math.round(glyph.getBoundingClientRect().top)));
     const line = Math.round((await cursor.boundingBox())!.y);
-    await until(`a breakpoint in the margin at ${line} px`, tops, (seen) =>
-      seen.some((top) => Math.abs(top - line) < LINE_PX),
-    );
+    const there = (seen: number[]) => seen.some((top) => Math.abs(top - line) < LINE_PX);
+    await until(`a breakpoint in the margin at ${line} px`, tops, there, limitMs);
   }
 
   #viewIcon(title: string): Locator {
