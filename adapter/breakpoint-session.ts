@@ -11,6 +11,9 @@ import { DATA, FUNCTIONS, INSTRUCTIONS } from './stops';
 const MAX_WATCHED_BYTES = 32;
 
 export abstract class BreakpointSession extends GdbSession {
+  /** Settles when the requests before are done. */
+  private before: Promise<void> = Promise.resolve();
+
   protected override setBreakPointsRequest(
     response: DebugProtocol.SetBreakpointsResponse,
     { source, breakpoints = [] }: DebugProtocol.SetBreakpointsArguments,
@@ -62,12 +65,12 @@ export abstract class BreakpointSession extends GdbSession {
     return this.setBreakpoints(response, DATA, wanted);
   }
 
+  private setBreakpoints(response: DebugProtocol.Response, group: string, wanted: Wanted[]): Promise<void> {
+    return this.inTurn(() => this.placeAll(response, group, wanted));
+  }
+
   /** The program is stopped for it where it runs. */
-  private async setBreakpoints(
-    response: DebugProtocol.Response,
-    group: string,
-    wanted: Wanted[],
-  ): Promise<void> {
+  private async placeAll(response: DebugProtocol.Response, group: string, wanted: Wanted[]): Promise<void> {
     response.body = { breakpoints: [] };
     const { breakpoints } = this;
     const nothing = wanted.length === 0 && !breakpoints?.has(group);
@@ -81,6 +84,43 @@ export abstract class BreakpointSession extends GdbSession {
     } finally {
       await this.continueIfNeeded().catch((error: Error) => this.say(error.message, 'stderr'));
     }
+  }
+
+  protected override continueRequest(
+    response: DebugProtocol.ContinueResponse,
+    args: DebugProtocol.ContinueArguments,
+  ): Promise<void> {
+    return this.inTurn(() => super.continueRequest(response, args));
+  }
+
+  protected override nextRequest(
+    response: DebugProtocol.NextResponse,
+    args: DebugProtocol.NextArguments,
+  ): Promise<void> {
+    return this.inTurn(() => super.nextRequest(response, args));
+  }
+
+  protected override stepInRequest(
+    response: DebugProtocol.StepInResponse,
+    args: DebugProtocol.StepInArguments,
+  ): Promise<void> {
+    return this.inTurn(() => super.stepInRequest(response, args));
+  }
+
+  protected override stepOutRequest(
+    response: DebugProtocol.StepOutResponse,
+    args: DebugProtocol.StepOutArguments,
+  ): Promise<void> {
+    return this.inTurn(() => super.stepOutRequest(response, args));
+  }
+
+  /**
+   * Breakpoints are set while the program stands, by several commands; a client that lets it go does not wait for them.
+   */
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.before.then(work);
+    this.before = done.catch(() => {});
+    return done;
   }
 
   protected override async dataBreakpointInfoRequest(

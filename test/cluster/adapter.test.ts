@@ -519,6 +519,27 @@ describe('what cdt-gdb-adapter and gdb bring along', () => {
     await client.request('disconnect');
   }, 60_000);
 
+  it('a client that lets it go before it has heard of its breakpoints', async () => {
+    const { client } = await launch([200, 10], { breakpoints: [{ line: at('tally->count++') }] });
+    await client.stopped();
+    await client.request('godwit.migrate', { node: 'node2' });
+    for (let round = 5; round <= 50; round += 5) {
+      await next(client);
+      const set = (breakpoints: object[]) =>
+        client.start<DebugProtocol.SetBreakpointsResponse['body']>('setBreakpoints', {
+          source: { path: SOURCE },
+          breakpoints,
+        });
+      void set([]);
+      const placed = set([{ line: at('tally->count++'), condition: `round == ${round}` }]);
+      void client.start('continue', { threadId: 1 });
+      await client.stopped();
+      expect((await placed).body.breakpoints).toMatchObject([{ verified: true }]);
+      expect((await here(client)).values).toMatchObject({ round: String(round) });
+    }
+    await client.request('disconnect');
+  }, 60_000);
+
   it('breakpoints with hit counts, of functions, of data, of instructions, and log points', async () => {
     const { client, placed } = await launch([40, 0], {
       breakpoints: [
