@@ -145,6 +145,7 @@ export class Workbench {
     const item = this.#viewIcon(title);
     await item.waitFor();
     if (!(await item.getAttribute('class'))?.includes('checked')) await item.click();
+    await this.restMouse();
   }
 
   /** The rows of the trees in the sidebar. */
