@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex, Readable, Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { finished, pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { GodwitError } from '../api/errors';
 import { parseJson, parseWith } from '../api/schema';
@@ -44,9 +44,9 @@ export async function sendFolder(folder: string, stream: Duplex): Promise<number
   const tar = spawn('tar', ['-C', folder, '-cf', '-', '.'], { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = tarEnd(tar.stderr, once(tar, 'close'), 'packed');
   await Promise.all([pipeline(tar.stdout, stream), ended]);
-  // The other side ends its half when it has everything.
+  // The other side ends its half when it has everything. A stream that is given up here never ends, it closes.
   stream.resume();
-  if (!stream.readableEnded) await once(stream, 'end', { signal: AbortSignal.timeout(ACKNOWLEDGE_MS) });
+  await finished(stream, { writable: false, signal: AbortSignal.timeout(ACKNOWLEDGE_MS) });
   const sizes = await Promise.all(
     (await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size),
   );

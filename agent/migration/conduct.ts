@@ -81,6 +81,7 @@ export class Conduct {
     if (this.moving) throw jobMoving(this.job);
     await this.#cleared(to);
     if (this.moving) throw jobMoving(this.job);
+    signal.throwIfAborted();
     const move = nextMove(ledger, to, transfer);
     const watch = new Stopwatch(this.job, move);
     this.#watch = watch;

@@ -25,8 +25,8 @@ import { compile } from './c-programs';
 import { Gdb } from './gdb';
 import { inProject } from './project';
 
-/** A move's last debts are paid after an agent's restart and a few seconds of asking again. */
-const SETTLE_MS = 15_000;
+/** A move's last debts are paid after an agent's restart and a few seconds of asking again, longer where all is slow. */
+const SETTLE_MS = 40_000;
 const POLL_MS = 20;
 const MOVE_MS = 20_000;
 /** As the program ends when it is asked to. */
