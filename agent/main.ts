@@ -52,7 +52,7 @@ async function assemble(
     await peers.call(home, 'home.ended', ended);
   };
   const host = new Host({ node: name, cgroup, helper, layout, journal, keeper, log, tellEnded });
-  const home = new Home({ node: name, layout, journal, peers, log });
+  const home = new Home({ node: name, layout, helper, journal, peers, log });
   const criu = once(async () => (await findCriu(config.criu)).path);
   const place: Place = {
     node: name,

@@ -18,6 +18,10 @@ export const LaunchOrder = z.object({
   stopped: z.boolean(),
   console: z.string(),
   status: z.string(),
+  /** The job's PID 1: the home's helper. */
+  init: z.string().startsWith('/'),
+  /** The home's mounts in the job's root besides `/`, parents before children. */
+  mounts: z.array(z.string().startsWith('/')),
 });
 export type LaunchOrder = z.infer<typeof LaunchOrder>;
 

@@ -1,6 +1,6 @@
 /**
- * What CRIU is told (man 8 criu). The mounts of the machine that a job sees are taken as they are on either side;
- * cgroups are Godwit's own business.
+ * What CRIU is told (man 8 criu). The mounts that a job has from outside are named one by one, by their places in the
+ * job; where each comes from is said at the restore. cgroups are Godwit's own business.
  */
 
 /** The descriptor on which pages go from `dump` to `page-server`: one end of a socket pair, no port. */
@@ -13,7 +13,11 @@ export const PAGE_SERVER_LOG = 'page-server.log';
 /** Warnings and errors. More makes CRIU's memory transfer slower by half and tells people nothing. */
 const VERBOSITY = '-v2';
 
-const COMMON = [VERBOSITY, '--external', 'mnt[]', '--manage-cgroups=ignore'];
+const COMMON = [VERBOSITY, '--manage-cgroups=ignore'];
+
+/** The kernel's trees that a job has from its host; `/proc`, `/dev/pts` and `/dev/shm` are the job's own. */
+const FROM_HOST = ['/dev', '/sys'];
+const external = (at: string, value: string) => ['--external', `mnt[${at}]:${value}`];
 
 export interface DumpOrders {
   /** The job's PID 1, as this node numbers it. */
@@ -22,12 +26,14 @@ export interface DumpOrders {
   images: string;
   /** The frozen cgroup: it stays frozen, before, while and after. */
   run: string;
+  /** The home's other mounts in the job's root. */
+  mounts: string[];
   /** Send the pages over descriptor 3 instead of writing them beside the other images. */
   stream: boolean;
 }
 
 /** The job stays frozen in its cgroup, whole and able to go on, whether the dump succeeds or not. */
-export function dumpArguments({ init, images, run, stream }: DumpOrders): string[] {
+export function dumpArguments({ init, images, run, mounts, stream }: DumpOrders): string[] {
   const pages = stream ? ['--page-server', '--ps-socket', `${PAGES_FD}`] : [];
   return [
     'dump',
@@ -38,6 +44,7 @@ export function dumpArguments({ init, images, run, stream }: DumpOrders): string
     '-o',
     DUMP_LOG,
     ...COMMON,
+    ...[...FROM_HOST, ...mounts].flatMap((at) => external(at, at)),
     '--freeze-cgroup',
     run,
     '--leave-running',
@@ -50,7 +57,20 @@ export function pageServerArguments({ images }: { images: string }): string[] {
   return ['page-server', '-D', images, '-o', PAGE_SERVER_LOG, VERBOSITY, '--ps-socket', `${PAGES_FD}`];
 }
 
+export interface RestoreOrders {
+  images: string;
+  /** A mount point with the job's root file system. */
+  root: string;
+  /** Where the home's files are seen on this node: `/` at home itself. */
+  files: string;
+  mounts: string[];
+}
+
 /** For `godwit-helper restore`, which adds what it needs to hold the job: -d, --pidfile, --action-script. */
-export function restoreArguments({ images, root }: { images: string; root: string }): string[] {
-  return ['restore', '-D', images, '-o', RESTORE_LOG, ...COMMON, '--root', root];
+export function restoreArguments({ images, root, files, mounts }: RestoreOrders): string[] {
+  const externals = [
+    ...FROM_HOST.map((at) => external(at, at)),
+    ...mounts.map((at) => external(at, files === '/' ? at : `${files}${at}`)),
+  ];
+  return ['restore', '-D', images, '-o', RESTORE_LOG, ...COMMON, ...externals.flat(), '--root', root];
 }

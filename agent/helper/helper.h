@@ -45,8 +45,8 @@ int restore(char **argv);
 int hold(const char *action);
 /* In a new process of the new PID namespace: makes the job's root and becomes its `init`. */
 void enter_root(char **argv) __attribute__((noreturn));
-/* Brings the machine's mounts into the new root, except those below `without` (may be NULL). */
-void bind_other_mounts(const char *without);
+/* Brings each `--bind PATH` into the new root; `files` is where the home's `/` is seen. */
+void bind_mounts(char **argv, const char *files);
 /* PID 1 of a job. */
 int init(char **argv);
 

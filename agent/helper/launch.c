@@ -104,7 +104,7 @@ static int start(char **argv, int talk, pid_t init, pid_t *program, struct word 
 /* Wrong usage is told here, not by a process that is half a job already. */
 static void check_orders(char **argv) {
   static const char *const orders[] = {"--cgroup",  "--report",  "--hostname", "--mount",
-                                       "--cwd", "--console", "--status"};
+                                       "--init",   "--cwd",     "--console",  "--status"};
   for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) required(argv, orders[i]);
   after_dashes(argv);
 }

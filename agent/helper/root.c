@@ -29,24 +29,23 @@ static void fill_root(void) {
 }
 
 static void make_root(char **argv) {
-  const char *root = option(argv, "--root"), *at = required(argv, "--mount");
+  const char *files = option(argv, "--files"), *at = required(argv, "--mount");
+  if (!files) files = "/";
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) fail("root");
-  bind(root ? root : "/", at);
+  bind(files, at);
   if (chdir(at)) fail("root");
-  if (!root || !strcmp(root, "/")) bind_other_mounts(option(argv, "--without"));
+  bind_mounts(argv, files);
   fill_root();
   /* The old root ends up over the new one, and is then let go: no folder for it is needed. */
   if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/")) fail("root");
 }
 
 /*
- * init is this same binary, started anew inside the root: CRIU finds every mapped file by its path there, and
- * nothing of the outside (memory, descriptors) is left.
+ * init is the home's binary of this kind, started inside the root: CRIU finds every mapped file by its path there,
+ * and nothing of the outside (memory, descriptors) is left.
  */
 static void become_init(char **argv) {
-  static char self[4096];
-  ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
-  if (size < 0) fail("init");
+  const char *init = required(argv, "--init");
   make_root(argv);
 
   int count = 0;
@@ -57,7 +56,7 @@ static void become_init(char **argv) {
   orders[1] = "init";
   memcpy(orders + 2, argv, count * sizeof *argv);
   if (close_range(TALK + 1, ~0U, 0)) fail("init");
-  execv(self, orders);
+  execv(init, orders);
   fail("init");
 }
 

@@ -15,6 +15,8 @@ export const Copy = z.object({
   supervisor: ProcessKey,
   /** The file in which the supervisor writes how it ended. */
   report: z.string().startsWith('/'),
+  /** The home's mounts in its root besides `/`. */
+  mounts: z.array(z.string().startsWith('/')),
   /** Launched stopped and not let go yet: it stays frozen. */
   held: z.boolean(),
 });

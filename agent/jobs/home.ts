@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { asGodwitError, GodwitError, noSuchJob } from '../api/errors';
 import type { Exit, HistoryEvent, Job, LaunchRequest } from '../api/model';
 import type { Sight } from '../api/peer-contract';
 import type { Peers } from '../cluster/peers';
+import { jobMounts } from '../homefs/mounts';
 import type { HomedJob, Journal } from '../journal/journal';
 import { readStatus } from './host';
 import type { Layout } from './layout';
@@ -20,6 +21,8 @@ const LAUNCH_TIMEOUT_MS = 30_000;
 export interface HomeOptions {
   node: string;
   layout: Layout;
+  /** PID 1 of every job, at its place here. */
+  helper: string;
   journal: Journal;
   peers: Peers;
   log: (line: string) => void;
@@ -44,7 +47,12 @@ export class Home {
       await writeFile(layout.console(id), '', { flag: 'wx' });
       const { program, args, cwd, env, stopped } = request;
       const order = { job: id, home: node, epoch: 0, program, args, cwd, env, stopped };
-      const files = { console: layout.console(id), status: layout.status(id) };
+      const files = {
+        console: layout.console(id),
+        status: layout.status(id),
+        init: this.options.helper,
+        mounts: jobMounts(await readFile('/proc/self/mountinfo', 'utf8'), layout.state),
+      };
       const options = { timeoutMs: LAUNCH_TIMEOUT_MS };
       const { pid } = await peers.call(host, 'host.launch', { ...order, ...files }, options);
       await journal.running(id, pid);

@@ -70,6 +70,7 @@ export class Host {
       init: null,
       supervisor: `job:${job}:${epoch}`,
       report,
+      mounts: [],
       held,
     };
   }
@@ -78,12 +79,13 @@ export class Host {
     const { node, layout, keeper, helper, journal } = this.options;
     const cgroup = await JobCgroup.of(this.options.cgroup, `${order.job}.${order.epoch}`);
     const copy = this.newCopy(order.job, order.epoch, order.home, order.stopped, cgroup);
+    copy.mounts = order.mounts;
     const mount = layout.root(order.job, order.epoch);
     await this.note(copy);
     try {
       await cgroup.create();
       await mkdir(mount, { recursive: true });
-      const argv = [helper, 'launch', ...flags(order, copy, mount, layout.state, cgroup.run)];
+      const argv = [helper, 'launch', ...flags(order, copy, mount, cgroup.run)];
       await keeper.call('process.start', { key: copy.supervisor, argv, env: order.env, wire: false });
       copy.init = await this.#launched(copy, order);
       await this.note(copy);
@@ -298,19 +300,20 @@ export function readSupervision(line: string): Supervision {
   return parseWith(Supervision, parseJson(words, line), words);
 }
 
-function flags(order: LaunchOrder, copy: Copy, mount: string, state: string, run: string): string[] {
+function flags(order: LaunchOrder, copy: Copy, mount: string, run: string): string[] {
   const options = {
     '--cgroup': run,
     '--report': copy.report,
     '--hostname': order.home,
     '--mount': mount,
-    '--without': state,
+    '--init': order.init,
     '--cwd': order.cwd,
     '--console': order.console,
     '--status': order.status,
   };
   return [
     ...Object.entries(options).flat(),
+    ...copy.mounts.flatMap((at) => ['--bind', at]),
     ...(order.stopped ? ['--stopped'] : []),
     '--',
     order.program,

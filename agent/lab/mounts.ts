@@ -1,14 +1,15 @@
 /** Unmounting all that is below a folder, which must be done before it is removed: a job's root is the machine's `/`. */
 import { readFile } from 'node:fs/promises';
+import { parseMounts } from '../homefs/mounts';
 import { run } from './command';
 import { stillMounted } from './errors';
 
 /** One unmount may bring out another that it covered. */
 const ROUNDS = 8;
 
-/** The mount points at or below a folder, the last mounted first (man 5 proc_pid_mountinfo). */
+/** The mount points at or below a folder, the last mounted first. */
 export function mountsBelow(folder: string, mountinfo: string): string[] {
-  const points = mountinfo.split('\n').map((line) => decode(line.split(' ')[4] ?? ''));
+  const points = parseMounts(mountinfo).map(({ at }) => at);
   return points.filter((point) => point === folder || point.startsWith(`${folder}/`)).reverse();
 }
 
@@ -22,7 +23,3 @@ export async function unmountBelow(folder: string): Promise<void> {
     for (const point of points) await run('umount', '--lazy', point).catch(() => {});
   }
 }
-
-/** Space, tab, newline and backslash are written as octal numbers. */
-const decode = (path: string) =>
-  path.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)));

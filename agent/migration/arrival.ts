@@ -194,6 +194,7 @@ export class Arrival extends Role<
     const manifest = await readManifest(images);
     received.manifest = manifest;
     copy.held = manifest.held;
+    copy.mounts = manifest.mounts;
 
     const cgroup = JobCgroup.at(copy.cgroup);
     const outside = ['--cgroup', cgroup.run, '--outside', cgroup.attach, '--report', copy.report];
@@ -204,7 +205,7 @@ export class Arrival extends Role<
       ...orders,
       '--',
       await criu(),
-      ...restoreArguments({ images, root }),
+      ...restoreArguments({ images, root, files: '/', mounts: copy.mounts }),
     ];
     signal.throwIfAborted();
     await keeper.call('process.start', { key: copy.supervisor, argv, env: CRIU_ENV, wire: false });

@@ -20,6 +20,7 @@ export const Manifest = z.object({
   processes: z.array(z.int()),
   parked: z.array(ParkedStub),
   held: z.boolean(),
+  mounts: z.array(z.string().startsWith('/')),
 });
 export type Manifest = z.infer<typeof Manifest>;
 

@@ -108,6 +108,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       processes: await innerPids(JobCgroup.at(copy.cgroup)),
       parked,
       held: copy.held,
+      mounts: copy.mounts,
     });
     signal.throwIfAborted();
     await this.#dump(criu, copy, epoch, images, pages);
@@ -126,7 +127,10 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
   async #dump(criu: string, copy: Copy, epoch: number, images: string, pages: Duplex): Promise<void> {
     const { keeper } = this.place;
     const run = JobCgroup.at(copy.cgroup).run;
-    const argv = [criu, ...dumpArguments({ init: copy.init!, images, run, stream: true })];
+    const argv = [
+      criu,
+      ...dumpArguments({ init: copy.init!, images, run, mounts: copy.mounts, stream: true }),
+    ];
     const key = this.#dumpKey(epoch);
     await keeper.call('process.start', { key, argv, env: CRIU_ENV, wire: true });
     const { ticket } = await keeper.call('process.wire', { key });

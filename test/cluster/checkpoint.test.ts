@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   DUMP_LOG,
   dumpArguments,
@@ -31,6 +31,7 @@ import { innerPids, verifyRestored } from '../../agent/checkpoint/verify';
 import { JobCgroup } from '../../agent/freezer/cgroup';
 import { removeNodeCgroup } from '../../agent/freezer/hierarchy';
 import { jobProcesses, nodePid, threadsOf } from '../../agent/freezer/processes';
+import { jobMounts } from '../../agent/homefs/mounts';
 
 const FREEZE_MS = 5_000;
 const NODE = `checkpoint-test-${process.pid}`;
@@ -76,9 +77,11 @@ afterAll(async () => {
 
 let number = 0;
 let job: string;
+let mounts: string[];
 
 beforeEach(() => {
   job = `job${number++}`;
+  mounts = [];
   mkdirSync(join(folder, job, 'mount'), { recursive: true });
 });
 
@@ -112,12 +115,13 @@ function launchOrders(cgroup: JobCgroup, overrides: Record<string, string> = {})
     '--report': file('report'),
     '--hostname': 'the-home',
     '--mount': file('mount'),
+    '--init': helper,
     '--cwd': folder,
     '--console': file('console'),
     '--status': file('status'),
     ...overrides,
   };
-  return ['launch', ...Object.entries(orders).flat()];
+  return ['launch', ...Object.entries(orders).flat(), ...mounts.flatMap((at) => ['--bind', at])];
 }
 
 async function launch(command: string[], flags: string[] = []): Promise<Copy & { program: number }> {
@@ -138,7 +142,7 @@ function startCriu(args: string[]): { ended: Promise<number | null>; pages: Dupl
 
 async function dump({ init, cgroup }: Copy, images: string): Promise<void> {
   const server = startCriu(pageServerArguments({ images }));
-  const dumper = startCriu(dumpArguments({ init, images, run: cgroup.run, stream: true }));
+  const dumper = startCriu(dumpArguments({ init, images, run: cgroup.run, mounts, stream: true }));
   dumper.pages.pipe(server.pages).pipe(dumper.pages);
   const code = await dumper.ended;
   dumper.pages.destroy();
@@ -156,14 +160,14 @@ function privateRoot(name: string): string {
   return root;
 }
 
-function restore(cgroup: JobCgroup, images: string, root: string): Helper {
+function restore(cgroup: JobCgroup, images: string, root: string, files = '/'): Helper {
   const orders = ['--cgroup', cgroup.run, '--outside', cgroup.attach, '--report', `${images}.report`];
-  const args = restoreArguments({ images, root });
+  const args = restoreArguments({ images, root, files, mounts });
   return new Helper(['restore', ...orders, '--pidfile', `${images}.pid`, '--', criu, ...args]);
 }
 
 /** One whole move: the source's copy ends frozen and killed, the new one is held. */
-async function move(source: Copy): Promise<Copy> {
+async function move(source: Copy, files = '/'): Promise<Copy> {
   const images = file(`images${cgroups.length}`);
   mkdirSync(images);
   await source.cgroup.freeze(FREEZE_MS);
@@ -173,7 +177,7 @@ async function move(source: Copy): Promise<Copy> {
   expect((await readDumpStats(images)).pagesWritten).toBeGreaterThan(0);
 
   const cgroup = await newCgroup();
-  const restorer = restore(cgroup, images, privateRoot(`root${cgroups.length}`));
+  const restorer = restore(cgroup, images, privateRoot(`root${cgroups.length}`), files);
   const line = (await restorer.line()) as { restored: { init: number } };
   expect(line).toEqual({ restored: { init: expect.any(Number) } });
   const copy = { cgroup, init: line.restored.init, helper: restorer };
@@ -221,10 +225,35 @@ describe('a job', () => {
     roots.push(volume);
     writeFileSync(join(volume, 'in'), 'from the volume\n');
     const root = privateRoot('root-of-another');
+    mounts = jobMounts(readFileSync('/proc/self/mountinfo', 'utf8'), '/none');
     const script = `cat '${volume}/in'; ls -A '${root}'`;
     const { helper: launcher } = await launch(['sh', '-c', script]);
     expect(await launcher.line()).toEqual({ exited: { code: 0 } });
     expect(text('console')).toBe('from the volume\n');
+  });
+
+  it('has on each node the mounts that it had, from the place that is named', async () => {
+    const volume = file('volume');
+    mkdirSync(volume);
+    execFileSync('mount', ['-t', 'tmpfs', 'volume', volume]);
+    roots.push(volume);
+    mounts = [volume];
+    const script = `cd ${volume}; exec >it; echo home; while [ ! -e go ]; do sleep 0.01; done; echo there`;
+    const source = await launch(['sh', '-c', script]);
+    await vi.waitFor(() => expect(readFileSync(join(volume, 'it'), 'utf8')).toBe('home\n'), FREEZE_MS);
+    // The same files by another way, as a destination sees the home's.
+    const files = privateRoot('files');
+    const seen = join(files, volume);
+    execFileSync('mount', ['--bind', volume, seen]);
+    roots.unshift(seen);
+    execFileSync('umount', [volume]);
+    roots.splice(roots.indexOf(volume), 1);
+    const copy = await move(source, files);
+    await copy.cgroup.thaw();
+    expect(readFileSync(`/proc/${copy.init}/mountinfo`, 'utf8')).toContain(` ${volume} `);
+    writeFileSync(join(seen, 'go'), '');
+    expect(await copy.helper.line()).toEqual({ exited: { code: 0 } });
+    expect(readFileSync(join(seen, 'it'), 'utf8')).toBe('home\nthere\n');
   });
 
   it('is held before its first instruction', async () => {

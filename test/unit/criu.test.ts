@@ -124,15 +124,20 @@ describe('CRIU', () => {
   });
 
   it('leaves a dumped job frozen, in its cgroup, and sends pages only where they are asked for', () => {
-    const orders = { init: 7, images: '/images', run: '/job/run' };
+    const orders = { init: 7, images: '/images', run: '/job/run', mounts: ['/home'] };
     const stream = dumpArguments({ ...orders, stream: true });
     expect(stream.join(' ')).toContain(
       '--freeze-cgroup /job/run --leave-running --page-server --ps-socket 3',
     );
     expect(dumpArguments({ ...orders, stream: false })).not.toContain('--page-server');
     expect(pageServerArguments({ images: '/images' })).toContain('--ps-socket');
-    const all = [...stream, ...restoreArguments({ images: '/images', root: '/root-of-it' })];
-    expect(all).not.toContain('--shell-job');
-    expect(all.filter((argument) => argument === 'mnt[]')).toHaveLength(2);
+    const restored = { images: '/images', root: '/root-of-it', mounts: ['/home'] };
+    const atHome = restoreArguments({ ...restored, files: '/' });
+    const elsewhere = restoreArguments({ ...restored, files: '/files' });
+    expect([...stream, ...atHome, ...elsewhere]).not.toContain('--shell-job');
+    const externals = (args: string[]) => args.filter((argument) => argument.startsWith('mnt['));
+    expect(externals(stream)).toEqual(['mnt[/dev]:/dev', 'mnt[/sys]:/sys', 'mnt[/home]:/home']);
+    expect(externals(atHome)).toEqual(['mnt[/dev]:/dev', 'mnt[/sys]:/sys', 'mnt[/home]:/home']);
+    expect(externals(elsewhere)).toEqual(['mnt[/dev]:/dev', 'mnt[/sys]:/sys', 'mnt[/home]:/files/home']);
   });
 });

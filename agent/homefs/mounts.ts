@@ -1,0 +1,49 @@
+/**
+ * Which of the home's mounts are in a job's root. The layout is the same on every node, whatever is mounted there
+ * itself, for CRIU restores mounts one by one.
+ */
+
+/** One line of a mountinfo file (man 5 proc_pid_mountinfo). */
+export interface Mount {
+  at: string;
+  /** `major:minor` of its file system. */
+  device: string;
+  /** The folder (or file) of the file system that is mounted. */
+  root: string;
+  type: string;
+}
+
+export function parseMounts(mountinfo: string): Mount[] {
+  return mountinfo.split('\n').flatMap((line) => {
+    const [place = '', source = ''] = line.split(' - ');
+    const [, , device, root, at] = place.split(' ');
+    return device && root && at
+      ? [{ at: decode(at), device, root: decode(root), type: source.split(' ')[0]! }]
+      : [];
+  });
+}
+
+/** Space, tab, newline and backslash are written as octal numbers. */
+const decode = (path: string) =>
+  path.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)));
+
+/** The kernel's own trees are made afresh in a job. */
+const OWN = ['/proc', '/sys', '/dev'];
+const NO_FILES = ['autofs', 'nsfs'];
+/** CRIU ends a mount's name at the first of it (man 8 criu, --external mnt[KEY]:VAL). */
+const NOT_NAMED = /\]/;
+
+/** The mount points that jobs launched here see besides `/`, parents before children; none below `without`. */
+export function jobMounts(mountinfo: string, without: string): string[] {
+  const mounts = parseMounts(mountinfo);
+  const root = mounts.find(({ at }) => at === '/');
+  const wanted = mounts.filter(
+    ({ at, device, root: folder, type }) =>
+      ![...OWN, without].some((tree) => at === tree || at.startsWith(`${tree}/`)) &&
+      !NO_FILES.includes(type) &&
+      !NOT_NAMED.test(at) &&
+      // `/` itself at another place: the root of a job that is being restored, of whichever node.
+      !(device === root?.device && folder === root.root),
+  );
+  return [...new Set(wanted.map(({ at }) => at))].sort();
+}
