@@ -6,7 +6,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 least_node=20
-least_criu=4.1
 state=/var/lib/godwit
 private_criu=$state/criu/bin/criu
 
@@ -83,82 +82,6 @@ say "npm modules: as in package-lock.json; node $("$tools_node" -v) for the agen
 
 # --- CRIU ------------------------------------------------------------------------------------------------------
 
-criu_version() { "$1" --version 2>/dev/null | sed -n 's/^Version: //p'; }
-at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
-serves() {
-  local version
-  version=$(criu_version "$1") && [ -n "$version" ] && at_least "$version" $least_criu && "$1" check >/dev/null 2>&1
-}
-
-# The distribution's own, where it is new enough.
-criu_from_distribution() {
-  is_debian || return 1
-  apt_update
-  local candidate
-  candidate=$(apt-cache policy criu | sed -n 's/^ *Candidate: *//p')
-  [ -n "$candidate" ] && [ "$candidate" != "(none)" ] && at_least "$candidate" $least_criu || return 1
-  apt_install criu
-  hash -r
-  serves criu
-}
-
-# Debian 13's, with its own libraries, in a folder of its own. apt gets a configuration of its own for it, so that
-# nothing else on this machine is ever installed from Debian 13.
-criu_in_folder() {
-  local keys=/usr/share/keyrings/debian-archive-keyring.gpg
-  [ -e $keys ] || apt_install debian-archive-keyring
-  mkdir -p $state
-  local work
-  work=$(mktemp -d $state/criu.XXXXXX)
-  # shellcheck disable=SC2064 # the folder of now
-  trap "rm -rf '$work'" EXIT
-  mkdir -p "$work"/apt/{lists,cache/archives}/partial "$work"/apt/debs "$work"/new/{root,bin}
-  echo "deb [signed-by=$keys] http://deb.debian.org/debian trixie main" >"$work/apt/sources.list"
-  local options=(
-    -o "Dir::Etc::sourcelist=$work/apt/sources.list" -o Dir::Etc::sourceparts=- -o "Dir::State::Lists=$work/apt/lists"
-    -o Dir::State::status=/dev/null -o "Dir::Cache=$work/apt/cache" -o APT::Sandbox::User=root
-  )
-  apt-get -qq "${options[@]}" update
-  (cd "$work/apt/debs" && apt-get -qq "${options[@]}" download criu libcompel1 libc6 libnet1 libnftables1 \
-    libprotobuf-c1 libnl-3-200 libgnutls30t64 libbsd0 libuuid1 libgmp10 libnettle8t64 libhogweed6t64 libunistring5 \
-    libidn2-0 libp11-kit0 libtasn1-6 libffi8 libmd0 libmnl0 libnftnl11 libxtables12 libjansson4 libedit2 libbrotli1 \
-    zlib1g libzstd1 libtinfo6)
-  local package
-  for package in "$work"/apt/debs/*.deb; do dpkg-deb -x "$package" "$work/new/root"; done
-  write_wrapper "$work/new"
-  serves "$work/new/bin/criu" || stop "CRIU $(criu_version "$work/new/bin/criu") does not serve on kernel $(uname -r)" \
-    "$("$work/new/bin/criu" check 2>&1 | tail -n 1)"
-  chmod 755 "$work/new"
-  rm -rf $state/criu
-  mv "$work/new" $state/criu
-}
-
-# Starts the folder's criu with the folder's loader and libraries.
-write_wrapper() {
-  local loader
-  loader=$(cd "$1/root" && find usr/lib -name 'ld-linux-*.so.*' | head -n 1)
-  cat >"$1/bin/criu" <<WRAPPER
-#!/bin/sh
-root=\${0%/*}/../root
-exec "\$root/$loader" --library-path "\$root/usr/lib/$(library_triplet)" "\$root/usr/sbin/criu" "\$@"
-WRAPPER
-  chmod 755 "$1/bin/criu"
-}
-library_triplet() { echo "$(uname -m)-linux-gnu"; }
-
-if has criu && serves criu; then
-  criu=criu
-elif [ -x $private_criu ] && serves $private_criu; then
-  criu=$private_criu
-elif criu_from_distribution; then
-  criu=criu
-else
-  is_debian || stop "no CRIU $least_criu or newer that passes \`criu check\`" \
-    "install one (see https://criu.org/Installation), then run this again"
-  say "getting CRIU from Debian 13 into $state/criu"
-  criu_in_folder
-  criu=$private_criu
-fi
-say "CRIU: $(criu_version $criu) ($(command -v $criu)) passes its check"
+. scripts/setup-criu.sh
 
 [ "${1:-}" != vscode ] || . scripts/setup-vscode.sh

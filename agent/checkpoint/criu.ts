@@ -1,12 +1,17 @@
 /** CRIU, the program that saves and restores processes: where it is, and whether it serves on this machine. */
 import { execFile } from 'node:child_process';
 import { access, constants } from 'node:fs/promises';
+import { release } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { GodwitError } from '../api/errors';
 
-/** Kernels from 6.13 on need it: older ones don't know their vDSO. */
-export const LEAST_VERSION = '4.1';
+/**
+ * The least version that serves on a kernel (`uname -r`): before 4.1 CRIU does not know the vDSO of kernels from 6.13
+ * on, before 4.2 it can't save TCP sockets on kernels from 6.16 on. As in scripts/setup-criu.sh.
+ */
+export const leastVersion = (kernel: string): string =>
+  isAtLeast(/^[\d.]*\d/.exec(kernel)?.[0] ?? '0', '6.16') ? '4.2' : '4.1';
 /** Where `npm run setup` puts one when neither the machine nor its packages have one that serves. */
 export const PRIVATE_CRIU = '/var/lib/godwit/criu/bin/criu';
 /** `criu check` takes a tenth of a second; one that hangs serves as little as one that fails. */
@@ -42,8 +47,9 @@ export async function judge(path: string): Promise<Verdict> {
   try {
     version = parseVersion(await ask(path, ['--version']));
     if (!version) return { version, problem: 'it does not say its version' };
-    if (!isAtLeast(version, LEAST_VERSION)) {
-      return { version, problem: `it is version ${version}, ${LEAST_VERSION} or newer is needed` };
+    const [kernel, least] = [release(), leastVersion(release())];
+    if (!isAtLeast(version, least)) {
+      return { version, problem: `it is version ${version}, kernel ${kernel} needs ${least} or newer` };
     }
     await ask(path, ['check']);
     return { version, problem: null };

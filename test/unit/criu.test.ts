@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { dumpArguments, pageServerArguments, restoreArguments } from '../../agent/checkpoint/arguments';
-import { isAtLeast, parseVersion } from '../../agent/checkpoint/criu';
+import { isAtLeast, leastVersion, parseVersion } from '../../agent/checkpoint/criu';
 import { explain, tellingLine } from '../../agent/checkpoint/log';
 import { parseDumpStats, parseRestoreStats } from '../../agent/checkpoint/stats';
 
@@ -121,6 +121,11 @@ describe('CRIU', () => {
     expect(
       ['3.17.1', '4.0', '4.1', '4.1.1', '4.10', '5'].map((version) => isAtLeast(version, '4.1')),
     ).toEqual([false, false, true, true, true, true]);
+  });
+
+  it('has to be newer on a kernel whose TCP sockets older ones can not save', () => {
+    const kernels = ['5.10.0-33-amd64', '6.12.3', '6.15', '6.16.0-rc2', '6.18.44+deb14', '7.0', 'odd'];
+    expect(kernels.map(leastVersion)).toEqual(['4.1', '4.1', '4.1', '4.2', '4.2', '4.2', '4.1']);
   });
 
   it('leaves a dumped job frozen, in its cgroup, and sends pages only where they are asked for', () => {
