@@ -1,4 +1,4 @@
-// Bundles the programs, the extension and its webviews into dist/, and compiles the helper.
+// Bundles the programs, the extension and its webviews into dist/, and compiles what is in C.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { build } from 'esbuild';
@@ -52,18 +52,33 @@ await build({
   logLevel: 'warning',
 });
 
-const folder = 'agent/helper';
-const sources = readdirSync(folder).map((name) => `${folder}/${name}`);
-const binary = 'dist/godwit-helper';
-const newest = Math.max(...sources.map((source) => statSync(source).mtimeMs));
-if (!existsSync(binary) || statSync(binary).mtimeMs < newest) {
-  // Static: it runs inside a job's root, where no library of this machine can be relied on.
-  const flags = ['-std=gnu11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Werror', '-static', '-s'];
+/** Compiles a folder's C into one static program, if its sources are newer than that. */
+function compileStatic(folder, binary, more = []) {
+  const sources = readdirSync(folder)
+    .filter((name) => /\.[ch]$/.test(name))
+    .map((name) => `${folder}/${name}`);
+  const newest = Math.max(...sources.map((source) => statSync(source).mtimeMs));
+  if (existsSync(binary) && statSync(binary).mtimeMs >= newest) return;
+  const flags = [
+    '-std=gnu11',
+    '-D_GNU_SOURCE',
+    '-O2',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-static',
+    '-s',
+    ...more,
+  ];
   const parts = sources.filter((source) => source.endsWith('.c'));
-  // Made beside and renamed: a helper that runs is never written into.
+  // Made beside and renamed: a program that runs is never written into.
   execFileSync('cc', [...flags, '-o', `${binary}.new`, ...parts], { stdio: 'inherit' });
   renameSync(`${binary}.new`, binary);
 }
+// Static: it runs inside a job's root, where no library of this machine can be relied on.
+compileStatic('agent/helper', 'dist/godwit-helper');
+// Static: the home's files need nothing of the machines that they are carried between.
+compileStatic('agent/homefs', 'dist/godwit-homefs', ['-pthread']);
 
 if (process.arch === 'x64') {
   const flags = [

@@ -22,6 +22,7 @@ const FILES = [
   'dist/agent.cjs',
   'dist/extension.cjs',
   'dist/godwit-helper',
+  'dist/godwit-homefs',
   'dist/godwit-xstate.so',
   'dist/godwit.cjs',
   'dist/keeper.cjs',
@@ -57,7 +58,7 @@ test('it holds what it needs and nothing else', () => {
   const files = entries.filter((entry) => entry.isFile());
   const names = files.map((entry) => relative(installed, join(entry.parentPath, entry.name)));
   expect(names.sort()).toEqual(FILES);
-  for (const program of ['dist/godwit-helper', 'dist/godwit.cjs'])
+  for (const program of ['dist/godwit-helper', 'dist/godwit-homefs', 'dist/godwit.cjs'])
     accessSync(join(installed, program), constants.X_OK);
 });
 

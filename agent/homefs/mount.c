@@ -1,0 +1,223 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "homefs.h"
+#include "wire.h"
+
+/* Reads ahead of a sequential reader: several of the largest requests at once, as the home is a round trip away. */
+#define READ_AHEAD_KB 4096
+/* How often, and after how long, it is asked whether whoever waits for an answer is being killed. */
+#define LOOK_EVERY_MS 250
+#define LOOK_AFTER_MS 500
+
+/* A request that the home has, and the thread that waits for the answer (0: none does). */
+struct asked {
+  uint64_t unique;
+  uint32_t thread;
+  int64_t since;
+};
+
+struct relay {
+  int device;
+  struct wire *wire;
+  pthread_mutex_t lock;
+  pthread_cond_t answered;
+  struct asked asked[MAX_UNANSWERED];
+  int unanswered;
+  /* Notifications that are not written yet; see `notify`. */
+  char *notices[MAX_UNANSWERED];
+  int first_notice, notice_count;
+  pthread_cond_t noticed;
+};
+
+static int64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* --- from the kernel to the home -------------------------------------------------------------------------------- */
+
+static bool wants_answer(uint32_t opcode) { return opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET; }
+
+static void note_asked(struct relay *relay, const struct fuse_in_header *request) {
+  pthread_mutex_lock(&relay->lock);
+  while (relay->unanswered == MAX_UNANSWERED) pthread_cond_wait(&relay->answered, &relay->lock);
+  relay->asked[relay->unanswered++] = (struct asked){request->unique, request->pid, now_ms()};
+  pthread_mutex_unlock(&relay->lock);
+}
+
+static void *carry_requests(void *argument) {
+  struct relay *relay = argument;
+  char *buffer = malloc(MAX_MESSAGE);
+  struct fuse_in_header *request = (struct fuse_in_header *)buffer;
+  if (!buffer) exit(say_error("memory", ENOMEM));
+  for (;;) {
+    ssize_t size = read(relay->device, buffer, MAX_MESSAGE);
+    if (size < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT)) continue;
+    /* The mount is gone: nobody asks any more. */
+    if (size < (ssize_t)sizeof *request) exit(0);
+    /* What is interrupted is waited for all the same (a file is no terminal), unless its thread is being killed. */
+    if (request->opcode == FUSE_INTERRUPT) continue;
+    if (wants_answer(request->opcode)) note_asked(relay, request);
+    wire_write(relay->wire, &(struct iovec){buffer, size}, 1);
+  }
+  return NULL;
+}
+
+/* --- from the home to the kernel -------------------------------------------------------------------------------- */
+
+static void note_answered(struct relay *relay, uint64_t unique) {
+  pthread_mutex_lock(&relay->lock);
+  for (int i = 0; i < relay->unanswered; i++)
+    if (relay->asked[i].unique == unique) {
+      relay->asked[i] = relay->asked[--relay->unanswered];
+      pthread_cond_signal(&relay->answered);
+      break;
+    }
+  pthread_mutex_unlock(&relay->lock);
+}
+
+static void answer(struct relay *relay, const void *message, size_t size) {
+  /* ENOENT: it was answered already. EINVAL and others: the kernel tells whoever asked. */
+  if (write(relay->device, message, size) < 0 && errno == ENODEV) exit(0);
+}
+
+/*
+ * A notification takes locks that a request may hold until it is answered, so the answers are not kept waiting by
+ * it. What does not fit is dropped: all that they say is what the kernel may forget.
+ */
+static void notify(struct relay *relay, const char *message, size_t size) {
+  pthread_mutex_lock(&relay->lock);
+  if (relay->notice_count < MAX_UNANSWERED) {
+    char *copy = malloc(size);
+    if (copy) {
+      memcpy(copy, message, size);
+      relay->notices[(relay->first_notice + relay->notice_count++) % MAX_UNANSWERED] = copy;
+      pthread_cond_signal(&relay->noticed);
+    }
+  }
+  pthread_mutex_unlock(&relay->lock);
+}
+
+static void *carry_notices(void *argument) {
+  struct relay *relay = argument;
+  pthread_mutex_lock(&relay->lock);
+  for (;;) {
+    while (relay->notice_count == 0) pthread_cond_wait(&relay->noticed, &relay->lock);
+    char *notice = relay->notices[relay->first_notice];
+    relay->first_notice = (relay->first_notice + 1) % MAX_UNANSWERED;
+    relay->notice_count--;
+    pthread_mutex_unlock(&relay->lock);
+    answer(relay, notice, ((struct fuse_out_header *)notice)->len);
+    free(notice);
+    pthread_mutex_lock(&relay->lock);
+  }
+  return NULL;
+}
+
+static void carry_answers(struct relay *relay) {
+  char *buffer = malloc(MAX_MESSAGE);
+  struct fuse_out_header *header = (struct fuse_out_header *)buffer;
+  if (!buffer) exit(say_error("memory", ENOMEM));
+  for (;;) {
+    wire_read(relay->wire, header, sizeof *header);
+    if (header->len < sizeof *header || header->len > MAX_MESSAGE) exit(say_error("answer", EPROTO));
+    wire_read(relay->wire, header + 1, header->len - sizeof *header);
+    if (header->unique == 0) notify(relay, buffer, header->len);
+    else {
+      note_answered(relay, header->unique);
+      answer(relay, buffer, header->len);
+    }
+  }
+}
+
+/* --- those who are killed while they wait ----------------------------------------------------------------------- */
+
+/* Whether the thread has a SIGKILL to die of, which is also how the kernel ends a process's other threads. */
+static bool is_dying(uint32_t thread) {
+  char path[64], line[256];
+  unsigned long long pending = 0;
+  snprintf(path, sizeof path, "/proc/%u/status", thread);
+  FILE *status = fopen(path, "re");
+  if (!status) return false;
+  while (fgets(line, sizeof line, status))
+    if (sscanf(line, "SigPnd: %llx", &pending) == 1) break;
+  fclose(status);
+  return pending & (1ULL << (SIGKILL - 1));
+}
+
+/*
+ * The kernel lets nobody die whose request has been read. So whoever is being killed is answered here, and the home's
+ * answer comes to nobody.
+ */
+static void *release_dying(void *argument) {
+  struct relay *relay = argument;
+  for (;;) {
+    struct asked waiting[MAX_UNANSWERED];
+    int count = 0;
+    nanosleep(&(struct timespec){.tv_nsec = LOOK_EVERY_MS * 1000000L}, NULL);
+    int64_t before = now_ms() - LOOK_AFTER_MS;
+    pthread_mutex_lock(&relay->lock);
+    for (int i = 0; i < relay->unanswered; i++)
+      if (relay->asked[i].thread && relay->asked[i].since < before) waiting[count++] = relay->asked[i];
+    pthread_mutex_unlock(&relay->lock);
+    for (int i = 0; i < count; i++) {
+      if (!is_dying(waiting[i].thread)) continue;
+      struct fuse_out_header dead = {.len = sizeof dead, .error = -EINTR, .unique = waiting[i].unique};
+      answer(relay, &dead, sizeof dead);
+    }
+  }
+  return NULL;
+}
+
+/* --- the mount -------------------------------------------------------------------------------------------------- */
+
+static void read_ahead(unsigned int connection) {
+  char path[64], value[16];
+  snprintf(path, sizeof path, "/sys/class/bdi/0:%u/read_ahead_kb", connection);
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  /* Where there is no /sys it reads ahead less. */
+  if (fd < 0) return;
+  int size = snprintf(value, sizeof value, "%d", READ_AHEAD_KB);
+  if (write(fd, value, size) != size) perror("read_ahead_kb");
+  close(fd);
+}
+
+static int make_mount(int device, char **argv) {
+  char options[256];
+  snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,max_read=%d", device,
+           MAX_DATA);
+  unsigned long flags = MS_NODEV | (flag(argv, "--suid") ? 0 : MS_NOSUID);
+  return mount(required(argv, "--name"), required(argv, "--at"), "fuse.godwit", flags, options);
+}
+
+int mount_home(char **argv) {
+  struct relay relay = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                        .answered = PTHREAD_COND_INITIALIZER,
+                        .noticed = PTHREAD_COND_INITIALIZER};
+  relay.device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+  if (relay.device < 0) return say_error("device", errno);
+  relay.wire = wire_listen(required(argv, "--socket"), required(argv, "--id"));
+  if (!relay.wire) return say_error("socket", errno);
+  if (make_mount(relay.device, argv)) return say_error("mount", errno);
+  unsigned int connection = connection_at(required(argv, "--at"));
+  read_ahead(connection);
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, carry_requests, &relay) || pthread_create(&thread, NULL, carry_notices, &relay) ||
+      pthread_create(&thread, NULL, release_dying, &relay))
+    return say_error("thread", EAGAIN);
+  say("{\"mounted\":{\"connection\":%u}}", connection);
+  carry_answers(&relay);
+  return 0;
+}

@@ -1,0 +1,241 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "homefs.h"
+#include "serve.h"
+
+#define BUCKETS (1 << 14)
+#define ROOT_NODE FUSE_ROOT_ID
+/* Folders of which only the names are shown: a node has one for the roots of its jobs. */
+#define MAX_WITHOUT 16
+/* A file that changed this lately may change again without another time: its times say nothing yet. */
+#define SETTLED_S 2
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct node *buckets[BUCKETS];
+/* By number, and the numbers that are free again. */
+static struct node **nodes;
+static uint64_t *free_numbers;
+static uint64_t node_room, node_count = ROOT_NODE, free_count;
+static struct {
+  dev_t device;
+  ino_t inode;
+} without[MAX_WITHOUT];
+static int without_count;
+static dev_t root_device;
+
+static size_t bucket_of(dev_t device, ino_t inode) { return (inode * 31 + device) % BUCKETS; }
+
+const char *fd_path(int fd, char path[PROC_PATH]) {
+  snprintf(path, PROC_PATH, "/proc/self/fd/%d", fd);
+  return path;
+}
+
+const char *node_path(const struct node *node, char path[PROC_PATH]) { return fd_path(node->fd, path); }
+
+/* --- what is shown ---------------------------------------------------------------------------------------------- */
+
+/*
+ * The home's inode numbers. Two of its file systems may have the same, and the host shows them as one: outside of the
+ * root's the device goes into the upper bits, so that no two files look like one with two names.
+ */
+static uint64_t shown_inode(const struct stat *status) {
+  if (status->st_dev == root_device) return status->st_ino;
+  uint64_t device = (status->st_dev * 0x9e3779b97f4a7c15ULL) >> 48;
+  return status->st_ino ^ ((device | 1) << 48);
+}
+
+void fill_attributes(struct fuse_attr *attributes, const struct stat *status) {
+  *attributes = (struct fuse_attr){
+      .ino = shown_inode(status),
+      .size = status->st_size,
+      .blocks = status->st_blocks,
+      .atime = status->st_atim.tv_sec,
+      .mtime = status->st_mtim.tv_sec,
+      .ctime = status->st_ctim.tv_sec,
+      .atimensec = status->st_atim.tv_nsec,
+      .mtimensec = status->st_mtim.tv_nsec,
+      .ctimensec = status->st_ctim.tv_nsec,
+      .mode = status->st_mode,
+      .nlink = status->st_nlink,
+      .uid = status->st_uid,
+      .gid = status->st_gid,
+      .rdev = status->st_rdev,
+      .blksize = status->st_blksize,
+  };
+}
+
+static bool is_kernels_tree(int fd) {
+  static const unsigned long types[] = {PROC_SUPER_MAGIC,    SYSFS_MAGIC,   DEVPTS_SUPER_MAGIC, CGROUP_SUPER_MAGIC,
+                                        CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC,      BPF_FS_MAGIC,
+                                        SECURITYFS_MAGIC};
+  struct statfs of;
+  if (fstatfs(fd, &of)) return false;
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+    if ((unsigned long)of.f_type == types[i]) return true;
+  return false;
+}
+
+static bool is_veiled(const struct node *parent, const char *name, int fd, const struct stat *status) {
+  if (!S_ISDIR(status->st_mode)) return false;
+  if (parent->number == ROOT_NODE && name && !strcmp(name, "dev")) return true;
+  for (int i = 0; i < without_count; i++)
+    if (without[i].device == status->st_dev && without[i].inode == status->st_ino) return true;
+  return status->st_dev != parent->device && is_kernels_tree(fd);
+}
+
+/* --- the table -------------------------------------------------------------------------------------------------- */
+
+static bool make_room(void) {
+  if (node_count + 1 < node_room) return true;
+  uint64_t room = node_room ? 2 * node_room : 1024;
+  struct node **more = realloc(nodes, room * sizeof *more);
+  if (more) nodes = more;
+  uint64_t *free_more = realloc(free_numbers, room * sizeof *free_more);
+  if (free_more) free_numbers = free_more;
+  if (!more || !free_more) return false;
+  node_room = room;
+  return true;
+}
+
+/* With the lock: the node of a file, new if need be; it takes `fd` over. NULL if there is no memory. */
+static struct node *node_of(int fd, const struct stat *status, bool veiled) {
+  struct node **bucket = &buckets[bucket_of(status->st_dev, status->st_ino)];
+  for (struct node *node = *bucket; node; node = node->next)
+    if (node->inode == status->st_ino && node->device == status->st_dev) {
+      close(fd);
+      return node;
+    }
+  struct node *node = make_room() ? calloc(1, sizeof *node) : NULL;
+  if (!node) {
+    close(fd);
+    return NULL;
+  }
+  node->number = free_count > 0 ? free_numbers[--free_count] : node_count++;
+  node->fd = fd;
+  node->device = status->st_dev;
+  node->inode = status->st_ino;
+  node->type = status->st_mode & S_IFMT;
+  node->veiled = veiled;
+  node->next = *bucket;
+  *bucket = node;
+  nodes[node->number] = node;
+  return node;
+}
+
+/* With the lock. */
+static void drop_if_unused(struct node *node) {
+  if (node->lookups > 0 || node->users > 0) return;
+  struct node **at = &buckets[bucket_of(node->device, node->inode)];
+  while (*at != node) at = &(*at)->next;
+  *at = node->next;
+  nodes[node->number] = NULL;
+  free_numbers[free_count++] = node->number;
+  close(node->fd);
+  free(node);
+}
+
+struct node *node_hold(uint64_t number) {
+  pthread_mutex_lock(&lock);
+  struct node *node = number < node_count ? nodes[number] : NULL;
+  if (node) node->users++;
+  pthread_mutex_unlock(&lock);
+  return node;
+}
+
+void node_release(struct node *node) {
+  pthread_mutex_lock(&lock);
+  node->users--;
+  drop_if_unused(node);
+  pthread_mutex_unlock(&lock);
+}
+
+void node_forget(uint64_t number, uint64_t lookups) {
+  pthread_mutex_lock(&lock);
+  struct node *node = number < node_count && number != ROOT_NODE ? nodes[number] : NULL;
+  if (node) {
+    node->lookups -= lookups < node->lookups ? lookups : node->lookups;
+    drop_if_unused(node);
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+/* --- names ------------------------------------------------------------------------------------------------------ */
+
+/* Takes `fd`, an O_PATH descriptor, over. */
+static int enter(struct node *parent, const char *name, int fd, struct fuse_entry_out *entry) {
+  struct stat status;
+  if (fstatat(fd, "", &status, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  bool veiled = is_veiled(parent, name, fd, &status);
+  pthread_mutex_lock(&lock);
+  struct node *node = node_of(fd, &status, veiled);
+  if (node) {
+    node->lookups++;
+    *entry = (struct fuse_entry_out){.nodeid = node->number, .entry_valid = TRUSTED_S, .attr_valid = TRUSTED_S};
+  }
+  pthread_mutex_unlock(&lock);
+  if (!node) return -ENOMEM;
+  fill_attributes(&entry->attr, &status);
+  return 0;
+}
+
+int node_enter(struct node *parent, const char *name, struct fuse_entry_out *entry) {
+  if (parent->veiled) return -ENOENT;
+  int fd = openat(parent->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  return fd < 0 ? -errno : enter(parent, name, fd, entry);
+}
+
+int node_enter_open(struct node *parent, int file, struct fuse_entry_out *entry) {
+  char path[PROC_PATH];
+  int fd = open(fd_path(file, path), O_PATH | O_CLOEXEC);
+  return fd < 0 ? -errno : enter(parent, NULL, fd, entry);
+}
+
+/* --- what the host has of a file -------------------------------------------------------------------------------- */
+
+static bool same_time(struct timespec a, struct timespec b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
+
+bool node_unchanged(struct node *node, int fd) {
+  struct stat status;
+  struct timespec now;
+  if (fstat(fd, &status) || clock_gettime(CLOCK_REALTIME, &now)) return false;
+  bool settled = status.st_mtim.tv_sec + SETTLED_S <= now.tv_sec && status.st_ctim.tv_sec + SETTLED_S <= now.tv_sec;
+  pthread_mutex_lock(&lock);
+  bool same = settled && node->size == status.st_size && same_time(node->modified, status.st_mtim) &&
+              same_time(node->changed, status.st_ctim);
+  node->modified = settled ? status.st_mtim : (struct timespec){0};
+  node->changed = settled ? status.st_ctim : (struct timespec){0};
+  node->size = status.st_size;
+  pthread_mutex_unlock(&lock);
+  return same;
+}
+
+/* --- the beginning ---------------------------------------------------------------------------------------------- */
+
+int nodes_open(const char *root, char **argv) {
+  struct stat status;
+  const char *folder;
+  for (int nth = 0; (folder = nth_option(argv, "--without", nth)) && without_count < MAX_WITHOUT; nth++) {
+    if (stat(folder, &status)) return errno;
+    without[without_count].device = status.st_dev;
+    without[without_count++].inode = status.st_ino;
+  }
+  int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 || fstat(fd, &status)) return errno;
+  root_device = status.st_dev;
+  struct node *node = node_of(fd, &status, false);
+  if (!node) return ENOMEM;
+  node->lookups = 1;
+  return 0;
+}

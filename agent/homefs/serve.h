@@ -1,0 +1,118 @@
+/* What the parts of the server share: nodes, handles, requests. FUSE's words are those of <linux/fuse.h>. */
+#ifndef HOMEFS_SERVE_H
+#define HOMEFS_SERVE_H
+
+#include <linux/fuse.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+/* How long the host may trust what it was told, in seconds: so long may an edit at home stay unseen. */
+#define TRUSTED_S 1
+#define PROC_PATH 32
+
+/*
+ * A file of the home that the host knows of, by the number that it was given (`number`). `fd` is an O_PATH descriptor:
+ * the file stays this one through renames and removal. The same file (device, inode) is one node.
+ */
+struct node {
+  uint64_t number, lookups;
+  int fd, users;
+  dev_t device;
+  ino_t inode;
+  mode_t type;
+  /* A folder of which only the name is shown: the kernel's own trees, and what `--without` names. */
+  bool veiled;
+  /* What the file was like when its pages on the host were last known to be good. */
+  struct timespec modified, changed;
+  off_t size;
+  struct node *next;
+};
+
+/* An open file or folder, by its number (`fh`). */
+struct handle {
+  uint64_t number;
+  int fd, users;
+  bool folder, released;
+  /* For a folder: one reader at a time, and where the descriptor stands. */
+  pthread_mutex_t lock;
+  int64_t position;
+};
+
+struct request {
+  const struct fuse_in_header *in;
+  /* What follows the header. */
+  const char *body;
+  size_t size;
+  /* The node that it is about; held while it is worked on. */
+  struct node *node;
+  /* Room for MAX_DATA bytes of answer, and what is in it. */
+  char *answer;
+  size_t answer_size;
+};
+
+/* An operation: 0 with its answer filled in, or a negative errno. */
+typedef int operation(struct request *request);
+
+/* --- nodes.c ---------------------------------------------------------------------------------------------------- */
+
+/* Node 1 is `root`. `without`: folders of which only the names are shown. 0 or an errno. */
+int nodes_open(const char *root, char **argv);
+/* The node, held until `node_release`; NULL if the host was never told of it. */
+struct node *node_hold(uint64_t number);
+void node_release(struct node *node);
+/* The host has forgotten `lookups` of the answers that named it. */
+void node_forget(uint64_t number, uint64_t lookups);
+/* Looks up a name, and fills in the answer. 0 or a negative errno. */
+int node_enter(struct node *parent, const char *name, struct fuse_entry_out *entry);
+/* The same for a file that is open as `fd`. */
+int node_enter_open(struct node *parent, int fd, struct fuse_entry_out *entry);
+/* A path that opens the node's file afresh, whatever its name is by now. */
+const char *node_path(const struct node *node, char path[PROC_PATH]);
+const char *fd_path(int fd, char path[PROC_PATH]);
+void fill_attributes(struct fuse_attr *attributes, const struct stat *status);
+/* Whether pages that the host has of it are still those of the file, open as `fd`. */
+bool node_unchanged(struct node *node, int fd);
+
+/* --- handles.c -------------------------------------------------------------------------------------------------- */
+
+/* Takes `fd` over; 0 if there are too many. */
+uint64_t handle_new(int fd, bool folder);
+struct handle *handle_hold(uint64_t number, bool folder);
+void handle_release(struct handle *handle);
+/* The host has closed it. */
+void handle_close(uint64_t number);
+
+/* --- rights.c --------------------------------------------------------------------------------------------------- */
+
+/* From root to the user whose job is served; for root's own, nothing. 0 or an errno. */
+int rights_take(char **argv);
+/* Whether root is served, whose processes may be several users: then the host's kernel checks permissions. */
+bool rights_are_roots(void);
+/* What is made until `create_end` belongs to whoever asks; `checked`: the host has checked that they may. */
+void create_begin(const struct request *request, uint32_t mask, bool checked);
+void create_end(void);
+/* Until `privilege_end`, writing takes a file's set-user-id bits away, as it does for anybody but root. */
+void privilege_begin(bool drop);
+void privilege_end(bool drop);
+
+/* --- requests --------------------------------------------------------------------------------------------------- */
+
+/* The fixed part of a request; NULL if it is not all there. */
+const void *arguments(const struct request *request, size_t size);
+/* The name at `offset` of a request's body, which is one component; NULL if it is not all there or none. */
+const char *name_at(const struct request *request, size_t offset);
+/* Room in the answer for a structure of this size, zeroed. */
+void *answer(struct request *request, size_t size);
+
+operation do_lookup, do_readlink, do_symlink, do_mknod, do_mkdir, do_unlink, do_rmdir, do_rename, do_rename2, do_link,
+    do_create, do_tmpfile;
+operation do_getattr, do_setattr, do_access, do_statfs, do_setxattr, do_getxattr, do_listxattr, do_removexattr;
+operation do_open, do_read, do_write, do_release, do_fsync, do_fallocate, do_lseek, do_copy_file_range;
+operation do_opendir, do_readdir, do_readdirplus, do_releasedir, do_fsyncdir;
+
+/* Whether the host sends the longer form of FUSE_SETXATTR. */
+extern bool long_setxattr;
+
+#endif
