@@ -6,6 +6,7 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import { asGodwitError, type GodwitError, noSuchJob } from '../agent/api/errors';
 import type { Exit, Job, LaunchRequest, MoveReport } from '../agent/api/model';
 import { findSocket } from '../agent/client/agent-socket';
+import { inheritance } from '../agent/client/launcher';
 import { AgentLink } from './agent-link';
 import { AttachArguments, LaunchArguments, MigrateArguments, parseArguments } from './arguments';
 import { BreakpointSession } from './breakpoint-session';
@@ -301,6 +302,7 @@ function launchRequest({ program, args, cwd, env, node, jobName }: LaunchArgumen
     env: environment(env),
     node,
     stopped: true,
+    ...inheritance(),
     ...(jobName === undefined ? {} : { name: jobName }),
   };
 }

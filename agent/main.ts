@@ -12,6 +12,7 @@ import { Changes } from './cluster/changes';
 import { type AgentConfig, loadConfig } from './cluster/config';
 import { Members, measureSpeed } from './cluster/members';
 import { Peers } from './cluster/peers';
+import { readUsers } from './cluster/users';
 import { ClusterWatch } from './cluster/watch';
 import { Home } from './jobs/home';
 import { Host } from './jobs/host';
@@ -24,6 +25,7 @@ import { keeperContract } from './keeper/contract';
 import { Moves } from './migration/moves';
 import type { Place } from './migration/place';
 import { clientHandlers } from './requests/client';
+import { Doors } from './requests/doors';
 import type { NodeParts } from './requests/node';
 import { peerHandlers } from './requests/peer';
 import { View } from './requests/view';
@@ -117,14 +119,23 @@ async function main(configFile: string) {
   // What was under way is taken up before anybody is listened to.
   await node.moves.restart(await journal.jobs({ ended: true }));
   await serveTls({ ...config.listen, tls, name, kind: 'agent', contract: peerContract, handlers, tickets });
-  await serveUnix({
-    path: config.socket,
+  const clients = {
     name,
     kind: 'agent',
     contract: clientContract,
     handlers: clientHandlers(node),
     tickets,
+  } as const;
+  await serveUnix({ ...clients, path: config.socket });
+  const doors = new Doors({
+    folder: config.userSockets,
+    users: async () => readUsers(await loadConfig(configFile), log),
+    open: (path, user) => serveUnix({ ...clients, path, user }),
+    log,
   });
+  await doors.update();
+  // As daemons have it: the configuration's users, and the members of its groups, are read again.
+  process.on('SIGHUP', () => void doors.update());
   node.members.start();
   void node.home.settleLaunches();
   log(`agent of ${name} is up`);

@@ -1,5 +1,6 @@
 /** A contract is written once, as schemas; both sides of the wire take their types and their checks from it. */
 import type { ZodType, z } from 'zod';
+import type { User } from './model';
 
 /** The requests that one side answers. `params` is always an object. */
 export type Contract = Readonly<Record<string, { readonly params: ZodType; readonly result: ZodType }>>;
@@ -22,6 +23,8 @@ export type Result<C extends Contract, M extends Method<C>> = z.output<C[M]['res
 export interface Caller {
   readonly name: string;
   readonly kind: 'agent' | 'client' | 'keeper';
+  /** The user who asks, where that is not root: known from the socket, or told by the agent that passes it on. */
+  readonly user?: User | undefined;
   /** Aborted when the caller cancels the call or its connection is lost. */
   readonly signal: AbortSignal;
   /** The connection by which it asks; a node that asks itself has none. */

@@ -71,6 +71,13 @@ export const jobEnded = (job: string) =>
     fix: 'see `godwit history` for how',
   });
 
+export const notYours = (job: string, owner: string) =>
+  new GodwitError({
+    code: 'not-yours',
+    message: `job ${job} is ${owner}'s`,
+    fix: `ask ${owner}, or root`,
+  });
+
 export const jobMoving = (job: string) =>
   new GodwitError({
     code: 'job-moving',

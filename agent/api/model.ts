@@ -27,10 +27,26 @@ export type NodeState = z.infer<typeof NodeState>;
 export const Exit = z.object({ exit: z.int().min(0).max(255), signal: z.string().nullable() });
 export type Exit = z.infer<typeof Exit>;
 
+/**
+ * Whom a job runs as, by the numbers of its home: a cluster gives a user the same number on every node, and a node
+ * that knows no name for it runs the job all the same.
+ */
+export const User = z.object({
+  name: z.string().min(1),
+  uid: z.int().min(0),
+  gid: z.int().min(0),
+  /** The supplementary groups. */
+  groups: z.array(z.int().min(0)).max(65_536),
+});
+export type User = z.infer<typeof User>;
+export const ROOT: User = { name: 'root', uid: 0, gid: 0, groups: [] };
+
 export const Job = z.object({
   id: JobId,
   name: z.string(),
   command: z.array(z.string()).min(1),
+  /** The name of the user as whom it runs. */
+  user: z.string(),
   state: JobState,
   home: NodeName,
   /** The host: where it runs now (for a job that is moving: where it came from). */
@@ -130,6 +146,30 @@ export const HistoryEvent = z.object({
 });
 export type HistoryEvent = z.infer<typeof HistoryEvent>;
 
+/** `null`: unlimited. */
+const Bound = z.int().min(0).nullable();
+/** Resource limits by their names in lower case without `RLIMIT_` (getrlimit(2)); those of time and memory in its units. */
+export const Resource = z.enum([
+  'as',
+  'core',
+  'cpu',
+  'data',
+  'fsize',
+  'memlock',
+  'msgqueue',
+  'nice',
+  'nofile',
+  'nproc',
+  'rss',
+  'rtprio',
+  'rttime',
+  'sigpending',
+  'stack',
+]);
+export type Resource = z.infer<typeof Resource>;
+export const Resources = z.partialRecord(Resource, z.object({ soft: Bound, hard: Bound }));
+export type Resources = z.infer<typeof Resources>;
+
 /** What a person asks to be run. */
 export const LaunchRequest = z.object({
   program: z.string().min(1),
@@ -141,5 +181,13 @@ export const LaunchRequest = z.object({
   name: z.string().max(200).optional(),
   /** Held before its first instruction. */
   stopped: z.boolean(),
+  /** The mask of permissions that its new files don't get (umask(2)); the agent's own if absent. */
+  umask: z.int().min(0).max(0o777).optional(),
+  /** Those that are absent are the agent's own, and none goes beyond the agent's. */
+  resources: Resources.optional(),
 });
 export type LaunchRequest = z.infer<typeof LaunchRequest>;
+
+/** What the home remembers of it: the user is known from where the request came in, never from what it says. */
+export const JobSpec = LaunchRequest.extend({ user: User.default(ROOT) });
+export type JobSpec = z.infer<typeof JobSpec>;

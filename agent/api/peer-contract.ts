@@ -3,11 +3,28 @@ import { z } from 'zod';
 import { clientContract } from './client-contract';
 import { MoveUnderWay } from './client-events';
 import type { Contract } from './contract';
-import { Bytes, Epoch, Exit, HistoryEvent, Job, JobId, Node, NodeName, Obstacle } from './model';
+import {
+  Bytes,
+  Epoch,
+  Exit,
+  HistoryEvent,
+  Job,
+  JobId,
+  Node,
+  NodeName,
+  Obstacle,
+  Resources,
+  User,
+} from './model';
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
+
+/** What holds for a job on whichever node it runs. */
+export const Terms = z.object({ user: User });
+export type Terms = z.infer<typeof Terms>;
 
 /** What a host is told to launch; paths are the home's. */
 export const LaunchOrder = z.object({
+  ...Terms.shape,
   job: JobId,
   home: NodeName,
   epoch: Epoch,
@@ -16,6 +33,8 @@ export const LaunchOrder = z.object({
   cwd: z.string(),
   env: z.record(z.string(), z.string()),
   stopped: z.boolean(),
+  umask: z.int().optional(),
+  resources: Resources.optional(),
   console: z.string(),
   status: z.string(),
   /** The job's PID 1: the home's helper. */
@@ -44,8 +63,23 @@ export type HomeView = z.infer<typeof HomeView>;
 
 const about = z.object({ job: JobId, home: NodeName });
 
+/** On whose behalf an agent passes a client's request on; null for root's. */
+const asker = { as: User.nullable() };
+const passedOn = {
+  'jobs.kill': { ...clientContract['jobs.kill'], params: clientContract['jobs.kill'].params.extend(asker) },
+  'jobs.migrate': {
+    ...clientContract['jobs.migrate'],
+    params: clientContract['jobs.migrate'].params.extend(asker),
+  },
+  'jobs.console': {
+    ...clientContract['jobs.console'],
+    params: clientContract['jobs.console'].params.extend(asker),
+  },
+};
+
 export const peerContract = {
   ...clientContract,
+  ...passedOn,
   'node.status': { params: z.object({}), result: Node },
   /**
    * Answers when something of this node's jobs has changed since it said `seen` (at first: empty), or after some
@@ -58,10 +92,12 @@ export const peerContract = {
   'home.jobs': { params: z.object({ ended: z.boolean() }), result: z.object({ jobs: z.array(Job) }) },
   /** The history of the jobs that call this node home. */
   'home.history': { params: z.object({}), result: z.object({ events: z.array(HistoryEvent) }) },
-  /** Where a job lives now, and which process is its program. */
-  /** `over`: it has ended there; its debuggers may still be owed its last words. */
+  /**
+   * Where a job lives now, and which process is its program: for those who may debug it.
+   * `over`: it has ended there; its debuggers may still be owed its last words.
+   */
   'home.place': {
-    params: z.object({ job: JobId }),
+    params: z.object({ job: JobId, ...asker }),
     result: z.object({ node: NodeName, pid: z.int(), over: z.boolean() }),
   },
   'home.ended': { params: z.object({ job: JobId, epoch: Epoch, exit: Exit }), result: z.object({}) },
@@ -92,6 +128,9 @@ export const peerContract = {
 
   /** A word of the move from the home to the source, and the source's answer when it has done as told. */
   'move.toSource': { params: about.extend({ message: ToSource }), result: FromSource },
-  'move.toDestination': { params: about.extend({ message: ToDestination }), result: FromDestination },
+  'move.toDestination': {
+    params: about.extend({ terms: Terms, message: ToDestination }),
+    result: FromDestination,
+  },
 } as const satisfies Contract;
 export type PeerContract = typeof peerContract;

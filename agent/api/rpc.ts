@@ -21,6 +21,7 @@ import type { CallOptions, Contract, Events, Handlers } from './contract';
 import { Envelope, fromWireError, isRequest, toWireError } from './envelope';
 import { asGodwitError, badMessage, type GodwitError } from './errors';
 import { HELLO_TIMEOUT_MS, type Hello, type Kind, readHello, writeHello } from './hello';
+import type { User } from './model';
 import { parseJson, parseWith } from './schema';
 import * as errors from './wire-errors';
 
@@ -55,6 +56,8 @@ export interface ConnectionOptions {
   /** The name proven by the other side's certificate. */
   expectName?: string | undefined;
   service?: { contract: Contract; handlers: Handlers<Contract> } | undefined;
+  /** The user who alone can be at the other side; absent for root and for agents. */
+  user?: User | undefined;
   /** Events that this side listens to. */
   events?: Events | undefined;
   heartbeat?: Heartbeat | undefined;
@@ -262,7 +265,8 @@ export class Connection {
       if (!entry) throw errors.noSuchMethod(method);
       const parsed = parseWith(entry.params, params, `the params of ${method}`);
       const { name, kind } = this.#hello!;
-      return await handlers[method]!(parsed, { name, kind, signal: given.signal, connection: this });
+      const { user } = this.#options;
+      return await handlers[method]!(parsed, { name, kind, user, signal: given.signal, connection: this });
     } catch (error) {
       const { code, message, data } = toWireError(error);
       throw new ResponseError(code, message, data);

@@ -1,5 +1,5 @@
 /** The answering side: the same protocol over TLS, for other nodes, and over a Unix socket, for this machine. */
-import { stat, unlink } from 'node:fs/promises';
+import { chown, stat, unlink } from 'node:fs/promises';
 import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
@@ -11,6 +11,7 @@ import type { Contract, EventName, Events, Handlers, NoEvents } from './contract
 import { checkSocketPath, KEEPALIVE_MS, RPC_PATH, STREAM_CLOSE_TIMEOUT_MS, STREAM_PATH } from './endpoint';
 import { GodwitError } from './errors';
 import type { Kind } from './hello';
+import type { User } from './model';
 import { Connection, type Heartbeat, MAX_MESSAGE_BYTES, PEER_HEARTBEAT } from './rpc';
 import { MAX_CHUNK_BYTES, SocketStream } from './streams';
 import { handOver, type Tickets } from './tickets';
@@ -52,6 +53,8 @@ export interface UnixOptions {
   path: string;
   /** Permissions of the socket's file; 0600 if not given. */
   mode?: number;
+  /** The file is theirs, and whoever asks there is them; root's if not given. */
+  user?: User;
 }
 
 /** A connected other side. */
@@ -96,11 +99,12 @@ export async function serveTls<C extends Contract, E extends Events = NoEvents>(
 export async function serveUnix<C extends Contract, E extends Events = NoEvents>(
   options: ServeOptions<C, E> & UnixOptions,
 ): Promise<Server<E>> {
-  const { path, mode = 0o600 } = options;
+  const { path, mode = 0o600, user } = options;
   checkSocketPath(path);
   const http = createHttpServer(HTTP_LIMITS);
-  const service = new Service(http, options);
+  const service = new Service(http, options, user);
   await listenUnix(http, path, mode);
+  if (user) await chown(path, user.uid, user.gid);
   return service.server();
 }
 
@@ -140,7 +144,11 @@ class Service<C extends Contract, E extends Events> {
     closeTimeout: STREAM_CLOSE_TIMEOUT_MS,
   } as ConstructorParameters<typeof WebSocketServer>[0]);
 
-  constructor(http: HttpServer, options: ServeOptions<C, E>) {
+  constructor(
+    http: HttpServer,
+    options: ServeOptions<C, E>,
+    private readonly user?: User,
+  ) {
     this.#http = http;
     this.#options = options;
     http.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
@@ -198,7 +206,8 @@ class Service<C extends Contract, E extends Events> {
   #connect(socket: WebSocket, expectName: string | undefined): void {
     const { name, kind, contract, handlers, heartbeat, onConnection } = this.#options;
     const service = { contract, handlers: handlers as unknown as Handlers<Contract> };
-    const connection = new Connection(socket, { self: { name, kind }, expectName, service, heartbeat });
+    const { user } = this;
+    const connection = new Connection(socket, { self: { name, kind }, expectName, service, user, heartbeat });
     connection.ready.then(
       (hello) => {
         const peer: Peer<E> = {

@@ -5,7 +5,7 @@ export const notAllowed = (socket: string) =>
   new GodwitError({
     code: 'not-allowed',
     message: `this user may not ask the agent at ${socket}`,
-    fix: 'run the same as the user whom it serves, mostly root',
+    fix: 'have its administrator add you to the group godwit, or run the same as root',
   });
 
 export const lostInCall = (why: string) =>

@@ -21,6 +21,11 @@ export const AgentConfig = z
     /** The Unix socket for local clients, and the keeper's. */
     socket: Path,
     keeperSocket: Path,
+    /** The folder of the sockets for other users than root, one each. */
+    userSockets: Path.default('/run/godwit/user'),
+    /** Who may ask besides root, by names; and the groups whose members may. */
+    users: z.array(z.string().min(1)).default([]),
+    groups: z.array(z.string().min(1)).default(['godwit']),
     tls: z.object({ ca: Path, cert: Path, key: Path }),
     /** All nodes of the cluster, this one included. */
     members: z.array(Member).min(1),

@@ -47,6 +47,12 @@ int hold(const char *action);
 void enter_root(char **argv) __attribute__((noreturn));
 /* Brings each `--bind PATH` into the new root; `files` is where the home's `/` is seen. */
 void bind_mounts(char **argv, const char *files);
+/* This process gets what `--umask` and each `--rlimit NAME=SOFT:HARD` say. */
+void set_limits(char **argv);
+/* This process becomes `--uid`, `--gid`, `--groups`, for good; it stays root's where no user is named. */
+void become_user(char **argv);
+/* What is named JOB:NAME in the environment becomes NAME, and is all that is left of it. */
+void take_environment(void);
 /* PID 1 of a job. */
 int init(char **argv);
 

@@ -40,8 +40,12 @@ static void without_io_uring(void) {
   if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter)) fail("init");
 }
 
-/* What the program gets is what a shell's job gets: default signals, none blocked, a session of its own. */
-static void run_program(char **program) {
+/*
+ * What the program gets is what a shell's job gets: default signals, none blocked, a session of its own. Its folder is
+ * entered with its user's rights.
+ */
+static void run_program(char **argv) {
+  char **program = after_dashes(argv);
   sigset_t none;
   sigemptyset(&none);
   for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
@@ -52,6 +56,10 @@ static void run_program(char **program) {
   char go;
   if (recv(TALK, &go, 1, 0) != 1) _exit(127);
   without_io_uring();
+  set_limits(argv);
+  become_user(argv);
+  if (chdir(required(argv, "--cwd"))) fail("cwd");
+  take_environment();
   execvp(program[0], program);
   fail("exec");
 }
@@ -78,11 +86,11 @@ int init(char **argv) {
   if (dup2(STDOUT_FILENO, STDERR_FILENO) < 0) fail("console");
   open_as(kept, required(argv, "--status"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, "status");
   fcntl(kept, F_SETFD, FD_CLOEXEC);
-  if (chdir(required(argv, "--cwd"))) fail("cwd");
 
   pid_t program = fork();
   if (program < 0) fail("init");
-  if (program == 0) run_program(after_dashes(argv));
+  if (program == 0) run_program(argv);
+  become_user(argv);
   /* The launcher takes the end of its socket as the sign that init holds nothing from outside any more. */
   close(TALK);
 

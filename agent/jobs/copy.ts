@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { z } from 'zod';
-import { Epoch, type Exit, JobId, NodeName } from '../api/model';
+import { Epoch, type Exit, JobId, NodeName, ROOT, User } from '../api/model';
 import { JobPlace, ProcessKey } from '../keeper/contract';
 import type { End } from '../keeper/supervision';
 
@@ -9,6 +9,8 @@ export const Copy = z.object({
   job: JobId,
   epoch: Epoch,
   home: NodeName,
+  /** As whom its processes run, and reach the home's files. */
+  user: User.default(ROOT),
   cgroup: z.string().startsWith('/'),
   /** PID 1 as this node numbers it; null until it is known. */
   init: z.int().nullable(),

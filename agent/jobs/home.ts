@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { asGodwitError, GodwitError, noSuchJob } from '../api/errors';
-import type { Exit, HistoryEvent, Job, LaunchRequest } from '../api/model';
+import type { Exit, HistoryEvent, Job, LaunchRequest, User } from '../api/model';
 import type { Sight } from '../api/peer-contract';
 import type { Peers } from '../cluster/peers';
 import { jobMounts } from '../homefs/mounts';
@@ -36,17 +36,22 @@ export class Home {
 
   constructor(private readonly options: HomeOptions) {}
 
-  async run(request: LaunchRequest, host: string): Promise<Job> {
+  /** Launches a job as `user`, who asked for it. */
+  async run(request: LaunchRequest, user: User, host: string): Promise<Job> {
     const { journal, layout, node, peers, log } = this.options;
     const id = newId();
     const name = request.name ?? basename(request.program);
     await mkdir(layout.job(id), { recursive: true });
-    await journal.launch({ id, name, spec: request, host, held: request.stopped });
+    await journal.launch({ id, name, spec: { ...request, user }, host, held: request.stopped });
     try {
       // There from the start, so that it can be followed before the first word.
-      await writeFile(layout.console(id), '', { flag: 'wx' });
-      const { program, args, cwd, env, stopped } = request;
-      const order = { job: id, home: node, epoch: 0, program, args, cwd, env, stopped };
+      for (const file of [layout.console(id), layout.status(id)]) {
+        await writeFile(file, '', { flag: 'wx', mode: 0o600 });
+        await chown(file, user.uid, user.gid);
+      }
+      const { program, args, cwd, env, stopped, umask, resources } = request;
+      const asked = { program, args, cwd, env, stopped, umask, resources };
+      const order = { job: id, home: node, epoch: 0, user, ...asked };
       const files = {
         console: layout.console(id),
         status: layout.status(id),
@@ -106,6 +111,7 @@ export class Home {
       id,
       name,
       command: [spec.program, ...spec.args],
+      user: spec.user.name,
       state: state === 'running' ? running : state,
       home: this.options.node,
       node: ledger.host,

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { asGodwitError, GodwitError, jobMoving } from '../api/errors';
 import type { Link } from '../api/link';
 import type { Exit } from '../api/model';
-import type { LaunchOrder, Sight } from '../api/peer-contract';
+import type { LaunchOrder, Sight, Terms } from '../api/peer-contract';
 import { parseJson, parseWith } from '../api/schema';
 import { JobCgroup } from '../freezer/cgroup';
 import { type JobProcess, jobProcesses, nodePid, readProcess } from '../freezer/processes';
@@ -60,12 +60,18 @@ export class Host {
     return this.options.journal.putNote({ job: copy.job, note, detail: { copy } });
   }
 
-  newCopy(job: string, epoch: number, home: string, held: boolean, cgroup: JobCgroup): Copy {
+  newCopy(
+    { job, epoch, home }: Pick<Copy, 'job' | 'epoch' | 'home'>,
+    terms: Terms,
+    held: boolean,
+    cgroup: JobCgroup,
+  ): Copy {
     const report = this.options.layout.report(job, epoch);
     return {
       job,
       epoch,
       home,
+      user: terms.user,
       cgroup: cgroup.path,
       init: null,
       supervisor: `job:${job}:${epoch}`,
@@ -78,7 +84,7 @@ export class Host {
   async launch(order: LaunchOrder): Promise<{ pid: number }> {
     const { node, layout, keeper, helper, journal } = this.options;
     const cgroup = await JobCgroup.of(this.options.cgroup, `${order.job}.${order.epoch}`);
-    const copy = this.newCopy(order.job, order.epoch, order.home, order.stopped, cgroup);
+    const copy = this.newCopy(order, order, order.stopped, cgroup);
     copy.mounts = order.mounts;
     const mount = layout.root(order.job, order.epoch);
     await this.note(copy);
@@ -86,7 +92,12 @@ export class Host {
       await cgroup.create();
       await mkdir(mount, { recursive: true });
       const argv = [helper, 'launch', ...flags(order, copy, mount, cgroup.run)];
-      await keeper.call('process.start', { key: copy.supervisor, argv, env: order.env, wire: false });
+      await keeper.call('process.start', {
+        key: copy.supervisor,
+        argv,
+        env: wrapped(order.env),
+        wire: false,
+      });
       copy.init = await this.#launched(copy, order);
       await this.note(copy);
     } catch (error) {
@@ -300,6 +311,13 @@ export function readSupervision(line: string): Supervision {
   return parseWith(Supervision, parseJson(words, line), words);
 }
 
+/**
+ * The job's environment on its way through the helper, which is root: under names that mean nothing to a C library.
+ * The helper takes them off for the program (init.c).
+ */
+const wrapped = (env: Record<string, string>) =>
+  Object.fromEntries(Object.entries(env).map(([name, value]) => [`JOB:${name}`, value]));
+
 function flags(order: LaunchOrder, copy: Copy, mount: string, run: string): string[] {
   const options = {
     '--cgroup': run,
@@ -315,9 +333,24 @@ function flags(order: LaunchOrder, copy: Copy, mount: string, run: string): stri
     ...Object.entries(options).flat(),
     ...copy.mounts.flatMap((at) => ['--bind', at]),
     ...(order.stopped ? ['--stopped'] : []),
+    ...userFlags(order),
     '--',
     order.program,
     ...order.args,
+  ];
+}
+
+function userFlags({ user, umask, resources = {} }: LaunchOrder): string[] {
+  const limits = Object.entries(resources).flatMap(([name, { soft, hard }]) => [
+    '--rlimit',
+    `${name}=${soft ?? 'unlimited'}:${hard ?? 'unlimited'}`,
+  ]);
+  const groups = ['--groups', user.groups.join(',')];
+  const numbers = ['--uid', `${user.uid}`, '--gid', `${user.gid}`, ...groups];
+  return [
+    ...(user.uid === 0 ? [] : numbers),
+    ...(umask === undefined ? [] : ['--umask', umask.toString(8)]),
+    ...limits,
   ];
 }
 

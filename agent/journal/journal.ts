@@ -1,5 +1,5 @@
 /** What an agent knows for certain. One interface, so that a replicated store can take the file's place. */
-import type { Exit, HistoryEvent, JobId, LaunchRequest, MoveReport, NodeName } from '../api/model';
+import type { Exit, HistoryEvent, JobId, JobSpec, MoveReport, NodeName } from '../api/model';
 import type { Entry, Epoch, Ledger } from './ledger';
 import type { Note } from './notes';
 
@@ -10,7 +10,7 @@ export type { Note } from './notes';
 export interface HomedJob {
   id: JobId;
   name: string;
-  spec: LaunchRequest;
+  spec: JobSpec;
   /** As far as the journal knows; `stopped` and `moving` are for the host and the ledger to say. */
   state: 'starting' | 'running' | 'ended' | 'lost';
   /** The program's process id inside the job; null before it runs. */
@@ -32,7 +32,7 @@ export interface HomedJob {
 export interface NewJob {
   id: JobId;
   name: string;
-  spec: LaunchRequest;
+  spec: JobSpec;
   host: NodeName;
   held: boolean;
 }

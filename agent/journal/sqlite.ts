@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { z } from 'zod';
 import { asGodwitError, GodwitError, jobEnded, noSuchJob } from '../api/errors';
-import { Exit, HistoryEvent, type JobId, LaunchRequest, type MoveReport } from '../api/model';
+import { Exit, HistoryEvent, type JobId, JobSpec, type MoveReport } from '../api/model';
 import type { EpochOutcome, HomedJob, Journal, NewJob, NodeNote } from './journal';
 import { type Entry, type Epoch, enter, type Ledger, launchedOn } from './ledger';
 import { roleOf } from './notes';
@@ -446,7 +446,7 @@ function toJob(row: Row): HomedJob {
   return {
     id: String(row.id),
     name: String(row.name),
-    spec: LaunchRequest.parse(json(row.spec)),
+    spec: JobSpec.parse(json(row.spec)),
     state,
     pid: row.pid === null ? null : Number(row.pid),
     exit: row.exit === null ? null : Exit.parse(json(row.exit)),

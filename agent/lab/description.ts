@@ -29,6 +29,7 @@ export const Lab = z.object({
   subnet: z.string(),
   programs: Programs,
   criu: z.string().optional(),
+  users: z.array(z.string()).default([]),
   nodes: z.array(LabNode).min(1),
 });
 export type Lab = z.infer<typeof Lab>;
@@ -40,7 +41,14 @@ export interface LabRequest {
   cpus?: number[] | undefined;
   programs: Programs;
   criu?: string | undefined;
+  /** Who may ask its agents besides root and the members of the group godwit. */
+  users?: string[] | undefined;
 }
+
+/** The socket of one user in the folder of them all. */
+export const userSocket = (folder: string, uid: number) => join(folder, `${uid}.sock`);
+/** (uid_t)-1 is no user's (credentials(7)). */
+const LAST_UID = 2 ** 32 - 2;
 
 export const labFolder = (lab: string) => join(LABS, lab);
 export const labFile = (lab: string) => join(labFolder(lab), 'lab.json');
@@ -53,6 +61,7 @@ export const nodePaths = (lab: string, node: string) => {
   return {
     state,
     config: inside('config.json'),
+    userSockets: inside('user'),
     tls: inside('tls'),
     agent: { socket: inside('agent.sock'), log: inside('agent.log'), pidFile: inside('agent.pid') },
     keeper: { socket: inside('keeper.sock'), log: inside('keeper.log'), pidFile: inside('keeper.pid') },
@@ -69,12 +78,14 @@ export function checkName(name: string): void {
   if (!NodeName.safeParse(name).success) throw badLab(`"${name}" is not like a host name`);
   // Its network would have the name of a node of another lab's.
   if (/-node\d+$/.test(name)) throw badLab(`"${name}" ends like a node's name`);
-  checkSocketPath(nodePaths(name, `node${MAX_NODES}`).keeper.socket);
+  const { keeper, userSockets } = nodePaths(name, `node${MAX_NODES}`);
+  checkSocketPath(keeper.socket);
+  checkSocketPath(userSocket(userSockets, LAST_UID));
 }
 
 /** @throws GodwitError `bad-lab`, `socket-path-too-long` */
 export function describe(request: LabRequest, subnet: string): Lab {
-  const { name = 'lab', nodes = 3, cpus, programs, criu } = request;
+  const { name = 'lab', nodes = 3, cpus, programs, criu, users = [] } = request;
   checkName(name);
   if (!Number.isInteger(nodes) || nodes < 1 || nodes > MAX_NODES)
     throw badLab(`it has 1 to ${MAX_NODES} nodes, not ${nodes}`);
@@ -88,6 +99,7 @@ export function describe(request: LabRequest, subnet: string): Lab {
     subnet,
     programs,
     ...(criu ? { criu } : {}),
+    users,
     nodes: names.map((node, index) => ({
       name: node,
       address: nodeAddress(subnet, index),
@@ -96,7 +108,7 @@ export function describe(request: LabRequest, subnet: string): Lab {
   };
 }
 
-export function agentConfig(lab: Lab, node: LabNode, tls: AgentConfig['tls']): AgentConfig {
+export function agentConfig(lab: Lab, node: LabNode, tls: AgentConfig['tls']): z.input<typeof AgentConfig> {
   const paths = nodePaths(lab.name, node.name);
   return {
     name: node.name,
@@ -104,6 +116,8 @@ export function agentConfig(lab: Lab, node: LabNode, tls: AgentConfig['tls']): A
     listen: { host: node.address, port: PORT },
     socket: paths.agent.socket,
     keeperSocket: paths.keeper.socket,
+    userSockets: paths.userSockets,
+    users: lab.users,
     tls,
     members: lab.nodes.map(({ name, address }) => ({ name, address, port: PORT })),
     ...(node.cpus === undefined ? {} : { cpus: node.cpus }),

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
 import { GodwitError } from '../api/errors';
 import type { DestinationFigures, FromDestination, Tickets, ToDestination } from '../api/move-contract';
+import type { Terms } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
 import { PAGE_SERVER_LOG, pageServerArguments, RESTORE_LOG, restoreArguments } from '../checkpoint/arguments';
 import { explainFile } from '../checkpoint/log';
@@ -66,11 +67,19 @@ export class Arrival extends Role<
   FromDestination
 > {
   #received: Received | null = null;
+  /** Of the job that is on its way here; the home says them with each word. */
+  #terms: Terms | null = null;
   /** By epoch: being asked twice to kill a copy is one piece of work. */
   readonly #kills = new Map<number, Promise<void>>();
 
   constructor(place: Place, job: string, home: string) {
     super(place, job, home, { rest: destinationAtRest, step: stepDestination, verb: 'arrives' });
+  }
+
+  /** A word of the home about a job on these terms. */
+  hear(terms: Terms, message: ToDestination, signal: AbortSignal): Promise<FromDestination> {
+    this.#terms = terms;
+    return this.tell(message, signal);
   }
 
   restart(note: Note, copy: Copy) {
@@ -129,7 +138,12 @@ export class Arrival extends Role<
 
   async #newCopy(epoch: number): Promise<Copy> {
     const cgroup = await JobCgroup.of(this.place.cgroup, `${this.job}.${epoch}`);
-    const copy = this.place.host.newCopy(this.job, epoch, this.home, false, cgroup);
+    const copy = this.place.host.newCopy(
+      { job: this.job, epoch, home: this.home },
+      this.#terms!,
+      false,
+      cgroup,
+    );
     this.#received = this.#nothingYet(copy);
     return copy;
   }

@@ -6,12 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../api/client-contract';
 import type { Caller, Handlers, Params, Result } from '../api/contract';
 import { alreadyThere, asGodwitError, GodwitError, jobEnded, noSuchNode } from '../api/errors';
-import type { Job, Obstacle, Preflight } from '../api/model';
+import { type Job, type Obstacle, type Preflight, ROOT } from '../api/model';
 import { bestOf } from '../cluster/members';
 import { readConsole } from '../jobs/console';
 import { resolveJob } from '../jobs/home';
 import { signalNamed } from '../jobs/signals';
 import type { NodeParts } from './node';
+import { assertMay } from './rights';
 
 /** A node that does not answer must not make everybody wait. */
 const LIST_TIMEOUT_MS = 3_000;
@@ -57,10 +58,8 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     const { id, home } = await find(params.job);
     if (home === own) return answer(id);
     const options = { signal: caller.signal, timeoutMs: Number.POSITIVE_INFINITY };
-    return (await node.peers.call(home, method, { ...params, job: id } as never, options)) as Result<
-      ClientContract,
-      M
-    >;
+    const passed = { ...params, job: id, as: caller.user ?? null };
+    return (await node.peers.call(home, method, passed as never, options)) as Result<ClientContract, M>;
   }
 
   async function choose(wanted: string, home: string): Promise<string> {
@@ -68,6 +67,13 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     if (wanted === 'best') return bestOf(await node.members.list())?.name ?? home;
     if (!node.peers.names.includes(wanted)) throw noSuchNode(wanted, node.peers.names);
     return wanted;
+  }
+
+  /** The job `id`, for one who may do something to it. */
+  async function theirs(id: string, { user }: Pick<Caller, 'user'>) {
+    const job = await node.home.job(id);
+    assertMay(user, job);
+    return job;
   }
 
   async function living(id: string) {
@@ -104,6 +110,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
   }
 
   async function migrate(id: string, params: Params<ClientContract, 'jobs.migrate'>, caller: Caller) {
+    await theirs(id, caller);
     const job = await living(id);
     const to = await choose(params.node, own);
     if (to === job.ledger.host) throw alreadyThere(id, to);
@@ -121,7 +128,6 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
   }
 
   async function console(id: string, offset: number, follow: boolean) {
-    await node.home.job(id);
     let over = await node.home.isOver(id);
     node.home.onEnd(id, () => {
       over = true;
@@ -142,9 +148,11 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     },
     'nodes.list': async () => ({ nodes: await node.members.list() }),
     'jobs.list': async ({ ended }) => ({ jobs: await allJobs(ended) }),
-    'jobs.run': async (request) => node.home.run(request, await choose(request.node, own)),
+    'jobs.run': async (request, { user = ROOT }) =>
+      node.home.run(request, user, await choose(request.node, own)),
     'jobs.kill': (params, caller) =>
       atHome('jobs.kill', params, caller, async (id) => {
+        await theirs(id, caller);
         const { ledger } = await living(id);
         await node.peers.call(ledger.host, 'host.kill', { job: id, signal: signalNamed(params.signal) });
         return { id };
@@ -161,15 +169,19 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
       if (home === own) return { events: await node.home.history(id) };
       return node.peers.call(home, 'jobs.history', { job: id }, { signal: caller.signal });
     },
-    'jobs.console': async ({ job, offset, follow }) => {
+    'jobs.console': async ({ job, offset, follow }, caller) => {
       const { id, home } = await find(job);
-      if (home === own) return console(id, offset, follow);
-      const { ticket, size } = await node.peers.call(home, 'jobs.console', { job: id, offset, follow });
+      if (home === own) {
+        await theirs(id, caller);
+        return console(id, offset, follow);
+      }
+      const wanted = { job: id, offset, follow, as: caller.user ?? null };
+      const { ticket, size } = await node.peers.call(home, 'jobs.console', wanted);
       return { id, size, ticket: node.peers.relay(home, ticket, node.tickets) };
     },
-    'debug.open': async ({ job, pid, session, fresh }) => {
+    'debug.open': async ({ job, pid, session, fresh }, { user }) => {
       const { id, home } = await find(job);
-      const place = await node.peers.call(home, 'home.place', { job: id });
+      const place = await node.peers.call(home, 'home.place', { job: id, as: user ?? null });
       if (place.over && fresh) throw jobEnded(id);
       const target = { job: id, pid: pid ?? place.pid, session };
       const options = { timeoutMs: DEBUG_TIMEOUT_MS };
@@ -199,7 +211,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     for (;;) {
       try {
         const { home } = await find(target.job);
-        const { node: host } = await node.peers.call(home, 'home.place', { job: target.job });
+        const { node: host } = await node.peers.call(home, 'home.place', { job: target.job, as: null });
         await node.peers.call(host, 'host.debugGone', target, { timeoutMs: DEBUG_TIMEOUT_MS });
         return;
       } catch (error) {

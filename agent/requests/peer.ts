@@ -1,6 +1,7 @@
 /** What agents ask of each other. */
-import type { Handlers } from '../api/contract';
+import type { Caller, Handlers } from '../api/contract';
 import { GodwitError, jobEnded, jobMoving } from '../api/errors';
+import type { User } from '../api/model';
 import type { PeerContract } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
 import { cpuFlags, jobObstacles, nodeObstacles } from '../checkpoint/preflight';
@@ -10,14 +11,19 @@ import { JobCgroup } from '../freezer/cgroup';
 import { signalNamed } from '../jobs/signals';
 import { clientHandlers } from './client';
 import type { NodeParts } from './node';
+import { assertMay } from './rights';
 
 /** Whoever waits for changes asks again at once; this is more than the way there and back. */
 const WATCH_GAP_MS = 1_000;
 
 export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
   const { host, home, moves, config } = node;
+  const clients = clientHandlers(node);
   return {
-    ...clientHandlers(node),
+    ...clients,
+    'jobs.kill': ({ as, ...params }, caller) => clients['jobs.kill'](params, asking(as, caller)),
+    'jobs.migrate': ({ as, ...params }, caller) => clients['jobs.migrate'](params, asking(as, caller)),
+    'jobs.console': ({ as, ...params }, caller) => clients['jobs.console'](params, asking(as, caller)),
     'node.status': async () => {
       const sights = await Promise.all(host.jobs.map((job) => host.sight(job, [])));
       const load = sights.reduce((sum, sight) => sum + (sight?.cpu ?? 0), 0);
@@ -52,8 +58,10 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
       if (moves.isMoving(job)) moves.conduct(job).asked(caller.name, epoch);
       return outcome;
     },
-    'home.place': async ({ job }) => {
-      const { state, ledger, pid } = await home.job(job);
+    'home.place': async ({ job, as }) => {
+      const homed = await home.job(job);
+      assertMay(as ?? undefined, homed);
+      const { state, ledger, pid } = homed;
       if (state === 'lost') throw jobEnded(job);
       if (state === 'ended') return { node: ledger.host, pid: pid ?? 0, over: true };
       if (moves.isMoving(job) || ledger.open) throw jobMoving(job);
@@ -95,12 +103,14 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
       assertFrom(from, caller.name);
       return moves.departure(job, from).tell(message, caller.signal);
     },
-    'move.toDestination': ({ job, home: from, message }, caller) => {
+    'move.toDestination': ({ job, home: from, terms, message }, caller) => {
       assertFrom(from, caller.name);
-      return moves.arrival(job, from).tell(message, caller.signal);
+      return moves.arrival(job, from).hear(terms, message, caller.signal);
     },
   };
 }
+
+const asking = (as: User | null, caller: Caller): Caller => ({ ...caller, user: as ?? undefined });
 
 /** A node speaks for itself as home, never for another. */
 function assertFrom(home: string, caller: string) {

@@ -1,5 +1,6 @@
 import { commands, debug, window, workspace } from 'vscode';
 import { z } from 'zod';
+import { inheritance } from '../../agent/client/launcher';
 import type { Cluster } from '../cluster/cluster';
 import { complete, Launch, type Launches } from '../launch/request';
 import { living, snapshotOf } from '../prompts/places';
@@ -29,6 +30,7 @@ export class Launching {
       env: environment(),
       node,
       stopped: false,
+      ...inheritance(),
       ...(name === undefined ? {} : { name }),
     });
     await this.launches.remember(launch);

@@ -265,6 +265,7 @@ export const aJob = (given: Partial<Job> = {}): Job => ({
   id: 'abcdefghij',
   name: 'sim',
   command: ['/usr/bin/sim', '100'],
+  user: 'root',
   state: 'running',
   home: 'node1',
   node: 'node2',

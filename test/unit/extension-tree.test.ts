@@ -29,6 +29,7 @@ const job = (id: string, more: Partial<Job> = {}): Job => ({
   id,
   name: `name-${id}`,
   command: ['/bin/sim', '100'],
+  user: 'root',
   state: 'running',
   home: 'node1',
   node: 'node1',

@@ -5,12 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { LaunchRequest } from '../../agent/api/model';
+import { type JobSpec, ROOT } from '../../agent/api/model';
 import type { Journal } from '../../agent/journal/journal';
 import { type Entry, nextMove } from '../../agent/journal/ledger';
 import { ENDED_JOBS_KEPT, EVENTS_KEPT, openJournal } from '../../agent/journal/sqlite';
 
-const spec: LaunchRequest = {
+const spec: JobSpec = {
+  user: ROOT,
   program: '/bin/true',
   args: ['true'],
   cwd: '/',

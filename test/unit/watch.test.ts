@@ -69,6 +69,7 @@ function job(id: string, { started = 0, ended = null as number | null, home = 'n
     id,
     name: id,
     command: ['/bin/sleep'],
+    user: 'root',
     state: ended === null ? 'running' : 'ended',
     home,
     node: home,

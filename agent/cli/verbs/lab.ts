@@ -26,17 +26,25 @@ export function addLab(program: Command): void {
   addStatus(lab);
 }
 
+interface Up extends Named {
+  nodes?: number;
+  cpus?: number[];
+  users?: string[];
+}
+
 const addUp = (lab: Command) =>
   addLabOption(addJsonOption(lab.command('up')))
     .description('Makes the lab, and returns when each of its agents answers.')
     .option('--nodes <number>', 'how many nodes; 3, or as many as --cpus has', count)
     .option('--cpus <shares>', 'the CPUs of each node, e.g. 1,0.5,0.25; without it each may use all', shares)
+    .option('--users <names>', 'who may use it besides root, e.g. ann,ben', words)
     .action(
-      perform<Named & { nodes?: number; cpus?: number[] }>(async (invocation, { name, nodes, cpus }) => {
+      perform<Up>(async (invocation, { name, nodes, cpus, users }) => {
         const status = await labUp({
           name: labName(name),
           nodes: nodes ?? cpus?.length,
           cpus,
+          users,
           programs: findPrograms(),
         });
         await invocation.answer(status, table(COLUMNS, status.nodes));
@@ -63,6 +71,12 @@ const addStatus = (lab: Command) =>
         await invocation.answer(status, status.nodes.length > 0 ? table(COLUMNS, status.nodes) : none);
       }),
     );
+
+const words = (text: string) =>
+  text
+    .split(',')
+    .map((word) => word.trim())
+    .filter(Boolean);
 
 function count(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');

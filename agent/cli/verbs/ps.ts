@@ -9,6 +9,7 @@ const mark = (yes: boolean) => (yes ? 'yes' : '');
 const COLUMNS: Column<Job>[] = [
   { title: 'ID', cell: ({ id }) => id },
   { title: 'NAME', cell: ({ name }) => name },
+  { title: 'USER', cell: ({ user }) => user },
   { title: 'STATE', cell: ({ state }) => state },
   { title: 'HOME', cell: ({ home }) => home },
   { title: 'NODE', cell: ({ node }) => node },

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { Job, LaunchRequest } from '../../api/model';
 import { ask, askThroughRestarts } from '../../client/agent';
 import { followConsole } from '../../client/console';
+import { inheritance } from '../../client/launcher';
 import { noCurrentFolder } from '../errors';
 import { Interruptions } from '../interruptions';
 import { complain, write } from '../output';
@@ -95,6 +96,7 @@ function launchRequest(
     env: { ...(process.env as Record<string, string>), ...env },
     node: on,
     stopped,
+    ...inheritance(),
     ...(name === undefined ? {} : { name }),
   };
 }
