@@ -80,7 +80,8 @@ compileStatic('agent/helper', 'dist/godwit-helper');
 // Static: the home's files need nothing of the machines that they are carried between.
 compileStatic('agent/homefs', 'dist/godwit-homefs', ['-pthread']);
 
-if (process.arch === 'x64') {
+/** What is preloaded into a program of the machine's to mend one thing in it. */
+function preloaded(name, source) {
   const flags = [
     '-std=gnu11',
     '-D_GNU_SOURCE',
@@ -92,7 +93,9 @@ if (process.arch === 'x64') {
     '-fPIC',
     '-s',
   ];
-  const library = 'dist/godwit-xstate.so';
-  execFileSync('cc', [...flags, '-o', `${library}.new`, 'agent/debug/xstate.c'], { stdio: 'inherit' });
+  const library = `dist/${name}.so`;
+  execFileSync('cc', [...flags, '-o', `${library}.new`, source], { stdio: 'inherit' });
   renameSync(`${library}.new`, library);
 }
+preloaded('godwit-limits', 'agent/checkpoint/limits.c');
+if (process.arch === 'x64') preloaded('godwit-xstate', 'agent/debug/xstate.c');

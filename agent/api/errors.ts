@@ -75,7 +75,7 @@ export const notYours = (job: string, owner: string) =>
   new GodwitError({
     code: 'not-yours',
     message: `job ${job} is ${owner}'s`,
-    fix: `ask ${owner}, or root`,
+    fix: owner === 'root' ? 'do it as root' : `do it as ${owner}, or as root`,
   });
 
 export const jobMoving = (job: string) =>

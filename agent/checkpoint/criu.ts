@@ -1,6 +1,6 @@
 /** CRIU, the program that saves and restores processes: where it is, and whether it serves on this machine. */
 import { execFile } from 'node:child_process';
-import { access, constants } from 'node:fs/promises';
+import { access, constants, readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -101,3 +101,16 @@ const noCriu = (problems: string[]) =>
     message: `no CRIU serves here: ${problems.join('; ') || 'none is installed'}`,
     fix: 'run `npm run setup` as root',
   });
+
+/** The bit of CAP_SYS_RESOURCE in /proc/PID/status (capabilities(7)). */
+const SYS_RESOURCE = 1n << 24n;
+
+/**
+ * The environment by which CRIU can dump a job of any user. Without CAP_SYS_RESOURCE, which root in a container often
+ * lacks, it needs `shim` (dist/godwit-limits.so) to see the resource limits of other users' processes, see limits.c.
+ */
+export async function seeingLimits(shim: string): Promise<Record<string, string>> {
+  const status = await readFile('/proc/self/status', 'utf8');
+  const held = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
+  return held & SYS_RESOURCE ? {} : { LD_PRELOAD: shim };
+}

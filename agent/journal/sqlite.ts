@@ -1,5 +1,5 @@
 /** The journal as an SQLite file: write-ahead log, every transaction synced to the disk before it is answered. */
-import { existsSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { z } from 'zod';
 import { asGodwitError, GodwitError, jobEnded, noSuchJob } from '../api/errors';
@@ -37,10 +37,10 @@ type Row = Record<string, unknown>;
  */
 export function openJournal(file: string, now: () => Date = () => new Date()): Journal {
   if (existsSync(file) && statSync(file).size > 0) inspect(file);
-  const db = guarded(
-    file,
-    () => new DatabaseSync(file, { timeout: BUSY_TIMEOUT, enableForeignKeyConstraints: true }),
-  );
+  const db = guarded(file, () => {
+    makePrivate(file);
+    return new DatabaseSync(file, { timeout: BUSY_TIMEOUT, enableForeignKeyConstraints: true });
+  });
   try {
     return guarded(file, () => {
       db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
@@ -51,6 +51,12 @@ export function openJournal(file: string, now: () => Date = () => new Date()): J
     db.close();
     throw error;
   }
+}
+
+/** It has the environments of jobs in it; the files that SQLite makes beside it get the same permissions. */
+function makePrivate(file: string): void {
+  closeSync(openSync(file, 'a', 0o600));
+  chmodSync(file, 0o600);
 }
 
 /** Looks at an existing file without the right to change it. */

@@ -7,6 +7,7 @@ import { asGodwitError, GodwitError } from '../api/errors';
 import type { FromSource, Send, SourceFigures, ToSource } from '../api/move-contract';
 import { pipeStreams } from '../api/streams';
 import { DUMP_LOG, dumpArguments } from '../checkpoint/arguments';
+import { seeingLimits } from '../checkpoint/criu';
 import { explainFile } from '../checkpoint/log';
 import { readDumpStats } from '../checkpoint/stats';
 import { innerPids } from '../checkpoint/verify';
@@ -132,7 +133,8 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       ...dumpArguments({ init: copy.init!, images, run, mounts: copy.mounts, stream: true }),
     ];
     const key = this.#dumpKey(epoch);
-    await keeper.call('process.start', { key, argv, env: CRIU_ENV, wire: true });
+    const env = { ...CRIU_ENV, ...(await seeingLimits(join(__dirname, 'godwit-limits.so'))) };
+    await keeper.call('process.start', { key, argv, env, wire: true });
     const { ticket } = await keeper.call('process.wire', { key });
     const wire = await keeper.openStream(ticket);
     this.#streams.push(wire);

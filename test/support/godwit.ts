@@ -51,6 +51,15 @@ export interface Context {
   agent?: string;
   /** A folder for what commands keep while they run; one that is killed leaves it behind. */
   temp?: string;
+  /** Who asks: root if absent. */
+  user?: TestUser;
+}
+
+/** A user without an account of their own needs: only numbers count. */
+export interface TestUser {
+  uid: number;
+  gid: number;
+  groups: number[];
 }
 
 export class Godwit {
@@ -62,9 +71,10 @@ export class Godwit {
   /** Makes a lab and answers with a Godwit that asks its first node. */
   static async labUp(
     name: string,
-    { nodes = 3, temp }: { nodes?: number; temp?: string } = {},
+    { nodes = 3, temp, users = [] }: { nodes?: number; temp?: string; users?: string[] } = {},
   ): Promise<Godwit> {
-    const args = ['lab', 'up', '--name', name, '--nodes', String(nodes)];
+    const admitted = users.length > 0 ? ['--users', users.join()] : [];
+    const args = ['lab', 'up', '--name', name, '--nodes', String(nodes), ...admitted];
     const lab = await new Godwit().#json(LabNodes, args, LAB_MS);
     return new Godwit({ agent: lab.nodes[0]!.socket, ...(temp ? { temp } : {}) });
   }
@@ -163,7 +173,11 @@ export class Godwit {
   }
 
   #argv(args: readonly string[]): string[] {
-    return [process.execPath, this.program, ...args];
+    const { user } = this.context;
+    const numbers = user && ['--reuid', `${user.uid}`, '--regid', `${user.gid}`];
+    const groups = user && (user.groups.length > 0 ? ['--groups', user.groups.join()] : ['--clear-groups']);
+    const as = numbers && groups ? ['setpriv', ...numbers, ...groups, '--'] : [];
+    return [...as, process.execPath, this.program, ...args];
   }
 
   #env(): Record<string, string> {

@@ -23,6 +23,7 @@ const FILES = [
   'dist/extension.cjs',
   'dist/godwit-helper',
   'dist/godwit-homefs',
+  'dist/godwit-limits.so',
   'dist/godwit-xstate.so',
   'dist/godwit.cjs',
   'dist/keeper.cjs',

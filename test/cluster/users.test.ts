@@ -1,0 +1,179 @@
+/** Jobs of somebody who is not root: as whom they run wherever they are, and what others may do with them. */
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { nodePaths } from '../../agent/lab/description';
+import { Godwit, type Refused } from '../support/godwit';
+import { inProject } from '../support/project';
+
+/** A name that no person's lab has. */
+const LAB = `users-${process.pid}`;
+const SOON_MS = 30_000;
+/** Debian's user without rights. */
+const NAME = 'nobody';
+const numbers = (flag: string) =>
+  execFileSync('id', [flag, NAME], { encoding: 'utf8' }).trim().split(' ').map(Number);
+const user = { uid: numbers('-u')[0]!, gid: numbers('-g')[0]!, groups: numbers('-G') };
+
+let root: Godwit;
+let theirs: Godwit;
+let folder = '';
+const jobs: string[] = [];
+
+beforeAll(async () => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-users-')));
+  chmodSync(folder, 0o777);
+  // The project's own folder may be closed to them.
+  cpSync(inProject('dist', 'godwit.cjs'), join(folder, 'godwit.cjs'));
+  root = await Godwit.labUp(LAB, { temp: folder, users: [NAME] });
+  const agent = join(nodePaths(LAB, 'node1').userSockets, `${user.uid}.sock`);
+  theirs = new Godwit({ agent, temp: folder, user }, join(folder, 'godwit.cjs'));
+});
+afterEach(async () => {
+  for (const job of jobs.splice(0)) await root.kill(job, 'SIGKILL').catch(() => {});
+});
+afterAll(async () => {
+  await Godwit.labDown(LAB);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
+  for (const end = Date.now() + SOON_MS; !(await holds()); await sleep(30))
+    if (Date.now() > end) throw new Error(`not so within ${SOON_MS} ms: ${what}`);
+}
+
+const codeOf = (work: Promise<unknown>) =>
+  work.then(
+    () => 'done',
+    (refused: Refused) => refused.line,
+  );
+
+/** Says all that makes a process somebody's, at each line that is added to the file `turn`. */
+const TELL = `
+tell() {
+  echo "$1 $(id -u) $(id -g) $(id -G | tr ' ' ,) $(umask) $(pwd) $(ulimit -Hn) $(ulimit -St) $WORD"
+  cat "$FOLDER/secret" 2>/dev/null && echo "read a secret"
+  : > "$FOLDER/made-$1" && stat -c '%u %g %a' "$FOLDER/made-$1"
+  grep -E '^(CapEff|NoNewPrivs)' /proc/self/status | tr -s '\\t\\n' ' '; echo
+}
+tell start
+for turn in 1 2 3; do
+  while [ ! -e "$FOLDER/turn-$turn" ]; do sleep 0.05; done
+  tell $turn
+done`;
+
+describe('a job of a user', () => {
+  it('runs as them, with their groups, folder, mask, limits and environment, on every node', async () => {
+    writeFileSync(join(folder, 'secret'), 'secret\n', { mode: 0o600 });
+    const options = ['--detach', '--name', 'mine', '--env', `FOLDER=${folder}`, '--env', 'WORD=word'];
+    const limited = 'umask 027; ulimit -n 3000; ulimit -St 5000; exec "$@"';
+    const asked = [process.execPath, join(folder, 'godwit.cjs'), 'run', ...options, '--', 'sh', '-c', TELL];
+    const numbersOf = ['--reuid', `${user.uid}`, '--regid', `${user.gid}`, '--groups', user.groups.join()];
+    const agent = join(nodePaths(LAB, 'node1').userSockets, `${user.uid}.sock`);
+    execFileSync('setpriv', [...numbersOf, 'sh', '-c', limited, 'sh', ...asked], {
+      cwd: folder,
+      env: { PATH: process.env.PATH, GODWIT_AGENT: agent },
+    });
+    jobs.push('mine');
+    for (const [turn, node] of ['node2', 'node3', 'node1'].entries()) {
+      const { from, to } = await theirs.migrate('mine', node);
+      expect(to).not.toBe(from);
+      writeFileSync(join(folder, `turn-${turn + 1}`), '');
+      await until('it has told', async () => (await theirs.logs('mine')).includes(`\n${turn + 1} `));
+    }
+    expect(await theirs.wait('mine')).toMatchObject({ exit: 0 });
+    const who = `${user.uid} ${user.gid} ${user.groups.join()} 0027 ${folder} 3000 5000 word`;
+    const made = `${user.uid} ${user.gid} 640`;
+    const told = ['start', '1', '2', '3'].map(
+      (turn) => `${turn} ${who}\n${made}\nCapEff: 0000000000000000 NoNewPrivs: 1 \n`,
+    );
+    expect(await theirs.logs('mine')).toBe(told.join(''));
+    const listed = (await root.jobs()).find(({ name }) => name === 'mine')!;
+    expect(listed.user).toBe(NAME);
+    const console = join(nodePaths(LAB, 'node1').state, 'jobs', listed.id, 'console');
+    expect(statSync(console)).toMatchObject({ uid: user.uid, mode: 0o100600 });
+  });
+
+  it('starts in no folder that is closed to them', async () => {
+    const closed = mkdtempSync(join(folder, 'closed-'));
+    expect(await codeOf(theirs.run(['true'], { cwd: closed }))).toMatch(/Permission denied/);
+    expect(await theirs.jobs()).not.toContainEqual(expect.objectContaining({ command: ['true'] }));
+  });
+
+  it('is debugged by them, as them', async () => {
+    const { id } = await theirs.run(['sleep', '1000']);
+    jobs.push(id);
+    await theirs.migrate(id, 'node2');
+    const gdb = await theirs.gdb(id);
+    try {
+      expect(await gdb.do('info threads')).toMatch(/Thread 2\.2/);
+    } finally {
+      gdb.kill();
+    }
+    await theirs.kill(id, 'SIGKILL');
+    expect(await theirs.wait(id)).toMatchObject({ signal: 'SIGKILL' });
+  });
+});
+
+it('what is root’s is not theirs, and what is theirs is root’s too', async () => {
+  const { id } = await root.run(['sleep', '1000']);
+  const { id: own } = await theirs.run(['sleep', '1000']);
+  jobs.push(id, own);
+  const ids = (await theirs.jobs()).map((job) => job.id);
+  expect(ids).toEqual(expect.arrayContaining([id, own]));
+  const tried = {
+    kill: () => theirs.kill(id),
+    migrate: () => theirs.migrate(id, 'node2'),
+    logs: () => theirs.logs(id),
+    gdb: () => theirs.text(['rsp', id, '--listen', join(folder, 'line')]),
+  };
+  for (const [what, work] of Object.entries(tried))
+    expect(await codeOf(work()), what).toMatch(/job \w+ is root's; do it as root/);
+  // By way of another node it is the same: the home judges.
+  const elsewhere = join(nodePaths(LAB, 'node2').userSockets, `${user.uid}.sock`);
+  const far = new Godwit({ agent: elsewhere, temp: folder, user }, join(folder, 'godwit.cjs'));
+  expect(await codeOf(far.kill(id))).toMatch(/is root's/);
+  expect(await codeOf(far.logs(id))).toMatch(/is root's/);
+  expect((await root.job(id)).state).toBe('running');
+  expect(await codeOf(far.kill(own, 'SIGTERM'))).toBe('done');
+  expect(await root.wait(own)).toMatchObject({ signal: 'SIGTERM' });
+  // Root's own socket does not open for them.
+  const { socket } = nodePaths(LAB, 'node1').agent;
+  const wrong = new Godwit({ agent: socket, temp: folder, user }, join(folder, 'godwit.cjs'));
+  expect(await codeOf(wrong.jobs())).toMatch(/may not ask/);
+  expect(statSync(join(nodePaths(LAB, 'node1').state, 'journal.db')).mode & 0o077).toBe(0);
+});
+
+it('whoever is no longer named is no longer served, and the other way round', async () => {
+  const { config, agent } = nodePaths(LAB, 'node3');
+  const socket = join(nodePaths(LAB, 'node3').userSockets, `${user.uid}.sock`);
+  const third = new Godwit({ agent: socket, temp: folder, user }, join(folder, 'godwit.cjs'));
+  const served = () =>
+    third.jobs().then(
+      () => true,
+      () => false,
+    );
+  expect(await served()).toBe(true);
+  const pid = Number(readFileSync(agent.pidFile, 'utf8').split(' ')[0]);
+  const { users, ...rest } = JSON.parse(readFileSync(config, 'utf8'));
+  for (const [list, isServed] of [
+    [[], false],
+    [users, true],
+  ] as const) {
+    writeFileSync(config, JSON.stringify({ ...rest, users: list }));
+    process.kill(pid, 'SIGHUP');
+    await until(`they are ${isServed ? '' : 'not '}served`, async () => (await served()) === isServed);
+  }
+});
