@@ -13,7 +13,20 @@ export const PAGE_SERVER_LOG = 'page-server.log';
 /** Warnings and errors. More makes CRIU's memory transfer slower by half and tells people nothing. */
 const VERBOSITY = '-v2';
 
-const COMMON = [VERBOSITY, '--manage-cgroups=ignore'];
+/**
+ * The largest deleted file that travels in the images: it is read and written while the job is frozen. CRIU's own
+ * limit is 1 MiB.
+ */
+export const GHOST_LIMIT_BYTES = 256 * 1024 * 1024;
+
+const COMMON = [
+  VERBOSITY,
+  '--manage-cgroups=ignore',
+  // A program that holds a lock holds it again; without it CRIU refuses such a job.
+  '--file-locks',
+  '--ghost-limit',
+  `${GHOST_LIMIT_BYTES}`,
+];
 
 /** The kernel's trees that a job has from its host; `/proc`, `/dev/pts` and `/dev/shm` are the job's own. */
 const FROM_HOST = ['/dev', '/sys'];
@@ -45,6 +58,9 @@ export function dumpArguments({ init, images, run, mounts, stream }: DumpOrders)
     DUMP_LOG,
     ...COMMON,
     ...[...FROM_HOST, ...mounts].flatMap((at) => external(at, at)),
+    // A file on the job's own tmpfs that has lost the name it was opened by but has another, as every named semaphore
+    // has (sem_open(3)): it is given one for the time of the dump.
+    '--link-remap',
     '--freeze-cgroup',
     run,
     '--leave-running',

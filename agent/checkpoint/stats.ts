@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { badMessage } from '../api/errors';
+import { cutShort, fieldsOf } from './protobuf';
 
 /** Milliseconds, except where it says pages. */
 export interface DumpStats {
@@ -25,15 +26,7 @@ const HEADER = 12;
 const DUMP_FIELD = 1;
 const RESTORE_FIELD = 2;
 
-const VARINT = 0;
-const FIXED64 = 1;
-const BYTES = 2;
-const FIXED32 = 5;
-
-interface Field {
-  number: number;
-  value: number | Buffer;
-}
+const IMAGE = 'a CRIU statistics image';
 
 export function parseDumpStats(image: Buffer): DumpStats {
   const numbers = numbersOf(image, DUMP_FIELD);
@@ -65,44 +58,14 @@ export const readRestoreStats = async (images: string) =>
 
 /** The numbers of the entry's one message of that kind, by field. */
 function numbersOf(image: Buffer, kind: number): Map<number, number> {
-  if (image.length < HEADER) throw cutShort();
+  if (image.length < HEADER) throw cutShort(IMAGE);
   const size = image.readUInt32LE(HEADER - 4);
-  if (image.length < HEADER + size) throw cutShort();
+  if (image.length < HEADER + size) throw cutShort(IMAGE);
   const entry = image.subarray(HEADER, HEADER + size);
-  const message = fields(entry).find((field) => field.number === kind)?.value;
-  if (!Buffer.isBuffer(message)) throw badMessage('a CRIU statistics image', 'it has no such figures');
+  const message = fieldsOf(entry, IMAGE).find((field) => field.number === kind)?.value;
+  if (!Buffer.isBuffer(message)) throw badMessage(IMAGE, 'it has no such figures');
   const numbers = new Map<number, number>();
-  for (const { number, value } of fields(message)) if (typeof value === 'number') numbers.set(number, value);
+  for (const { number, value } of fieldsOf(message, IMAGE))
+    if (typeof value === 'number') numbers.set(number, value);
   return numbers;
 }
-
-function fields(message: Buffer): Field[] {
-  const found: Field[] = [];
-  let at = 0;
-  const varint = () => {
-    let value = 0;
-    for (let scale = 1; ; scale *= 128) {
-      const byte = message[at++];
-      if (byte === undefined) throw cutShort();
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) return value;
-    }
-  };
-  while (at < message.length) {
-    const tag = varint();
-    const number = Math.floor(tag / 8);
-    const kind = tag % 8;
-    if (kind === VARINT) found.push({ number, value: varint() });
-    else if (kind === BYTES) {
-      const size = varint();
-      if (at + size > message.length) throw cutShort();
-      found.push({ number, value: message.subarray(at, at + size) });
-      at += size;
-    } else if (kind === FIXED64) at += 8;
-    else if (kind === FIXED32) at += 4;
-    else throw badMessage('a CRIU statistics image', `it has a field of kind ${kind}`);
-  }
-  return found;
-}
-
-const cutShort = () => badMessage('a CRIU statistics image', 'it is cut short');

@@ -10,6 +10,7 @@ import { DUMP_LOG, dumpArguments } from '../checkpoint/arguments';
 import { seeingLimits } from '../checkpoint/criu';
 import { explainFile } from '../checkpoint/log';
 import { readDumpStats } from '../checkpoint/stats';
+import { mendTimersIn } from '../checkpoint/timerfds';
 import { innerPids } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
 import { type Copy, placeOf } from '../jobs/copy';
@@ -113,6 +114,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     });
     signal.throwIfAborted();
     await this.#dump(criu, copy, epoch, images, pages);
+    await mendTimersIn(images);
     const carrying = performance.now();
     const small = await sendFolder(images, bundle);
     const { pagesWritten } = await readDumpStats(images);

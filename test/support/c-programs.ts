@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { run } from './processes';
 
 /** `-ffp-contract=off`: the same digits on every processor. */
-const FLAGS = ['-g', '-O0', '-pthread', '-ffp-contract=off', '-Wall', '-Wextra'];
+const FLAGS = ['-D_GNU_SOURCE', '-g', '-O0', '-pthread', '-ffp-contract=off', '-Wall', '-Wextra'];
 
 /** @returns the path of the program, in `folder` */
 export async function compile(

@@ -1,0 +1,52 @@
+/** The fields of a message as CRIU's images have it (protobuf.dev/programming-guides/encoding), read by hand. */
+import { badMessage } from '../api/errors';
+
+const VARINT = 0;
+const FIXED64 = 1;
+const BYTES = 2;
+const FIXED32 = 5;
+
+export interface Field {
+  number: number;
+  value: number | Buffer;
+  /** The value as it stands in the message, whose memory it shares. */
+  bytes: Buffer;
+}
+
+/**
+ * The numbers and the messages (or strings) of a message, in their order; fixed numbers are passed over. `what` names
+ * the image where it is refused.
+ * @throws GodwitError `bad-message`
+ */
+export function fieldsOf(message: Buffer, what: string): Field[] {
+  const found: Field[] = [];
+  let at = 0;
+  const varint = () => {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = message[at++];
+      if (byte === undefined) throw cutShort(what);
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+  };
+  while (at < message.length) {
+    const tag = varint();
+    const number = Math.floor(tag / 8);
+    const kind = tag % 8;
+    const from = at;
+    if (kind === VARINT) found.push({ number, value: varint(), bytes: message.subarray(from, at) });
+    else if (kind === BYTES) {
+      const size = varint();
+      if (at + size > message.length) throw cutShort(what);
+      const value = message.subarray(at, at + size);
+      found.push({ number, value, bytes: value });
+      at += size;
+    } else if (kind === FIXED64) at += 8;
+    else if (kind === FIXED32) at += 4;
+    else throw badMessage(what, `it has a field of kind ${kind}`);
+  }
+  return found;
+}
+
+export const cutShort = (what: string) => badMessage(what, 'it is cut short');
