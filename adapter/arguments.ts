@@ -1,6 +1,7 @@
 /** What a launch.json may say to the debug type `godwit`. */
 import { z } from 'zod';
 import { JobReference } from '../agent/api/client-contract';
+import { Limits } from '../agent/api/model';
 import { wrongArguments } from './errors';
 
 const common = {
@@ -25,6 +26,8 @@ export const LaunchArguments = z.object({
   node: z.string().min(1).default('best'),
   /** The job's name. (`name` is the configuration's.) */
   jobName: z.string().min(1).max(200).optional(),
+  /** What it may use, all its processes together: CPUs, bytes of memory, processes and threads. */
+  ...Limits.shape,
   stopAtEntry: z.boolean().default(false),
 });
 export type LaunchArguments = z.infer<typeof LaunchArguments>;

@@ -293,7 +293,8 @@ async function findJob(link: AgentLink, reference: string): Promise<Job> {
   return job;
 }
 
-function launchRequest({ program, args, cwd, env, node, jobName }: LaunchArguments): LaunchRequest {
+function launchRequest(wanted: LaunchArguments): LaunchRequest {
+  const { program, args, cwd, env, node, jobName, cpus, memory, processes } = wanted;
   const folder = cwd ?? (isAbsolute(program) ? dirname(program) : process.cwd());
   return {
     program: program.includes('/') ? resolve(folder, program) : program,
@@ -302,6 +303,7 @@ function launchRequest({ program, args, cwd, env, node, jobName }: LaunchArgumen
     env: environment(env),
     node,
     stopped: true,
+    limits: { cpus, memory, processes },
     ...inheritance(),
     ...(jobName === undefined ? {} : { name: jobName }),
   };

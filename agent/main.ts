@@ -3,6 +3,7 @@ import { once as onceEmitted } from 'node:events';
 import { join } from 'node:path';
 import { clientContract } from './api/client-contract';
 import { Link } from './api/link';
+import type { Exit } from './api/model';
 import { peerContract } from './api/peer-contract';
 import { serveTls, serveUnix } from './api/server';
 import { Tickets } from './api/tickets';
@@ -14,6 +15,7 @@ import { Members, measureSpeed } from './cluster/members';
 import { Peers } from './cluster/peers';
 import { readUsers } from './cluster/users';
 import { ClusterWatch } from './cluster/watch';
+import { sweepAccounts } from './freezer/limits';
 import { Home } from './jobs/home';
 import { Host } from './jobs/host';
 import { Layout } from './jobs/layout';
@@ -47,10 +49,7 @@ async function assemble(
   const helper = layout.installHelper(join(__dirname, 'godwit-helper'));
   const tickets = new Tickets();
   const keeper = new Link({ path: config.keeperSocket }, { name, kind: 'agent', contract: keeperContract });
-  const tellEnded = async (
-    home: string,
-    ended: { job: string; epoch: number; exit: { exit: number; signal: string | null } },
-  ) => {
+  const tellEnded = async (home: string, ended: { job: string; epoch: number; exit: Exit }) => {
     await peers.call(home, 'home.ended', ended);
   };
   const host = new Host({ node: name, cgroup, helper, layout, journal, keeper, log, tellEnded });
@@ -116,6 +115,7 @@ async function main(configFile: string) {
   peers.serve(handlers);
   const { tickets } = node;
 
+  await sweepAccounts(config.cgroup);
   // What was under way is taken up before anybody is listened to.
   await node.moves.restart(await journal.jobs({ ended: true }));
   await serveTls({ ...config.listen, tls, name, kind: 'agent', contract: peerContract, handlers, tickets });

@@ -24,8 +24,23 @@ export const NodeState = z.enum(['up', 'suspect', 'down', 'draining']);
 export type NodeState = z.infer<typeof NodeState>;
 
 /** How a program ended: `exit` 0..255, or 128 + the signal's number with the signal's name beside it. */
-export const Exit = z.object({ exit: z.int().min(0).max(255), signal: z.string().nullable() });
+export const Exit = z.object({
+  exit: z.int().min(0).max(255),
+  signal: z.string().nullable(),
+  /** What ended it where that was not its own doing. */
+  reason: z.string().optional(),
+});
 export type Exit = z.infer<typeof Exit>;
+
+/** What all of a job's processes together may use; what is absent is unlimited. */
+export const Limits = z.object({
+  /** Fractions allowed. */
+  cpus: z.number().min(0.01).optional(),
+  memory: z.int().min(1).optional(),
+  /** Threads count, as for the kernel. */
+  processes: z.int().min(1).optional(),
+});
+export type Limits = z.infer<typeof Limits>;
 
 /**
  * Whom a job runs as, by the numbers of its home: a cluster gives a user the same number on every node, and a node
@@ -47,6 +62,7 @@ export const Job = z.object({
   command: z.array(z.string()).min(1),
   /** The name of the user as whom it runs. */
   user: z.string(),
+  limits: Limits.optional(),
   state: JobState,
   home: NodeName,
   /** The host: where it runs now (for a job that is moving: where it came from). */
@@ -55,7 +71,7 @@ export const Job = z.object({
   pid: z.int(),
   /** Share of one CPU over the last second, 0..number of CPUs. */
   cpu: z.number(),
-  /** Resident bytes of all its processes. */
+  /** Bytes of memory that its processes hold. */
   rss: Bytes,
   migrations: z.int().min(0),
   /** Is a debugger's client attached to any of its processes? */
@@ -181,12 +197,13 @@ export const LaunchRequest = z.object({
   name: z.string().max(200).optional(),
   /** Held before its first instruction. */
   stopped: z.boolean(),
+  limits: Limits.default({}),
   /** The mask of permissions that its new files don't get (umask(2)); the agent's own if absent. */
   umask: z.int().min(0).max(0o777).optional(),
   /** Those that are absent are the agent's own, and none goes beyond the agent's. */
   resources: Resources.optional(),
 });
-export type LaunchRequest = z.infer<typeof LaunchRequest>;
+export type LaunchRequest = z.input<typeof LaunchRequest>;
 
 /** What the home remembers of it: the user is known from where the request came in, never from what it says. */
 export const JobSpec = LaunchRequest.extend({ user: User.default(ROOT) });

@@ -10,6 +10,7 @@ import {
   HistoryEvent,
   Job,
   JobId,
+  Limits,
   Node,
   NodeName,
   Obstacle,
@@ -19,7 +20,7 @@ import {
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
 
 /** What holds for a job on whichever node it runs. */
-export const Terms = z.object({ user: User });
+export const Terms = z.object({ user: User, limits: Limits });
 export type Terms = z.infer<typeof Terms>;
 
 /** What a host is told to launch; paths are the home's. */
@@ -122,7 +123,7 @@ export const peerContract = {
     result: z.object({ obstacles: z.array(Obstacle), bytes: Bytes, cpuFlags: z.array(z.string()) }),
   },
   'node.preflight': {
-    params: z.object({ job: JobId, bytes: Bytes, cpuFlags: z.array(z.string()) }),
+    params: z.object({ job: JobId, bytes: Bytes, limits: Limits, cpuFlags: z.array(z.string()) }),
     result: z.object({ obstacles: z.array(Obstacle) }),
   },
 

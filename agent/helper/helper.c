@@ -90,6 +90,12 @@ int put(const char *folder, const char *file, const char *text) {
   return close_after(fd, write_all(fd, text));
 }
 
+int join_groups(char **argv, const char *pid) {
+  for (; *argv && strcmp(*argv, "--"); argv++)
+    if (!strcmp(*argv, "--join") && argv[1] && put(*++argv, "cgroup.procs", pid)) return -1;
+  return 0;
+}
+
 int put_durably(const char *path, const char *text) {
   char fresh[4096], folder[4096];
   snprintf(fresh, sizeof fresh, "%s.new", path);

@@ -23,6 +23,8 @@ int say_error(const char *stage, int error);
 int put(const char *folder, const char *file, const char *text);
 /* Replaces a file durably: a reader sees the old text or the new. 0, or -1 with errno. */
 int put_durably(const char *path, const char *text);
+/* Puts a process ("0": this one) into each group that `--join` names: 0, or -1 with errno. */
+int join_groups(char **argv, const char *pid);
 /* Waits until the cgroup says that it is frozen, 5 s at most: 0, or -1 with ETIMEDOUT. */
 int await_frozen(const char *cgroup);
 

@@ -24,12 +24,26 @@ static pid_t number_in(const char *path) {
   return number;
 }
 
-/* CRIU's action script gets no arguments, only an environment: this is how `hold` knows its two cgroups. */
+/* CRIU's action script gets no arguments, only an environment: this is how `hold` knows its cgroups. */
 #define RUN "GODWIT_CGROUP"
+#define JOINED "GODWIT_JOINED"
 #define OUTSIDE "GODWIT_OUTSIDE"
 
-/* The given command, in the job's cgroup; it detaches, says its init's pid, and has this helper as its script. */
-static void become_criu(const char *run, const char *outside, const char *pidfile, char **command) {
+/* The groups of `--join`, a line each. */
+static void tell_joined(char **argv) {
+  static char groups[8192];
+  size_t size = 0;
+  for (; *argv && strcmp(*argv, "--"); argv++) {
+    if (strcmp(*argv, "--join") || !argv[1]) continue;
+    size += snprintf(groups + size, sizeof groups - size, "%s\n", argv[1]);
+    if (size >= sizeof groups) _exit(127);
+  }
+  if (setenv(JOINED, groups, 1)) _exit(127);
+}
+
+/* The given command, in the job's cgroups; it detaches, says its init's pid, and has this helper as its script. */
+static void become_criu(char **argv, const char *run, const char *outside, const char *pidfile) {
+  char **command = after_dashes(argv);
   static char self[4096];
   if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) _exit(127);
   const char *more[] = {"-d", "--pidfile", pidfile, "--action-script", self, NULL};
@@ -40,7 +54,8 @@ static void become_criu(const char *run, const char *outside, const char *pidfil
   memcpy(criu, command, count * sizeof *criu);
   memcpy(criu + count, more, sizeof more);
   if (setenv(RUN, run, 1) || setenv(OUTSIDE, outside, 1)) _exit(127);
-  if (put(run, "cgroup.procs", "0")) _exit(127);
+  tell_joined(argv);
+  if (put(run, "cgroup.procs", "0") || join_groups(argv, "0")) _exit(127);
   /* Standard output belongs to the helper's own lines. */
   if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0) _exit(127);
   execvp(criu[0], criu);
@@ -50,7 +65,7 @@ static void become_criu(const char *run, const char *outside, const char *pidfil
 int restore(char **argv) {
   const char *run = required(argv, "--cgroup"), *pidfile = required(argv, "--pidfile");
   const char *report = required(argv, "--report"), *outside = required(argv, "--outside");
-  char **command = after_dashes(argv);
+  after_dashes(argv);
   int status;
 
   setsid(); /* fails only for one who leads a session already */
@@ -60,7 +75,7 @@ int restore(char **argv) {
   unlink(pidfile); /* CRIU writes into none that is there already */
   pid_t criu = fork();
   if (criu < 0) return say_error("criu", errno);
-  if (criu == 0) become_criu(run, outside, pidfile, command);
+  if (criu == 0) become_criu(argv, run, outside, pidfile);
   while (waitpid(criu, &status, 0) < 0)
     if (errno != EINTR) return say_error("criu", errno);
 
@@ -84,7 +99,18 @@ static bool is_outsider(const char *pid) {
   return readlink("/proc/self/ns/pid", ours, sizeof ours - 1) < 0 || !strcmp(theirs, ours);
 }
 
-/* Moves CRIU, and whatever it runs, out of the job's cgroup: how many there were, or -1. */
+/* From each group that counts the job into the one above it. */
+static int leave_joined(const char *pid) {
+  const char *at = getenv(JOINED);
+  for (const char *end; at && (end = strchr(at, '\n')); at = end + 1) {
+    char above[4096];
+    snprintf(above, sizeof above, "%.*s/..", (int)(end - at), at);
+    if (put(above, "cgroup.procs", pid)) return -1;
+  }
+  return 0;
+}
+
+/* Moves CRIU, and whatever it runs, out of the job's cgroups: how many there were, or -1. */
 static int move_outsiders(const char *run, const char *outside) {
   char path[4096], pid[32];
   int moved = 0;
@@ -93,7 +119,7 @@ static int move_outsiders(const char *run, const char *outside) {
   if (!procs) return -1;
   while (moved >= 0 && fscanf(procs, "%31s", pid) == 1) {
     if (!is_outsider(pid)) continue;
-    if (put(outside, "cgroup.procs", pid) == 0) moved++;
+    if (leave_joined(pid) == 0 && put(outside, "cgroup.procs", pid) == 0) moved++;
     else if (errno != ESRCH) moved = -1;
   }
   fclose(procs);

@@ -61,7 +61,7 @@ static void become_init(char **argv) {
 }
 
 void enter_root(char **argv) {
-  if (put(required(argv, "--cgroup"), "cgroup.procs", "0")) fail("cgroup");
+  if (put(required(argv, "--cgroup"), "cgroup.procs", "0") || join_groups(argv, "0")) fail("cgroup");
   if (setsid() < 0) fail("namespace");
   if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS)) fail("namespace");
   const char *host = required(argv, "--hostname");

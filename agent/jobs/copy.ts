@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { z } from 'zod';
-import { Epoch, type Exit, JobId, NodeName, ROOT, User } from '../api/model';
+import { Epoch, type Exit, JobId, Limits, NodeName, ROOT, User } from '../api/model';
 import { JobPlace, ProcessKey } from '../keeper/contract';
 import type { End } from '../keeper/supervision';
 
@@ -11,6 +11,7 @@ export const Copy = z.object({
   home: NodeName,
   /** As whom its processes run, and reach the home's files. */
   user: User.default(ROOT),
+  limits: Limits.default({}),
   cgroup: z.string().startsWith('/'),
   /** PID 1 as this node numbers it; null until it is known. */
   init: z.int().nullable(),

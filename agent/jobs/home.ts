@@ -42,15 +42,21 @@ export class Home {
     const id = newId();
     const name = request.name ?? basename(request.program);
     await mkdir(layout.job(id), { recursive: true });
-    await journal.launch({ id, name, spec: { ...request, user }, host, held: request.stopped });
+    await journal.launch({
+      id,
+      name,
+      spec: { ...request, limits: request.limits ?? {}, user },
+      host,
+      held: request.stopped,
+    });
     try {
       // There from the start, so that it can be followed before the first word.
       for (const file of [layout.console(id), layout.status(id)]) {
         await writeFile(file, '', { flag: 'wx', mode: 0o600 });
         await chown(file, user.uid, user.gid);
       }
-      const { program, args, cwd, env, stopped, umask, resources } = request;
-      const asked = { program, args, cwd, env, stopped, umask, resources };
+      const { program, args, cwd, env, stopped, umask, resources, limits = {} } = request;
+      const asked = { program, args, cwd, env, stopped, umask, resources, limits };
       const order = { job: id, home: node, epoch: 0, user, ...asked };
       const files = {
         console: layout.console(id),
@@ -112,6 +118,7 @@ export class Home {
       name,
       command: [spec.program, ...spec.args],
       user: spec.user.name,
+      ...(Object.keys(spec.limits).length > 0 ? { limits: spec.limits } : {}),
       state: state === 'running' ? running : state,
       home: this.options.node,
       node: ledger.host,
@@ -132,7 +139,7 @@ export class Home {
   async ended(id: string, epoch: number, exit: Exit): Promise<void> {
     const { journal, layout } = this.options;
     const status = await readStatus(layout.status(id));
-    await journal.ended(id, epoch, status ?? exit);
+    await journal.ended(id, epoch, { ...exit, ...status });
     this.#events.emit(`ended:${id}`);
   }
 

@@ -2,11 +2,13 @@ import { mkdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { asGodwitError, GodwitError, jobMoving } from '../api/errors';
+import { size } from '../api/figures';
 import type { Link } from '../api/link';
 import type { Exit } from '../api/model';
 import type { LaunchOrder, Sight, Terms } from '../api/peer-contract';
 import { parseJson, parseWith } from '../api/schema';
 import { JobCgroup } from '../freezer/cgroup';
+import { JobAccount } from '../freezer/limits';
 import { type JobProcess, jobProcesses, nodePid, readProcess } from '../freezer/processes';
 import type { Journal, Note } from '../journal/journal';
 import type { KeeperContract, StubSeen } from '../keeper/contract';
@@ -72,6 +74,7 @@ export class Host {
       epoch,
       home,
       user: terms.user,
+      limits: terms.limits,
       cgroup: cgroup.path,
       init: null,
       supervisor: `job:${job}:${epoch}`,
@@ -90,8 +93,12 @@ export class Host {
     await this.note(copy);
     try {
       await cgroup.create();
+      const account = await JobAccount.of(cgroup.path);
+      await account.create(node, order.limits);
+      await account.set(order.limits);
       await mkdir(mount, { recursive: true });
-      const argv = [helper, 'launch', ...flags(order, copy, mount, cgroup.run)];
+      const groups = [cgroup.run, ...account.joined];
+      const argv = [helper, 'launch', ...flags(order, copy, mount, groups)];
       await keeper.call('process.start', {
         key: copy.supervisor,
         argv,
@@ -131,7 +138,7 @@ export class Host {
       await cgroup.kill();
       await keeper.call('process.wait', { key: copy.supervisor }).catch(() => {});
       await keeper.call('process.forget', { key: copy.supervisor }).catch(() => {});
-      await cgroup.remove();
+      await removeCgroups(copy);
       await rm(copy.report, { force: true });
     } catch (error) {
       log(`${copy.job}: what a failed launch left could not be cleared: ${(error as Error).message}`);
@@ -158,7 +165,7 @@ export class Host {
     await keeper.call('process.wait', { key }, { timeoutMs: SUPERVISOR_END_MS }).catch(unlessUnknown);
     await keeper.call('process.forget', { key });
     await keeper.call('job.forget', { job: copy.job });
-    await JobCgroup.at(copy.cgroup).remove();
+    await removeCgroups(copy);
     await rm(copy.report, { force: true });
   }
 
@@ -166,7 +173,7 @@ export class Host {
     const end = await this.#end(copy);
     if (this.#copies.get(copy.job) !== copy) return;
     if (this.onEnd(copy)) return;
-    const exit = exitOf(end);
+    const exit = await this.#explained(exitOf(end), copy);
     this.options.log(`${copy.job}: ended, ${exit.signal ?? exit.exit}`);
     for (let wait = 100; ; wait = Math.min(2 * wait, MAX_BACKOFF_MS)) {
       try {
@@ -183,6 +190,15 @@ export class Host {
       this.options.log(`${copy.job}: not cleared: ${error.message}`),
     );
     await this.options.journal.clearNote(copy.job);
+  }
+
+  /** A kill by the kernel looks like any other; only the group knows it. */
+  async #explained(exit: Exit, { cgroup, limits }: Copy): Promise<Exit> {
+    if (limits.memory === undefined) return exit;
+    const kills = await (await JobAccount.of(cgroup)).memoryKills();
+    if (kills === 0) return exit;
+    const what = exit.signal === 'SIGKILL' ? 'ended' : 'a process of it was ended';
+    return { ...exit, reason: `${what} by its memory limit of ${size(limits.memory)}` };
   }
 
   /** How the copy ended: from its supervisor by way of the keeper, or from the report that it writes. */
@@ -222,6 +238,7 @@ export class Host {
     const cgroup = JobCgroup.at(copy.cgroup);
     const processes = await jobProcesses(cgroup);
     const program = processes.find(({ inner }) => inner === PROGRAM);
+    const counted = await (await JobAccount.of(copy.cgroup)).memory();
     const own = stubs.filter((stub) => stub.job === job);
     const stub = own.find(({ pid }) => pid === PROGRAM);
     const traced = program?.state === 't' && !stub?.running;
@@ -231,7 +248,7 @@ export class Host {
       epoch: copy.epoch,
       state: this.isMoving(job) ? 'moving' : stopped ? 'stopped' : 'running',
       cpu: await this.#cpu(job, cgroup),
-      rss: processes.reduce((sum, { rss }: JobProcess) => sum + rss, 0),
+      rss: counted ?? processes.reduce((sum, { rss }: JobProcess) => sum + rss, 0),
       debugged: own.length > 0,
     };
   }
@@ -301,6 +318,11 @@ export class Host {
   }
 }
 
+async function removeCgroups({ cgroup }: Copy): Promise<void> {
+  await JobCgroup.at(cgroup).remove();
+  await (await JobAccount.of(cgroup)).remove();
+}
+
 /** A restarted keeper knows nothing of the processes that an earlier one held. */
 function unlessUnknown(error: unknown) {
   if (asGodwitError(error).code !== 'no-such-process') throw error;
@@ -318,9 +340,9 @@ export function readSupervision(line: string): Supervision {
 const wrapped = (env: Record<string, string>) =>
   Object.fromEntries(Object.entries(env).map(([name, value]) => [`JOB:${name}`, value]));
 
-function flags(order: LaunchOrder, copy: Copy, mount: string, run: string): string[] {
+function flags(order: LaunchOrder, copy: Copy, mount: string, [run, ...joined]: string[]): string[] {
   const options = {
-    '--cgroup': run,
+    '--cgroup': run!,
     '--report': copy.report,
     '--hostname': order.home,
     '--mount': mount,
@@ -333,6 +355,7 @@ function flags(order: LaunchOrder, copy: Copy, mount: string, run: string): stri
     ...Object.entries(options).flat(),
     ...copy.mounts.flatMap((at) => ['--bind', at]),
     ...(order.stopped ? ['--stopped'] : []),
+    ...joined.flatMap((group) => ['--join', group]),
     ...userFlags(order),
     '--',
     order.program,

@@ -5,7 +5,7 @@ import { isCgroupOf, labFolder, nodePaths, readLab } from './description';
 import { unmountBelow } from './mounts';
 import { findNamespaces, processesIn, removeNamespace } from './network';
 import { isAlive, killAll, readIdentity } from './processes';
-import { removeQuotas } from './quota';
+import { removeGroups } from './quota';
 
 /**
  * Ends every process of the lab and removes all that was made for it. Parts that are gone already are passed over.
@@ -23,7 +23,7 @@ export async function removeLab(name: string): Promise<void> {
   await unmountBelow(folder);
   for (const namespace of namespaces) await removeNamespace(namespace);
   for (const node of cgroups) await removeNode(node);
-  await removeQuotas(isCgroupOf(name));
+  await removeGroups(isCgroupOf(name));
   // Looked at again at the last moment: through a mount of `/` this would remove the machine.
   await unmountBelow(folder);
   await rm(folder, { recursive: true, force: true });

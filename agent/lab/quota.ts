@@ -2,12 +2,15 @@
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hierarchy } from '../freezer/hierarchy';
+import { controllersV1 } from '../freezer/limits';
 import { removeTree } from './cgroups';
 import { noCpuQuota } from './errors';
 
 /** The kernel's own default period, microseconds (sched-bwc.rst). */
 const PERIOD_US = 100_000;
 const FOLDER = 'godwit';
+/** With version 2, where a node's agent and keeper are, beside its jobs. */
+const DAEMONS = 'daemons';
 
 /** Where the quotas of all nodes are, and how they are written. */
 export interface Controller {
@@ -51,15 +54,23 @@ export async function setQuota({ folder, version }: Controller, node: string, cp
 }
 
 /** Puts a process, and all it will start, under the node's quota. */
-export async function underQuota({ folder }: Controller, node: string, pid: number): Promise<void> {
-  await writeFile(join(folder, node, 'cgroup.procs'), String(pid));
+export async function underQuota({ folder, version }: Controller, node: string, pid: number): Promise<void> {
+  // A folder that hands a controller on has no processes itself (cgroup-v2.rst, "No Internal Process Constraint").
+  const own = version === 1 ? join(folder, node) : join(folder, node, DAEMONS);
+  await mkdir(own, { recursive: true });
+  await writeFile(join(own, 'cgroup.procs'), String(pid));
 }
 
-/** Removes the v1 folders of the nodes that `isNode` names; of v2 there is one folder for all, which goes with the jobs. */
-export async function removeQuotas(isNode: (name: string) => boolean): Promise<void> {
-  const v1 = cpuMount(await readFile('/proc/self/mountinfo', 'utf8'));
-  if (!v1) return;
-  const folder = join(v1, FOLDER);
+/**
+ * Removes the v1 folders of the nodes that `isNode` names, with the groups of their jobs; of v2 there is one folder for
+ * all, which goes with the jobs.
+ */
+export async function removeGroups(isNode: (name: string) => boolean): Promise<void> {
+  const mounts = controllersV1(await readFile('/proc/self/mountinfo', 'utf8')).map(({ at }) => at);
+  for (const at of new Set(mounts)) await removeBelow(join(at, FOLDER), isNode);
+}
+
+async function removeBelow(folder: string, isNode: (name: string) => boolean): Promise<void> {
   const names = await readdir(folder).catch(() => []);
   for (const name of names.filter(isNode)) await removeTree(join(folder, name));
   // While other nodes are below it, it stays.

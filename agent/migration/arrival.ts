@@ -12,6 +12,7 @@ import { PAGE_SERVER_LOG, pageServerArguments, RESTORE_LOG, restoreArguments } f
 import { explainFile } from '../checkpoint/log';
 import { verifyRestored } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
+import { JobAccount } from '../freezer/limits';
 import { type Copy, placeOf } from '../jobs/copy';
 import { readSupervision } from '../jobs/host';
 import type { Note } from '../journal/journal';
@@ -162,6 +163,8 @@ export class Arrival extends Role<
     await run('mount', ['--bind', '/', received.root]);
     await run('mount', ['--make-private', received.root]);
     await JobCgroup.at(received.copy.cgroup).create();
+    const account = await JobAccount.of(received.copy.cgroup);
+    await account.create(this.place.node, received.copy.limits);
     const argv = [await criu(), ...pageServerArguments({ images: received.images })];
     const key = this.#pagesKey(epoch);
     await keeper.call('process.start', { key, argv, env: CRIU_ENV, wire: true });
@@ -211,8 +214,14 @@ export class Arrival extends Role<
     copy.mounts = manifest.mounts;
 
     const cgroup = JobCgroup.at(copy.cgroup);
+    const account = await JobAccount.of(copy.cgroup);
     const outside = ['--cgroup', cgroup.run, '--outside', cgroup.attach, '--report', copy.report];
-    const orders = [...outside, '--pidfile', join(images, 'pidfile')];
+    const orders = [
+      ...outside,
+      ...account.joined.flatMap((group) => ['--join', group]),
+      '--pidfile',
+      join(images, 'pidfile'),
+    ];
     const argv = [
       this.place.helper,
       'restore',
@@ -229,6 +238,8 @@ export class Arrival extends Role<
     if (!said || !('restored' in said)) throw await explainFile('restore', join(images, RESTORE_LOG));
     copy.init = said.restored.init;
     await verifyRestored(cgroup, copy.init, manifest.processes);
+    // Only now: until here CRIU was among them.
+    await account.set(copy.limits);
     return { restore: performance.now() - begun };
   }
 

@@ -171,8 +171,9 @@ export class Conduct {
 
   #tellDestination(node: string, message: ToDestination): Promise<void> {
     return this.#tell(node, message, async (timeoutMs) => {
-      const { user } = (await this.options.journal.job(this.job)).spec;
-      const params = { job: this.job, home: this.options.node, terms: { user }, message };
+      const { user, limits } = (await this.options.journal.job(this.job)).spec;
+      const terms = { user, limits };
+      const params = { job: this.job, home: this.options.node, terms, message };
       const answer = await this.options.peers.call(node, 'move.toDestination', params, { timeoutMs });
       this.#watch?.destination(answer);
       return { type: 'from-destination', node, message: answer };

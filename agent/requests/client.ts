@@ -96,7 +96,10 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
       });
     }
     try {
-      const there = await node.peers.call(to, 'node.preflight', { job: id, bytes, cpuFlags });
+      const there = await node.peers.call(to, 'node.preflight', {
+        ...{ job: id, bytes, cpuFlags },
+        limits: job.spec.limits,
+      });
       obstacles.push(...there.obstacles);
     } catch (error) {
       const { message, fix } = asGodwitError(error);

@@ -8,6 +8,7 @@ import { cpuFlags, jobObstacles, nodeObstacles } from '../checkpoint/preflight';
 import { ANSWER_WITHIN_MS } from '../cluster/changes';
 import { capacity } from '../cluster/members';
 import { JobCgroup } from '../freezer/cgroup';
+import { findControllers, limitObstacles } from '../freezer/limits';
 import { signalNamed } from '../jobs/signals';
 import { clientHandlers } from './client';
 import type { NodeParts } from './node';
@@ -95,8 +96,11 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
       if (!copy) throw jobMoving(job);
       return { ...(await jobObstacles(JobCgroup.at(copy.cgroup))), cpuFlags: await cpuFlags() };
     },
-    'node.preflight': async ({ bytes, cpuFlags: flags }) => ({
-      obstacles: await nodeObstacles(config.name, bytes, flags, config.criu),
+    'node.preflight': async ({ bytes, limits, cpuFlags: flags }) => ({
+      obstacles: [
+        ...(await nodeObstacles(config.name, bytes, flags, config.criu)),
+        ...limitObstacles(config.name, limits, await findControllers()),
+      ],
     }),
 
     'move.toSource': ({ job, home: from, message }, caller) => {

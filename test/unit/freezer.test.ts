@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { cgroup2Mounts } from '../../agent/freezer/hierarchy';
+import { controllersV1, limitObstacles } from '../../agent/freezer/limits';
 import { jobProcesses, nodePid, parseStat, readProcess, threadsOf } from '../../agent/freezer/processes';
 
 describe('the cgroup v2 hierarchy', () => {
@@ -14,6 +15,36 @@ describe('the cgroup v2 hierarchy', () => {
       { at: '/run/a b', writable: true },
     ]);
     expect(cgroup2Mounts('')).toEqual([]);
+  });
+});
+
+describe('limits', () => {
+  const mountinfo = `34 31 0:30 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid - cgroup cgroup rw,cpu,cpuacct
+35 31 0:31 / /sys/fs/cgroup/memory ro,nosuid - cgroup cgroup rw,memory
+36 31 0:32 / /sys/fs/cgroup/freezer rw,nosuid - cgroup cgroup rw,freezer
+41 31 0:38 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 cgroup2 rw
+`;
+  const found = controllersV1(mountinfo);
+
+  it('are enforced by the controllers that can be written', () => {
+    expect(found).toEqual([{ name: 'cpu', version: 1, at: '/sys/fs/cgroup/cpu,cpuacct' }]);
+  });
+
+  it('that nobody enforces are named', () => {
+    expect(limitObstacles('node2', {}, [])).toEqual([]);
+    expect(limitObstacles('node2', { cpus: 1 }, found)).toEqual([]);
+    expect(limitObstacles('node2', { cpus: 1, memory: 1e9, processes: 5 }, found)).toEqual([
+      {
+        code: 'limit-unavailable',
+        what: expect.stringContaining("node2 can't limit memory"),
+        fix: expect.any(String),
+      },
+      {
+        code: 'limit-unavailable',
+        what: expect.stringContaining('controller pids'),
+        fix: expect.any(String),
+      },
+    ]);
   });
 });
 

@@ -12,6 +12,7 @@ import { ENDED_JOBS_KEPT, EVENTS_KEPT, openJournal } from '../../agent/journal/s
 
 const spec: JobSpec = {
   user: ROOT,
+  limits: {},
   program: '/bin/true',
   args: ['true'],
   cwd: '/',

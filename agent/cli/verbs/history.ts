@@ -32,6 +32,7 @@ function whatHappened({ epoch, to, reason, move, exit }: HistoryEvent): string {
     epoch === undefined ? '' : `epoch ${epoch}`,
     to === undefined ? '' : `to ${to}`,
     exit ? `exit ${exitText(exit)}` : '',
+    exit?.reason ?? '',
     reason ?? '',
     move ? moveText(move) : '',
   ];

@@ -16,6 +16,9 @@ interface Options {
   env: Record<string, string>;
   detach?: true;
   stopped?: boolean;
+  cpus?: number;
+  memory?: number;
+  processes?: number;
 }
 
 export const addRun = (program: Command) =>
@@ -39,6 +42,9 @@ export const addRun = (program: Command) =>
     )
     .option('--detach', 'leave it running and print its id')
     .option('--stopped', 'hold it before its first instruction, for a debugger')
+    .option('--cpus <number>', 'how much of the CPUs it may use, e.g. 1.5', positive)
+    .option('--memory <size>', 'how much memory it may use, e.g. 512M or 2G', bytes)
+    .option('--processes <number>', 'how many processes and threads it may have', whole)
     .passThroughOptions()
     .action(perform<Options, [string, string[]]>(run));
 
@@ -83,7 +89,7 @@ async function stayWith(socket: string, { id, node }: Job, stopped: boolean): Pr
 }
 
 function launchRequest(
-  { on, name, cwd = '.', env, stopped = false }: Options,
+  { on, name, cwd = '.', env, stopped = false, cpus, memory, processes }: Options,
   program: string,
   args: string[],
 ): LaunchRequest {
@@ -96,6 +102,7 @@ function launchRequest(
     env: { ...(process.env as Record<string, string>), ...env },
     node: on,
     stopped,
+    limits: { cpus, memory, processes },
     ...inheritance(),
     ...(name === undefined ? {} : { name }),
   };
@@ -113,4 +120,25 @@ function variable(text: string, sofar: Record<string, string>): Record<string, s
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('It must be like NAME=VALUE.');
   return { ...sofar, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+function positive(text: string): number {
+  const number = Number(text);
+  if (!(number > 0 && number < Number.POSITIVE_INFINITY))
+    throw new InvalidArgumentError('It must be like 1.5.');
+  return number;
+}
+
+function whole(text: string): number {
+  if (!/^[1-9]\d{0,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, 1 or more.');
+  return Number(text);
+}
+
+/** `512M`: powers of 1024. */
+function bytes(text: string): number {
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/i.exec(text) ?? [];
+  const size = Math.round(Number(number) * 1024 ** ' KMGT'.indexOf(unit.toUpperCase() || ' '));
+  if (!(size > 0 && size <= Number.MAX_SAFE_INTEGER))
+    throw new InvalidArgumentError('It must be like 512M or 2G.');
+  return size;
 }

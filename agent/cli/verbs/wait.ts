@@ -9,11 +9,12 @@ export const addWait = (program: Command) =>
     .addArgument(JOB())
     .action(
       perform<object, [string]>(async (invocation, _options, job) => {
-        const { id, exit, signal } = await askThroughRestarts(invocation.socket, (agent) =>
+        const { id, exit, signal, reason } = await askThroughRestarts(invocation.socket, (agent) =>
           agent.call('jobs.wait', { job }, { timeoutMs: Number.POSITIVE_INFINITY }),
         );
+        const why = reason ? `: ${reason}` : '';
         const how = signal ? `was ended by ${signal}` : `ended with exit status ${exit}`;
-        await invocation.answer({ id, exit, signal }, `job ${id} ${how}`);
+        await invocation.answer({ id, exit, signal, reason }, `job ${id} ${how}${why}`);
         return exit;
       }),
     );

@@ -1,9 +1,11 @@
-/** Jobs of somebody who is not root: as whom they run wherever they are, and what others may do with them. */
+/** On what terms jobs run, wherever they are: as whom, what others may do with them, and within which limits. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -14,12 +16,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { JobCgroup } from '../../agent/freezer/cgroup';
+import { nodeCgroup } from '../../agent/freezer/hierarchy';
+import { nodePid, parseStat } from '../../agent/freezer/processes';
 import { nodePaths } from '../../agent/lab/description';
 import { Godwit, type Refused } from '../support/godwit';
 import { inProject } from '../support/project';
 
 /** A name that no person's lab has. */
-const LAB = `users-${process.pid}`;
+const LAB = `terms-${process.pid}`;
 const SOON_MS = 30_000;
 /** Debian's user without rights. */
 const NAME = 'nobody';
@@ -33,7 +38,7 @@ let folder = '';
 const jobs: string[] = [];
 
 beforeAll(async () => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-users-')));
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-terms-')));
   chmodSync(folder, 0o777);
   // The project's own folder may be closed to them.
   cpSync(inProject('dist', 'godwit.cjs'), join(folder, 'godwit.cjs'));
@@ -155,6 +160,82 @@ it('what is root’s is not theirs, and what is theirs is root’s too', async (
   expect(await codeOf(wrong.jobs())).toMatch(/may not ask/);
   expect(statSync(join(nodePaths(LAB, 'node1').state, 'journal.db')).mode & 0o077).toBe(0);
 });
+
+describe('a job with limits', () => {
+  const run = async (limits: string[], ...program: string[]) => {
+    const started = await root.text(['run', '--detach', ...limits, '--', ...program]);
+    jobs.push(started.trim());
+    return started.trim();
+  };
+
+  it('keeps within its CPUs, on every node', async () => {
+    const id = await run(['--cpus', '0.2'], 'sh', '-c', 'while :; do :; done');
+    for (const node of ['node2', 'node3']) {
+      await root.migrate(id, node);
+      const before = process.hrtime.bigint();
+      const begun = await ticksOf(id);
+      await sleep(2_000);
+      const used = (await ticksOf(id)) - begun;
+      const cpus = used / 100 / (Number(process.hrtime.bigint() - before) / 1e9);
+      // A loop alone would use a whole one; a busy machine can only make it less.
+      expect(cpus).toBeLessThan(0.35);
+      expect(cpus).toBeGreaterThan(0);
+    }
+    expect((await root.job(id)).limits).toEqual({ cpus: 0.2 });
+  });
+
+  it('has as many processes as it may and no more, on every node', async () => {
+    const script =
+      'echo ready; while [ ! -e "$1" ]; do sleep 0.1; done; for i in 1 2 3 4; do sleep 9 & done; wait';
+    const go = join(folder, 'fork');
+    const id = await run(['--processes', '3'], 'sh', '-c', script, 'sh', go);
+    await until('it runs', async () => (await root.logs(id)).includes('ready'));
+    for (const node of ['node3', 'node2']) await root.migrate(id, node);
+    writeFileSync(go, '');
+    expect(await root.wait(id)).toMatchObject({ exit: 2 });
+    expect(await root.logs(id)).toMatch(/Cannot fork/);
+  });
+
+  it('that wants more memory than it may have is ended, which is told', async () => {
+    const more = join(folder, 'more');
+    const script = `
+import os, sys, time
+held = b"x" * (30 << 20)
+print("ready", flush=True)
+while not os.path.exists(sys.argv[1]): time.sleep(0.05)
+held += b"y" * (90 << 20)`;
+    const id = await run(['--memory', '80M'], 'python3', '-c', script, more);
+    await until('it holds some', async () => (await root.logs(id)).includes('ready'));
+    expect((await root.job(id)).rss).toBeGreaterThan(30 << 20);
+    await root.migrate(id, 'node2');
+    writeFileSync(more, '');
+    const reason = 'ended by its memory limit of 84 MB';
+    expect(await root.wait(id)).toEqual({ id, exit: 137, signal: 'SIGKILL', reason });
+    expect((await root.history(id)).at(-1)?.exit?.reason).toBe(reason);
+    expect(await root.text(['history', id])).toContain(reason);
+  });
+
+  it('leaves no group behind', async () => {
+    const groups = () => {
+      const names = ['node1', 'node2', 'node3'].map((node) => `godwit/${LAB}-${node}`);
+      const folders = ['cpu', 'memory', 'pids', 'unified'].flatMap((controller) =>
+        names.map((name) => join('/sys/fs/cgroup', controller, name)),
+      );
+      return folders
+        .filter(existsSync)
+        .flatMap((path) => readdirSync(path).filter((name) => /\.\d+$/.test(name)));
+    };
+    await until('all are gone', () => groups().length === 0);
+  });
+});
+
+/** CPU time of the job's program, hundredths of a second (proc_pid_stat(5)). */
+async function ticksOf(id: string): Promise<number> {
+  const { node, epoch } = await root.job(id);
+  const cgroup = JobCgroup.at(join(await nodeCgroup(`${LAB}-${node}`), `${id}.${epoch}`));
+  const pid = await nodePid(cgroup, 2);
+  return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1')).ticks;
+}
 
 it('whoever is no longer named is no longer served, and the other way round', async () => {
   const { config, agent } = nodePaths(LAB, 'node3');
