@@ -82,11 +82,13 @@ static struct connection *hold(struct wire *wire) {
 }
 
 static void let_go(struct wire *wire, struct connection *connection) {
-  if (--connection->holders == 0 && connection->cut) {
-    close(connection->fd);
-    free(connection);
-    pthread_cond_broadcast(&wire->changed);
-  }
+  connection->holders--;
+  if (!connection->cut) return;
+  /* `part` waits for it. */
+  pthread_cond_broadcast(&wire->changed);
+  if (connection->holders > 0) return;
+  close(connection->fd);
+  free(connection);
 }
 
 /* With the lock. Whoever is in a system call on it comes back at once. */
@@ -390,7 +392,7 @@ static int listen_at(const char *path) {
   unlink(path);
   int bound = bind(fd, (struct sockaddr *)&address, sizeof address);
   umask(before);
-  if (bound || listen(fd, 4)) {
+  if (bound || listen(fd, SOMAXCONN)) {
     close(fd);
     return -1;
   }
