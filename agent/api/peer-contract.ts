@@ -45,6 +45,14 @@ export const LaunchOrder = z.object({
 });
 export type LaunchOrder = z.infer<typeof LaunchOrder>;
 
+/** A port of the host's own network that a job has; `address` in full, IPv4 in dots. */
+export const BoundPort = z.object({
+  protocol: z.enum(['tcp', 'udp']),
+  address: z.string(),
+  port: z.int().min(1).max(65_535),
+});
+export type BoundPort = z.infer<typeof BoundPort>;
+
 /** A job as its host sees it now. */
 export const Sight = z.object({
   job: JobId,
@@ -120,10 +128,21 @@ export const peerContract = {
   },
   'host.preflight': {
     params: z.object({ job: JobId }),
-    result: z.object({ obstacles: z.array(Obstacle), bytes: Bytes, cpuFlags: z.array(z.string()) }),
+    result: z.object({
+      obstacles: z.array(Obstacle),
+      bytes: Bytes,
+      cpuFlags: z.array(z.string()),
+      ports: z.array(BoundPort),
+    }),
   },
   'node.preflight': {
-    params: z.object({ job: JobId, bytes: Bytes, limits: Limits, cpuFlags: z.array(z.string()) }),
+    params: z.object({
+      job: JobId,
+      bytes: Bytes,
+      limits: Limits,
+      cpuFlags: z.array(z.string()),
+      ports: z.array(BoundPort),
+    }),
     result: z.object({ obstacles: z.array(Obstacle) }),
   },
 

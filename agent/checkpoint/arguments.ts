@@ -24,6 +24,7 @@ const COMMON = [
   '--manage-cgroups=ignore',
   // A program that holds a lock holds it again; without it CRIU refuses such a job.
   '--file-locks',
+  '--tcp-established',
   '--ghost-limit',
   `${GHOST_LIMIT_BYTES}`,
 ];
@@ -64,6 +65,9 @@ export function dumpArguments({ init, images, run, mounts, stream }: DumpOrders)
     '--freeze-cgroup',
     run,
     '--leave-running',
+    // Their packets are held by other means (network/sockets.ts).
+    '--network-lock',
+    'skip',
     ...pages,
   ];
 }

@@ -58,6 +58,19 @@ const KNOWN: Known[] = [
     fix: 'install CRIU 4.2 or newer, or close the socket before the move',
   },
   {
+    pattern: /In-flight connection/,
+    code: 'connection-pending',
+    message: 'the job has not accepted a TCP connection yet that was made to it',
+    fix: 'try again when it has',
+  },
+  {
+    // IPPROTO_MPTCP
+    pattern: /Unsupported proto 262/,
+    code: 'network-socket',
+    message: 'the job has a socket of Multipath TCP, which CRIU can not save',
+    fix: 'run it without: Go programs with --env GODEBUG=multipathtcp=0',
+  },
+  {
     pattern: /tun: Net namespace is required/,
     code: 'device-open',
     message: 'the job has a network tunnel (/dev/net/tun) open',

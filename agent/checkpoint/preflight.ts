@@ -2,9 +2,11 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import type { Obstacle } from '../api/model';
+import type { BoundPort } from '../api/peer-contract';
 import type { JobCgroup } from '../freezer/cgroup';
 import { type JobProcess, jobProcesses } from '../freezer/processes';
 import { findCriu } from './criu';
+import { boundPorts, type InetSocket, inetSockets, portTaken, socketObstacle, takenPorts } from './network';
 
 /** Devices that every machine has, and that mean the same on each. */
 const COMMON_DEVICES = /^\/dev\/(null|zero|full|random|urandom|tty|ptmx|pts\/\d+|shm\/.*)$/;
@@ -16,17 +18,49 @@ export async function cpuFlags(): Promise<string[]> {
   return /^(?:flags|Features)\s*:\s*(.*)$/m.exec(info)?.[1]?.split(' ') ?? [];
 }
 
-/** On the source: what of the job can't be carried. */
-export async function jobObstacles(cgroup: JobCgroup): Promise<{ obstacles: Obstacle[]; bytes: number }> {
+export interface JobFindings {
+  obstacles: Obstacle[];
+  bytes: number;
+  /** What it has in its host's own network, and needs at the destination. */
+  ports: BoundPort[];
+}
+
+/** On the source: what of the job can't be carried. `address`: it has one of its own, so any connection goes along. */
+export async function jobObstacles(cgroup: JobCgroup, address: boolean): Promise<JobFindings> {
   const processes = await jobProcesses(cgroup);
   const pids = new Set(processes.map(({ pid }) => pid));
   const found = await Promise.all(processes.map((process) => processObstacles(process, pids)));
-  const byCode = new Map(found.flat().map((obstacle) => [obstacle.code + obstacle.what, obstacle]));
-  return { obstacles: [...byCode.values()], bytes: processes.reduce((sum, { rss }) => sum + rss, 0) };
+  const sockets = address ? [] : await ownSockets(processes);
+  const own = sockets.map(({ socket }) => socket);
+  const network = sockets.map(({ socket, who }) => socketObstacle(socket, own, who));
+  const all = [...found.flat(), ...network.filter((obstacle) => obstacle !== null)];
+  const byCode = new Map(all.map((obstacle) => [obstacle.code + obstacle.what, obstacle]));
+  const bytes = processes.reduce((sum, { rss }) => sum + rss, 0);
+  return { obstacles: [...byCode.values()], bytes, ports: boundPorts(own) };
 }
 
+/** The job's network sockets, each with one process that has it open. */
+async function ownSockets(processes: JobProcess[]): Promise<{ socket: InetSocket; who: string }[]> {
+  const [one] = processes;
+  if (!one) return [];
+  const holders = new Map<number, string>();
+  for (const process of processes) {
+    for (const target of await descriptors(process.pid)) {
+      const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
+      if (inode) holders.set(Number(inode), name(process));
+    }
+  }
+  // All of a job is in one network.
+  return (await inetSockets(one.pid)).flatMap((socket) => {
+    const who = holders.get(socket.inode);
+    return who === undefined ? [] : [{ socket, who }];
+  });
+}
+
+const name = ({ inner, comm }: JobProcess) => `process ${inner} (${comm})`;
+
 async function processObstacles(process: JobProcess, own: Set<number>): Promise<Obstacle[]> {
-  const who = `process ${process.inner} (${process.comm})`;
+  const who = name(process);
   const found: Obstacle[] = [];
   const tracer = Number(/^TracerPid:\s*(\d+)/m.exec(await read(`/proc/${process.pid}/status`))?.[1] ?? 0);
   if (own.has(tracer)) {
@@ -36,15 +70,14 @@ async function processObstacles(process: JobProcess, own: Set<number>): Promise<
       fix: 'end the tracer (strace, gdb) inside the job; debug it with `godwit gdb` instead',
     });
   }
-  const tcp = await tcpSockets(process.pid);
   for (const target of await descriptors(process.pid)) {
-    const obstacle = descriptorObstacle(target, who, tcp);
+    const obstacle = descriptorObstacle(target, who);
     if (obstacle) found.push(obstacle);
   }
   return found;
 }
 
-function descriptorObstacle(target: string, who: string, tcp: Set<string>): Obstacle | null {
+function descriptorObstacle(target: string, who: string): Obstacle | null {
   if (target.startsWith('anon_inode:[io_uring]')) {
     return {
       code: 'io-uring',
@@ -59,22 +92,7 @@ function descriptorObstacle(target: string, who: string, tcp: Set<string>): Obst
       fix: 'have the program close the device',
     };
   }
-  const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
-  if (inode && tcp.has(inode)) {
-    return {
-      code: 'network-socket',
-      what: `${who} has a TCP socket open`,
-      fix: 'have the program close it before the move',
-    };
-  }
   return null;
-}
-
-/** Inodes of the TCP sockets in the process's network namespace (proc_pid_net(5)). */
-async function tcpSockets(pid: number): Promise<Set<string>> {
-  const tables = await Promise.all(['tcp', 'tcp6'].map((table) => read(`/proc/${pid}/net/${table}`)));
-  const rows = tables.flatMap((table) => table.split('\n').slice(1));
-  return new Set(rows.map((row) => row.trim().split(/\s+/)[9] ?? ''));
 }
 
 async function descriptors(pid: number): Promise<string[]> {
@@ -88,14 +106,16 @@ async function descriptors(pid: number): Promise<string[]> {
 /** A process that has just ended has nothing to say. */
 const read = (path: string) => readFile(path, 'utf8').catch(() => '');
 
-/** On the destination: what is missing here for a job that needs `bytes` and was started on a CPU with `flags`. */
+/** On the destination: what is missing here for a job that needs `bytes` and `ports`, started on a CPU with `flags`. */
 export async function nodeObstacles(
   node: string,
   bytes: number,
   flags: string[],
+  ports: BoundPort[],
   criu?: string,
 ): Promise<Obstacle[]> {
-  const found: Obstacle[] = [];
+  const taken = ports.length > 0 ? takenPorts(ports, await inetSockets('self')) : [];
+  const found: Obstacle[] = taken.map((port) => portTaken(node, port));
   await findCriu(criu).catch((error: Error & { fix?: string }) => {
     found.push({
       code: 'no-criu',

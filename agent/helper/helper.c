@@ -3,6 +3,7 @@
  *
  *   launch   makes a job's namespaces and root, starts its program, waits for its end
  *   restore  the same for a job that CRIU brings back; as CRIU's action script it leaves that job frozen
+ *   sockets  holds a frozen job's network still, and lets it go again
  *   tgkill   a signal for one thread
  *   init     PID 1 of a job; started by `launch` only
  */
@@ -149,6 +150,7 @@ int main(int argc, char **argv) {
   if (!strcmp(verb, "launch")) return launch(argv + 2);
   if (!strcmp(verb, "init")) return init(argv + 2);
   if (!strcmp(verb, "restore")) return restore(argv + 2);
+  if (!strcmp(verb, "sockets")) return sockets(argv + 2);
   if (!strcmp(verb, "tgkill")) return send_signal(argv + 2);
-  return wrong_usage("launch | restore | tgkill PID TID SIGNUM");
+  return wrong_usage("launch | restore | sockets | tgkill PID TID SIGNUM");
 }

@@ -129,6 +129,8 @@ static int move_outsiders(const char *run, const char *outside) {
 int hold(const char *action) {
   const char *run = getenv(RUN), *outside = getenv(OUTSIDE);
   int moved;
+  /* CRIU has tried the kernel out by now, over loopback, and has made none of the job's sockets yet. */
+  if (!strcmp(action, "setup-namespaces")) return run && hold_network(run) == 0 ? 0 : 1;
   if (strcmp(action, "pre-resume")) return 0;
   if (!run || !outside) return wrong_usage("CRIU's action script works under `restore` only");
   /* A list that changes while it is read may leave one out: again until none is found. */

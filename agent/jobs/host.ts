@@ -13,6 +13,7 @@ import { type JobProcess, jobProcesses, nodePid, readProcess } from '../freezer/
 import type { Journal, Note } from '../journal/journal';
 import type { KeeperContract, StubSeen } from '../keeper/contract';
 import { End, Supervision } from '../keeper/supervision';
+import { sockets } from '../network/sockets';
 import { type Copy, exitOf, placeOf } from './copy';
 import type { Layout } from './layout';
 
@@ -161,12 +162,22 @@ export class Host {
   async clear(copy: Copy): Promise<void> {
     const { keeper } = this.options;
     const key = copy.supervisor;
-    await JobCgroup.at(copy.cgroup).kill();
+    await this.end(copy);
     await keeper.call('process.wait', { key }, { timeoutMs: SUPERVISOR_END_MS }).catch(unlessUnknown);
     await keeper.call('process.forget', { key });
     await keeper.call('job.forget', { job: copy.job });
     await removeCgroups(copy);
     await rm(copy.report, { force: true });
+  }
+
+  /** Kills a copy that is not the job, or not any more: its connections' peers must not hear of it. */
+  async end(copy: Copy): Promise<void> {
+    const cgroup = JobCgroup.at(copy.cgroup);
+    if ((await cgroup.pids()).length > 0)
+      await sockets(this.options.helper, 'silence', cgroup.run).catch((error: Error) =>
+        this.options.log(`${copy.job}: ${error.message}`),
+      );
+    await cgroup.kill();
   }
 
   async #watch(copy: Copy) {

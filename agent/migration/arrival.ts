@@ -16,6 +16,7 @@ import { JobAccount } from '../freezer/limits';
 import { type Copy, placeOf } from '../jobs/copy';
 import { readSupervision } from '../jobs/host';
 import type { Note } from '../journal/journal';
+import { sockets } from '../network/sockets';
 import { type Manifest, readManifest, receiveFolder } from './carriage';
 import {
   type DestinationEffect,
@@ -253,6 +254,7 @@ export class Arrival extends Role<
     }
     received.thawing = true;
     const { parked } = received.manifest ?? (await readManifest(images));
+    await sockets(this.place.helper, 'release', JobCgroup.at(copy.cgroup).run);
     await this.place.keeper.call(
       'job.unpark',
       { place: placeOf(copy), parked, thaw: !copy.held },
@@ -275,7 +277,7 @@ export class Arrival extends Role<
         received?.stream?.destroy();
         await this.#endReceiving(epoch);
         // A restore ends with what it has restored.
-        if (received) await JobCgroup.at(received.copy.cgroup).kill();
+        if (received) await this.place.host.end(received.copy);
       });
       // What the work made after it was prodded.
       await this.#endReceiving(epoch);

@@ -15,6 +15,7 @@ import { innerPids } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
 import { type Copy, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
+import { sockets } from '../network/sockets';
 import { sendFolder, writeManifest } from './carriage';
 import { CRIU_ENV, type Place } from './place';
 import { Role } from './role';
@@ -105,6 +106,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       { timeoutMs: 60_000 },
     );
     const frozenAfter = performance.now() - begun - frozenMs;
+    await sockets(this.place.helper, 'hold', JobCgroup.at(copy.cgroup).run);
     const dumping = performance.now();
     await writeManifest(images, {
       processes: await innerPids(JobCgroup.at(copy.cgroup)),
@@ -178,6 +180,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     const copy = this.place.host.copy(this.job);
     if (!copy) return this.feed({ type: 'copy-died' });
     await this.giveUp(() => this.#endDump(epoch));
+    await sockets(this.place.helper, 'release', JobCgroup.at(copy.cgroup).run);
     const place = placeOf(copy);
     await this.place.keeper.call(
       'job.unpark',

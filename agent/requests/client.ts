@@ -86,7 +86,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     const job = await living(id);
     const from = job.ledger.host;
     const source = await node.peers.call(from, 'host.preflight', { job: id });
-    const { bytes, cpuFlags } = source;
+    const { bytes, cpuFlags, ports } = source;
     const obstacles: Obstacle[] = [...source.obstacles];
     if (job.pinned) {
       obstacles.push({
@@ -97,7 +97,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     }
     try {
       const there = await node.peers.call(to, 'node.preflight', {
-        ...{ job: id, bytes, cpuFlags },
+        ...{ job: id, bytes, cpuFlags, ports },
         limits: job.spec.limits,
       });
       obstacles.push(...there.obstacles);

@@ -94,11 +94,11 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
     'host.preflight': async ({ job }) => {
       const copy = host.copy(job);
       if (!copy) throw jobMoving(job);
-      return { ...(await jobObstacles(JobCgroup.at(copy.cgroup))), cpuFlags: await cpuFlags() };
+      return { ...(await jobObstacles(JobCgroup.at(copy.cgroup), false)), cpuFlags: await cpuFlags() };
     },
-    'node.preflight': async ({ bytes, limits, cpuFlags: flags }) => ({
+    'node.preflight': async ({ bytes, limits, cpuFlags: flags, ports }) => ({
       obstacles: [
-        ...(await nodeObstacles(config.name, bytes, flags, config.criu)),
+        ...(await nodeObstacles(config.name, bytes, flags, ports, config.criu)),
         ...limitObstacles(config.name, limits, await findControllers()),
       ],
     }),

@@ -238,10 +238,14 @@ describe('a move that fails', () => {
   });
 
   test.for([
-    { args: ['open', '/dev/kmsg'], code: 'device-open', word: '/dev/kmsg' },
-    { args: ['tcp'], code: 'network-socket', word: 'TCP socket' },
-  ])('the preflight names an obstacle: $args', async ({ args, code, word }) => {
-    const job = await lab.run('node1', 'node2', args);
+    { args: async () => ['open', '/dev/kmsg'], code: 'device-open', word: '/dev/kmsg' },
+    {
+      args: async () => ['tcp', ...(await lab.agentAt('node1'))],
+      code: 'network-socket',
+      word: 'has a TCP connection to 10.',
+    },
+  ])('the preflight names an obstacle: $code', async ({ args, code, word }) => {
+    const job = await lab.run('node1', 'node2', await args());
     const error = await failure(job.migrate('node3'));
     expect(error).toMatchObject({ code, message: expect.stringContaining(word) });
     await runsOn(job, 'node2');

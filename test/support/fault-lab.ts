@@ -16,6 +16,7 @@ import { type ClientContract, clientContract } from '../../agent/api/client-cont
 import type { Method, Remote, Result, SentParams } from '../../agent/api/contract';
 import type { Exit, Job, MoveReport } from '../../agent/api/model';
 import { findCriu } from '../../agent/checkpoint/criu';
+import { loadConfig } from '../../agent/cluster/config';
 import { nodeCgroup } from '../../agent/freezer/hierarchy';
 import { labFolder, nodePaths } from '../../agent/lab/description';
 import { killAgent, labDown, labUp, restartAgent } from '../../agent/lab/lab';
@@ -93,6 +94,12 @@ export class FaultLab {
 
   socket(node: string): string {
     return this.paths(node).agent.socket;
+  }
+
+  /** Address and port at which other nodes reach it. */
+  async agentAt(node: string): Promise<[string, string]> {
+    const { listen } = await loadConfig(this.paths(node).config);
+    return [listen.host, String(listen.port)];
   }
 
   paths(node: string) {

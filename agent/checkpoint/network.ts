@@ -1,0 +1,122 @@
+/** What of a job's network sockets can be carried, and what they need at the destination. */
+import { readFile } from 'node:fs/promises';
+import type { Obstacle } from '../api/model';
+import type { BoundPort } from '../api/peer-contract';
+
+/** One row of /proc/PID/net/tcp and its like (proc_pid_net(5)). */
+export interface InetSocket {
+  protocol: 'tcp' | 'udp';
+  /** IPv4 in dots, also where IPv6 carries it; IPv6 as eight groups in full. */
+  local: string;
+  port: number;
+  remote: string;
+  /** 0 where it is connected to nobody. */
+  remotePort: number;
+  /** As include/net/tcp_states.h numbers it. */
+  state: number;
+  /** 0 for one that no process has any more. */
+  inode: number;
+}
+
+const TCP_ESTABLISHED = 1;
+const TCP_LISTEN = 10;
+const listens = ({ protocol, state }: InetSocket) => protocol === 'tcp' && state === TCP_LISTEN;
+const ANY = ['0.0.0.0', '0:0:0:0:0:0:0:0'];
+const isAny = (ip: string) => ANY.includes(ip);
+const isLoopback = (ip: string) => ip.startsWith('127.') || ip === '0:0:0:0:0:0:0:1';
+const ipText = (ip: string) => (ip.includes(':') ? `[${ip}]` : ip);
+
+/** The network sockets in the network namespace of a process; none of one that has gone. */
+export async function inetSockets(pid: number | 'self'): Promise<InetSocket[]> {
+  const tables = (['tcp', 'tcp6', 'udp', 'udp6'] as const).map(async (table) => {
+    const text = await readFile(`/proc/${pid}/net/${table}`, 'utf8').catch(() => '');
+    return parseSockets(text, table.startsWith('tcp') ? 'tcp' : 'udp');
+  });
+  return (await Promise.all(tables)).flat();
+}
+
+export function parseSockets(table: string, protocol: InetSocket['protocol']): InetSocket[] {
+  return table.split('\n').flatMap((row) => {
+    const fields = row.trim().split(/\s+/);
+    const [local, remote] = [fields[1], fields[2]].map((text) => parsePlace(text ?? ''));
+    if (!local || !remote) return [];
+    const state = Number.parseInt(fields[3]!, 16);
+    const places = { local: local.ip, port: local.port, remote: remote.ip, remotePort: remote.port };
+    return [{ protocol, ...places, state, inode: Number(fields[9]) }];
+  });
+}
+
+/** `0100007F:1F90`: words of the address in the machine's byte order, the port as a number. */
+function parsePlace(text: string): { ip: string; port: number } | null {
+  const [, words, port] = /^((?:[0-9A-F]{8})+):([0-9A-F]{4})$/.exec(text) ?? [];
+  if (!words || !port) return null;
+  const bytes = Buffer.from(words, 'hex').swap32();
+  return { ip: bytes.length === 4 ? dotted(bytes) : grouped(bytes), port: Number.parseInt(port, 16) };
+}
+
+const dotted = (bytes: Buffer) => [...bytes].join('.');
+
+function grouped(bytes: Buffer): string {
+  const groups = Array.from({ length: 8 }, (_, at) => bytes.readUInt16BE(2 * at));
+  const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
+  return isMapped ? dotted(bytes.subarray(12)) : groups.map((group) => group.toString(16)).join(':');
+}
+
+/**
+ * Why this socket of a job in its host's own network can't be carried; null when it can. `own`: all of the job's.
+ * Loopback inside the job goes along whole. A listener or a datagram socket that is bound to no address in particular
+ * goes on at the addresses of the new host.
+ */
+export function socketObstacle(socket: InetSocket, own: readonly InetSocket[], who: string): Obstacle | null {
+  const { protocol, local, port, remote, remotePort } = socket;
+  const kind = protocol.toUpperCase();
+  const place = `${ipText(local)}:${port}`;
+  if (remotePort === 0) {
+    if (isAny(local) || isLoopback(local)) return null;
+    return atHost(`${who} has a ${kind} socket at ${place}, an address of its host`);
+  }
+  if (!isLoopback(local) || !isLoopback(remote))
+    return atHost(`${who} has a ${kind} connection to ${ipText(remote)}:${remotePort}`);
+  if (protocol === 'udp' || hasOwnEnd(socket, own)) return null;
+  return {
+    code: 'network-socket',
+    what: `${who} has a TCP connection to ${ipText(remote)}:${remotePort}, a program outside the job`,
+    fix: 'run both ends in one job, or have the program close it before the move',
+  };
+}
+
+/** One whose other end was closed needs none; one that is not accepted yet is for CRIU to judge. */
+const hasOwnEnd = ({ state, port, remotePort }: InetSocket, own: readonly InetSocket[]): boolean =>
+  state !== TCP_ESTABLISHED ||
+  own.some((other) => other.port === remotePort && (other.remotePort === port || listens(other)));
+
+const atHost = (what: string): Obstacle => ({
+  code: 'network-socket',
+  what,
+  fix: 'run it with --address, or have the program close it before the move',
+});
+
+/** What must be free at the destination. */
+export const boundPorts = (own: readonly InetSocket[]): BoundPort[] =>
+  [...new Map(own.map((socket) => [`${socket.protocol} ${socket.local} ${socket.port}`, socket])).values()]
+    .filter(({ port }) => port !== 0)
+    .map(({ protocol, local, port }) => ({ protocol, address: local, port }));
+
+/** Ports of the job that someone on this node has already. */
+export function takenPorts(wanted: readonly BoundPort[], here: readonly InetSocket[]): BoundPort[] {
+  const bound = here.filter((socket) => listens(socket) || socket.protocol === 'udp');
+  return wanted.filter(({ protocol, address, port }) =>
+    bound.some(
+      (other) =>
+        other.protocol === protocol &&
+        other.port === port &&
+        (other.local === address || isAny(other.local) || isAny(address)),
+    ),
+  );
+}
+
+export const portTaken = (node: string, { protocol, address, port }: BoundPort): Obstacle => ({
+  code: 'port-taken',
+  what: `${protocol.toUpperCase()} port ${port} at ${ipText(address)}, which the job has, is taken on ${node}`,
+  fix: 'free it there, choose another node, or run the job with --address',
+});

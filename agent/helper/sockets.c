@@ -1,0 +1,162 @@
+/*
+ * The network of a frozen job. While CRIU reads or makes its sockets one by one, the kernel would go on with what they
+ * were doing. A byte that is taken by a socket that has been read already, and acknowledged to one that has not yet,
+ * would be in neither image; one that is sent before its taker is there again would end the connection. So the job's
+ * cgroup is held: no packet leaves or reaches a socket of it (BPF_PROG_TYPE_CGROUP_SKB). That concerns nobody else, as
+ * a firewall's rule might, and ends with the cgroup.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "helper.h"
+
+static const enum bpf_attach_type ways[] = {BPF_CGROUP_INET_INGRESS, BPF_CGROUP_INET_EGRESS};
+enum { WAYS = sizeof ways / sizeof *ways };
+
+static int bpf(enum bpf_cmd command, union bpf_attr *attr) {
+  return syscall(SYS_bpf, command, attr, sizeof *attr);
+}
+
+/* Drops all packets but those that CRIU itself makes to restore half-closed connections: they have this mark. */
+static int load_hold(enum bpf_attach_type way) {
+  enum { CRIU_MARK = 0xC114, DROP = 0, PASS = 1 };
+  const struct bpf_insn program[] = {
+      {.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = 2, .src_reg = 1, .off = offsetof(struct __sk_buff, mark)},
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = PASS},
+      {.code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = 2, .off = 1, .imm = CRIU_MARK},
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = DROP},
+      {.code = BPF_JMP | BPF_EXIT},
+  };
+  union bpf_attr attr = {
+      .prog_type = BPF_PROG_TYPE_CGROUP_SKB,
+      .insns = (uintptr_t)program,
+      .insn_cnt = sizeof program / sizeof *program,
+      .license = (uintptr_t) "MIT",
+      .expected_attach_type = way,
+  };
+  return bpf(BPF_PROG_LOAD, &attr);
+}
+
+/* Again where it is there already, it takes the place of the one before. */
+static int attach_hold(int cgroup) {
+  for (int i = 0; i < WAYS; i++) {
+    int program = load_hold(ways[i]);
+    if (program < 0) return -1;
+    union bpf_attr attr = {.target_fd = cgroup, .attach_bpf_fd = program, .attach_type = ways[i]};
+    int failed = bpf(BPF_PROG_ATTACH, &attr), error = errno;
+    close(program);
+    errno = error;
+    if (failed) return -1;
+  }
+  return 0;
+}
+
+static int detach_hold(int cgroup) {
+  for (int i = 0; i < WAYS; i++) {
+    union bpf_attr attr = {.target_fd = cgroup, .attach_type = ways[i]};
+    if (bpf(BPF_PROG_DETACH, &attr) && errno != ENOENT) return -1;
+  }
+  return 0;
+}
+
+static int number(int socket, int name) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return getsockopt(socket, IPPROTO_TCP, name, &value, &size) ? 0 : value;
+}
+
+/*
+ * A CRIU that was killed leaves a socket in repair mode, in which it neither sends nor takes anything. What was kept
+ * from being sent would wait for a timer: TCP_NODELAY sends it now.
+ */
+static void wake(int socket) {
+  const int without_probe = -1, on = 1, delays = number(socket, TCP_NODELAY);
+  if (number(socket, TCP_REPAIR)) setsockopt(socket, IPPROTO_TCP, TCP_REPAIR, &without_probe, sizeof without_probe);
+  setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &delays, sizeof delays);
+}
+
+/* In repair mode a connection ends without a word: the peer's is the other copy's. */
+static void silence(int socket) {
+  const int on = 1;
+  setsockopt(socket, IPPROTO_TCP, TCP_REPAIR, &on, sizeof on);
+}
+
+static bool is_tcp(int socket) {
+  int protocol = 0;
+  socklen_t size = sizeof protocol;
+  return !getsockopt(socket, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) && protocol == IPPROTO_TCP;
+}
+
+/* A process that ends meanwhile has no sockets any more. */
+static int each_of(const char *pid, void (*act)(int)) {
+  char path[64], target[64];
+  snprintf(path, sizeof path, "/proc/%s/fd", pid);
+  DIR *descriptors = opendir(path);
+  if (!descriptors) return errno == ENOENT ? 0 : errno;
+  int process = syscall(SYS_pidfd_open, atoi(pid), 0), failed = 0;
+  if (process < 0 && errno != ESRCH) failed = errno;
+  for (struct dirent *entry; process >= 0 && (entry = readdir(descriptors));) {
+    ssize_t size = readlinkat(dirfd(descriptors), entry->d_name, target, sizeof target);
+    if (size < 8 || strncmp(target, "socket:[", 8)) continue;
+    int socket = syscall(SYS_pidfd_getfd, process, atoi(entry->d_name), 0);
+    if (socket < 0) {
+      if (errno != EBADF && errno != ESRCH) failed = errno;
+      continue;
+    }
+    if (is_tcp(socket)) act(socket);
+    close(socket);
+  }
+  closedir(descriptors);
+  if (process >= 0) close(process);
+  return failed;
+}
+
+static int each_socket(const char *cgroup, void (*act)(int)) {
+  char path[4096], pid[32];
+  int failed = 0;
+  snprintf(path, sizeof path, "%s/cgroup.procs", cgroup);
+  FILE *procs = fopen(path, "re");
+  if (!procs) return errno;
+  while (fscanf(procs, "%31s", pid) == 1) {
+    int error = each_of(pid, act);
+    if (error) failed = error;
+  }
+  fclose(procs);
+  return failed;
+}
+
+static int with_folder(const char *cgroup, int (*act)(int)) {
+  int folder = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return -1;
+  int failed = act(folder), error = errno;
+  close(folder);
+  errno = error;
+  return failed;
+}
+
+int hold_network(const char *cgroup) { return with_folder(cgroup, attach_hold); }
+
+int sockets(char **argv) {
+  const char *act = argv[0] ? argv[0] : "", *cgroup = act[0] ? argv[1] : NULL;
+  const bool holds = !strcmp(act, "hold"), releases = !strcmp(act, "release"), silences = !strcmp(act, "silence");
+  int failed = 0;
+  if (!cgroup || !(holds || releases || silences)) return wrong_usage("sockets hold|release|silence CGROUP");
+  if (holds && hold_network(cgroup)) return say_error("hold", errno);
+  if (releases && with_folder(cgroup, detach_hold)) return errno == ENOENT ? 0 : say_error("release", errno);
+  if (releases) failed = each_socket(cgroup, wake);
+  if (silences) failed = each_socket(cgroup, silence);
+  return failed ? say_error("sockets", failed) : 0;
+}
