@@ -29,7 +29,8 @@ const decode = (path: string) =>
 
 /** The kernel's own trees are made afresh in a job. */
 const OWN = ['/proc', '/sys', '/dev'];
-const NO_FILES = ['autofs', 'nsfs'];
+/** `fuse.godwit` is where another home's files are served for its jobs. */
+const NO_FILES = ['autofs', 'nsfs', 'fuse.godwit'];
 /** CRIU ends a mount's name at the first of it (man 8 criu, --external mnt[KEY]:VAL). */
 const NOT_NAMED = /\]/;
 
