@@ -62,12 +62,12 @@ export function dumpArguments({ init, images, run, mounts, stream }: DumpOrders)
     // A file on the job's own tmpfs that has lost the name it was opened by but has another, as every named semaphore
     // has (sem_open(3)): it is given one for the time of the dump.
     '--link-remap',
+    // Packets are held by other means (network/sockets.ts).
+    '--network-lock',
+    'skip',
     '--freeze-cgroup',
     run,
     '--leave-running',
-    // Their packets are held by other means (network/sockets.ts).
-    '--network-lock',
-    'skip',
     ...pages,
   ];
 }
