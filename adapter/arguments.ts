@@ -28,6 +28,8 @@ export const LaunchArguments = z.object({
   jobName: z.string().min(1).max(200).optional(),
   /** What it may use, all its processes together: CPUs, bytes of memory, processes and threads. */
   ...Limits.shape,
+  /** It may use io_uring; while it does, it can't be moved. */
+  allowIoUring: z.boolean().default(false),
   stopAtEntry: z.boolean().default(false),
 });
 export type LaunchArguments = z.infer<typeof LaunchArguments>;

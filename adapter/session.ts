@@ -294,7 +294,7 @@ async function findJob(link: AgentLink, reference: string): Promise<Job> {
 }
 
 function launchRequest(wanted: LaunchArguments): LaunchRequest {
-  const { program, args, cwd, env, node, jobName, cpus, memory, processes } = wanted;
+  const { program, args, cwd, env, node, jobName, cpus, memory, processes, allowIoUring } = wanted;
   const folder = cwd ?? (isAbsolute(program) ? dirname(program) : process.cwd());
   return {
     program: program.includes('/') ? resolve(folder, program) : program,
@@ -304,6 +304,7 @@ function launchRequest(wanted: LaunchArguments): LaunchRequest {
     node,
     stopped: true,
     limits: { cpus, memory, processes },
+    allowIoUring,
     ...inheritance(),
     ...(jobName === undefined ? {} : { name: jobName }),
   };

@@ -33,7 +33,7 @@ export function activate(context: ExtensionContext): Godwit {
   const panels = registerPanels(context, cluster);
   const lab = new Lab(command, cluster, debugged);
   const launching = new Launching(cluster, new Launches(context.workspaceState, cluster), targets);
-  const migration = new Migration(cluster, targets, (job) => panels.showTimeline(job));
+  const migration = new Migration(cluster, targets, (job) => panels.showTimeline(job), debugged);
   const ending = new Ending(cluster, targets);
 
   const handlers: Record<string, Handler> = {

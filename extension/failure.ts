@@ -1,6 +1,6 @@
 /** What a person is told when something fails: the reason and, where there is one, the fix as a button. */
 import { commands, type LogOutputChannel, window } from 'vscode';
-import { asGodwitError, GodwitError } from '../agent/api/errors';
+import { asGodwitError, type Failure, GodwitError } from '../agent/api/errors';
 
 interface Remedy {
   title: string;
@@ -57,7 +57,7 @@ export async function showFailure(error: unknown, what: string, log: LogOutputCh
 /** An error that brings its own fix. */
 export class RemediedError extends GodwitError {
   constructor(
-    failure: { code: string; message: string; fix?: string },
+    failure: Failure,
     readonly remedy: { title: string; run: () => Promise<void> | void },
   ) {
     super(failure);

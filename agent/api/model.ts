@@ -202,6 +202,8 @@ export const LaunchRequest = z.object({
   umask: z.int().min(0).max(0o777).optional(),
   /** Those that are absent are the agent's own, and none goes beyond the agent's. */
   resources: Resources.optional(),
+  /** It may use io_uring, which keeps it from moving while it does. */
+  allowIoUring: z.boolean().default(false),
 });
 export type LaunchRequest = z.input<typeof LaunchRequest>;
 

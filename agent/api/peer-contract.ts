@@ -36,6 +36,7 @@ export const LaunchOrder = z.object({
   stopped: z.boolean(),
   umask: z.int().optional(),
   resources: Resources.optional(),
+  allowIoUring: z.boolean(),
   console: z.string(),
   status: z.string(),
   /** The job's PID 1: the home's helper. */
@@ -63,6 +64,16 @@ export const Sight = z.object({
   debugged: z.boolean(),
 });
 export type Sight = z.infer<typeof Sight>;
+
+/** A node as a job that runs there has got used to it. */
+export const Machine = z.object({
+  /** As Node.js names them: x64, arm64. */
+  arch: z.string(),
+  cpuFlags: z.array(z.string()),
+  /** The version of the CRIU that serves there; null where none does. */
+  criu: z.string().nullable(),
+});
+export type Machine = z.infer<typeof Machine>;
 
 /** A node's count of its changes; only equality means anything. */
 const Seen = z.string().max(100);
@@ -131,7 +142,7 @@ export const peerContract = {
     result: z.object({
       obstacles: z.array(Obstacle),
       bytes: Bytes,
-      cpuFlags: z.array(z.string()),
+      machine: Machine,
       ports: z.array(BoundPort),
     }),
   },
@@ -140,7 +151,7 @@ export const peerContract = {
       job: JobId,
       bytes: Bytes,
       limits: Limits,
-      cpuFlags: z.array(z.string()),
+      machine: Machine,
       ports: z.array(BoundPort),
     }),
     result: z.object({ obstacles: z.array(Obstacle) }),

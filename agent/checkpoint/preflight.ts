@@ -1,149 +1,97 @@
-/** What would stop a move, looked for before anything is frozen. */
-import { readdir, readFile, readlink } from 'node:fs/promises';
-import { freemem } from 'node:os';
+/** What of a job would stop its move, looked for before anything is frozen. */
+import { readFile, statfs } from 'node:fs/promises';
+import { asGodwitError } from '../api/errors';
 import type { Obstacle } from '../api/model';
 import type { BoundPort } from '../api/peer-contract';
-import type { JobCgroup } from '../freezer/cgroup';
-import { type JobProcess, jobProcesses } from '../freezer/processes';
-import { findCriu } from './criu';
-import { boundPorts, type InetSocket, inetSockets, portTaken, socketObstacle, takenPorts } from './network';
+import { type JobProcess, jobProcesses, type ProcessSource } from '../freezer/processes';
+import { heldObstacle } from './held';
+import { inodeOf, type Looked, look } from './look';
+import { boundPorts, type InetSocket, inetSockets, socketObstacle } from './network';
+import { externalSockets, namespaceObstacles, tracerObstacles } from './ties';
 
-/** Devices that every machine has, and that mean the same on each. */
-const COMMON_DEVICES = /^\/dev\/(null|zero|full|random|urandom|tty|ptmx|pts\/\d+|shm\/.*)$/;
-/** Descriptors looked at in one process; a program that has more is asked of CRIU itself. */
-const MAX_DESCRIPTORS = 4096;
-
-export async function cpuFlags(): Promise<string[]> {
-  const info = await readFile('/proc/cpuinfo', 'utf8');
-  return /^(?:flags|Features)\s*:\s*(.*)$/m.exec(info)?.[1]?.split(' ') ?? [];
-}
-
-export interface JobFindings {
+export interface Findings {
   obstacles: Obstacle[];
+  /** What its memory comes to. */
   bytes: number;
   /** What it has in its host's own network, and needs at the destination. */
   ports: BoundPort[];
 }
 
-/** On the source: what of the job can't be carried. `address`: it has one of its own, so any connection goes along. */
-export async function jobObstacles(cgroup: JobCgroup, address: boolean): Promise<JobFindings> {
-  const processes = await jobProcesses(cgroup);
-  const pids = new Set(processes.map(({ pid }) => pid));
-  const found = await Promise.all(processes.map((process) => processObstacles(process, pids)));
-  const sockets = address ? [] : await ownSockets(processes);
-  const own = sockets.map(({ socket }) => socket);
-  const network = sockets.map(({ socket, who }) => socketObstacle(socket, own, who));
-  const all = [...found.flat(), ...network.filter((obstacle) => obstacle !== null)];
-  const byCode = new Map(all.map((obstacle) => [obstacle.code + obstacle.what, obstacle]));
-  const bytes = processes.reduce((sum, { rss }) => sum + rss, 0);
-  return { obstacles: [...byCode.values()], bytes, ports: boundPorts(own) };
+export interface Question {
+  helper: string;
+  /** The processes, as the job numbers them, that stubs of Godwit are attached to. */
+  debugged: Set<number>;
+  /** It has an address of its own, so any connection goes along. */
+  address: boolean;
 }
 
-/** The job's network sockets, each with one process that has it open. */
-async function ownSockets(processes: JobProcess[]): Promise<{ socket: InetSocket; who: string }[]> {
-  const [one] = processes;
-  if (!one) return [];
-  const holders = new Map<number, string>();
-  for (const process of processes) {
-    for (const target of await descriptors(process.pid)) {
-      const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
-      if (inode) holders.set(Number(inode), name(process));
-    }
+/** On the source. */
+export async function jobObstacles(job: ProcessSource, question: Question): Promise<Findings> {
+  const processes = await jobProcesses(job);
+  const [init] = processes;
+  if (!init) return { obstacles: [], bytes: 0, ports: [] };
+  const bytes = await memoryOf(processes, init.pid);
+  try {
+    return { ...(await obstaclesOf(processes, question)), bytes };
+  } catch (error) {
+    const { code, message, fix } = asGodwitError(error);
+    return { obstacles: [{ code, what: message, fix: fix ?? 'try again' }], bytes, ports: [] };
   }
-  // All of a job is in one network.
-  return (await inetSockets(one.pid)).flatMap((socket) => {
-    const who = holders.get(socket.inode);
-    return who === undefined ? [] : [{ socket, who }];
+}
+
+async function obstaclesOf(
+  processes: JobProcess[],
+  { helper, debugged, address }: Question,
+): Promise<Omit<Findings, 'bytes'>> {
+  const looked = await look(
+    helper,
+    processes.map(({ pid }) => pid),
+  );
+  const byPid = new Map(processes.map((process) => [process.pid, process]));
+  const who = (pid: number) => {
+    const process = byPid.get(pid);
+    return process ? `process ${process.inner} (${process.comm})` : `process ${pid} of its node`;
+  };
+  const stubbed = new Set(processes.filter(({ inner }) => debugged.has(inner)).map(({ pid }) => pid));
+  const sockets = address ? [] : await ownSockets(looked, processes[0]!.pid);
+  const own = sockets.map(({ socket }) => socket);
+  const found = [
+    ...tracerObstacles(looked, processes, stubbed, who),
+    ...namespaceObstacles(looked, who),
+    ...externalSockets(looked, who),
+    ...looked.held.map((held) => heldObstacle(held, who(held.pid))),
+    ...sockets.map(({ socket, pid }) => socketObstacle(socket, own, who(pid))),
+  ].filter((obstacle) => obstacle !== null);
+  // A process that has ten devices open has ten obstacles; ten threads that share them have no more.
+  const byWords = new Map(found.map((obstacle) => [obstacle.code + obstacle.what, obstacle]));
+  return { obstacles: [...byWords.values()], ports: boundPorts(own) };
+}
+
+/** The job's network sockets, each with one process that has it open. All of a job is in one network. */
+async function ownSockets({ held }: Looked, init: number): Promise<{ socket: InetSocket; pid: number }[]> {
+  const holders = new Map(held.map(({ pid, name }) => [inodeOf(name), pid]));
+  return (await inetSockets(init)).flatMap((socket) => {
+    const pid = holders.get(socket.inode);
+    return pid === undefined || socket.inode === 0 ? [] : [{ socket, pid }];
   });
 }
 
-const name = ({ inner, comm }: JobProcess) => `process ${inner} (${comm})`;
-
-async function processObstacles(process: JobProcess, own: Set<number>): Promise<Obstacle[]> {
-  const who = name(process);
-  const found: Obstacle[] = [];
-  const tracer = Number(/^TracerPid:\s*(\d+)/m.exec(await read(`/proc/${process.pid}/status`))?.[1] ?? 0);
-  if (own.has(tracer)) {
-    found.push({
-      code: 'traced',
-      what: `${who} is traced by another process of the job`,
-      fix: 'end the tracer (strace, gdb) inside the job; debug it with `godwit gdb` instead',
-    });
-  }
-  for (const target of await descriptors(process.pid)) {
-    const obstacle = descriptorObstacle(target, who);
-    if (obstacle) found.push(obstacle);
-  }
-  return found;
-}
-
-function descriptorObstacle(target: string, who: string): Obstacle | null {
-  if (target.startsWith('anon_inode:[io_uring]')) {
-    return {
-      code: 'io-uring',
-      what: `${who} uses io_uring, which CRIU can't dump`,
-      fix: 'run it without io_uring',
-    };
-  }
-  if (target.startsWith('/dev/') && !COMMON_DEVICES.test(target)) {
-    return {
-      code: 'device-open',
-      what: `${who} has ${target} open`,
-      fix: 'have the program close the device',
-    };
-  }
-  return null;
-}
-
-async function descriptors(pid: number): Promise<string[]> {
-  const names = await readdir(`/proc/${pid}/fd`).catch(() => []);
-  const paths = names
-    .slice(0, MAX_DESCRIPTORS)
-    .map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => ''));
-  return Promise.all(paths);
+/**
+ * What has no file behind it travels: each process's own pages, what they share (counted once, as far as that can be
+ * told from outside), and the job's own /dev/shm.
+ */
+async function memoryOf(processes: JobProcess[], init: number): Promise<number> {
+  const statuses = await Promise.all(processes.map(({ pid }) => read(`/proc/${pid}/status`)));
+  const of = (status: string, name: string) =>
+    1024 * Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0);
+  const own = statuses.reduce((sum, status) => sum + of(status, 'RssAnon'), 0);
+  const shared = Math.max(...statuses.map((status) => of(status, 'RssShmem')));
+  const files = await statfs(`/proc/${init}/root/dev/shm`).then(
+    ({ blocks, bfree, bsize }) => (blocks - bfree) * bsize,
+    () => 0,
+  );
+  return own + Math.max(shared, files);
 }
 
 /** A process that has just ended has nothing to say. */
 const read = (path: string) => readFile(path, 'utf8').catch(() => '');
-
-/** On the destination: what is missing here for a job that needs `bytes` and `ports`, started on a CPU with `flags`. */
-export async function nodeObstacles(
-  node: string,
-  bytes: number,
-  flags: string[],
-  ports: BoundPort[],
-  criu?: string,
-): Promise<Obstacle[]> {
-  const taken = ports.length > 0 ? takenPorts(ports, await inetSockets('self')) : [];
-  const found: Obstacle[] = taken.map((port) => portTaken(node, port));
-  await findCriu(criu).catch((error: Error & { fix?: string }) => {
-    found.push({
-      code: 'no-criu',
-      what: `${node}: ${error.message}`,
-      fix: error.fix ?? 'see `godwit doctor`',
-    });
-  });
-  const own = new Set(await cpuFlags());
-  const missing = flags.filter((flag) => FEATURES.test(flag) && !own.has(flag));
-  if (missing.length > 0) {
-    found.push({
-      code: 'cpu-features',
-      what: `${node}'s CPU lacks ${missing.join(', ')}`,
-      fix: 'choose a node with a CPU of the same kind, or launch the job on the oldest one',
-    });
-  }
-  // The image and the restored job are in memory at the same time.
-  if (2 * bytes > freemem()) {
-    found.push({
-      code: 'no-memory',
-      what: `${node} has ${mib(freemem())} MiB free, and the move takes ${mib(2 * bytes)}`,
-      fix: 'free memory there, or choose another node',
-    });
-  }
-  return found;
-}
-
-/** Of the many flags, those that name instructions a program may have chosen at its start. */
-const FEATURES =
-  /^(sse|ssse|avx|fma|bmi|aes|sha|pclmul|popcnt|movbe|f16c|adx|rdrand|rdseed|xsave|amx|vaes|vpclmul|gfni|asimd|sve|atomics)/;
-const mib = (bytes: number) => Math.round(bytes / 2 ** 20);

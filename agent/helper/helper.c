@@ -5,6 +5,7 @@
  *   restore  the same for a job that CRIU brings back; as CRIU's action script it leaves that job frozen
  *   sockets  holds a frozen job's network still, and lets it go again
  *   tgkill   a signal for one thread
+ *   look     what processes hold that may not travel
  *   init     PID 1 of a job; started by `launch` only
  */
 #include <errno.h>
@@ -151,6 +152,7 @@ int main(int argc, char **argv) {
   if (!strcmp(verb, "init")) return init(argv + 2);
   if (!strcmp(verb, "restore")) return restore(argv + 2);
   if (!strcmp(verb, "sockets")) return sockets(argv + 2);
+  if (!strcmp(verb, "look")) return look(argv + 2);
   if (!strcmp(verb, "tgkill")) return send_signal(argv + 2);
-  return wrong_usage("launch | restore | sockets | tgkill PID TID SIGNUM");
+  return wrong_usage("launch | restore | sockets | look INIT [PID...] | tgkill PID TID SIGNUM");
 }

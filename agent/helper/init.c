@@ -55,7 +55,7 @@ static void run_program(char **argv) {
   tell(TALK, "ready", 0);
   char go;
   if (recv(TALK, &go, 1, 0) != 1) _exit(127);
-  without_io_uring();
+  if (!flag(argv, "--allow-io-uring")) without_io_uring();
   set_limits(argv);
   become_user(argv);
   if (chdir(required(argv, "--cwd"))) fail("cwd");

@@ -45,7 +45,7 @@ export class Home {
     await journal.launch({
       id,
       name,
-      spec: { ...request, limits: request.limits ?? {}, user },
+      spec: { ...request, limits: request.limits ?? {}, allowIoUring: request.allowIoUring ?? false, user },
       host,
       held: request.stopped,
     });
@@ -56,7 +56,8 @@ export class Home {
         await chown(file, user.uid, user.gid);
       }
       const { program, args, cwd, env, stopped, umask, resources, limits = {} } = request;
-      const asked = { program, args, cwd, env, stopped, umask, resources, limits };
+      const { allowIoUring = false } = request;
+      const asked = { program, args, cwd, env, stopped, umask, resources, limits, allowIoUring };
       const order = { job: id, home: node, epoch: 0, user, ...asked };
       const files = {
         console: layout.console(id),

@@ -366,6 +366,7 @@ function flags(order: LaunchOrder, copy: Copy, mount: string, [run, ...joined]: 
     ...Object.entries(options).flat(),
     ...copy.mounts.flatMap((at) => ['--bind', at]),
     ...(order.stopped ? ['--stopped'] : []),
+    ...(order.allowIoUring ? ['--allow-io-uring'] : []),
     ...joined.flatMap((group) => ['--join', group]),
     ...userFlags(order),
     '--',

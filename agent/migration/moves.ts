@@ -4,10 +4,12 @@ import type { HomedJob } from '../journal/journal';
 import { Arrival } from './arrival';
 import { Conduct } from './conduct';
 import { Departure } from './departure';
+import { Pace } from './pace';
 import type { Place } from './place';
 
 /** The moves that this node has a part in: as home, as source, as destination. One of each a job at the most. */
 export class Moves {
+  readonly pace = new Pace();
   readonly #conducts = new Map<string, Conduct>();
   readonly #departures = new Map<string, Departure>();
   readonly #arrivals = new Map<string, Arrival>();

@@ -20,9 +20,6 @@ const LIST_TIMEOUT_MS = 3_000;
 const DEBUG_TIMEOUT_MS = 60_000;
 /** A job that is moving can be told in a moment. */
 const GONE_PAUSE_MS = 200;
-/** What a move takes whatever the size, and how fast pages travel: for the estimate. */
-const MOVE_BASE_MS = 400;
-const BYTES_PER_MS = 300_000;
 
 type Forwarded = 'jobs.kill' | 'jobs.wait' | 'jobs.why' | 'jobs.migrate';
 
@@ -86,7 +83,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     const job = await living(id);
     const from = job.ledger.host;
     const source = await node.peers.call(from, 'host.preflight', { job: id });
-    const { bytes, cpuFlags, ports } = source;
+    const { bytes, machine, ports } = source;
     const obstacles: Obstacle[] = [...source.obstacles];
     if (job.pinned) {
       obstacles.push({
@@ -95,9 +92,16 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
         fix: '`godwit unpin` it first',
       });
     }
+    if (node.members.state(to) === 'draining') {
+      obstacles.push({
+        code: 'draining',
+        what: `${to} is being drained`,
+        fix: 'choose another node, or `godwit undrain` it',
+      });
+    }
     try {
       const there = await node.peers.call(to, 'node.preflight', {
-        ...{ job: id, bytes, cpuFlags, ports },
+        ...{ job: id, bytes, machine, ports },
         limits: job.spec.limits,
       });
       obstacles.push(...there.obstacles);
@@ -109,7 +113,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
         fix: fix ?? 'is its agent running?',
       });
     }
-    return { can: obstacles.length === 0, obstacles, bytes, estimateMs: MOVE_BASE_MS + bytes / BYTES_PER_MS };
+    return { can: obstacles.length === 0, obstacles, bytes, estimateMs: node.moves.pace.estimate(bytes) };
   }
 
   async function migrate(id: string, params: Params<ClientContract, 'jobs.migrate'>, caller: Caller) {
@@ -127,7 +131,9 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
         fix: first.fix,
       });
     const { ledger } = await living(id);
-    return node.moves.conduct(id).migrate(ledger, to, 'stop', caller.signal);
+    const report = await node.moves.conduct(id).migrate(ledger, to, 'stop', caller.signal);
+    node.moves.pace.learn(report);
+    return report;
   }
 
   async function console(id: string, offset: number, follow: boolean) {

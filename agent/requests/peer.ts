@@ -4,7 +4,8 @@ import { GodwitError, jobEnded, jobMoving } from '../api/errors';
 import type { User } from '../api/model';
 import type { PeerContract } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
-import { cpuFlags, jobObstacles, nodeObstacles } from '../checkpoint/preflight';
+import { nodeObstacles, sourceObstacles, thisMachine } from '../checkpoint/machine';
+import { jobObstacles } from '../checkpoint/preflight';
 import { ANSWER_WITHIN_MS } from '../cluster/changes';
 import { capacity } from '../cluster/members';
 import { JobCgroup } from '../freezer/cgroup';
@@ -94,11 +95,23 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
     'host.preflight': async ({ job }) => {
       const copy = host.copy(job);
       if (!copy) throw jobMoving(job);
-      return { ...(await jobObstacles(JobCgroup.at(copy.cgroup), false)), cpuFlags: await cpuFlags() };
+      const stubs = await host.stubs().catch(() => []);
+      const debugged = new Set(stubs.filter((stub) => stub.job === job).map(({ pid }) => pid));
+      const findings = await jobObstacles(JobCgroup.at(copy.cgroup), {
+        helper: host.options.helper,
+        debugged,
+        address: false,
+      });
+      const obstacles = [...(await sourceObstacles(config.name, config.criu)), ...findings.obstacles];
+      return { ...findings, obstacles, machine: await thisMachine(config.criu) };
     },
-    'node.preflight': async ({ bytes, limits, cpuFlags: flags, ports }) => ({
+    'node.preflight': async ({ bytes, limits, machine, ports }) => ({
       obstacles: [
-        ...(await nodeObstacles(config.name, bytes, flags, ports, config.criu)),
+        ...(await nodeObstacles(
+          config.name,
+          { bytes, from: machine, ports, images: node.layout.state },
+          config.criu,
+        )),
         ...limitObstacles(config.name, limits, await findControllers()),
       ],
     }),

@@ -5,7 +5,10 @@ import { span } from '../../agent/api/figures';
 import type { Job, MoveReport, Obstacle } from '../../agent/api/model';
 import type { Cluster } from '../cluster/cluster';
 import { PHASE_WORDS } from '../cluster/descriptions';
+import type { DebuggedJobs } from '../debug/sessions';
+import { RemediedError } from '../failure';
 import { askForNode, living } from '../prompts/places';
+import { remedyFor } from './remedies';
 import { nodeGiven, type Targets } from './targets';
 
 /** After a move has been taken back its home says so within the time of an abort; then it is looked at once more. */
@@ -16,6 +19,7 @@ export class Migration {
     private readonly cluster: Cluster,
     private readonly targets: Targets,
     private readonly showTimeline: (job: string) => void,
+    private readonly debugged: Pick<DebuggedJobs, 'isOnlyAttached' | 'stopFor'>,
   ) {}
 
   /** Resolves with the move's report; undefined when the person gave it up. */
@@ -52,8 +56,13 @@ export class Migration {
 
   async #move(job: Job, node: string): Promise<MoveReport | undefined> {
     const { can, obstacles } = await this.cluster.call('jobs.why', { job: job.id, node });
-    if (!can) throw cannotMove(job, node, obstacles);
-    const report = await window.withProgress(
+    if (!can)
+      throw this.#remedied(
+        job,
+        cannotMove(job, node, obstacles),
+        obstacles.map(({ code }) => code),
+      );
+    const moving = window.withProgress(
       {
         location: ProgressLocation.Notification,
         title: `Moving ${job.name} to ${node}`,
@@ -61,8 +70,28 @@ export class Migration {
       },
       (progress, token) => this.#follow(job, node, token, (message) => progress.report({ message })),
     );
+    const report = await Promise.resolve(moving).catch((error) => {
+      const refused = asGodwitError(error);
+      throw this.#remedied(job, refused, [refused.code]);
+    });
     if (report) this.#tell(job, report);
     return report;
+  }
+
+  /** The same with what can be done about it from here. */
+  #remedied(job: Job, error: GodwitError, codes: string[]): GodwitError {
+    const remedy = remedyFor(codes);
+    if (remedy === 'choose-another-node')
+      return new RemediedError(error.toFailure(), {
+        title: 'Choose Another Node',
+        run: async () => void (await this.migrate(job.id, undefined)),
+      });
+    if (remedy === 'end-debug-session' && this.debugged.isOnlyAttached(job.id))
+      return new RemediedError(error.toFailure(), {
+        title: 'End the Debug Session',
+        run: () => this.debugged.stopFor(job.id),
+      });
+    return error;
   }
 
   /** Undefined when the move was taken back. */

@@ -25,6 +25,20 @@ export class DebuggedJobs implements Disposable {
     return id === undefined ? undefined : this.#sessions.get(id)?.job;
   }
 
+  /** Can its debugging be ended without ending the job itself, as a session that has launched it would? */
+  isOnlyAttached(job: string): boolean {
+    const its = this.#on(job);
+    return its.length > 0 && its.every(({ configuration }) => configuration.request === 'attach');
+  }
+
+  async stopFor(job: string): Promise<void> {
+    await Promise.all(this.#on(job).map((session) => debug.stopDebugging(session)));
+  }
+
+  #on(job: string): DebugSession[] {
+    return [...this.#sessions.values()].filter((one) => one.job === job).map(({ session }) => session);
+  }
+
   /** Before their jobs are ended: what is left alone would wait for an agent to come back. */
   async stopAll(): Promise<void> {
     await Promise.all([...this.#sessions.values()].map(({ session }) => debug.stopDebugging(session)));

@@ -252,15 +252,15 @@ describe('a move that fails', () => {
     await isOver(job);
   });
 
-  test('CRIU alone finds the obstacle: a Unix socket to a process outside', async () => {
+  test('the preflight names an obstacle of a job that is debugged: a Unix socket to a process outside', async () => {
     const path = join(lab.folder, 'outside');
     const server = createServer(() => {}).listen(path);
     undo.push(() => server.close());
     const job = await lab.run('node1', 'node2', ['connect', path]);
     const gdb = await attached(job);
     const { code, message } = await failure(job.migrate('node3'));
-    expect(code).toBe('move-failed');
-    expect(message).toContain('connected to a process outside it over a Unix socket');
+    expect(code).toBe('external-socket');
+    expect(message).toContain('connected to a process outside the job over a Unix socket');
     await debugsOn(gdb);
     await letGo(gdb);
     await runsOn(job, 'node2');

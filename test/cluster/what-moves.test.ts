@@ -1,12 +1,19 @@
 /** A real program of each kind is moved round the cluster and finds all that it has as it was, or is refused by name. */
-import { mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { connectUnix } from '../../agent/api/client';
+import { type ClientContract, clientContract } from '../../agent/api/client-contract';
+import type { Remote } from '../../agent/api/contract';
+import { nodeCgroup } from '../../agent/freezer/hierarchy';
+import { killAgent } from '../../agent/lab/lab';
 import { compile } from '../support/c-programs';
 import { Godwit } from '../support/godwit';
+import { end, launch } from '../support/processes';
 import { inProject } from '../support/project';
-import { goRounds, roundsOf } from '../support/rounds';
+import { goRounds, roundsOf, says } from '../support/rounds';
 
 /** A name that no person's lab has. */
 const LAB = `what-${process.pid}`;
@@ -14,19 +21,45 @@ const ROUND = ['node2', 'node3', 'node1'] as const;
 const FAMILIES = ['processes', 'signals', 'ipc', 'descriptors', 'files', 'memory'];
 
 let godwit: Godwit;
+let agent: Remote<ClientContract> & { close: () => void };
 let folder = '';
+const jobs: string[] = [];
 
 beforeAll(async () => {
   folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-what-')));
   for (const name of FAMILIES) await compile(inProject('test', 'programs', 'kinds', `${name}.c`), folder);
   godwit = await Godwit.labUp(LAB, { temp: folder });
+  const socket = join('/var/lib/godwit/labs', LAB, 'node1', 'agent.sock');
+  agent = await connectUnix(socket, { name: 'test', kind: 'client', contract: clientContract });
+});
+afterEach(async () => {
+  for (const job of jobs.splice(0)) await agent.call('jobs.kill', { job, signal: 'SIGKILL' }).catch(() => {});
 });
 afterAll(async () => {
+  agent?.close();
   await Godwit.labDown(LAB);
   rmSync(folder, { recursive: true, force: true });
 });
 
 const consoleOf = (job: string) => join('/var/lib/godwit/labs', LAB, 'node1', 'jobs', job, 'console');
+/** A job that has printed `ready`. */
+async function launched(
+  [program, ...args]: string[],
+  more: { allowIoUring?: boolean } = {},
+): Promise<string> {
+  const env = process.env as Record<string, string>;
+  const request = { program: program!, args, cwd: folder, env, node: 'home', stopped: false, ...more };
+  const { id } = await agent.call('jobs.run', request);
+  jobs.push(id);
+  await says(consoleOf(id), 'ready');
+  return id;
+}
+async function until(what: string, holds: () => boolean): Promise<void> {
+  for (const late = Date.now() + 30_000; !holds(); await sleep(20))
+    if (Date.now() > late) throw new Error(`not so within 30 s: ${what}`);
+}
+const tracerOf = (pid: number) =>
+  Number(/^TracerPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 const built = (name: string) => join(folder, name);
 
 describe('programs that look around after each move', () => {
@@ -37,5 +70,93 @@ describe('programs that look around after each move', () => {
     expect(outcomes).toEqual(kinds.map(({ what }) => ({ what, problem: null })));
     // Nor has CRIU left a name of its own beside the files.
     expect(readdirSync(place).sort()).toEqual(ROUND.map((_, at) => `go-${at + 1}`));
+  });
+});
+
+describe('what does not move is refused by name, before anything is frozen', () => {
+  const kinds = (program: string, thing: string) => () => [built(program), folder, '1', thing];
+  const python = (lines: string) => () => [
+    'python3',
+    '-c',
+    `${lines}\nimport time\nprint("ready", flush=True)\ntime.sleep(1000)`,
+  ];
+  const socket = (lines: string) => python(`import socket\ns = ${lines}`);
+  const refusals: [what: string, code: string, argv: () => string[], more?: { allowIoUring?: boolean }][] = [
+    ['io_uring, where it was allowed', 'io-uring', kinds('descriptors', '-io_uring'), { allowIoUring: true }],
+    ['a semaphore eventfd', 'eventfd-semaphore', kinds('descriptors', '-semaphore')],
+    ['a performance counter', 'perf-event', kinds('descriptors', '-perf')],
+    ['a userfaultfd', 'userfaultfd', kinds('descriptors', '-userfaultfd')],
+    ['a BPF map', 'bpf', kinds('descriptors', '-bpf')],
+    ['a Landlock ruleset', 'kernel-object', kinds('descriptors', '-landlock')],
+    ['secret memory', 'secret-memory', kinds('descriptors', '-secret')],
+    ['a POSIX message queue', 'message-queue', kinds('ipc', '-mqueue')],
+    ['a file that lost its name but has another', 'deleted-file', kinds('files', '-other-name')],
+    ['a large deleted file', 'deleted-file', kinds('files', '-huge')],
+    ['a device', 'device-open', python('f = open("/dev/fuse", "rb+", buffering=0)')],
+    [
+      'a socket of an odd kind',
+      'network-socket',
+      socket('socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)'),
+    ],
+    [
+      'a Unix socket to somebody outside',
+      'external-socket',
+      socket(`socket.socket(socket.AF_UNIX)\ns.connect("/var/lib/godwit/labs/${LAB}/node1/agent.sock")`),
+    ],
+    [
+      'a tracer inside the job',
+      'traced',
+      () => ['sh', '-c', 'gdb -q -batch -ex run --args sh -c "echo ready; sleep 1000" 2>&1'],
+    ],
+    ...['pid', 'mount', 'net', 'uts', 'ipc', 'user', 'cgroup', 'time'].map(
+      (name): [string, string, () => string[]] => [
+        `a ${name} namespace of its own`,
+        'nested-namespace',
+        () => ['unshare', '--fork', `--${name}`, 'sh', '-c', 'echo ready; exec sleep 1000'],
+      ],
+    ),
+  ];
+
+  it.each(refusals)('%s', async (_what, code, argv, more) => {
+    const id = await launched(argv(), more ?? {});
+    const { can, obstacles } = await agent.call('jobs.why', { job: id, node: 'node2' });
+    expect({ can, codes: [...new Set(obstacles.map((obstacle) => obstacle.code))] }).toEqual({
+      can: false,
+      codes: [code],
+    });
+    for (const { what, fix } of obstacles)
+      expect(`${what}; ${fix}`).toMatch(/^process \d+ \([\w-]+\) .+; .+/);
+    const moved = agent.call('jobs.migrate', { job: id, node: 'node2', transfer: 'auto' });
+    await expect(moved).rejects.toMatchObject({ code, fix: obstacles[0]!.fix });
+    // Not even an intent was written.
+    const { events } = await agent.call('jobs.history', { job: id });
+    expect(events.map(({ event }) => event)).toEqual(['launched']);
+  });
+
+  it('a tracer outside the job; once it has gone, the job moves', async () => {
+    const id = await launched(['sh', '-c', 'echo ready; exec sleep 1000']);
+    const [pid] = readFileSync(
+      join(await nodeCgroup(`${LAB}-node1`), `${id}.0`, 'run', 'cgroup.procs'),
+      'utf8',
+    )
+      .split('\n')
+      .map(Number)
+      .slice(1);
+    const tracer = launch(['gdb', '-q', '-nx', '-p', `${pid}`]);
+    await until('it is traced', () => tracerOf(pid!) !== 0);
+    const why = () => agent.call('jobs.why', { job: id, node: 'node2' });
+    expect((await why()).obstacles).toMatchObject([
+      { code: 'traced', what: expect.stringMatching(/outside the job/) },
+    ]);
+    end(tracer);
+    await until('it is let go', () => tracerOf(pid!) === 0);
+    expect(await why()).toMatchObject({ can: true, obstacles: [] });
+  });
+
+  it('a node that is away', async () => {
+    const id = await launched(['sh', '-c', 'echo ready; exec sleep 1000']);
+    await killAgent(LAB, 'node3');
+    const { obstacles } = await agent.call('jobs.why', { job: id, node: 'node3' });
+    expect(obstacles).toMatchObject([{ code: 'node-unreachable' }]);
   });
 });

@@ -87,7 +87,7 @@ export async function goRounds(
 }
 
 /** Until there is `text` in the console. @throws Error with what there is instead */
-async function says(path: string, text: string): Promise<void> {
+export async function says(path: string, text: string): Promise<void> {
   for (const end = Date.now() + SOON_MS; ; await sleep(20)) {
     const printed = readFileSync(path, 'utf8');
     if (printed.includes(text)) return;

@@ -15,6 +15,7 @@ describe('launch.json', () => {
         args: [],
         env: {},
         node: 'best',
+        allowIoUring: false,
         stopAtEntry: false,
         console: 'debugConsole',
         gdb: 'gdb',

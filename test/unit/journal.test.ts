@@ -19,6 +19,7 @@ const spec: JobSpec = {
   env: {},
   node: 'home',
   stopped: false,
+  allowIoUring: false,
 };
 const id = 'abcdefghi0';
 

@@ -16,6 +16,7 @@ interface Options {
   env: Record<string, string>;
   detach?: true;
   stopped?: boolean;
+  allowIoUring?: true;
   cpus?: number;
   memory?: number;
   processes?: number;
@@ -41,6 +42,7 @@ export const addRun = (program: Command) =>
       {},
     )
     .option('--detach', 'leave it running and print its id')
+    .option('--allow-io-uring', "let it use io_uring; while it does, it can't be moved")
     .option('--stopped', 'hold it before its first instruction, for a debugger')
     .option('--cpus <number>', 'how much of the CPUs it may use, e.g. 1.5', positive)
     .option('--memory <size>', 'how much memory it may use, e.g. 512M or 2G', bytes)
@@ -89,7 +91,7 @@ async function stayWith(socket: string, { id, node }: Job, stopped: boolean): Pr
 }
 
 function launchRequest(
-  { on, name, cwd = '.', env, stopped = false, cpus, memory, processes }: Options,
+  { on, name, cwd = '.', env, stopped = false, cpus, memory, processes, allowIoUring }: Options,
   program: string,
   args: string[],
 ): LaunchRequest {
@@ -103,6 +105,7 @@ function launchRequest(
     node: on,
     stopped,
     limits: { cpus, memory, processes },
+    ...(allowIoUring ? { allowIoUring } : {}),
     ...inheritance(),
     ...(name === undefined ? {} : { name }),
   };

@@ -1,0 +1,69 @@
+/** What ties a job's processes to others outside it, or apart from each other. */
+import type { Obstacle } from '../api/model';
+import type { JobProcess } from '../freezer/processes';
+import { inodeOf, type Looked } from './look';
+
+/** Namespaces that CRIU can't bring back within a job, whose own are the same for all its processes. */
+const NESTED: Readonly<Record<string, string>> = {
+  pid: 'PID',
+  user: 'user',
+  mnt: 'mount',
+  net: 'network',
+  uts: 'UTS',
+  ipc: 'IPC',
+  cgroup: 'cgroup',
+  time: 'time',
+};
+
+type Who = (pid: number) => string;
+
+/** `debugged`: the processes, as this node numbers them, that stubs of Godwit are attached to. */
+export function tracerObstacles(
+  { traced }: Looked,
+  processes: JobProcess[],
+  debugged: Set<number>,
+  who: Who,
+): Obstacle[] {
+  const own = new Set(processes.map(({ pid }) => pid));
+  const ours = new Set(traced.filter(({ pid }) => debugged.has(pid)).map(({ tracer }) => tracer));
+  return traced
+    .filter(({ tracer }) => !ours.has(tracer))
+    .map(({ pid, tracer }) => ({
+      code: 'traced',
+      what: own.has(tracer)
+        ? `${who(pid)} is traced by another process of the job`
+        : `${who(pid)} is traced by a process outside the job (${tracer} on its node)`,
+      fix: 'end the tracer (strace, gdb); debug it with `godwit gdb` instead',
+    }));
+}
+
+export function namespaceObstacles({ namespaces }: Looked, who: Who): Obstacle[] {
+  return namespaces.flatMap(({ pid, name }) =>
+    name in NESTED
+      ? [
+          {
+            code: 'nested-namespace',
+            what: `${who(pid)} is in a ${NESTED[name]} namespace of its own`,
+            fix: 'run the job without a container or sandbox of its own',
+          },
+        ]
+      : [],
+  );
+}
+
+/** Unix sockets whose other end nobody in the job has. */
+export function externalSockets({ held, peers }: Looked, who: Who): Obstacle[] {
+  const own = new Set(held.map(({ name }) => inodeOf(name)));
+  return held.flatMap(({ pid, name }) => {
+    const peer = peers.get(inodeOf(name));
+    // A peer that has gone, or was not accepted yet, has no number.
+    if (!peer || own.has(peer)) return [];
+    return [
+      {
+        code: 'external-socket',
+        what: `${who(pid)} is connected to a process outside the job over a Unix socket`,
+        fix: 'close that connection, or run both ends in one job',
+      },
+    ];
+  });
+}

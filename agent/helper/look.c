@@ -1,0 +1,189 @@
+/*
+ * What a job's processes hold that may not travel: said for the preflight, one line each, fields apart by tabs.
+ *
+ *   n PID NAME              a namespace of its own, other than that of the job's PID 1
+ *   t PID TID TRACER        a thread that is traced
+ *   d PID FD MODE LINKS SPACE MAGIC KIND NAME
+ *                           a descriptor (FD `map`: a mapping of a device or of a deleted file): st_mode in octal, hard
+ *                           links, bytes that it takes, its file system's magic number in hexadecimal, a socket's protocol or what
+ *                           else is of interest (`-` for nothing), and what /proc calls it
+ *   u INODE PEER            a connected Unix socket, and the socket at its other end
+ *
+ * stat(2) waits for the file system behind a descriptor: whoever calls this sets it a deadline.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "helper.h"
+
+static bool has_unix_sockets;
+
+static bool starts(const char *text, const char *with) { return !strncmp(text, with, strlen(with)); }
+
+static bool ends(const char *text, const char *with) {
+  size_t size = strlen(text), tail = strlen(with);
+  return size >= tail && !strcmp(text + size - tail, with);
+}
+
+/* The target of a link, on one line; false when it has gone. */
+static bool target_of(const char *path, char *target, size_t size) {
+  ssize_t length = readlink(path, target, size - 1);
+  if (length < 0) return false;
+  target[length] = 0;
+  for (char *at = target; *at; at++)
+    if (*at == '\n' || *at == '\t') *at = '?';
+  return true;
+}
+
+/* An eventfd that counts down by one can't be told from others but here (kernel 6.5). */
+static bool is_semaphore(const char *pid, const char *fd) {
+  char path[64], line[128];
+  bool found = false;
+  snprintf(path, sizeof path, "/proc/%s/fdinfo/%s", pid, fd);
+  FILE *info = fopen(path, "re");
+  if (!info) return false;
+  while (fgets(line, sizeof line, info)) found |= starts(line, "eventfd-semaphore: 1");
+  fclose(info);
+  return found;
+}
+
+static void describe(const char *pid, const char *fd, const char *path, const char *target) {
+  struct stat about;
+  struct statfs where;
+  char kind[64] = "-";
+  if (stat(path, &about)) return;
+  if (statfs(path, &where)) where.f_type = 0;
+  if (S_ISSOCK(about.st_mode)) {
+    ssize_t size = getxattr(path, "system.sockprotoname", kind, sizeof kind - 1);
+    if (size <= 0) strcpy(kind, "-");
+    else kind[size] = 0;
+    has_unix_sockets |= starts(kind, "UNIX");
+  } else if (!strcmp(target, "anon_inode:[eventfd]") && is_semaphore(pid, fd)) strcpy(kind, "semaphore");
+  printf("d\t%s\t%s\t%o\t%lu\t%lld\t%lx\t%s\t%s\n", pid, fd, about.st_mode, (unsigned long)about.st_nlink,
+         (long long)about.st_blocks * 512, (unsigned long)where.f_type, kind, target);
+}
+
+static void look_at_descriptors(const char *pid) {
+  char path[64], target[4096];
+  snprintf(path, sizeof path, "/proc/%s/fd", pid);
+  DIR *folder = opendir(path);
+  if (!folder) return;
+  for (struct dirent *one; (one = readdir(folder));) {
+    if (one->d_name[0] == '.') continue;
+    snprintf(path, sizeof path, "/proc/%s/fd/%.20s", pid, one->d_name);
+    if (target_of(path, target, sizeof target)) describe(pid, one->d_name, path, target);
+  }
+  closedir(folder);
+}
+
+/* Shared memory without a name and memfds are named like deleted files, and travel. */
+static bool is_of_interest(const char *name) {
+  if (starts(name, "/memfd:") || starts(name, "/SYSV") || starts(name, "/dev/zero ")) return false;
+  return starts(name, "/dev/") || starts(name, "anon_inode:") || starts(name, "/secretmem") ||
+         ends(name, " (deleted)");
+}
+
+static void look_at_mappings(const char *pid) {
+  char path[128], range[64], *line = NULL;
+  size_t room = 0;
+  snprintf(path, sizeof path, "/proc/%s/maps", pid);
+  FILE *maps = fopen(path, "re");
+  if (!maps) return;
+  while (getline(&line, &room, maps) > 0) {
+    int name = 0;
+    line[strcspn(line, "\n")] = 0;
+    if (sscanf(line, "%63s %*s %*s %*s %*s %n", range, &name) != 1 || !name) continue;
+    if (!is_of_interest(line + name)) continue;
+    snprintf(path, sizeof path, "/proc/%s/map_files/%s", pid, range);
+    describe(pid, "map", path, line + name);
+  }
+  free(line);
+  fclose(maps);
+}
+
+static void look_at_namespaces(const char *pid, const char *init) {
+  static const char *const names[] = {"pid", "user", "mnt", "net", "uts", "ipc", "cgroup", "time"};
+  char path[64], own[64], jobs[64];
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    snprintf(path, sizeof path, "/proc/%s/ns/%s", pid, names[i]);
+    if (!target_of(path, own, sizeof own)) continue;
+    snprintf(path, sizeof path, "/proc/%s/ns/%s", init, names[i]);
+    if (target_of(path, jobs, sizeof jobs) && strcmp(own, jobs)) printf("n\t%s\t%s\n", pid, names[i]);
+  }
+}
+
+static void look_at_threads(const char *pid) {
+  char path[128], line[256];
+  int tracer;
+  snprintf(path, sizeof path, "/proc/%s/task", pid);
+  DIR *folder = opendir(path);
+  if (!folder) return;
+  for (struct dirent *one; (one = readdir(folder));) {
+    if (one->d_name[0] == '.') continue;
+    snprintf(path, sizeof path, "/proc/%s/task/%.20s/status", pid, one->d_name);
+    FILE *status = fopen(path, "re");
+    if (!status) continue;
+    for (tracer = 0; fgets(line, sizeof line, status);)
+      if (sscanf(line, "TracerPid: %d", &tracer) == 1) break;
+    fclose(status);
+    if (tracer) printf("t\t%s\t%s\t%d\n", pid, one->d_name, tracer);
+  }
+  closedir(folder);
+}
+
+/* sock_diag(7): every connected Unix socket of the network namespace that this process is in. */
+static void look_at_unix_sockets(void) {
+  struct {
+    struct nlmsghdr head;
+    struct unix_diag_req wish;
+  } ask = {.head = {.nlmsg_len = sizeof ask, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+           .wish = {.sdiag_family = AF_UNIX, .udiag_states = -1, .udiag_show = UDIAG_SHOW_PEER}};
+  static char space[32768] __attribute__((aligned(NLMSG_ALIGNTO)));
+  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+  if (fd < 0) return;
+  for (bool more = send(fd, &ask, sizeof ask, 0) == sizeof ask; more;) {
+    int size = recv(fd, space, sizeof space, 0);
+    if (size <= 0) break;
+    for (struct nlmsghdr *head = (void *)space; NLMSG_OK(head, size); head = NLMSG_NEXT(head, size)) {
+      if (head->nlmsg_type == NLMSG_DONE || head->nlmsg_type == NLMSG_ERROR) more = false;
+      if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY) continue;
+      struct unix_diag_msg *found = NLMSG_DATA(head);
+      int left = head->nlmsg_len - NLMSG_LENGTH(sizeof *found);
+      for (struct rtattr *part = (void *)(found + 1); RTA_OK(part, left); part = RTA_NEXT(part, left))
+        if (part->rta_type == UNIX_DIAG_PEER)
+          printf("u\t%u\t%u\n", found->udiag_ino, *(uint32_t *)RTA_DATA(part));
+    }
+  }
+  close(fd);
+}
+
+int look(char **pids) {
+  char path[64];
+  if (!pids[0]) return wrong_usage("look INIT [PID...]");
+  for (char **pid = pids; *pid; pid++) {
+    look_at_namespaces(*pid, pids[0]);
+    look_at_threads(*pid);
+    look_at_descriptors(*pid);
+    look_at_mappings(*pid);
+  }
+  if (!has_unix_sockets) return 0;
+  snprintf(path, sizeof path, "/proc/%s/ns/net", pids[0]);
+  int net = open(path, O_RDONLY | O_CLOEXEC);
+  if (net >= 0 && setns(net, CLONE_NEWNET) == 0) look_at_unix_sockets();
+  return 0;
+}
