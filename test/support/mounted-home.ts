@@ -1,0 +1,77 @@
+/**
+ * A home's files mounted on this machine, as a node mounts them, with a link that a test can cut. The link is carried
+ * by the test's own process: what looks into the mount synchronously waits for itself.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseJson, parseWith } from '../../agent/api/schema';
+import { unmountHome } from '../../agent/homefs/control';
+import { HomefsWord, mountCommand, type ServeOrder, serveCommand } from '../../agent/homefs/program';
+import { end, launch } from './processes';
+import { inProject } from './project';
+import { WireLink } from './wire-link';
+
+const ROOT = { uid: 0, gid: 0, groups: [] };
+
+export class MountedHome {
+  static readonly program = inProject('dist', 'godwit-homefs');
+  /** Where the home's files are seen. */
+  readonly at: string;
+  readonly link: WireLink;
+  readonly sockets: { serve: string; mount: string };
+  mount!: ChildProcess;
+  server!: ChildProcess;
+  readonly #order: ServeOrder;
+
+  /** `root`: the folder whose content is served; `folder`: for sockets and the mount. */
+  constructor(root: string, folder: string, order: Partial<Pick<ServeOrder, 'user' | 'without'>> = {}) {
+    this.at = join(folder, 'at');
+    this.sockets = { serve: join(folder, 'serve'), mount: join(folder, 'mount') };
+    mkdirSync(this.at, { recursive: true });
+    this.link = new WireLink(this.sockets.mount, this.sockets.serve);
+    const { program } = MountedHome;
+    this.#order = {
+      ...{ program, socket: this.sockets.serve, id: folder.slice(-60), root, user: ROOT, without: [] },
+      ...order,
+    };
+  }
+
+  async start(): Promise<this> {
+    await this.serve();
+    const { program, id } = this.#order;
+    this.mount = launch(
+      mountCommand({ program, socket: this.sockets.mount, id, home: 'home', at: this.at, suid: true }),
+    );
+    await heard(this.mount, 'mounted');
+    this.link.join();
+    // The first answer: from then on whoever waits may be killed.
+    await stat(this.at);
+    return this;
+  }
+
+  /** Starts the home's half; again, when it has died. */
+  async serve(): Promise<void> {
+    this.server = launch(serveCommand(this.#order));
+    await heard(this.server, 'serving');
+  }
+
+  async stop(): Promise<void> {
+    await unmountHome(MountedHome.program, this.at, { abort: true });
+    this.link.cut();
+    end(this.mount);
+    end(this.server);
+  }
+}
+
+/** Waits for the first line, which must be this word. */
+async function heard(child: ChildProcess, word: 'serving' | 'mounted'): Promise<void> {
+  let said = '';
+  for await (const text of child.stdout!.iterator({ destroyOnReturn: false })) {
+    said += text;
+    if (said.includes('\n')) break;
+  }
+  const line = parseWith(HomefsWord, parseJson('its word', said.trim() || 'null'), 'its word');
+  if (!(word in line)) throw new Error(`godwit-homefs said ${said}`);
+}
