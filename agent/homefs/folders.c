@@ -18,7 +18,7 @@ int do_opendir(struct request *request) {
   int fd = open(node_path(request->node, path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return -errno;
   struct fuse_open_out *out = answer(request, sizeof *out);
-  out->fh = handle_new(fd, true);
+  out->fh = handle_new(request->node, fd, true);
   return out->fh ? 0 : -ENFILE;
 }
 

@@ -24,7 +24,7 @@ static bool make_room(void) {
   return true;
 }
 
-uint64_t handle_new(int fd, bool folder) {
+uint64_t handle_new(struct node *node, int fd, bool folder) {
   struct handle *handle = calloc(1, sizeof *handle);
   pthread_mutex_lock(&lock);
   if (!handle || !make_room()) {
@@ -35,11 +35,13 @@ uint64_t handle_new(int fd, bool folder) {
   }
   handle->number = free_count > 0 ? free_numbers[--free_count] : handle_count++;
   handle->fd = fd;
+  handle->node = node->number;
   handle->folder = folder;
   handle->users = 1;
   pthread_mutex_init(&handle->lock, NULL);
   handles[handle->number] = handle;
   pthread_mutex_unlock(&lock);
+  node_opened(node);
   return handle->number;
 }
 
@@ -62,6 +64,7 @@ void handle_release(struct handle *handle) {
   pthread_mutex_unlock(&lock);
   if (!last) return;
   close(handle->fd);
+  node_closed(handle->node);
   pthread_mutex_destroy(&handle->lock);
   free(handle);
 }

@@ -81,6 +81,8 @@ static int rename_to(struct request *request, uint64_t folder, size_t names, uns
   int result = -EROFS;
   if (!target->veiled && !request->node->veiled)
     result = syscall(SYS_renameat2, request->node->fd, from, target->fd, to, flags) ? -errno : 0;
+  if (!result) node_moved(target, to);
+  if (!result && flags & RENAME_EXCHANGE) node_moved(request->node, from);
   node_release(target);
   return result;
 }
@@ -116,14 +118,17 @@ struct created {
 };
 
 /* Takes the new file over, and fills in the answer. */
-static int opened(struct request *request, int fd) {
+static int opened(struct request *request, const char *name, int fd) {
   struct created *created = answer(request, sizeof *created);
-  int result = node_enter_open(request->node, fd, &created->entry);
+  int result = node_enter_open(request->node, name, fd, &created->entry);
   if (result) {
     close(fd);
     return result;
   }
-  created->open.fh = handle_new(fd, false);
+  struct node *node = node_hold(created->entry.nodeid);
+  if (node) created->open.fh = handle_new(node, fd, false);
+  else close(fd);
+  if (node) node_release(node);
   if (created->open.fh) return 0;
   node_forget(created->entry.nodeid, 1);
   return -ENFILE;
@@ -151,7 +156,7 @@ int do_create(struct request *request) {
   if (!in || !name) return -EINVAL;
   if (request->node->veiled) return -EROFS;
   int fd = create_file(request, in, name);
-  return fd < 0 ? -errno : opened(request, fd);
+  return fd < 0 ? -errno : opened(request, name, fd);
 }
 
 int do_tmpfile(struct request *request) {
@@ -163,7 +168,7 @@ int do_tmpfile(struct request *request) {
   create_begin(request, in->umask, true);
   int fd = open(node_path(request->node, path), flags, in->mode & 07777);
   create_end();
-  return fd < 0 ? -errno : opened(request, fd);
+  return fd < 0 ? -errno : opened(request, NULL, fd);
 }
 
 int do_open(struct request *request) {
@@ -179,6 +184,6 @@ int do_open(struct request *request) {
   if (fd < 0) return -errno;
   struct fuse_open_out *out = answer(request, sizeof *out);
   if (node_unchanged(request->node, fd)) out->open_flags = FOPEN_KEEP_CACHE;
-  out->fh = handle_new(fd, false);
+  out->fh = handle_new(request->node, fd, false);
   return out->fh ? 0 : -ENFILE;
 }

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,10 @@
 #include "serve.h"
 
 #define BUCKETS (1 << 14)
+/* How many are looked at for each that is used: more than one becomes warm at a time, and some are in use. */
+#define COOL_AT_ONCE 64
+/* Folders above a file that is found again. Those of names that were moved at home meanwhile may form a circle. */
+#define MAX_DEPTH 1024
 #define ROOT_NODE FUSE_ROOT_ID
 /* Folders of which only the names are shown: a node has one for the roots of its jobs. */
 #define MAX_WITHOUT 16
@@ -105,61 +110,180 @@ static bool make_room(void) {
   return true;
 }
 
+/* --- warm and cold ---------------------------------------------------------------------------------------------- */
+
+/* The list of the warm: `warm.newer` is the oldest, `warm.older` the newest. */
+static struct node warm = {.older = &warm, .newer = &warm};
+static int warm_count, warm_limit = 256;
+
+void nodes_limit(int most) { warm_limit = most; }
+
+static void leave_warm(struct node *node) {
+  node->older->newer = node->newer;
+  node->newer->older = node->older;
+  warm_count--;
+}
+
+static void join_warm(struct node *node) {
+  node->older = warm.older;
+  node->newer = &warm;
+  warm.older->newer = node;
+  warm.older = node;
+  warm_count++;
+}
+
+/* With the lock: closes the descriptors of those that were not used for longest, if there are too many. */
+static void cool(void) {
+  for (int left = COOL_AT_ONCE; left > 0 && warm_count > warm_limit; left--) {
+    struct node *node = warm.newer;
+    leave_warm(node);
+    if (node->users > 0 || node->opens > 0 || !node->name) {
+      join_warm(node);
+      continue;
+    }
+    close(node->fd);
+    node->fd = -1;
+  }
+}
+
+/* With the lock. Takes `fd` over. */
+static void warm_up(struct node *node, int fd) {
+  if (node->fd >= 0) {
+    close(fd);
+    leave_warm(node);
+  } else
+    node->fd = fd;
+  join_warm(node);
+}
+
+/* With the lock: that is where it will be looked for. Without a name it stays warm. */
+static void remember_name(struct node *node, uint64_t parent, const char *name) {
+  if (!name) return;
+  if (!node->name || strcmp(node->name, name)) {
+    char *copy = strdup(name);
+    if (!copy) return;
+    free(node->name);
+    node->name = copy;
+  }
+  node->parent = parent;
+}
+
+/* Opens a held node anew that has become cold. */
+static bool find_again(struct node *node) {
+  static _Thread_local int depth;
+  char name[NAME_MAX + 1];
+  struct stat status;
+  pthread_mutex_lock(&lock);
+  uint64_t number = node->parent;
+  snprintf(name, sizeof name, "%s", node->name);
+  pthread_mutex_unlock(&lock);
+  if (depth == MAX_DEPTH) return false;
+  depth++;
+  struct node *parent = node_hold(number);
+  depth--;
+  if (!parent) return false;
+  int fd = openat(parent->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  node_release(parent);
+  if (fd < 0) return false;
+  bool same = !fstatat(fd, "", &status, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) && status.st_dev == node->device &&
+              status.st_ino == node->inode && (status.st_mode & S_IFMT) == node->type;
+  if (!same) {
+    close(fd);
+    return false;
+  }
+  pthread_mutex_lock(&lock);
+  warm_up(node, fd);
+  pthread_mutex_unlock(&lock);
+  return true;
+}
+
+/* --- nodes ------------------------------------------------------------------------------------------------------ */
+
+static struct node *known(const struct stat *status) {
+  struct node *node = buckets[bucket_of(status->st_dev, status->st_ino)];
+  while (node && (node->inode != status->st_ino || node->device != status->st_dev)) node = node->next;
+  return node;
+}
+
 /* With the lock: the node of a file, new if need be; it takes `fd` over. NULL if there is no memory. */
 static struct node *node_of(int fd, const struct stat *status, bool veiled) {
-  struct node **bucket = &buckets[bucket_of(status->st_dev, status->st_ino)];
-  for (struct node *node = *bucket; node; node = node->next)
-    if (node->inode == status->st_ino && node->device == status->st_dev) {
-      close(fd);
-      return node;
-    }
-  struct node *node = make_room() ? calloc(1, sizeof *node) : NULL;
+  struct node *node = known(status);
   if (!node) {
-    close(fd);
-    return NULL;
+    node = make_room() ? calloc(1, sizeof *node) : NULL;
+    if (!node) {
+      close(fd);
+      return NULL;
+    }
+    struct node **bucket = &buckets[bucket_of(status->st_dev, status->st_ino)];
+    node->number = free_count > 0 ? free_numbers[--free_count] : node_count++;
+    node->fd = -1;
+    node->device = status->st_dev;
+    node->inode = status->st_ino;
+    node->type = status->st_mode & S_IFMT;
+    node->veiled = veiled;
+    node->next = *bucket;
+    *bucket = node;
+    nodes[node->number] = node;
   }
-  node->number = free_count > 0 ? free_numbers[--free_count] : node_count++;
-  node->fd = fd;
-  node->device = status->st_dev;
-  node->inode = status->st_ino;
-  node->type = status->st_mode & S_IFMT;
-  node->veiled = veiled;
-  node->next = *bucket;
-  *bucket = node;
-  nodes[node->number] = node;
+  warm_up(node, fd);
   return node;
 }
 
 /* With the lock. */
 static void drop_if_unused(struct node *node) {
-  if (node->lookups > 0 || node->users > 0) return;
+  if (node->lookups > 0 || node->users > 0 || node->opens > 0) return;
   struct node **at = &buckets[bucket_of(node->device, node->inode)];
   while (*at != node) at = &(*at)->next;
   *at = node->next;
   nodes[node->number] = NULL;
   free_numbers[free_count++] = node->number;
-  close(node->fd);
+  if (node->fd >= 0) {
+    leave_warm(node);
+    close(node->fd);
+  }
+  free(node->name);
   free(node);
 }
 
+/* With the lock. */
+static struct node *numbered(uint64_t number) { return number < node_count ? nodes[number] : NULL; }
+
 struct node *node_hold(uint64_t number) {
   pthread_mutex_lock(&lock);
-  struct node *node = number < node_count ? nodes[number] : NULL;
+  struct node *node = numbered(number);
+  bool cold = node && node->fd < 0;
   if (node) node->users++;
   pthread_mutex_unlock(&lock);
-  return node;
+  if (!cold || find_again(node)) return node;
+  node_release(node);
+  return NULL;
 }
 
 void node_release(struct node *node) {
   pthread_mutex_lock(&lock);
   node->users--;
   drop_if_unused(node);
+  cool();
+  pthread_mutex_unlock(&lock);
+}
+
+void node_opened(struct node *node) {
+  pthread_mutex_lock(&lock);
+  node->opens++;
+  pthread_mutex_unlock(&lock);
+}
+
+void node_closed(uint64_t number) {
+  pthread_mutex_lock(&lock);
+  struct node *node = numbered(number);
+  node->opens--;
+  drop_if_unused(node);
   pthread_mutex_unlock(&lock);
 }
 
 void node_forget(uint64_t number, uint64_t lookups) {
   pthread_mutex_lock(&lock);
-  struct node *node = number < node_count && number != ROOT_NODE ? nodes[number] : NULL;
+  struct node *node = number != ROOT_NODE ? numbered(number) : NULL;
   if (node) {
     node->lookups -= lookups < node->lookups ? lookups : node->lookups;
     drop_if_unused(node);
@@ -182,7 +306,9 @@ static int enter(struct node *parent, const char *name, int fd, struct fuse_entr
   struct node *node = node_of(fd, &status, veiled);
   if (node) {
     node->lookups++;
+    remember_name(node, parent->number, name);
     *entry = (struct fuse_entry_out){.nodeid = node->number, .entry_valid = TRUSTED_S, .attr_valid = TRUSTED_S};
+    cool();
   }
   pthread_mutex_unlock(&lock);
   if (!node) return -ENOMEM;
@@ -196,10 +322,19 @@ int node_enter(struct node *parent, const char *name, struct fuse_entry_out *ent
   return fd < 0 ? -errno : enter(parent, name, fd, entry);
 }
 
-int node_enter_open(struct node *parent, int file, struct fuse_entry_out *entry) {
+int node_enter_open(struct node *parent, const char *name, int file, struct fuse_entry_out *entry) {
   char path[PROC_PATH];
   int fd = open(fd_path(file, path), O_PATH | O_CLOEXEC);
-  return fd < 0 ? -errno : enter(parent, NULL, fd, entry);
+  return fd < 0 ? -errno : enter(parent, name, fd, entry);
+}
+
+void node_moved(struct node *parent, const char *name) {
+  struct stat status;
+  if (fstatat(parent->fd, name, &status, AT_SYMLINK_NOFOLLOW)) return;
+  pthread_mutex_lock(&lock);
+  struct node *node = known(&status);
+  if (node && node->number != ROOT_NODE) remember_name(node, parent->number, name);
+  pthread_mutex_unlock(&lock);
 }
 
 /* --- what the host has of a file -------------------------------------------------------------------------------- */

@@ -21,6 +21,8 @@
 #define CONGESTION 48
 /* FUSE 7.31, of Linux 5.4. */
 #define LEAST_MINOR 31
+/* More descriptors than this are not used even where they may be. */
+#define MAX_WARM (1 << 18)
 /* The largest of messages stay in the process's memory instead of being mapped for each. */
 #define MMAP_THRESHOLD (16 << 20)
 
@@ -205,12 +207,13 @@ static void take(struct job *job) {
 
 /* --- the server ------------------------------------------------------------------------------------------------- */
 
-/* A descriptor for each file that the host knows of. */
+/* Half of the descriptors for files that the host knows of, the other half for those that are open. */
 static void raise_limit(void) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit)) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+  nodes_limit(limit.rlim_max < MAX_WARM ? limit.rlim_max / 2 : MAX_WARM / 2);
 }
 
 static struct job *read_job(void) {

@@ -15,10 +15,18 @@
 /*
  * A file of the home that the host knows of, by the number that it was given (`number`). `fd` is an O_PATH descriptor:
  * the file stays this one through renames and removal. The same file (device, inode) is one node.
+ *
+ * The host may know of more files than there are descriptors. So a node that was not used for long, and is not open,
+ * may be cold: `fd` is -1, and it is found again by the name under which it was looked up last.
  */
 struct node {
   uint64_t number, lookups;
-  int fd, users;
+  /* `users`: requests that hold it; `opens`: handles. */
+  int fd, users, opens;
+  uint64_t parent;
+  char *name;
+  /* Among those that are warm, in the order of their last use. */
+  struct node *older, *newer;
   dev_t device;
   ino_t inode;
   mode_t type;
@@ -32,7 +40,7 @@ struct node {
 
 /* An open file or folder, by its number (`fh`). */
 struct handle {
-  uint64_t number;
+  uint64_t number, node;
   int fd, users;
   bool folder, released;
   /* For a folder: one reader at a time, and where the descriptor stands. */
@@ -59,15 +67,22 @@ typedef int operation(struct request *request);
 
 /* Node 1 is `root`. `without`: folders of which only the names are shown. 0 or an errno. */
 int nodes_open(const char *root, char **argv);
-/* The node, held until `node_release`; NULL if the host was never told of it. */
+/* Keeps no more than so many descriptors for nodes that nobody uses. */
+void nodes_limit(int warm);
+/* The node, warm and held until `node_release`; NULL if the host was never told of it, or it can't be found again. */
 struct node *node_hold(uint64_t number);
 void node_release(struct node *node);
+/* A held node that is open stays warm: it may have no name any more. */
+void node_opened(struct node *node);
+void node_closed(uint64_t number);
+/* A file that was moved is found again by its new name. */
+void node_moved(struct node *parent, const char *name);
 /* The host has forgotten `lookups` of the answers that named it. */
 void node_forget(uint64_t number, uint64_t lookups);
 /* Looks up a name, and fills in the answer. 0 or a negative errno. */
 int node_enter(struct node *parent, const char *name, struct fuse_entry_out *entry);
-/* The same for a file that is open as `fd`. */
-int node_enter_open(struct node *parent, int fd, struct fuse_entry_out *entry);
+/* The same for a file that is open as `fd`; `name` is NULL if it has none. */
+int node_enter_open(struct node *parent, const char *name, int fd, struct fuse_entry_out *entry);
 /* A path that opens the node's file afresh, whatever its name is by now. */
 const char *node_path(const struct node *node, char path[PROC_PATH]);
 const char *fd_path(int fd, char path[PROC_PATH]);
@@ -77,8 +92,8 @@ bool node_unchanged(struct node *node, int fd);
 
 /* --- handles.c -------------------------------------------------------------------------------------------------- */
 
-/* Takes `fd` over; 0 if there are too many. */
-uint64_t handle_new(int fd, bool folder);
+/* Takes `fd`, which is open on the node, over; 0 if there are too many. */
+uint64_t handle_new(struct node *node, int fd, bool folder);
 struct handle *handle_hold(uint64_t number, bool folder);
 void handle_release(struct handle *handle);
 /* The host has closed it. */

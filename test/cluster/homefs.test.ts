@@ -70,7 +70,7 @@ const packed = (path: string) =>
 
 describe('the files of a home', () => {
   it('are to programs what they are at home', async () => {
-    const { root, at, place } = await mountHome();
+    const { root, at, place } = await mountHome({ descriptors: 200 });
     const [here, there] = [join(place, 'here'), join(at, 'there')];
     mkdirSync(here);
     await mkdir(there);
@@ -120,7 +120,8 @@ describe('the files of a home', () => {
   });
 
   it('come and go as whole trees', async () => {
-    const { root, at } = await mountHome();
+    // More files than the server may have open.
+    const { root, at } = await mountHome({ descriptors: 200 });
     await output(['cp', '-a', '/usr/include/linux', join(root, 'tree')]);
     const expected = await packed(join(root, 'tree'));
     expect(await packed(join(at, 'tree'))).toBe(expected);

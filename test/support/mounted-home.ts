@@ -24,9 +24,18 @@ export class MountedHome {
   mount!: ChildProcess;
   server!: ChildProcess;
   readonly #order: ServeOrder;
+  readonly #limit: string[];
 
-  /** `root`: the folder whose content is served; `folder`: for sockets and the mount. */
-  constructor(root: string, folder: string, order: Partial<Pick<ServeOrder, 'user' | 'without'>> = {}) {
+  /**
+   * `root`: the folder whose content is served; `folder`: for sockets and the mount; `descriptors`: how many files the
+   * server may have open.
+   */
+  constructor(
+    root: string,
+    folder: string,
+    { descriptors, ...order }: Partial<Pick<ServeOrder, 'user' | 'without'>> & { descriptors?: number } = {},
+  ) {
+    this.#limit = descriptors ? ['prlimit', `--nofile=${descriptors}`] : [];
     this.at = join(folder, 'at');
     this.sockets = { serve: join(folder, 'serve'), mount: join(folder, 'mount') };
     mkdirSync(this.at, { recursive: true });
@@ -53,7 +62,7 @@ export class MountedHome {
 
   /** Starts the home's half; again, when it has died. */
   async serve(): Promise<void> {
-    this.server = launch(serveCommand(this.#order));
+    this.server = launch([...this.#limit, ...serveCommand(this.#order)]);
     await heard(this.server, 'serving');
   }
 
