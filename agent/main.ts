@@ -16,7 +16,7 @@ import { Peers } from './cluster/peers';
 import { readUsers } from './cluster/users';
 import { ClusterWatch } from './cluster/watch';
 import { sweepAccounts } from './freezer/limits';
-import { Home } from './jobs/home';
+import { addressesIn, Home } from './jobs/home';
 import { Host } from './jobs/host';
 import { Layout } from './jobs/layout';
 import { Stops } from './jobs/stops';
@@ -26,6 +26,8 @@ import { watched } from './journal/watched';
 import { keeperContract } from './keeper/contract';
 import { Moves } from './migration/moves';
 import type { Place } from './migration/place';
+import { Addresses } from './network/assign';
+import { JobNetworks } from './network/interface';
 import { clientHandlers } from './requests/client';
 import { Doors } from './requests/doors';
 import type { NodeParts } from './requests/node';
@@ -52,8 +54,20 @@ async function assemble(
   const tellEnded = async (home: string, ended: { job: string; epoch: number; exit: Exit }) => {
     await peers.call(home, 'home.ended', ended);
   };
-  const host = new Host({ node: name, cgroup, helper, layout, journal, keeper, log, tellEnded });
-  const home = new Home({ node: name, layout, helper, journal, peers, log });
+  const networks = new JobNetworks({
+    node: name,
+    bridge: config.network?.bridge ?? null,
+    helper,
+    namespace: (job, epoch) => layout.network(job, epoch),
+  });
+  const addresses = new Addresses({
+    node: name,
+    pool: config.network?.pool ?? null,
+    taken: () => addressesIn(journal),
+    ownerOf: (ip) => networks.ownerOf(ip),
+  });
+  const host = new Host({ node: name, cgroup, helper, layout, journal, keeper, networks, log, tellEnded });
+  const home = new Home({ node: name, layout, helper, journal, peers, addresses, log });
   const criu = once(async () => (await findCriu(config.criu)).path);
   const place: Place = {
     node: name,

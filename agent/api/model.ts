@@ -56,6 +56,15 @@ export const User = z.object({
 export type User = z.infer<typeof User>;
 export const ROOT: User = { name: 'root', uid: 0, gid: 0, groups: [] };
 
+/** An address of a job's own on the network that all nodes have in common. */
+export const Address = z.object({
+  ip: z.ipv4(),
+  /** Of its network. */
+  bits: z.int().min(1).max(30),
+  gateway: z.ipv4().nullable(),
+});
+export type Address = z.infer<typeof Address>;
+
 export const Job = z.object({
   id: JobId,
   name: z.string(),
@@ -69,6 +78,8 @@ export const Job = z.object({
   node: NodeName,
   /** The program's process id inside the job. */
   pid: z.int(),
+  /** Its own address, which moves with it. */
+  address: z.ipv4().nullable(),
   /** Share of one CPU over the last second, 0..number of CPUs. */
   cpu: z.number(),
   /** Bytes of memory that its processes hold. */
@@ -198,6 +209,8 @@ export const LaunchRequest = z.object({
   /** Held before its first instruction. */
   stopped: z.boolean(),
   limits: Limits.default({}),
+  /** An address of its own: a certain one, or any of its home's pool. */
+  address: z.union([z.ipv4(), z.literal('auto')]).optional(),
   /** The mask of permissions that its new files don't get (umask(2)); the agent's own if absent. */
   umask: z.int().min(0).max(0o777).optional(),
   /** Those that are absent are the agent's own, and none goes beyond the agent's. */
@@ -208,5 +221,9 @@ export const LaunchRequest = z.object({
 export type LaunchRequest = z.input<typeof LaunchRequest>;
 
 /** What the home remembers of it: the user is known from where the request came in, never from what it says. */
-export const JobSpec = LaunchRequest.extend({ user: User.default(ROOT) });
+export const JobSpec = LaunchRequest.extend({
+  user: User.default(ROOT),
+  /** The one that it was given. */
+  address: Address.nullable().default(null),
+});
 export type JobSpec = z.infer<typeof JobSpec>;

@@ -4,6 +4,7 @@ import { clientContract } from './client-contract';
 import { MoveUnderWay } from './client-events';
 import type { Contract } from './contract';
 import {
+  Address,
   Bytes,
   Epoch,
   Exit,
@@ -20,7 +21,7 @@ import {
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
 
 /** What holds for a job on whichever node it runs. */
-export const Terms = z.object({ user: User, limits: Limits });
+export const Terms = z.object({ user: User, limits: Limits, address: Address.nullable() });
 export type Terms = z.infer<typeof Terms>;
 
 /** What a host is told to launch; paths are the home's. */
@@ -153,6 +154,8 @@ export const peerContract = {
       limits: Limits,
       machine: Machine,
       ports: z.array(BoundPort),
+      /** Has it an address of its own? */
+      address: z.boolean(),
     }),
     result: z.object({ obstacles: z.array(Obstacle) }),
   },

@@ -31,6 +31,8 @@ const COMMON = [
 
 /** The kernel's trees that a job has from its host; `/proc`, `/dev/pts` and `/dev/shm` are the job's own. */
 const FROM_HOST = ['/dev', '/sys'];
+/** The helper's `restore` gives it back under this name. */
+const JOB_NETWORK = 'job-network';
 const external = (at: string, value: string) => ['--external', `mnt[${at}]:${value}`];
 
 export interface DumpOrders {
@@ -42,12 +44,14 @@ export interface DumpOrders {
   run: string;
   /** The home's other mounts in the job's root. */
   mounts: string[];
+  /** The inode of its network namespace, where it has an address of its own. */
+  network: number | null;
   /** Send the pages over descriptor 3 instead of writing them beside the other images. */
   stream: boolean;
 }
 
 /** The job stays frozen in its cgroup, whole and able to go on, whether the dump succeeds or not. */
-export function dumpArguments({ init, images, run, mounts, stream }: DumpOrders): string[] {
+export function dumpArguments({ init, images, run, mounts, network, stream }: DumpOrders): string[] {
   const pages = stream ? ['--page-server', '--ps-socket', `${PAGES_FD}`] : [];
   return [
     'dump',
@@ -59,6 +63,7 @@ export function dumpArguments({ init, images, run, mounts, stream }: DumpOrders)
     DUMP_LOG,
     ...COMMON,
     ...[...FROM_HOST, ...mounts].flatMap((at) => external(at, at)),
+    ...(network === null ? [] : ['--external', `net[${network}]:${JOB_NETWORK}`]),
     // A file on the job's own tmpfs that has lost the name it was opened by but has another, as every named semaphore
     // has (sem_open(3)): it is given one for the time of the dump.
     '--link-remap',

@@ -11,6 +11,16 @@ const Port = z.int().min(1).max(65_535);
 export const Member = z.object({ name: NodeName, address: z.string().min(1), port: Port });
 export type Member = z.infer<typeof Member>;
 
+/** Addresses that a node gives to the jobs that it is the home of; no other home gives the same. */
+export const AddressPool = z.object({
+  first: z.ipv4(),
+  last: z.ipv4(),
+  /** Of the network that they are in. */
+  bits: z.int().min(1).max(30),
+  gateway: z.ipv4().optional(),
+});
+export type AddressPool = z.infer<typeof AddressPool>;
+
 export const AgentConfig = z
   .object({
     name: NodeName,
@@ -35,6 +45,15 @@ export const AgentConfig = z
     cgroup: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'a cgroup is named like a host'),
     /** The CRIU to use; found by itself if absent. */
     criu: Path.optional(),
+    /** For jobs with an address of their own; without it there are none here. */
+    network: z
+      .object({
+        /** A bridge on the network that all nodes have in common. */
+        bridge: z.string().regex(/^[^\s/]{1,15}$/, 'an interface has a name of 1 to 15 characters'),
+        /** Without it, jobs with addresses of other homes can be here, but none have their home here. */
+        pool: AddressPool.optional(),
+      })
+      .optional(),
     /** The lab that this node belongs to; absent on a real machine. */
     lab: z.string().optional(),
   })

@@ -3,6 +3,7 @@
  *
  *   launch   makes a job's namespaces and root, starts its program, waits for its end
  *   restore  the same for a job that CRIU brings back; as CRIU's action script it leaves that job frozen
+ *   arp      asks who has an address, or tells that a job has it here
  *   sockets  holds a frozen job's network still, and lets it go again
  *   tgkill   a signal for one thread
  *   look     what processes hold that may not travel
@@ -151,8 +152,9 @@ int main(int argc, char **argv) {
   if (!strcmp(verb, "launch")) return launch(argv + 2);
   if (!strcmp(verb, "init")) return init(argv + 2);
   if (!strcmp(verb, "restore")) return restore(argv + 2);
+  if (!strcmp(verb, "arp")) return arp(argv + 2);
   if (!strcmp(verb, "sockets")) return sockets(argv + 2);
   if (!strcmp(verb, "look")) return look(argv + 2);
   if (!strcmp(verb, "tgkill")) return send_signal(argv + 2);
-  return wrong_usage("launch | restore | sockets | look INIT [PID...] | tgkill PID TID SIGNUM");
+  return wrong_usage("launch | restore | arp | sockets | look INIT [PID...] | tgkill PID TID SIGNUM");
 }

@@ -56,6 +56,8 @@ void set_limits(char **argv);
 void become_user(char **argv);
 /* What is named JOB:NAME in the environment becomes NAME, and is all that is left of it. */
 void take_environment(void);
+/* Asks a bridge's neighbours for an address, or tells them of it. */
+int arp(char **argv);
 /* Keeps a job's packets from leaving and arriving, lets them again, or has its connections end without a word. */
 int sockets(char **argv);
 /* Keeps the packets of a cgroup's sockets from leaving and arriving: 0, or -1 with errno. */

@@ -41,12 +41,22 @@ static void tell_joined(char **argv) {
   if (setenv(JOINED, groups, 1)) _exit(127);
 }
 
+/* As the dump names the namespace of a job with an address of its own (checkpoint/arguments.ts). */
+#define JOB_NETWORK "job-network"
+
 /* The given command, in the job's cgroups; it detaches, says its init's pid, and has this helper as its script. */
 static void become_criu(char **argv, const char *run, const char *outside, const char *pidfile) {
   char **command = after_dashes(argv);
   static char self[4096];
   if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) _exit(127);
-  const char *more[] = {"-d", "--pidfile", pidfile, "--action-script", self, NULL};
+  static char inherited[64];
+  const char *more[] = {"-d", "--pidfile", pidfile, "--action-script", self, NULL, NULL, NULL};
+  const char *network = option(argv, "--network");
+  if (network) {
+    /* Left open for CRIU, which finds the namespace by the name it had in the dump. */
+    snprintf(inherited, sizeof inherited, "fd[%d]:" JOB_NETWORK, open(network, O_RDONLY));
+    more[5] = "--inherit-fd", more[6] = inherited;
+  }
   int count = 0;
   while (command[count]) count++;
   char **criu = calloc(count + sizeof more / sizeof *more, sizeof *criu);

@@ -60,9 +60,18 @@ static void become_init(char **argv) {
   fail("init");
 }
 
+/* A job without an address of its own stays in its host's network. */
+static void enter_network(const char *namespace) {
+  if (!namespace) return;
+  int fd = open(namespace, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || setns(fd, CLONE_NEWNET)) fail("network");
+  close(fd);
+}
+
 void enter_root(char **argv) {
   if (put(required(argv, "--cgroup"), "cgroup.procs", "0") || join_groups(argv, "0")) fail("cgroup");
   if (setsid() < 0) fail("namespace");
+  enter_network(option(argv, "--network"));
   if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS)) fail("namespace");
   const char *host = required(argv, "--hostname");
   if (sethostname(host, strlen(host))) fail("namespace");

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { z } from 'zod';
-import { Epoch, type Exit, JobId, Limits, NodeName, ROOT, User } from '../api/model';
+import { Address, Epoch, type Exit, JobId, Limits, NodeName, ROOT, User } from '../api/model';
 import { JobPlace, ProcessKey } from '../keeper/contract';
 import type { End } from '../keeper/supervision';
 
@@ -12,6 +12,8 @@ export const Copy = z.object({
   /** As whom its processes run, and reach the home's files. */
   user: User.default(ROOT),
   limits: Limits.default({}),
+  /** Its own, where it has one. */
+  address: Address.nullable().default(null),
   cgroup: z.string().startsWith('/'),
   /** PID 1 as this node numbers it; null until it is known. */
   init: z.int().nullable(),

@@ -3,11 +3,12 @@ import { EventEmitter } from 'node:events';
 import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { asGodwitError, GodwitError, noSuchJob } from '../api/errors';
-import type { Exit, HistoryEvent, Job, LaunchRequest, User } from '../api/model';
+import type { Exit, HistoryEvent, Job, JobSpec, LaunchRequest, User } from '../api/model';
 import type { Sight } from '../api/peer-contract';
 import type { Peers } from '../cluster/peers';
 import { jobMounts } from '../homefs/mounts';
 import type { HomedJob, Journal } from '../journal/journal';
+import type { Addresses } from '../network/assign';
 import { readStatus } from './host';
 import type { Layout } from './layout';
 
@@ -25,6 +26,7 @@ export interface HomeOptions {
   helper: string;
   journal: Journal;
   peers: Peers;
+  addresses: Addresses;
   log: (line: string) => void;
 }
 
@@ -37,28 +39,29 @@ export class Home {
   constructor(private readonly options: HomeOptions) {}
 
   /** Launches a job as `user`, who asked for it. */
-  async run(request: LaunchRequest, user: User, host: string): Promise<Job> {
+  run(request: LaunchRequest, user: User, host: string): Promise<Job> {
+    const { address: asked, limits = {}, allowIoUring = false, ...rest } = request;
+    return this.options.addresses.with(asked, (address) =>
+      this.#launch({ ...rest, limits, allowIoUring, user, address }, host),
+    );
+  }
+
+  async #launch(spec: JobSpec, host: string): Promise<Job> {
     const { journal, layout, node, peers, log } = this.options;
     const id = newId();
-    const name = request.name ?? basename(request.program);
+    const name = spec.name ?? basename(spec.program);
     await mkdir(layout.job(id), { recursive: true });
-    await journal.launch({
-      id,
-      name,
-      spec: { ...request, limits: request.limits ?? {}, allowIoUring: request.allowIoUring ?? false, user },
-      host,
-      held: request.stopped,
-    });
+    await journal.launch({ id, name, spec, host, held: spec.stopped });
     try {
       // There from the start, so that it can be followed before the first word.
       for (const file of [layout.console(id), layout.status(id)]) {
         await writeFile(file, '', { flag: 'wx', mode: 0o600 });
-        await chown(file, user.uid, user.gid);
+        await chown(file, spec.user.uid, spec.user.gid);
       }
-      const { program, args, cwd, env, stopped, umask, resources, limits = {} } = request;
-      const { allowIoUring = false } = request;
+      const { program, args, cwd, env, stopped, umask, resources, limits, allowIoUring, user, address } =
+        spec;
       const asked = { program, args, cwd, env, stopped, umask, resources, limits, allowIoUring };
-      const order = { job: id, home: node, epoch: 0, user, ...asked };
+      const order = { job: id, home: node, epoch: 0, user, address, ...asked };
       const files = {
         console: layout.console(id),
         status: layout.status(id),
@@ -124,6 +127,7 @@ export class Home {
       home: this.options.node,
       node: ledger.host,
       pid: pid ?? 0,
+      address: hasAddress(job) ? (spec.address?.ip ?? null) : null,
       cpu: sight?.cpu ?? 0,
       rss: sight?.rss ?? 0,
       migrations: moves,
@@ -190,6 +194,16 @@ export class Home {
     }
   }
 }
+
+/** It keeps its address until nothing of it is left anywhere. */
+const hasAddress = ({ state, ledger }: HomedJob): boolean =>
+  state !== 'ended' || ledger.open !== null || ledger.debts.length > 0;
+
+/** The addresses of the journal's jobs. */
+export const addressesIn = async (journal: Journal): Promise<string[]> =>
+  (await journal.jobs({ ended: true }))
+    .filter(hasAddress)
+    .flatMap(({ spec }) => (spec.address ? [spec.address.ip] : []));
 
 /** The program's process id inside every job. */
 const PROGRAM = 2;

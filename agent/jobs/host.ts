@@ -13,6 +13,7 @@ import { type JobProcess, jobProcesses, nodePid, readProcess } from '../freezer/
 import type { Journal, Note } from '../journal/journal';
 import type { KeeperContract, StubSeen } from '../keeper/contract';
 import { End, Supervision } from '../keeper/supervision';
+import type { JobNetworks } from '../network/interface';
 import { sockets } from '../network/sockets';
 import { type Copy, exitOf, placeOf } from './copy';
 import type { Layout } from './layout';
@@ -34,6 +35,7 @@ export interface HostOptions {
   layout: Layout;
   journal: Journal;
   keeper: Link<KeeperContract>;
+  networks: JobNetworks;
   log: (line: string) => void;
   /** Tells the job's home; rejects when it can't be reached. */
   tellEnded: (home: string, ended: { job: string; epoch: number; exit: Exit }) => Promise<void>;
@@ -48,6 +50,10 @@ export class Host {
   isMoving: (job: string) => boolean = () => false;
 
   constructor(readonly options: HostOptions) {}
+
+  get networks(): JobNetworks {
+    return this.options.networks;
+  }
 
   copy(job: string): Copy | undefined {
     return this.#copies.get(job);
@@ -76,6 +82,7 @@ export class Host {
       home,
       user: terms.user,
       limits: terms.limits,
+      address: terms.address,
       cgroup: cgroup.path,
       init: null,
       supervisor: `job:${job}:${epoch}`,
@@ -86,7 +93,7 @@ export class Host {
   }
 
   async launch(order: LaunchOrder): Promise<{ pid: number }> {
-    const { node, layout, keeper, helper, journal } = this.options;
+    const { node, layout, keeper, helper, journal, networks } = this.options;
     const cgroup = await JobCgroup.of(this.options.cgroup, `${order.job}.${order.epoch}`);
     const copy = this.newCopy(order, order, order.stopped, cgroup);
     copy.mounts = order.mounts;
@@ -98,8 +105,10 @@ export class Host {
       await account.create(node, order.limits);
       await account.set(order.limits);
       await mkdir(mount, { recursive: true });
+      await networks.make(copy);
+      await networks.putUp(copy);
       const groups = [cgroup.run, ...account.joined];
-      const argv = [helper, 'launch', ...flags(order, copy, mount, groups)];
+      const argv = [helper, 'launch', ...flags(order, copy, mount, groups, networks.namespaceOf(copy))];
       await keeper.call('process.start', {
         key: copy.supervisor,
         argv,
@@ -140,6 +149,7 @@ export class Host {
       await keeper.call('process.wait', { key: copy.supervisor }).catch(() => {});
       await keeper.call('process.forget', { key: copy.supervisor }).catch(() => {});
       await removeCgroups(copy);
+      await this.options.networks.remove(copy);
       await rm(copy.report, { force: true });
     } catch (error) {
       log(`${copy.job}: what a failed launch left could not be cleared: ${(error as Error).message}`);
@@ -167,6 +177,7 @@ export class Host {
     await keeper.call('process.forget', { key });
     await keeper.call('job.forget', { job: copy.job });
     await removeCgroups(copy);
+    await this.options.networks.remove(copy);
     await rm(copy.report, { force: true });
   }
 
@@ -186,6 +197,8 @@ export class Host {
     if (this.onEnd(copy)) return;
     const exit = await this.#explained(exitOf(end), copy);
     this.options.log(`${copy.job}: ended, ${exit.signal ?? exit.exit}`);
+    // When the home knows of its end, its address is free for others.
+    await this.#freeAddress(copy).catch((error: Error) => this.options.log(`${copy.job}: ${error.message}`));
     for (let wait = 100; ; wait = Math.min(2 * wait, MAX_BACKOFF_MS)) {
       try {
         await this.options.tellEnded(copy.home, { job: copy.job, epoch: copy.epoch, exit });
@@ -210,6 +223,11 @@ export class Host {
     if (kills === 0) return exit;
     const what = exit.signal === 'SIGKILL' ? 'ended' : 'a process of it was ended';
     return { ...exit, reason: `${what} by its memory limit of ${size(limits.memory)}` };
+  }
+
+  async #freeAddress(copy: Copy): Promise<void> {
+    await this.options.networks.drain(copy);
+    await this.options.networks.remove(copy);
   }
 
   /** How the copy ended: from its supervisor by way of the keeper, or from the report that it writes. */
@@ -351,7 +369,13 @@ export function readSupervision(line: string): Supervision {
 const wrapped = (env: Record<string, string>) =>
   Object.fromEntries(Object.entries(env).map(([name, value]) => [`JOB:${name}`, value]));
 
-function flags(order: LaunchOrder, copy: Copy, mount: string, [run, ...joined]: string[]): string[] {
+function flags(
+  order: LaunchOrder,
+  copy: Copy,
+  mount: string,
+  [run, ...joined]: string[],
+  network: string | null,
+): string[] {
   const options = {
     '--cgroup': run!,
     '--report': copy.report,
@@ -365,6 +389,7 @@ function flags(order: LaunchOrder, copy: Copy, mount: string, [run, ...joined]: 
   return [
     ...Object.entries(options).flat(),
     ...copy.mounts.flatMap((at) => ['--bind', at]),
+    ...(network === null ? [] : ['--network', network]),
     ...(order.stopped ? ['--stopped'] : []),
     ...(order.allowIoUring ? ['--allow-io-uring'] : []),
     ...joined.flatMap((group) => ['--join', group]),

@@ -31,6 +31,11 @@ export class Layout {
     return join(this.state, 'roots', `${job}.${epoch}`);
   }
 
+  /** The network namespace of a copy that has an address of its own. */
+  network(job: string, epoch: number) {
+    return join(this.state, 'networks', `${job}.${epoch}`);
+  }
+
   make() {
     for (const folder of ['jobs', 'reports', 'images', 'roots']) {
       mkdirSync(join(this.state, folder), { recursive: true, mode: 0o755 });

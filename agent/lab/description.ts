@@ -6,7 +6,7 @@ import { checkSocketPath } from '../api/endpoint';
 import { NodeName } from '../api/model';
 import type { AgentConfig } from '../cluster/config';
 import { badLab } from './errors';
-import { nodeAddress } from './network';
+import { jobAddresses, NODE_BRIDGE, nodeAddress } from './network';
 
 const LABS = '/var/lib/godwit/labs';
 /** Every node is at its own address, so all can listen at one port. */
@@ -122,6 +122,7 @@ export function agentConfig(lab: Lab, node: LabNode, tls: AgentConfig['tls']): z
     members: lab.nodes.map(({ name, address }) => ({ name, address, port: PORT })),
     ...(node.cpus === undefined ? {} : { cpus: node.cpus }),
     cgroup: cgroupName(lab.name, node.name),
+    network: { bridge: NODE_BRIDGE, pool: jobAddresses(lab.subnet, lab.nodes.indexOf(node)) },
     ...(lab.criu ? { criu: lab.criu } : {}),
     lab: lab.name,
   };

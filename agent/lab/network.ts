@@ -4,6 +4,8 @@
  */
 import { mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { AddressPool } from '../cluster/config';
+import { hardwareAddress } from '../network/address';
 import { run } from './command';
 
 /** Where ip(8) looks for namespaces by name. */
@@ -11,9 +13,11 @@ const NAMESPACES = '/run/netns';
 const BRIDGE = 'bridge';
 /** A node's own end of its cable; an interface's name may have 15 bytes. */
 const UPLINK = 'eth0';
-const PREFIX_BITS = 24;
+/** It ends in a bridge, where the jobs on the node that have an address of their own come in. */
+export const NODE_BRIDGE = 'br0';
+const PREFIX_BITS = 16;
 
-/** Subnets 10.N.0.0/24 are tried from here on: few networks use these. */
+/** Subnets 10.N.0.0/16 are tried from here on: few networks use these. */
 const FIRST_SUBNET = 177;
 const LAST_SUBNET = 254;
 
@@ -23,6 +27,12 @@ export const nodeNamespace = (lab: string, node: string) => `gw-${lab}-${node}`;
 
 /** The address of the node with this index (from 0) in a subnet like 10.177.0. */
 export const nodeAddress = (subnet: string, index: number) => `${subnet}.${index + 1}`;
+
+/** The addresses that this node gives to jobs: a range of its own, so that no two homes give the same. */
+export function jobAddresses(subnet: string, index: number): AddressPool {
+  const own = `${subnet.split('.').slice(0, 2).join('.')}.${index + 1}`;
+  return { first: `${own}.1`, last: `${own}.254`, bits: PREFIX_BITS };
+}
 
 /** The first three numbers of a network that neither this machine nor another lab uses. */
 export async function freeSubnet(taken: string[]): Promise<string> {
@@ -46,8 +56,12 @@ export async function makeNetwork(lab: string, nodes: { name: string; address: s
     await addNamespace(namespace);
     await ip(hub, 'link', 'add', name, 'type', 'veth', 'peer', 'name', UPLINK, 'netns', namespace);
     await ip(hub, 'link', 'set', name, 'master', BRIDGE, 'up');
-    await ip(namespace, 'address', 'add', `${address}/${PREFIX_BITS}`, 'dev', UPLINK);
-    await ip(namespace, 'link', 'set', UPLINK, 'up');
+    await ip(namespace, 'link', 'add', NODE_BRIDGE, 'type', 'bridge');
+    // Set once: else it changes with the lowest of the addresses of its ports.
+    await ip(namespace, 'link', 'set', NODE_BRIDGE, 'address', hardwareAddress(address));
+    await ip(namespace, 'link', 'set', UPLINK, 'master', NODE_BRIDGE, 'up');
+    await ip(namespace, 'address', 'add', `${address}/${PREFIX_BITS}`, 'dev', NODE_BRIDGE);
+    await ip(namespace, 'link', 'set', NODE_BRIDGE, 'up');
   }
 }
 

@@ -164,6 +164,7 @@ export class Arrival extends Role<
     await run('mount', ['--bind', '/', received.root]);
     await run('mount', ['--make-private', received.root]);
     await JobCgroup.at(received.copy.cgroup).create();
+    await this.place.host.networks.make(received.copy);
     const account = await JobAccount.of(received.copy.cgroup);
     await account.create(this.place.node, received.copy.limits);
     const argv = [await criu(), ...pageServerArguments({ images: received.images })];
@@ -223,10 +224,12 @@ export class Arrival extends Role<
       '--pidfile',
       join(images, 'pidfile'),
     ];
+    const network = this.place.host.networks.namespaceOf(copy);
     const argv = [
       this.place.helper,
       'restore',
       ...orders,
+      ...(network === null ? [] : ['--network', network]),
       '--',
       await criu(),
       ...restoreArguments({ images, root, files: '/', mounts: copy.mounts }),
@@ -254,6 +257,7 @@ export class Arrival extends Role<
     }
     received.thawing = true;
     const { parked } = received.manifest ?? (await readManifest(images));
+    await this.place.host.networks.putUp(copy);
     await sockets(this.place.helper, 'release', JobCgroup.at(copy.cgroup).run);
     await this.place.keeper.call(
       'job.unpark',

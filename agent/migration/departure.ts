@@ -106,6 +106,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       { timeoutMs: 60_000 },
     );
     const frozenAfter = performance.now() - begun - frozenMs;
+    await host.networks.takeDown(copy);
     await sockets(this.place.helper, 'hold', JobCgroup.at(copy.cgroup).run);
     const dumping = performance.now();
     await writeManifest(images, {
@@ -132,9 +133,10 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
   async #dump(criu: string, copy: Copy, epoch: number, images: string, pages: Duplex): Promise<void> {
     const { keeper } = this.place;
     const run = JobCgroup.at(copy.cgroup).run;
+    const network = await this.place.host.networks.inodeOf(copy);
     const argv = [
       criu,
-      ...dumpArguments({ init: copy.init!, images, run, mounts: copy.mounts, stream: true }),
+      ...dumpArguments({ init: copy.init!, images, run, mounts: copy.mounts, network, stream: true }),
     ];
     const key = this.#dumpKey(epoch);
     const env = { ...CRIU_ENV, ...(await seeingLimits(join(__dirname, 'godwit-limits.so'))) };
@@ -180,6 +182,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     const copy = this.place.host.copy(this.job);
     if (!copy) return this.feed({ type: 'copy-died' });
     await this.giveUp(() => this.#endDump(epoch));
+    await this.place.host.networks.putUp(copy);
     await sockets(this.place.helper, 'release', JobCgroup.at(copy.cgroup).run);
     const place = placeOf(copy);
     await this.place.keeper.call(

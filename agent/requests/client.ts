@@ -103,6 +103,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
       const there = await node.peers.call(to, 'node.preflight', {
         ...{ job: id, bytes, machine, ports },
         limits: job.spec.limits,
+        address: job.spec.address !== null,
       });
       obstacles.push(...there.obstacles);
     } catch (error) {

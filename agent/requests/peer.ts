@@ -1,7 +1,7 @@
 /** What agents ask of each other. */
 import type { Caller, Handlers } from '../api/contract';
 import { GodwitError, jobEnded, jobMoving } from '../api/errors';
-import type { User } from '../api/model';
+import type { Obstacle, User } from '../api/model';
 import type { PeerContract } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
 import { nodeObstacles, sourceObstacles, thisMachine } from '../checkpoint/machine';
@@ -10,6 +10,7 @@ import { ANSWER_WITHIN_MS } from '../cluster/changes';
 import { capacity } from '../cluster/members';
 import { JobCgroup } from '../freezer/cgroup';
 import { findControllers, limitObstacles } from '../freezer/limits';
+import type { Host } from '../jobs/host';
 import { signalNamed } from '../jobs/signals';
 import { clientHandlers } from './client';
 import type { NodeParts } from './node';
@@ -100,18 +101,19 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
       const findings = await jobObstacles(JobCgroup.at(copy.cgroup), {
         helper: host.options.helper,
         debugged,
-        address: false,
+        address: copy.address !== null,
       });
       const obstacles = [...(await sourceObstacles(config.name, config.criu)), ...findings.obstacles];
       return { ...findings, obstacles, machine: await thisMachine(config.criu) };
     },
-    'node.preflight': async ({ bytes, limits, machine, ports }) => ({
+    'node.preflight': async ({ bytes, limits, machine, ports, address }) => ({
       obstacles: [
         ...(await nodeObstacles(
           config.name,
           { bytes, from: machine, ports, images: node.layout.state },
           config.criu,
         )),
+        ...(address ? await networkObstacles(host) : []),
         ...limitObstacles(config.name, limits, await findControllers()),
       ],
     }),
@@ -125,6 +127,12 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
       return moves.arrival(job, from).hear(terms, message, caller.signal);
     },
   };
+}
+
+/** What a job with an address of its own misses here. */
+async function networkObstacles({ networks }: Host): Promise<Obstacle[]> {
+  const problem = await networks.problem();
+  return problem ? [{ code: problem.code, what: problem.message, fix: problem.fix ?? '' }] : [];
 }
 
 const asking = (as: User | null, caller: Caller): Caller => ({ ...caller, user: as ?? undefined });

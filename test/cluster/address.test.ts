@@ -1,7 +1,13 @@
 /** Programs that use the network, moved while they do. */
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { boundOf, bridgeNamespace, namespacePath, nodeNamespace } from '../../agent/lab/network';
+import { FaultLab } from '../support/fault-lab';
 import { Godwit } from '../support/godwit';
+import { end, launch, run } from '../support/processes';
 import { inProject } from '../support/project';
 
 const LAB = `addr-${process.pid}`;
@@ -11,27 +17,100 @@ const SOON_MS = 30_000;
 
 const fixture = (name: string) => inProject('test', 'fixtures', 'network', name);
 
+let lab: FaultLab;
 let godwit: Godwit;
 const jobs: string[] = [];
+const clients: Client[] = [];
 
 beforeAll(async () => {
-  godwit = await Godwit.labUp(LAB);
+  lab = await FaultLab.up(LAB);
+  godwit = new Godwit({ agent: lab.socket('node1') });
 });
 afterEach(async () => {
+  for (const client of clients.splice(0)) client.end();
   for (const job of jobs.splice(0)) await godwit.kill(job, 'SIGKILL').catch(() => {});
 });
-afterAll(() => Godwit.labDown(LAB));
+afterAll(() => lab.down());
 
 async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
   for (const end = Date.now() + SOON_MS; !(await holds()); await sleep(30))
     if (Date.now() > end) throw new Error(`not so within ${SOON_MS} ms: ${what}`);
 }
 
-async function launch(argv: string[]): Promise<string> {
-  const { id } = await godwit.run(argv);
+const has = async (path: string, argv: string[]) =>
+  (await run(['nsenter', `--net=${path}`, ...argv])).stdout.trim();
+const inNode = (node: string) => namespacePath(nodeNamespace(LAB, node));
+
+async function launched(argv: string[], on = 'node1'): Promise<string> {
+  const { id } = await godwit.run(['python3', ...argv], { on });
   jobs.push(id);
   return id;
 }
+
+/** A server with an address of its own that answers each line: its job, and where it is reached. */
+async function server(address = 'auto'): Promise<{ job: string; ip: string }> {
+  const options = ['run', '--detach', '--json', '--address', address];
+  const answer = await godwit.text([...options, '--', 'python3', fixture('echo-server.py'), '7000']);
+  const { id } = JSON.parse(answer);
+  jobs.push(id);
+  await until('it listens', async () => (await godwit.logs(id)) !== '');
+  const { address: ip } = await godwit.job(id);
+  return { job: id, ip: ip! };
+}
+
+/** A program elsewhere that talks with a server over one connection, and ends at the first wrong answer. */
+class Client {
+  said = '';
+  readonly #child: ChildProcess;
+
+  constructor(namespace: string, ip: string) {
+    const program = ['python3', fixture('echo-client.py'), ip, '7000'];
+    this.#child = launch(['nsenter', `--net=${namespacePath(namespace)}`, ...program]);
+    for (const stream of [this.#child.stdout!, this.#child.stderr!])
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.said = (this.said + text).slice(-2_000);
+      });
+    clients.push(this);
+  }
+
+  get answers(): number {
+    return Number(/(\d+)\n[^\n]*$/.exec(this.said)?.[1] ?? 0);
+  }
+
+  /** It has had answers since now to more than was on the way. */
+  async goesOn(): Promise<void> {
+    const before = this.answers;
+    await until('it gets answers', () => {
+      if (this.#child.exitCode !== null) throw new Error(`the client ended: ${this.said}`);
+      return this.answers > before + 100;
+    });
+  }
+
+  end() {
+    end(this.#child);
+  }
+}
+
+const allGoOn = () => Promise.all(clients.map((client) => client.goesOn()));
+
+/** Where the address's interface is: the nodes that have it, and those on which it is up. */
+async function ports(job: string) {
+  const links = await Promise.all(
+    lab.nodes.map(async (node) => [node, await has(inNode(node), ['ip', '-br', 'link'])] as const),
+  );
+  const mine = links.flatMap(([node, text]) =>
+    text
+      .split('\n')
+      .flatMap((line) => (line.startsWith(`gw${job}`) ? [{ node, up: / UP /.test(line) }] : [])),
+  );
+  return { there: mine.map(({ node }) => node), up: mine.filter(({ up }) => up).map(({ node }) => node) };
+}
+
+const namespaces = () =>
+  lab.nodes.flatMap((node) => {
+    const folder = join(lab.paths(node).state, 'networks');
+    return existsSync(folder) ? readdirSync(folder) : [];
+  });
 
 async function printsMore(job: string): Promise<void> {
   const before = (await godwit.logs(job)).length;
@@ -40,26 +119,96 @@ async function printsMore(job: string): Promise<void> {
 
 describe("in its host's network", () => {
   it('a program that talks to itself over loopback moves in the middle of it', async () => {
-    const job = await launch(['python3', fixture('loopback.py'), '5377']);
+    const job = await launched([fixture('loopback.py'), '5377']);
     await printsMore(job);
-    for (const node of [...ROUND, ...ROUND]) {
+    for (const node of [...ROUND, 'node2']) {
       await godwit.migrate(job, node);
       await printsMore(job);
     }
-    expect(await godwit.job(job)).toMatchObject({ state: 'running', node: 'node1' });
+    expect(await godwit.job(job)).toMatchObject({ state: 'running', node: 'node2', address: null });
   });
 
   it('a port that is taken at the destination is named before anything is frozen', async () => {
-    const taker = await godwit.run(['python3', fixture('loopback.py'), '5378'], { on: 'node2' });
-    const job = await launch(['python3', fixture('loopback.py'), '5378']);
-    jobs.push(taker.id);
-    await Promise.all([taker.id, job].map(printsMore));
+    const taker = await launched([fixture('loopback.py'), '5378'], 'node2');
+    const job = await launched([fixture('loopback.py'), '5378']);
+    await Promise.all([taker, job].map(printsMore));
     const { obstacles } = await godwit.why(job, 'node2');
     expect(obstacles).toEqual([
       expect.objectContaining({ code: 'port-taken', what: expect.stringContaining('5378') }),
     ]);
     await expect(godwit.migrate(job, 'node2')).rejects.toThrow(/5378 at 127\.0\.0\.1.* is taken on node2/);
-    await godwit.migrate(job, 'node3');
-    await printsMore(job);
   });
+});
+
+describe('with an address of its own', () => {
+  it('connections of others go on, wherever it moves and wherever they are', async () => {
+    const { job, ip } = await server();
+    const hub = bridgeNamespace(LAB);
+    await run(['ip', '-n', hub, 'address', 'add', ip.replace(/\.1$/, '.250/16'), 'dev', 'bridge']);
+    for (const namespace of [nodeNamespace(LAB, 'node1'), nodeNamespace(LAB, 'node2'), hub])
+      new Client(namespace, ip);
+    await allGoOn();
+    const gdb = await godwit.gdb(job);
+    const running = gdb.start('continue');
+    for (const node of ROUND) {
+      await godwit.migrate(job, node);
+      await allGoOn();
+      expect((await ports(job)).up).toEqual([node]);
+    }
+    await godwit.kill(job, 'SIGINT');
+    expect(await running.result()).toContain('SIGINT');
+    await gdb.quit();
+    await allGoOn();
+  });
+
+  it('a move that fails, or an agent that dies in it, costs no connection', async () => {
+    const { job, ip } = await server();
+    new Client(nodeNamespace(LAB, 'node3'), ip);
+    await allGoOn();
+    lab.criu('restore-fails');
+    await expect(godwit.migrate(job, 'node2')).rejects.toThrow('runs on at node1');
+    await allGoOn();
+    await until('node2 has cleared up', async () => (await ports(job)).there.join() === 'node1');
+
+    lab.criu('slow-dump');
+    const moved = godwit.migrate(job, 'node2').catch((error: Error) => error);
+    await until('it is frozen', async () => (await ports(job)).up.length === 0);
+    await lab.kill('node2');
+    expect(await moved).toBeInstanceOf(Error);
+    lab.criu('real');
+    await allGoOn();
+    await lab.restart('node2');
+    await until('node2 has cleared up', async () => (await ports(job)).there.join() === 'node1');
+    await godwit.migrate(job, 'node2');
+    await allGoOn();
+  });
+
+  it('is given to one job at a time, to none while somebody else answers, and is free at its end', async () => {
+    const first = await server();
+    const again = (address: string) =>
+      godwit.text(['run', '--detach', '--address', address, '--', 'sleep', '100']);
+    await expect(again(first.ip)).rejects.toThrow(`${first.ip} is in use: another job has it`);
+    const foreign = first.ip.replace(/\.\d+$/, '.200');
+    await run(['ip', '-n', bridgeNamespace(LAB), 'address', 'add', `${foreign}/16`, 'dev', 'bridge']);
+    await expect(again(foreign)).rejects.toThrow(/\.200 is in use: .* answers for it/);
+    await expect(again('192.168.77.1')).rejects.toThrow('is not one of the addresses that node1 gives');
+    const second = await server();
+    expect(second.ip).not.toBe(first.ip);
+    await godwit.migrate(second.job, 'node3');
+
+    for (const { job } of [first, second]) {
+      await godwit.kill(job, 'SIGTERM');
+      await godwit.wait(job);
+      expect((await godwit.job(job)).address).toBeNull();
+      await until('its interface is gone', async () => (await ports(job)).there.length === 0);
+    }
+    await until('its namespaces are gone', () => namespaces().length === 0);
+    expect((await server(first.ip)).ip).toBe(first.ip);
+  });
+});
+
+it('leaves no namespace, interface or mount behind', async () => {
+  await until('nothing is left', async () => namespaces().length === 0);
+  expect(await boundOf(lab.nodes.map((node) => nodeNamespace(LAB, node)))).toHaveLength(3);
+  await lab.leavesNothing();
 });

@@ -142,7 +142,9 @@ function startCriu(args: string[]): { ended: Promise<number | null>; pages: Dupl
 
 async function dump({ init, cgroup }: Copy, images: string): Promise<void> {
   const server = startCriu(pageServerArguments({ images }));
-  const dumper = startCriu(dumpArguments({ init, images, run: cgroup.run, mounts, stream: true }));
+  const dumper = startCriu(
+    dumpArguments({ init, images, run: cgroup.run, mounts, network: null, stream: true }),
+  );
   dumper.pages.pipe(server.pages).pipe(dumper.pages);
   const code = await dumper.ended;
   dumper.pages.destroy();

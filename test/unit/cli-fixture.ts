@@ -270,6 +270,7 @@ export const aJob = (given: Partial<Job> = {}): Job => ({
   home: 'node1',
   node: 'node2',
   pid: 12,
+  address: null,
   cpu: 0.984,
   rss: 3_400_000,
   migrations: 1,

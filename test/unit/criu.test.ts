@@ -129,7 +129,7 @@ describe('CRIU', () => {
   });
 
   it('leaves a dumped job frozen, in its cgroup, and sends pages only where they are asked for', () => {
-    const orders = { init: 7, images: '/images', run: '/job/run', mounts: ['/home'] };
+    const orders = { init: 7, images: '/images', run: '/job/run', mounts: ['/home'], network: null };
     const stream = dumpArguments({ ...orders, stream: true });
     expect(stream.join(' ')).toContain(
       '--freeze-cgroup /job/run --leave-running --page-server --ps-socket 3',

@@ -34,6 +34,7 @@ const job = (id: string, more: Partial<Job> = {}): Job => ({
   home: 'node1',
   node: 'node1',
   pid: 2,
+  address: null,
   cpu: 0.5,
   rss: 12_000_000,
   migrations: 0,

@@ -13,6 +13,7 @@ import { ENDED_JOBS_KEPT, EVENTS_KEPT, openJournal } from '../../agent/journal/s
 const spec: JobSpec = {
   user: ROOT,
   limits: {},
+  address: null,
   program: '/bin/true',
   args: ['true'],
   cwd: '/',

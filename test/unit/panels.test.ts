@@ -26,7 +26,7 @@ const aNode = (more: Partial<Node> = {}): Node => ({
 const aJob = (more: Partial<Job> = {}): Job => ({
   ...{ id: 'aaaaaaaaaa', name: 'sim', command: ['/bin/sim'], state: 'running', home: 'node1', node: 'node1' },
   ...{ pid: 2, cpu: 0, rss: 0, migrations: 0, debugged: false, pinned: false, exit: null, epoch: 0 },
-  ...{ user: 'root', started: moment(0), ended: null },
+  ...{ user: 'root', address: null, started: moment(0), ended: null },
   ...more,
 });
 

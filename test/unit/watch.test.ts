@@ -74,6 +74,7 @@ function job(id: string, { started = 0, ended = null as number | null, home = 'n
     home,
     node: home,
     pid: 2,
+    address: null,
     cpu: 0,
     rss: 0,
     migrations: 0,

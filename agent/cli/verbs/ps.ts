@@ -13,6 +13,7 @@ const COLUMNS: Column<Job>[] = [
   { title: 'STATE', cell: ({ state }) => state },
   { title: 'HOME', cell: ({ home }) => home },
   { title: 'NODE', cell: ({ node }) => node },
+  { title: 'ADDRESS', cell: ({ address }) => address ?? '' },
   { title: 'PID', cell: ({ pid }) => String(pid), figure: true },
   { title: 'CPU', cell: ({ cpu }) => figure(cpu), figure: true },
   { title: 'MEMORY', cell: ({ rss }) => size(rss), figure: true },

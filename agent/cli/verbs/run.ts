@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Job, LaunchRequest } from '../../api/model';
@@ -20,6 +21,7 @@ interface Options {
   cpus?: number;
   memory?: number;
   processes?: number;
+  address?: string | true;
 }
 
 export const addRun = (program: Command) =>
@@ -47,6 +49,11 @@ export const addRun = (program: Command) =>
     .option('--cpus <number>', 'how much of the CPUs it may use, e.g. 1.5', positive)
     .option('--memory <size>', 'how much memory it may use, e.g. 512M or 2G', bytes)
     .option('--processes <number>', 'how many processes and threads it may have', whole)
+    .option(
+      '--address [ip]',
+      "an address of its own that moves with it: this one, or one of its home's",
+      address,
+    )
     .passThroughOptions()
     .action(perform<Options, [string, string[]]>(run));
 
@@ -91,7 +98,7 @@ async function stayWith(socket: string, { id, node }: Job, stopped: boolean): Pr
 }
 
 function launchRequest(
-  { on, name, cwd = '.', env, stopped = false, cpus, memory, processes, allowIoUring }: Options,
+  { on, name, cwd = '.', env, stopped = false, cpus, memory, processes, allowIoUring, address: own }: Options,
   program: string,
   args: string[],
 ): LaunchRequest {
@@ -108,6 +115,7 @@ function launchRequest(
     ...(allowIoUring ? { allowIoUring } : {}),
     ...inheritance(),
     ...(name === undefined ? {} : { name }),
+    ...(own === undefined ? {} : { address: own === true ? 'auto' : own }),
   };
 }
 
@@ -123,6 +131,11 @@ function variable(text: string, sofar: Record<string, string>): Record<string, s
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('It must be like NAME=VALUE.');
   return { ...sofar, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+function address(text: string): string {
+  if (text === 'auto' || isIPv4(text)) return text;
+  throw new InvalidArgumentError(`It must be like 10.0.0.5, or "auto"; the program stands after \`--\`.`);
 }
 
 function positive(text: string): number {
