@@ -274,10 +274,10 @@ describe('for people', () => {
   it('ps', async () => {
     expect(await text('ps', '-a')).toBe(
       [
-        'ID          NAME           USER  STATE    HOME   NODE   PID   CPU  MEMORY  MOVES  DEBUGGED  PINNED  EXIT  COMMAND',
-        'abcdefghij  sim            root  running  node1  node2   12  0.98  3.4 MB      1  -         -       -     /usr/bin/sim 100',
-        `klmnopqrst  a longer name  root  running  node1  node2   12  0.98  3.4 MB      1  yes       -       -     sh -c 'echo '\\''a b'\\'''`,
-        'uvwxyz0123  sim            root  ended    node1  node2   12  0.98  3.4 MB      1  -         -       3     /usr/bin/sim 100',
+        'ID          NAME           USER  STATE    HOME   NODE   ADDRESS  PID   CPU  MEMORY  MOVES  DEBUGGED  PINNED  EXIT  COMMAND',
+        'abcdefghij  sim            root  running  node1  node2  -         12  0.98  3.4 MB      1  -         -       -     /usr/bin/sim 100',
+        `klmnopqrst  a longer name  root  running  node1  node2  -         12  0.98  3.4 MB      1  yes       -       -     sh -c 'echo '\\''a b'\\'''`,
+        'uvwxyz0123  sim            root  ended    node1  node2  -         12  0.98  3.4 MB      1  -         -       3     /usr/bin/sim 100',
         '',
       ].join('\n'),
     );
