@@ -14,13 +14,13 @@ import { isDead, isStopQueued, standsOf, type ThreadStand, threadsOf } from './t
 export interface Target {
   /** As this node numbers it. */
   pid: number;
-  /** The job's PID 1 as this node numbers it: gdbserver enters its PID and mount namespaces. */
+  /** The job's PID 1 as this node numbers it: gdbserver enters its PID namespace. */
   init: number;
   /** The cgroup folder that the job lives in; frozen while a stub is parked or unparked. */
   run: string;
   /** The cgroup folder, never frozen, that a process stays in while it is attached to. */
   attach: string;
-  /** How gdbserver is called inside the job; `['gdbserver']` by default. */
+  /** How gdbserver is called; `['gdbserver']` by default. */
   gdbserver?: string[];
 }
 
@@ -29,6 +29,11 @@ const ATTACH_LIMIT = 10_000;
 const HANDSHAKE_LIMIT = 10_000;
 /** Milliseconds between two looks at /proc. */
 const POLL = 1;
+/**
+ * gdbserver sees this node's files, for its own libraries, and the job's processes: a mount namespace with the job's
+ * /proc. Unmounts of this node's reach it, so that it holds no file system that others have done with.
+ */
+const OWN_PROC = ['unshare', '--mount', '--propagation', 'slave', '--mount-proc', '--'];
 /** A second try costs some 50 ms, and mends what a gdbserver that ended in between has left. */
 const TRIES = 2;
 
@@ -75,7 +80,7 @@ async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand
   // Where they stand now: after a first try that is not where they stood before it.
   const spin = Spin.put(pid, [...stands, ...(await standsOf(pid))]);
   const server = new Gdbserver([
-    ...['nsenter', '-t', `${init}`, '-p', '-m', ...gdbserver],
+    ...['nsenter', '-t', `${init}`, '-p', ...OWN_PROC, ...gdbserver],
     ...['--once', '--attach', '-', `${memory.pid}`],
   ]);
   try {
