@@ -28,7 +28,7 @@ export async function answerTo(packet: string, inferior: Inferior): Promise<Answ
   const { memory, server } = inferior;
   const refusal = refusalOf(packet);
   if (refusal !== undefined) return { reply: refusal };
-  if (packet.startsWith('vFile:')) return { reply: inferior.files.answer(packet) };
+  if (packet.startsWith('vFile:')) return { reply: await inferior.files.answer(packet) };
   if (packet === '?' && memory.stop) return { reply: memory.stop.reply };
   if (!server) return { reply: answerAlone(packet, memory) };
   if (packet === 'k' || packet.startsWith('vKill;')) return kill(packet, inferior, server);

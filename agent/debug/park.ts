@@ -63,7 +63,7 @@ export function isStopSignal(reply: string): boolean {
 export async function settle(server: Gdbserver, pid: number, registers: ThreadRegisters[]): Promise<Stop[]> {
   const stops: Stop[] = [];
   const stands = await standsIn(server, pid);
-  const spin = Spin.put(pid, stands);
+  const spin = await Spin.put(pid, stands);
   try {
     for (let rounds = maxStops(pid); isStopQueued(pid); rounds--) {
       if (rounds === 0) throw willNotSettle(pid);
@@ -71,7 +71,7 @@ export async function settle(server: Gdbserver, pid: number, registers: ThreadRe
       if (!isStopSignal(reply)) stops.push(await withSiginfo(server, reply));
     }
   } finally {
-    spin.undo();
+    await spin.undo();
   }
   await putInPlace(server, stands, registers);
   return stops.filter(({ reply }) => !comesAgain(parseStopReply(reply)));

@@ -2,7 +2,7 @@
  * Threads kept where they are while a debug server attaches. It lets them run for a moment before it stops them; what
  * they then execute is a jump to itself, written where each one stands, and taken away when all are stopped.
  */
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { GodwitError } from '../api/errors';
 
 /** Where a thread stands; `restarts`: in a system call, which the kernel may start again from its instruction. */
@@ -77,7 +77,10 @@ export function runsOf(bytes: Map<number, number>): Patch[] {
   return runs.map(({ address, bytes: run }) => ({ address, bytes: Buffer.from(run) }));
 }
 
-/** The program's own bytes, kept while the spins are in. */
+/**
+ * The program's own bytes, kept while the spins are in. Nothing here waits on the thread that relays the home's files:
+ * a page of the program may have to come from there first.
+ */
 export class Spin {
   private constructor(
     private readonly pid: number,
@@ -85,41 +88,37 @@ export class Spin {
   ) {}
 
   /** Precondition: no thread of the process runs. @throws cannot-hold, nothing being written then */
-  static put(pid: number, stands: Stand[]): Spin {
-    const mem = openSync(`/proc/${pid}/mem`, 'r+');
+  static async put(pid: number, stands: Stand[]): Promise<Spin> {
+    const mem = await open(`/proc/${pid}/mem`, 'r+');
     const spin = new Spin(pid, []);
     try {
-      const runs = runsOf(architecture.plan(addressesOf(mem, stands)));
-      for (const run of runs) spin.original.push({ address: run.address, bytes: read(mem, pid, run) });
-      for (const run of runs) write(mem, pid, run);
+      const runs = runsOf(architecture.plan(await addressesOf(mem, stands)));
+      for (const run of runs) spin.original.push({ address: run.address, bytes: await read(mem, pid, run) });
+      for (const run of runs) await write(mem, pid, run);
       return spin;
     } catch (error) {
-      spin.undoAt(mem);
+      await spin.undoAt(mem);
       throw error;
     } finally {
-      closeSync(mem);
+      await mem.close();
     }
   }
 
   /** Precondition: no thread of the process runs. Does nothing when the process, or its memory, is gone. */
-  undo(): void {
-    let mem: number;
+  async undo(): Promise<void> {
+    const mem = await open(`/proc/${this.pid}/mem`, 'r+').catch(() => null);
+    if (!mem) return;
     try {
-      mem = openSync(`/proc/${this.pid}/mem`, 'r+');
-    } catch {
-      return;
-    }
-    try {
-      this.undoAt(mem);
+      await this.undoAt(mem);
     } finally {
-      closeSync(mem);
+      await mem.close();
     }
   }
 
-  private undoAt(mem: number): void {
+  private async undoAt(mem: FileHandle): Promise<void> {
     for (const patch of this.original.splice(0)) {
       try {
-        write(mem, this.pid, patch);
+        await write(mem, this.pid, patch);
       } catch {
         // Memory that can't be written now is not there any more: it was writable when the spin was put in.
       }
@@ -128,40 +127,38 @@ export class Spin {
 }
 
 /** A system call is held at its return as well as at its instruction: it must not happen once more meanwhile. */
-function addressesOf(mem: number, stands: Stand[]): number[] {
+async function addressesOf(mem: FileHandle, stands: Stand[]): Promise<number[]> {
   const addresses = new Set<number>();
   for (const { pc, restarts } of stands) {
     addresses.add(pc);
-    if (restarts && syscallBefore(mem, pc)) addresses.add(pc - architecture.syscallBytes);
+    if (restarts && (await syscallBefore(mem, pc))) addresses.add(pc - architecture.syscallBytes);
   }
   return [...addresses];
 }
 
-function syscallBefore(mem: number, pc: number): boolean {
-  const bytes = Buffer.alloc(architecture.syscallBytes);
+async function syscallBefore(mem: FileHandle, pc: number): Promise<boolean> {
+  const size = architecture.syscallBytes;
   try {
-    return (
-      readSync(mem, bytes, 0, bytes.length, pc - bytes.length) === bytes.length &&
-      architecture.isSyscall(bytes)
-    );
+    const { bytesRead, buffer } = await mem.read(Buffer.alloc(size), 0, size, pc - size);
+    return bytesRead === size && architecture.isSyscall(buffer);
   } catch {
     return false;
   }
 }
 
-function read(mem: number, pid: number, { address, bytes }: Patch): Buffer {
+async function read(mem: FileHandle, pid: number, { address, bytes }: Patch): Promise<Buffer> {
   const found = Buffer.alloc(bytes.length);
   try {
-    if (readSync(mem, found, 0, found.length, address) === found.length) return found;
+    if ((await mem.read(found, 0, found.length, address)).bytesRead === found.length) return found;
   } catch (error) {
     throw cannotHold(pid, address, (error as Error).message);
   }
   throw cannotHold(pid, address, 'its memory ends there');
 }
 
-function write(mem: number, pid: number, { address, bytes }: Patch): void {
+async function write(mem: FileHandle, pid: number, { address, bytes }: Patch): Promise<void> {
   try {
-    if (writeSync(mem, bytes, 0, bytes.length, address) === bytes.length) return;
+    if ((await mem.write(bytes, 0, bytes.length, address)).bytesWritten === bytes.length) return;
   } catch (error) {
     throw cannotHold(pid, address, (error as Error).message);
   }

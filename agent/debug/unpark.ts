@@ -78,7 +78,7 @@ async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand
   const { pid, init, run, gdbserver = ['gdbserver'] } = target;
   const { memory } = parked;
   // Where they stand now: after a first try that is not where they stood before it.
-  const spin = Spin.put(pid, [...stands, ...(await standsOf(pid))]);
+  const spin = await Spin.put(pid, [...stands, ...(await standsOf(pid))]);
   const server = new Gdbserver([
     ...['nsenter', '-t', `${init}`, '-p', ...OWN_PROC, ...gdbserver],
     ...['--once', '--attach', '-', `${memory.pid}`],
@@ -89,7 +89,7 @@ async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand
     await server.ask(memory.supported ?? 'qSupported', HANDSHAKE_LIMIT);
     await server.startNoAck();
     await server.ask('?');
-    spin.undo();
+    await spin.undo();
     // Registers of a process that runs for its client have been seen by nobody: the kernel's own restarts serve.
     await putInPlace(server, stands, memory.running ? [] : parked.registers);
     for (const packet of settingsPackets(memory)) await insist(server, packet);
@@ -124,7 +124,7 @@ async function giveBack({ pid, run }: Target, server: Gdbserver, spin: Spin): Pr
     // It has ended.
   }
   await server.kill();
-  spin.undo();
+  await spin.undo();
   // gdbserver's SIGSTOPs that no thread has met yet would stop the process for good; this takes them back.
   if (isStopQueued(pid)) process.kill(pid, 'SIGCONT');
 }

@@ -1,25 +1,21 @@
 /**
  * The job's files for its debugger: `vFile` requests (GDB manual, "Host I/O Packets") answered from the root that the
  * job's PID 1 sees, for reading only, and only what the process itself may read. Open files are known by their path,
- * so that they survive a move.
+ * so that they survive a move. Never waited for on the main thread: where the files are another node's, their bytes
+ * come through it.
  */
-import {
-  type BigIntStats,
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  readSync,
-} from 'node:fs';
+import { type BigIntStats, constants, readFileSync } from 'node:fs';
+import { type FileHandle, open, readlink } from 'node:fs/promises';
 import { posix } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeBinary } from './codec';
 
 /** gdb has a handful open: the program and what it links to. */
 const MAX_FILES = 256;
 /** Bytes of one answer; the debugger asks for less than a packet. */
 const MAX_READ = 0x4000;
+/** Milliseconds for one answer: the files may be another node's, which may not answer for a while. */
+const FILE_LIMIT = 20_000;
 /** As the kernel: more symbolic links than this are a loop. */
 const MAX_LINKS = 40;
 /** Node has no name for it: a descriptor that stands for a file without opening it (open(2)). */
@@ -56,9 +52,14 @@ const success = (value: number, data?: string): string =>
   `F${value.toString(16)}${data === undefined ? '' : `;${data}`}`;
 const text = (hex: string): string => Buffer.from(hex, 'hex').toString('utf8');
 
+/** Waits no longer for a file system that does not answer. */
+const TOO_LATE = new FileError('EIO');
+
 export class JobFiles {
-  /** Open descriptors of this process by those that the client knows. */
-  readonly #open = new Map<number, number>();
+  /** Open files of this process by the handles that the client knows. */
+  readonly #open = new Map<number, FileHandle>();
+  /** An answer that came too late for the client may yet come; until then no other is begun. */
+  #pending: Promise<unknown> | null = null;
 
   /** `pid`: whose rights count; `init`: whose root it is; `paths`: the client's open files, kept up to date. */
   constructor(
@@ -68,109 +69,119 @@ export class JobFiles {
   ) {}
 
   /** The answer to a `vFile:` packet; empty for an operation that is not known here. */
-  answer(packet: string): string {
+  async answer(packet: string): Promise<string> {
+    if (this.#pending) return failure(TOO_LATE);
+    const late = new AbortController();
+    const work = this.#answer(packet).catch(failure);
+    this.#pending = work.finally(() => {
+      this.#pending = null;
+    });
+    const limit = sleep(FILE_LIMIT, failure(TOO_LATE), { signal: late.signal }).catch(() => '');
+    const answer = await Promise.race([work, limit]);
+    late.abort();
+    return answer;
+  }
+
+  async #answer(packet: string): Promise<string> {
     const [, operation = '', ...rest] = packet.split(':');
     const fields = rest.join(':').split(',');
-    try {
-      switch (operation) {
-        case 'setfs':
-          return success(0);
-        case 'open':
-          return this.#openFile(text(fields[0] ?? ''), Number.parseInt(fields[1] ?? '0', 16));
-        case 'close':
-          return this.#closeFile(Number.parseInt(fields[0]!, 16));
-        case 'pread':
-          return this.#read(fields.map((field) => Number.parseInt(field, 16)));
-        case 'fstat':
-          return this.#stat(Number.parseInt(fields[0]!, 16));
-        case 'readlink':
-          return this.#readlink(text(fields[0] ?? ''));
-        case 'pwrite':
-        case 'unlink':
-          throw new FileError('EROFS');
-        default:
-          return '';
-      }
-    } catch (error) {
-      return failure(error);
+    switch (operation) {
+      case 'setfs':
+        return success(0);
+      case 'open':
+        return this.#openFile(text(fields[0] ?? ''), Number.parseInt(fields[1] ?? '0', 16));
+      case 'close':
+        return this.#closeFile(Number.parseInt(fields[0]!, 16));
+      case 'pread':
+        return this.#read(fields.map((field) => Number.parseInt(field, 16)));
+      case 'fstat':
+        return this.#stat(Number.parseInt(fields[0]!, 16));
+      case 'readlink':
+        return this.#readlink(text(fields[0] ?? ''));
+      case 'pwrite':
+      case 'unlink':
+        throw new FileError('EROFS');
+      default:
+        return '';
     }
   }
 
-  /** Closes this end's descriptors; the client's stay valid. */
+  /** Closes this end's files; the client's handles stay valid. */
   close(): void {
-    for (const fd of this.#open.values()) closeSync(fd);
+    for (const file of this.#open.values()) letGo(file);
     this.#open.clear();
   }
 
-  #openFile(path: string, flags: number): string {
+  async #openFile(path: string, flags: number): Promise<string> {
     if (flags & WRITING) throw new FileError('EROFS');
     const used = Object.keys(this.paths).length;
     if (used >= MAX_FILES) throw new FileError('EMFILE');
-    const fd = this.#reopen(path);
+    const file = await this.#reopen(path);
     let handle = 0;
     while (`${handle}` in this.paths) handle++;
     this.paths[`${handle}`] = path;
-    this.#open.set(handle, fd);
+    this.#open.set(handle, file);
     return success(handle);
   }
 
-  #reopen(path: string): number {
-    const found = this.#find(path);
+  async #reopen(path: string): Promise<FileHandle> {
+    const found = await this.#find(path);
     try {
-      const stats = fstatSync(found, { bigint: true });
+      const stats = await found.stat({ bigint: true });
       if (stats.isDirectory()) throw new FileError('EISDIR');
       // Anything else could make the reader wait, or do something on being opened.
       if (!stats.isFile()) throw new FileError('EACCES');
       if (!mayUse(this.pid, stats, READ)) throw new FileError('EACCES');
-      return openSync(`/proc/self/fd/${found}`, constants.O_RDONLY);
+      return await open(`/proc/self/fd/${found.fd}`, constants.O_RDONLY);
     } finally {
-      closeSync(found);
+      letGo(found);
     }
   }
 
   /** A handle that came along from another node is opened when it is used. */
-  #descriptor(handle: number): number {
+  async #file(handle: number): Promise<FileHandle> {
     const known = this.#open.get(handle);
     if (known !== undefined) return known;
     const path = this.paths[`${handle}`];
     if (path === undefined) throw new FileError('EBADF');
-    const fd = this.#reopen(path);
-    this.#open.set(handle, fd);
-    return fd;
+    const file = await this.#reopen(path);
+    this.#open.set(handle, file);
+    return file;
   }
 
   #closeFile(handle: number): string {
     if (!(`${handle}` in this.paths)) throw new FileError('EBADF');
-    const fd = this.#open.get(handle);
+    const file = this.#open.get(handle);
     delete this.paths[`${handle}`];
     this.#open.delete(handle);
-    if (fd !== undefined) closeSync(fd);
+    if (file !== undefined) letGo(file);
     return success(0);
   }
 
-  #read([handle, count, offset]: number[]): string {
-    const fd = this.#descriptor(handle ?? Number.NaN);
+  async #read([handle, count, offset]: number[]): Promise<string> {
+    const file = await this.#file(handle ?? Number.NaN);
     if (!(count! >= 0) || !(offset! >= 0)) throw new FileError('EINVAL');
-    const buffer = Buffer.alloc(Math.min(count!, MAX_READ));
-    const size = readSync(fd, buffer, 0, buffer.length, offset!);
-    return success(size, escapeBinary(buffer.subarray(0, size)));
+    const size = Math.min(count!, MAX_READ);
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(size), 0, size, offset!);
+    return success(bytesRead, escapeBinary(buffer.subarray(0, bytesRead)));
   }
 
-  #stat(handle: number): string {
-    const stat = structStat(fstatSync(this.#descriptor(handle), { bigint: true }));
+  async #stat(handle: number): Promise<string> {
+    const file = await this.#file(handle);
+    const stat = structStat(await file.stat({ bigint: true }));
     return success(stat.length, escapeBinary(stat));
   }
 
-  #readlink(path: string): string {
+  async #readlink(path: string): Promise<string> {
     const { dir, base } = posix.parse(path);
-    const folder = this.#find(dir);
+    const folder = await this.#find(dir);
     try {
-      const stats = fstatSync(folder, { bigint: true });
+      const stats = await folder.stat({ bigint: true });
       if (!mayUse(this.pid, stats, SEARCH)) throw new FileError('EACCES');
-      const target = readlinkSync(`/proc/self/fd/${folder}/${base}`, { encoding: 'buffer' });
+      const target = await readlink(`/proc/self/fd/${folder.fd}/${base}`, { encoding: 'buffer' });
       return success(target.length, escapeBinary(target));
     } finally {
-      closeSync(folder);
+      letGo(folder);
     }
   }
 
@@ -178,9 +189,9 @@ export class JobFiles {
    * A descriptor (O_PATH) for a path of the job's root. Each component is opened relative to the one before, never
    * through a symbolic link: links are read, and followed inside the root only.
    */
-  #find(path: string): number {
+  async #find(path: string): Promise<FileHandle> {
     if (!path.startsWith('/') || path.includes('\0')) throw new FileError('EINVAL');
-    const trail = [openSync(`/proc/${this.init}/root`, O_PATH | constants.O_DIRECTORY)];
+    const trail = [await open(`/proc/${this.init}/root`, O_PATH | constants.O_DIRECTORY)];
     const todo = path.split('/');
     let links = 0;
     try {
@@ -188,29 +199,35 @@ export class JobFiles {
         const name = todo.shift()!;
         if (name === '' || name === '.') continue;
         if (name === '..') {
-          if (trail.length > 1) closeSync(trail.pop()!);
+          if (trail.length > 1) letGo(trail.pop()!);
           continue;
         }
         const folder = trail.at(-1)!;
-        const stats = fstatSync(folder, { bigint: true });
+        const stats = await folder.stat({ bigint: true });
         if (!stats.isDirectory()) throw new FileError('ENOTDIR');
         if (!mayUse(this.pid, stats, SEARCH)) throw new FileError('EACCES');
-        const next = openSync(`/proc/self/fd/${folder}/${name}`, O_PATH | constants.O_NOFOLLOW);
-        if (!fstatSync(next).isSymbolicLink()) {
+        const at = `/proc/self/fd/${folder.fd}/${name}`;
+        const next = await open(at, O_PATH | constants.O_NOFOLLOW);
+        if (!(await next.stat()).isSymbolicLink()) {
           trail.push(next);
           continue;
         }
-        closeSync(next);
+        letGo(next);
         if (++links > MAX_LINKS) throw new FileError('ELOOP');
-        const target = readlinkSync(`/proc/self/fd/${folder}/${name}`);
-        if (target.startsWith('/')) for (const fd of trail.splice(1)) closeSync(fd);
+        const target = await readlink(at);
+        if (target.startsWith('/')) for (const file of trail.splice(1)) letGo(file);
         todo.unshift(...target.split('/'));
       }
       return trail.pop()!;
     } finally {
-      for (const fd of trail) closeSync(fd);
+      for (const file of trail) letGo(file);
     }
   }
+}
+
+/** Nobody needs to wait for it: it is only read. */
+function letGo(file: FileHandle): void {
+  void file.close().catch(() => {});
 }
 
 const READ = 4;
