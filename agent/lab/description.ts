@@ -20,7 +20,13 @@ const MIN_CPUS = 0.01;
 export const Programs = z.object({ node: z.string(), agent: z.string(), keeper: z.string() });
 export type Programs = z.infer<typeof Programs>;
 
-export const LabNode = z.object({ name: NodeName, address: z.string(), cpus: z.number().optional() });
+export const LabNode = z.object({
+  name: NodeName,
+  address: z.string(),
+  cpus: z.number().optional(),
+  /** Whose `/home`, `/tmp` and the like it sees: the machine's, or empty ones of its own. */
+  files: z.enum(['machine', 'private']),
+});
 export type LabNode = z.infer<typeof LabNode>;
 
 /** Kept in the lab's folder as lab.json. */
@@ -52,6 +58,8 @@ const LAST_UID = 2 ** 32 - 2;
 
 export const labFolder = (lab: string) => join(LABS, lab);
 export const labFile = (lab: string) => join(labFolder(lab), 'lab.json');
+/** The names of the nodes' mount namespaces. */
+export const nodesFolder = (lab: string) => join(labFolder(lab), 'namespaces');
 export const labsFolder = () => LABS;
 
 /** Everything of one node. */
@@ -63,6 +71,7 @@ export const nodePaths = (lab: string, node: string) => {
     config: inside('config.json'),
     userSockets: inside('user'),
     tls: inside('tls'),
+    software: inside('software'),
     agent: { socket: inside('agent.sock'), log: inside('agent.log'), pidFile: inside('agent.pid') },
     keeper: { socket: inside('keeper.sock'), log: inside('keeper.log'), pidFile: inside('keeper.pid') },
   };
@@ -103,6 +112,7 @@ export function describe(request: LabRequest, subnet: string): Lab {
     nodes: names.map((node, index) => ({
       name: node,
       address: nodeAddress(subnet, index),
+      files: index === 0 ? 'machine' : 'private',
       ...(cpus ? { cpus: cpus[index]! } : {}),
     })),
   };

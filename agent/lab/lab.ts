@@ -22,6 +22,7 @@ import {
 } from './description';
 import { removeLab } from './down';
 import { labUpAlready, nodeDidNotStart, noProgram, noSuchLab, notRoot } from './errors';
+import { filesOf, makeFiles, makeNodesFolder, seenFrom } from './files';
 import { withLock } from './lock';
 import { boundOf, findNamespaces, freeSubnet, makeNetwork, nodeNamespace } from './network';
 import { type Identity, isAlive, killAll, readIdentity, startApart } from './processes';
@@ -126,6 +127,7 @@ async function make(lab: Lab): Promise<void> {
   await mkdir(labFolder(lab.name), { mode: 0o755 });
   await writeFile(labFile(lab.name), JSON.stringify(lab, null, 2));
   await makeNetwork(lab.name, lab.nodes);
+  await makeNodesFolder(lab);
   const authority = await makeAuthority(join(labFolder(lab.name), 'ca'), lab.name);
   const started = await Promise.allSettled(lab.nodes.map((node) => startNode(lab, node, authority)));
   // Only when all are done with trying can what they made be taken down.
@@ -134,6 +136,7 @@ async function make(lab: Lab): Promise<void> {
 
 async function startNode(lab: Lab, node: LabNode, authority: Authority): Promise<void> {
   await makeNode(lab, node, authority);
+  await makeFiles(lab, node);
   await startDaemon(lab, node, 'keeper');
   await startDaemon(lab, node, 'agent');
 }
@@ -143,7 +146,9 @@ async function makeNode(lab: Lab, node: LabNode, authority: Authority): Promise<
   // Jobs of any user reach their files through it; what is secret is closed itself.
   await mkdir(paths.state, { mode: 0o755 });
   const tls = await issueCertificate(authority, paths.tls, node.name);
-  await writeFile(paths.config, JSON.stringify(agentConfig(lab, node, tls), null, 2), { mode: 0o600 });
+  await writeFile(paths.config, JSON.stringify(agentConfig(await seenFrom(lab, node), node, tls), null, 2), {
+    mode: 0o600,
+  });
   if (node.cpus !== undefined)
     await setQuota(await findController(), cgroupName(lab.name, node.name), node.cpus);
 }
@@ -153,9 +158,11 @@ type Part = 'agent' | 'keeper';
 async function startDaemon(lab: Lab, node: LabNode, part: Part): Promise<void> {
   const paths = nodePaths(lab.name, node.name);
   const { socket, log, pidFile } = paths[part];
+  const { programs } = await seenFrom(lab, node);
   const identity = await startApart({
     namespace: nodeNamespace(lab.name, node.name),
-    argv: [lab.programs.node, lab.programs[part], paths.config],
+    files: filesOf(lab.name, node),
+    argv: [programs.node, programs[part], paths.config],
     log,
     pidFile,
   });

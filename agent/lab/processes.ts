@@ -32,20 +32,24 @@ export async function readIdentity(file: string): Promise<Identity | null> {
 }
 
 export interface Start {
+  /** Its network's name. */
   namespace: string;
+  /** The mount namespace; null for this process's own. */
+  files: string | null;
   argv: [string, ...string[]];
   log: string;
   pidFile: string;
 }
 
 /**
- * Starts a process in a network namespace, in a session of its own, its words in a log. nsenter(1) becomes the
- * program, so the number stays; unlike `ip netns exec` it leaves the mounts alone.
+ * Starts a process in a network and a mount namespace, in a session of its own, its words in a log. nsenter(1) becomes
+ * the program, so the number stays; unlike `ip netns exec` it leaves the mounts alone.
  */
-export async function startApart({ namespace, argv, log, pidFile }: Start): Promise<Identity> {
+export async function startApart({ namespace, files, argv, log, pidFile }: Start): Promise<Identity> {
   const out = await open(log, 'a', 0o600);
   try {
-    const child = spawn('nsenter', [`--net=${namespacePath(namespace)}`, ...argv], {
+    const place = [`--net=${namespacePath(namespace)}`, ...(files ? [`--mount=${files}`] : [])];
+    const child = spawn('nsenter', [...place, ...argv], {
       detached: true,
       cwd: '/',
       // Nothing of the terminal that the lab is started from: it outlives it.

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { connectUnix } from '../../agent/api/client';
 import type { GodwitError } from '../../agent/api/errors';
 import { loadConfig } from '../../agent/cluster/config';
@@ -146,6 +146,31 @@ describe('a lab', () => {
       config.keeperSocket,
     ];
     for (const file of secrets) expect([file, statSync(file).mode & 0o777]).toEqual([file, 0o600]);
+  });
+
+  it('has files of its own on each node but the first', async () => {
+    const { nodes } = await labUp({ name: ONE, nodes: 3, programs });
+    const look = async (node: string) => {
+      const seen = join(nodeFolder(ONE, node), 'seen');
+      const remote = await talk(nodes.find(({ name }) => name === node)!.socket);
+      const script = `{ ls -A /home /root /tmp /var/tmp; echo ${node} >>/tmp/${ONE}; cat /tmp/${ONE}; } >${seen}.new; mv ${seen}.new ${seen}`;
+      await remote.call('spawn', { argv: ['sh', '-c', script] });
+      remote.close();
+      await vi.waitFor(() => expect(existsSync(seen)).toBe(true), 30_000);
+      return readFileSync(seen, 'utf8');
+    };
+    for (const node of ['node2', 'node3', 'node2']) {
+      rmSync(join(nodeFolder(ONE, node), 'seen'), { force: true });
+      const again = existsSync(join(nodeFolder(ONE, node), 'again'));
+      const files = again ? `${ONE}\n` : '';
+      const lines = again ? `${node}\n${node}\n` : `${node}\n`;
+      expect(await look(node)).toBe(`/home:\n\n/root:\n\n/tmp:\n${files}\n/var/tmp:\n${lines}`);
+      writeFileSync(join(nodeFolder(ONE, node), 'again'), '');
+      await restartAgent(ONE, node);
+    }
+    expect(existsSync(join('/tmp', ONE))).toBe(false);
+    await labDown({ name: ONE });
+    expect(traces(ONE)).toEqual(nothing);
   });
 
   it('may have a name as long as a host’s', async () => {

@@ -17,8 +17,8 @@ describe('a lab’s description', () => {
   it('gives each node an address of its own, and all the same members', () => {
     const lab = describeLab({ name: 'l', nodes: 2, cpus: [1, 0.5], programs }, '10.9.0');
     expect(lab.nodes).toEqual([
-      { name: 'node1', address: '10.9.0.1', cpus: 1 },
-      { name: 'node2', address: '10.9.0.2', cpus: 0.5 },
+      { name: 'node1', address: '10.9.0.1', files: 'machine', cpus: 1 },
+      { name: 'node2', address: '10.9.0.2', files: 'private', cpus: 0.5 },
     ]);
     const tls = { ca: '/ca', cert: '/c', key: '/k' };
     const configs = lab.nodes.map((node) => AgentConfig.parse(agentConfig(lab, node, tls)));
