@@ -16,6 +16,9 @@ import { Peers } from './cluster/peers';
 import { readUsers } from './cluster/users';
 import { ClusterWatch } from './cluster/watch';
 import { sweepAccounts } from './freezer/limits';
+import { Daemons } from './homefs/daemons';
+import { MountedFiles } from './homefs/mounted';
+import { ServedFiles } from './homefs/served';
 import { addressesIn, Home } from './jobs/home';
 import { Host } from './jobs/host';
 import { Layout } from './jobs/layout';
@@ -66,13 +69,24 @@ async function assemble(
     taken: () => addressesIn(journal),
     ownerOf: (ip) => networks.ownerOf(ip),
   });
-  const host = new Host({ node: name, cgroup, helper, layout, journal, keeper, networks, log, tellEnded });
-  const home = new Home({ node: name, layout, helper, journal, peers, addresses, log });
+  const program = join(__dirname, 'godwit-homefs');
+  const mounted = new MountedFiles({
+    daemons: new Daemons(layout.mounted, keeper, 'mounted'),
+    ...{ peers, tickets, program, roots: layout.roots, log },
+  });
+  const served = new ServedFiles({
+    daemons: new Daemons(layout.served, keeper, 'served'),
+    ...{ journal, tickets, program, without: [layout.roots], log },
+  });
+  const own = { node: name, helper, layout, journal, log };
+  const host = new Host({ ...own, cgroup, keeper, networks, mounted, tellEnded });
+  const home = new Home({ ...own, peers, addresses });
   const criu = once(async () => (await findCriu(config.criu)).path);
   const place: Place = {
     node: name,
     cgroup,
     host,
+    mounted,
     layout,
     journal,
     keeper,
@@ -86,7 +100,19 @@ async function assemble(
   const moves = new Moves(place);
   home.isMoving = (job) => moves.isMoving(job);
   const members = new Members(config, peers, () => peers.call(name, 'node.status', {}));
-  const parts = { config, speed: measureSpeed(), layout, peers, tickets, members, host, home, moves, log };
+  const parts = {
+    config,
+    speed: measureSpeed(),
+    layout,
+    peers,
+    tickets,
+    members,
+    host,
+    home,
+    served,
+    moves,
+    log,
+  };
   const stops = new Stops(host, () => changes.tell());
   return { ...parts, changes, stops, view: new View(home, moves), watch: watchOver(peers, members) };
 }
@@ -122,16 +148,22 @@ async function main(configFile: string) {
   const { name } = config;
   const tls = await loadTls(config.tls);
   const changes = new Changes();
-  const journal = watched(openJournal(new Layout(config.state).journal), () => changes.tell());
+  let told = () => changes.tell();
+  const journal = watched(openJournal(new Layout(config.state).journal), () => told());
   const peers = new Peers(config, tls);
   const node = await assemble(config, journal, peers, changes);
   const handlers = peerHandlers(node);
   peers.serve(handlers);
-  const { tickets } = node;
+  const { tickets, served } = node;
+  told = () => {
+    changes.tell();
+    served.review();
+  };
 
   await sweepAccounts(config.cgroup);
   // What was under way is taken up before anybody is listened to.
   await node.moves.restart(await journal.jobs({ ended: true }));
+  await served.restart();
   await serveTls({ ...config.listen, tls, name, kind: 'agent', contract: peerContract, handlers, tickets });
   const clients = {
     name,

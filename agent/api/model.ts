@@ -54,6 +54,9 @@ export const User = z.object({
   groups: z.array(z.int().min(0)).max(65_536),
 });
 export type User = z.infer<typeof User>;
+/** Names a mount of a home's files; both its ends have the same, and an end of another one is turned away. */
+export const WireId = z.string().min(1).max(63);
+
 export const ROOT: User = { name: 'root', uid: 0, gid: 0, groups: [] };
 
 /** An address of a job's own on the network that all nodes have in common. */

@@ -17,6 +17,7 @@ import {
   Obstacle,
   Resources,
   User,
+  WireId,
 } from './model';
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
 
@@ -125,6 +126,11 @@ export const peerContract = {
   'home.outcome': {
     params: z.object({ job: JobId, epoch: Epoch }),
     result: EpochOutcome,
+  },
+  /** A ticket for a stream joined to the server of this node's files for the caller's mount of them, `wire`. */
+  'home.files': {
+    params: z.object({ job: JobId, epoch: Epoch, wire: WireId }),
+    result: z.object({ ticket: z.string() }),
   },
 
   'host.launch': { params: LaunchOrder, result: z.object({ pid: z.int() }) },

@@ -45,16 +45,18 @@ export async function connectWire(socket: string): Promise<Duplex> {
 }
 
 /**
- * Joins the two ends, and carries their bytes until either is cut, which is how it ends: then join new ones.
+ * Joins the two ends, and carries their bytes until either is cut, which is how it ends: then join new ones. `joined` is
+ * told when they fit.
  * @throws GodwitError `not-the-same-files` or `home-files-lost` before anything was carried: this never mends itself;
  *   `stream-cut` and the like when the connection ends
  */
-export async function joinWires(near: Duplex, far: Duplex): Promise<void> {
+export async function joinWires(near: Duplex, far: Duplex, joined: () => void = () => {}): Promise<void> {
   try {
     const [a, b] = await Promise.all([readHello(near), readHello(far)]);
     checkHellos(a.hello, b.hello);
     near.write(b.bytes);
     far.write(a.bytes);
+    joined();
   } catch (error) {
     near.destroy();
     far.destroy();

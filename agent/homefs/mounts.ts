@@ -29,8 +29,8 @@ const decode = (path: string) =>
 
 /** The kernel's own trees are made afresh in a job. */
 const OWN = ['/proc', '/sys', '/dev'];
-/** `fuse.godwit` is where another home's files are served for its jobs. */
-const NO_FILES = ['autofs', 'nsfs', 'fuse.godwit'];
+/** What has no files, and the files of other homes: each job has its own home's. */
+const NOT_OURS = ['autofs', 'nsfs', 'fuse.godwit'];
 /** CRIU ends a mount's name at the first of it (man 8 criu, --external mnt[KEY]:VAL). */
 const NOT_NAMED = /\]/;
 
@@ -41,10 +41,10 @@ export function jobMounts(mountinfo: string, without: string): string[] {
   const wanted = mounts.filter(
     ({ at, device, root: folder, type }) =>
       ![...OWN, without].some((tree) => at === tree || at.startsWith(`${tree}/`)) &&
-      !NO_FILES.includes(type) &&
+      !NOT_OURS.includes(type) &&
       !NOT_NAMED.test(at) &&
-      // `/` itself at another place: the root of a job that is being restored, of whichever node.
-      !(device === root?.device && folder === root.root),
+      // `/` itself at another place, the root of a job that is being restored; and what is there without a mount.
+      !(device === root?.device && (folder === root.root || folder === at)),
   );
   return [...new Set(wanted.map(({ at }) => at))].sort();
 }

@@ -4,9 +4,7 @@
  * agent joins the two (join.ts), and joins them anew when that is cut. See homefs.c.
  */
 import { z } from 'zod';
-
-/** Both ends of one file system have the same: an end of another one is turned away. */
-export const WireId = z.string().min(1).max(63);
+import { type User, WireId } from '../api/model';
 
 export interface ServeOrder {
   /** dist/godwit-homefs. */
@@ -15,7 +13,7 @@ export interface ServeOrder {
   socket: string;
   id: string;
   /** Whose files these are: what the home allows to them is allowed. */
-  user: { uid: number; gid: number; groups: number[] };
+  user: Pick<User, 'uid' | 'gid' | 'groups'>;
   /** The home's folder that is shown as `/`. */
   root?: string;
   /** Existing folders of which only the name is shown: the roots of the node's jobs. */

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import { z } from 'zod';
 import { Address, Epoch, type Exit, JobId, Limits, NodeName, ROOT, User } from '../api/model';
+import type { MountOf } from '../homefs/mounted';
 import { JobPlace, ProcessKey } from '../keeper/contract';
 import type { End } from '../keeper/supervision';
 
@@ -20,12 +21,18 @@ export const Copy = z.object({
   supervisor: ProcessKey,
   /** The file in which the supervisor writes how it ended. */
   report: z.string().startsWith('/'),
+  /** The epoch under which its home's files are mounted here; null at home itself. */
+  files: Epoch.nullable(),
   /** The home's mounts in its root besides `/`. */
   mounts: z.array(z.string().startsWith('/')),
   /** Launched stopped and not let go yet: it stays frozen. */
   held: z.boolean(),
 });
 export type Copy = z.infer<typeof Copy>;
+
+/** The mount of its home's files; null at home itself. */
+export const mountOf = ({ job, home, files }: Copy): MountOf | null =>
+  files === null ? null : { job, epoch: files, home };
 
 export const placeOf = ({ job, cgroup, init, supervisor }: Copy): JobPlace =>
   JobPlace.parse({ job, cgroup, init, supervisor });

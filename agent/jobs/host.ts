@@ -10,12 +10,13 @@ import { parseJson, parseWith } from '../api/schema';
 import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
 import { type JobProcess, jobProcesses, nodePid, readProcess } from '../freezer/processes';
+import type { MountedFiles } from '../homefs/mounted';
 import type { Journal, Note } from '../journal/journal';
 import type { KeeperContract, StubSeen } from '../keeper/contract';
 import { End, Supervision } from '../keeper/supervision';
 import type { JobNetworks } from '../network/interface';
 import { sockets } from '../network/sockets';
-import { type Copy, exitOf, placeOf } from './copy';
+import { type Copy, exitOf, mountOf, placeOf } from './copy';
 import type { Layout } from './layout';
 
 /** The program's process id inside every job. */
@@ -36,6 +37,8 @@ export interface HostOptions {
   journal: Journal;
   keeper: Link<KeeperContract>;
   networks: JobNetworks;
+  /** Of other homes. */
+  mounted: MountedFiles;
   log: (line: string) => void;
   /** Tells the job's home; rejects when it can't be reached. */
   tellEnded: (home: string, ended: { job: string; epoch: number; exit: Exit }) => Promise<void>;
@@ -87,13 +90,14 @@ export class Host {
       init: null,
       supervisor: `job:${job}:${epoch}`,
       report,
+      files: home === this.options.node ? null : epoch,
       mounts: [],
       held,
     };
   }
 
   async launch(order: LaunchOrder): Promise<{ pid: number }> {
-    const { node, layout, keeper, helper, journal, networks } = this.options;
+    const { node, layout, keeper, helper, journal, networks, mounted } = this.options;
     const cgroup = await JobCgroup.of(this.options.cgroup, `${order.job}.${order.epoch}`);
     const copy = this.newCopy(order, order, order.stopped, cgroup);
     copy.mounts = order.mounts;
@@ -107,6 +111,8 @@ export class Host {
       await mkdir(mount, { recursive: true });
       await networks.make(copy);
       await networks.putUp(copy);
+      const files = mountOf(copy);
+      if (files) await mounted.mount(files);
       const groups = [cgroup.run, ...account.joined];
       const argv = [helper, 'launch', ...flags(order, copy, mount, groups, networks.namespaceOf(copy))];
       await keeper.call('process.start', {
@@ -123,7 +129,7 @@ export class Host {
       throw error;
     } finally {
       // Never recursively: the job's root was built on it, if only in the job's own namespace.
-      await rmdir(mount);
+      if (copy.files === null) await rmdir(mount);
     }
     this.adopt(copy);
     this.options.log(`${order.job}: launched on ${node}`);
@@ -148,6 +154,7 @@ export class Host {
       await cgroup.kill();
       await keeper.call('process.wait', { key: copy.supervisor }).catch(() => {});
       await keeper.call('process.forget', { key: copy.supervisor }).catch(() => {});
+      await this.#endFiles(copy);
       await removeCgroups(copy);
       await this.options.networks.remove(copy);
       await rm(copy.report, { force: true });
@@ -176,6 +183,7 @@ export class Host {
     await keeper.call('process.wait', { key }, { timeoutMs: SUPERVISOR_END_MS }).catch(unlessUnknown);
     await keeper.call('process.forget', { key });
     await keeper.call('job.forget', { job: copy.job });
+    await this.#endFiles(copy);
     await removeCgroups(copy);
     await this.options.networks.remove(copy);
     await rm(copy.report, { force: true });
@@ -189,6 +197,12 @@ export class Host {
         this.options.log(`${copy.job}: ${error.message}`),
       );
     await cgroup.kill();
+  }
+
+  /** After the last of its processes: they write until they have ended. */
+  async #endFiles(copy: Copy): Promise<void> {
+    const files = mountOf(copy);
+    if (files) await this.options.mounted.end(files);
   }
 
   async #watch(copy: Copy) {
@@ -381,6 +395,7 @@ function flags(
     '--report': copy.report,
     '--hostname': order.home,
     '--mount': mount,
+    '--files': copy.files === null ? '/' : mount,
     '--init': order.init,
     '--cwd': order.cwd,
     '--console': order.console,

@@ -27,8 +27,18 @@ export class Layout {
   images(job: string, epoch: number) {
     return join(this.state, 'images', `${job}.${epoch}`);
   }
+  get roots() {
+    return join(this.state, 'roots');
+  }
   root(job: string, epoch: number) {
-    return join(this.state, 'roots', `${job}.${epoch}`);
+    return join(this.roots, `${job}.${epoch}`);
+  }
+  /** Sockets of the servers of this node's files, and of the mounts of other homes'. */
+  get served() {
+    return join(this.state, 'served');
+  }
+  get mounted() {
+    return join(this.state, 'mounted');
   }
 
   /** The network namespace of a copy that has an address of its own. */

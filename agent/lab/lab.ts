@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectUnix } from '../api/client';
 import { noSuchNode } from '../api/errors';
+import { type Identity, isAlive } from '../freezer/identity';
 import { type Authority, issueCertificate, makeAuthority } from './certificates';
 import {
   agentConfig,
@@ -25,7 +26,7 @@ import { labUpAlready, nodeDidNotStart, noProgram, noSuchLab, notRoot } from './
 import { filesOf, makeFiles, makeNodesFolder, seenFrom } from './files';
 import { withLock } from './lock';
 import { boundOf, findNamespaces, freeSubnet, makeNetwork, nodeNamespace } from './network';
-import { type Identity, isAlive, killAll, readIdentity, startApart } from './processes';
+import { killAll, readIdentity, startApart } from './processes';
 import { findController, setQuota, underQuota } from './quota';
 
 export type { LabRequest, Programs } from './description';

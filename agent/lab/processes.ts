@@ -2,28 +2,13 @@
 import { spawn } from 'node:child_process';
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isNodeError } from '../api/errors';
+import { type Identity, killPid, startOf } from '../freezer/identity';
 import { willNotEnd } from './errors';
 import { namespacePath } from './network';
 
 const END_DEADLINE_MS = 10_000;
 const POLL_MS = 10;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-
-/** A process as no other will ever be: its number, and when it began, in ticks since the boot (man 5 proc_pid_stat). */
-export interface Identity {
-  pid: number;
-  started: string;
-}
-
-/** The 22nd field; the second is a name that may contain spaces and parentheses. null when the process has ended. */
-async function startOf(pid: number): Promise<string | null> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return !stat || state === 'Z' || state === 'X' ? null : (rest[18] ?? null);
-}
-
-export const isAlive = async ({ pid, started }: Identity) => (await startOf(pid)) === started;
 
 /** null where there is no such file, or no sense in it. */
 export async function readIdentity(file: string): Promise<Identity | null> {
@@ -63,18 +48,6 @@ export async function startApart({ namespace, files, argv, log, pidFile }: Start
     return identity;
   } finally {
     await out.close();
-  }
-}
-
-export async function killIdentity(identity: Identity): Promise<void> {
-  if (await isAlive(identity)) killPid(identity.pid);
-}
-
-export function killPid(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if (!isNodeError(error) || error.code !== 'ESRCH') throw error;
   }
 }
 

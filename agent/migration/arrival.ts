@@ -13,7 +13,7 @@ import { explainFile } from '../checkpoint/log';
 import { verifyRestored } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
-import { type Copy, placeOf } from '../jobs/copy';
+import { type Copy, mountOf, placeOf } from '../jobs/copy';
 import { readSupervision } from '../jobs/host';
 import type { Note } from '../journal/journal';
 import { sockets } from '../network/sockets';
@@ -160,9 +160,7 @@ export class Arrival extends Role<
     const { keeper, tickets, criu } = this.place;
     const received = this.#received!;
     await mkdir(received.images, { recursive: true, mode: 0o700 });
-    await mkdir(received.root, { recursive: true });
-    await run('mount', ['--bind', '/', received.root]);
-    await run('mount', ['--make-private', received.root]);
+    await this.#makeRoot(received);
     await JobCgroup.at(received.copy.cgroup).create();
     await this.place.host.networks.make(received.copy);
     const account = await JobAccount.of(received.copy.cgroup);
@@ -189,6 +187,17 @@ export class Arrival extends Role<
       received.bundle.catch(() => {});
     });
     return { pages, images };
+  }
+
+  /** What CRIU takes for the job's `/`: the home's own, here or from there. */
+  async #makeRoot({ copy, root }: Received): Promise<void> {
+    const files = mountOf(copy);
+    if (files) await this.place.mounted.mount(files);
+    else {
+      await mkdir(root, { recursive: true });
+      await run('mount', ['--bind', '/', root]);
+    }
+    await run('mount', ['--make-private', root]);
   }
 
   async #whyNoPages(images: string): Promise<Error> {
@@ -218,6 +227,7 @@ export class Arrival extends Role<
     const cgroup = JobCgroup.at(copy.cgroup);
     const account = await JobAccount.of(copy.cgroup);
     const outside = ['--cgroup', cgroup.run, '--outside', cgroup.attach, '--report', copy.report];
+    const files = copy.files === null ? '/' : root;
     const orders = [
       ...outside,
       ...account.joined.flatMap((group) => ['--join', group]),
@@ -232,7 +242,7 @@ export class Arrival extends Role<
       ...(network === null ? [] : ['--network', network]),
       '--',
       await criu(),
-      ...restoreArguments({ images, root, files: '/', mounts: copy.mounts }),
+      ...restoreArguments({ images, root, files, mounts: copy.mounts }),
     ];
     signal.throwIfAborted();
     await keeper.call('process.start', { key: copy.supervisor, argv, env: CRIU_ENV, wire: false });
@@ -309,12 +319,17 @@ export class Arrival extends Role<
   async #clearReceived(epoch: number): Promise<void> {
     const { images, root } = this.#paths(epoch);
     await this.place.keeper.call('process.forget', { key: this.#pagesKey(epoch) });
+    if (this.home === this.place.node) await this.#endRoot(root);
+    await rm(images, { recursive: true, force: true });
+  }
+
+  /** At home, where it is needed for the restore alone; elsewhere the mount ends with the copy. */
+  async #endRoot(root: string): Promise<void> {
     await run('umount', ['-l', root]).catch(() => {});
     // Never recursively: if the root could not be unmounted, the machine's own files lie below it.
     await rmdir(root).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
     });
-    await rm(images, { recursive: true, force: true });
   }
 
   #paths(epoch: number) {

@@ -1,5 +1,5 @@
 import type { MovePhase } from '../api/client-events';
-import { Copy } from '../jobs/copy';
+import { Copy, mountOf } from '../jobs/copy';
 import type { HomedJob } from '../journal/journal';
 import { Arrival } from './arrival';
 import { Conduct } from './conduct';
@@ -52,10 +52,12 @@ export class Moves {
 
   /** Takes up what an earlier life of the agent has left: first what is here, then what is decided here. */
   async restart(homed: HomedJob[]): Promise<void> {
-    const { journal, host, log } = this.place;
+    const { journal, host, mounted, log } = this.place;
     for (const { job, note, detail } of await journal.notes()) {
       const copy = Copy.parse(detail.copy);
       log(`${job}: found here, ${note.state} as epoch ${note.epoch}`);
+      const files = mountOf(copy);
+      if (files) await mounted.takeUp(files);
       if (note.state === 'hosting') {
         await this.#rehost(copy);
         this.departure(job, copy.home).restart(note, copy);

@@ -1,6 +1,7 @@
 import type { Link } from '../api/link';
 import type { Tickets } from '../api/tickets';
 import type { Peers } from '../cluster/peers';
+import type { MountedFiles } from '../homefs/mounted';
 import type { Host } from '../jobs/host';
 import type { Layout } from '../jobs/layout';
 import type { Journal } from '../journal/journal';
@@ -12,6 +13,7 @@ export interface Place {
   /** The node's folder in the cgroup hierarchy. */
   cgroup: string;
   host: Host;
+  mounted: MountedFiles;
   layout: Layout;
   journal: Journal;
   keeper: Link<KeeperContract>;

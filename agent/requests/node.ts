@@ -4,6 +4,7 @@ import type { AgentConfig } from '../cluster/config';
 import type { Members } from '../cluster/members';
 import type { Peers } from '../cluster/peers';
 import type { ClusterWatch } from '../cluster/watch';
+import type { ServedFiles } from '../homefs/served';
 import type { Home } from '../jobs/home';
 import type { Host } from '../jobs/host';
 import type { Layout } from '../jobs/layout';
@@ -21,6 +22,7 @@ export interface NodeParts {
   members: Members;
   host: Host;
   home: Home;
+  served: ServedFiles;
   moves: Moves;
   changes: Changes;
   stops: Stops;

@@ -70,6 +70,7 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
       if (moves.isMoving(job) || ledger.open) throw jobMoving(job);
       return { node: ledger.host, pid: pid ?? 0, over: false };
     },
+    'home.files': (asked, caller) => node.served.open({ ...asked, node: caller.name }),
 
     'host.launch': (order) => host.launch(order),
     'host.sight': async ({ jobs }) => {

@@ -42,10 +42,11 @@ async function failure(call: Promise<unknown>) {
 function fullDisk(node: string) {
   const images = join(lab.paths(node).state, 'images');
   mkdirSync(images, { recursive: true });
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'full', images]);
+  const mount = ['-t', 'tmpfs', '-o', 'size=8k', 'full', images];
+  execFileSync('nsenter', [...lab.seenFrom(node), 'mount', ...mount]);
   let full = true;
   const back = () => {
-    if (full) execFileSync('umount', ['-l', images]);
+    if (full) execFileSync('nsenter', [...lab.seenFrom(node), 'umount', '-l', images]);
     full = false;
   };
   undo.push(back);
@@ -121,26 +122,34 @@ describe('an agent is killed during a move', () => {
 });
 
 describe('an agent is killed while nothing moves', () => {
-  test('the job runs on, twice in a row', async () => {
+  test('at home the job runs on meanwhile; elsewhere it does when its files are reached again', async () => {
+    const atHome = await lab.run('node2', 'node2');
     const job = await lab.run('node1', 'node2');
     for (const victim of ['node2', 'node1']) {
       for (let time = 0; time < 2; time++) {
         await lab.kill(victim);
-        await job.goesOn();
+        await atHome.goesOn();
         await lab.restart(victim);
         await runsOn(job, 'node2');
       }
     }
+    await atHome.ends();
     await job.migrate('node3');
     await isOver(job);
   });
 
-  test.for(['node1', 'node2'])('the job ends while the agent of %s is away', async (victim) => {
-    const job = await lab.run('node1', 'node2');
+  test.for([
+    { home: 'node2', victim: 'node2' },
+    { home: 'node1', victim: 'node1' },
+    { home: 'node1', victim: 'node2' },
+  ])('a job of $home on node2 ends while the agent of $victim is away', async ({ home, victim }) => {
+    const job = await lab.run(home, 'node2');
     const [pid] = copiesOf(lab.program);
     await lab.kill(victim);
     process.kill(pid!, 'SIGTERM');
-    await lab.comesTo(async () => (copiesOf(lab.program).length === 0 ? null : 'it runs on'));
+    // What it says at its end waits for its home.
+    if (home === 'node2')
+      await lab.comesTo(async () => (copiesOf(lab.program).length === 0 ? null : 'it runs on'));
     await lab.restart(victim);
     await job.ended();
     await lab.leavesNothing();
@@ -256,7 +265,7 @@ describe('a move that fails', () => {
     const path = join(lab.folder, 'outside');
     const server = createServer(() => {}).listen(path);
     undo.push(() => server.close());
-    const job = await lab.run('node1', 'node2', ['connect', path]);
+    const job = await lab.run('node2', 'node2', ['connect', path]);
     const gdb = await attached(job);
     const { code, message } = await failure(job.migrate('node3'));
     expect(code).toBe('external-socket');

@@ -8,7 +8,6 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectUnix } from '../../agent/api/client';
@@ -18,7 +17,7 @@ import type { Exit, Job, MoveReport } from '../../agent/api/model';
 import { findCriu } from '../../agent/checkpoint/criu';
 import { loadConfig } from '../../agent/cluster/config';
 import { nodeCgroup } from '../../agent/freezer/hierarchy';
-import { labFolder, nodePaths } from '../../agent/lab/description';
+import { nodePaths } from '../../agent/lab/description';
 import { killAgent, labDown, labUp, restartAgent } from '../../agent/lab/lab';
 import { mountsBelow } from '../../agent/lab/mounts';
 import { findNamespaces, processesIn } from '../../agent/lab/network';
@@ -70,7 +69,8 @@ export class FaultLab {
   ) {}
 
   static async up(name: string): Promise<FaultLab> {
-    const folder = mkdtempSync(join(tmpdir(), 'godwit-faults-'));
+    // Where every node sees it: jobs have their home on any.
+    const folder = mkdtempSync('/var/lib/godwit/faults-');
     try {
       const program = await compile(inProject('test', 'fixtures', 'programs', 'numbers.c'), folder);
       const criu = join(folder, 'criu');
@@ -163,20 +163,31 @@ export class FaultLab {
   /** Everything that is there besides agents, keepers and what belongs to `jobs`. */
   async leftovers(): Promise<string[]> {
     const cgroups = (await this.#cgroups()).map(({ copy }) => `cgroup ${copy}`);
-    const mounts = mountsBelow(labFolder(this.name), read('/proc/self/mountinfo')).map((at) => `mount ${at}`);
+    const mounts = this.nodes.flatMap((node) => {
+      const seen = read(`/proc/${this.seenFrom(node)[1]}/mountinfo`);
+      return ['roots', 'images'].flatMap((kind) => mountsBelow(join(this.paths(node).state, kind), seen));
+    });
     const folders = this.nodes.flatMap((node) =>
-      ['images', 'roots', 'reports'].flatMap((kind) =>
+      ['images', 'roots', 'reports', 'served', 'mounted'].flatMap((kind) =>
         list(join(this.paths(node).state, kind)).map((name) => `${kind} ${node}/${name}`),
       ),
     );
-    const daemons = this.nodes.flatMap((node) => {
-      const { agent, keeper } = this.paths(node);
-      return [agent, keeper].map(({ pidFile }) => Number(read(pidFile).split(' ')[0]));
-    });
+    const daemons = this.nodes.flatMap((node) => this.#pids(node));
     const processes = (await processesIn(await findNamespaces(this.name)))
       .filter((pid) => !daemons.includes(pid))
       .map((pid) => `process ${pid} ${read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ')}`);
-    return [...cgroups, ...mounts, ...folders, ...processes];
+    return [...cgroups, ...mounts.map((at) => `mount ${at}`), ...folders, ...processes];
+  }
+
+  /** For nsenter(1): to see a node's files and mounts as it does. */
+  seenFrom(node: string): string[] {
+    return ['-t', `${this.#pids(node).find((pid) => existsSync(`/proc/${pid}`))}`, '-m'];
+  }
+
+  /** Its agent's and its keeper's. */
+  #pids(node: string): number[] {
+    const { agent, keeper } = this.paths(node);
+    return [agent, keeper].map(({ pidFile }) => Number(read(pidFile).split(' ')[0]));
   }
 
   /** Waits for `what` to answer without complaint. @throws Error with its last complaint */

@@ -1,0 +1,194 @@
+/**
+ * The host's end: a mount of the home's files for each copy whose home is another node, joined to its server there,
+ * and again after each cut, for as long as the copy exists.
+ */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { asGodwitError, GodwitError, isNodeError } from '../api/errors';
+import type { Tickets } from '../api/tickets';
+import type { Peers } from '../cluster/peers';
+import { syncHome, unmountHome } from './control';
+import type { Daemons } from './daemons';
+import { joinWires } from './join';
+import { mountCommand } from './program';
+
+/** A home that is there answers a call and starts a server in less. */
+const OPEN_MS = 5_000;
+/** How long it may take until a fresh mount answers: a home slower than this is too slow to run on. */
+const FIRST_ANSWER_MS = 15_000;
+/** Pauses between two tries to reach the home. */
+const FIRST_PAUSE_MS = 50;
+const MAX_PAUSE_MS = 1_000;
+const WIRE_BYTES = 16;
+
+const run = promisify(execFile);
+
+export interface MountedOptions {
+  daemons: Daemons;
+  peers: Peers;
+  tickets: Tickets;
+  /** dist/godwit-homefs. */
+  program: string;
+  /** The folder of the mounts. */
+  roots: string;
+  log: (line: string) => void;
+}
+
+/** Which copy's files: `epoch` is the one under which they are mounted, whatever becomes of the copy later. */
+export interface MountOf {
+  job: string;
+  epoch: number;
+  home: string;
+}
+
+export const homeUnreachable = (home: string, why: string) =>
+  new GodwitError({
+    code: 'home-unreachable',
+    message: `the files of its home ${home} can't be reached: ${why}`,
+    fix: `is ${home} up, and its disk not overloaded? Try again when it answers`,
+  });
+
+/** What goes wrong with two ends that no other connection mends. */
+const FOR_GOOD = ['home-files-lost', 'not-the-same-files'];
+const CARRIER_ENDED = 'what carries them here has ended';
+
+/** The joining of one mount, until it is over. */
+interface Joining {
+  wire: string;
+  over: AbortController;
+}
+
+export class MountedFiles {
+  readonly #joining = new Map<string, Joining>();
+  /** Told when a copy's files are lost for good. */
+  onLost: (mount: MountOf, why: string) => void = () => {};
+
+  constructor(private readonly options: MountedOptions) {}
+
+  /** Where the home's `/` is seen. */
+  at(mount: MountOf): string {
+    return join(this.options.roots, nameOf(mount));
+  }
+
+  /** @throws GodwitError `home-unreachable`, `home-files-failed` */
+  async mount(mount: MountOf): Promise<void> {
+    const { daemons, program } = this.options;
+    const { home } = mount;
+    const [name, at, wire] = [nameOf(mount), this.at(mount), randomBytes(WIRE_BYTES).toString('hex')];
+    await mkdir(at, { recursive: true });
+    const order = { program, id: wire, home, at, suid: true };
+    await daemons.start(name, wire, (socket) => mountCommand({ ...order, socket }));
+    this.#join(mount, wire);
+    try {
+      await probe(at, FIRST_ANSWER_MS);
+    } catch (error) {
+      throw homeUnreachable(home, (error as Error).message);
+    }
+  }
+
+  /** Takes up what an earlier life of the agent has mounted. */
+  async takeUp(mount: MountOf): Promise<void> {
+    const found = await this.options.daemons.find(nameOf(mount));
+    if (found) this.#join(mount, found.wire);
+    else this.onLost(mount, CARRIER_ENDED);
+  }
+
+  /**
+   * All that the copy, which must be frozen, has written is at home, mappings included.
+   * @throws GodwitError `home-unreachable`
+   */
+  async sync(mount: MountOf, deadlineMs: number): Promise<void> {
+    await syncHome(this.options.program, this.at(mount), deadlineMs).catch((error: Error) => {
+      throw homeUnreachable(mount.home, error.message);
+    });
+  }
+
+  /** Ends the mount for all who use it. One that isn't there is no error. */
+  async end(mount: MountOf): Promise<void> {
+    const [name, at] = [nameOf(mount), this.at(mount)];
+    this.#joining.get(name)?.over.abort();
+    this.#joining.delete(name);
+    await unmountHome(this.options.program, at, { abort: true });
+    await this.options.daemons.end(name);
+    // Never recursively: below it may be a machine's own files.
+    await rmdir(at).catch((error: unknown) => {
+      if (!isNodeError(error) || error.code !== 'ENOENT') throw error;
+    });
+  }
+
+  #join(mount: MountOf, wire: string): void {
+    const joining = { wire, over: new AbortController() };
+    this.#joining.set(nameOf(mount), joining);
+    void this.#keepJoined(mount, joining);
+  }
+
+  async #keepJoined(mount: MountOf, joining: Joining): Promise<void> {
+    const { daemons, log } = this.options;
+    const { signal } = joining.over;
+    let [pause, said] = [FIRST_PAUSE_MS, ''];
+    const joined = () => {
+      if (said) log(`${mount.job}: the files of its home ${mount.home} are reached again`);
+      [pause, said] = [FIRST_PAUSE_MS, ''];
+    };
+    while (!signal.aborted) {
+      try {
+        await this.#joinOnce(mount, joining, joined);
+      } catch (error) {
+        const { code, message } = asGodwitError(error);
+        if (signal.aborted || code === 'job-ended') return;
+        if (FOR_GOOD.includes(code)) return this.onLost(mount, message);
+        if (message !== said) log(`${mount.job}: the files of its home ${mount.home} wait: ${message}`);
+        said = message;
+      }
+      if (!signal.aborted && !(await daemons.find(nameOf(mount)))) {
+        if (!signal.aborted) this.onLost(mount, CARRIER_ENDED);
+        return;
+      }
+      await sleep(pause, undefined, { signal }).catch(() => {});
+      pause = Math.min(2 * pause, MAX_PAUSE_MS);
+    }
+  }
+
+  /** Resolves or rejects when the two ends are parted again. */
+  async #joinOnce(mount: MountOf, { wire, over }: Joining, joined: () => void): Promise<void> {
+    const { daemons, peers, tickets } = this.options;
+    const { job, epoch, home } = mount;
+    const { signal } = over;
+    const options = { timeoutMs: OPEN_MS, signal };
+    const { ticket } = await peers.call(home, 'home.files', { job, epoch, wire }, options);
+    const far = await peers.openStream(home, ticket, tickets);
+    const near = await daemons.connect(nameOf(mount)).catch((error) => {
+      far.destroy();
+      throw error;
+    });
+    const part = () => {
+      far.destroy();
+      near.destroy();
+    };
+    signal.addEventListener('abort', part, { once: true });
+    try {
+      await joinWires(near, far, joined);
+    } finally {
+      signal.removeEventListener('abort', part);
+    }
+  }
+}
+
+const nameOf = ({ job, epoch }: MountOf) => `${job}.${epoch}`;
+
+/**
+ * Asks the file system at `at` something that no cache answers (statfs), in a process of its own that can be given up:
+ * a thread of this one would wait with it.
+ */
+export async function probe(at: string, limitMs: number): Promise<void> {
+  try {
+    await run('stat', ['--file-system', '--', at], { timeout: limitMs, killSignal: 'SIGKILL' });
+  } catch (error) {
+    const { killed, stderr } = error as { killed?: boolean; stderr?: string };
+    throw new Error(killed ? `no answer within ${limitMs} ms` : (stderr?.trim() ?? String(error)));
+  }
+}

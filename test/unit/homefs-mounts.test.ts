@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest';
+import { jobMounts } from '../../agent/homefs/mounts';
+
+const line = (at: string, { device = '8:2', root = '/', type = 'ext4' } = {}) =>
+  `30 1 ${device} ${root} ${at} rw,relatime shared:1 - ${type} source rw`;
+
+test('a job has the mounts that hold files, parents first, and nothing of the kernel or of other jobs', () => {
+  const mountinfo = [
+    line('/', { device: '8:1' }),
+    line('/home/a\\040b', { type: 'xfs' }),
+    line('/home'),
+    ...['/proc', '/sys/fs/cgroup', '/dev/shm'].map((at) => line(at, { type: 'tmpfs' })),
+    line('/net', { type: 'autofs' }),
+    line('/run/netns/x', { type: 'nsfs' }),
+    line('/state/roots/other.1', { device: '8:1' }),
+    line('/elsewhere/other.2', { device: '8:1' }),
+    line('/mnt/theirs', { device: '0:50', type: 'fuse.godwit' }),
+    line('/opt/own', { device: '8:1', root: '/opt/own' }),
+    line('/opt/more', { device: '8:1', root: '/srv' }),
+    line('/home'),
+    line('/odd]', {}),
+    '',
+  ].join('\n');
+  expect(jobMounts(mountinfo, '/state')).toEqual(['/home', '/home/a b', '/opt/more']);
+});
