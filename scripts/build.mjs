@@ -9,6 +9,7 @@ const entries = {
   keeper: 'agent/keeper/main.ts',
   extension: 'extension/extension.ts',
   adapter: 'adapter/main.ts',
+  bench: 'test/bench/main.ts',
   'demo-gdb': 'test/demo/gdb/main.ts',
   'demo-vscode': 'test/demo/vscode/main.ts',
   'test/look': 'test/vscode/look.ts',
