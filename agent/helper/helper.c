@@ -5,6 +5,7 @@
  *   restore  the same for a job that CRIU brings back; as CRIU's action script it leaves that job frozen
  *   arp      asks who has an address, or tells that a job has it here
  *   sockets  holds a frozen job's network still, and lets it go again
+ *   plug     a program with a connection to a socket as its descriptor 3
  *   tgkill   a signal for one thread
  *   look     what processes hold that may not travel
  *   init     PID 1 of a job; started by `launch` only
@@ -154,7 +155,8 @@ int main(int argc, char **argv) {
   if (!strcmp(verb, "restore")) return restore(argv + 2);
   if (!strcmp(verb, "arp")) return arp(argv + 2);
   if (!strcmp(verb, "sockets")) return sockets(argv + 2);
+  if (!strcmp(verb, "plug")) return plug(argv + 2);
   if (!strcmp(verb, "look")) return look(argv + 2);
   if (!strcmp(verb, "tgkill")) return send_signal(argv + 2);
-  return wrong_usage("launch | restore | arp | sockets | look INIT [PID...] | tgkill PID TID SIGNUM");
+  return wrong_usage("launch | restore | arp | sockets | plug | look INIT [PID...] | tgkill PID TID SIGNUM");
 }

@@ -119,7 +119,6 @@ export class Host {
         key: copy.supervisor,
         argv,
         env: wrapped(order.env),
-        wire: false,
       });
       copy.init = await this.#launched(copy, order);
       await this.note(copy);

@@ -40,14 +40,13 @@ const nothing = z.object({});
 const key = z.object({ key: ProcessKey });
 
 export const keeperContract = {
-  /** Starts a process and holds it: its exit, the lines of its standard output, and (`wire`) its descriptor 3. */
+  /** Starts a process and holds it: its exit and the lines of its standard output. */
   'process.start': {
     params: z.object({
       key: ProcessKey,
       argv: z.array(z.string()).min(1),
       env: z.record(z.string(), z.string()),
       cwd: z.string().optional(),
-      wire: z.boolean(),
     }),
     result: z.object({ pid: z.int() }),
   },
@@ -61,10 +60,6 @@ export const keeperContract = {
   'process.list': { params: nothing, result: z.object({ processes: z.array(HeldProcess) }) },
   /** Lets go of a process that has ended. */
   'process.forget': { params: key, result: nothing },
-  /** A ticket for a stream joined to the process's descriptor 3. */
-  'process.wire': { params: key, result: z.object({ ticket: z.string() }) },
-  /** Cuts its descriptor 3, whatever is joined to it. */
-  'process.unplug': { params: key, result: nothing },
 
   /** Attaches a debugger's stub to a process of a job that runs here: freezes, attaches, thaws. */
   'stub.attach': {

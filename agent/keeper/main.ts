@@ -8,7 +8,6 @@ import type { Handlers } from '../api/contract';
 import { GodwitError } from '../api/errors';
 import { parseJson, parseWith } from '../api/schema';
 import { serveUnix } from '../api/server';
-import { pipeStreams } from '../api/streams';
 import { Tickets } from '../api/tickets';
 import { loadConfig } from '../cluster/config';
 import { gdbserverCommand } from '../debug/gdbserver-command';
@@ -41,11 +40,6 @@ function handlers(processes: Processes, stubs: Stubs, tickets: Tickets): Handler
     'process.signal': ({ key, signal }) => processes.signal(key, signal as NodeJS.Signals),
     'process.list': () => processes.list(),
     'process.forget': ({ key }) => processes.forget(key),
-    'process.wire': ({ key }) => {
-      const wire = processes.wire(key);
-      return { ticket: tickets.issue((stream) => pipeStreams(stream, wire)) };
-    },
-    'process.unplug': ({ key }) => processes.unplug(key),
     'stub.attach': ({ place, pid, session }) => stubs.attach(place, pid, session),
     'stub.connect': ({ job, pid, session }) => {
       stubs.check(job, pid, session);

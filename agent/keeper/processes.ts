@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { Duplex } from 'node:stream';
 import { GodwitError } from '../api/errors';
 import type { HeldProcess, ProcessEnd } from './contract';
 
@@ -17,10 +16,9 @@ export interface Start {
   argv: string[];
   env: Record<string, string>;
   cwd?: string | undefined;
-  wire: boolean;
 }
 
-/** One process that must not die with the agent: its exit, its words, and what is plugged into its descriptor 3. */
+/** One process that must not die with the agent: its exit and its words. */
 class Held {
   readonly lines: string[] = [];
   end: ProcessEnd | null = null;
@@ -85,7 +83,7 @@ class Held {
 export class Processes {
   readonly #held = new Map<string, Held>();
 
-  async start({ key, argv, env, cwd, wire }: Start): Promise<{ pid: number }> {
+  async start({ key, argv, env, cwd }: Start): Promise<{ pid: number }> {
     const known = this.#held.get(key);
     // Asked again after a cut connection: the first answer stands.
     if (known?.child.pid !== undefined) return { pid: known.child.pid };
@@ -99,10 +97,8 @@ export class Processes {
       env,
       cwd,
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe', ...(wire ? (['pipe'] as const) : [])],
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
-    // A descriptor of a process that has gone resets; its end is told by 'close', not by the descriptor.
-    (child.stdio[3] as Duplex | undefined)?.on('error', () => {});
     // At once, so that whatever is asked of it next finds it.
     this.#held.set(key, new Held(key, child));
     await Promise.race([
@@ -148,17 +144,6 @@ export class Processes {
         message: `${key} has not ended, so it can't be forgotten`,
       });
     this.#held.delete(key);
-    return {};
-  }
-
-  wire(key: string): Duplex {
-    const wire = this.#get(key).child.stdio[3] as Duplex | undefined;
-    if (!wire) throw new GodwitError({ code: 'no-wire', message: `${key} was started without a wire` });
-    return wire;
-  }
-
-  unplug(key: string) {
-    this.wire(key).destroy();
     return {};
   }
 

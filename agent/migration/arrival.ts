@@ -26,6 +26,7 @@ import {
   stepDestination,
 } from './destination';
 import { CRIU_ENV, type Place } from './place';
+import { Plug } from './plug';
 import { Role } from './role';
 import { insist } from './runner';
 
@@ -157,7 +158,7 @@ export class Arrival extends Role<
 
   /** Makes all that can be made beforehand; says where pages and images may be sent. */
   async #prepare(epoch: number): Promise<Tickets> {
-    const { keeper, tickets, criu } = this.place;
+    const { keeper, tickets, criu, helper } = this.place;
     const received = this.#received!;
     await mkdir(received.images, { recursive: true, mode: 0o700 });
     await this.#makeRoot(received);
@@ -167,12 +168,14 @@ export class Arrival extends Role<
     await account.create(this.place.node, received.copy.limits);
     const argv = [await criu(), ...pageServerArguments({ images: received.images })];
     const key = this.#pagesKey(epoch);
-    await keeper.call('process.start', { key, argv, env: CRIU_ENV, wire: true });
-    const pages = tickets.issue(async (stream) => {
-      const { ticket } = await keeper.call('process.wire', { key });
+    const plug = await Plug.in(received.images);
+    await keeper.call('process.start', { key, argv: plug.command(helper, argv), env: CRIU_ENV });
+    const wire = await plug.connection();
+    const pages = tickets.issue(
       // The source sees no more than a cut stream; why it was cut is known here.
-      await pipeStreams(stream, await keeper.openStream(ticket), () => this.#whyNoPages(received.images));
-    });
+      (stream) => pipeStreams(stream, wire, () => this.#whyNoPages(received.images)),
+      () => wire.destroy(),
+    );
     const images = await new Promise<string>((resolve) => {
       received.bundle = new Promise((arrived, missing) => {
         const late = () =>
@@ -245,7 +248,7 @@ export class Arrival extends Role<
       ...restoreArguments({ images, root, files, mounts: copy.mounts }),
     ];
     signal.throwIfAborted();
-    await keeper.call('process.start', { key: copy.supervisor, argv, env: CRIU_ENV, wire: false });
+    await keeper.call('process.start', { key: copy.supervisor, argv, env: CRIU_ENV });
     const first = { key: copy.supervisor, index: 0 };
     const { line } = await keeper.call('process.line', first, { timeoutMs: RESTORE_LIMIT_MS });
     const said = line === null ? null : readSupervision(line);

@@ -18,6 +18,7 @@ import type { Note } from '../journal/journal';
 import { sockets } from '../network/sockets';
 import { sendFolder, writeManifest } from './carriage';
 import { CRIU_ENV, type Place } from './place';
+import { Plug } from './plug';
 import { Role } from './role';
 import { type SourceEffect, type SourceInput, type SourceState, sourceAtRest, stepSource } from './source';
 
@@ -131,7 +132,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
   }
 
   async #dump(criu: string, copy: Copy, epoch: number, images: string, pages: Duplex): Promise<void> {
-    const { keeper } = this.place;
+    const { keeper, helper } = this.place;
     const run = JobCgroup.at(copy.cgroup).run;
     const network = await this.place.host.networks.inodeOf(copy);
     const argv = [
@@ -140,9 +141,9 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     ];
     const key = this.#dumpKey(epoch);
     const env = { ...CRIU_ENV, ...(await seeingLimits(join(__dirname, 'godwit-limits.so'))) };
-    await keeper.call('process.start', { key, argv, env, wire: true });
-    const { ticket } = await keeper.call('process.wire', { key });
-    const wire = await keeper.openStream(ticket);
+    const plug = await Plug.in(images);
+    await keeper.call('process.start', { key, argv: plug.command(helper, argv), env });
+    const wire = await plug.connection();
     this.#streams.push(wire);
     const piped = pipeStreams(wire, pages).catch((error: Error) => error);
     const { code } = await keeper.call('process.wait', { key }, { timeoutMs: DUMP_LIMIT_MS });
@@ -169,8 +170,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     this.#cutStreams();
     const key = this.#dumpKey(epoch);
     try {
-      // An earlier life of the agent may have left it with nobody at the other end.
-      await keeper.call('process.unplug', { key });
+      // What an earlier life of the agent began has lost its other end with it.
       await keeper.call('process.wait', { key }, { timeoutMs: DUMP_END_MS });
     } catch (error) {
       if (asGodwitError(error).code !== 'no-such-process') throw error;

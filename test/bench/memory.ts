@@ -63,7 +63,14 @@ async function dumpAlone(id: string): Promise<number> {
   const images = join(labFolder(LAB), 'alone');
   mkdirSync(images);
   const [init] = (await cgroup.pids()).sort((a, b) => a - b);
-  const orders = { init: init!, images, run: cgroup.run, mounts: mountsOf(init!), stream: false };
+  const orders = {
+    init: init!,
+    images,
+    run: cgroup.run,
+    mounts: mountsOf(init!),
+    network: null,
+    stream: false,
+  };
   const { path } = await findCriu();
   await cgroup.freeze(10_000);
   const begun = performance.now();
