@@ -35,9 +35,11 @@ export function checks(): Promise<Check[]> {
     check('kernel', kernel),
     check('criu', criu),
     check('cgroup v2 freezer', freezer),
+    check('packet hold', packetHold),
     check('gdb', () => program('gdb', ['--version'])),
     check('gdbserver', () => program('gdbserver', ['--version'])),
     check('ip', () => program('ip', ['-V'])),
+    check('nsenter', () => program('nsenter', ['--version'])),
     check('openssl', () => program('openssl', ['version'])),
     check('helper', async () => findBuiltHelper()),
   ]);
@@ -98,16 +100,36 @@ async function criu(): Promise<string> {
 }
 
 /** A folder of its own shows whether freezing is there: the hierarchy's top can't be frozen. */
-async function freezer(): Promise<string> {
+const freezer = () =>
+  inCgroup(async (folder, hierarchy) => {
+    await access(join(folder, 'cgroup.freeze')).catch(() => {
+      throw new Unfit(`${hierarchy} has no freezer`, `boot a kernel ${LEAST_KERNEL} or newer`);
+    });
+    return hierarchy;
+  });
+
+/** What every move does to the job's packets, done to nobody's. */
+const packetHold = () =>
+  inCgroup(async (folder) => {
+    const helper = findBuiltHelper();
+    await promisify(execFile)(helper, ['sockets', 'hold', folder], { timeout: ASK_DEADLINE_MS }).catch(
+      (error: Error & { stdout?: string }) => {
+        const fix =
+          'boot a kernel with CONFIG_CGROUP_BPF, as the distributions have it; in a container, allow bpf(2)';
+        throw new Unfit(error.stdout?.trim() || error.message, fix);
+      },
+    );
+    return 'cgroup programs of BPF';
+  });
+
+/** `look` gets a folder of its own in the hierarchy, which is gone afterwards. */
+async function inCgroup<T>(look: (folder: string, hierarchy: string) => Promise<T>): Promise<T> {
   const hierarchy = await findHierarchy();
   if (!hierarchy)
     throw new Unfit('no cgroup v2 is mounted', 'as root: mount -t cgroup2 cgroup2 /run/godwit/cgroup2');
   const folder = await mkdtemp(join(hierarchy, 'godwit-doctor-'));
   try {
-    await access(join(folder, 'cgroup.freeze'));
-    return hierarchy;
-  } catch {
-    throw new Unfit(`${hierarchy} has no freezer`, `boot a kernel ${LEAST_KERNEL} or newer`);
+    return await look(folder, hierarchy);
   } finally {
     await rmdir(folder);
   }

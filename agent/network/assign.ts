@@ -37,41 +37,42 @@ export class Addresses {
 
   async #certain(pool: AddressPool, ip: string): Promise<string> {
     if (!isInPool(pool, ip)) throw notInPool(this.options.node, pool, ip);
-    const taken = await this.#taken();
-    if (taken.has(ip)) throw addressTaken(ip, 'another job has it');
-    this.#promised.add(ip);
+    const promised = await this.#promise((taken) => (taken.has(ip) ? null : ip));
+    if (promised === null) throw addressTaken(ip, 'another job has it');
     const owner = await this.#owner(ip);
     if (owner === null) return ip;
-    this.#promised.delete(ip);
     throw addressTaken(ip, `${owner} answers for it on the network`);
   }
 
   async #any(pool: AddressPool): Promise<string> {
-    const refused = new Set<string>();
+    const refused: string[] = [];
     for (;;) {
-      const taken = await this.#taken();
-      const ip = firstFree(pool, new Set([...taken, ...refused]));
+      const ip = await this.#promise((taken) => firstFree(pool, new Set([...taken, ...refused])));
       if (ip === null) throw noneFree(this.options.node, pool);
-      this.#promised.add(ip);
       if ((await this.#owner(ip)) === null) return ip;
-      this.#promised.delete(ip);
-      refused.add(ip);
+      refused.push(ip);
     }
   }
 
+  /** Promises the one that is chosen, if any; between the choice and the promise nothing else happens. */
+  async #promise(choose: (taken: ReadonlySet<string>) => string | null): Promise<string | null> {
+    // One that is promised now may be in the journal, and not promised any more, when that has been read.
+    const before = [...this.#promised];
+    const journaled = await this.options.taken();
+    const ip = choose(new Set([...before, ...journaled, ...this.#promised]));
+    if (ip !== null) this.#promised.add(ip);
+    return ip;
+  }
+
+  /** A promise holds only for an address that nobody answers for. */
   async #owner(ip: string): Promise<string | null> {
+    let owner: string | null | undefined;
     try {
-      return await this.options.ownerOf(ip);
-    } catch (error) {
-      this.#promised.delete(ip);
-      throw error;
+      owner = await this.options.ownerOf(ip);
+      return owner;
+    } finally {
+      if (owner !== null) this.#promised.delete(ip);
     }
-  }
-
-  /** From here to the promise nothing is waited for: two launches never choose the same. */
-  async #taken(): Promise<Set<string>> {
-    const taken = await this.options.taken();
-    return new Set([...taken, ...this.#promised]);
   }
 }
 

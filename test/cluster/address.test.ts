@@ -41,18 +41,15 @@ const has = async (path: string, argv: string[]) =>
   (await run(['nsenter', `--net=${path}`, ...argv])).stdout.trim();
 const inNode = (node: string) => namespacePath(nodeNamespace(LAB, node));
 
-async function launched(argv: string[], on = 'node1'): Promise<string> {
-  const { id } = await godwit.run(['python3', ...argv], { on });
+async function launched(argv: string[], on = 'node1', address?: string): Promise<string> {
+  const { id } = await godwit.run(['python3', ...argv], { on, ...(address ? { address } : {}) });
   jobs.push(id);
   return id;
 }
 
 /** A server with an address of its own that answers each line: its job, and where it is reached. */
 async function server(address = 'auto'): Promise<{ job: string; ip: string }> {
-  const options = ['run', '--detach', '--json', '--address', address];
-  const answer = await godwit.text([...options, '--', 'python3', fixture('echo-server.py'), '7000']);
-  const { id } = JSON.parse(answer);
-  jobs.push(id);
+  const id = await launched([fixture('echo-server.py'), '7000'], 'node1', address);
   await until('it listens', async () => (await godwit.logs(id)) !== '');
   const { address: ip } = await godwit.job(id);
   return { job: id, ip: ip! };
@@ -121,11 +118,23 @@ describe("in its host's network", () => {
   it('a program that talks to itself over loopback moves in the middle of it', async () => {
     const job = await launched([fixture('loopback.py'), '5377']);
     await printsMore(job);
-    for (const node of [...ROUND, 'node2']) {
+    for (const node of ROUND) {
       await godwit.migrate(job, node);
       await printsMore(job);
     }
-    expect(await godwit.job(job)).toMatchObject({ state: 'running', node: 'node2', address: null });
+    expect(await godwit.job(job)).toMatchObject({ state: 'running', node: 'node1', address: null });
+  });
+
+  it('sockets of several kinds go on, with an address of their own and without', async () => {
+    const both = [
+      await launched([fixture('kinds.py')]),
+      await launched([fixture('kinds.py')], 'node2', 'auto'),
+    ];
+    for (const node of ['node3', 'node1'])
+      for (const job of both) {
+        if ((await godwit.job(job)).node !== node) await godwit.migrate(job, node);
+        await printsMore(job);
+      }
   });
 
   it('a port that is taken at the destination is named before anything is frozen', async () => {

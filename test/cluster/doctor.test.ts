@@ -16,9 +16,11 @@ const NAMES = [
   'kernel',
   'criu',
   'cgroup v2 freezer',
+  'packet hold',
   'gdb',
   'gdbserver',
   'ip',
+  'nsenter',
   'openssl',
   'helper',
 ];

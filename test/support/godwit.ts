@@ -41,6 +41,8 @@ export interface RunOptions {
   name?: string;
   cwd?: string;
   stopped?: boolean;
+  /** One of its own: an IP, or `auto`. */
+  address?: string;
 }
 
 /** How a command is typed by a person. */
@@ -89,12 +91,13 @@ export class Godwit {
   }
 
   /** Starts a job and leaves it to itself. */
-  run(argv: readonly string[], { on, name, cwd, stopped }: RunOptions = {}): Promise<Launched> {
+  run(argv: readonly string[], { on, name, cwd, stopped, address }: RunOptions = {}): Promise<Launched> {
     const options = [
       ...(on ? ['--on', on] : []),
       ...(name ? ['--name', name] : []),
       ...(cwd ? ['--cwd', cwd] : []),
       ...(stopped ? ['--stopped'] : []),
+      ...(address ? ['--address', address] : []),
     ];
     return this.#json(Launched, ['run', '--detach', ...options], ASK_MS, ['--', ...argv]);
   }
