@@ -3,8 +3,7 @@ import { once as onceEmitted } from 'node:events';
 import { join } from 'node:path';
 import { clientContract } from './api/client-contract';
 import { Link } from './api/link';
-import type { Exit } from './api/model';
-import { peerContract } from './api/peer-contract';
+import { type EndOfJob, peerContract } from './api/peer-contract';
 import { serveTls, serveUnix } from './api/server';
 import { Tickets } from './api/tickets';
 import { loadTls } from './api/tls';
@@ -27,6 +26,8 @@ import type { Journal } from './journal/journal';
 import { openJournal } from './journal/sqlite';
 import { watched } from './journal/watched';
 import { keeperContract } from './keeper/contract';
+import { KeeperWatch } from './keeper/watch';
+import { faultPointsIn, faultsFolder, noFaultPoints } from './migration/fault-points';
 import { Moves } from './migration/moves';
 import type { Place } from './migration/place';
 import { Addresses } from './network/assign';
@@ -39,6 +40,9 @@ import { View } from './requests/view';
 
 /** A home asks its jobs' hosts, each of which may be gone. */
 const VIEW_TIMEOUT_MS = 5_000;
+
+/** A keeper that has ended is started anew at once; on a loaded machine that takes a while. */
+const KEEPER_PATIENCE_MS = 10_000;
 
 const log = (line: string) => console.log(`${new Date().toISOString()} ${line}`);
 
@@ -53,8 +57,11 @@ async function assemble(
   layout.make();
   const helper = layout.installHelper(join(__dirname, 'godwit-helper'));
   const tickets = new Tickets();
-  const keeper = new Link({ path: config.keeperSocket }, { name, kind: 'agent', contract: keeperContract });
-  const tellEnded = async (home: string, ended: { job: string; epoch: number; exit: Exit }) => {
+  const keeper = new Link(
+    { path: config.keeperSocket },
+    { name, kind: 'agent', contract: keeperContract, patienceMs: KEEPER_PATIENCE_MS },
+  );
+  const tellEnded = async (home: string, ended: EndOfJob) => {
     await peers.call(home, 'home.ended', ended);
   };
   const networks = new JobNetworks({
@@ -94,6 +101,7 @@ async function assemble(
     tickets,
     criu,
     helper,
+    points: config.lab === undefined ? noFaultPoints : faultPointsIn(faultsFolder(config.state), log),
     changed: () => changes.tell(),
     log,
   };
@@ -161,6 +169,9 @@ async function main(configFile: string) {
   };
 
   await sweepAccounts(config.cgroup);
+  const { keeperSocket: socket, state } = config;
+  const argv: [string, ...string[]] = [process.execPath, join(__dirname, 'keeper.cjs'), configFile];
+  await new KeeperWatch({ node: name, state, socket, argv, log }).start();
   // What was under way is taken up before anybody is listened to.
   await node.moves.restart(await journal.jobs({ ended: true }));
   await served.restart();

@@ -12,6 +12,7 @@ const entries = {
   bench: 'test/bench/main.ts',
   'demo-gdb': 'test/demo/gdb/main.ts',
   'demo-vscode': 'test/demo/vscode/main.ts',
+  chaos: 'test/chaos/main.ts',
   'test/look': 'test/vscode/look.ts',
   'test/shim': 'test/vscode/shim.ts',
   'test/suite': 'test/vscode/suite/index.ts',

@@ -1,7 +1,11 @@
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, connect } from './client';
 import type { Caller, CallOptions, Contract, Method, Result, SentParams } from './contract';
 import type { Endpoint } from './endpoint';
+
+/** A daemon that is started again takes some tenths of a second. */
+const RETRY_MS = 50;
 
 /** A connection that is made when it is needed, and again after it was lost. A call is never made twice. */
 export class Link<C extends Contract> {
@@ -9,7 +13,14 @@ export class Link<C extends Contract> {
 
   constructor(
     private readonly endpoint: Endpoint,
-    private readonly options: { name: string; kind: Caller['kind']; contract: C; timeoutMs?: number },
+    private readonly options: {
+      name: string;
+      kind: Caller['kind'];
+      contract: C;
+      timeoutMs?: number;
+      /** How long one that is about to be there again is waited for. */
+      patienceMs?: number;
+    },
   ) {}
 
   async call<M extends Method<C>>(
@@ -30,9 +41,21 @@ export class Link<C extends Contract> {
     this.#client?.then((client) => client.close()).catch(() => {});
   }
 
+  async #connect(): Promise<Client<C>> {
+    const until = performance.now() + (this.options.patienceMs ?? 0);
+    for (;;) {
+      try {
+        return await connect<C>(this.endpoint, this.options);
+      } catch (error) {
+        if (performance.now() > until) throw error;
+        await sleep(RETRY_MS);
+      }
+    }
+  }
+
   #connected(): Promise<Client<C>> {
     if (!this.#client) {
-      const client = connect<C>(this.endpoint, this.options);
+      const client = this.#connect();
       const forget = () => {
         if (this.#client === client) this.#client = null;
       };

@@ -83,6 +83,10 @@ const Seen = z.string().max(100);
 export const HomeView = z.object({ jobs: z.array(Job), moves: z.array(MoveUnderWay) });
 export type HomeView = z.infer<typeof HomeView>;
 
+/** How a job ended on its host. `lost`: why, where neither the program nor anybody's wish ended it. */
+export const EndOfJob = z.object({ job: JobId, epoch: Epoch, exit: Exit, lost: z.string().nullable() });
+export type EndOfJob = z.infer<typeof EndOfJob>;
+
 const about = z.object({ job: JobId, home: NodeName });
 
 /** On whose behalf an agent passes a client's request on; null for root's. */
@@ -122,7 +126,7 @@ export const peerContract = {
     params: z.object({ job: JobId, ...asker }),
     result: z.object({ node: NodeName, pid: z.int(), over: z.boolean() }),
   },
-  'home.ended': { params: z.object({ job: JobId, epoch: Epoch, exit: Exit }), result: z.object({}) },
+  'home.ended': { params: EndOfJob, result: z.object({}) },
   'home.outcome': {
     params: z.object({ job: JobId, epoch: Epoch }),
     result: EpochOutcome,

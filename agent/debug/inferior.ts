@@ -9,7 +9,7 @@ import type { Exit } from '../api/model';
 import { exitReply } from './exit-reply';
 import type { Gdbserver } from './gdbserver';
 import { giveSiginfo, withSiginfo } from './inspect';
-import { isBirth, passesStopSignal, sameAgain, told } from './memory';
+import { comesAgain, isBirth, passesStopSignal, sameAgain, told } from './memory';
 import { parseStopReply, replaceSignal, threadOfStop } from './packets';
 import { isStopSignal, STOP_SIGNAL, settle } from './park';
 import type { Memory, ParkedStub, Stop, ThreadRegisters } from './parked';
@@ -55,6 +55,8 @@ interface InferiorEvents {
   ended: [];
   /** It has ended together with gdbserver, so that nobody has told; `reply` says how. */
   vanished: [reply: string];
+  /** gdbserver has ended, and not because it was told to; did the process still live? `lost` or `vanished` follows. */
+  deserted: [alive: boolean];
   /** gdbserver has ended alone. */
   lost: [why: GodwitError];
 }
@@ -95,6 +97,8 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   #files: JobFiles;
   #server: Gdbserver | null;
   #run: Run | null = null;
+  /** This gdbserver has told of a stop. */
+  #met = false;
   /** A SIGSTOP of ours has been sent and not seen. */
   #stopOwed = false;
 
@@ -228,6 +232,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
 
   #arrived(reply: string): void {
     this.#run = null;
+    this.#met = true;
     if (isStopSignal(reply)) this.#metStopSignal(reply);
     else if (this.#isEnd(reply)) this.#exited(reply);
     else {
@@ -338,15 +343,35 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     this.emit('ended');
   }
 
+  /**
+   * gdbserver keeps to itself, until it lets the process run, that a thread at a breakpoint is to begin at its
+   * instruction and not one byte into it (swbreak of its regcache): one that is ended before leaves it there.
+   */
+  #isBesideItself(): boolean {
+    const { running, stop } = this.#memory;
+    return this.#met && !running && stop !== null && comesAgain(parseStopReply(stop.reply));
+  }
+
   /** gdbserver has ended. With the process, or alone? */
   async #lose(server: Gdbserver): Promise<void> {
     if (this.#server !== server) return;
     this.#server = null;
     this.#run = null;
+    this.emit('deserted', isAlive(this.nodePid));
+    if (this.#isBesideItself()) endProcess(this.nodePid);
     for (let until = Date.now() + VANISH_LIMIT; isAlive(this.nodePid) && Date.now() < until; )
       await sleep(POLL);
     if (isAlive(this.nodePid)) this.emit('lost', lostDebugger(this.pid, server.words));
     else this.emit('vanished', exitReply(this.#memory, await this.hooks.exitStatus()));
+  }
+}
+
+/** What would go on from the wrong byte must not go on at all. */
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
   }
 }
 

@@ -44,6 +44,8 @@ interface StubEvents {
   closed: [];
   /** gdbserver ended by itself; `ended` and `closed` follow. */
   'lost-debugger': [why: GodwitError];
+  /** gdbserver ended by itself, whatever becomes of the process now; did that still live? */
+  deserted: [alive: boolean];
   client: [connected: boolean];
 }
 
@@ -107,6 +109,7 @@ export class Stub extends EventEmitter<StubEvents> {
     this.#inferior.on('arrived', () => this.#conversation.pump());
     this.#inferior.on('ended', () => this.#end('it has ended'));
     this.#inferior.on('vanished', (reply) => this.#vanished(reply));
+    this.#inferior.on('deserted', (alive) => this.emit('deserted', alive));
     this.#inferior.on('lost', (why) => this.#fail(why));
   }
 

@@ -37,6 +37,12 @@ const OWN_PROC = ['unshare', '--mount', '--propagation', 'slave', '--mount-proc'
 /** A second try costs some 50 ms, and mends what a gdbserver that ended in between has left. */
 const TRIES = 2;
 
+/**
+ * A gdbserver that loses its keeper is told so by an end of file, and complains into a pipe that nobody reads: a SIGPIPE
+ * then would end it before it has let its process go, a thread at a breakpoint one byte into an instruction.
+ */
+const DEAF_TO_PIPES = ['sh', '-c', 'trap "" PIPE; exec "$@"', 'sh'];
+
 export const attachFailed = (pid: number, why: string) =>
   new GodwitError({
     code: 'debugger-attach-failed',
@@ -80,6 +86,7 @@ async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand
   // Where they stand now: after a first try that is not where they stood before it.
   const spin = await Spin.put(pid, [...stands, ...(await standsOf(pid))]);
   const server = new Gdbserver([
+    ...DEAF_TO_PIPES,
     ...['nsenter', '-t', `${init}`, '-p', ...OWN_PROC, ...gdbserver],
     ...['--once', '--attach', '-', `${memory.pid}`],
   ]);
@@ -89,6 +96,8 @@ async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand
     await server.ask(memory.supported ?? 'qSupported', HANDSHAKE_LIMIT);
     await server.startNoAck();
     await server.ask('?');
+    // Back before it is itself again: whatever ends gdbserver from here on, its threads fall into the freezer.
+    writeFileSync(`${run}/cgroup.procs`, `${pid}`);
     await spin.undo();
     // Registers of a process that runs for its client have been seen by nobody: the kernel's own restarts serve.
     await putInPlace(server, stands, memory.running ? [] : parked.registers);
@@ -98,7 +107,6 @@ async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand
     for (const stop of [...memory.pending].reverse()) await giveSiginfo(server, stop);
     if (memory.stop && !memory.running) await giveSiginfo(server, memory.stop);
     await select(server, memory);
-    writeFileSync(`${run}/cgroup.procs`, `${pid}`);
     return { server, refused };
   } catch (error) {
     await giveBack(target, server, spin);

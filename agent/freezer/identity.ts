@@ -24,3 +24,12 @@ export function killPid(pid: number): void {
     if (!isNodeError(error) || error.code !== 'ESRCH') throw error;
   }
 }
+
+/** What `readIdentity` reads. */
+export const identityLine = ({ pid, started }: Identity) => `${pid} ${started}\n`;
+
+/** null where there is no such file, or no sense in it. */
+export async function readIdentity(file: string): Promise<Identity | null> {
+  const [, pid, started] = /^(\d+) (\d+)\n$/.exec(await readFile(file, 'utf8').catch(() => '')) ?? [];
+  return pid && started ? { pid: Number(pid), started } : null;
+}

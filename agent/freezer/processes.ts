@@ -1,6 +1,6 @@
 /** What the kernel says about a job's processes (man 5 proc). */
 import { readdir, readFile } from 'node:fs/promises';
-import { GodwitError } from '../api/errors';
+import { GodwitError, isNodeError } from '../api/errors';
 
 /** Ticks of /proc/PID/stat a second: USER_HZ, the same on every architecture that Godwit runs on. */
 const TICKS_PER_SECOND = 100;
@@ -31,6 +31,28 @@ export interface Thread {
 /** Anything that can list the processes of a job: its cgroup. */
 export interface ProcessSource {
   pids(): Promise<number[]>;
+}
+
+/** The processes of this node, zombies excepted, that have this word on their command line. */
+export async function processesNaming(word: string): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(
+    pids.map(async (pid) =>
+      (await read(`/proc/${pid}/cmdline`))?.split('\0').includes(word) ? Number(pid) : null,
+    ),
+  );
+  return found.filter((pid) => pid !== null);
+}
+
+/** Kills processes; those that have gone are passed over. */
+export function killEach(pids: number[]): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if (!isNodeError(error) || error.code !== 'ESRCH') throw error;
+    }
+  }
 }
 
 /** The fields of a stat line after its name, which may itself contain spaces and parentheses. */

@@ -27,6 +27,10 @@ export const Copy = z.object({
   mounts: z.array(z.string().startsWith('/')),
   /** Launched stopped and not let go yet: it stays frozen. */
   held: z.boolean(),
+  /** A debugger has been attached to it here: its keeper may have gone with a breakpoint in. */
+  debugged: z.boolean().default(false),
+  /** What has been done to it that may end it, and is not its own doing. */
+  injury: z.string().nullable().default(null),
 });
 export type Copy = z.infer<typeof Copy>;
 
@@ -34,8 +38,8 @@ export type Copy = z.infer<typeof Copy>;
 export const mountOf = ({ job, home, files }: Copy): MountOf | null =>
   files === null ? null : { job, epoch: files, home };
 
-export const placeOf = ({ job, cgroup, init, supervisor }: Copy): JobPlace =>
-  JobPlace.parse({ job, cgroup, init, supervisor });
+export const placeOf = ({ job, cgroup, init, supervisor, report }: Copy): JobPlace =>
+  JobPlace.parse({ job, cgroup, init, supervisor, report });
 
 /** The name of a signal by its number, `SIG34` for those without one. */
 const signalName = (number: number): string =>

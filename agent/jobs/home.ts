@@ -4,7 +4,7 @@ import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { asGodwitError, GodwitError, noSuchJob } from '../api/errors';
 import type { Exit, HistoryEvent, Job, JobSpec, LaunchRequest, User } from '../api/model';
-import type { Sight } from '../api/peer-contract';
+import type { EndOfJob, Sight } from '../api/peer-contract';
 import type { Peers } from '../cluster/peers';
 import { jobMounts } from '../homefs/mounts';
 import type { HomedJob, Journal } from '../journal/journal';
@@ -141,10 +141,11 @@ export class Home {
   }
 
   /** The host says that the program ended. What PID 1 wrote at home is the better witness. */
-  async ended(id: string, epoch: number, exit: Exit): Promise<void> {
+  async ended({ job: id, epoch, exit, lost: reason }: EndOfJob): Promise<void> {
     const { journal, layout } = this.options;
     const status = await readStatus(layout.status(id));
-    await journal.ended(id, epoch, { ...exit, ...status });
+    if (reason === null) await journal.ended(id, epoch, { ...exit, ...status });
+    else await journal.lost(id, epoch, reason);
     this.#events.emit(`ended:${id}`);
   }
 
@@ -158,9 +159,14 @@ export class Home {
       ended.catch(() => {});
       const job = await this.options.journal.job(id);
       if (job.exit) return { id, ...job.exit };
-      if (job.state === 'lost') throw lost(id);
+      if (job.state === 'lost') throw lost(id, await this.#whyLost(id));
       await ended;
     }
+  }
+
+  async #whyLost(id: string): Promise<string> {
+    const events = await this.history(id);
+    return events.findLast(({ event }) => event === 'lost')?.reason ?? 'nobody knows how';
   }
 
   async isOver(id: string): Promise<boolean> {
@@ -213,8 +219,12 @@ const ALPHABET = 'abcdefghijklmnopqrstuvwxyz012345';
 const newId = () => [...randomBytes(10)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('');
 
 const cancelled = () => new GodwitError({ code: 'cancelled', message: 'nobody waits for the job any more' });
-const lost = (id: string) =>
-  new GodwitError({ code: 'job-lost', message: `job ${id} is lost`, fix: 'see `godwit history` for how' });
+const lost = (id: string, why: string) =>
+  new GodwitError({
+    code: 'job-lost',
+    message: `job ${id} is lost: ${why}`,
+    fix: 'see `godwit history` for what it did before',
+  });
 
 /** The job that a person means by an id, a name, or the beginning of an id. */
 export function resolveJob(reference: string, jobs: Job[]): Job {

@@ -5,11 +5,11 @@ import { asGodwitError, GodwitError, jobMoving } from '../api/errors';
 import { size } from '../api/figures';
 import type { Link } from '../api/link';
 import type { Exit } from '../api/model';
-import type { LaunchOrder, Sight, Terms } from '../api/peer-contract';
+import type { EndOfJob, LaunchOrder, Sight, Terms } from '../api/peer-contract';
 import { parseJson, parseWith } from '../api/schema';
 import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
-import { type JobProcess, jobProcesses, nodePid, readProcess } from '../freezer/processes';
+import { type JobProcess, jobProcesses, nodePid, processesNaming, readProcess } from '../freezer/processes';
 import type { MountedFiles } from '../homefs/mounted';
 import type { Journal, Note } from '../journal/journal';
 import type { KeeperContract, StubSeen } from '../keeper/contract';
@@ -28,6 +28,9 @@ const REPORT_POLL_MS = 500;
 
 /** A supervisor ends as soon as its job has. */
 const SUPERVISOR_END_MS = 2_000;
+const SUPERVISOR_POLL_MS = 20;
+/** As processes end in which CRIU or a debugger was interrupted; nobody asks for these. */
+const CRASHES = ['SIGSEGV', 'SIGILL', 'SIGBUS', 'SIGFPE', 'SIGSYS', 'SIGTRAP'];
 
 export interface HostOptions {
   node: string;
@@ -41,7 +44,7 @@ export interface HostOptions {
   mounted: MountedFiles;
   log: (line: string) => void;
   /** Tells the job's home; rejects when it can't be reached. */
-  tellEnded: (home: string, ended: { job: string; epoch: number; exit: Exit }) => Promise<void>;
+  tellEnded: (home: string, ended: EndOfJob) => Promise<void>;
 }
 
 /** The jobs that run on this node, whatever their home. */
@@ -93,6 +96,8 @@ export class Host {
       files: home === this.options.node ? null : epoch,
       mounts: [],
       held,
+      debugged: false,
+      injury: null,
     };
   }
 
@@ -179,13 +184,23 @@ export class Host {
     const { keeper } = this.options;
     const key = copy.supervisor;
     await this.end(copy);
-    await keeper.call('process.wait', { key }, { timeoutMs: SUPERVISOR_END_MS }).catch(unlessUnknown);
+    await keeper.call('process.wait', { key }, { timeoutMs: SUPERVISOR_END_MS }).catch(async (error) => {
+      unlessUnknown(error);
+      // One that an earlier keeper held may be about to write its report.
+      await this.#supervisorGone(copy);
+    });
     await keeper.call('process.forget', { key });
     await keeper.call('job.forget', { job: copy.job });
     await this.#endFiles(copy);
     await removeCgroups(copy);
     await this.options.networks.remove(copy);
     await rm(copy.report, { force: true });
+  }
+
+  async #supervisorGone({ report }: Copy): Promise<void> {
+    const until = performance.now() + SUPERVISOR_END_MS;
+    while (performance.now() < until && (await processesNaming(report)).length > 0)
+      await sleep(SUPERVISOR_POLL_MS);
   }
 
   /** Kills a copy that is not the job, or not any more: its connections' peers must not hear of it. */
@@ -205,16 +220,17 @@ export class Host {
   }
 
   async #watch(copy: Copy) {
-    const end = await this.#end(copy);
+    const { end, orphaned } = await this.#end(copy);
     if (this.#copies.get(copy.job) !== copy) return;
     if (this.onEnd(copy)) return;
     const exit = await this.#explained(exitOf(end), copy);
-    this.options.log(`${copy.job}: ended, ${exit.signal ?? exit.exit}`);
+    const lost = await this.#notItsOwn(copy, exit, orphaned);
+    this.options.log(`${copy.job}: ${lost ? `lost: ${lost}` : `ended, ${exit.signal ?? exit.exit}`}`);
     // When the home knows of its end, its address is free for others.
     await this.#freeAddress(copy).catch((error: Error) => this.options.log(`${copy.job}: ${error.message}`));
     for (let wait = 100; ; wait = Math.min(2 * wait, MAX_BACKOFF_MS)) {
       try {
-        await this.options.tellEnded(copy.home, { job: copy.job, epoch: copy.epoch, exit });
+        await this.options.tellEnded(copy.home, { job: copy.job, epoch: copy.epoch, exit, lost });
         break;
       } catch (error) {
         // A home that knows no such job, or that has given it away since, has nothing to be told.
@@ -244,7 +260,7 @@ export class Host {
   }
 
   /** How the copy ended: from its supervisor by way of the keeper, or from the report that it writes. */
-  async #end(copy: Copy): Promise<End> {
+  async #end(copy: Copy): Promise<{ end: End; orphaned: boolean }> {
     for (let index = 1; ; ) {
       try {
         const { line } = await this.options.keeper.call(
@@ -252,15 +268,40 @@ export class Host {
           { key: copy.supervisor, index },
           { timeoutMs: Infinity },
         );
-        if (line === null) return await this.#reported(copy);
+        if (line === null) return { end: await this.#reported(copy), orphaned: false };
         const said = readSupervision(line);
-        if ('exited' in said) return said.exited;
+        if ('exited' in said) return { end: said.exited, orphaned: false };
         index++;
       } catch (error) {
-        if (asGodwitError(error).code === 'no-such-process') return this.#reported(copy);
+        if (asGodwitError(error).code === 'no-such-process') {
+          await this.#orphaned(copy);
+          return { end: await this.#reported(copy), orphaned: true };
+        }
         await sleep(REPORT_POLL_MS);
       }
     }
+  }
+
+  /** Its keeper has gone, and with it all debuggers; one that was about to attach has left the job frozen. */
+  async #orphaned(copy: Copy): Promise<void> {
+    if (copy.held || this.isMoving(copy.job) || this.#copies.get(copy.job) !== copy) return;
+    const cgroup = JobCgroup.at(copy.cgroup);
+    if (await cgroup.isFrozen().catch(() => false)) {
+      this.options.log(`${copy.job}: its keeper went while it held it frozen: thawed`);
+      await cgroup.thaw();
+    }
+  }
+
+  /** What ended the copy, if that was neither the program nor anybody's wish: a debugger's breakpoint, or CRIU. */
+  async #notItsOwn(copy: Copy, { signal }: Exit, orphaned: boolean): Promise<string | null> {
+    if (signal === null) return null;
+    if (copy.injury !== null && CRASHES.includes(signal)) return copy.injury;
+    if (!copy.debugged || orphaned || !(signal === 'SIGKILL' || CRASHES.includes(signal))) return null;
+    const { lost } = await this.options.keeper
+      .call('job.debuggerLost', { job: copy.job })
+      .catch(() => ({ lost: null }));
+    // A process that is killed takes its gdbserver along; a breakpoint without gdbserver kills the process.
+    return lost && (lost.alive || signal === 'SIGTRAP') ? lost.reason : null;
   }
 
   async #reported(copy: Copy): Promise<End> {
@@ -331,6 +372,7 @@ export class Host {
     const copy = this.#copies.has(job) || fresh ? this.#settled(job) : null;
     if (copy && fresh) {
       await nodePid(JobCgroup.at(copy.cgroup), pid);
+      await this.#debugged(copy);
       await keeper.call('stub.attach', { place: placeOf(copy), pid, session });
       if (copy.held) await this.letGo(copy);
     }
@@ -340,6 +382,12 @@ export class Host {
     return connected.catch(() => {
       throw jobMoving(job);
     });
+  }
+
+  async #debugged(copy: Copy): Promise<void> {
+    if (copy.debugged) return;
+    copy.debugged = true;
+    await this.note(copy);
   }
 
   #settled(job: string): Copy {

@@ -68,8 +68,8 @@ export interface Journal {
   report(report: MoveReport): Promise<void>;
   /** The program ended on the host, which hosted it as `epoch`; an older host is refused. Harmless when repeated. */
   ended(job: JobId, epoch: Epoch, exit: Exit): Promise<void>;
-  /** The host is gone for good, outside of any move. */
-  lost(job: JobId, reason: string): Promise<void>;
+  /** The job is gone, outside of any move, and not by its own doing; an older host than that of `epoch` is refused. */
+  lost(job: JobId, epoch: Epoch, reason: string): Promise<void>;
   pin(job: JobId, pinned: boolean): Promise<void>;
   /** It was launched stopped; now it runs. */
   letGo(job: JobId): Promise<void>;

@@ -266,12 +266,7 @@ class SqliteJournal implements Journal {
   ended(job: JobId, epoch: Epoch, exit: Exit) {
     return this.transaction(() => {
       const { state, ledger } = this.read(job);
-      if (epoch !== ledger.epoch) {
-        throw new GodwitError({
-          code: 'stale-epoch',
-          message: `end of job ${job} in epoch ${epoch}: it lives in epoch ${ledger.epoch}`,
-        });
-      }
+      if (epoch !== ledger.epoch) throw staleEnd(job, epoch, ledger.epoch);
       if (state === 'ended') return;
       this.run(
         "UPDATE jobs SET state = 'ended', exit = ?, ended = ? WHERE id = ?",
@@ -284,13 +279,14 @@ class SqliteJournal implements Journal {
     });
   }
 
-  lost(job: JobId, reason: string) {
+  lost(job: JobId, epoch: Epoch, reason: string) {
     return this.transaction(() => {
       const { state, ledger } = this.read(job);
+      if (epoch !== ledger.epoch) throw staleEnd(job, epoch, ledger.epoch);
       if (state === 'ended' || state === 'lost') return;
       if (ledger.open) throw new GodwitError({ code: 'job-moving', message: `job ${job} is moving` });
       this.run("UPDATE jobs SET state = 'lost', ended = ? WHERE id = ?", this.moment(), job);
-      this.log({ job, node: ledger.host, epoch: ledger.epoch, event: 'lost', reason });
+      this.log({ job, node: ledger.host, epoch, event: 'lost', reason });
     });
   }
 
@@ -433,6 +429,12 @@ class SqliteJournal implements Journal {
     });
   }
 }
+
+const staleEnd = (job: JobId, epoch: Epoch, since: Epoch) =>
+  new GodwitError({
+    code: 'stale-epoch',
+    message: `end of job ${job} in epoch ${epoch}: it lives in epoch ${since}`,
+  });
 
 /** What SQLite finds whole may still not be what was written. */
 function damaged<Result>(file: string, work: () => Result): Result {

@@ -27,6 +27,8 @@ export const JobPlace = z.object({
   init: z.int().min(2),
   /** The held process that supervises it: it says how the job ended. */
   supervisor: ProcessKey,
+  /** Where the supervisor writes the same, for a keeper that does not hold it. */
+  report: z.string().startsWith('/'),
 });
 export type JobPlace = z.infer<typeof JobPlace>;
 
@@ -40,6 +42,8 @@ const nothing = z.object({});
 const key = z.object({ key: ProcessKey });
 
 export const keeperContract = {
+  /** Another id is another keeper: one that knows nothing of what an earlier one held. */
+  'keeper.identity': { params: nothing, result: z.object({ id: z.string() }) },
   /** Starts a process and holds it: its exit and the lines of its standard output. */
   'process.start': {
     params: z.object({
@@ -84,12 +88,17 @@ export const keeperContract = {
     result: z.object({ parked: z.array(ParkedStub), parkMs: z.number(), frozenMs: z.number() }),
   },
   /**
-   * Attaches the parked stubs to the frozen job, thaws it, lets the stubs go on. `parked` null: those that `job.park`
-   * left here. Without `thaw`, a job without stubs stays frozen. Asked again, it answers the same.
+   * Attaches the parked stubs to the frozen job, thaws it, lets the stubs go on. Those that `job.park` left here come
+   * before `parked`, which is for a keeper that has none. Without `thaw`, a job without stubs stays frozen. Asked again, it answers the same.
    */
   'job.unpark': {
-    params: z.object({ place: JobPlace, parked: z.array(ParkedStub).nullable(), thaw: z.boolean() }),
+    params: z.object({ place: JobPlace, parked: z.array(ParkedStub), thaw: z.boolean() }),
     result: z.object({ thawMs: z.number() }),
+  },
+  /** The last debugger of the job that ended without being told to; `alive`: before its process did. */
+  'job.debuggerLost': {
+    params: z.object({ job: JobId }),
+    result: z.object({ lost: z.object({ reason: z.string(), alive: z.boolean() }).nullable() }),
   },
   /** The copy on this node is gone: drops what is kept of it. */
   'job.forget': { params: z.object({ job: JobId }), result: nothing },

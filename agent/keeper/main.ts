@@ -2,38 +2,57 @@
  * The keeper: holds what must not die with the agent, and decides nothing. It speaks to its agent alone, over a
  * socket that only root may open.
  */
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Handlers } from '../api/contract';
-import { GodwitError } from '../api/errors';
+import { asGodwitError, GodwitError } from '../api/errors';
 import { parseJson, parseWith } from '../api/schema';
 import { serveUnix } from '../api/server';
 import { Tickets } from '../api/tickets';
 import { loadConfig } from '../cluster/config';
 import { gdbserverCommand } from '../debug/gdbserver-command';
+import { identityLine, startOf } from '../freezer/identity';
 import { type KeeperContract, keeperContract } from './contract';
 import { Processes } from './processes';
 import { Stubs } from './stubs';
-import { type End, Supervision } from './supervision';
+import { End, Supervision } from './supervision';
+import { keeperPidFile } from './watch';
 
 const log = (line: string) => console.log(`${new Date().toISOString()} ${line}`);
 
 const WORDS = "a supervisor's words";
 
-/** How a supervised job ended, from the last line of its supervisor. */
-async function endOf(processes: Processes, key: string): Promise<End> {
+/** How often the report of a supervisor that an earlier keeper held is looked for. */
+const REPORT_POLL_MS = 200;
+
+/** How a supervised job ended, from the last line of its supervisor; where that is not held here, from its report. */
+async function endOf(processes: Processes, key: string, report: string): Promise<End> {
   const never = new AbortController().signal;
-  for (let index = 0; ; index++) {
-    const { line } = await processes.line(key, index, never);
-    if (line === null)
-      throw new GodwitError({ code: 'unsupervised', message: `${key} ended without a report` });
-    const said = parseWith(Supervision, parseJson(WORDS, line), WORDS);
-    if ('exited' in said) return said.exited;
+  try {
+    for (let index = 0; ; index++) {
+      const { line } = await processes.line(key, index, never);
+      if (line === null)
+        throw new GodwitError({ code: 'unsupervised', message: `${key} ended without a report` });
+      const said = parseWith(Supervision, parseJson(WORDS, line), WORDS);
+      if ('exited' in said) return said.exited;
+    }
+  } catch (error) {
+    if (asGodwitError(error).code !== 'no-such-process') throw error;
+  }
+  for (;;) {
+    const text = await readFile(report, 'utf8').catch(() => null);
+    if (text !== null) return parseWith(End, parseJson(WORDS, text), WORDS);
+    await sleep(REPORT_POLL_MS);
   }
 }
 
 function handlers(processes: Processes, stubs: Stubs, tickets: Tickets): Handlers<KeeperContract> {
+  const id = randomUUID();
   return {
+    'keeper.identity': () => ({ id }),
     'process.start': (order) => processes.start(order),
     'process.line': ({ key, index }, { signal }) => processes.line(key, index, signal),
     'process.wait': ({ key }, { signal }) => processes.wait(key, signal),
@@ -49,6 +68,7 @@ function handlers(processes: Processes, stubs: Stubs, tickets: Tickets): Handler
     'stub.list': () => stubs.list(),
     'job.park': ({ place }) => stubs.park(place),
     'job.unpark': ({ place, parked, thaw }) => stubs.unpark(place, parked, thaw),
+    'job.debuggerLost': ({ job }) => stubs.debuggerLost(job),
     'job.forget': ({ job }) => stubs.forget(job),
   };
 }
@@ -58,7 +78,11 @@ async function main(configFile: string) {
   const processes = new Processes();
   const tickets = new Tickets();
   const gdbserver = await gdbserverCommand(join(__dirname, 'godwit-xstate.so'));
-  const stubs = new Stubs({ ended: (supervisor) => endOf(processes, supervisor), gdbserver, log });
+  const stubs = new Stubs({
+    ended: ({ supervisor, report }) => endOf(processes, supervisor, report),
+    gdbserver,
+    log,
+  });
   await serveUnix({
     path: config.keeperSocket,
     name: config.name,
@@ -67,6 +91,8 @@ async function main(configFile: string) {
     handlers: handlers(processes, stubs, tickets),
     tickets,
   });
+  const started = (await startOf(process.pid)) ?? '0';
+  await writeFile(keeperPidFile(config.state), identityLine({ pid: process.pid, started }), { mode: 0o600 });
   log(`keeper of ${config.name} holds`);
   await once(process, 'SIGTERM');
   process.exit(0);

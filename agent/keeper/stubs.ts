@@ -28,6 +28,8 @@ class JobStubs {
   readonly leaving = new Set<Stub>();
   /** Why a session's stub could not be attached again, by session. */
   readonly failures = new Map<string, string>();
+  /** Why a process may have been left with a breakpoint in it. */
+  lost: { reason: string; alive: boolean } | null = null;
   parked: Parked | null = null;
   unparked: { thawMs: number } | null = null;
   #last: Promise<unknown> = Promise.resolve();
@@ -50,7 +52,7 @@ export class Stubs {
   constructor(
     private readonly options: {
       /** How the job ended, from its supervisor; answers when it has. */
-      ended: (supervisor: string) => Promise<{ code: number } | { signal: number }>;
+      ended: (place: JobPlace) => Promise<{ code: number } | { signal: number }>;
       /** How gdbserver is called inside a job. */
       gdbserver: string[];
       log: (line: string) => void;
@@ -139,10 +141,10 @@ export class Stubs {
     for (const stub of kept) await stub.unstop();
   }
 
-  unpark(place: JobPlace, parked: ParkedStub[] | null, thaw: boolean): Promise<{ thawMs: number }> {
+  unpark(place: JobPlace, parked: ParkedStub[], thaw: boolean): Promise<{ thawMs: number }> {
     const job = this.#job(place.job);
     return job.serially(async () => {
-      job.unparked ??= await this.#unparkAll(place, parked ?? job.parked?.parked ?? [], thaw);
+      job.unparked ??= await this.#unparkAll(place, job.parked?.parked ?? parked, thaw);
       job.parked = null;
       return job.unparked;
     });
@@ -165,6 +167,10 @@ export class Stubs {
     if (thaw || stubs.length > 0) await JobCgroup.at(place.cgroup).thaw();
     for (const stub of stubs) stub.go();
     return { thawMs: performance.now() - begun };
+  }
+
+  debuggerLost(job: string) {
+    return { lost: this.#jobs.get(job)?.lost ?? null };
   }
 
   /** What still has last words to say keeps its place until it has said them. */
@@ -199,13 +205,16 @@ export class Stubs {
       if (stubs.get(pid) === stub) stubs.delete(pid);
       leaving.add(stub);
     });
+    stub.once('deserted', (alive) => {
+      this.#job(place.job).lost = { reason: `the gdbserver of its process ${pid} was ended`, alive };
+    });
     stub.once('closed', () => leaving.delete(stub));
     return stub;
   }
 
   /** A process that is not the program itself ends unseen only when the job's PID 1 takes it along. */
   async #exit(place: JobPlace, pid: number): Promise<Exit> {
-    const end = await this.options.ended(place.supervisor);
+    const end = await this.options.ended(place);
     if (pid !== PROGRAM) return signalled(constants.signals.SIGKILL);
     if ('signal' in end) return signalled(end.signal);
     return end.code > 128 ? signalled(end.code - 128) : { exit: end.code, signal: null };

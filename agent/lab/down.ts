@@ -1,11 +1,11 @@
 /** Taking a lab down, whatever is left of it. */
 import { rm } from 'node:fs/promises';
-import { isAlive } from '../freezer/identity';
+import { isAlive, readIdentity } from '../freezer/identity';
 import { findNodeCgroups, killNode, removeNode } from './cgroups';
 import { isCgroupOf, labFolder, nodePaths, readLab } from './description';
 import { unmountBelow } from './mounts';
 import { findNamespaces, processesIn, removeNamespace } from './network';
-import { killAll, readIdentity } from './processes';
+import { killAll } from './processes';
 import { removeGroups } from './quota';
 
 /**

@@ -65,6 +65,11 @@ export async function makeNetwork(lab: string, nodes: { name: string; address: s
   }
 }
 
+/** The bridge's end of a node's cable. @throws GodwitError `command-failed` */
+export async function switchLink(lab: string, node: string, state: 'up' | 'down'): Promise<void> {
+  await ip(bridgeNamespace(lab), 'link', 'set', node, state);
+}
+
 const ip = (namespace: string, ...args: string[]) => run('ip', '-n', namespace, ...args);
 
 /** `ip netns add` would also leave a mount on /run/netns itself, for good. */

@@ -1,20 +1,14 @@
 /** Agents and keepers: started apart from whoever starts them, and found again by a file that names them for certain. */
 import { spawn } from 'node:child_process';
-import { open, readFile, writeFile } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Identity, killPid, startOf } from '../freezer/identity';
+import { type Identity, identityLine, killPid, startOf } from '../freezer/identity';
 import { willNotEnd } from './errors';
 import { namespacePath } from './network';
 
 const END_DEADLINE_MS = 10_000;
 const POLL_MS = 10;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-
-/** null where there is no such file, or no sense in it. */
-export async function readIdentity(file: string): Promise<Identity | null> {
-  const [, pid, started] = /^(\d+) (\d+)\n$/.exec(await readFile(file, 'utf8').catch(() => '')) ?? [];
-  return pid && started ? { pid: Number(pid), started } : null;
-}
 
 export interface Start {
   /** Its network's name. */
@@ -44,7 +38,7 @@ export async function startApart({ namespace, files, argv, log, pidFile }: Start
     await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject));
     child.unref();
     const identity = { pid: child.pid!, started: (await startOf(child.pid!)) ?? '0' };
-    await writeFile(pidFile, `${identity.pid} ${identity.started}\n`, { mode: 0o600 });
+    await writeFile(pidFile, identityLine(identity), { mode: 0o600 });
     return identity;
   } finally {
     await out.close();

@@ -13,6 +13,7 @@ import { explainFile } from '../checkpoint/log';
 import { verifyRestored } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
+import { killEach, processesNaming } from '../freezer/processes';
 import { type Copy, mountOf, placeOf } from '../jobs/copy';
 import { readSupervision } from '../jobs/host';
 import type { Note } from '../journal/journal';
@@ -25,10 +26,11 @@ import {
   destinationAtRest,
   stepDestination,
 } from './destination';
-import { CRIU_ENV, type Place } from './place';
+import { CRIU_ENV, type Place, UNPARK_LIMIT_MS } from './place';
 import { Plug } from './plug';
 import { Role } from './role';
 import { insist } from './runner';
+import { mayUnpark } from './unparking';
 
 /** Whatever the size, the pages are here already: this is for CRIU to map them. */
 const RESTORE_LIMIT_MS = 600_000;
@@ -76,7 +78,12 @@ export class Arrival extends Role<
   readonly #kills = new Map<number, Promise<void>>();
 
   constructor(place: Place, job: string, home: string) {
-    super(place, job, home, { rest: destinationAtRest, step: stepDestination, verb: 'arrives' });
+    super(place, job, home, {
+      rest: destinationAtRest,
+      step: stepDestination,
+      role: 'destination',
+      verb: 'arrives',
+    });
   }
 
   /** A word of the home about a job on these terms. */
@@ -90,7 +97,7 @@ export class Arrival extends Role<
     if (note.state !== 'hosting') this.#received = this.#nothingYet(copy);
     this.takeUp(async () => {
       if (note.state === 'receiving') await this.#endReceiving(epoch);
-      if (note.state === 'hosting') await this.#clearTaken(epoch);
+      if (note.state === 'hosting') this.#clearTaken(epoch);
       const present = await this.place.host.presence(copy);
       return { note, present: present === 'frozen' ? 'held' : present };
     });
@@ -131,10 +138,12 @@ export class Arrival extends Role<
   async #note(note: Note): Promise<void> {
     const copy = this.#received?.copy ?? (await this.#newCopy(note.epoch));
     await this.place.journal.putNote({ job: this.job, note, detail: { copy } });
+    // A `sending` note is the source's.
+    if (note.state !== 'sending') await this.place.points.reach(`destination.${note.state}-noted`);
     if (note.state === 'hosting') {
       this.#received = null;
       this.place.host.adopt(copy);
-      await this.#clearTaken(note.epoch);
+      this.#clearTaken(note.epoch);
     }
     this.feed({ type: 'noted', note });
   }
@@ -189,6 +198,7 @@ export class Arrival extends Role<
       });
       received.bundle.catch(() => {});
     });
+    await this.place.points.reach('destination.prepared');
     return { pages, images };
   }
 
@@ -226,6 +236,7 @@ export class Arrival extends Role<
     received.manifest = manifest;
     copy.held = manifest.held;
     copy.mounts = manifest.mounts;
+    await this.place.points.reach('destination.pages-here');
 
     const cgroup = JobCgroup.at(copy.cgroup);
     const account = await JobAccount.of(copy.cgroup);
@@ -249,11 +260,13 @@ export class Arrival extends Role<
     ];
     signal.throwIfAborted();
     await keeper.call('process.start', { key: copy.supervisor, argv, env: CRIU_ENV });
+    await this.place.points.reach('destination.restore-started');
     const first = { key: copy.supervisor, index: 0 };
     const { line } = await keeper.call('process.line', first, { timeoutMs: RESTORE_LIMIT_MS });
     const said = line === null ? null : readSupervision(line);
     if (!said || !('restored' in said)) throw await explainFile('restore', join(images, RESTORE_LOG));
     copy.init = said.restored.init;
+    await this.place.points.reach('destination.restored');
     await verifyRestored(cgroup, copy.init, manifest.processes);
     // Only now: until here CRIU was among them.
     await account.set(copy.limits);
@@ -268,23 +281,36 @@ export class Arrival extends Role<
       if (!received.thawing) this.feed({ type: 'hands-failed', epoch, reason: 'the restored copy died' });
       return { type: 'copy-died' };
     }
-    received.thawing = true;
     const { parked } = received.manifest ?? (await readManifest(images));
+    const may = await mayUnpark(this.place, copy, images, parked.length);
+    if (may === 'spoiled') {
+      // Nothing of it has run: the source's copy is still the job.
+      this.feed({ type: 'hands-failed', epoch, reason: 'its keeper ended while it put the debugger back' });
+      return { type: 'copy-died' };
+    }
+    received.thawing = true;
     await this.place.host.networks.putUp(copy);
     await sockets(this.place.helper, 'release', JobCgroup.at(copy.cgroup).run);
     await this.place.keeper.call(
       'job.unpark',
-      { place: placeOf(copy), parked, thaw: !copy.held },
-      { timeoutMs: 120_000 },
+      { place: placeOf(copy), parked: may === 'yes' ? parked : [], thaw: !copy.held },
+      { timeoutMs: UNPARK_LIMIT_MS },
     );
+    await this.place.points.reach('destination.unparked');
     // A debugger's stub takes a held job over: from now on the client holds it.
-    if (parked.length > 0) copy.held = false;
+    if (parked.length > 0) {
+      copy.held = false;
+      copy.debugged = true;
+    }
     return { type: 'unparked', epoch };
   }
 
   /** What the job was restored from is kept until it is written down that it lives here: until then it may be read again. */
-  async #clearTaken(epoch: number): Promise<void> {
-    await this.#clearReceived(epoch).catch((error: Error) => this.log(`not cleared: ${error.message}`));
+  #clearTaken(epoch: number): void {
+    void insist(
+      () => this.#clearReceived(epoch),
+      (line) => this.log(`not cleared: ${line}`),
+    );
   }
 
   async #kill(epoch: number): Promise<void> {
@@ -298,8 +324,10 @@ export class Arrival extends Role<
       });
       // What the work made after it was prodded.
       await this.#endReceiving(epoch);
+      await this.place.points.reach('destination.killing');
       if (received) await this.place.host.clear(received.copy);
       await this.#clearReceived(epoch);
+      await this.place.points.reach('destination.killed');
       if (this.#received === received) this.#received = null;
     };
     const work = this.#kills.get(epoch) ?? insist(kill, (line) => this.log(line));
@@ -314,7 +342,8 @@ export class Arrival extends Role<
     const { keeper } = this.place;
     const key = this.#pagesKey(epoch);
     const known = (await keeper.call('process.list', {})).processes.some((process) => process.key === key);
-    if (!known) return;
+    // What an earlier keeper held is nobody's now.
+    if (!known) return killEach(await processesNaming(this.#paths(epoch).images));
     await keeper.call('process.signal', { key, signal: 'SIGKILL' });
     await keeper.call('process.wait', { key });
   }

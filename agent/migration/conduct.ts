@@ -8,6 +8,7 @@ import type { ToDestination, ToSource } from '../api/move-contract';
 import type { Peers } from '../cluster/peers';
 import type { Entry, Journal, Ledger, Move } from '../journal/journal';
 import { nextMove } from '../journal/ledger';
+import { FAULT_POINTS, type FaultPoints } from './fault-points';
 import {
   type Ending,
   free,
@@ -52,6 +53,7 @@ export class Conduct {
       journal: Journal;
       peers: Peers;
       changed: () => void;
+      points: FaultPoints;
       log: (line: string) => void;
     },
   ) {
@@ -150,6 +152,7 @@ export class Conduct {
     try {
       const ledger = await this.options.journal.enter(this.job, entry);
       this.#watch?.written(entry);
+      await this.#passes(`${entry.type}-written`);
       this.#runner.feed({ type: 'written', entry, ledger });
     } catch (error) {
       // What the file has now is what counts.
@@ -187,13 +190,21 @@ export class Conduct {
     this.#watch?.told(message);
     this.options.changed();
     try {
-      this.#runner.feed(await call(LIMIT_MS[message.type]));
+      const heard = await call(LIMIT_MS[message.type]);
+      if ('message' in heard) await this.#passes(`${heard.message.type}-heard`);
+      this.#runner.feed(heard);
     } catch (error) {
       this.#log(`${word}: ${(error as Error).message}`);
       this.#runner.feed({ type: 'disconnected', node });
     } finally {
       this.#underWay.delete(word);
     }
+  }
+
+  /** Of what is written and heard, those steps that have a name. */
+  async #passes(step: string): Promise<void> {
+    const point = FAULT_POINTS.home.find((name) => name === step);
+    if (point) await this.options.points.reach(`home.${point}`);
   }
 
   #log(line: string) {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError, GodwitError } from '../api/errors';
 import type { FromSource, Send, SourceFigures, ToSource } from '../api/move-contract';
 import { pipeStreams } from '../api/streams';
@@ -13,14 +14,16 @@ import { readDumpStats } from '../checkpoint/stats';
 import { mendTimersIn } from '../checkpoint/timerfds';
 import { innerPids } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
+import { processesNaming } from '../freezer/processes';
 import { type Copy, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
 import { sockets } from '../network/sockets';
-import { sendFolder, writeManifest } from './carriage';
-import { CRIU_ENV, type Place } from './place';
+import { readManifest, sendFolder, writeManifest } from './carriage';
+import { CRIU_ENV, type Place, UNPARK_LIMIT_MS } from './place';
 import { Plug } from './plug';
 import { Role } from './role';
 import { type SourceEffect, type SourceInput, type SourceState, sourceAtRest, stepSource } from './source';
+import { mayUnpark } from './unparking';
 
 /** The longest that a dump may take: some hundred GB over a slow network. */
 const DUMP_LIMIT_MS = 3_600_000;
@@ -29,13 +32,20 @@ const DUMP_END_MS = 60_000;
 /** The destination's reason for not taking pages comes about when the dump notices that it does not. */
 const CUT_MS = 500;
 const PAGE_BYTES = 4096;
+const ORPHAN_POLL_MS = 20;
+
+const stillDumped = (job: string) =>
+  new GodwitError({
+    code: 'still-dumped',
+    message: `a CRIU that nobody holds any more has not let go of job ${job} after ${DUMP_END_MS} ms`,
+  });
 
 export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSource, FromSource> {
   /** The streams of the dump under way; cutting them makes CRIU give the job back by itself. */
   readonly #streams: Duplex[] = [];
 
   constructor(place: Place, job: string, home: string) {
-    super(place, job, home, { rest: sourceAtRest, step: stepSource, verb: 'leaves' });
+    super(place, job, home, { rest: sourceAtRest, step: stepSource, role: 'source', verb: 'leaves' });
   }
 
   restart(note: Note, copy: Copy) {
@@ -68,6 +78,8 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     if (!copy) throw new GodwitError({ code: 'no-such-job', message: 'its copy is not here' });
     if (note.state === 'hosting') copy.epoch = note.epoch;
     await journal.putNote({ job: this.job, note, detail: { copy } });
+    if (note.state === 'sending') await this.place.points.reach('source.sending-noted');
+    if (note.state === 'hosting') await this.place.points.reach('source.hosting-noted');
     this.feed({ type: 'noted', note });
   }
 
@@ -88,7 +100,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
 
   /** Opens the streams while the job still runs; then park, freeze, dump, carry. */
   async #carry({ epoch, to, ...tickets }: Send, signal: AbortSignal): Promise<SourceFigures> {
-    const { keeper, peers, layout, host } = this.place;
+    const { keeper, peers, layout, host, points } = this.place;
     const begun = performance.now();
     const copy = host.copy(this.job)!;
     const images = layout.images(this.job, epoch);
@@ -98,6 +110,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     this.#streams.push(pages);
     const bundle = await peers.openStream(to, tickets.images, this.place.tickets);
     this.#streams.push(bundle);
+    await points.reach('source.streams-open');
 
     signal.throwIfAborted();
     const parking = performance.now();
@@ -116,11 +129,14 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       held: copy.held,
       mounts: copy.mounts,
     });
+    await points.reach('source.parked');
     signal.throwIfAborted();
     await this.#dump(criu, copy, epoch, images, pages);
+    await points.reach('source.dumped');
     await mendTimersIn(images);
     const carrying = performance.now();
     const small = await sendFolder(images, bundle);
+    await points.reach('source.images-sent');
     const { pagesWritten } = await readDumpStats(images);
     return {
       park: Math.max(parkMs, dumping - parking),
@@ -145,11 +161,19 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     await keeper.call('process.start', { key, argv: plug.command(helper, argv), env });
     const wire = await plug.connection();
     this.#streams.push(wire);
+    await this.place.points.reach('source.dump-started');
     const piped = pipeStreams(wire, pages).catch((error: Error) => error);
-    const { code } = await keeper.call('process.wait', { key }, { timeoutMs: DUMP_LIMIT_MS });
+    const { code, signal } = await keeper.call('process.wait', { key }, { timeoutMs: DUMP_LIMIT_MS });
+    if (signal !== null) throw this.#injured(copy, signal);
     if (code !== 0) throw await this.#whyNoDump(images, pages);
     wire.end();
     await piped;
+  }
+
+  /** CRIU had the job's processes in its hands: what becomes of them now is not their doing. */
+  #injured(copy: Copy, signal: string): GodwitError {
+    copy.injury = `CRIU was ended by ${signal} while it was inside the job's processes on ${this.place.node}`;
+    return new GodwitError({ code: 'dump-failed', message: copy.injury });
   }
 
   /** A destination that takes no pages makes the dump fail too, and says why as it cuts the stream. */
@@ -174,33 +198,62 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       await keeper.call('process.wait', { key }, { timeoutMs: DUMP_END_MS });
     } catch (error) {
       if (asGodwitError(error).code !== 'no-such-process') throw error;
+      await this.#orphanEnds(epoch);
     }
     await keeper.call('process.forget', { key });
   }
 
+  /** A dump that an earlier keeper held has lost its stream with it: it lets go of the job by itself. */
+  async #orphanEnds(epoch: number): Promise<void> {
+    const images = this.place.layout.images(this.job, epoch);
+    const until = performance.now() + DUMP_END_MS;
+    while ((await processesNaming(images)).length > 0) {
+      if (performance.now() > until) throw stillDumped(this.job);
+      await sleep(ORPHAN_POLL_MS);
+    }
+  }
+
   async #thaw(epoch: number): Promise<void> {
-    const copy = this.place.host.copy(this.job);
+    const { host, keeper, layout, points } = this.place;
+    const copy = host.copy(this.job);
     if (!copy) return this.feed({ type: 'copy-died' });
     await this.giveUp(() => this.#endDump(epoch));
+    await points.reach('source.thawing');
+    const images = layout.images(this.job, epoch);
+    // For a keeper that did not park them: one that did knows better.
+    const manifest = await readManifest(images).catch(() => null);
+    const parked = manifest?.parked ?? [];
+    const may = await mayUnpark(this.place, copy, images, parked.length);
+    if (may === 'spoiled') return this.#spoiled(copy);
     await this.place.host.networks.putUp(copy);
     await sockets(this.place.helper, 'release', JobCgroup.at(copy.cgroup).run);
-    const place = placeOf(copy);
-    await this.place.keeper.call(
+    await keeper.call(
       'job.unpark',
-      { place, parked: null, thaw: !copy.held },
-      { timeoutMs: 120_000 },
+      { place: placeOf(copy), parked: may === 'yes' ? parked : [], thaw: !copy.held },
+      { timeoutMs: UNPARK_LIMIT_MS },
     );
+    if (parked.length > 0) copy.debugged = true;
+    await this.place.points.reach('source.unparked');
     await this.#clearImages(epoch);
+  }
+
+  /** This was the only copy that could still have run. */
+  async #spoiled(copy: Copy): Promise<void> {
+    this.log('lost: its keeper ended while it put the debugger back');
+    await JobCgroup.at(copy.cgroup).kill();
+    this.feed({ type: 'copy-died' });
   }
 
   async #kill(epoch: number): Promise<void> {
     const { host } = this.place;
     const copy = host.copy(this.job);
     await this.giveUp(() => this.#endDump(epoch));
+    await this.place.points.reach('source.killing');
     // Let go of first: its end is no longer the job's.
     host.release(this.job);
     if (copy) await host.clear(copy);
     await this.#clearImages(epoch);
+    await this.place.points.reach('source.killed');
   }
 
   #clearImages(epoch: number) {

@@ -25,8 +25,9 @@ export class Moves {
   }
 
   conduct(job: string): Conduct {
-    const { node, journal, peers, changed, log } = this.place;
-    return obtain(this.#conducts, job, () => new Conduct(job, { node, journal, peers, changed, log }));
+    const { node, journal, peers, changed, points, log } = this.place;
+    const options = { node, journal, peers, changed, points, log };
+    return obtain(this.#conducts, job, () => new Conduct(job, options));
   }
 
   isMoving(job: string): boolean {

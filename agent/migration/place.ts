@@ -6,6 +6,7 @@ import type { Host } from '../jobs/host';
 import type { Layout } from '../jobs/layout';
 import type { Journal } from '../journal/journal';
 import type { KeeperContract } from '../keeper/contract';
+import type { FaultPoints } from './fault-points';
 
 /** What the hands of a move work with on a node. */
 export interface Place {
@@ -21,10 +22,14 @@ export interface Place {
   tickets: Tickets;
   criu: () => Promise<string>;
   helper: string;
+  points: FaultPoints;
   /** Something of a move has changed that is not in the journal. */
   changed: () => void;
   log: (line: string) => void;
 }
+
+/** Each debugged process takes some 50 ms. */
+export const UNPARK_LIMIT_MS = 120_000;
 
 /** CRIU needs a PATH for the tools it calls, and nothing else. */
 export const CRIU_ENV = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };

@@ -25,6 +25,7 @@ type RoleEffect<Answer> =
 interface Machine<State, Input, Effect> {
   rest: State;
   step: (state: State, input: Input) => Step<State, Effect>;
+  role: 'source' | 'destination';
   /** What the job does here, for the log. */
   verb: string;
 }
@@ -121,6 +122,7 @@ export abstract class Role<
     switch (effect.do) {
       case 'clear':
         await this.place.journal.clearNote(this.job);
+        await this.place.points.reach(`${this.machine.role}.cleared`);
         return this.feed({ type: 'cleared', epoch: effect.epoch });
       case 'say':
         this.#backoff.reset();

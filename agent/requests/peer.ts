@@ -50,8 +50,9 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
     'home.view': () => node.view.read(),
     'home.jobs': async ({ ended }) => ({ jobs: await home.jobs(ended) }),
     'home.history': async () => ({ events: await home.history(undefined) }),
-    'home.ended': async ({ job, epoch, exit }) => {
-      await home.ended(job, epoch, exit);
+    'home.ended': async (end) => {
+      const { job } = end;
+      await home.ended(end);
       moves.forget(job);
       return {};
     },

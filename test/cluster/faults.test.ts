@@ -6,11 +6,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { asGodwitError } from '../../agent/api/errors';
-import { nodeNamespace, processesIn } from '../../agent/lab/network';
 import { lineOf } from '../support/c-programs';
 import { type FaultJob, FaultLab } from '../support/fault-lab';
 import type { Gdb } from '../support/gdb';
-import { commandLine, copiesOf } from '../support/processes';
+import { copiesOf } from '../support/processes';
 import { inProject } from '../support/project';
 
 let lab: FaultLab;
@@ -87,11 +86,7 @@ async function isOver(job: FaultJob): Promise<void> {
   await lab.leavesNothing();
 }
 
-/** The processes of a node whose command line has this word. */
-async function processesWith(node: string, word: string): Promise<number[]> {
-  const pids = await processesIn([nodeNamespace(lab.name, node)]);
-  return pids.filter((pid) => commandLine(pid).split('\0').includes(word));
-}
+const processesWith = (node: string, word: string) => lab.processesWith(node, word);
 
 describe('an agent is killed during a move', () => {
   /** A move takes about half a second: beyond these it is over. */

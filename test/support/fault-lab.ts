@@ -2,6 +2,7 @@
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -18,11 +19,13 @@ import { findCriu } from '../../agent/checkpoint/criu';
 import { loadConfig } from '../../agent/cluster/config';
 import { nodeCgroup } from '../../agent/freezer/hierarchy';
 import { nodePaths } from '../../agent/lab/description';
-import { killAgent, labDown, labUp, restartAgent } from '../../agent/lab/lab';
+import { killAgent, killKeeper, labDown, labUp, restartAgent, setLink } from '../../agent/lab/lab';
 import { mountsBelow } from '../../agent/lab/mounts';
-import { findNamespaces, processesIn } from '../../agent/lab/network';
+import { findNamespaces, nodeNamespace, processesIn } from '../../agent/lab/network';
+import { type FaultPoint, faultsFolder } from '../../agent/migration/fault-points';
 import { compile } from './c-programs';
 import { Gdb } from './gdb';
+import { commandLine } from './processes';
 import { inProject } from './project';
 
 /** A move's last debts are paid after an agent's restart and a few seconds of asking again, longer where all is slow. */
@@ -60,6 +63,7 @@ export class FaultLab {
   readonly nodes = ['node1', 'node2', 'node3'];
   /** Nodes whose agent is away. */
   readonly #killed = new Set<string>();
+  readonly #cut = new Set<string>();
 
   private constructor(
     readonly name: string,
@@ -119,6 +123,56 @@ export class FaultLab {
   restart(node: string): Promise<void> {
     this.#killed.delete(node);
     return restartAgent(this.name, node);
+  }
+
+  /** Ends a node's keeper; its agent starts another. */
+  killKeeper(node: string): Promise<void> {
+    return killKeeper(this.name, node);
+  }
+
+  /** Cuts a node off from all others, or joins it again. */
+  link(node: string, state: 'up' | 'down'): Promise<void> {
+    if (state === 'down') this.#cut.add(node);
+    else this.#cut.delete(node);
+    return setLink(this.name, node, state);
+  }
+
+  /** The agent of `node` will stand still when it comes by the point. */
+  arm(node: string, point: FaultPoint): void {
+    const folder = faultsFolder(this.paths(node).state);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, point), '');
+  }
+
+  stands(node: string, point: FaultPoint): boolean {
+    return existsSync(join(faultsFolder(this.paths(node).state), `${point}.reached`));
+  }
+
+  /** Lets an agent go that stands at a point, and forgets those that nobody came by. */
+  disarm(): void {
+    for (const node of this.nodes)
+      rmSync(faultsFolder(this.paths(node).state), { recursive: true, force: true });
+  }
+
+  /** The processes of a node, the jobs' own included, whose command line has this word. */
+  async processesWith(node: string, word: string): Promise<number[]> {
+    const pids = await processesIn([nodeNamespace(this.name, node)]);
+    return pids.filter((pid) => commandLine(pid).split('\0').includes(word));
+  }
+
+  /** The last words of all agents and keepers, in the order of time. */
+  lastWords(lines = 40): string {
+    const all = this.nodes.flatMap((node) => {
+      const { agent, keeper } = this.paths(node);
+      return [agent.log, keeper.log].flatMap((file) =>
+        read(file)
+          .split('\n')
+          .slice(-lines)
+          .filter(Boolean)
+          .map((line) => line.replace(' ', ` ${node} `)),
+      );
+    });
+    return all.sort().slice(-lines).join('\n');
   }
 
   connect(node: string): Promise<Remote<ClientContract>> {
@@ -203,6 +257,8 @@ export class FaultLab {
 
   /** After a test that failed half-way: every agent is up, and no job is left to the next test. */
   async recover(): Promise<void> {
+    this.disarm();
+    for (const node of this.#cut) await this.link(node, 'up');
     for (const node of this.#killed) await this.restart(node);
     const { jobs } = await this.ask('node1', 'jobs.list', { ended: false });
     for (const { id } of jobs)
@@ -258,17 +314,26 @@ export class FaultJob {
     });
   }
 
-  /** One copy runs, at the host that the home names, and no move is under way. The host. */
-  async settles(): Promise<string> {
+  /**
+   * One copy runs, at the host that the home names, and no move is under way. The host.
+   * @throws Error at once if the job is over and `mayEnd`
+   */
+  async settles(mayEnd = false): Promise<string> {
     let host = '';
+    let over = '';
     await this.lab.comesTo(async () => {
       const { state, node } = await this.seen();
       host = node;
+      if (mayEnd && (state === 'lost' || state === 'ended')) {
+        over = `it is ${state}`;
+        return null;
+      }
       if (state === 'moving' || state === 'lost' || state === 'ended') return `it is ${state}`;
       const copies = (await this.lab.copies()).filter((copy) => copy.includes(`/${this.id}.`));
       if (copies.length !== 1) return `there are ${copies.length} copies: ${copies.join(', ')}`;
       return copies[0]!.startsWith(`${node}/`) ? null : `its copy is ${copies[0]}, its host ${node}`;
     });
+    if (over) throw new Error(over);
     return host;
   }
 
@@ -293,6 +358,15 @@ export class FaultJob {
       return null;
     });
     await this.ended();
+  }
+
+  /** Not a byte of what it has said so far is missing or there twice. @throws Error with the first that is */
+  checkLines(): void {
+    const { output } = this;
+    const said = output.slice(0, output.lastIndexOf('\n') + 1);
+    const count = said.split('\n').length - 1;
+    const whole = Array.from({ length: count }, (_, index) => `line ${index}\n`).join('');
+    if (said !== whole) throw new Error(`its output is not whole: ${firstDifference(said, whole)}`);
   }
 
   async ended(): Promise<void> {

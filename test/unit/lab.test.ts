@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { AgentConfig, loadConfig } from '../../agent/cluster/config';
-import { isAlive } from '../../agent/freezer/identity';
+import { isAlive, readIdentity } from '../../agent/freezer/identity';
 import { agentConfig, describe as describeLab, isCgroupOf } from '../../agent/lab/description';
 import { mountsBelow } from '../../agent/lab/mounts';
-import { readIdentity } from '../../agent/lab/processes';
 import { cpuMount, setQuota, underQuota } from '../../agent/lab/quota';
 
 const folder = mkdtempSync(join(tmpdir(), 'godwit-lab-'));

@@ -1,0 +1,93 @@
+/**
+ * The agent's watch over its keeper: a keeper that has ended is noticed at once, by the connection that ends with it,
+ * and another is started. Whoever else starts keepers is not disturbed: there is one as long as its file names a
+ * process that lives.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from '../api/client';
+import { isAlive, readIdentity } from '../freezer/identity';
+import { keeperContract } from './contract';
+
+/** Starting Node and loading a program takes a tenth of that. */
+const READY_MS = 20_000;
+/** Between two tries to reach a keeper that is starting. */
+const POLL_MS = 50;
+/** A keeper that ends at once again and again is not started more often than this. */
+const RESTART_MS = 1_000;
+
+export const keeperPidFile = (state: string) => join(state, 'keeper.pid');
+export const keeperLog = (state: string) => join(state, 'keeper.log');
+
+export interface KeeperWatchOptions {
+  node: string;
+  state: string;
+  socket: string;
+  /** The program and its configuration. */
+  argv: [string, ...string[]];
+  log: (line: string) => void;
+}
+
+export class KeeperWatch {
+  #ready: (() => void) | null = null;
+
+  constructor(private readonly options: KeeperWatchOptions) {}
+
+  /** Resolves when a keeper answers, or after 20 s without one: a node without a keeper can still say what is wrong. */
+  async start(): Promise<void> {
+    const ready = new Promise<void>((resolve) => {
+      this.#ready = resolve;
+    });
+    void this.#watch();
+    await Promise.race([ready, sleep(READY_MS, undefined, { ref: false })]);
+  }
+
+  async #watch(): Promise<never> {
+    const { node, socket, log } = this.options;
+    let started = Number.NEGATIVE_INFINITY;
+    for (;;) {
+      try {
+        const keeper = await connect(
+          { path: socket },
+          { name: node, kind: 'agent', contract: keeperContract },
+        );
+        this.#ready?.();
+        await keeper.closed;
+        log('the keeper has gone');
+      } catch {
+        // None, or not yet.
+      }
+      if (!(await this.#lives()) && performance.now() - started > RESTART_MS) {
+        started = performance.now();
+        await this.#startOne().catch((error: Error) => log(`no keeper can be started: ${error.message}`));
+      }
+      await sleep(POLL_MS);
+    }
+  }
+
+  async #lives(): Promise<boolean> {
+    const identity = await readIdentity(keeperPidFile(this.options.state));
+    return identity !== null && (await isAlive(identity));
+  }
+
+  /** It outlives this agent: a session of its own, its words in its own log. */
+  async #startOne(): Promise<void> {
+    const { state, argv, log } = this.options;
+    const out = await open(keeperLog(state), 'a', 0o600);
+    try {
+      const [program, ...args] = argv;
+      const child = spawn(program, args, { detached: true, cwd: '/', stdio: ['ignore', out.fd, out.fd] });
+      await Promise.race([
+        once(child, 'spawn'),
+        once(child, 'error').then(([error]) => Promise.reject(error)),
+      ]);
+      child.unref();
+      log(`started a keeper, process ${child.pid}`);
+    } finally {
+      await out.close();
+    }
+  }
+}
