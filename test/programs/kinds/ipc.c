@@ -54,9 +54,9 @@ static void make_pipes(void) {
     while (read(asking[0], &byte, 1) == 1) EXPECT(write(answering[1], &(unsigned char){byte + 1}, 1) == 1);
     _exit(0);
   }
-  EXPECT(mkfifo("/dev/shm/fifo", 0600) == 0);
-  EXPECT((fifo[0] = open("/dev/shm/fifo", O_RDONLY | O_NONBLOCK)) >= 0);
-  EXPECT((fifo[1] = open("/dev/shm/fifo", O_WRONLY)) >= 0);
+  EXPECT(mkfifo(in_folder("fifo"), 0600) == 0);
+  EXPECT((fifo[0] = open(in_folder("fifo"), O_RDONLY | O_NONBLOCK)) >= 0);
+  EXPECT((fifo[1] = open(in_folder("fifo"), O_WRONLY)) >= 0);
   put(fifo[1], 1000, 4);
 }
 
@@ -75,7 +75,7 @@ static void check_pipes(int round) {
   get(fifo[0], 1000, round + 3);
   EXPECT(read(fifo[0], &byte, 1) == -1 && errno == EAGAIN);
   put(fifo[1], 1000, round + 4);
-  if (round == 3) unlink("/dev/shm/fifo");
+  if (round == 3) unlink(in_folder("fifo"));
 }
 
 /* --- Unix sockets of each kind, with data under way; a listening one; a descriptor that is under way itself --- */

@@ -92,12 +92,15 @@ static inline int rounds(int argc, char **argv, const struct thing *things) {
   if (argc < 3) return 9;
   snprintf(folder, sizeof folder, "%s/of-%d-%ld", argv[1], (int)getpid(), (long)time(NULL) ^ (long)clock());
   EXPECT(mkdir(folder, 0755) == 0);
+  int wanted = argc - 3;
   const int count = atoi(argv[2]);
   for (const struct thing *one = things; one->name; one++) {
     if (!is_asked_for(one->name, argv + 3)) continue;
     now_at = one->name;
     one->make();
+    wanted--;
   }
+  if (argc > 3 && wanted) return 9;
   setvbuf(stdout, NULL, _IOLBF, 0);
   printf("ready\n");
   for (int round = 1; round <= count; round++) {
