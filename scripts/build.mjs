@@ -10,6 +10,7 @@ const entries = {
   extension: 'extension/extension.ts',
   adapter: 'adapter/main.ts',
   bench: 'test/bench/main.ts',
+  'test/programs': 'test/programs/languages/main.ts',
   'demo-gdb': 'test/demo/gdb/main.ts',
   'demo-vscode': 'test/demo/vscode/main.ts',
   chaos: 'test/chaos/main.ts',

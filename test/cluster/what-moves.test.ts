@@ -1,5 +1,13 @@
 /** A real program of each kind is moved round the cluster and finds all that it has as it was, or is refused by name. */
-import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,7 +21,7 @@ import { compile } from '../support/c-programs';
 import { Godwit } from '../support/godwit';
 import { end, launch } from '../support/processes';
 import { inProject } from '../support/project';
-import { goRounds, roundsOf, says } from '../support/rounds';
+import { goRounds, type Kind, roundsOf, says } from '../support/rounds';
 
 /** A name that no person's lab has. */
 const LAB = `what-${process.pid}`;
@@ -62,15 +70,71 @@ const tracerOf = (pid: number) =>
   Number(/^TracerPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 const built = (name: string) => join(folder, name);
 
+/** `make -j4`, moved while it compiles: the program that it builds knows whether a part is missing. */
+function building(place: string): Kind {
+  const project = join(folder, 'project');
+  const parts = Array.from({ length: 24 }, (_, at) => `part${at}`);
+  mkdirSync(project);
+  for (const [at, part] of parts.entries())
+    writeFileSync(join(project, `${part}.c`), `int ${part}(void) { return ${at}; }\n`);
+  const sum = parts.map((part) => `${part}()`).join(' + ');
+  const declared = parts.map((part) => `int ${part}(void);`).join('\n');
+  writeFileSync(
+    join(project, 'main.c'),
+    `#include <stdio.h>\n${declared}\nint main(void) { printf("%d\\n", ${sum}); return 6; }\n`,
+  );
+  const objects = ['main', ...parts].map((name) => `${name}.o`).join(' ');
+  const rules = [`sum: ${objects}`, '\tcc -o $@ $^', '%.o: %.c', '\tsleep 0.3', '\tcc -O1 -c -o $@ $<'];
+  writeFileSync(join(project, 'Makefile'), `${rules.join('\n')}\n`);
+  const script = 'echo ready; make -s -j4 -C "$0" && while [ ! -e "$1" ]; do sleep 0.05; done && "$0/sum"';
+  return {
+    what: 'make -j4',
+    argv: ['sh', '-c', script, project, join(place, `go-${ROUND.length}`)],
+    exit: 6,
+    prints: `ready\n${(24 * 23) / 2}\n`,
+    ready: 'ready\n',
+  };
+}
+
+/** A shell with job control that has traps for what a move might send, and a pipeline in the background. */
+function shell(place: string): Kind {
+  const script = [
+    'set -m',
+    'trap "echo CONT" CONT; trap "echo INT" INT; trap "echo TSTP" TSTP',
+    'sleep 1000 | cat &',
+    'sleep 1000 & kill -STOP $!',
+    'echo ready',
+    'while [ ! -e "$0" ]; do sleep 0.05; done',
+    'jobs -r | wc -l; jobs -s | wc -l',
+    'kill -CONT %2; kill %1 %2; exit 5',
+  ];
+  return {
+    what: 'bash with job control',
+    argv: ['bash', '-c', script.join('\n'), join(place, `go-${ROUND.length}`)],
+    exit: 5,
+    prints: 'ready\n1\n1\n',
+    ready: 'ready\n',
+  };
+}
+
 describe('programs that look around after each move', () => {
   it('find everything as it was', async () => {
     const place = join(folder, 'rounds');
-    const kinds = FAMILIES.map((name) => roundsOf(built(name), place, ROUND.length));
+    const families = FAMILIES.map((name) => roundsOf(built(name), place, ROUND.length));
+    const kinds = [...families, building(place), shell(place)];
     const outcomes = await goRounds(godwit, { kinds, nodes: ROUND, folder: place, consoleOf });
     expect(outcomes).toEqual(kinds.map(({ what }) => ({ what, problem: null })));
     // Nor has CRIU left a name of its own beside the files.
     expect(readdirSync(place).sort()).toEqual(ROUND.map((_, at) => `go-${at + 1}`));
   });
+});
+
+it('half a gigabyte of memory moves, every word of it', async () => {
+  const place = join(folder, 'large');
+  const kind = roundsOf(built('memory'), place, 1, ['heap']);
+  const kinds = [{ ...kind, argv: ['env', 'MEGABYTES=512', ...kind.argv] }];
+  const outcomes = await goRounds(godwit, { kinds, nodes: ['node2'], folder: place, consoleOf });
+  expect(outcomes).toEqual([{ what: kind.what, problem: null }]);
 });
 
 describe('what does not move is refused by name, before anything is frozen', () => {
