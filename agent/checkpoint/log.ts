@@ -36,7 +36,7 @@ const KNOWN: Known[] = [
     pattern: /anon_inode:\[io_uring\]|send_fds failed \(-22\)/,
     code: 'io-uring',
     message: 'the job uses io_uring, which CRIU can not save',
-    fix: 'run the job where io_uring is off (sysctl kernel.io_uring_disabled=2)',
+    fix: 'run it without --allow-io-uring',
   },
   {
     pattern: /External socket is used|Can't dump half of stream unix connection|unix: .*external/i,

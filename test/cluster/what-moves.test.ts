@@ -23,6 +23,8 @@ import { end, launch } from '../support/processes';
 import { inProject } from '../support/project';
 import { goRounds, type Kind, roundsOf, says } from '../support/rounds';
 
+/** Nine programs, three moves each, two at a time: a few minutes where the processors are wanted by many others. */
+const ALL_MS = 400_000;
 /** A name that no person's lab has. */
 const LAB = `what-${process.pid}`;
 const ROUND = ['node2', 'node3', 'node1'] as const;
@@ -99,7 +101,8 @@ function building(place: string): Kind {
 /** A shell with job control that has traps for what a move might send, and a pipeline in the background. */
 function shell(place: string): Kind {
   const script = [
-    'set -m',
+    // Of a job that stands stopped it is told anew after each move, and says so.
+    'exec 2>/dev/null; set -m',
     'trap "echo CONT" CONT; trap "echo INT" INT; trap "echo TSTP" TSTP',
     'sleep 1000 | cat &',
     'sleep 1000 & kill -STOP $!',
@@ -118,24 +121,32 @@ function shell(place: string): Kind {
 }
 
 describe('programs that look around after each move', () => {
-  it('find everything as it was', async () => {
-    const place = join(folder, 'rounds');
-    const families = FAMILIES.map((name) => roundsOf(built(name), place, ROUND.length));
-    const kinds = [...families, building(place), shell(place)];
-    const outcomes = await goRounds(godwit, { kinds, nodes: ROUND, folder: place, consoleOf });
-    expect(outcomes).toEqual(kinds.map(({ what }) => ({ what, problem: null })));
-    // Nor has CRIU left a name of its own beside the files.
-    expect(readdirSync(place).sort()).toEqual(ROUND.map((_, at) => `go-${at + 1}`));
-  });
+  it(
+    'find everything as it was',
+    async () => {
+      const place = join(folder, 'rounds');
+      const families = FAMILIES.map((name) => roundsOf(built(name), place, ROUND.length));
+      const kinds = [...families, building(place), shell(place)];
+      const outcomes = await goRounds(godwit, { kinds, nodes: ROUND, folder: place, consoleOf });
+      expect(outcomes).toEqual(kinds.map(({ what }) => ({ what, problem: null })));
+      // Nor has CRIU left a name of its own beside the files.
+      expect(readdirSync(place).sort()).toEqual(ROUND.map((_, at) => `go-${at + 1}`));
+    },
+    ALL_MS,
+  );
 });
 
-it('half a gigabyte of memory moves, every word of it', async () => {
-  const place = join(folder, 'large');
-  const kind = roundsOf(built('memory'), place, 1, ['heap']);
-  const kinds = [{ ...kind, argv: ['env', 'MEGABYTES=512', ...kind.argv] }];
-  const outcomes = await goRounds(godwit, { kinds, nodes: ['node2'], folder: place, consoleOf });
-  expect(outcomes).toEqual([{ what: kind.what, problem: null }]);
-});
+it(
+  'half a gigabyte of memory moves, every word of it',
+  async () => {
+    const place = join(folder, 'large');
+    const kind = roundsOf(built('memory'), place, 1, ['heap']);
+    const kinds = [{ ...kind, argv: ['env', 'MEGABYTES=512', ...kind.argv] }];
+    const outcomes = await goRounds(godwit, { kinds, nodes: ['node2'], folder: place, consoleOf });
+    expect(outcomes).toEqual([{ what: kind.what, problem: null }]);
+  },
+  ALL_MS,
+);
 
 describe('what does not move is refused by name, before anything is frozen', () => {
   const kinds = (program: string, thing: string) => () => [built(program), folder, '1', thing];
