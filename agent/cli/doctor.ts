@@ -1,6 +1,6 @@
 /** What an agent needs of its machine, checked one by one. */
 import { execFile } from 'node:child_process';
-import { access, mkdtemp, rmdir } from 'node:fs/promises';
+import { access, mkdtemp, open, rmdir } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -24,6 +24,8 @@ const LEAST_KERNEL = '5.10';
 /** A program that is asked for its version answers at once. */
 const ASK_DEADLINE_MS = 10_000;
 
+const FUSE_DEVICE = '/dev/fuse';
+
 const SETUP = 'run `npm run setup` as root';
 
 /** Never throws: what can't be found out is a check that failed. */
@@ -36,6 +38,7 @@ export function checks(): Promise<Check[]> {
     check('criu', criu),
     check('cgroup v2 freezer', freezer),
     check('packet hold', packetHold),
+    check('fuse', fuse),
     check('gdb', () => program('gdb', ['--version'])),
     check('gdbserver', () => program('gdbserver', ['--version'])),
     check('ip', () => program('ip', ['-V'])),
@@ -132,6 +135,16 @@ async function inCgroup<T>(look: (folder: string, hierarchy: string) => Promise<
     return await look(folder, hierarchy);
   } finally {
     await rmdir(folder);
+  }
+}
+
+/** For the home's files on another node: opening the device loads the module, where it is one. */
+async function fuse(): Promise<string> {
+  try {
+    await (await open(FUSE_DEVICE, 'r+')).close();
+    return FUSE_DEVICE;
+  } catch (error) {
+    throw new Unfit(`${FUSE_DEVICE} can't be opened: ${(error as Error).message}`, 'as root: modprobe fuse');
   }
 }
 

@@ -8,6 +8,10 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#if FUSE_KERNEL_MINOR_VERSION < 37
+#define FUSE_TMPFILE 51
+#endif
+
 /* How long the host may trust what it was told, in seconds: so long may an edit at home stay unseen. */
 #define TRUSTED_S 1
 #define PROC_PATH 32

@@ -17,6 +17,7 @@ const NAMES = [
   'criu',
   'cgroup v2 freezer',
   'packet hold',
+  'fuse',
   'gdb',
   'gdbserver',
   'ip',

@@ -47,13 +47,18 @@ export class MountedHome {
     };
   }
 
-  async start(): Promise<this> {
+  /** Both ends, not joined yet. */
+  async begin(): Promise<void> {
     await this.serve();
     const { program, id } = this.#order;
     this.mount = launch(
       mountCommand({ program, socket: this.sockets.mount, id, home: 'home', at: this.at, suid: true }),
     );
     await heard(this.mount, 'mounted');
+  }
+
+  async start(): Promise<this> {
+    await this.begin();
     this.link.join();
     // The first answer: from then on whoever waits may be killed.
     await stat(this.at);
