@@ -13,6 +13,17 @@
 /* How often the kernel is asked whether all requests were answered. */
 #define LOOK_EVERY_MS 2
 
+/* Whether mountinfo's `shown`, where a space stands as \040 and its like, is the path. */
+static bool is_path(const char *shown, const char *path) {
+  unsigned int code;
+  for (; *shown && *path; path++) {
+    bool escaped = *shown == '\\' && sscanf(shown + 1, "%3o", &code) == 1;
+    if ((escaped ? (char)code : *shown) != *path) return false;
+    shown += escaped ? 4 : 1;
+  }
+  return !*shown && !*path;
+}
+
 unsigned int connection_at(const char *at) {
   char line[8192], point[4096], type[64];
   unsigned int major_number, minor_number, found = 0;
@@ -23,7 +34,7 @@ unsigned int connection_at(const char *at) {
     if (!dash || sscanf(dash, " - %63s", type) != 1) continue;
     if (sscanf(line, "%*s %*s %u:%u %*s %4095s", &major_number, &minor_number, point) != 3) continue;
     /* The last of those that lie over one another is the one that is seen. */
-    if (!strcmp(point, at)) found = strcmp(type, "fuse.godwit") ? 0 : minor_number;
+    if (is_path(point, at)) found = strcmp(type, "fuse.godwit") ? 0 : minor_number;
   }
   fclose(mounts);
   return found;

@@ -34,10 +34,6 @@ struct relay {
   pthread_cond_t answered;
   struct asked asked[MAX_UNANSWERED];
   int unanswered;
-  /* Notifications that are not written yet; see `notify`. */
-  char *notices[MAX_UNANSWERED];
-  int first_notice, notice_count;
-  pthread_cond_t noticed;
 };
 
 static int64_t now_ms(void) {
@@ -93,39 +89,6 @@ static void answer(struct relay *relay, const void *message, size_t size) {
   if (write(relay->device, message, size) < 0 && errno == ENODEV) exit(0);
 }
 
-/*
- * A notification takes locks that a request may hold until it is answered, so the answers are not kept waiting by
- * it. What does not fit is dropped: all that they say is what the kernel may forget.
- */
-static void notify(struct relay *relay, const char *message, size_t size) {
-  pthread_mutex_lock(&relay->lock);
-  if (relay->notice_count < MAX_UNANSWERED) {
-    char *copy = malloc(size);
-    if (copy) {
-      memcpy(copy, message, size);
-      relay->notices[(relay->first_notice + relay->notice_count++) % MAX_UNANSWERED] = copy;
-      pthread_cond_signal(&relay->noticed);
-    }
-  }
-  pthread_mutex_unlock(&relay->lock);
-}
-
-static void *carry_notices(void *argument) {
-  struct relay *relay = argument;
-  pthread_mutex_lock(&relay->lock);
-  for (;;) {
-    while (relay->notice_count == 0) pthread_cond_wait(&relay->noticed, &relay->lock);
-    char *notice = relay->notices[relay->first_notice];
-    relay->first_notice = (relay->first_notice + 1) % MAX_UNANSWERED;
-    relay->notice_count--;
-    pthread_mutex_unlock(&relay->lock);
-    answer(relay, notice, ((struct fuse_out_header *)notice)->len);
-    free(notice);
-    pthread_mutex_lock(&relay->lock);
-  }
-  return NULL;
-}
-
 static void carry_answers(struct relay *relay) {
   char *buffer = malloc(MAX_MESSAGE);
   struct fuse_out_header *header = (struct fuse_out_header *)buffer;
@@ -134,11 +97,8 @@ static void carry_answers(struct relay *relay) {
     wire_read(relay->wire, header, sizeof *header);
     if (header->len < sizeof *header || header->len > MAX_MESSAGE) exit(say_error("answer", EPROTO));
     wire_read(relay->wire, header + 1, header->len - sizeof *header);
-    if (header->unique == 0) notify(relay, buffer, header->len);
-    else {
-      note_answered(relay, header->unique);
-      answer(relay, buffer, header->len);
-    }
+    note_answered(relay, header->unique);
+    answer(relay, buffer, header->len);
   }
 }
 
@@ -203,9 +163,7 @@ static int make_mount(int device, char **argv) {
 }
 
 int mount_home(char **argv) {
-  struct relay relay = {.lock = PTHREAD_MUTEX_INITIALIZER,
-                        .answered = PTHREAD_COND_INITIALIZER,
-                        .noticed = PTHREAD_COND_INITIALIZER};
+  struct relay relay = {.lock = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
   relay.device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (relay.device < 0) return say_error("device", errno);
   relay.wire = wire_listen(required(argv, "--socket"), required(argv, "--id"));
@@ -214,8 +172,7 @@ int mount_home(char **argv) {
   unsigned int connection = connection_at(required(argv, "--at"));
   read_ahead(connection);
   pthread_t thread;
-  if (pthread_create(&thread, NULL, carry_requests, &relay) || pthread_create(&thread, NULL, carry_notices, &relay) ||
-      pthread_create(&thread, NULL, release_dying, &relay))
+  if (pthread_create(&thread, NULL, carry_requests, &relay) || pthread_create(&thread, NULL, release_dying, &relay))
     return say_error("thread", EAGAIN);
   say("{\"mounted\":{\"connection\":%u}}", connection);
   carry_answers(&relay);
