@@ -88,34 +88,6 @@ async function isOver(job: FaultJob): Promise<void> {
 
 const processesWith = (node: string, word: string) => lab.processesWith(node, word);
 
-describe('an agent is killed during a move', () => {
-  /** A move takes about half a second: beyond these it is over. */
-  const MOMENTS = Array.from({ length: 18 }, (_, index) => index * 40);
-  const roles = [
-    { role: 'source', from: 'node2', to: 'node3', victim: 'node2' },
-    { role: 'destination', from: 'node2', to: 'node3', victim: 'node3' },
-    { role: 'home', from: 'node2', to: 'node3', victim: 'node1' },
-    { role: 'home and source', from: 'node1', to: 'node2', victim: 'node1' },
-  ];
-
-  test.for(roles)('$role', { timeout: 240_000 }, async ({ from, to, victim }) => {
-    const job = await lab.run('node1', from);
-    for (const moment of MOMENTS) {
-      const at = `killed after ${moment} ms`;
-      await job.place(from);
-      const move = job.migrate(to).catch(() => {});
-      await sleep(moment);
-      await lab.kill(victim);
-      await lab.restart(victim);
-      await job.settles().catch((error: Error) => expect.fail(`${at}: ${error.message}`));
-      await job.goesOn().catch((error: Error) => expect.fail(`${at}: ${error.message}`));
-      await move;
-    }
-    await job.place(from);
-    await isOver(job);
-  });
-});
-
 describe('an agent is killed while nothing moves', () => {
   test('at home the job runs on meanwhile; elsewhere it does when its files are reached again', async () => {
     const atHome = await lab.run('node2', 'node2');
@@ -169,23 +141,6 @@ describe('with gdb attached', () => {
       await lab.kill(victim);
       await lab.restart(victim);
       await debugsOn(gdb);
-    }
-    await letGo(gdb);
-    await isOver(job);
-  });
-
-  test("the host's agent is killed during a move, and gdb goes on", { timeout: 120_000 }, async () => {
-    const job = await lab.run('node1', 'node2');
-    const gdb = await attached(job);
-    for (const moment of [60, 140, 220, 300, 380, 460, 540]) {
-      await job.place('node2');
-      const move = job.migrate('node3').catch(() => {});
-      await sleep(moment);
-      await lab.kill('node2');
-      await lab.restart('node2');
-      await move;
-      await job.settles();
-      await debugsOn(gdb).catch((error: Error) => expect.fail(`killed after ${moment} ms: ${error.message}`));
     }
     await letGo(gdb);
     await isOver(job);
