@@ -6,6 +6,7 @@ import { Conduct } from './conduct';
 import { Departure } from './departure';
 import { Pace } from './pace';
 import type { Place } from './place';
+import { sweep } from './sweep';
 
 /** The moves that this node has a part in: as home, as source, as destination. One of each a job at the most. */
 export class Moves {
@@ -54,7 +55,10 @@ export class Moves {
   /** Takes up what an earlier life of the agent has left: first what is here, then what is decided here. */
   async restart(homed: HomedJob[]): Promise<void> {
     const { journal, host, mounted, log } = this.place;
-    for (const { job, note, detail } of await journal.notes()) {
+    const notes = await journal.notes();
+    // What can't be cleared away now can be at the next start.
+    await sweep(this.place, notes).catch((error: Error) => log(`not all is swept: ${error.message}`));
+    for (const { job, note, detail } of notes) {
       const copy = Copy.parse(detail.copy);
       log(`${job}: found here, ${note.state} as epoch ${note.epoch}`);
       const files = mountOf(copy);

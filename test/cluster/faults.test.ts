@@ -1,11 +1,12 @@
 /** What goes wrong during a move, or between two: the job goes on, once, and nothing of it is left anywhere else. */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { asGodwitError } from '../../agent/api/errors';
+import { JobCgroup } from '../../agent/freezer/cgroup';
 import { lineOf } from '../support/c-programs';
 import { type FaultJob, FaultLab } from '../support/fault-lab';
 import type { Gdb } from '../support/gdb';
@@ -17,7 +18,7 @@ const gdbs: Gdb[] = [];
 const undo: (() => void)[] = [];
 
 beforeAll(async () => {
-  lab = await FaultLab.up('faults');
+  lab = await FaultLab.up(`faults${process.pid}`);
 });
 afterAll(() => lab?.down());
 afterEach(async () => {
@@ -120,6 +121,29 @@ describe('an agent is killed while nothing moves', () => {
     await lab.restart(victim);
     await job.ended();
     await lab.leavesNothing();
+  });
+
+  test('what belongs to no job is gone when it is back, and a process of nobody is left alone', async () => {
+    const job = await lab.run('node1', 'node2');
+    await lab.kill('node2');
+    const images = join(lab.paths('node2').state, 'images', 'nobody0000.3');
+    mkdirSync(images);
+    const empty = await JobCgroup.of(`${lab.name}-node2`, 'nobody0000.3');
+    const lived = await JobCgroup.of(`${lab.name}-node2`, 'nobody0000.4');
+    await empty.create();
+    await lived.create();
+    const stray = spawn('sleep', ['600']);
+    undo.push(() => stray.kill('SIGKILL'));
+    writeFileSync(join(lived.run, 'cgroup.procs'), `${stray.pid}`);
+    await lab.restart('node2');
+    expect(existsSync(images)).toBe(false);
+    expect(existsSync(empty.path)).toBe(false);
+    expect(stray.exitCode).toBeNull();
+    expect(await lived.pids()).toEqual([stray.pid]);
+    await lived.kill();
+    await lived.remove();
+    await runsOn(job, 'node2');
+    await isOver(job);
   });
 
   test('a job that a signal ends while its agent is away', async () => {
