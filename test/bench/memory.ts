@@ -20,6 +20,8 @@ import { says } from '../support/rounds';
 
 const LAB = `bench-${process.pid}`;
 const MIB = 2 ** 20;
+/** Some gigabytes on a machine that has other work. */
+const LONG_MS = 900_000;
 
 /** Moves a job with `mebibytes` of memory there and back; prints a line for each. @throws Error where its sums are wrong */
 export async function benchMemory(sizes: readonly number[]): Promise<void> {
@@ -39,19 +41,19 @@ async function bench(godwit: Godwit, program: string, place: string, mebibytes: 
   const argv = ['env', `MEGABYTES=${mebibytes}`, program, place, '2', 'heap'];
   const { id } = await godwit.run(argv);
   const console = join(labFolder(LAB), 'node1', 'jobs', id, 'console');
-  await says(console, 'ready\n');
+  await says(console, 'ready\n', LONG_MS);
   const alone = await dumpAlone(id);
   const say = (line: string) => process.stdout.write(`${line}\n`);
   say(`${mebibytes} MiB, CRIU alone, to disk: ${span(alone)}, ${rate(mebibytes, alone)}`);
   for (const [at, node] of ['node2', 'node1'].entries()) {
-    const { freezeMs, bytes, phases } = await godwit.migrate(id, node);
+    const { freezeMs, bytes, phases } = await godwit.migrate(id, node, LONG_MS);
     const carried = phases.dump + phases.transfer;
     say(
       `${mebibytes} MiB, moved to ${node}: frozen ${span(freezeMs)}, ${size(bytes)}; dump and transfer ${span(carried)}, ` +
         `${rate(mebibytes, carried)}, ${(carried / alone).toFixed(1)} times as long as alone; restore ${span(phases.restore)}`,
     );
     writeFileSync(join(place, `go-${at + 1}`), '');
-    await says(console, `round ${at + 1} ok\n`);
+    await says(console, `round ${at + 1} ok\n`, LONG_MS);
   }
   const { exit } = await godwit.wait(id);
   if (exit !== 7) throw new Error(`it exited with ${exit}: ${readFileSync(console, 'utf8')}`);

@@ -112,8 +112,8 @@ export class Godwit {
     return job;
   }
 
-  migrate(job: string, node: string): Promise<MoveReport> {
-    return this.#json(MoveReport, ['migrate', job, node], MOVE_MS);
+  migrate(job: string, node: string, limitMs = MOVE_MS): Promise<MoveReport> {
+    return this.#json(MoveReport, ['migrate', job, node], limitMs);
   }
 
   why(job: string, node: string): Promise<Preflight> {

@@ -87,8 +87,8 @@ export async function goRounds(
 }
 
 /** Until there is `text` in the console. @throws Error with what there is instead */
-export async function says(path: string, text: string): Promise<void> {
-  for (const end = Date.now() + SOON_MS; ; await sleep(20)) {
+export async function says(path: string, text: string, limitMs = SOON_MS): Promise<void> {
+  for (const end = Date.now() + limitMs; ; await sleep(20)) {
     const printed = readFileSync(path, 'utf8');
     if (printed.includes(text)) return;
     if (printed.includes('not so: ') || Date.now() > end)
