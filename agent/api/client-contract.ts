@@ -12,6 +12,7 @@ import {
   Node,
   Preflight,
   Transfer,
+  WindowSize,
 } from './model';
 
 /** A job as people name it: an id, a unique prefix of one, or a name. */
@@ -19,6 +20,22 @@ export const JobReference = z.string().min(1).max(200);
 export const SignalName = z.string().regex(/^SIG[A-Z0-9+-]+$/, 'a signal is named like SIGTERM');
 
 const job = z.object({ job: JobReference });
+
+/** Fits one frame of the job's PID 1, see helper/terminal.c. */
+export const MOST_TYPED_BYTES = 4_000;
+
+/** A piece of what a person does at a terminal. */
+export const Typed = z.object({
+  /** Whoever types chooses a number; their bytes are counted by it. */
+  client: z.string().regex(/^[0-9a-f]{12}$/),
+  /** How many bytes they had typed before these. */
+  at: z.int().min(0),
+  bytes: z.base64().max((MOST_TYPED_BYTES / 3) * 4),
+  /** From now on the size of the terminal. */
+  ...WindowSize.partial().shape,
+  /** Have the screen drawn anew, though it may have the same size. */
+  redraw: z.boolean(),
+});
 
 export const clientContract = {
   /** From now on this connection gets the event `cluster` (see clientEvents): at once, after each change, each second. */
@@ -41,8 +58,10 @@ export const clientContract = {
    */
   'jobs.console': {
     params: job.extend({ offset: z.int().min(0), follow: z.boolean() }),
-    result: z.object({ ticket: z.string(), id: z.string(), size: Bytes }),
+    result: z.object({ ticket: z.string(), id: z.string(), size: Bytes, tty: z.boolean().default(false) }),
   },
+  /** Answers when the terminal has it, wherever the job is by then. Asked again it changes nothing. */
+  'jobs.type': { params: job.extend(Typed.shape), result: z.object({}) },
   /**
    * A ticket for a stream to the stub of a process of the job. `fresh`: this session has never been connected,
    * so a stub is attached for it; otherwise the stub that the session left must still be there.

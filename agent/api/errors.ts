@@ -78,6 +78,13 @@ export const notYours = (job: string, owner: string) =>
     fix: owner === 'root' ? 'do it as root' : `do it as ${owner}, or as root`,
   });
 
+export const noTerminal = (job: string) =>
+  new GodwitError({
+    code: 'no-terminal',
+    message: `job ${job} has no terminal to type into`,
+    fix: 'run it with --tty',
+  });
+
 export const jobMoving = (job: string) =>
   new GodwitError({
     code: 'job-moving',

@@ -32,6 +32,10 @@ export const Exit = z.object({
 });
 export type Exit = z.infer<typeof Exit>;
 
+/** Of a terminal, in characters. */
+export const WindowSize = z.object({ rows: z.int().min(1).max(65_535), columns: z.int().min(1).max(65_535) });
+export type WindowSize = z.infer<typeof WindowSize>;
+
 /** What all of a job's processes together may use; what is absent is unlimited. */
 export const Limits = z.object({
   /** Fractions allowed. */
@@ -75,6 +79,8 @@ export const Job = z.object({
   /** The name of the user as whom it runs. */
   user: z.string(),
   limits: Limits.optional(),
+  /** It has a terminal that can be typed into. */
+  tty: z.boolean().optional(),
   state: JobState,
   home: NodeName,
   /** The host: where it runs now (for a job that is moving: where it came from). */
@@ -214,6 +220,8 @@ export const LaunchRequest = z.object({
   limits: Limits.default({}),
   /** An address of its own: a certain one, or any of its home's pool. */
   address: z.union([z.ipv4(), z.literal('auto')]).optional(),
+  /** The size of the terminal that it gets; none if absent. */
+  tty: WindowSize.optional(),
   /** The mask of permissions that its new files don't get (umask(2)); the agent's own if absent. */
   umask: z.int().min(0).max(0o777).optional(),
   /** Those that are absent are the agent's own, and none goes beyond the agent's. */

@@ -1,6 +1,6 @@
 /** What agents ask of each other. */
 import { z } from 'zod';
-import { clientContract } from './client-contract';
+import { clientContract, Typed } from './client-contract';
 import { MoveUnderWay } from './client-events';
 import type { Contract } from './contract';
 import {
@@ -17,12 +17,18 @@ import {
   Obstacle,
   Resources,
   User,
+  WindowSize,
   WireId,
 } from './model';
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
 
 /** What holds for a job on whichever node it runs. */
-export const Terms = z.object({ user: User, limits: Limits, address: Address.nullable() });
+export const Terms = z.object({
+  user: User,
+  limits: Limits,
+  address: Address.nullable(),
+  terminal: z.boolean(),
+});
 export type Terms = z.infer<typeof Terms>;
 
 /** What a host is told to launch; paths are the home's. */
@@ -36,6 +42,7 @@ export const LaunchOrder = z.object({
   cwd: z.string(),
   env: z.record(z.string(), z.string()),
   stopped: z.boolean(),
+  tty: WindowSize.optional(),
   umask: z.int().optional(),
   resources: Resources.optional(),
   allowIoUring: z.boolean(),
@@ -97,6 +104,7 @@ const passedOn = {
     ...clientContract['jobs.migrate'],
     params: clientContract['jobs.migrate'].params.extend(asker),
   },
+  'jobs.type': { ...clientContract['jobs.type'], params: clientContract['jobs.type'].params.extend(asker) },
   'jobs.console': {
     ...clientContract['jobs.console'],
     params: clientContract['jobs.console'].params.extend(asker),
@@ -140,6 +148,8 @@ export const peerContract = {
   'host.launch': { params: LaunchOrder, result: z.object({ pid: z.int() }) },
   'host.sight': { params: z.object({ jobs: z.array(JobId) }), result: z.object({ sights: z.array(Sight) }) },
   'host.kill': { params: z.object({ job: JobId, signal: z.string() }), result: z.object({}) },
+  /** Into a job that is here, and does not go away meanwhile. */
+  'host.type': { params: Typed.extend({ job: JobId }), result: z.object({}) },
   'host.debug': {
     params: z.object({ job: JobId, pid: z.int().min(1), session: z.uuid(), fresh: z.boolean() }),
     result: z.object({ ticket: z.string() }),

@@ -6,6 +6,7 @@ import { Interrupted } from './interrupted';
 import { complain } from './output';
 import { addAgentOption, addJsonOption } from './verb';
 import { addAgent } from './verbs/agent';
+import { addAttach } from './verbs/attach';
 import { addDoctor } from './verbs/doctor';
 import { addGdb } from './verbs/gdb';
 import { addHistory } from './verbs/history';
@@ -26,7 +27,7 @@ const WRONG_USAGE = 2;
 /** In the order of the help. */
 const VERBS: Record<string, ((program: Command) => void)[]> = {
   'Nodes:': [addDoctor, addLab, addAgent, addNodes],
-  'Jobs:': [addRun, addPs, addLogs, addWait, addKill],
+  'Jobs:': [addRun, addPs, addLogs, addAttach, addWait, addKill],
   'Moves:': [addMigrate, addWhy, addHistory],
   'Debuggers that follow:': [addGdb, addRsp],
 };

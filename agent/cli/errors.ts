@@ -24,3 +24,10 @@ export const checksFailed = (failed: string[], all: number) =>
     message: `${failed.length} of ${all} checks failed (${failed.join(', ')})`,
     fix: 'each has its fix beside it',
   });
+
+export const notATerminal = (instead: string) =>
+  new GodwitError({
+    code: 'not-a-terminal',
+    message: 'standard input and output are not a terminal',
+    fix: instead,
+  });

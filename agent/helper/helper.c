@@ -6,6 +6,8 @@
  *   arp      asks who has an address, or tells that a job has it here
  *   sockets  holds a frozen job's network still, and lets it go again
  *   plug     a program with a connection to a socket as its descriptor 3
+ *   take-queues, put-queues
+ *            what is on its way through a frozen job's terminal, into a file and back
  *   tgkill   a signal for one thread
  *   look     what processes hold that may not travel
  *   init     PID 1 of a job; started by `launch` only
@@ -157,6 +159,8 @@ int main(int argc, char **argv) {
   if (!strcmp(verb, "sockets")) return sockets(argv + 2);
   if (!strcmp(verb, "plug")) return plug(argv + 2);
   if (!strcmp(verb, "look")) return look(argv + 2);
+  if (!strcmp(verb, "take-queues")) return take_queues(argv + 2);
+  if (!strcmp(verb, "put-queues")) return put_queues(argv + 2);
   if (!strcmp(verb, "tgkill")) return send_signal(argv + 2);
-  return wrong_usage("launch | restore | arp | sockets | plug | look INIT [PID...] | tgkill PID TID SIGNUM");
+  return wrong_usage("launch | restore | arp | sockets | plug | take-queues | put-queues | look | tgkill");
 }

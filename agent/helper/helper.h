@@ -63,6 +63,22 @@ int arp(char **argv);
 int sockets(char **argv);
 /* Keeps the packets of a cgroup's sockets from leaving and arriving: 0, or -1 with errno. */
 int hold_network(const char *cgroup);
+/* PID 1 keeps the file for the program's end open as this. */
+#define STATUS (TALK + 1)
+/* With a terminal, both of its ends too, and those of the pipe by which it is fed; see terminal.c. */
+#define MASTER (STATUS + 1)
+#define SLAVE (STATUS + 2)
+#define FEED_END (STATUS + 3)
+#define FEED (STATUS + 4)
+/* PID 1 makes the job's terminal, of the size that `--tty ROWSxCOLUMNS` says. */
+void make_terminal(char **argv);
+/* The program, which leads a session, gets it as its controlling terminal and standard streams. */
+void take_terminal(void);
+/* Carries what goes in and out until the program has ended; returns its status. */
+int serve_terminal(pid_t program);
+/* What is in the queues of a frozen job's terminal, into a file and back. */
+int take_queues(char **argv);
+int put_queues(char **argv);
 /* PID 1 of a job. */
 int init(char **argv);
 

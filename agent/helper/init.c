@@ -51,6 +51,7 @@ static void run_program(char **argv) {
   for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
   sigprocmask(SIG_SETMASK, &none, NULL);
   setsid();
+  if (option(argv, "--tty")) take_terminal();
   /* From here the launcher knows this process; it runs on when it is told to, and not at all without it. */
   tell(TALK, "ready", 0);
   char go;
@@ -77,15 +78,25 @@ static void write_status(int fd, int status) {
   if (pwrite(fd, text, size, 0) == size) fsync(fd);
 }
 
+/* Its status, or -1; whatever else is left to this process is reaped. */
+static int await_program(pid_t program) {
+  int status;
+  pid_t ended;
+  while ((ended = waitpid(-1, &status, 0)) != program)
+    if (ended < 0 && errno != EINTR) return -1;
+  return status;
+}
+
 int init(char **argv) {
-  const int kept = TALK + 1;
+  const bool tty = option(argv, "--tty") != NULL;
   int status;
   fcntl(TALK, F_SETFD, FD_CLOEXEC);
   open_as(STDIN_FILENO, "/dev/null", O_RDONLY, "console");
   open_as(STDOUT_FILENO, required(argv, "--console"), O_WRONLY | O_APPEND | O_CREAT, "console");
   if (dup2(STDOUT_FILENO, STDERR_FILENO) < 0) fail("console");
-  open_as(kept, required(argv, "--status"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, "status");
-  fcntl(kept, F_SETFD, FD_CLOEXEC);
+  open_as(STATUS, required(argv, "--status"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, "status");
+  fcntl(STATUS, F_SETFD, FD_CLOEXEC);
+  if (tty) make_terminal(argv);
 
   pid_t program = fork();
   if (program < 0) fail("init");
@@ -94,9 +105,8 @@ int init(char **argv) {
   /* The launcher takes the end of its socket as the sign that init holds nothing from outside any more. */
   close(TALK);
 
-  pid_t ended;
-  while ((ended = waitpid(-1, &status, 0)) != program)
-    if (ended < 0 && errno != EINTR) return 127;
-  write_status(kept, status);
+  status = tty ? serve_terminal(program) : await_program(program);
+  if (status < 0) return 127;
+  write_status(STATUS, status);
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }

@@ -15,6 +15,8 @@ export const Copy = z.object({
   limits: Limits.default({}),
   /** Its own, where it has one. */
   address: Address.nullable().default(null),
+  /** Its PID 1 holds a pseudo-terminal. */
+  terminal: z.boolean().default(false),
   cgroup: z.string().startsWith('/'),
   /** PID 1 as this node numbers it; null until it is known. */
   init: z.int().nullable(),

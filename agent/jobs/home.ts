@@ -60,8 +60,10 @@ export class Home {
       }
       const { program, args, cwd, env, stopped, umask, resources, limits, allowIoUring, user, address } =
         spec;
-      const asked = { program, args, cwd, env, stopped, umask, resources, limits, allowIoUring };
-      const order = { job: id, home: node, epoch: 0, user, address, ...asked };
+      const { tty } = spec;
+      const asked = { program, args, cwd, env, stopped, umask, resources, limits, allowIoUring, tty };
+      const terminal = tty !== undefined;
+      const order = { job: id, home: node, epoch: 0, user, address, terminal, ...asked };
       const files = {
         console: layout.console(id),
         status: layout.status(id),
@@ -122,6 +124,7 @@ export class Home {
       name,
       command: [spec.program, ...spec.args],
       user: spec.user.name,
+      ...(spec.tty ? { tty: true } : {}),
       ...(Object.keys(spec.limits).length > 0 ? { limits: spec.limits } : {}),
       state: state === 'running' ? running : state,
       home: this.options.node,

@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import type { Typed } from '../api/client-contract';
 import { asGodwitError, GodwitError, jobMoving } from '../api/errors';
 import { size } from '../api/figures';
 import type { Link } from '../api/link';
@@ -18,6 +19,7 @@ import type { JobNetworks } from '../network/interface';
 import { sockets } from '../network/sockets';
 import { type Copy, exitOf, mountOf, placeOf } from './copy';
 import type { Layout } from './layout';
+import { type } from './terminal';
 
 /** The program's process id inside every job. */
 const PROGRAM = 2;
@@ -89,6 +91,7 @@ export class Host {
       user: terms.user,
       limits: terms.limits,
       address: terms.address,
+      terminal: terms.terminal,
       cgroup: cgroup.path,
       init: null,
       supervisor: `job:${job}:${epoch}`,
@@ -359,6 +362,14 @@ export class Host {
     if (copy.held && signal !== 'SIGSTOP') await this.letGo(copy);
   }
 
+  /** Types into the job's terminal. @throws `job-moving` when it is on its way, whatever of it was taken */
+  async type(job: string, typed: z.output<typeof Typed>, signal: AbortSignal): Promise<void> {
+    const copy = this.#settled(job);
+    if (copy.init === null) throw jobMoving(job);
+    const here = () => this.#copies.get(job) === copy && !this.isMoving(job);
+    await type({ ...typed, init: copy.init, here, signal });
+  }
+
   /** Ends the hold of a job that was launched stopped. */
   async letGo(copy: Copy): Promise<void> {
     await JobCgroup.at(copy.cgroup).thaw();
@@ -455,6 +466,7 @@ function flags(
     ...(order.stopped ? ['--stopped'] : []),
     ...(order.allowIoUring ? ['--allow-io-uring'] : []),
     ...joined.flatMap((group) => ['--join', group]),
+    ...(order.tty ? ['--tty', `${order.tty.rows}x${order.tty.columns}`] : []),
     ...userFlags(order),
     '--',
     order.program,

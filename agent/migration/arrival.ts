@@ -289,6 +289,7 @@ export class Arrival extends Role<
       return { type: 'copy-died' };
     }
     received.thawing = true;
+    await this.putQueues(copy, images);
     await this.place.host.networks.putUp(copy);
     await sockets(this.place.helper, 'release', JobCgroup.at(copy.cgroup).run);
     await this.place.keeper.call(

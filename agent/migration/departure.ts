@@ -10,6 +10,7 @@ import { pipeStreams } from '../api/streams';
 import { DUMP_LOG, dumpArguments } from '../checkpoint/arguments';
 import { seeingLimits } from '../checkpoint/criu';
 import { explainFile } from '../checkpoint/log';
+import { takeQueues } from '../checkpoint/queues';
 import { readDumpStats } from '../checkpoint/stats';
 import { mendTimersIn } from '../checkpoint/timerfds';
 import { innerPids } from '../checkpoint/verify';
@@ -130,6 +131,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       mounts: copy.mounts,
     });
     await points.reach('source.parked');
+    if (copy.terminal) await takeQueues({ helper: this.place.helper, init: copy.init!, images });
     signal.throwIfAborted();
     await this.#dump(criu, copy, epoch, images, pages);
     await points.reach('source.dumped');
@@ -227,6 +229,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     if (may === 'spoiled') return this.#spoiled(copy);
     await this.place.host.networks.putUp(copy);
     await sockets(this.place.helper, 'release', JobCgroup.at(copy.cgroup).run);
+    await this.putQueues(copy, images);
     await keeper.call(
       'job.unpark',
       { place: placeOf(copy), parked: may === 'yes' ? parked : [], thaw: !copy.held },

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../api/client-contract';
 import type { Caller, Handlers, Params, Result } from '../api/contract';
-import { alreadyThere, asGodwitError, GodwitError, jobEnded, noSuchNode } from '../api/errors';
+import { alreadyThere, asGodwitError, GodwitError, jobEnded, noSuchNode, noTerminal } from '../api/errors';
 import { type Job, type Obstacle, type Preflight, ROOT } from '../api/model';
 import { bestOf } from '../cluster/members';
 import { readConsole } from '../jobs/console';
@@ -21,7 +21,17 @@ const DEBUG_TIMEOUT_MS = 60_000;
 /** A job that is moving can be told in a moment. */
 const GONE_PAUSE_MS = 200;
 
-type Forwarded = 'jobs.kill' | 'jobs.wait' | 'jobs.why' | 'jobs.migrate';
+/** A person notices nothing of it, and a move takes longer. */
+const TYPE_PAUSE_MS = 50;
+/** What a host says that no longer has the job, or can't be asked. */
+const ELSEWHERE: ReadonlySet<string> = new Set([
+  'job-moving',
+  'node-unreachable',
+  'connection-lost',
+  'no-hello',
+]);
+
+type Forwarded = 'jobs.kill' | 'jobs.type' | 'jobs.wait' | 'jobs.why' | 'jobs.migrate';
 
 export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
   const own = node.config.name;
@@ -138,6 +148,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
   }
 
   async function console(id: string, offset: number, follow: boolean) {
+    const tty = (await node.home.job(id)).spec.tty !== undefined;
     let over = await node.home.isOver(id);
     node.home.onEnd(id, () => {
       over = true;
@@ -148,7 +159,26 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
       stream.resume();
       await pipeline(readConsole(path, offset, follow ? () => over : undefined), stream);
     });
-    return { ticket, id, size };
+    return { ticket, id, size, tty };
+  }
+
+  /** On whichever node it is: what is on its way is asked again where it comes to. */
+  async function type(
+    id: string,
+    { job: _, ...typed }: Params<ClientContract, 'jobs.type'>,
+    signal: AbortSignal,
+  ) {
+    for (;;) {
+      const { ledger } = await living(id);
+      try {
+        const options = { signal, timeoutMs: Number.POSITIVE_INFINITY };
+        await node.peers.call(ledger.host, 'host.type', { job: id, ...typed }, options);
+        return;
+      } catch (error) {
+        if (signal.aborted || !ELSEWHERE.has(asGodwitError(error).code)) throw error;
+        await sleep(TYPE_PAUSE_MS);
+      }
+    }
   }
 
   return {
@@ -166,6 +196,13 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
         const { ledger } = await living(id);
         await node.peers.call(ledger.host, 'host.kill', { job: id, signal: signalNamed(params.signal) });
         return { id };
+      }),
+    'jobs.type': (params, caller) =>
+      atHome('jobs.type', params, caller, async (id) => {
+        const { spec } = await theirs(id, caller);
+        if (!spec.tty) throw noTerminal(id);
+        await type(id, params, caller.signal);
+        return {};
       }),
     'jobs.wait': (params, caller) =>
       atHome('jobs.wait', params, caller, (id) => node.home.wait(id, caller.signal)),
@@ -186,8 +223,8 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
         return console(id, offset, follow);
       }
       const wanted = { job: id, offset, follow, as: caller.user ?? null };
-      const { ticket, size } = await node.peers.call(home, 'jobs.console', wanted);
-      return { id, size, ticket: node.peers.relay(home, ticket, node.tickets) };
+      const { ticket, size, tty } = await node.peers.call(home, 'jobs.console', wanted);
+      return { id, size, tty, ticket: node.peers.relay(home, ticket, node.tickets) };
     },
     'debug.open': async ({ job, pid, session, fresh }, { user }) => {
       const { id, home } = await find(job);

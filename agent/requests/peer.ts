@@ -25,6 +25,7 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
   return {
     ...clients,
     'jobs.kill': ({ as, ...params }, caller) => clients['jobs.kill'](params, asking(as, caller)),
+    'jobs.type': ({ as, ...params }, caller) => clients['jobs.type'](params, asking(as, caller)),
     'jobs.migrate': ({ as, ...params }, caller) => clients['jobs.migrate'](params, asking(as, caller)),
     'jobs.console': ({ as, ...params }, caller) => clients['jobs.console'](params, asking(as, caller)),
     'node.status': async () => {
@@ -81,6 +82,10 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
     },
     'host.kill': async ({ job, signal }) => {
       await host.kill(job, signalNamed(signal));
+      return {};
+    },
+    'host.type': async ({ job, ...typed }, { signal }) => {
+      await host.type(job, typed, signal);
       return {};
     },
     'host.debug': async ({ job, pid, session, fresh }) => {

@@ -4,6 +4,7 @@ import { Exit, HistoryEvent, Job, JobId, MoveReport, Preflight } from '../../age
 import { Gdb } from './gdb';
 import { run } from './processes';
 import { inProject } from './project';
+import { Terminal } from './terminal';
 
 const ASK_MS = 20_000;
 /** Three agents and three keepers start at once on as little as one slow CPU. */
@@ -139,6 +140,11 @@ export class Godwit {
   /** The job's console, byte for byte. */
   logs(job: string): Promise<string> {
     return this.text(['logs', job]);
+  }
+
+  /** The command at a terminal of a size. */
+  at(args: readonly string[], size?: { rows: number; columns: number }): Terminal {
+    return new Terminal(this.#argv(args), this.#env(), size);
   }
 
   /** A gdb that stands on the job, ready for commands; `pid` is one of the job's own process ids. */

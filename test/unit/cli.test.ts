@@ -41,7 +41,7 @@ describe('wrong usage', () => {
     [['run']],
     [['run', '--on']],
     [['run', '--env', 'NAME', '--', 'true']],
-    [['run', '--tty', '--', 'true']],
+    [['run', '--memory', 'much', '--', 'true']],
     [['run', '--json', '--', 'true']],
     [['migrate', 'sim']],
     [['migrate', 'sim', 'node2', '--transfer', 'post']],

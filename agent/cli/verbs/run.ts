@@ -8,6 +8,7 @@ import { inheritance } from '../../client/launcher';
 import { noCurrentFolder } from '../errors';
 import { Interruptions } from '../interruptions';
 import { complain, write } from '../output';
+import { atTerminal, checkTerminal, detachKeyOption, windowSize } from '../terminal';
 import { addAgentOption, addJsonOption, type Invocation, perform } from '../verb';
 
 interface Options {
@@ -18,6 +19,8 @@ interface Options {
   detach?: true;
   stopped?: boolean;
   allowIoUring?: true;
+  tty?: true;
+  detachKey?: number;
   cpus?: number;
   memory?: number;
   processes?: number;
@@ -45,6 +48,8 @@ export const addRun = (program: Command) =>
     )
     .option('--detach', 'leave it running and print its id')
     .option('--allow-io-uring', "let it use io_uring; while it does, it can't be moved")
+    .option('--tty', 'give it a terminal, and be at it until it ends or Ctrl-] is typed')
+    .addOption(detachKeyOption())
     .option('--stopped', 'hold it before its first instruction, for a debugger')
     .option('--cpus <number>', 'how much of the CPUs it may use, e.g. 1.5', positive)
     .option('--memory <size>', 'how much memory it may use, e.g. 512M or 2G', bytes)
@@ -64,6 +69,7 @@ async function run(
   args: string[],
 ): Promise<number | undefined> {
   const { socket } = invocation;
+  if (options.tty && !options.detach) checkTerminal('add --detach');
   const request = launchRequest(options, program, args);
   if (options.detach) {
     const job = await launch(socket, request);
@@ -72,6 +78,7 @@ async function run(
     return undefined;
   }
   invocation.refuseJson("its output is the program's, add --detach");
+  if (options.tty) return atTerminal(socket, (await launch(socket, request)).id, options.detachKey);
   const interruptions = new Interruptions(socket);
   try {
     const job = await launch(socket, request);
@@ -97,11 +104,9 @@ async function stayWith(socket: string, { id, node }: Job, stopped: boolean): Pr
   return exit;
 }
 
-function launchRequest(
-  { on, name, cwd = '.', env, stopped = false, cpus, memory, processes, allowIoUring, address: own }: Options,
-  program: string,
-  args: string[],
-): LaunchRequest {
+function launchRequest(options: Options, program: string, args: string[]): LaunchRequest {
+  const { on, name, cwd = '.', env, stopped = false, tty, allowIoUring, address: own } = options;
+  const { cpus, memory, processes } = options;
   const folder = resolve(currentFolder(), cwd);
   return {
     // As the program's own folder would have it: `env -C folder ./program`.
@@ -113,6 +118,7 @@ function launchRequest(
     stopped,
     limits: { cpus, memory, processes },
     ...(allowIoUring ? { allowIoUring } : {}),
+    ...(tty ? { tty: windowSize() } : {}),
     ...inheritance(),
     ...(name === undefined ? {} : { name }),
     ...(own === undefined ? {} : { address: own === true ? 'auto' : own }),

@@ -1,0 +1,189 @@
+/** Jobs at a terminal: what people do at one goes on wherever the job is, and what they type arrives once. */
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { restartAgent } from '../../agent/lab/lab';
+import { Godwit } from '../support/godwit';
+import { Terminal } from '../support/terminal';
+
+/** A name that no person's lab has. */
+const LAB = `tty-${process.pid}`;
+const ROUND = ['node2', 'node3', 'node1'] as const;
+const CTRL_C = '\x03';
+const CTRL_D = '\x04';
+const CTRL_Z = '\x1a';
+const DETACH = '\x1d';
+const PROMPT = 'ready> ';
+const BASH = ['--env', `PS1=${PROMPT}`, '--', 'bash', '--norc', '--noprofile', '--noediting'];
+
+let godwit: Godwit;
+let folder = '';
+let jobs = 0;
+const named: string[] = [];
+
+beforeAll(async () => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-tty-')));
+  godwit = await Godwit.labUp(LAB, { temp: folder });
+});
+afterEach(async () => {
+  Terminal.closeAll();
+  for (const job of named.splice(0)) await godwit.kill(job, 'SIGKILL').catch(() => {});
+});
+afterAll(async () => {
+  await Godwit.labDown(LAB);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A shell at a terminal, ready for commands, and the job's name. */
+async function shell(): Promise<{ terminal: Terminal; job: string }> {
+  const job = `shell-${jobs++}`;
+  named.push(job);
+  const terminal = godwit.at(['run', '--tty', '--name', job, ...BASH]);
+  await terminal.shows(PROMPT);
+  return { terminal, job };
+}
+
+/** Types a command, and returns what it printed. */
+async function command(terminal: Terminal, line: string): Promise<string> {
+  terminal.type(`${line}\r`);
+  await terminal.shows(`${line}\r\n`);
+  return (await terminal.shows(PROMPT)).slice(0, -PROMPT.length).replaceAll('\r\n', '\n');
+}
+
+describe('a shell with job control', () => {
+  it('goes on, on every node: sizes, Ctrl-C, Ctrl-Z, jobs in the background', async () => {
+    const { terminal, job } = await shell();
+    expect(await command(terminal, 'stty size; tty; echo $$')).toBe('30 100\n/dev/pts/0\n2\n');
+    for (const [turn, node] of ROUND.entries()) {
+      terminal.type('sleep 1000\r');
+      await terminal.shows('sleep 1000\r\n');
+      await godwit.migrate(job, node);
+      terminal.type(CTRL_Z);
+      await terminal.shows(/Stopped +sleep 1000/);
+      await terminal.shows(PROMPT);
+      await godwit.migrate(job, ROUND[(turn + 1) % 3]!);
+      expect(await command(terminal, 'jobs')).toMatch(/^\[1\]\+ +Stopped +sleep 1000\n$/);
+      terminal.type('fg\r');
+      await terminal.shows('fg\r\nsleep 1000\r\n');
+      await godwit.migrate(job, node);
+      terminal.type(CTRL_C);
+      await terminal.shows(PROMPT);
+      expect(await command(terminal, 'echo $?')).toBe('130\n');
+      terminal.resize(40 + turn, 120);
+      await terminal.shows('');
+      expect(
+        await command(terminal, `until [ "$(stty size)" = "${40 + turn} 120" ]; do :; done; echo so`),
+      ).toBe('so\n');
+    }
+    terminal.type('exit 7\r');
+    expect(await terminal.ended).toBe(7);
+    expect(await godwit.wait(job)).toMatchObject({ exit: 7 });
+  });
+
+  it('gets what was typed ahead, lines and half a line, once and without an echo of its own', async () => {
+    const { terminal, job } = await shell();
+    terminal.type('cat\r');
+    await terminal.shows('cat\r\n');
+    terminal.type('half a ');
+    await terminal.shows('half a ');
+    await godwit.migrate(job, 'node2');
+    await godwit.migrate(job, 'node3');
+    terminal.type('line\r');
+    await terminal.shows('line\r\nhalf a line\r\n');
+    terminal.type(CTRL_D);
+    await terminal.shows(PROMPT);
+
+    const go = join(folder, 'go');
+    terminal.type(`until [ -e ${go} ]; do sleep 0.1; done\r`);
+    await terminal.shows('done\r\n');
+    terminal.type('echo one $((1 + 1))\rexit $((4 +');
+    await terminal.shows('echo one $((1 + 1))\r\nexit $((4 +');
+    for (const node of ROUND)
+      await godwit.migrate(job, node).catch((error) => expect(`${error}`).toMatch(/already/));
+    terminal.type(` 5)); : > ${go}`);
+    await terminal.shows(go);
+    const second = godwit.at(['attach', job]);
+    await godwit.text(['run', '--', 'touch', go]);
+    await terminal.shows('one 2\r\n');
+    second.type('\r');
+    expect(await terminal.ended).toBe(9);
+    expect(await second.ended).toBe(9);
+    expect(terminal.seen.match(/one 2/g)).toHaveLength(1);
+    expect(terminal.seen.match(/echo one/g)?.length).toBeLessThanOrEqual(2);
+  });
+});
+
+it('what is typed while it moves, while agents restart, arrives once and in order', async () => {
+  const name = 'counted';
+  named.push(name);
+  // Raw and without echo: it prints what it reads, nothing else prints.
+  const read = 'stty raw -echo; printf begin; exec cat';
+  const terminal = godwit.at([
+    'run',
+    '--tty',
+    '--detach-key',
+    'none',
+    '--name',
+    name,
+    '--',
+    'sh',
+    '-c',
+    read,
+  ]);
+  await terminal.shows('begin');
+  let text = '';
+  let typing = true;
+  const typed = (async () => {
+    for (let count = 0; typing; count++) {
+      const word = `${count},`;
+      terminal.type(word);
+      text += word;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  })();
+  for (const node of [...ROUND, ...ROUND]) {
+    await godwit.migrate(name, node);
+    await restartAgent(LAB, node);
+  }
+  typing = false;
+  await typed;
+  await terminal.shows(text.slice(-12));
+  expect(terminal.seen.slice(terminal.seen.indexOf('begin') + 5)).toBe(text);
+  expect(await godwit.logs(name)).toBe(`begin${text}`);
+});
+
+it('full-screen programs draw on, and anew for whoever comes; two may be at one terminal', async () => {
+  const name = 'screen';
+  named.push(name);
+  const first = godwit.at(['run', '--tty', '--name', name, '--', 'top', '-d', '0.3']);
+  // Once it is drawn, it draws what has changed.
+  await first.shows('PID USER');
+  await godwit.migrate(name, 'node2');
+  await first.shows('%Cpu');
+  const second = godwit.at(['attach', name], { rows: 50, columns: 120 });
+  await second.shows('PID USER');
+  await godwit.migrate(name, 'node3');
+  await second.shows('%Cpu');
+  await first.shows('%Cpu');
+  first.type(DETACH);
+  expect(await first.ended).toBe(0);
+  expect(first.seen).toMatch(/left job \w+ running/);
+  expect((await godwit.job((await godwit.jobs()).find((job) => job.name === name)!.id)).tty).toBe(true);
+  await godwit.migrate(name, 'node1');
+  second.type('q');
+  expect(await second.ended).toBe(0);
+  expect(await godwit.wait(name)).toMatchObject({ exit: 0 });
+});
+
+it('says what can’t be: typing without a terminal, being at one without having one', async () => {
+  const { id } = await godwit.run(['sh', '-c', 'echo printed; read line || echo nothing to read; sleep 1']);
+  const attached = godwit.at(['attach', id]);
+  await attached.shows('has no terminal');
+  await attached.shows('nothing to read');
+  expect(await attached.ended).toBe(0);
+  await expect(godwit.text(['run', '--tty', '--', 'true'])).rejects.toThrow(/not a terminal; add --detach/);
+  const { id: job } = JSON.parse(await godwit.text(['run', '--tty', '--detach', '--json', '--', 'cat']));
+  named.push(job);
+  await expect(godwit.text(['attach', job])).rejects.toThrow(/not a terminal; use `godwit logs -f/);
+});
