@@ -9,8 +9,8 @@ const common = {
   agent: z.string().min(1).optional(),
   /** The gdb to use: a path, or a name that is looked for in PATH. */
   gdb: z.string().min(1).default('gdb'),
-  /** Where the job's output is shown: by this session, or by a panel of the editor's. */
-  console: z.enum(['debugConsole', 'panel']).default('debugConsole'),
+  /** Where the job's output is shown: by this session, by a panel of the editor's, or in a terminal that it gets. */
+  console: z.enum(['debugConsole', 'panel', 'terminal']).default('debugConsole'),
 };
 
 export const LaunchArguments = z.object({

@@ -18,6 +18,8 @@ import type { MoveTold } from './moves';
 const LAST_WORD_MS = 2_000;
 /** A job that was killed has ended when its processes are reaped. */
 const KILL_MS = 10_000;
+/** Of a terminal, until the editor says what it has. */
+const USUAL_SIZE = { rows: 24, columns: 80 };
 /** DAP wants a code with each `exited`: this one where the program's own is not known, or it runs on. */
 const UNKNOWN_EXIT = -1;
 
@@ -109,7 +111,7 @@ export class GodwitSession extends BreakpointSession {
     link: AgentLink,
     job: Job,
     pid: number | undefined,
-    { gdb, console }: { gdb: string; console: 'debugConsole' | 'panel' },
+    { gdb, console }: { gdb: string; console: LaunchArguments['console'] },
   ): Promise<void> {
     try {
       this.debuggee = await Debuggee.open(link, job, pid, this.listener);
@@ -305,6 +307,7 @@ function launchRequest(wanted: LaunchArguments): LaunchRequest {
     stopped: true,
     limits: { cpus, memory, processes },
     allowIoUring,
+    ...(wanted.console === 'terminal' ? { tty: USUAL_SIZE } : {}),
     ...inheritance(),
     ...(jobName === undefined ? {} : { name: jobName }),
   };

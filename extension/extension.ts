@@ -16,6 +16,7 @@ import { showFailure } from './failure';
 import { Launches } from './launch/request';
 import { type Panels, registerPanels } from './panels/panels';
 import { living } from './prompts/places';
+import { JobTerminals } from './terminals';
 import { ClusterTree } from './tree/view';
 
 /** For other extensions and for tests. */
@@ -31,6 +32,7 @@ export function activate(context: ExtensionContext): Godwit {
   const targets = new Targets(cluster, debugged);
   const command = GodwitCommand.beside(context.extensionPath, log);
   const panels = registerPanels(context, cluster);
+  const terminals = new JobTerminals(() => cluster.socket);
   const lab = new Lab(command, cluster, debugged);
   const launching = new Launching(cluster, new Launches(context.workspaceState, cluster), targets);
   const migration = new Migration(cluster, targets, (job) => panels.showTimeline(job), debugged);
@@ -40,18 +42,20 @@ export function activate(context: ExtensionContext): Godwit {
     startLocalCluster: () => lab.start(),
     stopLocalCluster: (confirmed) => lab.stop({ confirmed: confirmed === true }),
     launchJob: (launch) => launching.launch(launch),
+    launchJobInTerminal: (launch) => launching.launch(launch, (job) => terminals.show(job)),
     launchAndDebugJob: (launch) => launching.launchAndDebug(launch),
     attachDebugger: (job, process) => launching.attach(job, process),
     migrateJob: (job, node) => migration.migrate(job, node),
     sendJobHome: (job) => migration.sendHome(job),
     endJob: (job, options) => ending.end(job, options),
     doctor: () => doctor(command),
-    ...showing(panels, targets),
+    ...showing(panels, terminals, targets),
   };
   context.subscriptions.push(
     log,
     cluster,
     debugged,
+    terminals,
     ...Object.entries(handlers).map(([name, handler]) =>
       commands.registerCommand(`godwit.${name}`, telling(name, handler)),
     ),
@@ -82,7 +86,7 @@ export function activate(context: ExtensionContext): Godwit {
 
 type Handler = (...args: unknown[]) => unknown;
 
-function showing(panels: Panels, targets: Targets): Record<string, Handler> {
+function showing(panels: Panels, terminals: JobTerminals, targets: Targets): Record<string, Handler> {
   return {
     showClusterLoad: () => panels.showLoad(),
     showMigrationTimeline: async (given) => {
@@ -102,6 +106,7 @@ function showing(panels: Panels, targets: Targets): Record<string, Handler> {
         of: () => true,
         none: 'there has been no job yet',
       });
+      if (job?.tty) return terminals.show(job);
       return job && panels.showConsole(job.id);
     },
     // For `${command:pickJob}` in a launch.json, where an empty text means that none was picked.

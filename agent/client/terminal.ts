@@ -74,8 +74,12 @@ export class JobTerminal {
     }
   }
 
-  /** @returns false when so much waits that the next had better be kept until `drained` */
+  /**
+   * @returns false when so much waits that the next had better be kept until `drained`; what comes before that is
+   * taken up to as much again, and then left out
+   */
   type(bytes: Uint8Array): boolean {
+    if (this.#waiting.length >= 2 * MOST_WAITING_BYTES) return false;
     this.#waiting = Buffer.concat([this.#waiting, bytes]);
     this.#wake();
     return this.#waiting.length < MOST_WAITING_BYTES;

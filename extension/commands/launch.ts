@@ -1,5 +1,6 @@
 import { commands, debug, window, workspace } from 'vscode';
 import { z } from 'zod';
+import type { Job } from '../../agent/api/model';
 import { inheritance } from '../../agent/client/launcher';
 import type { Cluster } from '../cluster/cluster';
 import { complete, Launch, type Launches } from '../launch/request';
@@ -7,6 +8,9 @@ import { living, snapshotOf } from '../prompts/places';
 import { nodeGiven, type Targets } from './targets';
 
 const DebugLaunch = Launch.extend({ stopAtEntry: z.boolean().default(false) });
+
+/** Of a terminal, until the editor has laid it out. */
+const USUAL_SIZE = { rows: 24, columns: 80 };
 
 /** Of this editor and its shell, nothing that concerns a program. */
 const NOT_HANDED_ON = /^(VSCODE_|ELECTRON_|CHROME_DESKTOP$|GODWIT_)/;
@@ -18,8 +22,8 @@ export class Launching {
     private readonly targets: Targets,
   ) {}
 
-  /** Resolves with the job's id; undefined when the person gave it up. */
-  async launch(given: unknown): Promise<string | undefined> {
+  /** With `show` it gets a terminal, which that shows. Resolves with the job's id; undefined when the person gave it up. */
+  async launch(given: unknown, show?: (job: Job) => void): Promise<string | undefined> {
     const launch = await this.#asked('Launch Job', given, Launch, { scripts: true });
     if (!launch) return undefined;
     const { program, args, cwd, node, name } = complete(launch);
@@ -30,11 +34,13 @@ export class Launching {
       env: environment(),
       node,
       stopped: false,
+      ...(show ? { tty: USUAL_SIZE } : {}),
       ...inheritance(),
       ...(name === undefined ? {} : { name }),
     });
     await this.launches.remember(launch);
-    void offerNext(job.id, `${job.name} runs on ${job.node}.`);
+    if (show) show(job);
+    else void offerNext(job.id, `${job.name} runs on ${job.node}.`);
     return job.id;
   }
 

@@ -41,7 +41,7 @@ describe('launch.json', () => {
       '"env" must be an object, not a list',
       '"node" must not be empty',
       '"stopAtEntry" must be true or false, not a text',
-      '"console" must be one of "debugConsole", "panel"',
+      '"console" must be one of "debugConsole", "panel", "terminal"',
     ];
     for (const complaint of complaints)
       expect(() => parseArguments(LaunchArguments, 'launch', wrong)).toThrow(complaint);

@@ -30,7 +30,7 @@ async function until<T>(what: string, look: () => T | undefined | false): Promis
 }
 
 const job = (id: string) => godwit.cluster.snapshot?.jobs.find((one) => one.id === id);
-const seen = (id: string, what: string, is: (job: Job, snapshot: ClusterSnapshot) => boolean) =>
+const seen = (id: string, what: string, is: (job: Job, snapshot: ClusterSnapshot) => boolean | undefined) =>
   until(what, () => {
     const found = job(id);
     return found && is(found, godwit.cluster.snapshot!) && found;
@@ -186,6 +186,29 @@ export function extensionTests(): void {
       assert.deepEqual([after.name, after.line], [before.name, before.line]);
       await vscode.debug.stopDebugging(session);
       await seen(debugged.id, 'ended with its session', ({ state }) => state === 'ended');
+    });
+
+    it('launches a job in a terminal, which is typed into wherever it is', async () => {
+      const script =
+        'until [ "$(stty size)" != "24 80" ]; do sleep 0.05; done; read line; test "$line" = typed; exit $((4 + $?))';
+      const launched = {
+        program: '/bin/sh',
+        args: ['-c', script],
+        cwd: folder,
+        node: 'node1',
+        name: 'typist',
+      };
+      const id = await run<string>('launchJobInTerminal', launched);
+      assert.ok(id);
+      await seen(id, 'running at a terminal', ({ state, tty }) => state === 'running' && tty);
+      const terminal = await until('its terminal', () =>
+        vscode.window.terminals.find(({ name }) => name === 'typist'),
+      );
+      assert.equal((await run<MoveReport>('migrateJob', id, 'node2'))?.to, 'node2');
+      terminal.sendText('typed');
+      const { exit } = await seen(id, 'ended as it was told to', ({ state }) => state === 'ended');
+      assert.deepEqual(exit, { exit: 4, signal: null });
+      terminal.dispose();
     });
 
     it('opens its panels', async () => {
