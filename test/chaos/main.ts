@@ -35,6 +35,12 @@ const { values: options } = parseArgs({
 
 const say = (line: string) => console.log(line);
 const wrongs: string[] = [];
+/** Asked to end: the move under way is seen through, and what was found is told. */
+let stopping = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => {
+    stopping = true;
+  });
 
 async function finish(chaos: Chaos): Promise<void> {
   const wrong = await chaos.finish();
@@ -51,9 +57,10 @@ async function table(chaos: Chaos, debugged: boolean): Promise<void> {
   say(`${' '.repeat(30)}${faults.map((_, index) => String(index + 1).padStart(3)).join('')}`);
   let count = 0;
   for (const point of POINTS) {
+    if (stopping) break;
     const row: Result[] = [];
     for (const fault of faults) {
-      if (!`${point} ${fault.name}`.includes(options.only)) {
+      if (stopping || !`${point} ${fault.name}`.includes(options.only)) {
         row.push('none');
         continue;
       }
@@ -76,7 +83,7 @@ async function random(chaos: Chaos, lab: FaultLab, moves: number, seed: number):
   const next = randomFrom(seed);
   const pick = () => lab.nodes[Math.floor(next() * lab.nodes.length)]!;
   let job = { home: pick(), source: pick(), debugged: false };
-  for (let move = 0; move < moves; move++) {
+  for (let move = 0; move < moves && !stopping; move++) {
     if (move % MOVES_A_JOB === 0) {
       await finish(chaos);
       job = { home: pick(), source: pick(), debugged: next() < 0.5 };
@@ -114,7 +121,8 @@ async function main(): Promise<void> {
       .join(', ')}`,
   );
   for (const wrong of wrongs) say(`WRONG: ${wrong}`);
-  if (wrongs.length > 0) process.exitCode = 1;
+  if (stopping) say('ended before its time');
+  if (stopping || wrongs.length > 0) process.exitCode = 1;
 }
 
 main().catch((error: Error) => {
