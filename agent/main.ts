@@ -87,6 +87,7 @@ async function assemble(
   });
   const own = { node: name, helper, layout, journal, log };
   const host = new Host({ ...own, cgroup, keeper, networks, mounted, tellEnded });
+  mounted.onLost = (files, why) => void host.filesLost(files, why);
   const home = new Home({ ...own, peers, addresses });
   const criu = once(async () => (await findCriu(config.criu)).path);
   const place: Place = {

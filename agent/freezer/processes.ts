@@ -1,5 +1,5 @@
 /** What the kernel says about a job's processes (man 5 proc). */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { GodwitError, isNodeError } from '../api/errors';
 
 /** Ticks of /proc/PID/stat a second: USER_HZ, the same on every architecture that Godwit runs on. */
@@ -101,6 +101,26 @@ export async function nodePid(job: ProcessSource, inner: number): Promise<number
     message: `the job has no process ${inner}`,
     fix: "see `godwit ps` for its program's",
   });
+}
+
+/** Files looked at in one process, and of one job: more would make a long command line. */
+const MAX_FILES_EACH = 256;
+const MAX_FILES = 2048;
+
+/** Descriptors of files (not sockets, pipes, devices) that the job has open, as `/proc/PID/fd/N`. */
+export async function openFiles(job: ProcessSource): Promise<string[]> {
+  const found = await Promise.all(
+    (await job.pids()).map(async (pid) => {
+      const folder = `/proc/${pid}/fd`;
+      const names = (await readdir(folder).catch(() => [])).slice(0, MAX_FILES_EACH);
+      const files = names.map(async (name) => {
+        const target = await readlink(`${folder}/${name}`).catch(() => '');
+        return target.startsWith('/') && !/^\/(dev|proc|sys)\//.test(target) ? `${folder}/${name}` : null;
+      });
+      return (await Promise.all(files)).filter((file) => file !== null);
+    }),
+  );
+  return found.flat().slice(0, MAX_FILES);
 }
 
 /** The threads of a process; none when it has gone. */

@@ -20,6 +20,12 @@
 #define LOOK_EVERY_MS 250
 #define LOOK_AFTER_MS 500
 
+/*
+ * How long others than the job wait for a home that does not answer. CRIU must come to an end by itself: killed in the
+ * middle of its work it can take a process along.
+ */
+#define OTHERS_WAIT_MS 10000
+
 /* A request that the home has, and the thread that waits for the answer (0: none does). */
 struct asked {
   uint64_t unique;
@@ -29,6 +35,8 @@ struct asked {
 
 struct relay {
   int device;
+  /* Part of the job's cgroup's path; NULL if all wait as long as it takes. */
+  const char *job;
   struct wire *wire;
   pthread_mutex_t lock;
   pthread_cond_t answered;
@@ -117,11 +125,30 @@ static bool is_dying(uint32_t thread) {
   return pending & (1ULL << (SIGKILL - 1));
 }
 
+static bool is_of_job(uint32_t thread, const char *job) {
+  char path[64], line[4096];
+  bool found = false;
+  snprintf(path, sizeof path, "/proc/%u/cgroup", thread);
+  FILE *groups = fopen(path, "re");
+  /* One that is gone waits for nothing. */
+  if (!groups) return true;
+  while (!found && fgets(line, sizeof line, groups)) found = !strncmp(line, "0::", 3) && strstr(line, job);
+  fclose(groups);
+  return found;
+}
+
+/* Why a request is answered here, as a negative errno; 0 if it waits on. */
+static int not_waited_for(const struct relay *relay, const struct asked *asked) {
+  if (is_dying(asked->thread)) return -EINTR;
+  if (!relay->job || asked->since > now_ms() - OTHERS_WAIT_MS) return 0;
+  return is_of_job(asked->thread, relay->job) ? 0 : -ETIMEDOUT;
+}
+
 /*
- * The kernel lets nobody die whose request has been read. So whoever is being killed is answered here, and the home's
- * answer comes to nobody.
+ * The kernel lets nobody die whose request has been read. So whoever is being killed is answered here, and whoever
+ * waits too long without being the job; the home's answer comes to nobody.
  */
-static void *release_dying(void *argument) {
+static void *release_waiting(void *argument) {
   struct relay *relay = argument;
   for (;;) {
     struct asked waiting[MAX_UNANSWERED];
@@ -133,9 +160,10 @@ static void *release_dying(void *argument) {
       if (relay->asked[i].thread && relay->asked[i].since < before) waiting[count++] = relay->asked[i];
     pthread_mutex_unlock(&relay->lock);
     for (int i = 0; i < count; i++) {
-      if (!is_dying(waiting[i].thread)) continue;
-      struct fuse_out_header dead = {.len = sizeof dead, .error = -EINTR, .unique = waiting[i].unique};
-      answer(relay, &dead, sizeof dead);
+      int error = not_waited_for(relay, &waiting[i]);
+      if (!error) continue;
+      struct fuse_out_header given_up = {.len = sizeof given_up, .error = error, .unique = waiting[i].unique};
+      answer(relay, &given_up, sizeof given_up);
     }
   }
   return NULL;
@@ -164,6 +192,7 @@ static int make_mount(int device, char **argv) {
 
 int mount_home(char **argv) {
   struct relay relay = {.lock = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
+  relay.job = option(argv, "--job");
   relay.device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (relay.device < 0) return say_error("device", errno);
   relay.wire = wire_listen(required(argv, "--socket"), required(argv, "--id"));
@@ -172,7 +201,7 @@ int mount_home(char **argv) {
   unsigned int connection = connection_at(required(argv, "--at"));
   read_ahead(connection);
   pthread_t thread;
-  if (pthread_create(&thread, NULL, carry_requests, &relay) || pthread_create(&thread, NULL, release_dying, &relay))
+  if (pthread_create(&thread, NULL, carry_requests, &relay) || pthread_create(&thread, NULL, release_waiting, &relay))
     return say_error("thread", EAGAIN);
   say("{\"mounted\":{\"connection\":%u}}", connection);
   carry_answers(&relay);

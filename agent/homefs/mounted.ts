@@ -20,6 +20,11 @@ import { mountCommand } from './program';
 const OPEN_MS = 5_000;
 /** How long it may take until a fresh mount answers: a home slower than this is too slow to run on. */
 const FIRST_ANSWER_MS = 15_000;
+/** How long a home may be silent while a move depends on it, and how often it is asked meanwhile. */
+const ANSWER_MS = 5_000;
+const WATCH_MS = 1_000;
+/** What a frozen job has written into mappings and not sent yet: the kernel lets some hundred MB gather. */
+const SYNC_MS = 20_000;
 /** Pauses between two tries to reach the home. */
 const FIRST_PAUSE_MS = 50;
 const MAX_PAUSE_MS = 1_000;
@@ -80,7 +85,7 @@ export class MountedFiles {
     const { home } = mount;
     const [name, at, wire] = [nameOf(mount), this.at(mount), randomBytes(WIRE_BYTES).toString('hex')];
     await mkdir(at, { recursive: true });
-    const order = { program, id: wire, home, at, suid: true };
+    const order = { program, id: wire, home, at, suid: true, job: `/${name}/` };
     await daemons.start(name, wire, (socket) => mountCommand({ ...order, socket }));
     this.#join(mount, wire);
     try {
@@ -97,12 +102,27 @@ export class MountedFiles {
     else this.onLost(mount, CARRIER_ENDED);
   }
 
+  /** Asks whether the home answers for these files, paths of this node. @throws `home-unreachable` */
+  async answers({ home, ...mount }: MountOf, files: string[]): Promise<void> {
+    await probe(this.at({ home, ...mount }), ANSWER_MS, files).catch((error: Error) => {
+      throw homeUnreachable(home, error.message);
+    });
+  }
+
+  /** Rejects when the home stops answering; else waits for the end of `signal`. @throws `home-unreachable` */
+  async watch(mount: MountOf, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.answers(mount, []);
+      await sleep(WATCH_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
   /**
    * All that the copy, which must be frozen, has written is at home, mappings included.
    * @throws GodwitError `home-unreachable`
    */
-  async sync(mount: MountOf, deadlineMs: number): Promise<void> {
-    await syncHome(this.options.program, this.at(mount), deadlineMs).catch((error: Error) => {
+  async sync(mount: MountOf): Promise<void> {
+    await syncHome(this.options.program, this.at(mount), SYNC_MS).catch((error: Error) => {
       throw homeUnreachable(mount.home, error.message);
     });
   }
@@ -181,12 +201,20 @@ export class MountedFiles {
 const nameOf = ({ job, epoch }: MountOf) => `${job}.${epoch}`;
 
 /**
- * Asks the file system at `at` something that no cache answers (statfs), in a process of its own that can be given up:
- * a thread of this one would wait with it.
+ * Asks the file system at `at` something that no cache answers (statfs), and for `files`; in processes of their own
+ * that can be given up: a thread of this one would wait with them.
  */
-export async function probe(at: string, limitMs: number): Promise<void> {
+async function probe(at: string, limitMs: number, files: string[] = []): Promise<void> {
+  const ask = (...args: string[]) => run('stat', args, { timeout: limitMs, killSignal: 'SIGKILL' });
+  const gone = (error: unknown) => {
+    // What it says of single files is no matter: they may have been closed meanwhile.
+    if ((error as { killed?: boolean }).killed) throw error;
+  };
   try {
-    await run('stat', ['--file-system', '--', at], { timeout: limitMs, killSignal: 'SIGKILL' });
+    await Promise.all([
+      ask('--file-system', '--', at),
+      files.length > 0 && ask('--dereference', '--', ...files).catch(gone),
+    ]);
   } catch (error) {
     const { killed, stderr } = error as { killed?: boolean; stderr?: string };
     throw new Error(killed ? `no answer within ${limitMs} ms` : (stderr?.trim() ?? String(error)));

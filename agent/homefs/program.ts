@@ -30,6 +30,8 @@ export interface MountOrder {
   at: string;
   /** Whether set-user-id programs of the home may have their owner's rights here. */
   suid: boolean;
+  /** Part of the path of the job's cgroup: others give up after some seconds when the home does not answer. */
+  job?: string;
 }
 
 export const serveCommand = ({ program, socket, id, user, root = '/', without }: ServeOrder): string[] => [
@@ -40,11 +42,12 @@ export const serveCommand = ({ program, socket, id, user, root = '/', without }:
   ...without.flatMap((folder) => ['--without', folder]),
 ];
 
-export const mountCommand = ({ program, socket, id, home, at, suid }: MountOrder): string[] => [
+export const mountCommand = ({ program, socket, id, home, at, suid, job }: MountOrder): string[] => [
   program,
   'mount',
   ...['--socket', socket, '--id', WireId.parse(id), '--name', home, '--at', at],
   ...(suid ? ['--suid'] : []),
+  ...(job ? ['--job', job] : []),
 ];
 
 /** The one line that each says on its standard output when it is ready, or why it can't be. */

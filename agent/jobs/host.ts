@@ -1,17 +1,18 @@
 import { mkdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Typed } from '../api/client-contract';
 import { asGodwitError, GodwitError, jobMoving } from '../api/errors';
 import { size } from '../api/figures';
 import type { Link } from '../api/link';
-import type { Exit } from '../api/model';
+import type { Exit, Obstacle } from '../api/model';
 import type { EndOfJob, LaunchOrder, Sight, Terms } from '../api/peer-contract';
 import { parseJson, parseWith } from '../api/schema';
 import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
-import { type JobProcess, jobProcesses, nodePid, processesNaming, readProcess } from '../freezer/processes';
-import type { MountedFiles } from '../homefs/mounted';
+import { type JobProcess, jobProcesses, nodePid, openFiles, processesNaming, readProcess } from '../freezer/processes';
+import type { MountedFiles, MountOf } from '../homefs/mounted';
 import type { Journal, Note } from '../journal/journal';
 import type { KeeperContract, StubSeen } from '../keeper/contract';
 import { End, Supervision } from '../keeper/supervision';
@@ -216,6 +217,56 @@ export class Host {
     await cgroup.kill();
   }
 
+  /**
+   * The home's files are gone for this copy: what it had open there, no other server knows. It is ended, and its home
+   * told why.
+   */
+  async filesLost(files: MountOf, why: string): Promise<void> {
+    const { log, journal } = this.options;
+    const copy = () => {
+      const known = this.#copies.get(files.job);
+      return known?.files === files.epoch ? known : undefined;
+    };
+    // A move may end it, or take it away: whatever is left here then counts.
+    while (copy() && this.isMoving(files.job)) await sleep(REPORT_POLL_MS);
+    const lost = copy();
+    if (!lost) return;
+    const reason = `the files of its home ${lost.home} are lost to it: ${why}`;
+    log(`${lost.job}: ended: ${reason}`);
+    this.release(lost.job);
+    const { job, epoch, home } = lost;
+    const exit = { exit: 128 + constants.signals.SIGKILL, signal: 'SIGKILL' };
+    await this.#insist(() => this.options.tellEnded(home, { job, epoch, exit, lost: reason }));
+    await this.clear(lost).catch((error: Error) => log(`${lost.job}: not cleared: ${error.message}`));
+    await journal.clearNote(lost.job);
+  }
+
+  /** Tells a home what it must know, until it has heard. */
+  async #insist(tell: () => Promise<void>): Promise<void> {
+    for (let wait = 100; ; wait = Math.min(2 * wait, MAX_BACKOFF_MS)) {
+      try {
+        return await tell();
+      } catch (error) {
+        // A home that knows no such job, or that has given it away since, has nothing to be told.
+        if (['no-such-job', 'stale-epoch', 'job-ended'].includes(asGodwitError(error).code)) return;
+        await sleep(wait);
+      }
+    }
+  }
+
+  /** Does its home answer for all that it has open? A move would wait for it in the midst. */
+  async filesObstacle(copy: Copy): Promise<Obstacle | null> {
+    const files = mountOf(copy);
+    if (!files) return null;
+    try {
+      await this.options.mounted.answers(files, await openFiles(JobCgroup.at(copy.cgroup)));
+      return null;
+    } catch (error) {
+      const { code, message, fix } = asGodwitError(error);
+      return { code, what: message, fix: fix ?? 'try again when it answers' };
+    }
+  }
+
   /** After the last of its processes: they write until they have ended. */
   async #endFiles(copy: Copy): Promise<void> {
     const files = mountOf(copy);
@@ -231,16 +282,9 @@ export class Host {
     this.options.log(`${copy.job}: ${lost ? `lost: ${lost}` : `ended, ${exit.signal ?? exit.exit}`}`);
     // When the home knows of its end, its address is free for others.
     await this.#freeAddress(copy).catch((error: Error) => this.options.log(`${copy.job}: ${error.message}`));
-    for (let wait = 100; ; wait = Math.min(2 * wait, MAX_BACKOFF_MS)) {
-      try {
-        await this.options.tellEnded(copy.home, { job: copy.job, epoch: copy.epoch, exit, lost });
-        break;
-      } catch (error) {
-        // A home that knows no such job, or that has given it away since, has nothing to be told.
-        if (['no-such-job', 'stale-epoch', 'job-ended'].includes(asGodwitError(error).code)) break;
-        await sleep(wait);
-      }
-    }
+    await this.#insist(() =>
+      this.options.tellEnded(copy.home, { job: copy.job, epoch: copy.epoch, exit, lost }),
+    );
     this.release(copy.job);
     await this.clear(copy).catch((error: Error) =>
       this.options.log(`${copy.job}: not cleared: ${error.message}`),

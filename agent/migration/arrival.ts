@@ -262,7 +262,9 @@ export class Arrival extends Role<
     await keeper.call('process.start', { key: copy.supervisor, argv, env: CRIU_ENV });
     await this.place.points.reach('destination.restore-started');
     const first = { key: copy.supervisor, index: 0 };
-    const { line } = await keeper.call('process.line', first, { timeoutMs: RESTORE_LIMIT_MS });
+    const { line } = await this.#whileHomeAnswers(copy, () =>
+      keeper.call('process.line', first, { timeoutMs: RESTORE_LIMIT_MS }),
+    );
     const said = line === null ? null : readSupervision(line);
     if (!said || !('restored' in said)) throw await explainFile('restore', join(images, RESTORE_LOG));
     copy.init = said.restored.init;
@@ -271,6 +273,20 @@ export class Arrival extends Role<
     // Only now: until here CRIU was among them.
     await account.set(copy.limits);
     return { restore: performance.now() - begun };
+  }
+
+  /** CRIU would wait for files that do not come; it is ended with what it has restored. */
+  async #whileHomeAnswers<T>(copy: Copy, work: () => Promise<T>): Promise<T> {
+    const files = mountOf(copy);
+    if (!files) return work();
+    const over = new AbortController();
+    const silence = this.place.mounted.watch(files, over.signal).then(() => new Promise<never>(() => {}));
+    try {
+      return await Promise.race([work(), silence]);
+    } finally {
+      over.abort();
+      silence.catch(() => {});
+    }
   }
 
   async #thaw(epoch: number): Promise<DestinationInput> {

@@ -16,7 +16,7 @@ import { mendTimersIn } from '../checkpoint/timerfds';
 import { innerPids } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
 import { processesNaming } from '../freezer/processes';
-import { type Copy, placeOf } from '../jobs/copy';
+import { type Copy, mountOf, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
 import { sockets } from '../network/sockets';
 import { readManifest, sendFolder, writeManifest } from './carriage';
@@ -101,7 +101,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
 
   /** Opens the streams while the job still runs; then park, freeze, dump, carry. */
   async #carry({ epoch, to, ...tickets }: Send, signal: AbortSignal): Promise<SourceFigures> {
-    const { keeper, peers, layout, host, points } = this.place;
+    const { keeper, peers, layout, host, mounted, points } = this.place;
     const begun = performance.now();
     const copy = host.copy(this.job)!;
     const images = layout.images(this.job, epoch);
@@ -121,6 +121,8 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       { timeoutMs: 60_000 },
     );
     const frozenAfter = performance.now() - begun - frozenMs;
+    const files = mountOf(copy);
+    if (files) await mounted.sync(files);
     await host.networks.takeDown(copy);
     await sockets(this.place.helper, 'hold', JobCgroup.at(copy.cgroup).run);
     const dumping = performance.now();
@@ -167,7 +169,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     const piped = pipeStreams(wire, pages).catch((error: Error) => error);
     const { code, signal } = await keeper.call('process.wait', { key }, { timeoutMs: DUMP_LIMIT_MS });
     if (signal !== null) throw this.#injured(copy, signal);
-    if (code !== 0) throw await this.#whyNoDump(images, pages);
+    if (code !== 0) throw await this.#whyNoDump(copy, images, pages);
     wire.end();
     await piped;
   }
@@ -179,7 +181,10 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
   }
 
   /** A destination that takes no pages makes the dump fail too, and says why as it cuts the stream. */
-  async #whyNoDump(images: string, pages: Duplex): Promise<Error> {
+  async #whyNoDump(copy: Copy, images: string, pages: Duplex): Promise<Error> {
+    const files = mountOf(copy);
+    const silent = files && (await this.place.mounted.answers(files, []).catch((error: Error) => error));
+    if (silent) return silent;
     const failure = await explainFile('dump', join(images, DUMP_LOG));
     if (failure.code !== 'dump-failed') return failure;
     if (!pages.closed) await once(pages, 'close', { signal: AbortSignal.timeout(CUT_MS) }).catch(() => {});

@@ -61,8 +61,6 @@ export class Moves {
     for (const { job, note, detail } of notes) {
       const copy = Copy.parse(detail.copy);
       log(`${job}: found here, ${note.state} as epoch ${note.epoch}`);
-      const files = mountOf(copy);
-      if (files) await mounted.takeUp(files);
       if (note.state === 'hosting') {
         await this.#rehost(copy);
         this.departure(job, copy.home).restart(note, copy);
@@ -74,6 +72,8 @@ export class Moves {
       } else {
         this.arrival(job, copy.home).restart(note, copy);
       }
+      const files = mountOf(copy);
+      if (files) await mounted.takeUp(files);
     }
     for (const { id, ledger } of homed) {
       if (ledger.open || ledger.debts.length > 0) this.conduct(id).restart(ledger);

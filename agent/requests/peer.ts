@@ -103,6 +103,9 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
     'host.preflight': async ({ job }) => {
       const copy = host.copy(job);
       if (!copy) throw jobMoving(job);
+      const silent = await host.filesObstacle(copy);
+      if (silent)
+        return { obstacles: [silent], bytes: 0, ports: [], machine: await thisMachine(config.criu) };
       const stubs = await host.stubs().catch(() => []);
       const debugged = new Set(stubs.filter((stub) => stub.job === job).map(({ pid }) => pid));
       const findings = await jobObstacles(JobCgroup.at(copy.cgroup), {

@@ -1,0 +1,135 @@
+/** Jobs on their home's files, on nodes that have none of them. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { asGodwitError } from '../../agent/api/errors';
+import { bridgeNamespace, nodeNamespace, processesIn } from '../../agent/lab/network';
+import { compile } from '../support/c-programs';
+import { FaultJob, FaultLab } from '../support/fault-lab';
+import { commandLine } from '../support/processes';
+import { inProject } from '../support/project';
+
+let lab: FaultLab;
+let program: string;
+/** One below each of two folders that the other nodes have for themselves. */
+let folders: { root: string; temp: string };
+
+beforeAll(async () => {
+  folders = { root: mkdtempSync('/root/godwit-files-'), temp: mkdtempSync('/tmp/godwit-files-') };
+  program = await compile(inProject('test', 'programs', 'abroad.c'), folders.temp);
+  lab = await FaultLab.up('files');
+}, 120_000);
+afterAll(async () => {
+  await lab?.down();
+  for (const folder of Object.values(folders)) rmSync(folder, { recursive: true, force: true });
+});
+afterEach(() => lab.recover());
+
+async function launch(host: string): Promise<FaultJob> {
+  const request = { program, args: ['.'], cwd: folders.root, env: {}, stopped: false, node: host };
+  const { id } = await lab.ask('node1', 'jobs.run', request, 60_000);
+  const job = new FaultJob(lab, id, 'node1');
+  await goesOn(job);
+  return job;
+}
+
+/** Generous: a connection over a link that was down is tried again at growing intervals. */
+const GOES_ON_MS = 60_000;
+
+/** It goes on, or has said what is wrong with its files. */
+async function goesOn(job: FaultJob): Promise<void> {
+  const before = job.output.length;
+  await lab.comesTo(async () => (job.output.length > before ? null : 'it prints nothing'), GOES_ON_MS);
+  expect(job.output).not.toMatch(/wrong/);
+}
+
+/** Ends the job, and looks at what it leaves at home. */
+async function checked(job: FaultJob): Promise<void> {
+  await job.ends();
+  const rounds = Number(/end (\d+)\n$/.exec(job.output)?.[1]);
+  const lines = Array.from({ length: rounds }, (_, round) => `line ${round}\n`).join('');
+  expect(readFileSync(join(folders.root, 'log'), 'utf8')).toBe(lines);
+  const shared = readFileSync(join(folders.root, 'shared'));
+  expect([shared.readBigInt64LE(0), shared.readBigInt64LE(64 << 10)]).toEqual([
+    BigInt(rounds),
+    BigInt(rounds),
+  ]);
+  await lab.leavesNothing();
+}
+
+/** Those at home. */
+async function servers(): Promise<number[]> {
+  const pids = await processesIn([nodeNamespace(lab.name, 'node1')]);
+  return pids.filter((pid) => commandLine(pid).split('\0').includes('serve'));
+}
+
+/** The cable of a node, at the bridge. */
+const cable = (node: string, state: 'up' | 'down') =>
+  execFileSync('ip', ['-n', bridgeNamespace(lab.name), 'link', 'set', node, state]);
+
+test('a job works with all kinds of files wherever it is, and home again', { timeout: 240_000 }, async () => {
+  const seen = execFileSync('nsenter', [...lab.seenFrom('node2'), 'ls', '-A', '/root', '/tmp'], {
+    encoding: 'utf8',
+  });
+  expect(seen).toBe('/root:\n\n/tmp:\n');
+  const job = await launch('node2');
+  for (const node of ['node3', 'node1', 'node2', 'node3', 'node1']) {
+    await job.place(node);
+    await goesOn(job);
+  }
+  await checked(job);
+});
+
+test('what comes between a job and its files makes it wait', { timeout: 400_000 }, async () => {
+  const job = await launch('node2');
+  cable('node2', 'down');
+  await sleep(10_000);
+  cable('node2', 'up');
+  await goesOn(job);
+  for (const victim of ['node1', 'node2']) {
+    await lab.kill(victim);
+    await lab.restart(victim);
+    await goesOn(job);
+  }
+  await job.place('node3');
+  await goesOn(job);
+
+  // A home that stands still: the move is given up, and the job waits for its home as any program for its disk.
+  let pids: number[] = [];
+  await lab.comesTo(async () => {
+    pids = await servers();
+    return pids.length === 1 ? null : `its home has ${pids.length} servers`;
+  });
+  process.kill(pids[0]!, 'SIGSTOP');
+  try {
+    const failed = await lab
+      .ask('node1', 'jobs.migrate', { job: job.id, node: 'node2', transfer: 'stop' }, 90_000)
+      .then(() => null, asGodwitError);
+    expect(failed?.code).toBe('home-unreachable');
+  } finally {
+    process.kill(pids[0]!, 'SIGCONT');
+  }
+  await goesOn(job);
+  await job.place('node1');
+  await goesOn(job);
+  await checked(job);
+});
+
+test('a job whose server at home is killed is lost, and the reason is told', {
+  timeout: 120_000,
+}, async () => {
+  const job = await launch('node2');
+  for (const pid of await servers()) process.kill(pid, 'SIGKILL');
+  await lab.comesTo(async () => {
+    const { state } = await job.seen();
+    return state === 'lost' ? null : `it is ${state}`;
+  }, GOES_ON_MS);
+  const { events } = await lab.ask('node1', 'jobs.history', { job: job.id });
+  expect(events.at(-1)).toMatchObject({
+    event: 'lost',
+    reason: expect.stringContaining('files of its home node1'),
+  });
+  await lab.leavesNothing();
+});
