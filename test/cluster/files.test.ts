@@ -1,6 +1,6 @@
 /** Jobs on their home's files, on nodes that have none of them. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -18,6 +18,8 @@ let folders: { root: string; temp: string };
 
 beforeAll(async () => {
   folders = { root: mkdtempSync('/root/godwit-files-'), temp: mkdtempSync('/tmp/godwit-files-') };
+  mkdirSync(join(folders.root, 'many'));
+  for (let entry = 0; entry < 10_000; entry++) writeFileSync(join(folders.root, 'many', `${entry}`), '');
   program = await compile(inProject('test', 'programs', 'abroad.c'), folders.temp);
   lab = await FaultLab.up('files');
 }, 120_000);
