@@ -11,7 +11,14 @@ import type { EndOfJob, LaunchOrder, Sight, Terms } from '../api/peer-contract';
 import { parseJson, parseWith } from '../api/schema';
 import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
-import { type JobProcess, jobProcesses, nodePid, openFiles, processesNaming, readProcess } from '../freezer/processes';
+import {
+  type JobProcess,
+  jobProcesses,
+  nodePid,
+  openFiles,
+  processesNaming,
+  readProcess,
+} from '../freezer/processes';
 import type { MountedFiles, MountOf } from '../homefs/mounted';
 import type { Journal, Note } from '../journal/journal';
 import type { KeeperContract, StubSeen } from '../keeper/contract';
