@@ -9,8 +9,8 @@ import type { Peers } from '../cluster/peers';
 import { jobMounts } from '../homefs/mounts';
 import type { HomedJob, Journal } from '../journal/journal';
 import type { Addresses } from '../network/assign';
-import { readStatus } from './host';
 import type { Layout } from './layout';
+import { readStatus } from './status';
 
 /** How many events of the history are told at once. */
 const HISTORY_LIMIT = 10_000;

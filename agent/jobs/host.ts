@@ -1,61 +1,31 @@
-import { mkdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Typed } from '../api/client-contract';
-import { asGodwitError, GodwitError, jobMoving } from '../api/errors';
-import { size } from '../api/figures';
-import type { Link } from '../api/link';
-import type { Exit, Obstacle } from '../api/model';
-import type { EndOfJob, LaunchOrder, Sight, Terms } from '../api/peer-contract';
-import { parseJson, parseWith } from '../api/schema';
+import { asGodwitError, jobMoving } from '../api/errors';
+import type { Obstacle } from '../api/model';
+import type { LaunchOrder, Sight, Terms } from '../api/peer-contract';
 import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
-import {
-  type JobProcess,
-  jobProcesses,
-  nodePid,
-  openFiles,
-  processesNaming,
-  readProcess,
-} from '../freezer/processes';
-import type { MountedFiles, MountOf } from '../homefs/mounted';
-import type { Journal, Note } from '../journal/journal';
-import type { KeeperContract, StubSeen } from '../keeper/contract';
-import { End, Supervision } from '../keeper/supervision';
+import { type JobProcess, jobProcesses, nodePid, openFiles, readProcess } from '../freezer/processes';
+import type { MountOf } from '../homefs/mounted';
+import type { Note } from '../journal/journal';
+import type { StubSeen } from '../keeper/contract';
 import type { JobNetworks } from '../network/interface';
-import { sockets } from '../network/sockets';
-import { type Copy, exitOf, mountOf, placeOf } from './copy';
-import type { Layout } from './layout';
+import { Clearing } from './clearing';
+import { type Copy, mountOf, placeOf } from './copy';
+import { Ending } from './ending';
+import type { HostOptions } from './host-options';
+import { launch } from './launch';
 import { type } from './terminal';
 
 /** The program's process id inside every job. */
 const PROGRAM = 2;
 /** How long a home that does not answer is asked again, at the most, in between. */
 const MAX_BACKOFF_MS = 5_000;
-/** How often a supervisor that the keeper does not know is looked for through its report. */
-const REPORT_POLL_MS = 500;
-
-/** A supervisor ends as soon as its job has. */
-const SUPERVISOR_END_MS = 2_000;
-const SUPERVISOR_POLL_MS = 20;
-/** As processes end in which CRIU or a debugger was interrupted; nobody asks for these. */
-const CRASHES = ['SIGSEGV', 'SIGILL', 'SIGBUS', 'SIGFPE', 'SIGSYS', 'SIGTRAP'];
-
-export interface HostOptions {
-  node: string;
-  cgroup: string;
-  helper: string;
-  layout: Layout;
-  journal: Journal;
-  keeper: Link<KeeperContract>;
-  networks: JobNetworks;
-  /** Of other homes. */
-  mounted: MountedFiles;
-  log: (line: string) => void;
-  /** Tells the job's home; rejects when it can't be reached. */
-  tellEnded: (home: string, ended: EndOfJob) => Promise<void>;
-}
+/** How often it is looked whether a move that may end a copy is over. */
+const MOVE_POLL_MS = 500;
 
 /** The jobs that run on this node, whatever their home. */
 export class Host {
@@ -65,7 +35,13 @@ export class Host {
   onEnd: (copy: Copy) => boolean = () => false;
   isMoving: (job: string) => boolean = () => false;
 
-  constructor(readonly options: HostOptions) {}
+  readonly #ending: Ending;
+  readonly #clearing: Clearing;
+
+  constructor(readonly options: HostOptions) {
+    this.#clearing = new Clearing(options);
+    this.#ending = new Ending(options, (copy) => this.#thawOrphan(copy));
+  }
 
   get networks(): JobNetworks {
     return this.options.networks;
@@ -113,69 +89,25 @@ export class Host {
   }
 
   async launch(order: LaunchOrder): Promise<{ pid: number }> {
-    const { node, layout, keeper, helper, journal, networks, mounted } = this.options;
     const cgroup = await JobCgroup.of(this.options.cgroup, `${order.job}.${order.epoch}`);
     const copy = this.newCopy(order, order, order.stopped, cgroup);
     copy.mounts = order.mounts;
-    const mount = layout.root(order.job, order.epoch);
     await this.note(copy);
     try {
-      await cgroup.create();
-      const account = await JobAccount.of(cgroup.path);
-      await account.create(node, order.limits);
-      await account.set(order.limits);
-      await mkdir(mount, { recursive: true });
-      await networks.make(copy);
-      await networks.putUp(copy);
-      const files = mountOf(copy);
-      if (files) await mounted.mount(files);
-      const groups = [cgroup.run, ...account.joined];
-      const argv = [helper, 'launch', ...flags(order, copy, mount, groups, networks.namespaceOf(copy))];
-      await keeper.call('process.start', {
-        key: copy.supervisor,
-        argv,
-        env: wrapped(order.env),
-      });
-      copy.init = await this.#launched(copy, order);
+      await launch(order, copy, this.options);
       await this.note(copy);
     } catch (error) {
-      await this.#undo(copy, cgroup);
-      await journal.clearNote(order.job);
+      await this.#clearing
+        .clearLaunch(copy)
+        .catch(({ message }: Error) =>
+          this.options.log(`${copy.job}: what a failed launch left could not be cleared: ${message}`),
+        );
+      await this.options.journal.clearNote(order.job);
       throw error;
-    } finally {
-      // Never recursively: the job's root was built on it, if only in the job's own namespace.
-      if (copy.files === null) await rmdir(mount);
     }
     this.adopt(copy);
-    this.options.log(`${order.job}: launched on ${node}`);
+    this.options.log(`${order.job}: launched on ${this.options.node}`);
     return { pid: PROGRAM };
-  }
-
-  async #launched(copy: Copy, order: LaunchOrder): Promise<number> {
-    const { line } = await this.options.keeper.call('process.line', { key: copy.supervisor, index: 0 });
-    const said = line === null ? null : readSupervision(line);
-    if (said && 'init' in said) return said.init;
-    if (said && 'error' in said) throw cannotLaunch(order, said.error);
-    const { stderr } = await this.options.keeper.call('process.wait', { key: copy.supervisor });
-    throw new GodwitError({
-      code: 'cannot-launch',
-      message: `${order.program} can't be launched: ${stderr.trim()}`,
-    });
-  }
-
-  async #undo(copy: Copy, cgroup: JobCgroup) {
-    const { keeper, log } = this.options;
-    try {
-      await cgroup.kill();
-      await keeper.call('process.wait', { key: copy.supervisor }).catch(() => {});
-      await keeper.call('process.forget', { key: copy.supervisor }).catch(() => {});
-      await this.#endFiles(copy);
-      await removeCgroups(copy);
-      await this.options.networks.remove(copy);
-      await rm(copy.report, { force: true });
-    } catch (error) {
-      log(`${copy.job}: what a failed launch left could not be cleared: ${(error as Error).message}`);
-    }
   }
 
   /** Looks after a copy that runs here from now on: until it ends, or is let go to another node. */
@@ -191,37 +123,13 @@ export class Host {
   }
 
   /** Clears away what is left of a copy that is over. May have to be asked again: a restore may be about to begin. */
-  async clear(copy: Copy): Promise<void> {
-    const { keeper } = this.options;
-    const key = copy.supervisor;
-    await this.end(copy);
-    await keeper.call('process.wait', { key }, { timeoutMs: SUPERVISOR_END_MS }).catch(async (error) => {
-      unlessUnknown(error);
-      // One that an earlier keeper held may be about to write its report.
-      await this.#supervisorGone(copy);
-    });
-    await keeper.call('process.forget', { key });
-    await keeper.call('job.forget', { job: copy.job });
-    await this.#endFiles(copy);
-    await removeCgroups(copy);
-    await this.options.networks.remove(copy);
-    await rm(copy.report, { force: true });
-  }
-
-  async #supervisorGone({ report }: Copy): Promise<void> {
-    const until = performance.now() + SUPERVISOR_END_MS;
-    while (performance.now() < until && (await processesNaming(report)).length > 0)
-      await sleep(SUPERVISOR_POLL_MS);
+  clear(copy: Copy): Promise<void> {
+    return this.#clearing.clear(copy);
   }
 
   /** Kills a copy that is not the job, or not any more: its connections' peers must not hear of it. */
-  async end(copy: Copy): Promise<void> {
-    const cgroup = JobCgroup.at(copy.cgroup);
-    if ((await cgroup.pids()).length > 0)
-      await sockets(this.options.helper, 'silence', cgroup.run).catch((error: Error) =>
-        this.options.log(`${copy.job}: ${error.message}`),
-      );
-    await cgroup.kill();
+  end(copy: Copy): Promise<void> {
+    return this.#clearing.end(copy);
   }
 
   /**
@@ -235,7 +143,7 @@ export class Host {
       return known?.files === files.epoch ? known : undefined;
     };
     // A move may end it, or take it away: whatever is left here then counts.
-    while (copy() && this.isMoving(files.job)) await sleep(REPORT_POLL_MS);
+    while (copy() && this.isMoving(files.job)) await sleep(MOVE_POLL_MS);
     const lost = copy();
     if (!lost) return;
     const reason = `the files of its home ${lost.home} are lost to it: ${why}`;
@@ -274,18 +182,11 @@ export class Host {
     }
   }
 
-  /** After the last of its processes: they write until they have ended. */
-  async #endFiles(copy: Copy): Promise<void> {
-    const files = mountOf(copy);
-    if (files) await this.options.mounted.end(files);
-  }
-
   async #watch(copy: Copy) {
-    const { end, orphaned } = await this.#end(copy);
+    const ended = await this.#ending.of(copy);
     if (this.#copies.get(copy.job) !== copy) return;
     if (this.onEnd(copy)) return;
-    const exit = await this.#explained(exitOf(end), copy);
-    const lost = await this.#notItsOwn(copy, exit, orphaned);
+    const { exit, lost } = await this.#ending.explain(copy, ended);
     this.options.log(`${copy.job}: ${lost ? `lost: ${lost}` : `ended, ${exit.signal ?? exit.exit}`}`);
     // When the home knows of its end, its address is free for others.
     await this.#freeAddress(copy).catch((error: Error) => this.options.log(`${copy.job}: ${error.message}`));
@@ -299,45 +200,8 @@ export class Host {
     await this.options.journal.clearNote(copy.job);
   }
 
-  /** A kill by the kernel looks like any other; only the group knows it. */
-  async #explained(exit: Exit, { cgroup, limits }: Copy): Promise<Exit> {
-    if (limits.memory === undefined) return exit;
-    const kills = await (await JobAccount.of(cgroup)).memoryKills();
-    if (kills === 0) return exit;
-    const what = exit.signal === 'SIGKILL' ? 'ended' : 'a process of it was ended';
-    return { ...exit, reason: `${what} by its memory limit of ${size(limits.memory)}` };
-  }
-
-  async #freeAddress(copy: Copy): Promise<void> {
-    await this.options.networks.drain(copy);
-    await this.options.networks.remove(copy);
-  }
-
-  /** How the copy ended: from its supervisor by way of the keeper, or from the report that it writes. */
-  async #end(copy: Copy): Promise<{ end: End; orphaned: boolean }> {
-    for (let index = 1; ; ) {
-      try {
-        const { line } = await this.options.keeper.call(
-          'process.line',
-          { key: copy.supervisor, index },
-          { timeoutMs: Infinity },
-        );
-        if (line === null) return { end: await this.#reported(copy), orphaned: false };
-        const said = readSupervision(line);
-        if ('exited' in said) return { end: said.exited, orphaned: false };
-        index++;
-      } catch (error) {
-        if (asGodwitError(error).code === 'no-such-process') {
-          await this.#orphaned(copy);
-          return { end: await this.#reported(copy), orphaned: true };
-        }
-        await sleep(REPORT_POLL_MS);
-      }
-    }
-  }
-
-  /** Its keeper has gone, and with it all debuggers; one that was about to attach has left the job frozen. */
-  async #orphaned(copy: Copy): Promise<void> {
+  /** A debugger that was about to attach when its keeper went has left the job frozen. */
+  async #thawOrphan(copy: Copy): Promise<void> {
     if (copy.held || this.isMoving(copy.job) || this.#copies.get(copy.job) !== copy) return;
     const cgroup = JobCgroup.at(copy.cgroup);
     if (await cgroup.isFrozen().catch(() => false)) {
@@ -346,27 +210,9 @@ export class Host {
     }
   }
 
-  /** What ended the copy, if that was neither the program nor anybody's wish: a debugger's breakpoint, or CRIU. */
-  async #notItsOwn(copy: Copy, { signal }: Exit, orphaned: boolean): Promise<string | null> {
-    if (signal === null) return null;
-    if (copy.injury !== null && CRASHES.includes(signal)) return copy.injury;
-    if (!copy.debugged || orphaned || !(signal === 'SIGKILL' || CRASHES.includes(signal))) return null;
-    const { lost } = await this.options.keeper
-      .call('job.debuggerLost', { job: copy.job })
-      .catch(() => ({ lost: null }));
-    // A process that is killed takes its gdbserver along; a breakpoint without gdbserver kills the process.
-    return lost && (lost.alive || signal === 'SIGTRAP') ? lost.reason : null;
-  }
-
-  async #reported(copy: Copy): Promise<End> {
-    for (;;) {
-      const text = await readFile(copy.report, 'utf8').catch(() => null);
-      if (text !== null)
-        return parseWith(End, parseJson("a supervisor's report", text), "a supervisor's report");
-      // Without supervisor or processes nobody will ever write one.
-      if ((await JobCgroup.at(copy.cgroup).pids()).length === 0) return { signal: 9 };
-      await sleep(REPORT_POLL_MS);
-    }
+  async #freeAddress(copy: Copy): Promise<void> {
+    await this.options.networks.drain(copy);
+    await this.options.networks.remove(copy);
   }
 
   async sight(job: string, stubs: readonly StubSeen[]): Promise<Sight | null> {
@@ -467,94 +313,5 @@ export class Host {
     if (alive) return (await cgroup.isFrozen()) ? 'frozen' : 'running';
     const reported = await readFile(copy.report, 'utf8').catch(() => null);
     return reported === null ? 'none' : 'ended';
-  }
-}
-
-async function removeCgroups({ cgroup }: Copy): Promise<void> {
-  await JobCgroup.at(cgroup).remove();
-  await (await JobAccount.of(cgroup)).remove();
-}
-
-/** A restarted keeper knows nothing of the processes that an earlier one held. */
-function unlessUnknown(error: unknown) {
-  if (asGodwitError(error).code !== 'no-such-process') throw error;
-}
-
-export function readSupervision(line: string): Supervision {
-  const words = "a supervisor's words";
-  return parseWith(Supervision, parseJson(words, line), words);
-}
-
-/**
- * The job's environment on its way through the helper, which is root: under names that mean nothing to a C library.
- * The helper takes them off for the program (init.c).
- */
-const wrapped = (env: Record<string, string>) =>
-  Object.fromEntries(Object.entries(env).map(([name, value]) => [`JOB:${name}`, value]));
-
-function flags(
-  order: LaunchOrder,
-  copy: Copy,
-  mount: string,
-  [run, ...joined]: string[],
-  network: string | null,
-): string[] {
-  const options = {
-    '--cgroup': run!,
-    '--report': copy.report,
-    '--hostname': order.home,
-    '--mount': mount,
-    '--files': copy.files === null ? '/' : mount,
-    '--init': order.init,
-    '--cwd': order.cwd,
-    '--console': order.console,
-    '--status': order.status,
-  };
-  return [
-    ...Object.entries(options).flat(),
-    ...copy.mounts.flatMap((at) => ['--bind', at]),
-    ...(network === null ? [] : ['--network', network]),
-    ...(order.stopped ? ['--stopped'] : []),
-    ...(order.allowIoUring ? ['--allow-io-uring'] : []),
-    ...joined.flatMap((group) => ['--join', group]),
-    ...(order.tty ? ['--tty', `${order.tty.rows}x${order.tty.columns}`] : []),
-    ...userFlags(order),
-    '--',
-    order.program,
-    ...order.args,
-  ];
-}
-
-function userFlags({ user, umask, resources = {} }: LaunchOrder): string[] {
-  const limits = Object.entries(resources).flatMap(([name, { soft, hard }]) => [
-    '--rlimit',
-    `${name}=${soft ?? 'unlimited'}:${hard ?? 'unlimited'}`,
-  ]);
-  const groups = ['--groups', user.groups.join(',')];
-  const numbers = ['--uid', `${user.uid}`, '--gid', `${user.gid}`, ...groups];
-  return [
-    ...(user.uid === 0 ? [] : numbers),
-    ...(umask === undefined ? [] : ['--umask', umask.toString(8)]),
-    ...limits,
-  ];
-}
-
-function cannotLaunch(order: LaunchOrder, error: { stage: string; message: string }): GodwitError {
-  const what =
-    error.stage === 'cwd'
-      ? `${order.program} can't be launched in ${order.cwd}`
-      : `${order.program} can't be launched`;
-  const fix = { exec: 'is it there, executable, and in PATH?', cwd: 'give another with --cwd' }[error.stage];
-  return new GodwitError({ code: 'cannot-launch', message: `${what}: ${error.message}`, fix });
-}
-
-/** The status that PID 1 wrote when the program ended; null if it did not come to it. */
-export async function readStatus(path: string): Promise<Exit | null> {
-  const Status = z.object({ exit: z.int(), signal: z.string().nullable() });
-  const text = await readFile(path, 'utf8').catch(() => '');
-  try {
-    return Status.parse(JSON.parse(text));
-  } catch {
-    return null;
   }
 }

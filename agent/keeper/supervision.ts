@@ -1,5 +1,6 @@
 /** What a job's supervisor (`godwit-helper launch` and `restore`) says on its standard output, a JSON value a line. */
 import { z } from 'zod';
+import { parseJson, parseWith } from '../api/schema';
 
 export const End = z.union([z.object({ code: z.int() }), z.object({ signal: z.int() })]);
 export type End = z.infer<typeof End>;
@@ -12,3 +13,9 @@ export const Supervision = z.union([
   z.object({ exited: End }),
 ]);
 export type Supervision = z.infer<typeof Supervision>;
+
+/** @throws GodwitError if it is none of its words */
+export function readSupervision(line: string): Supervision {
+  const words = "a supervisor's words";
+  return parseWith(Supervision, parseJson(words, line), words);
+}

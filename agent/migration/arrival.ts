@@ -15,8 +15,8 @@ import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
 import { killEach, processesNaming } from '../freezer/processes';
 import { type Copy, mountOf, placeOf } from '../jobs/copy';
-import { readSupervision } from '../jobs/host';
 import type { Note } from '../journal/journal';
+import { readSupervision } from '../keeper/supervision';
 import { sockets } from '../network/sockets';
 import { type Manifest, readManifest, receiveFolder } from './carriage';
 import {

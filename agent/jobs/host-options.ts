@@ -1,0 +1,23 @@
+import type { Link } from '../api/link';
+import type { EndOfJob } from '../api/peer-contract';
+import type { MountedFiles } from '../homefs/mounted';
+import type { Journal } from '../journal/journal';
+import type { KeeperContract } from '../keeper/contract';
+import type { JobNetworks } from '../network/interface';
+import type { Layout } from './layout';
+
+/** What a host has to look after its copies with. */
+export interface HostOptions {
+  node: string;
+  cgroup: string;
+  helper: string;
+  layout: Layout;
+  journal: Journal;
+  keeper: Link<KeeperContract>;
+  networks: JobNetworks;
+  /** Of other homes. */
+  mounted: MountedFiles;
+  log: (line: string) => void;
+  /** Tells the job's home; rejects when it can't be reached. */
+  tellEnded: (home: string, ended: EndOfJob) => Promise<void>;
+}

@@ -1,0 +1,117 @@
+/** Starts a job's program on this node, by way of the keeper and the helper. */
+import { mkdir, rmdir } from 'node:fs/promises';
+import { GodwitError } from '../api/errors';
+import type { LaunchOrder } from '../api/peer-contract';
+import { JobCgroup } from '../freezer/cgroup';
+import { JobAccount } from '../freezer/limits';
+import { readSupervision } from '../keeper/supervision';
+import { type Copy, mountOf } from './copy';
+import type { HostOptions } from './host-options';
+
+/**
+ * Gives the copy its group, account, network and files, and starts the program in them; sets `copy.init`.
+ * @throws GodwitError `cannot-launch`, or why what it needs could not be made; what was made is then still there
+ */
+export async function launch(order: LaunchOrder, copy: Copy, options: HostOptions): Promise<void> {
+  const { node, layout, keeper, helper, networks, mounted } = options;
+  const cgroup = JobCgroup.at(copy.cgroup);
+  const mount = layout.root(order.job, order.epoch);
+  try {
+    await cgroup.create();
+    const account = await JobAccount.of(cgroup.path);
+    await account.create(node, order.limits);
+    await account.set(order.limits);
+    await mkdir(mount, { recursive: true });
+    await networks.make(copy);
+    await networks.putUp(copy);
+    const files = mountOf(copy);
+    if (files) await mounted.mount(files);
+    const groups = [cgroup.run, ...account.joined];
+    const argv = [helper, 'launch', ...flags(order, copy, mount, groups, networks.namespaceOf(copy))];
+    await keeper.call('process.start', { key: copy.supervisor, argv, env: wrapped(order.env) });
+    copy.init = await launched(copy, order, keeper);
+  } finally {
+    // Never recursively: the job's root was built on it, if only in the job's own namespace.
+    if (copy.files === null) await rmdir(mount).catch(unlessGone);
+  }
+}
+
+/** It may not have come to be made. */
+function unlessGone(error: NodeJS.ErrnoException) {
+  if (error.code !== 'ENOENT') throw error;
+}
+
+async function launched(copy: Copy, order: LaunchOrder, keeper: HostOptions['keeper']): Promise<number> {
+  const { line } = await keeper.call('process.line', { key: copy.supervisor, index: 0 });
+  const said = line === null ? null : readSupervision(line);
+  if (said && 'init' in said) return said.init;
+  if (said && 'error' in said) throw cannotLaunch(order, said.error);
+  const { stderr } = await keeper.call('process.wait', { key: copy.supervisor });
+  throw new GodwitError({
+    code: 'cannot-launch',
+    message: `${order.program} can't be launched: ${stderr.trim()}`,
+  });
+}
+
+/**
+ * The job's environment on its way through the helper, which is root: under names that mean nothing to a C library.
+ * The helper takes them off for the program (init.c).
+ */
+const wrapped = (env: Record<string, string>) =>
+  Object.fromEntries(Object.entries(env).map(([name, value]) => [`JOB:${name}`, value]));
+
+function flags(
+  order: LaunchOrder,
+  copy: Copy,
+  mount: string,
+  [run, ...joined]: string[],
+  network: string | null,
+): string[] {
+  const options = {
+    '--cgroup': run!,
+    '--report': copy.report,
+    '--hostname': order.home,
+    '--mount': mount,
+    '--files': copy.files === null ? '/' : mount,
+    '--init': order.init,
+    '--cwd': order.cwd,
+    '--console': order.console,
+    '--status': order.status,
+  };
+  return [
+    ...Object.entries(options).flat(),
+    ...copy.mounts.flatMap((at) => ['--bind', at]),
+    ...(network === null ? [] : ['--network', network]),
+    ...(order.stopped ? ['--stopped'] : []),
+    ...(order.allowIoUring ? ['--allow-io-uring'] : []),
+    ...joined.flatMap((group) => ['--join', group]),
+    ...(order.tty ? ['--tty', `${order.tty.rows}x${order.tty.columns}`] : []),
+    ...userFlags(order),
+    '--',
+    order.program,
+    ...order.args,
+  ];
+}
+
+function userFlags({ user, umask, resources = {} }: LaunchOrder): string[] {
+  const limits = Object.entries(resources).flatMap(([name, { soft, hard }]) => [
+    '--rlimit',
+    `${name}=${soft ?? 'unlimited'}:${hard ?? 'unlimited'}`,
+  ]);
+  const groups = ['--groups', user.groups.join(',')];
+  const numbers = ['--uid', `${user.uid}`, '--gid', `${user.gid}`, ...groups];
+  return [
+    ...(user.uid === 0 ? [] : numbers),
+    ...(umask === undefined ? [] : ['--umask', umask.toString(8)]),
+    ...limits,
+  ];
+}
+
+function cannotLaunch(order: LaunchOrder, error: { stage: string; message: string }): GodwitError {
+  const what =
+    error.stage === 'cwd'
+      ? `${order.program} can't be launched in ${order.cwd}`
+      : `${order.program} can't be launched`;
+  const fix = { exec: 'is it there, executable, and in PATH?', cwd: 'give another with --cwd' }[error.stage];
+  return new GodwitError({ code: 'cannot-launch', message: `${what}: ${error.message}`, fix });
+}
