@@ -19,12 +19,17 @@ export function findSocket(given: string | undefined): string {
   const { GODWIT_AGENT, GODWIT_LAB } = process.env;
   const named = given ?? GODWIT_AGENT;
   if (named) return named;
-  const uid = process.getuid?.() ?? 0;
-  const own = uid === 0 ? OWN_SOCKET : userSocket(USER_SOCKETS, uid);
+  const own = doorOf(OWN_SOCKET, USER_SOCKETS);
   // A lab that was asked for goes before an agent that merely happens to be here.
   if (!GODWIT_LAB && existsSync(own)) return own;
   const lab = labName(undefined);
   checkName(lab);
   const { agent, userSockets } = nodePaths(lab, FIRST_NODE);
-  return uid === 0 ? agent.socket : userSocket(userSockets, uid);
+  return doorOf(agent.socket, userSockets);
+}
+
+/** The user's own socket; the agent's, which only root may use, for whoever has none. */
+function doorOf(agent: string, users: string): string {
+  const socket = userSocket(users, process.getuid?.() ?? 0);
+  return existsSync(socket) ? socket : agent;
 }

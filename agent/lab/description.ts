@@ -52,7 +52,7 @@ export interface LabRequest {
 }
 
 /** The socket of one user in the folder of them all. */
-export const userSocket = (folder: string, uid: number) => join(folder, `${uid}.sock`);
+export const userSocket = (folder: string, uid: number) => join(folder, `${uid}`);
 /** (uid_t)-1 is no user's (credentials(7)). */
 const LAST_UID = 2 ** 32 - 2;
 

@@ -28,7 +28,7 @@ export class Doors {
 
   async #update(): Promise<void> {
     const { folder, open, log } = this.options;
-    const users = new Map((await this.options.users()).map((user) => [`${user.uid}.sock`, user]));
+    const users = new Map((await this.options.users()).map((user) => [`${user.uid}`, user]));
     await mkdir(folder, { recursive: true, mode: 0o755 });
     for (const [file, { server, user }] of this.#open) {
       // One whose groups have changed is served anew: what a socket's requests run as is settled when it is opened.

@@ -195,7 +195,7 @@ describe('who may not', () => {
   it('another user than the agent serves', async () => {
     for (const args of [['ps'], ['nodes'], ['run', '--detach', '--', 'true']])
       expect(expectRefused(await cli(args, asNobody))).toBe(
-        `godwit: this user may not ask the agent at ${socketOf('node1')}; run the same as the user whom it serves, mostly root`,
+        `godwit: this user may not ask the agent at ${socketOf('node1')}; have its administrator add you to the group godwit, or run the same as root`,
       );
   });
 

@@ -43,7 +43,7 @@ beforeAll(async () => {
   // The project's own folder may be closed to them.
   cpSync(inProject('dist', 'godwit.cjs'), join(folder, 'godwit.cjs'));
   root = await Godwit.labUp(LAB, { temp: folder, users: [NAME] });
-  const agent = join(nodePaths(LAB, 'node1').userSockets, `${user.uid}.sock`);
+  const agent = join(nodePaths(LAB, 'node1').userSockets, `${user.uid}`);
   theirs = new Godwit({ agent, temp: folder, user }, join(folder, 'godwit.cjs'));
 });
 afterEach(async () => {
@@ -86,7 +86,7 @@ describe('a job of a user', () => {
     const limited = 'umask 027; ulimit -n 3000; ulimit -St 5000; exec "$@"';
     const asked = [process.execPath, join(folder, 'godwit.cjs'), 'run', ...options, '--', 'sh', '-c', TELL];
     const numbersOf = ['--reuid', `${user.uid}`, '--regid', `${user.gid}`, '--groups', user.groups.join()];
-    const agent = join(nodePaths(LAB, 'node1').userSockets, `${user.uid}.sock`);
+    const agent = join(nodePaths(LAB, 'node1').userSockets, `${user.uid}`);
     execFileSync('setpriv', [...numbersOf, 'sh', '-c', limited, 'sh', ...asked], {
       cwd: folder,
       env: { PATH: process.env.PATH, GODWIT_AGENT: agent },
@@ -147,7 +147,7 @@ it('what is root’s is not theirs, and what is theirs is root’s too', async (
   for (const [what, work] of Object.entries(tried))
     expect(await codeOf(work()), what).toMatch(/job \w+ is root's; do it as root/);
   // By way of another node it is the same: the home judges.
-  const elsewhere = join(nodePaths(LAB, 'node2').userSockets, `${user.uid}.sock`);
+  const elsewhere = join(nodePaths(LAB, 'node2').userSockets, `${user.uid}`);
   const far = new Godwit({ agent: elsewhere, temp: folder, user }, join(folder, 'godwit.cjs'));
   expect(await codeOf(far.kill(id))).toMatch(/is root's/);
   expect(await codeOf(far.logs(id))).toMatch(/is root's/);
@@ -239,7 +239,7 @@ async function ticksOf(id: string): Promise<number> {
 
 it('whoever is no longer named is no longer served, and the other way round', async () => {
   const { config, agent } = nodePaths(LAB, 'node3');
-  const socket = join(nodePaths(LAB, 'node3').userSockets, `${user.uid}.sock`);
+  const socket = join(nodePaths(LAB, 'node3').userSockets, `${user.uid}`);
   const third = new Godwit({ agent: socket, temp: folder, user }, join(folder, 'godwit.cjs'));
   const served = () =>
     third.jobs().then(
