@@ -18,6 +18,8 @@ const SLEEPER = ['/bin/sleep', '120'];
 const socketOf = (node: string) => nodePaths(LAB, node).agent.socket;
 /** Asks the home of the jobs. */
 const godwit = new Godwit({ agent: socketOf('node2') });
+/** A folder that the home has, as it has no other of this machine's. */
+const cwd = '/';
 const endings: (() => void)[] = [];
 
 beforeAll(() => Godwit.labUp(LAB));
@@ -66,7 +68,7 @@ it('sees launches, moves and ends of jobs of another home, soon after they happe
   const { snapshots, see } = await watch('node3');
   const lateness: number[] = [];
   for (let round = 0; round < 3; round++) {
-    const { id } = await godwit.run(SLEEPER, { name: `round${round}` });
+    const { id } = await godwit.run(SLEEPER, { name: `round${round}`, cwd });
     const launched = await see('launched', id, ({ state }) => state === 'running');
     expect(launched.jobs.find((job) => job.id === id)).toMatchObject({ home: 'node2', node: 'node2' });
 
@@ -94,7 +96,7 @@ it('sees launches, moves and ends of jobs of another home, soon after they happe
 });
 
 it('sees a program stop and go on', async () => {
-  const { id } = await godwit.run(SLEEPER, { on: 'node1' });
+  const { id } = await godwit.run(SLEEPER, { on: 'node1', cwd });
   const { snapshots, see } = await watch('node3');
   await see('running', id, ({ state }) => state === 'running');
   await godwit.kill(id, 'SIGSTOP');
@@ -107,7 +109,7 @@ it('sees a program stop and go on', async () => {
 
 it('tells each second how busy the nodes are, to everyone who watches', async () => {
   const [one, other] = [await watch('node1'), await watch('node1')];
-  const { id } = await godwit.run(['/bin/sh', '-c', 'while :; do :; done'], { on: 'node3' });
+  const { id } = await godwit.run(['/bin/sh', '-c', 'while :; do :; done'], { on: 'node3', cwd });
   const busy = await one.see('busy', id, ({ cpu }) => cpu > 0.1);
   expect(busy.nodes.map(({ name, state }) => `${name} ${state}`)).toEqual([
     'node1 up',
@@ -123,7 +125,7 @@ it('tells each second how busy the nodes are, to everyone who watches', async ()
 
 it('says nothing to those who have gone, and everything to those who come back', async () => {
   const { snapshots, see, client } = await watch('node1');
-  const { id } = await godwit.run(SLEEPER);
+  const { id } = await godwit.run(SLEEPER, { cwd });
   await see('running', id, ({ state }) => state === 'running');
   client.close();
   const heard = snapshots.length;
