@@ -1,5 +1,6 @@
 /** The agent: what a node decides. It may be ended at any time; what it needs to go on is in its journal and keeper. */
 import { once as onceEmitted } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { clientContract } from './api/client-contract';
 import { Link } from './api/link';
@@ -18,6 +19,7 @@ import { sweepAccounts } from './freezer/limits';
 import { Daemons } from './homefs/daemons';
 import { MountedFiles } from './homefs/mounted';
 import { ServedFiles } from './homefs/served';
+import { sharedMounts } from './homefs/shared';
 import { addressesIn, Home } from './jobs/home';
 import { Host } from './jobs/host';
 import { Layout } from './jobs/layout';
@@ -85,7 +87,9 @@ async function assemble(
     daemons: new Daemons(layout.served, keeper, 'served'),
     ...{ journal, tickets, program, without: [layout.roots], log },
   });
-  const own = { node: name, helper, layout, journal, log };
+  const shared = async () =>
+    sharedMounts(await readFile('/proc/self/mountinfo', 'utf8'), config.sharedPaths, config.state);
+  const own = { node: name, helper, layout, journal, shared, log };
   const host = new Host({ ...own, cgroup, keeper, networks, mounted, tellEnded });
   mounted.onLost = (files, why) => void host.filesLost(files, why);
   const home = new Home({ ...own, peers, addresses });

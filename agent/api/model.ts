@@ -152,11 +152,19 @@ export type MoveReport = z.infer<typeof MoveReport>;
 export const Obstacle = z.object({ code: z.string(), what: z.string(), fix: z.string() });
 export type Obstacle = z.infer<typeof Obstacle>;
 
+/** How an open file is reached on a node: it is the home; it shares the folder; over the network, at the home. */
+export const ReachedFile = z.object({ path: z.string(), via: z.enum(['local', 'shared', 'home']) });
+export type ReachedFile = z.infer<typeof ReachedFile>;
+
 export const Preflight = z.object({
   can: z.boolean(),
   obstacles: z.array(Obstacle),
   bytes: Bytes,
   estimateMs: Span,
+  home: NodeName,
+  /** The files and folders that the job has open, each path once: the first of them, and how many more there are. */
+  files: z.array(ReachedFile),
+  moreFiles: z.int(),
 });
 export type Preflight = z.infer<typeof Preflight>;
 

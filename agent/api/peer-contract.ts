@@ -31,6 +31,16 @@ export const Terms = z.object({
 });
 export type Terms = z.infer<typeof Terms>;
 
+/** A folder of the home's that other nodes may have as well (homefs/shared.ts). */
+export const SharedMount = z.object({
+  at: z.string().startsWith('/'),
+  /** By its configuration. */
+  listed: z.boolean(),
+  /** What it is of, where its file system names a server. */
+  source: z.string().nullable(),
+});
+export type SharedMount = z.infer<typeof SharedMount>;
+
 /** What a host is told to launch; paths are the home's. */
 export const LaunchOrder = z.object({
   ...Terms.shape,
@@ -52,6 +62,8 @@ export const LaunchOrder = z.object({
   init: z.string().startsWith('/'),
   /** The home's mounts in the job's root besides `/`, parents before children. */
   mounts: z.array(z.string().startsWith('/')),
+  /** Which of them the host may have itself. */
+  shared: z.array(SharedMount).default([]),
 });
 export type LaunchOrder = z.infer<typeof LaunchOrder>;
 
@@ -165,6 +177,10 @@ export const peerContract = {
       bytes: Bytes,
       machine: Machine,
       ports: z.array(BoundPort),
+      /** The files and folders that it has open; `lock`: who holds one on it that other nodes may meet. */
+      files: z.array(z.object({ path: z.string(), lock: z.string().nullable() })).default([]),
+      mounts: z.array(z.string()).default([]),
+      shared: z.array(SharedMount).default([]),
     }),
   },
   'node.preflight': {
@@ -176,8 +192,10 @@ export const peerContract = {
       ports: z.array(BoundPort),
       /** Has it an address of its own? */
       address: z.boolean(),
+      shared: z.array(SharedMount).default([]),
     }),
-    result: z.object({ obstacles: z.array(Obstacle) }),
+    /** `direct`: the places of those that it has itself. */
+    result: z.object({ obstacles: z.array(Obstacle), direct: z.array(z.string()).default([]) }),
   },
 
   /** A word of the move from the home to the source, and the source's answer when it has done as told. */

@@ -89,13 +89,15 @@ export interface RestoreOrders {
   /** Where the home's files are seen on this node: `/` at home itself. */
   files: string;
   mounts: string[];
+  /** Those of `mounts` that are this node's own. */
+  direct: string[];
 }
 
 /** For `godwit-helper restore`, which adds what it needs to hold the job: -d, --pidfile, --action-script. */
-export function restoreArguments({ images, root, files, mounts }: RestoreOrders): string[] {
+export function restoreArguments({ images, root, files, mounts, direct }: RestoreOrders): string[] {
   const externals = [
     ...FROM_HOST.map((at) => external(at, at)),
-    ...mounts.map((at) => external(at, files === '/' ? at : `${files}${at}`)),
+    ...mounts.map((at) => external(at, files === '/' || direct.includes(at) ? at : `${files}${at}`)),
   ];
   return ['restore', '-D', images, '-o', RESTORE_LOG, ...COMMON, ...externals.flat(), '--root', root];
 }

@@ -4,6 +4,7 @@ import { asGodwitError } from '../api/errors';
 import type { Obstacle } from '../api/model';
 import type { BoundPort } from '../api/peer-contract';
 import { type JobProcess, jobProcesses, type ProcessSource } from '../freezer/processes';
+import { type OpenFile, openFilesOf } from './files';
 import { heldObstacle } from './held';
 import { inodeOf, type Looked, look } from './look';
 import { boundPorts, type InetSocket, inetSockets, socketObstacle } from './network';
@@ -15,6 +16,9 @@ export interface Findings {
   bytes: number;
   /** What it has in its host's own network, and needs at the destination. */
   ports: BoundPort[];
+  files: OpenFile[];
+  /** A process of this node, as people are told of it. */
+  who: (pid: number) => string;
 }
 
 export interface Question {
@@ -29,29 +33,26 @@ export interface Question {
 export async function jobObstacles(job: ProcessSource, question: Question): Promise<Findings> {
   const processes = await jobProcesses(job);
   const [init] = processes;
-  if (!init) return { obstacles: [], bytes: 0, ports: [] };
+  const nothing = { obstacles: [], bytes: 0, ports: [], files: [], who: teller(processes) };
+  if (!init) return nothing;
   const bytes = await memoryOf(processes, init.pid);
   try {
-    return { ...(await obstaclesOf(processes, question)), bytes };
+    return { ...nothing, ...(await obstaclesOf(processes, question)), bytes };
   } catch (error) {
     const { code, message, fix } = asGodwitError(error);
-    return { obstacles: [{ code, what: message, fix: fix ?? 'try again' }], bytes, ports: [] };
+    return { ...nothing, obstacles: [{ code, what: message, fix: fix ?? 'try again' }], bytes };
   }
 }
 
 async function obstaclesOf(
   processes: JobProcess[],
   { helper, debugged, address }: Question,
-): Promise<Omit<Findings, 'bytes'>> {
+): Promise<Pick<Findings, 'obstacles' | 'ports' | 'files'>> {
   const looked = await look(
     helper,
     processes.map(({ pid }) => pid),
   );
-  const byPid = new Map(processes.map((process) => [process.pid, process]));
-  const who = (pid: number) => {
-    const process = byPid.get(pid);
-    return process ? `process ${process.inner} (${process.comm})` : `process ${pid} of its node`;
-  };
+  const who = teller(processes);
   const stubbed = new Set(processes.filter(({ inner }) => debugged.has(inner)).map(({ pid }) => pid));
   const sockets = address ? [] : await ownSockets(looked, processes[0]!.pid);
   const own = sockets.map(({ socket }) => socket);
@@ -64,7 +65,15 @@ async function obstaclesOf(
   ].filter((obstacle) => obstacle !== null);
   // A process that has ten devices open has ten obstacles; ten threads that share them have no more.
   const byWords = new Map(found.map((obstacle) => [obstacle.code + obstacle.what, obstacle]));
-  return { obstacles: [...byWords.values()], ports: boundPorts(own) };
+  return { obstacles: [...byWords.values()], ports: boundPorts(own), files: openFilesOf(looked) };
+}
+
+function teller(processes: JobProcess[]): (pid: number) => string {
+  const byPid = new Map(processes.map((process) => [process.pid, process]));
+  return (pid) => {
+    const process = byPid.get(pid);
+    return process ? `process ${process.inner} (${process.comm})` : `process ${pid} of its node`;
+  };
 }
 
 /** The job's network sockets, each with one process that has it open. All of a job is in one network. */

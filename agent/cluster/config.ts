@@ -1,11 +1,16 @@
 /** What an agent and its keeper are told when they start: one file for both. */
 import { readFile } from 'node:fs/promises';
+import { posix } from 'node:path';
 import { z } from 'zod';
 import { GodwitError } from '../api/errors';
 import { NodeName } from '../api/model';
 import { parseJson, parseWith } from '../api/schema';
 
 const Path = z.string().startsWith('/', 'a path must be absolute');
+/** Of one spelling, so that those of two nodes can be compared. CRIU ends a mount's name at a `]`. */
+const SharedPath = Path.regex(/^[^\]]*$/, 'a shared path has no ]')
+  .transform((path) => posix.normalize(path).replace(/(?<=.)\/$/, ''))
+  .refine((path) => !/^\/$|^\/(proc|sys|dev)(\/|$)/.test(path), 'this folder is always the own one');
 const Port = z.int().min(1).max(65_535);
 
 export const Member = z.object({ name: NodeName, address: z.string().min(1), port: Port });
@@ -39,6 +44,11 @@ export const AgentConfig = z
     tls: z.object({ ca: Path, cert: Path, key: Path }),
     /** All nodes of the cluster, this one included. */
     members: z.array(Member).min(1),
+    /**
+     * Folders (no symbolic links) that are the same files, with the same owners, on all nodes that list them: jobs use
+     * them directly. Those on NFS and the like are found without being listed.
+     */
+    sharedPaths: z.array(SharedPath).default([]),
     /** CPUs that its jobs may use; all of the machine's if absent. */
     cpus: z.number().positive().optional(),
     /** The name of this node's folder in Godwit's part of the cgroup v2 hierarchy. */

@@ -3,6 +3,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { GodwitError } from '../api/errors';
 
+/** As much as a machine's memory may hold back of what was written, to a server that may be slow. */
+const SHARED_DEADLINE_MS = 20_000;
 /** Asks nothing of the home, so that only the kernel's own work is waited for. */
 const UNMOUNT_DEADLINE_MS = 10_000;
 
@@ -29,6 +31,20 @@ export async function unmountHome(program: string, at: string, { abort }: { abor
   await run(program, args, UNMOUNT_DEADLINE_MS, (why) => ({
     code: 'cannot-unmount',
     message: `the home's files at ${at} can't be unmounted${why}`,
+  }));
+}
+
+/**
+ * Waits until all that was written into these shared folders is where other nodes can read it: a network file system
+ * holds back what has been written to it (nfs(5), close-to-open).
+ * @throws GodwitError `shared-stalled`
+ */
+export async function syncShared(folders: string[]): Promise<void> {
+  if (folders.length === 0) return;
+  await run('sync', ['--file-system', '--', ...folders], SHARED_DEADLINE_MS, (why) => ({
+    code: 'shared-stalled',
+    message: `what was written to ${folders.join(', ')} is not on its server within ${SHARED_DEADLINE_MS} ms${why}`,
+    fix: 'see whether its server is up, then try again',
   }));
 }
 

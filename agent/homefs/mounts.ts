@@ -11,14 +11,17 @@ export interface Mount {
   /** The folder (or file) of the file system that is mounted. */
   root: string;
   type: string;
+  /** Of which device or server, in the words of its file system. */
+  source: string;
 }
 
 export function parseMounts(mountinfo: string): Mount[] {
   return mountinfo.split('\n').flatMap((line) => {
     const [place = '', source = ''] = line.split(' - ');
     const [, , device, root, at] = place.split(' ');
+    const [type = '', of = ''] = source.split(' ');
     return device && root && at
-      ? [{ at: decode(at), device, root: decode(root), type: source.split(' ')[0]! }]
+      ? [{ at: decode(at), device, root: decode(root), type, source: decode(of) }]
       : [];
   });
 }

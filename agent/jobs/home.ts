@@ -4,7 +4,7 @@ import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { asGodwitError, GodwitError, noSuchJob } from '../api/errors';
 import type { Exit, HistoryEvent, Job, JobSpec, LaunchRequest, User } from '../api/model';
-import type { EndOfJob, Sight } from '../api/peer-contract';
+import type { EndOfJob, SharedMount, Sight } from '../api/peer-contract';
 import type { Peers } from '../cluster/peers';
 import { jobMounts } from '../homefs/mounts';
 import type { HomedJob, Journal } from '../journal/journal';
@@ -27,6 +27,8 @@ export interface HomeOptions {
   journal: Journal;
   peers: Peers;
   addresses: Addresses;
+  /** What of this node others may have as well. */
+  shared: () => Promise<SharedMount[]>;
   log: (line: string) => void;
 }
 
@@ -68,7 +70,7 @@ export class Home {
         console: layout.console(id),
         status: layout.status(id),
         init: this.options.helper,
-        mounts: jobMounts(await readFile('/proc/self/mountinfo', 'utf8'), layout.state),
+        ...(await this.#mounts()),
       };
       const options = { timeoutMs: LAUNCH_TIMEOUT_MS };
       const { pid } = await peers.call(host, 'host.launch', { ...order, ...files }, options);
@@ -80,6 +82,13 @@ export class Home {
       throw error;
     }
     return this.seen(await journal.job(id));
+  }
+
+  /** The layout of a job's root: the same wherever it goes. */
+  async #mounts(): Promise<{ mounts: string[]; shared: SharedMount[] }> {
+    const own = jobMounts(await readFile('/proc/self/mountinfo', 'utf8'), this.options.layout.state);
+    const shared = await this.options.shared();
+    return { mounts: [...new Set([...own, ...shared.map(({ at }) => at)])].sort(), shared };
   }
 
   job(id: string): Promise<HomedJob> {

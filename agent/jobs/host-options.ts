@@ -1,5 +1,5 @@
 import type { Link } from '../api/link';
-import type { EndOfJob } from '../api/peer-contract';
+import type { EndOfJob, SharedMount } from '../api/peer-contract';
 import type { MountedFiles } from '../homefs/mounted';
 import type { Journal } from '../journal/journal';
 import type { KeeperContract } from '../keeper/contract';
@@ -17,6 +17,8 @@ export interface HostOptions {
   networks: JobNetworks;
   /** Of other homes. */
   mounted: MountedFiles;
+  /** What of this node others may have as well. */
+  shared: () => Promise<SharedMount[]>;
   log: (line: string) => void;
   /** Tells the job's home; rejects when it can't be reached. */
   tellEnded: (home: string, ended: EndOfJob) => Promise<void>;

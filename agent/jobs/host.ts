@@ -5,11 +5,12 @@ import type { z } from 'zod';
 import type { Typed } from '../api/client-contract';
 import { asGodwitError, jobMoving } from '../api/errors';
 import type { Obstacle } from '../api/model';
-import type { LaunchOrder, Sight, Terms } from '../api/peer-contract';
+import type { LaunchOrder, SharedMount, Sight, Terms } from '../api/peer-contract';
 import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
 import { type JobProcess, jobProcesses, nodePid, openFiles, readProcess } from '../freezer/processes';
 import type { MountOf } from '../homefs/mounted';
+import { alsoShared } from '../homefs/shared';
 import type { Note } from '../journal/journal';
 import type { StubSeen } from '../keeper/contract';
 import type { JobNetworks } from '../network/interface';
@@ -82,6 +83,8 @@ export class Host {
       report,
       files: home === this.options.node ? null : epoch,
       mounts: [],
+      shared: [],
+      direct: [],
       held,
       debugged: false,
       injury: null,
@@ -91,7 +94,7 @@ export class Host {
   async launch(order: LaunchOrder): Promise<{ pid: number }> {
     const cgroup = await JobCgroup.of(this.options.cgroup, `${order.job}.${order.epoch}`);
     const copy = this.newCopy(order, order, order.stopped, cgroup);
-    copy.mounts = order.mounts;
+    await this.setMounts(copy, order);
     await this.note(copy);
     try {
       await launch(order, copy, this.options);
@@ -108,6 +111,17 @@ export class Host {
     this.adopt(copy);
     this.options.log(`${order.job}: launched on ${this.options.node}`);
     return { pid: PROGRAM };
+  }
+
+  /** The layout of its root, as its home has decided it, and what of it this node has itself. */
+  async setMounts(copy: Copy, { mounts, shared }: Pick<Copy, 'mounts' | 'shared'>): Promise<void> {
+    const direct = copy.files === null ? shared.map(({ at }) => at) : await this.direct(shared);
+    Object.assign(copy, { mounts, shared, direct });
+  }
+
+  /** The places of those folders of another home's that are the same files on this node. */
+  async direct(shared: SharedMount[]): Promise<string[]> {
+    return shared.length === 0 ? [] : alsoShared(shared, await this.options.shared());
   }
 
   /** Looks after a copy that runs here from now on: until it ends, or is let go to another node. */

@@ -80,7 +80,7 @@ function flags(
   };
   return [
     ...Object.entries(options).flat(),
-    ...copy.mounts.flatMap((at) => ['--bind', at]),
+    ...copy.mounts.flatMap((at) => [copy.direct.includes(at) ? '--bind-own' : '--bind', at]),
     ...(network === null ? [] : ['--network', network]),
     ...(order.stopped ? ['--stopped'] : []),
     ...(order.allowIoUring ? ['--allow-io-uring'] : []),

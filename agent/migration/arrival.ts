@@ -235,7 +235,7 @@ export class Arrival extends Role<
     const manifest = await readManifest(images);
     received.manifest = manifest;
     copy.held = manifest.held;
-    copy.mounts = manifest.mounts;
+    await this.place.host.setMounts(copy, manifest);
     await this.place.points.reach('destination.pages-here');
 
     const cgroup = JobCgroup.at(copy.cgroup);
@@ -256,7 +256,7 @@ export class Arrival extends Role<
       ...(network === null ? [] : ['--network', network]),
       '--',
       await criu(),
-      ...restoreArguments({ images, root, files, mounts: copy.mounts }),
+      ...restoreArguments({ images, root, files, mounts: copy.mounts, direct: copy.direct }),
     ];
     signal.throwIfAborted();
     await keeper.call('process.start', { key: copy.supervisor, argv, env: CRIU_ENV });

@@ -7,6 +7,7 @@ import type { Duplex, Readable, Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { GodwitError } from '../api/errors';
+import { SharedMount } from '../api/peer-contract';
 import { parseJson, parseWith } from '../api/schema';
 import { ParkedStub } from '../debug/stub';
 
@@ -21,6 +22,7 @@ export const Manifest = z.object({
   parked: z.array(ParkedStub),
   held: z.boolean(),
   mounts: z.array(z.string().startsWith('/')),
+  shared: z.array(SharedMount).default([]),
 });
 export type Manifest = z.infer<typeof Manifest>;
 

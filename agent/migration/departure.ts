@@ -16,6 +16,7 @@ import { mendTimersIn } from '../checkpoint/timerfds';
 import { innerPids } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
 import { processesNaming } from '../freezer/processes';
+import { syncShared } from '../homefs/control';
 import { type Copy, mountOf, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
 import { sockets } from '../network/sockets';
@@ -123,6 +124,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     const frozenAfter = performance.now() - begun - frozenMs;
     const files = mountOf(copy);
     if (files) await mounted.sync(files);
+    await syncShared(copy.direct);
     await host.networks.takeDown(copy);
     await sockets(this.place.helper, 'hold', JobCgroup.at(copy.cgroup).run);
     const dumping = performance.now();
@@ -131,6 +133,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       parked,
       held: copy.held,
       mounts: copy.mounts,
+      shared: copy.shared,
     });
     await points.reach('source.parked');
     if (copy.terminal) await takeQueues({ helper: this.place.helper, init: copy.init!, images });

@@ -11,6 +11,7 @@ import { bestOf } from '../cluster/members';
 import { readConsole } from '../jobs/console';
 import { resolveJob } from '../jobs/home';
 import { signalNamed } from '../jobs/signals';
+import { filesThere } from './files';
 import type { NodeParts } from './node';
 import { assertMay } from './rights';
 
@@ -93,7 +94,9 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     const job = await living(id);
     const from = job.ledger.host;
     const source = await node.peers.call(from, 'host.preflight', { job: id });
-    const { bytes, machine, ports } = source;
+    const { bytes, machine, ports, shared, mounts } = source;
+    // What the home shares is its own there.
+    let direct = to === own ? shared.map(({ at }) => at) : [];
     const obstacles: Obstacle[] = [...source.obstacles];
     if (job.pinned) {
       obstacles.push({
@@ -111,11 +114,12 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     }
     try {
       const there = await node.peers.call(to, 'node.preflight', {
-        ...{ job: id, bytes, machine, ports },
+        ...{ job: id, bytes, machine, ports, shared },
         limits: job.spec.limits,
         address: job.spec.address !== null,
       });
       obstacles.push(...there.obstacles);
+      if (to !== own) direct = there.direct;
     } catch (error) {
       const { message, fix } = asGodwitError(error);
       obstacles.push({
@@ -124,7 +128,10 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
         fix: fix ?? 'is its agent running?',
       });
     }
-    return { can: obstacles.length === 0, obstacles, bytes, estimateMs: node.moves.pace.estimate(bytes) };
+    const { obstacles: locks, ...files } = filesThere(source.files, { node: to, home: own, mounts, direct });
+    obstacles.push(...locks);
+    const estimateMs = node.moves.pace.estimate(bytes);
+    return { can: obstacles.length === 0, obstacles, bytes, estimateMs, home: own, ...files };
   }
 
   async function migrate(id: string, params: Params<ClientContract, 'jobs.migrate'>, caller: Caller) {

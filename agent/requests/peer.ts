@@ -13,6 +13,7 @@ import { findControllers, limitObstacles } from '../freezer/limits';
 import type { Host } from '../jobs/host';
 import { signalNamed } from '../jobs/signals';
 import { clientHandlers } from './client';
+import { filesHere } from './files';
 import type { NodeParts } from './node';
 import { assertMay } from './rights';
 
@@ -105,7 +106,10 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
       if (!copy) throw jobMoving(job);
       const silent = await host.filesObstacle(copy);
       if (silent)
-        return { obstacles: [silent], bytes: 0, ports: [], machine: await thisMachine(config.criu) };
+        return {
+          ...{ obstacles: [silent], bytes: 0, ports: [], files: [], mounts: [], shared: [] },
+          machine: await thisMachine(config.criu),
+        };
       const stubs = await host.stubs().catch(() => []);
       const debugged = new Set(stubs.filter((stub) => stub.job === job).map(({ pid }) => pid));
       const findings = await jobObstacles(JobCgroup.at(copy.cgroup), {
@@ -114,9 +118,14 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
         address: copy.address !== null,
       });
       const obstacles = [...(await sourceObstacles(config.name, config.criu)), ...findings.obstacles];
-      return { ...findings, obstacles, machine: await thisMachine(config.criu) };
+      return {
+        ...{ obstacles, bytes: findings.bytes, ports: findings.ports },
+        ...{ files: await filesHere(findings, copy), mounts: copy.mounts, shared: copy.shared },
+        machine: await thisMachine(config.criu),
+      };
     },
-    'node.preflight': async ({ bytes, limits, machine, ports, address }) => ({
+    'node.preflight': async ({ bytes, limits, machine, ports, address, shared }) => ({
+      direct: await host.direct(shared),
       obstacles: [
         ...(await nodeObstacles(
           config.name,

@@ -164,7 +164,7 @@ function privateRoot(name: string): string {
 
 function restore(cgroup: JobCgroup, images: string, root: string, files = '/'): Helper {
   const orders = ['--cgroup', cgroup.run, '--outside', cgroup.attach, '--report', `${images}.report`];
-  const args = restoreArguments({ images, root, files, mounts });
+  const args = restoreArguments({ images, root, files, mounts, direct: [] });
   return new Helper(['restore', ...orders, '--pidfile', `${images}.pid`, '--', criu, ...args]);
 }
 

@@ -135,3 +135,81 @@ test('a job whose server at home is killed is lost, and the reason is told', {
   });
   await lab.leavesNothing();
 });
+
+/** Appends its count to the file that it is given, over one descriptor, until it is ended. */
+const APPENDS = `exec 3>>"$1"; i=0; while :; do echo "line $i" >&3; echo; i=$((i+1)); sleep 0.05; done`;
+
+/** Empty of a process that has gone. */
+function statusOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** The type of the file system by which the job on that node has `file` open. */
+async function fileSystemOf(file: string, node: string): Promise<string> {
+  // Its shell, not one that is about to become a `sleep`.
+  const [pid] = (await processesIn([nodeNamespace(lab.name, node)])).filter(
+    (process) => commandLine(process).split('\0').at(-2) === file && /^NSpid:.*\t2$/m.test(statusOf(process)),
+  );
+  const mount = /^mnt_id:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/3`, 'utf8'))![1];
+  const lines = readFileSync(`/proc/${pid}/mountinfo`, 'utf8').split('\n');
+  return lines.find((line) => line.startsWith(`${mount} `))!.replace(/^.* - (\S+) .*$/, '$1');
+}
+
+test('a folder that nodes share is used directly where it is, and over the home elsewhere', {
+  timeout: 120_000,
+}, async () => {
+  const common = join(lab.folder, 'common');
+  mkdirSync(common);
+  for (const node of ['node1', 'node2']) {
+    const { config } = lab.paths(node);
+    const known = JSON.parse(readFileSync(config, 'utf8'));
+    writeFileSync(config, JSON.stringify({ ...known, sharedPaths: [`${common}/`] }));
+    await lab.kill(node);
+    await lab.restart(node);
+  }
+  const sh = (script: string, file: string) => {
+    const request = {
+      program: '/bin/sh',
+      args: ['-c', script, 'sh', file],
+      cwd: '/',
+      env: {},
+      stopped: false,
+    };
+    return lab.ask('node1', 'jobs.run', { ...request, node: 'node1' }, 60_000);
+  };
+  const log = join(common, 'log');
+  const { id } = await sh(APPENDS, log);
+  const job = new FaultJob(lab, id, 'node1');
+  await goesOn(job);
+  const why = (node: string) => lab.ask('node1', 'jobs.why', { job: id, node });
+  const via = async (node: string) => (await why(node)).files.find(({ path }) => path === log)?.via;
+  expect(await via('node2')).toBe('shared');
+  expect(await via('node3')).toBe('home');
+  for (const node of ['node2', 'node3', 'node2', 'node1']) {
+    await job.place(node);
+    await goesOn(job);
+    const fileSystem = await fileSystemOf(log, node);
+    expect(fileSystem.startsWith('fuse')).toBe(node === 'node3');
+  }
+  expect(await via('node1')).toBe('local');
+  await lab.ask('node1', 'jobs.kill', { job: id, signal: 'SIGKILL' });
+  await lab.ask('node1', 'jobs.wait', { job: id });
+  const written = readFileSync(log, 'utf8').split('\n').slice(0, -1);
+  expect(written).toEqual(written.map((_, line) => `line ${line}`));
+
+  // Of such a file a lock is known on both nodes: the copy that is to take over could never have it.
+  const locks = await sh('exec 3>>"$1"; flock 3; echo; sleep 1000', join(common, 'locked'));
+  const locker = new FaultJob(lab, locks.id, 'node1');
+  await lab.comesTo(async () => (locker.output ? null : 'it has no lock yet'));
+  const obstacles = async (node: string) =>
+    (await lab.ask('node1', 'jobs.why', { job: locks.id, node })).obstacles.map(({ code }) => code);
+  expect(await obstacles('node2')).toEqual(['file-lock']);
+  expect(await obstacles('node3')).toEqual([]);
+  await lab.ask('node1', 'jobs.kill', { job: locks.id, signal: 'SIGKILL' });
+  await lab.ask('node1', 'jobs.wait', { job: locks.id });
+  await lab.leavesNothing();
+});

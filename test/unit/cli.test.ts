@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { noSuchJob } from '../../agent/api/errors';
-import type { HistoryEvent } from '../../agent/api/model';
+import type { HistoryEvent, ReachedFile } from '../../agent/api/model';
 import { version } from '../../package.json';
 import { aJob, aNode, aReport, atEnd, dist, FakeAgent, folder, godwit } from './cli-fixture';
 
@@ -210,6 +210,9 @@ const preflight = {
   obstacles: [{ code: 'open-socket', what: 'it has a connection open', fix: 'close it' }],
   bytes: 1000,
   estimateMs: 300,
+  home: 'node1',
+  files: [],
+  moreFiles: 0,
 };
 const all = {
   'nodes.list': () => ({ nodes: [aNode(), aNode({ name: 'node2', state: 'down', cpus: 0.25, jobs: 12 })] }),
@@ -308,6 +311,29 @@ describe('for people', () => {
     expect(await text('kill', 'sim')).toBe('SIGTERM sent to job abcdefghij\n');
     expect(await text('wait', 'sim')).toBe('job abcdefghij ended with exit status 3\n');
     expect(await text('run', '--detach', '--', 'sim')).toBe('abcdefghij\n');
+  });
+
+  it('why says which open files go over the network', async () => {
+    const file = (path: string, via: ReachedFile['via']) => ({ path, via });
+    const files = [
+      ...['/home/a', '/home/b', '/c', '/d', '/e'].map((path) => file(path, 'home')),
+      file('/data/x', 'shared'),
+    ];
+    const free = { ...preflight, can: true, obstacles: [] };
+    const answers = [
+      { ...free, files, moreFiles: 0 },
+      { ...free, files: files.slice(4), moreFiles: 7 },
+    ];
+    const agent = await FakeAgent.start({ 'jobs.why': () => answers.shift()! });
+    const why = async () => (await agent.godwit(['why', 'sim', 'node2'])).stdout.split('\n').slice(1);
+    expect(await why()).toEqual([
+      '  5 of its 6 open files would be read and written over the network (at node1): /home/a, /home/b, /c, /d and 1 more',
+      '  1 of its 6 open files would be read and written in folders that node2 shares with node1: /data/x',
+      '',
+    ]);
+    expect((await why())[0]).toBe(
+      '  1 of the first 2 of its 9 open files would be read and written over the network (at node1): /e',
+    );
   });
 
   it('keeps what others wrote from steering the terminal', async () => {

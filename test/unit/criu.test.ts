@@ -136,13 +136,19 @@ describe('CRIU', () => {
     );
     expect(dumpArguments({ ...orders, stream: false })).not.toContain('--page-server');
     expect(pageServerArguments({ images: '/images' })).toContain('--ps-socket');
-    const restored = { images: '/images', root: '/root-of-it', mounts: ['/home'] };
+    const restored = {
+      images: '/images',
+      root: '/root-of-it',
+      mounts: ['/home', '/common'],
+      direct: ['/common'],
+    };
     const atHome = restoreArguments({ ...restored, files: '/' });
     const elsewhere = restoreArguments({ ...restored, files: '/files' });
     expect([...stream, ...atHome, ...elsewhere]).not.toContain('--shell-job');
     const externals = (args: string[]) => args.filter((argument) => argument.startsWith('mnt['));
     expect(externals(stream)).toEqual(['mnt[/dev]:/dev', 'mnt[/sys]:/sys', 'mnt[/home]:/home']);
-    expect(externals(atHome)).toEqual(['mnt[/dev]:/dev', 'mnt[/sys]:/sys', 'mnt[/home]:/home']);
-    expect(externals(elsewhere)).toEqual(['mnt[/dev]:/dev', 'mnt[/sys]:/sys', 'mnt[/home]:/files/home']);
+    const own = ['mnt[/dev]:/dev', 'mnt[/sys]:/sys'];
+    expect(externals(atHome)).toEqual([...own, 'mnt[/home]:/home', 'mnt[/common]:/common']);
+    expect(externals(elsewhere)).toEqual([...own, 'mnt[/home]:/files/home', 'mnt[/common]:/common']);
   });
 });

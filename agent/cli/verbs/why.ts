@@ -1,5 +1,5 @@
 import { Argument, type Command } from 'commander';
-import type { Preflight } from '../../api/model';
+import type { Preflight, ReachedFile } from '../../api/model';
 import { ask } from '../../client/agent';
 import { printable } from '../output';
 import { size, span } from '../text';
@@ -18,11 +18,30 @@ export const addWhy = (program: Command) =>
       }),
     );
 
-function preflightText(job: string, node: string, { can, obstacles, bytes, estimateMs }: Preflight): string {
+/** Named in a line; `--json` has more. */
+const MAX_NAMED = 4;
+
+function preflightText(job: string, node: string, preflight: Preflight): string {
+  const { can, obstacles, bytes, estimateMs } = preflight;
   const verdict = can
     ? `${job} can move to ${node}: ${size(bytes)}, about ${span(estimateMs)}`
     : `${job} can't move to ${node}:`;
-  return [verdict, ...obstacles.map(({ code, what, fix }) => `  ${code}: ${what}; ${fix}`)]
-    .map(printable)
-    .join('\n');
+  const reasons = obstacles.map(({ code, what, fix }) => `  ${code}: ${what}; ${fix}`);
+  return [verdict, ...reasons, ...filesText(node, preflight)].map(printable).join('\n');
+}
+
+function filesText(node: string, { files, moreFiles, home }: Preflight): string[] {
+  const all =
+    moreFiles > 0 ? `the first ${files.length} of its ${files.length + moreFiles}` : `its ${files.length}`;
+  const line = (wanted: ReachedFile['via'], how: string) => {
+    const paths = files.filter(({ via }) => via === wanted).map(({ path }) => path);
+    if (paths.length === 0) return [];
+    const rest = paths.length > MAX_NAMED ? ` and ${paths.length - MAX_NAMED} more` : '';
+    const named = paths.slice(0, MAX_NAMED).join(', ');
+    return [`  ${paths.length} of ${all} open files would be read and written ${how}: ${named}${rest}`];
+  };
+  return [
+    ...line('home', `over the network (at ${home})`),
+    ...line('shared', `in folders that ${node} shares with ${home}`),
+  ];
 }

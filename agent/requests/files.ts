@@ -1,0 +1,59 @@
+/** How the files that a job has open would be reached from another node, and which of them can't be. */
+import type { Obstacle, Preflight, ReachedFile } from '../api/model';
+import { lockedBy } from '../checkpoint/files';
+import type { Findings } from '../checkpoint/preflight';
+import { isIn } from '../homefs/shared';
+import type { Copy } from '../jobs/copy';
+
+/** More are counted, and not named. */
+const MAX_TOLD = 100;
+/** Of one job, from node to node: a job that has more open is not told of the rest. */
+const MAX_FILES = 10_000;
+
+/** A file as its host tells of it. */
+interface FileHere {
+  path: string;
+  lock: string | null;
+}
+
+/** At the source. Only where files are another node's too, a lock is known outside of the kernel that has the job. */
+export function filesHere({ files, who }: Findings, { mounts, direct }: Copy): Promise<FileHere[]> {
+  return Promise.all(
+    files.slice(0, MAX_FILES).map(async (file) => {
+      const holder = isIn(file.path, mounts, direct) ? await lockedBy(file) : null;
+      return { path: file.path, lock: holder === null ? null : who(holder) };
+    }),
+  );
+}
+
+/** Where a move would lead, and what of its mounts the job would find there. */
+export interface There {
+  node: string;
+  home: string;
+  mounts: string[];
+  direct: string[];
+}
+
+/** At the home. */
+export function filesThere(
+  files: FileHere[],
+  { node, home, mounts, direct }: There,
+): Pick<Preflight, 'files' | 'moreFiles'> & { obstacles: Obstacle[] } {
+  const shared = ({ path }: FileHere) => isIn(path, mounts, direct);
+  const via = (file: FileHere): ReachedFile['via'] =>
+    node === home ? 'local' : shared(file) ? 'shared' : 'home';
+  return {
+    files: files.slice(0, MAX_TOLD).map((file) => ({ path: file.path, via: via(file) })),
+    moreFiles: Math.max(0, files.length - MAX_TOLD),
+    obstacles: files.flatMap((file) => {
+      if (file.lock === null || !shared(file)) return [];
+      return [
+        {
+          code: 'file-lock',
+          what: `${file.lock} has locked ${file.path}, which ${node} shares: the lock would be held on both nodes at once`,
+          fix: 'try again when it has given the lock back',
+        },
+      ];
+    }),
+  };
+}
