@@ -117,7 +117,7 @@ describe('an agent’s configuration', () => {
   };
 
   it('is read as it was written', async () => {
-    expect(await load(good)).toEqual({ ...good, groups: ['godwit'] });
+    expect(await load(good)).toEqual({ ...good, groups: ['godwit'], sharedPaths: [] });
   });
 
   it.each([
