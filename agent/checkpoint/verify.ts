@@ -1,6 +1,29 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { GodwitError } from '../api/errors';
 import type { JobCgroup } from '../freezer/cgroup';
 import { jobProcesses } from '../freezer/processes';
+import { readDumpStats } from './stats';
+
+const PAGE_BYTES = 4096;
+const PAGES = /^pages-\d+\.img$/;
+
+/**
+ * Are all pages here that the dump has written? Of fewer, CRIU's restore tries to read the rest without end.
+ * @throws GodwitError `incomplete-checkpoint`
+ */
+export async function verifyPages(images: string): Promise<void> {
+  const { pagesWritten } = await readDumpStats(images);
+  const files = (await readdir(images)).filter((name) => PAGES.test(name));
+  const sizes = await Promise.all(files.map(async (name) => (await stat(join(images, name))).size));
+  const here = sizes.reduce((sum, size) => sum + size, 0);
+  const written = pagesWritten * PAGE_BYTES;
+  if (here < written)
+    throw new GodwitError({
+      code: 'incomplete-checkpoint',
+      message: `the checkpoint did not arrive whole: ${here} bytes of its memory are here, ${written} were sent`,
+    });
+}
 
 /** The job's own numbers of its processes: what must be there again after a restore. Zombies don't count. */
 export async function innerPids(cgroup: JobCgroup): Promise<number[]> {

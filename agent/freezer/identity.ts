@@ -8,11 +8,21 @@ export interface Identity {
   started: string;
 }
 
-/** The 22nd field; the second is a name that may contain spaces and parentheses. null when the process has ended. */
-export async function startOf(pid: number): Promise<string | null> {
+/** The fields from the third on; the second is a name that may contain spaces and parentheses. Empty: no such process. */
+async function statOf(pid: number): Promise<string[]> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return !stat || state === 'Z' || state === 'X' ? null : (rest[18] ?? null);
+  return stat ? stat.slice(stat.lastIndexOf(')') + 2).split(' ') : [];
+}
+
+/** null when the process has ended. */
+export async function startOf(pid: number): Promise<string | null> {
+  const [state, ...rest] = await statOf(pid);
+  return !state || state === 'Z' || state === 'X' ? null : (rest[18] ?? null);
+}
+
+/** The CPU time that a process has used, in ticks, as something to compare with: user's and kernel's, fields 14 and 15. */
+export async function cpuTimeOf(pid: number): Promise<string> {
+  return (await statOf(pid)).slice(11, 13).join('+');
 }
 
 export const isAlive = async ({ pid, started }: Identity) => (await startOf(pid)) === started;

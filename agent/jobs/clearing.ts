@@ -44,7 +44,9 @@ export class Clearing {
       await sockets(this.options.helper, 'silence', cgroup.run).catch((error: Error) =>
         this.options.log(`${copy.job}: ${error.message}`),
       );
-    await cgroup.kill();
+    const files = mountOf(copy);
+    // What dies while its home does not answer, or never will, waits for it on its way out: the files are taken from it.
+    await Promise.all([cgroup.kill(), files && this.options.mounted.end(files)]);
   }
 
   /** What a launch that failed has made. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { GodwitError } from '../api/errors';
+import { GodwitError, isNodeError } from '../api/errors';
 import type { HeldProcess, ProcessEnd } from './contract';
 
 /** A job's supervisor says three lines in its life; whoever says more is broken. */
@@ -80,6 +80,15 @@ class Held {
   }
 }
 
+/** Each is started as the leader of a session, so of a group, of its own. */
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch (error) {
+    if (!isNodeError(error) || error.code !== 'ESRCH') throw error;
+  }
+}
+
 export class Processes {
   readonly #held = new Map<string, Held>();
 
@@ -125,9 +134,15 @@ export class Processes {
     return held.until(() => held.end ?? undefined, signal);
   }
 
+  /**
+   * SIGKILL goes to its whole process group: CRIU tries the kernel out with children of its own, and one that is left
+   * stopped would keep the streams open by whose end this one's end is known.
+   */
   signal(key: string, signal: NodeJS.Signals) {
     const { child, end } = this.#get(key);
-    if (!end) child.kill(signal);
+    if (end) return {};
+    if (signal === 'SIGKILL') killGroup(child.pid!);
+    else child.kill(signal);
     return {};
   }
 

@@ -10,7 +10,7 @@ import type { Terms } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
 import { PAGE_SERVER_LOG, pageServerArguments, RESTORE_LOG, restoreArguments } from '../checkpoint/arguments';
 import { explainFile } from '../checkpoint/log';
-import { verifyRestored } from '../checkpoint/verify';
+import { verifyPages, verifyRestored } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
 import { killEach, processesNaming } from '../freezer/processes';
@@ -237,6 +237,7 @@ export class Arrival extends Role<
     copy.held = manifest.held;
     await this.place.host.setMounts(copy, manifest);
     await this.place.points.reach('destination.pages-here');
+    await verifyPages(images);
 
     const cgroup = JobCgroup.at(copy.cgroup);
     const account = await JobAccount.of(copy.cgroup);

@@ -1,15 +1,17 @@
 /** Carries the small images and what goes with them from node to node: one tar stream. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import type { Duplex, Readable, Writable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { GodwitError } from '../api/errors';
 import { SharedMount } from '../api/peer-contract';
 import { parseJson, parseWith } from '../api/schema';
 import { ParkedStub } from '../debug/stub';
+import { whileItMoves } from './stall';
 
 const MANIFEST = 'godwit.json';
 /** A whole process's worth of last words. */
@@ -45,8 +47,17 @@ export async function readManifest(images: string): Promise<Manifest> {
 /** Sends a folder; resolves when the other side has unpacked it. Returns the bytes of its files. */
 export async function sendFolder(folder: string, stream: Duplex): Promise<number> {
   const tar = spawn('tar', ['-C', folder, '-cf', '-', '.'], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const ended = tarEnd(tar.stderr, once(tar, 'close'), 'packed');
-  await Promise.all([pipeline(tar.stdout, stream), ended]);
+  const taken = tar.stdout as Socket;
+  try {
+    // A half archive must not end as a whole one does: its end is said here, when tar has said that it is all.
+    const packed = [pipeline(taken, stream, { end: false }), tarEnd(tar, 'packed')];
+    await whileItMoves('the transfer of the images', () => `${taken.bytesRead}`, Promise.all(packed));
+  } catch (error) {
+    tar.kill('SIGKILL');
+    stream.destroy(error as Error);
+    throw error;
+  }
+  stream.end();
   // The other side ends its half when it has everything. A stream that is given up here never ends, it closes.
   stream.resume();
   await finished(stream, { writable: false, signal: AbortSignal.timeout(ACKNOWLEDGE_MS) });
@@ -65,17 +76,24 @@ export async function receiveFolder(folder: string, stream: Duplex): Promise<voi
   const tar = spawn('tar', ['-C', folder, '--no-same-owner', '--ignore-zeros', '-xf', '-'], {
     stdio: ['pipe', 'ignore', 'pipe'],
   });
-  const ended = tarEnd(tar.stderr, once(tar, 'close'), 'unpacked');
-  await Promise.all([pipeline(stream as Readable, tar.stdin as Writable), ended]);
+  const ended = tarEnd(tar, 'unpacked');
+  try {
+    await Promise.all([pipeline(stream as Readable, tar.stdin), ended]);
+  } catch (error) {
+    // It writes no more when the folder is taken away.
+    tar.kill('SIGKILL');
+    await ended.catch(() => {});
+    throw error;
+  }
   stream.end();
 }
 
-async function tarEnd(stderr: Readable, closed: Promise<unknown[]>, verb: string): Promise<void> {
+async function tarEnd(tar: ChildProcess, verb: string): Promise<void> {
   let words = '';
-  stderr.setEncoding('utf8').on('data', (text: string) => {
+  tar.stderr?.setEncoding('utf8').on('data', (text: string) => {
     words = (words + text).slice(-STDERR_TAIL);
   });
-  const [code] = await closed;
+  const [code] = await once(tar, 'close');
   if (code === 0) return;
   throw new GodwitError({
     code: 'carriage-failed',

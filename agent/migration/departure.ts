@@ -15,6 +15,7 @@ import { readDumpStats } from '../checkpoint/stats';
 import { mendTimersIn } from '../checkpoint/timerfds';
 import { innerPids } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
+import { cpuTimeOf } from '../freezer/identity';
 import { processesNaming } from '../freezer/processes';
 import { syncShared } from '../homefs/control';
 import { type Copy, mountOf, placeOf } from '../jobs/copy';
@@ -25,6 +26,7 @@ import { CRIU_ENV, type Place, UNPARK_LIMIT_MS } from './place';
 import { Plug } from './plug';
 import { Role } from './role';
 import { type SourceEffect, type SourceInput, type SourceState, sourceAtRest, stepSource } from './source';
+import { whileItMoves } from './stall';
 import { mayUnpark } from './unparking';
 
 /** The longest that a dump may take: some hundred GB over a slow network. */
@@ -41,6 +43,17 @@ const stillDumped = (job: string) =>
     code: 'still-dumped',
     message: `a CRIU that nobody holds any more has not let go of job ${job} after ${DUMP_END_MS} ms`,
   });
+
+interface Dump {
+  criu: string;
+  copy: Copy;
+  epoch: number;
+  images: string;
+  /** Where they go. */
+  pages: Duplex;
+  /** The destination. */
+  to: string;
+}
 
 export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSource, FromSource> {
   /** The streams of the dump under way; cutting them makes CRIU give the job back by itself. */
@@ -116,11 +129,12 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
 
     signal.throwIfAborted();
     const parking = performance.now();
-    const { parked, parkMs, frozenMs } = await keeper.call(
-      'job.park',
-      { place: placeOf(copy) },
-      { timeoutMs: 60_000 },
-    );
+    const { parked, parkMs, frozenMs } = await keeper
+      .call('job.park', { place: placeOf(copy) }, { timeoutMs: 60_000 })
+      // Who waits for a file can't be frozen.
+      .catch(async (error: Error) => {
+        throw (await this.#silence(copy)) ?? error;
+      });
     const frozenAfter = performance.now() - begun - frozenMs;
     const files = mountOf(copy);
     if (files) await mounted.sync(files);
@@ -138,7 +152,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     await points.reach('source.parked');
     if (copy.terminal) await takeQueues({ helper: this.place.helper, init: copy.init!, images });
     signal.throwIfAborted();
-    await this.#dump(criu, copy, epoch, images, pages);
+    await this.#dump({ criu, copy, epoch, images, pages, to });
     await points.reach('source.dumped');
     await mendTimersIn(images);
     const carrying = performance.now();
@@ -154,7 +168,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     };
   }
 
-  async #dump(criu: string, copy: Copy, epoch: number, images: string, pages: Duplex): Promise<void> {
+  async #dump({ criu, copy, epoch, images, pages, to }: Dump): Promise<void> {
     const { keeper, helper } = this.place;
     const run = JobCgroup.at(copy.cgroup).run;
     const network = await this.place.host.networks.inodeOf(copy);
@@ -165,12 +179,16 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     const key = this.#dumpKey(epoch);
     const env = { ...CRIU_ENV, ...(await seeingLimits(join(__dirname, 'godwit-limits.so'))) };
     const plug = await Plug.in(images);
-    await keeper.call('process.start', { key, argv: plug.command(helper, argv), env });
+    const { pid } = await keeper.call('process.start', { key, argv: plug.command(helper, argv), env });
     const wire = await plug.connection();
     this.#streams.push(wire);
     await this.place.points.reach('source.dump-started');
     const piped = pipeStreams(wire, pages).catch((error: Error) => error);
-    const { code, signal } = await keeper.call('process.wait', { key }, { timeoutMs: DUMP_LIMIT_MS });
+    const { code, signal } = await whileItMoves(
+      `the transfer of its memory to ${to}`,
+      async () => `${wire.bytesRead} ${await cpuTimeOf(pid)}`,
+      keeper.call('process.wait', { key }, { timeoutMs: DUMP_LIMIT_MS }),
+    );
     if (signal !== null) throw this.#injured(copy, signal);
     if (code !== 0) throw await this.#whyNoDump(copy, images, pages);
     wire.end();
@@ -185,13 +203,22 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
 
   /** A destination that takes no pages makes the dump fail too, and says why as it cuts the stream. */
   async #whyNoDump(copy: Copy, images: string, pages: Duplex): Promise<Error> {
-    const files = mountOf(copy);
-    const silent = files && (await this.place.mounted.answers(files, []).catch((error: Error) => error));
-    if (silent) return silent;
+    const silence = await this.#silence(copy);
+    if (silence) return silence;
     const failure = await explainFile('dump', join(images, DUMP_LOG));
     if (failure.code !== 'dump-failed') return failure;
     if (!pages.closed) await once(pages, 'close', { signal: AbortSignal.timeout(CUT_MS) }).catch(() => {});
     return pages.errored ?? failure;
+  }
+
+  /** Of a home that does not answer for the job's files: the cause of whatever else went wrong. */
+  async #silence(copy: Copy): Promise<Error | null> {
+    const files = mountOf(copy);
+    if (!files) return null;
+    return this.place.mounted.answers(files, []).then(
+      () => null,
+      (error: Error) => error,
+    );
   }
 
   #cutStreams() {
@@ -204,6 +231,8 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     this.#cutStreams();
     const key = this.#dumpKey(epoch);
     try {
+      // One that was stopped can't let go.
+      await keeper.call('process.signal', { key, signal: 'SIGCONT' });
       // What an earlier life of the agent began has lost its other end with it.
       await keeper.call('process.wait', { key }, { timeoutMs: DUMP_END_MS });
     } catch (error) {

@@ -1,16 +1,17 @@
 /** What goes wrong during a move, or between two: the job goes on, once, and nothing of it is left anywhere else. */
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { asGodwitError } from '../../agent/api/errors';
 import { JobCgroup } from '../../agent/freezer/cgroup';
+import type { FaultPoint } from '../../agent/migration/fault-points';
 import { lineOf } from '../support/c-programs';
 import { type FaultJob, FaultLab } from '../support/fault-lab';
 import type { Gdb } from '../support/gdb';
-import { copiesOf } from '../support/processes';
+import { commandLine, copiesOf } from '../support/processes';
 import { inProject } from '../support/project';
 
 let lab: FaultLab;
@@ -52,6 +53,14 @@ function fullDisk(node: string) {
   undo.push(back);
   return back;
 }
+
+async function stands(node: string, point: FaultPoint): Promise<void> {
+  await lab.comesTo(async () => (lab.stands(node, point) ? null : `no move comes by ${point}`));
+}
+
+/** A move that is waited for as long as it takes to be given up. */
+const migrateSlowly = ({ id, home }: FaultJob) =>
+  lab.ask(home, 'jobs.migrate', { job: id, node: 'node3', transfer: 'stop' }, 90_000);
 
 async function attached(job: FaultJob, node = 'node1'): Promise<Gdb> {
   const gdb = lab.gdb(job, node);
@@ -203,6 +212,72 @@ describe('a move that fails', () => {
     await runsOn(job, 'node2');
     await job.place('node3');
     await isOver(job);
+  });
+
+  test('half an image arrives', async () => {
+    const job = await lab.run('node1', 'node2', ['fill', '8']);
+    for (const { name, word } of [
+      { name: /^pages-\d+\.img$/, word: 'did not arrive whole' },
+      { name: /^core-\d+\.img$/, word: 'restore' },
+    ]) {
+      lab.arm('node3', 'destination.pages-here');
+      const failed = failure(job.migrate('node3'));
+      await stands('node3', 'destination.pages-here');
+      const images = join(lab.paths('node3').state, 'images');
+      const [folder] = readdirSync(images).filter((entry) => entry.startsWith(`${job.id}.`));
+      for (const image of readdirSync(join(images, folder!)).filter((entry) => name.test(entry))) {
+        const path = join(images, folder!, image);
+        truncateSync(path, Math.floor(statSync(path).size / 2));
+      }
+      lab.disarm();
+      const { code, message } = await failed;
+      expect(code).toBe('move-failed');
+      expect(message).toContain(word);
+      await runsOn(job, 'node2');
+    }
+    await job.place('node3');
+    await isOver(job);
+  });
+
+  test('what sends or takes the pages stands still for good', async () => {
+    const [sender, taker] = [
+      await lab.run('node1', 'node2', ['fill', '64']),
+      await lab.run('node1', 'node2', ['fill', '64']),
+    ];
+    const ofJob = async (node: string, word: string, { id }: FaultJob) => {
+      const pids = await processesWith(node, word);
+      return pids.filter((pid) => commandLine(pid).includes(`/${id}.`));
+    };
+    const stop = async (node: string, word: string, job: FaultJob) => {
+      let pids: number[] = [];
+      await lab.comesTo(async () => {
+        pids = await ofJob(node, word, job);
+        // CRIU itself, not what is about to become it.
+        const isShell = pids.some((pid) => commandLine(pid).startsWith('/bin/sh'));
+        return pids.length > 0 && !isShell ? null : `no ${word} runs`;
+      });
+      for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    };
+    lab.arm('node2', 'source.dump-started');
+    const moves = [failure(migrateSlowly(sender))];
+    await stands('node2', 'source.dump-started');
+    await stop('node2', 'dump', sender);
+    lab.disarm();
+    lab.arm('node2', 'source.parked');
+    moves.push(failure(migrateSlowly(taker)));
+    await stands('node2', 'source.parked');
+    await stop('node3', 'page-server', taker);
+    lab.disarm();
+    for (const { code, message } of await Promise.all(moves)) {
+      expect(code).toBe('move-failed');
+      expect(message).toContain('the transfer of its memory to node3 stood still for 20 s');
+    }
+    for (const job of [sender, taker]) {
+      await runsOn(job, 'node2');
+      await job.place('node3');
+      await job.ends();
+    }
+    await lab.leavesNothing();
   });
 
   test.for(['node2', 'node3'])('the disk of %s is full', async (node) => {

@@ -1,6 +1,6 @@
 /** Jobs on their home's files, on nodes that have none of them. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -117,6 +117,83 @@ test('what comes between a job and its files makes it wait', { timeout: 400_000 
   await job.place('node1');
   await goesOn(job);
   await checked(job);
+});
+
+test('what is edited at home is seen by the job, and what the job writes at home', async () => {
+  const at = (name: string) => join(folders.root, name);
+  writeFileSync(at('note'), 'first\n');
+  // Each round the note as it is now, on what it says and in a file.
+  const script = 'while :; do read -r note < note; echo "$note"; echo "$note" > answer; sleep 0.05; done';
+  const request = { program: '/bin/sh', args: ['-c', script], cwd: folders.root, env: {}, stopped: false };
+  const { id } = await lab.ask('node1', 'jobs.run', { ...request, node: 'node2' }, 60_000);
+  const job = new FaultJob(lab, id, 'node1');
+  const isAnswered = (note: string) =>
+    lab.comesTo(async () => (job.output.endsWith(`${note}\n`) ? null : 'the job sees the old note'));
+  const answers = (note: string) =>
+    lab.comesTo(async () =>
+      readFileSync(at('answer'), 'utf8') === `${note}\n` ? null : 'home sees the old',
+    );
+  await isAnswered('first');
+  // The file itself and one in its place; here, and on another host.
+  writeFileSync(at('note'), 'second, written over\n');
+  await isAnswered('second, written over');
+  await answers('second, written over');
+  await job.place('node3');
+  writeFileSync(at('note.new'), 'third, put in its place\n');
+  renameSync(at('note.new'), at('note'));
+  await isAnswered('third, put in its place');
+  await answers('third, put in its place');
+  await job.signal('SIGKILL');
+  await job.wait();
+  await lab.leavesNothing();
+});
+
+/** A move to node3 that is waited for as long as it takes to be given up. */
+const failure = (job: FaultJob) =>
+  lab
+    .ask('node1', 'jobs.migrate', { job: job.id, node: 'node3', transfer: 'stop' }, 120_000)
+    .then(() => null, asGodwitError);
+
+test('a home that stands still during a move does no harm to the job', { timeout: 300_000 }, async () => {
+  const blows = [
+    { node: 'node2', point: 'source.streams-open', holder: 'node2' },
+    { node: 'node2', point: 'source.parked', holder: 'node2' },
+    { node: 'node3', point: 'destination.pages-here', holder: 'node3' },
+  ] as const;
+  const stopped: number[] = [];
+  const jobs: FaultJob[] = [];
+  const failures: ReturnType<typeof failure>[] = [];
+  try {
+    for (const { node, point, holder } of blows) {
+      const job = await lab.run('node1', 'node2');
+      jobs.push(job);
+      lab.arm(node, point);
+      failures.push(failure(job));
+      await lab.comesTo(async () => (lab.stands(node, point) ? null : `no move comes by ${point}`));
+      const pids = (await servers()).filter((pid) => {
+        const line = commandLine(pid);
+        return line.includes(`${job.id}.`) && line.includes(`.${holder}\0`);
+      });
+      expect(pids).toHaveLength(1);
+      stopped.push(...pids);
+      process.kill(pids[0]!, 'SIGSTOP');
+      lab.disarm();
+    }
+    const outcomes = await Promise.all(failures);
+    expect(outcomes.map((failed) => failed?.code)).toEqual(blows.map(() => 'move-failed'));
+    const unreachable = expect.stringContaining("the files of its home node1 can't be reached");
+    expect(outcomes.map((failed) => failed?.message)).toEqual(blows.map(() => unreachable));
+  } finally {
+    // The one of a destination that has cleared the move away is gone.
+    for (const pid of stopped) if (commandLine(pid)) process.kill(pid, 'SIGCONT');
+  }
+  for (const job of jobs) {
+    expect(await job.settles()).toBe('node2');
+    await job.goesOn();
+    await job.place('node3');
+    await job.ends();
+  }
+  await lab.leavesNothing();
 });
 
 test('a job whose server at home is killed is lost, and the reason is told', {
