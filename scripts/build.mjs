@@ -55,28 +55,28 @@ await build({
   logLevel: 'warning',
 });
 
+const WARNED = ['-std=gnu11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Werror', '-s'];
+
+/** Made beside and renamed: a program that runs is never written into. */
+function compile(binary, flags, parts) {
+  execFileSync('cc', [...WARNED, ...flags, '-o', `${binary}.new`, ...parts], { stdio: 'inherit' });
+  renameSync(`${binary}.new`, binary);
+}
+
+/** What each C program of Godwit's has: its arguments, and what it says. */
+const COMMON = 'agent/command';
+
 /** Compiles a folder's C into one static program, if its sources are newer than that. */
 function compileStatic(folder, binary, more = []) {
-  const sources = readdirSync(folder)
-    .filter((name) => /\.[ch]$/.test(name))
-    .map((name) => `${folder}/${name}`);
+  const sources = [folder, COMMON].flatMap((from) =>
+    readdirSync(from)
+      .filter((name) => /\.[ch]$/.test(name))
+      .map((name) => `${from}/${name}`),
+  );
   const newest = Math.max(...sources.map((source) => statSync(source).mtimeMs));
   if (existsSync(binary) && statSync(binary).mtimeMs >= newest) return;
-  const flags = [
-    '-std=gnu11',
-    '-D_GNU_SOURCE',
-    '-O2',
-    '-Wall',
-    '-Wextra',
-    '-Werror',
-    '-static',
-    '-s',
-    ...more,
-  ];
   const parts = sources.filter((source) => source.endsWith('.c'));
-  // Made beside and renamed: a program that runs is never written into.
-  execFileSync('cc', [...flags, '-o', `${binary}.new`, ...parts], { stdio: 'inherit' });
-  renameSync(`${binary}.new`, binary);
+  compile(binary, ['-static', ...more], parts);
 }
 // Static: it runs inside a job's root, where no library of this machine can be relied on.
 compileStatic('agent/helper', 'dist/godwit-helper');
@@ -84,21 +84,6 @@ compileStatic('agent/helper', 'dist/godwit-helper');
 compileStatic('agent/homefs', 'dist/godwit-homefs', ['-pthread']);
 
 /** What is preloaded into a program of the machine's to mend one thing in it. */
-function preloaded(name, source) {
-  const flags = [
-    '-std=gnu11',
-    '-D_GNU_SOURCE',
-    '-O2',
-    '-Wall',
-    '-Wextra',
-    '-Werror',
-    '-shared',
-    '-fPIC',
-    '-s',
-  ];
-  const library = `dist/${name}.so`;
-  execFileSync('cc', [...flags, '-o', `${library}.new`, source], { stdio: 'inherit' });
-  renameSync(`${library}.new`, library);
-}
+const preloaded = (name, source) => compile(`dist/${name}.so`, ['-shared', '-fPIC'], [source]);
 preloaded('godwit-limits', 'agent/checkpoint/limits.c');
 if (process.arch === 'x64') preloaded('godwit-xstate', 'agent/debug/xstate.c');

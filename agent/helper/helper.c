@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,51 +26,7 @@
 
 #include "helper.h"
 
-const char *option(char **argv, const char *key) {
-  for (; *argv && strcmp(*argv, "--"); argv++)
-    if (!strcmp(*argv, key)) return argv[1];
-  return NULL;
-}
-
-bool flag(char **argv, const char *key) {
-  for (; *argv && strcmp(*argv, "--"); argv++)
-    if (!strcmp(*argv, key)) return true;
-  return false;
-}
-
-int wrong_usage(const char *what) {
-  fprintf(stderr, "godwit-helper: %s\n", what);
-  return 2;
-}
-
-const char *required(char **argv, const char *key) {
-  const char *value = option(argv, key);
-  if (value) return value;
-  fprintf(stderr, "godwit-helper: %s is missing\n", key);
-  exit(2);
-}
-
-char **after_dashes(char **argv) {
-  while (*argv && strcmp(*argv, "--")) argv++;
-  if (*argv && argv[1]) return argv + 1;
-  exit(wrong_usage("nothing stands after --"));
-}
-
-void say(const char *format, ...) {
-  char line[512];
-  va_list values;
-  va_start(values, format);
-  int size = vsnprintf(line, sizeof line - 1, format, values);
-  va_end(values);
-  if (size >= (int)sizeof line - 1) size = sizeof line - 2;
-  line[size++] = '\n';
-  if (write(STDOUT_FILENO, line, size) < 0) return;
-}
-
-int say_error(const char *stage, int error) {
-  say("{\"error\":{\"stage\":\"%s\",\"errno\":%d,\"message\":\"%s\"}}", stage, error, strerror(error));
-  return 1;
-}
+const char program_name[] = "godwit-helper";
 
 static int write_all(int fd, const char *text) {
   if (fd < 0) return -1;

@@ -1,23 +1,10 @@
-/* What the helper's parts share: its arguments, what it says, and the files it writes. */
+/* What the helper's parts share. Its reader may go: the report file is the truth of what it says. */
 #ifndef HELPER_H
 #define HELPER_H
 
-#include <stdbool.h>
 #include <sys/types.h>
 
-/* The value of `--key value` before `--`; NULL when it is not there. */
-const char *option(char **argv, const char *key);
-/* The same, but a missing one ends the helper with wrong usage (2). */
-const char *required(char **argv, const char *key);
-bool flag(char **argv, const char *key);
-/* The program and its arguments: what stands after `--`. */
-char **after_dashes(char **argv);
-int wrong_usage(const char *what);
-
-/* One line on standard output. A reader that has gone is no error: the report file is the truth. */
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Why it failed, as {"error":{"stage","errno","message"}}; returns the exit status 1. */
-int say_error(const char *stage, int error);
+#include "../command/command.h"
 
 /* Writes `text` into an existing file, as the kernel's control files want it: 0, or -1 with errno. */
 int put(const char *folder, const char *file, const char *text);

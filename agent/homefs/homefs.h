@@ -1,22 +1,10 @@
-/* What the parts of godwit-homefs share: its arguments, and what it says. */
+/* What the parts of godwit-homefs share. */
 #ifndef HOMEFS_H
 #define HOMEFS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
-/* The value of `--key value`; NULL when it is not there. */
-const char *option(char **argv, const char *key);
-/* The same, but a missing one ends the program with wrong usage (2). */
-const char *required(char **argv, const char *key);
-bool flag(char **argv, const char *key);
-/* The value that stands `nth` (from 0) among all of `--key value`; NULL after the last. */
-const char *nth_option(char **argv, const char *key, int nth);
-
-/* One line on standard output. A reader that has gone is no error. */
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Why it failed, as {"error":{"stage","errno","message"}}; returns the exit status 1. */
-int say_error(const char *stage, int error);
+#include "../command/command.h"
 
 /* One request or reply, and the room for the largest. */
 #define MAX_DATA (1 << 20)

@@ -4,16 +4,17 @@
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, rmdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { asGodwitError, GodwitError, isNodeError } from '../api/errors';
+import { asGodwitError, GodwitError } from '../api/errors';
 import type { Tickets } from '../api/tickets';
 import type { Peers } from '../cluster/peers';
 import { syncHome, unmountHome } from './control';
 import type { Daemons } from './daemons';
 import { joinWires } from './join';
+import { removeMountPoint } from './mount-point';
 import { mountCommand } from './program';
 
 /** A home that is there answers a call and starts a server in less. */
@@ -134,10 +135,7 @@ export class MountedFiles {
     this.#joining.delete(name);
     await unmountHome(this.options.program, at, { abort: true });
     await this.options.daemons.end(name);
-    // Never recursively: below it may be a machine's own files.
-    await rmdir(at).catch((error: unknown) => {
-      if (!isNodeError(error) || error.code !== 'ENOENT') throw error;
-    });
+    await removeMountPoint(at);
   }
 
   #join(mount: MountOf, wire: string): void {

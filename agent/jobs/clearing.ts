@@ -53,16 +53,14 @@ export class Clearing {
   async clearLaunch(copy: Copy): Promise<void> {
     const { keeper } = this.options;
     const key = copy.supervisor;
-    await JobCgroup.at(copy.cgroup).kill();
+    await this.end(copy);
     await keeper.call('process.wait', { key }).catch(() => {});
     await keeper.call('process.forget', { key }).catch(() => {});
     await this.#removeMade(copy);
   }
 
-  /** After the last of its processes: they write until they have ended. */
+  /** After the last of its processes: what can't be taken from them. */
   async #removeMade(copy: Copy): Promise<void> {
-    const files = mountOf(copy);
-    if (files) await this.options.mounted.end(files);
     await JobCgroup.at(copy.cgroup).remove();
     await (await JobAccount.of(copy.cgroup)).remove();
     await this.options.networks.remove(copy);

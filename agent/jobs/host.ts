@@ -166,10 +166,6 @@ export class Host {
     const { job, epoch, home } = lost;
     const exit = { exit: 128 + constants.signals.SIGKILL, signal: 'SIGKILL' };
     await this.#insist(() => this.options.tellEnded(home, { job, epoch, exit, lost: reason }));
-    // Without a home that takes it, what is in its mappings would keep a killed process from ending.
-    await this.options.mounted
-      .end(files)
-      .catch((error: Error) => log(`${lost.job}: its mount is not ended: ${error.message}`));
     await this.clear(lost).catch((error: Error) => log(`${lost.job}: not cleared: ${error.message}`));
     await journal.clearNote(lost.job);
   }

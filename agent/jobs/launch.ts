@@ -1,9 +1,10 @@
 /** Starts a job's program on this node, by way of the keeper and the helper. */
-import { mkdir, rmdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { GodwitError } from '../api/errors';
 import type { LaunchOrder } from '../api/peer-contract';
 import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
+import { removeMountPoint } from '../homefs/mount-point';
 import { readSupervision } from '../keeper/supervision';
 import { type Copy, mountOf } from './copy';
 import type { HostOptions } from './host-options';
@@ -31,14 +32,9 @@ export async function launch(order: LaunchOrder, copy: Copy, options: HostOption
     await keeper.call('process.start', { key: copy.supervisor, argv, env: wrapped(order.env) });
     copy.init = await launched(copy, order, keeper);
   } finally {
-    // Never recursively: the job's root was built on it, if only in the job's own namespace.
-    if (copy.files === null) await rmdir(mount).catch(unlessGone);
+    // The job's root was built on it in the job's own namespace only.
+    if (copy.files === null) await removeMountPoint(mount);
   }
-}
-
-/** It may not have come to be made. */
-function unlessGone(error: NodeJS.ErrnoException) {
-  if (error.code !== 'ENOENT') throw error;
 }
 
 async function launched(copy: Copy, order: LaunchOrder, keeper: HostOptions['keeper']): Promise<number> {

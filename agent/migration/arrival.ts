@@ -1,6 +1,6 @@
 /** The destination's hands: they take a job in, restore it held, and thaw it or clear it away as they are told. */
 import { execFile } from 'node:child_process';
-import { mkdir, rm, rmdir, statfs } from 'node:fs/promises';
+import { mkdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
@@ -14,6 +14,7 @@ import { verifyPages, verifyRestored } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
 import { killEach, processesNaming } from '../freezer/processes';
+import { removeMountPoint } from '../homefs/mount-point';
 import { type Copy, mountOf, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
 import { readSupervision } from '../keeper/supervision';
@@ -376,10 +377,7 @@ export class Arrival extends Role<
   /** At home, where it is needed for the restore alone; elsewhere the mount ends with the copy. */
   async #endRoot(root: string): Promise<void> {
     await run('umount', ['-l', root]).catch(() => {});
-    // Never recursively: if the root could not be unmounted, the machine's own files lie below it.
-    await rmdir(root).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
+    await removeMountPoint(root);
   }
 
   #paths(epoch: number) {

@@ -2,6 +2,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { JobCgroup } from '../freezer/cgroup';
+import { nodeCgroup } from '../freezer/hierarchy';
 import { processesNaming } from '../freezer/processes';
 import { Copy } from '../jobs/copy';
 import type { NodeNote } from '../journal/journal';
@@ -36,10 +37,10 @@ async function sweepImages({ layout, log }: Sweeping, known: Set<string>): Promi
 
 /** Processes that nobody has written down may be a job's only ones: no agent ends them by itself. */
 async function sweepCgroups({ cgroup: node, log }: Sweeping, known: Set<string>): Promise<void> {
-  const { path } = await JobCgroup.of(node, 'x');
-  for (const name of await list(dirname(path))) {
+  const folder = await nodeCgroup(node);
+  for (const name of await list(folder)) {
     if (!COPY.test(name) || known.has(name)) continue;
-    const cgroup = JobCgroup.at(join(dirname(path), name));
+    const cgroup = JobCgroup.at(join(folder, name));
     const { length } = await cgroup.pids();
     if (length > 0) log(`${name}: ${length} processes of no copy that is known here, left to a person`);
     else {
