@@ -83,32 +83,23 @@ static struct connection *hold(struct wire *wire) {
   return connection;
 }
 
-static void let_go(struct wire *wire, struct connection *connection) {
+static void let_go(struct connection *connection) {
   connection->holders--;
-  if (!connection->cut) return;
-  /* `part` waits for it. */
-  pthread_cond_broadcast(&wire->changed);
-  if (connection->holders > 0) return;
+  if (!connection->cut || connection->holders > 0) return;
   close(connection->fd);
   free(connection);
 }
 
-/* With the lock. Whoever is in a system call on it comes back at once. */
+/*
+ * With the lock. Whoever is in a system call on it comes back at once, or when it is next given the processor: the
+ * next connection may be there by then. So nothing that a system call has done counts for a connection that was cut.
+ */
 static void cut(struct wire *wire, struct connection *connection) {
   if (connection->cut) return;
   connection->cut = true;
   shutdown(connection->fd, SHUT_RDWR);
   wire->connection = NULL;
   pthread_cond_broadcast(&wire->changed);
-}
-
-/* With the lock: cuts the connection, and waits until nobody counts its bytes any more. */
-static void part(struct wire *wire) {
-  struct connection *connection = hold(wire);
-  if (!connection) return;
-  cut(wire, connection);
-  while (connection->holders > 1) pthread_cond_wait(&wire->changed, &wire->lock);
-  let_go(wire, connection);
 }
 
 /* --- reading ---------------------------------------------------------------------------------------------------- */
@@ -194,7 +185,7 @@ void wire_read(struct wire *wire, void *to, size_t size) {
       size -= got;
       if (wire->received - wire->told >= ACK_EVERY) pthread_cond_signal(&wire->waiting);
     }
-    let_go(wire, connection);
+    let_go(connection);
   }
   pthread_mutex_unlock(&wire->lock);
 }
@@ -264,6 +255,7 @@ static bool flush(struct wire *wire, int flags) {
     ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL | flags);
     int error = errno;
     pthread_mutex_lock(&wire->lock);
+    if (connection->cut) break;
     if (sent >= 0) count_sent(wire, connection, sent);
     else if (error == EAGAIN || error == EWOULDBLOCK) {
       done = false;
@@ -271,7 +263,9 @@ static bool flush(struct wire *wire, int flags) {
     } else if (error != EINTR) cut(wire, connection);
   }
   wire->flushing = false;
-  if (connection) let_go(wire, connection);
+  /* Another connection may have come meanwhile, and have found a thread that seemed to write to it. */
+  if (connection && connection->cut) pthread_cond_signal(&wire->waiting);
+  if (connection) let_go(connection);
   return done;
 }
 
@@ -353,7 +347,11 @@ static void join(struct wire *wire, int fd) {
   if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room))
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
   pthread_mutex_lock(&wire->lock);
-  part(wire);
+  struct connection *before = hold(wire);
+  if (before) {
+    cut(wire, before);
+    let_go(before);
+  }
   struct hello ours = own_hello(wire);
   pthread_mutex_unlock(&wire->lock);
   struct connection *connection = NULL;

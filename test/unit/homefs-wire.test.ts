@@ -18,14 +18,30 @@ const HELLO_BYTES = 96;
 const PATIENCE = { timeout: 60_000, interval: 5 };
 
 let folder: string;
-let program: string;
+/** An end's program as it is, and with threads that are slow to come back from the kernel. */
+let programs: { usual: string; late: string };
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'godwit-wire-'));
-  program = join(folder, 'wire-cat');
-  const sources = [inProject('test', 'programs', 'wire-cat.c'), inProject('agent', 'homefs', 'wire.c')];
-  execFileSync('cc', ['-std=gnu11', '-D_GNU_SOURCE', '-O1', '-g', '-pthread', '-o', program, ...sources]);
+  const wire = inProject('agent', 'homefs', 'wire.c');
+  programs = {
+    usual: compile('wire-cat', [wire]),
+    late: compile(
+      'wire-late',
+      [wire, inProject('test', 'programs', 'late-sendmsg.c')],
+      '-Dsendmsg=late_sendmsg',
+    ),
+  };
 });
+
+function compile(name: string, sources: string[], ...flags: string[]): string {
+  const program = join(folder, name);
+  const all = [inProject('test', 'programs', 'wire-cat.c'), ...sources];
+  const standard = ['-std=gnu11', '-D_GNU_SOURCE', '-O1', '-g', '-pthread'];
+  execFileSync('cc', [...standard, ...flags, '-o', program, ...all]);
+  return program;
+}
+
 afterAll(() => rmSync(folder, { recursive: true }));
 
 let made = 0;
@@ -43,7 +59,7 @@ class End {
   heardBytes = 0;
   readonly #process;
 
-  constructor(id = 'one') {
+  constructor({ id = 'one', program = programs.usual } = {}) {
     this.#process = launch([program, this.socket, id]);
     this.#process.stdout!.on('data', (chunk: Buffer) => {
       this.heardBytes += chunk.length;
@@ -65,8 +81,8 @@ class End {
   }
 }
 
-async function pair(): Promise<{ left: End; right: End; link: WireLink }> {
-  const [left, right] = [new End(), new End()];
+async function pair(program = programs.usual): Promise<{ left: End; right: End; link: WireLink }> {
+  const [left, right] = [new End({ program }), new End({ program })];
   await vi.waitFor(
     () => expect([left, right].every(({ socket }) => existsSync(socket))).toBe(true),
     PATIENCE,
@@ -115,24 +131,33 @@ async function settle(turns: number): Promise<void> {
 }
 
 describe('a wire', () => {
-  it('brings every byte once and in order, whatever is cut and joined', { timeout: 300_000 }, async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-        const { left, right, link } = await pair();
-        for (const [nth, one] of steps.entries()) {
-          if (one.do === 'send') (one.from === 'left' ? left : right).send(one.size, nth);
-          else if (one.do === 'join') link.join(one.budget);
-          else if (one.do === 'cut') link.cut();
-          else await settle(one.turns);
-        }
-        await allHeard(left, right, link);
-        left.end();
-        right.end();
-        link.cut();
-      }),
-      { numRuns: 60 },
-    );
-  });
+  it.each([
+    ['', 'usual' as const],
+    [', however late its threads come back from the kernel', 'late' as const],
+  ])(
+    'brings every byte once and in order, whatever is cut and joined%s',
+    {
+      timeout: 300_000,
+    },
+    async (_how, program) => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+          const { left, right, link } = await pair(programs[program]);
+          for (const [nth, one] of steps.entries()) {
+            if (one.do === 'send') (one.from === 'left' ? left : right).send(one.size, nth);
+            else if (one.do === 'join') link.join(one.budget);
+            else if (one.do === 'cut') link.cut();
+            else await settle(one.turns);
+          }
+          await allHeard(left, right, link);
+          left.end();
+          right.end();
+          link.cut();
+        }),
+        { numRuns: 60 },
+      );
+    },
+  );
 
   it('goes on after a cut at each byte of its beginning', { timeout: 120_000 }, async () => {
     const { left, right, link } = await pair();
@@ -163,7 +188,7 @@ describe('a wire', () => {
 
   it('turns the end of another wire away, and goes on with its own', async () => {
     const { left, right, link } = await pair();
-    const stranger = new End('another');
+    const stranger = new End({ id: 'another' });
     await vi.waitFor(() => expect(existsSync(stranger.socket)).toBe(true), PATIENCE);
     link.join();
     left.send(10, 1);
