@@ -9,6 +9,7 @@ import type { Memory, Stop } from './parked';
 import { filterFeatures, refusalOf, withStopReasons } from './refusals';
 import { letsRun, signalsOf, steps, withSignals } from './resume';
 import { leave } from './standstill';
+import { answerThreads, readsThreads } from './thread-list';
 import { childrenOf, threadsOf } from './threads';
 
 /** Milliseconds for gdbserver to answer a client's request; thread-local storage lookups are the slowest. */
@@ -34,6 +35,7 @@ export async function answerTo(packet: string, inferior: Inferior): Promise<Answ
   if (packet === 'k' || packet.startsWith('vKill;')) return kill(packet, inferior, server);
   if (packet === 'D' || packet.startsWith('D;')) return detach(packet, inferior, server);
   if (isResume(packet)) return resume(packet, inferior);
+  if (readsThreads(packet)) return { reply: await answerThreads(packet, inferior) };
   return { reply: await forward(packet, inferior, server) };
 }
 

@@ -90,6 +90,8 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   registers: ThreadRegisters[];
   /** gdbserver is in the middle of asking the client for symbols. */
   lookingUp = false;
+  /** The threads, as the client is reading them window by window. */
+  threadList: string | null = null;
   readonly #target: Target;
   readonly #turns: Turns;
   readonly #attended: () => boolean;

@@ -524,6 +524,22 @@ describe('trouble', () => {
   });
 });
 
+test('a program that the dynamic linker has not made ready yet', async () => {
+  const library = program('unready', '-shared', '-fPIC', '-nostdlib');
+  const unready = program('steps', '-Wl,--no-as-needed', '-lc', '-Wl,-z,now', library);
+  job = await Debuggee.launch(['/bin/sh', '-c', `touch $HOLD.waits; exec ${unready} 5`]);
+  await until('its start', () => readFileSync(`/proc/${job.pidOf()}/maps`, 'utf8').includes(library));
+  stubbed = await job.debug();
+  const gdb = await stubbed.gdb();
+  expect(await gdb.do('backtrace 1')).toContain('resolve ()');
+  expect(await gdb.do('info threads')).toMatch(/\* 1 +Thread [\d.]+ "steps/);
+  await job.move();
+  job.start();
+  await gdb.do('set variable held = 0', 'break round_of');
+  expect(await gdb.do('continue')).toContain('round_of (n=1)');
+  expect(await gdb.do('print mine')).toBe('$1 = 7');
+});
+
 test('two processes of a job, each with its debugger', async () => {
   job = await Debuggee.launch([
     '/bin/sh',
