@@ -51,6 +51,8 @@ export interface MountOf {
   home: string;
 }
 
+type Named = Pick<MountOf, 'job' | 'epoch'>;
+
 export const homeUnreachable = (home: string, why: string) =>
   new GodwitError({
     code: 'home-unreachable',
@@ -76,7 +78,7 @@ export class MountedFiles {
   constructor(private readonly options: MountedOptions) {}
 
   /** Where the home's `/` is seen. */
-  at(mount: MountOf): string {
+  at(mount: Named): string {
     return join(this.options.roots, nameOf(mount));
   }
 
@@ -105,7 +107,7 @@ export class MountedFiles {
 
   /** Asks whether the home answers for these files, paths of this node. @throws `home-unreachable` */
   async answers({ home, ...mount }: MountOf, files: string[]): Promise<void> {
-    await probe(this.at({ home, ...mount }), ANSWER_MS, files).catch((error: Error) => {
+    await probe(this.at(mount), ANSWER_MS, files).catch((error: Error) => {
       throw homeUnreachable(home, error.message);
     });
   }
@@ -129,7 +131,7 @@ export class MountedFiles {
   }
 
   /** Ends the mount for all who use it. One that isn't there is no error. */
-  async end(mount: MountOf): Promise<void> {
+  async end(mount: Named): Promise<void> {
     const [name, at] = [nameOf(mount), this.at(mount)];
     this.#joining.get(name)?.over.abort();
     this.#joining.delete(name);
@@ -196,7 +198,7 @@ export class MountedFiles {
   }
 }
 
-const nameOf = ({ job, epoch }: MountOf) => `${job}.${epoch}`;
+const nameOf = ({ job, epoch }: Named) => `${job}.${epoch}`;
 
 /**
  * Asks the file system at `at` something that no cache answers (statfs), and for `files`; in processes of their own

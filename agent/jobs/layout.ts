@@ -22,10 +22,16 @@ export class Layout {
   }
   /** At a host: what its supervisor reports about the copy of `epoch`. */
   report(job: string, epoch: number) {
-    return join(this.state, 'reports', `${job}.${epoch}`);
+    return join(this.reports, `${job}.${epoch}`);
   }
-  images(job: string, epoch: number) {
-    return join(this.state, 'images', `${job}.${epoch}`);
+  get reports() {
+    return join(this.state, 'reports');
+  }
+  imagesOf(job: string, epoch: number) {
+    return join(this.images, `${job}.${epoch}`);
+  }
+  get images() {
+    return join(this.state, 'images');
   }
   get roots() {
     return join(this.state, 'roots');
@@ -47,8 +53,8 @@ export class Layout {
   }
 
   make() {
-    for (const folder of ['jobs', 'reports', 'images', 'roots']) {
-      mkdirSync(join(this.state, folder), { recursive: true, mode: 0o755 });
+    for (const folder of [join(this.state, 'jobs'), this.reports, this.images, this.roots]) {
+      mkdirSync(folder, { recursive: true, mode: 0o755 });
     }
   }
 

@@ -382,7 +382,7 @@ export class Arrival extends Role<
 
   #paths(epoch: number) {
     return {
-      images: this.place.layout.images(this.job, epoch),
+      images: this.place.layout.imagesOf(this.job, epoch),
       root: this.place.layout.root(this.job, epoch),
     };
   }

@@ -118,7 +118,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     const { keeper, peers, layout, host, mounted, points } = this.place;
     const begun = performance.now();
     const copy = host.copy(this.job)!;
-    const images = layout.images(this.job, epoch);
+    const images = layout.imagesOf(this.job, epoch);
     await mkdir(images, { recursive: true, mode: 0o700 });
     const criu = await this.place.criu();
     const pages = await peers.openStream(to, tickets.pages, this.place.tickets);
@@ -244,7 +244,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
 
   /** A dump that an earlier keeper held has lost its stream with it: it lets go of the job by itself. */
   async #orphanEnds(epoch: number): Promise<void> {
-    const images = this.place.layout.images(this.job, epoch);
+    const images = this.place.layout.imagesOf(this.job, epoch);
     const until = performance.now() + DUMP_END_MS;
     while ((await processesNaming(images)).length > 0) {
       if (performance.now() > until) throw stillDumped(this.job);
@@ -258,7 +258,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     if (!copy) return this.feed({ type: 'copy-died' });
     await this.giveUp(() => this.#endDump(epoch));
     await points.reach('source.thawing');
-    const images = layout.images(this.job, epoch);
+    const images = layout.imagesOf(this.job, epoch);
     // For a keeper that did not park them: one that did knows better.
     const manifest = await readManifest(images).catch(() => null);
     const parked = manifest?.parked ?? [];
@@ -297,7 +297,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
   }
 
   #clearImages(epoch: number) {
-    return rm(this.place.layout.images(this.job, epoch), { recursive: true, force: true });
+    return rm(this.place.layout.imagesOf(this.job, epoch), { recursive: true, force: true });
   }
 
   #dumpKey(epoch: number) {

@@ -1,6 +1,6 @@
 /** What goes wrong during a move, or between two: the job goes on, once, and nothing of it is left anywhere else. */
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -135,8 +135,13 @@ describe('an agent is killed while nothing moves', () => {
   test('what belongs to no job is gone when it is back, and a process of nobody is left alone', async () => {
     const job = await lab.run('node1', 'node2');
     await lab.kill('node2');
-    const images = join(lab.paths('node2').state, 'images', 'nobody0000.3');
-    mkdirSync(images);
+    const { state } = lab.paths('node2');
+    const left = ['images', 'roots'].map((folder) => join(state, folder, 'nobody0000.3'));
+    for (const folder of left) mkdirSync(folder);
+    left.push(join(state, 'reports', 'nobody0000.3'));
+    writeFileSync(left.at(-1)!, '');
+    const needed = join(state, 'reports', 'nobody0000.4');
+    writeFileSync(needed, '');
     const empty = await JobCgroup.of(`${lab.name}-node2`, 'nobody0000.3');
     const lived = await JobCgroup.of(`${lab.name}-node2`, 'nobody0000.4');
     await empty.create();
@@ -145,12 +150,14 @@ describe('an agent is killed while nothing moves', () => {
     undo.push(() => stray.kill('SIGKILL'));
     writeFileSync(join(lived.run, 'cgroup.procs'), `${stray.pid}`);
     await lab.restart('node2');
-    expect(existsSync(images)).toBe(false);
+    expect(left.filter((path) => existsSync(path))).toEqual([]);
     expect(existsSync(empty.path)).toBe(false);
     expect(stray.exitCode).toBeNull();
     expect(await lived.pids()).toEqual([stray.pid]);
+    expect(existsSync(needed)).toBe(true);
     await lived.kill();
     await lived.remove();
+    rmSync(needed);
     await runsOn(job, 'node2');
     await isOver(job);
   });
