@@ -1,8 +1,9 @@
 /** Jobs at a terminal: what people do at one goes on wherever the job is, and what they type arrives once. */
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { inPath } from '../../agent/checkpoint/criu';
 import { restartAgent } from '../../agent/lab/lab';
 import { Godwit } from '../support/godwit';
 import { Terminal } from '../support/terminal';
@@ -174,6 +175,28 @@ it('full-screen programs draw on, and anew for whoever comes; two may be at one 
   second.type('q');
   expect(await second.ended).toBe(0);
   expect(await godwit.wait(name)).toMatchObject({ exit: 0 });
+});
+
+const editor = (await inPath('vim')) ?? (await inPath('vi'));
+
+it.skipIf(editor === null)('an editor keeps what is typed on any node, and writes it at home', async () => {
+  const [name, file] = ['edited', join(folder, 'text')];
+  named.push(name);
+  writeFileSync(file, 'first\n');
+  const terminal = godwit.at(['run', '--tty', '--name', name, '--', editor!, '-N', '-u', 'NONE', '-n', file]);
+  await terminal.shows('first');
+  for (const [turn, node] of ROUND.entries()) {
+    terminal.type(`Goon ${node}\x1b`);
+    await terminal.shows(`on ${node}`);
+    terminal.resize(31 + turn, 90);
+    await godwit.migrate(name, node);
+  }
+  // Undone, and done again: what it has in memory has come along.
+  terminal.type('uuu:1print\r');
+  await terminal.shows('first');
+  terminal.type('\x12\x12:wq\r');
+  expect(await terminal.ended).toBe(0);
+  expect(readFileSync(file, 'utf8')).toBe('first\non node2\non node3\n');
 });
 
 it('says what can’t be: typing without a terminal, being at one without having one', async () => {
