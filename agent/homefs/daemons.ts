@@ -12,6 +12,7 @@ import { GodwitError } from '../api/errors';
 import type { Link } from '../api/link';
 import { parseJson, parseWith } from '../api/schema';
 import { isAlive, killPid, startOf } from '../freezer/identity';
+import { processesNaming } from '../freezer/processes';
 import type { KeeperContract } from '../keeper/contract';
 import { connectWire } from './join';
 import { HomefsWord } from './program';
@@ -31,6 +32,11 @@ const Identity = z.object({
   wire: z.string(),
 });
 export type DaemonIdentity = z.infer<typeof Identity>;
+
+/** Written before it is started, so that one whose number nobody lived to write down is found again. */
+const STARTING = { starting: true } as const;
+const Written = z.union([Identity, z.object({ starting: z.literal(true) })]);
+type Written = z.infer<typeof Written>;
 
 const didNotStart = (what: string, why: string) =>
   new GodwitError({ code: 'home-files-failed', message: `the home's files can't be ${what}: ${why}` });
@@ -57,10 +63,8 @@ export class Daemons {
 
   /** null when it is not there, or has died. */
   async find(name: string): Promise<DaemonIdentity | null> {
-    const text = await readFile(this.#file(name), 'utf8').catch(() => null);
-    if (text === null) return null;
-    const identity = Identity.safeParse(parseJson(WORDS, text)).data ?? null;
-    return identity && (await isAlive(identity)) ? identity : null;
+    const record = await this.#read(name);
+    return record && 'pid' in record && (await isAlive(record)) ? record : null;
   }
 
   /**
@@ -69,6 +73,7 @@ export class Daemons {
    */
   async start(name: string, wire: string, command: (socket: string) => string[]): Promise<void> {
     await mkdir(this.folder, { recursive: true, mode: 0o700 });
+    await this.#write(name, STARTING);
     const key = this.#key(name);
     const order = { key, argv: command(name), env: {}, cwd: this.folder, wire: false };
     const { pid } = await this.keeper.call('process.start', order);
@@ -83,9 +88,7 @@ export class Daemons {
         word && 'error' in word ? word.error.message : stderr.trim() || 'it ended',
       );
     }
-    const file = this.#file(name);
-    await writeFile(`${file}.new`, JSON.stringify({ pid, started, wire } satisfies DaemonIdentity));
-    await rename(`${file}.new`, file);
+    await this.#write(name, { pid, started, wire });
   }
 
   /** Ends it, and forgets it. One that isn't there is no error. @throws GodwitError `will-not-end` */
@@ -94,6 +97,9 @@ export class Daemons {
     const { processes } = await this.keeper.call('process.list', {});
     const held = processes.find((process) => process.key === key);
     if (held && !held.end) await this.keeper.call('process.signal', { key, signal: 'SIGKILL' });
+    const record = await this.#read(name);
+    // By its socket, which is in a folder of this node's and named as no other.
+    if (record && 'starting' in record) for (const pid of await processesNaming(name)) killPid(pid);
     const deadline = performance.now() + END_MS;
     for (let left = await this.find(name); left; left = await this.find(name)) {
       if (performance.now() > deadline) throw willNotEnd(name);
@@ -115,6 +121,17 @@ export class Daemons {
     } finally {
       await folder.close();
     }
+  }
+
+  async #read(name: string): Promise<Written | null> {
+    const text = await readFile(this.#file(name), 'utf8').catch(() => null);
+    return text === null ? null : (Written.safeParse(parseJson(WORDS, text)).data ?? null);
+  }
+
+  async #write(name: string, record: Written): Promise<void> {
+    const file = this.#file(name);
+    await writeFile(`${file}.new`, JSON.stringify(record));
+    await rename(`${file}.new`, file);
   }
 
   #file(name: string): string {

@@ -82,7 +82,7 @@ export class MountedFiles {
     return join(this.options.roots, nameOf(mount));
   }
 
-  /** @throws GodwitError `home-unreachable`, `home-files-failed` */
+  /** @throws GodwitError `home-unreachable`, `home-files-failed`, `job-ended` */
   async mount(mount: MountOf): Promise<void> {
     const { daemons, program } = this.options;
     const { home } = mount;
@@ -90,10 +90,11 @@ export class MountedFiles {
     await mkdir(at, { recursive: true });
     const order = { program, id: wire, home, at, suid: true, job: `/${name}/` };
     await daemons.start(name, wire, (socket) => mountCommand({ ...order, socket }));
-    this.#join(mount, wire);
+    const refused = this.#join(mount, wire);
     try {
-      await probe(at, FIRST_ANSWER_MS);
+      await Promise.race([probe(at, FIRST_ANSWER_MS), refused.then(never)]);
     } catch (error) {
+      if (asGodwitError(error).code === 'job-ended') throw error;
       throw homeUnreachable(home, (error as Error).message);
     }
   }
@@ -101,7 +102,7 @@ export class MountedFiles {
   /** Takes up what an earlier life of the agent has mounted. */
   async takeUp(mount: MountOf): Promise<void> {
     const found = await this.options.daemons.find(nameOf(mount));
-    if (found) this.#join(mount, found.wire);
+    if (found) void this.#join(mount, found.wire);
     else this.onLost(mount, CARRIER_ENDED);
   }
 
@@ -140,13 +141,14 @@ export class MountedFiles {
     await removeMountPoint(at);
   }
 
-  #join(mount: MountOf, wire: string): void {
+  #join(mount: MountOf, wire: string): Promise<GodwitError | null> {
     const joining = { wire, over: new AbortController() };
     this.#joining.set(nameOf(mount), joining);
-    void this.#keepJoined(mount, joining);
+    return this.#keepJoined(mount, joining);
   }
 
-  async #keepJoined(mount: MountOf, joining: Joining): Promise<void> {
+  /** Until it is over; the error if the home says that the job is. */
+  async #keepJoined(mount: MountOf, joining: Joining): Promise<GodwitError | null> {
     const { daemons, log } = this.options;
     const { signal } = joining.over;
     let [pause, said] = [FIRST_PAUSE_MS, ''];
@@ -158,19 +160,26 @@ export class MountedFiles {
       try {
         await this.#joinOnce(mount, joining, joined);
       } catch (error) {
-        const { code, message } = asGodwitError(error);
-        if (signal.aborted || code === 'job-ended') return;
-        if (FOR_GOOD.includes(code)) return this.onLost(mount, message);
+        const failure = asGodwitError(error);
+        const { code, message } = failure;
+        if (signal.aborted) return null;
+        if (code === 'job-ended') return failure;
+        if (FOR_GOOD.includes(code)) return this.#lose(mount, message);
         if (message !== said) log(`${mount.job}: the files of its home ${mount.home} wait: ${message}`);
         said = message;
       }
       if (!signal.aborted && !(await daemons.find(nameOf(mount)))) {
-        if (!signal.aborted) this.onLost(mount, CARRIER_ENDED);
-        return;
+        return signal.aborted ? null : this.#lose(mount, CARRIER_ENDED);
       }
       await sleep(pause, undefined, { signal }).catch(() => {});
       pause = Math.min(2 * pause, MAX_PAUSE_MS);
     }
+    return null;
+  }
+
+  #lose(mount: MountOf, why: string): null {
+    this.onLost(mount, why);
+    return null;
   }
 
   /** Resolves or rejects when the two ends are parted again. */
@@ -196,6 +205,12 @@ export class MountedFiles {
       signal.removeEventListener('abort', part);
     }
   }
+}
+
+/** What a home refuses fails at once; a joining that just ends says nothing. */
+function never(refusal: GodwitError | null): Promise<never> {
+  if (refusal) throw refusal;
+  return new Promise(() => {});
 }
 
 const nameOf = ({ job, epoch }: Named) => `${job}.${epoch}`;

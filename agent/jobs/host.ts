@@ -26,14 +26,12 @@ const PROGRAM = 2;
 /** How long a home that does not answer is asked again, at the most, in between. */
 const MAX_BACKOFF_MS = 5_000;
 /** How often it is looked whether a move that may end a copy is over. */
-const MOVE_POLL_MS = 500;
+const MOVE_POLL_MS = 50;
 
 /** The jobs that run on this node, whatever their home. */
 export class Host {
   readonly #copies = new Map<string, Copy>();
   readonly #samples = new Map<string, { at: number; usec: number; cpu: number }>();
-  /** Told when a copy has ended by itself; true if somebody else sees to the rest. */
-  onEnd: (copy: Copy) => boolean = () => false;
   isMoving: (job: string) => boolean = () => false;
 
   readonly #ending: Ending;
@@ -152,14 +150,8 @@ export class Host {
    */
   async filesLost(files: MountOf, why: string): Promise<void> {
     const { log, journal } = this.options;
-    const copy = () => {
-      const known = this.#copies.get(files.job);
-      return known?.files === files.epoch ? known : undefined;
-    };
-    // A move may end it, or take it away: whatever is left here then counts.
-    while (copy() && this.isMoving(files.job)) await sleep(MOVE_POLL_MS);
-    const lost = copy();
-    if (!lost) return;
+    const lost = this.#copies.get(files.job);
+    if (lost?.files !== files.epoch || !(await this.#isWhatCounts(lost))) return;
     const reason = `the files of its home ${lost.home} are lost to it: ${why}`;
     log(`${lost.job}: ended: ${reason}`);
     this.release(lost.job);
@@ -196,10 +188,16 @@ export class Host {
     }
   }
 
+  /** Waits for a move to be over that may take the job away from here; is this copy still the job then? */
+  async #isWhatCounts(copy: Copy): Promise<boolean> {
+    const isHere = () => this.#copies.get(copy.job) === copy;
+    while (isHere() && this.isMoving(copy.job)) await sleep(MOVE_POLL_MS);
+    return isHere();
+  }
+
   async #watch(copy: Copy) {
     const ended = await this.#ending.of(copy);
-    if (this.#copies.get(copy.job) !== copy) return;
-    if (this.onEnd(copy)) return;
+    if (!(await this.#isWhatCounts(copy))) return;
     const { exit, lost } = await this.#ending.explain(copy, ended);
     this.options.log(`${copy.job}: ${lost ? `lost: ${lost}` : `ended, ${exit.signal ?? exit.exit}`}`);
     // When the home knows of its end, its address is free for others.
@@ -216,7 +214,7 @@ export class Host {
 
   /** A debugger that was about to attach when its keeper went has left the job frozen. */
   async #thawOrphan(copy: Copy): Promise<void> {
-    if (copy.held || this.isMoving(copy.job) || this.#copies.get(copy.job) !== copy) return;
+    if (copy.held || !(await this.#isWhatCounts(copy))) return;
     const cgroup = JobCgroup.at(copy.cgroup);
     if (await cgroup.isFrozen().catch(() => false)) {
       this.options.log(`${copy.job}: its keeper went while it held it frozen: thawed`);

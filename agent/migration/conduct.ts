@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MovePhase } from '../api/client-events';
-import { GodwitError, jobMoving } from '../api/errors';
+import { GodwitError, jobEnded, jobMoving } from '../api/errors';
 import type { MoveReport, Transfer } from '../api/model';
 import type { ToDestination, ToSource } from '../api/move-contract';
 import type { Peers } from '../cluster/peers';
@@ -18,6 +18,7 @@ import {
   homeAtRest,
   stepHome,
 } from './home';
+import { PROGRAM_ENDED } from './messages';
 import { phaseOf } from './phase';
 import { Backoff, Runner } from './runner';
 import { Stopwatch } from './stopwatch';
@@ -96,7 +97,7 @@ export class Conduct {
     try {
       this.#runner.feed({ type: 'migrate', move });
       const ending = await ended;
-      if (ending.outcome !== 'moved') throw notMoved(this.job, move, ending);
+      if (ending.outcome !== 'moved') throw await this.#notMoved(move, ending);
       const report = watch.report();
       await this.options.journal.report(report);
       return report;
@@ -104,6 +105,13 @@ export class Conduct {
       signal.removeEventListener('abort', cancel);
       this.#ended = null;
     }
+  }
+
+  async #notMoved(move: Move, ending: Exclude<Ending, { outcome: 'moved' }>): Promise<GodwitError> {
+    const { state } = await this.options.journal.job(this.job);
+    return state === 'ended' || ending.reason === PROGRAM_ENDED
+      ? jobEnded(this.job)
+      : notMoved(this.job, move, ending);
   }
 
   /** What an earlier move left at `node` is mostly cleared away before anybody asks for the next one. */

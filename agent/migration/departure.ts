@@ -22,9 +22,11 @@ import { type Copy, mountOf, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
 import { sockets } from '../network/sockets';
 import { readManifest, sendFolder, writeManifest } from './carriage';
+import { PROGRAM_ENDED } from './messages';
 import { CRIU_ENV, type Place, UNPARK_LIMIT_MS } from './place';
 import { Plug } from './plug';
 import { Role } from './role';
+import { insist } from './runner';
 import { type SourceEffect, type SourceInput, type SourceState, sourceAtRest, stepSource } from './source';
 import { whileItMoves } from './stall';
 import { mayUnpark } from './unparking';
@@ -43,6 +45,9 @@ const stillDumped = (job: string) =>
     code: 'still-dumped',
     message: `a CRIU that nobody holds any more has not let go of job ${job} after ${DUMP_END_MS} ms`,
   });
+
+const programEnded = (cause?: unknown) =>
+  new GodwitError({ code: 'job-ended', message: PROGRAM_ENDED }, { cause });
 
 interface Dump {
   criu: string;
@@ -73,7 +78,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
   protected override perform(effect: SourceEffect): Promise<void> | void {
     switch (effect.do) {
       case 'note':
-        return this.#note(effect.note);
+        return this.#noteOrFail(effect.note);
       case 'park-freeze-dump':
         return this.#send(effect.order);
       case 'thaw-unpark':
@@ -87,10 +92,24 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     }
   }
 
+  async #noteOrFail(note: Note): Promise<void> {
+    if (note.state === 'hosting') {
+      await insist(
+        () => this.#note(note),
+        (line) => this.log(line),
+      );
+      return;
+    }
+    await this.#note(note).catch(({ message }: Error) =>
+      this.feed({ type: 'not-noted', epoch: note.epoch, reason: message }),
+    );
+  }
+
   async #note(note: Note): Promise<void> {
     const { host, journal } = this.place;
     const copy = host.copy(this.job);
-    if (!copy) throw new GodwitError({ code: 'no-such-job', message: 'its copy is not here' });
+    // Its home has been told of its end, or is being told.
+    if (!copy) throw programEnded();
     if (note.state === 'hosting') copy.epoch = note.epoch;
     await journal.putNote({ job: this.job, note, detail: { copy } });
     if (note.state === 'sending') await this.place.points.reach('source.sending-noted');
@@ -104,6 +123,8 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       async (signal): Promise<SourceInput> => {
         try {
           return { type: 'dumped', epoch, figures: await this.#carry(order, signal) };
+        } catch (error) {
+          throw (await this.#endedByItself()) ? programEnded(error) : error;
         } finally {
           // Of a carriage that has ended there is nothing left to cut.
           this.#cutStreams();
@@ -111,6 +132,11 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       },
       (reason) => ({ type: 'dump-failed', epoch, reason }),
     );
+  }
+
+  async #endedByItself(): Promise<boolean> {
+    const copy = this.place.host.copy(this.job);
+    return !copy || (copy.injury === null && (await this.place.host.presence(copy)) === 'ended');
   }
 
   /** Opens the streams while the job still runs; then park, freeze, dump, carry. */
@@ -257,6 +283,9 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     const copy = host.copy(this.job);
     if (!copy) return this.feed({ type: 'copy-died' });
     await this.giveUp(() => this.#endDump(epoch));
+    // What CRIU has broken is not the program's own end.
+    if (copy.injury !== null && (await host.presence(copy)) === 'ended')
+      return this.feed({ type: 'copy-died' });
     await points.reach('source.thawing');
     const images = layout.imagesOf(this.job, epoch);
     // For a keeper that did not park them: one that did knows better.

@@ -285,7 +285,7 @@ function fromSource(state: HomeState, node: NodeName, message: FromSource): Next
     }
     case 'gone':
       if (!answered) break;
-      return losing(state, move, `${node} has no copy left to thaw`, false);
+      return losing(state, move, `${node} has no copy left to thaw: ${answered.reason}`, false);
     default:
       return never(message);
   }

@@ -20,6 +20,9 @@ export type Outcome = EpochOutcome['outcome'];
  */
 export type Presence = 'running' | 'frozen' | 'held' | 'ended' | 'none';
 
+/** Why a move fails whose job has come to its end meanwhile. */
+export const PROGRAM_ENDED = 'its program has ended';
+
 /** An input that means nothing in this state; for the log. */
 export interface Ignored {
   do: 'ignored';

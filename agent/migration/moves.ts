@@ -17,12 +17,6 @@ export class Moves {
 
   constructor(private readonly place: Place) {
     place.host.isMoving = (job) => this.#departures.get(job)?.busy === true;
-    place.host.onEnd = ({ job }) => {
-      const departure = this.#departures.get(job);
-      if (!departure?.busy) return false;
-      departure.copyDied();
-      return true;
-    };
   }
 
   conduct(job: string): Conduct {

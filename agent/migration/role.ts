@@ -43,6 +43,7 @@ export abstract class Role<
   readonly #answers = new Answers<Answer>();
   readonly #backoff = new Backoff();
   #takenUp: Promise<void> = Promise.resolve();
+  #takingUp = false;
   /** The one long work under way: what it makes can only be undone after it. */
   #work: Promise<void> = Promise.resolve();
   #givingUp = new AbortController();
@@ -62,8 +63,9 @@ export abstract class Role<
     );
   }
 
+  /** Also until it is known what an earlier life of the agent has left: nobody else may touch the copy. */
   get busy(): boolean {
-    return this.#runner.state.at !== 'idle';
+    return this.#takingUp || this.#runner.state.at !== 'idle';
   }
 
   /** Does what the home says, and answers when it is done. `signal`: the home has lost interest, or its connection. */
@@ -75,11 +77,6 @@ export abstract class Role<
     return await answer;
   }
 
-  /** The frozen copy has ended. */
-  copyDied(): void {
-    this.feed({ type: 'copy-died' });
-  }
-
   protected abstract perform(effect: Effect): Promise<void> | void;
 
   protected feed(input: Input | Word | RoleInput): void {
@@ -88,8 +85,12 @@ export abstract class Role<
 
   /** Takes up what an earlier life of the agent has left; the home's words wait until it has. */
   protected takeUp(find: () => Promise<{ note: Note; present: Presence }>): void {
+    this.#takingUp = true;
     this.#takenUp = insist(
-      async () => this.feed({ type: 'restarted', ...(await find()) }),
+      async () => {
+        this.feed({ type: 'restarted', ...(await find()) });
+        this.#takingUp = false;
+      },
       (line) => this.log(line),
     );
   }

@@ -53,8 +53,10 @@ export type SourceInput =
   | { type: 'unparked'; epoch: Epoch }
   | { type: 'killed'; epoch: Epoch }
   | { type: 'noted'; note: Note }
+  /** That the job is being sent could not be written down: nothing has been done. */
+  | { type: 'not-noted'; epoch: Epoch; reason: string }
   | { type: 'cleared'; epoch: Epoch }
-  /** The frozen copy has gone without a trace, and did not run on before. A thaw that finds none says this too. */
+  /** There is no copy to thaw, and nobody knows how it ended. One whose end is known is thawed like any other. */
   | { type: 'copy-died' }
   | { type: 'disconnected' }
   | { type: 'retry' }
@@ -96,6 +98,8 @@ export function stepSource(state: SourceState, input: SourceInput): Next {
       return outcome(state, input);
     case 'noted':
       return noted(state, input.note);
+    case 'not-noted':
+      return notNoted(state, input.epoch, input.reason);
     case 'dumped':
     case 'dump-failed':
       return dumped(state, input);
@@ -155,6 +159,12 @@ function noted(state: SourceState, note: Note): Next {
     return to({ at: 'idle', fence, hosting: state.as }, say({ type: 'resumed', epoch: state.answer }));
   }
   return stay(state, 'noted', `not while ${state.at}`);
+}
+
+function notNoted(state: SourceState, epoch: Epoch, reason: string): Next {
+  if (state.at !== 'noting' || state.epoch !== epoch)
+    return stay(state, 'not-noted', `not while ${state.at}`);
+  return to({ at: 'idle', fence: epoch, hosting: state.since }, fail(epoch, reason));
 }
 
 function dumped(state: SourceState, input: SourceInput & { type: 'dumped' | 'dump-failed' }): Next {

@@ -17,7 +17,7 @@ const USAGE = `npm run chaos -- [--moves N] [--seed S] [--only TEXT] [--table no
   --long no   no links that are down for longer than agents wait
 `;
 
-const MARKS = { good: '+', excepted: 'e', none: '.' } as const;
+const MARKS = { good: '+', excepted: 'e', undebugged: 'd', none: '.' } as const;
 const mark = (result: Result) => (typeof result === 'object' ? 'X' : MARKS[result]);
 
 const { values: options } = parseArgs({
@@ -51,7 +51,7 @@ async function table(chaos: Chaos, debugged: boolean): Promise<void> {
   const faults = options.long === 'yes' ? [...FAULTS, ...LONG_FAULTS] : FAULTS;
   const cast = { home: 'node1', source: 'node2', destination: 'node3' };
   say(
-    `\nUnder ${debugged ? 'a' : 'no'} debugger; + goes on, . nothing to break there, e an exception, X wrong`,
+    `\nUnder ${debugged ? 'a' : 'no'} debugger; + goes on, d without its debugger, e lost by an exception, X wrong, . nothing to break there`,
   );
   for (const [index, fault] of faults.entries()) say(`  ${String(index + 1).padStart(2)}  ${fault.name}`);
   say(`${' '.repeat(30)}${faults.map((_, index) => String(index + 1).padStart(3)).join('')}`);

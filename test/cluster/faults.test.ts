@@ -187,6 +187,57 @@ describe('with gdb attached', () => {
   });
 });
 
+test('a source that comes back in the midst of a move thaws nothing before its home has spoken', async () => {
+  const job = await lab.run('node1', 'node2');
+  // Another keeper than the one that the job began with knows nothing of it.
+  await lab.killKeeper('node2');
+  await job.goesOn();
+  lab.arm('node2', 'source.images-sent');
+  const failed = failure(job.migrate('node3'));
+  await stands('node2', 'source.images-sent');
+  await Promise.all([lab.kill('node2'), lab.kill('node1')]);
+  lab.disarm();
+  await lab.restart('node2');
+  const copy = await JobCgroup.of(`${lab.name}-node2`, `${job.id}.0`);
+  for (let look = 0; look < 20; look++, await sleep(100)) expect(await copy.isFrozen()).toBe(true);
+  await lab.restart('node1');
+  await failed;
+  await runsOn(job, 'node2');
+  await isOver(job);
+});
+
+describe('a job that ends while it moves', () => {
+  test.for([
+    { node: 'node1', point: 'home.intent-written' },
+    { node: 'node3', point: 'destination.receiving-noted' },
+    { node: 'node2', point: 'source.sending-noted' },
+    { node: 'node2', point: 'source.streams-open' },
+  ] as const)('by itself, at $point', async ({ node, point }) => {
+    const job = await lab.run('node1', 'node2');
+    lab.arm(node, point);
+    const failed = failure(job.migrate('node3'));
+    await stands(node, point);
+    for (const pid of copiesOf(lab.program)) process.kill(pid, 'SIGTERM');
+    await lab.comesTo(async () => (copiesOf(lab.program).length === 0 ? null : 'it has not ended'));
+    lab.disarm();
+    expect(await failed).toMatchObject({ code: 'job-ended' });
+    await job.ended();
+    await lab.leavesNothing();
+  });
+
+  test.for(['source.parked', 'source.dump-started'] as const)('by SIGKILL, frozen, at %s', async (point) => {
+    const job = await lab.run('node1', 'node2');
+    lab.arm('node2', point);
+    const failed = failure(job.migrate('node3'));
+    await stands('node2', point);
+    for (const pid of copiesOf(lab.program)) process.kill(pid, 'SIGKILL');
+    lab.disarm();
+    expect((await failed).code).toMatch(/^(job-ended|move-failed)$/);
+    expect(await job.wait()).toMatchObject({ exit: 137, signal: 'SIGKILL' });
+    await lab.leavesNothing();
+  });
+});
+
 describe('a move that fails', () => {
   test('the destination dies while the pages come in', async () => {
     const job = await lab.run('node1', 'node2', ['fill', '64']);

@@ -44,6 +44,7 @@ export interface Totals {
   faults: number;
   lost: number;
   excepted: number;
+  'debuggers lost': number;
   doubled: number;
   'lines wrong': number;
 }
@@ -56,11 +57,22 @@ export interface Blow {
   debugged: boolean;
 }
 
-/** `none`: there was nothing to break, or the move did not come by. */
-export type Result = 'good' | 'excepted' | 'none' | { wrong: string };
+/**
+ * `none`: there was nothing to break, or the move did not come by. `excepted`: the job is lost, by one of the named
+ * exceptions, and said to be. `undebugged`: the job goes on, without its debugger.
+ */
+export type Result = 'good' | 'excepted' | 'undebugged' | 'none' | { wrong: string };
 
 export class Chaos {
-  readonly totals: Totals = { moves: 0, faults: 0, lost: 0, excepted: 0, doubled: 0, 'lines wrong': 0 };
+  readonly totals: Totals = {
+    moves: 0,
+    faults: 0,
+    lost: 0,
+    excepted: 0,
+    'debuggers lost': 0,
+    doubled: 0,
+    'lines wrong': 0,
+  };
   #job: { job: FaultJob; gdb: Gdb | null } | null = null;
 
   constructor(
@@ -180,10 +192,11 @@ export class Chaos {
       return struck ? 'good' : 'none';
     } catch (error) {
       const { message } = asGodwitError(error);
-      if (mayLose && (await this.#wellLost(job))) {
-        this.totals.excepted++;
+      const exception = mayLose && (await this.#exception(job, blow));
+      if (exception) {
+        this.totals[exception === 'excepted' ? 'excepted' : 'debuggers lost']++;
         await this.abandon();
-        return 'excepted';
+        return exception;
       }
       if (/line \d+/.test(message)) this.totals['lines wrong']++;
       else if (/there are [2-9] copies/.test(message)) this.totals.doubled++;
@@ -198,23 +211,25 @@ export class Chaos {
     this.log(`${name(blow)}: ${message}\n${this.lab.lastWords()}`);
   }
 
-  /** Without its debugger a job may run on; one that does not is said to be lost, or to have ended, and why. */
-  async #wellLost(job: FaultJob): Promise<boolean> {
+  /** A job whose loss is said with its cause, or which goes on without its debugger; null for anything else. */
+  async #exception(job: FaultJob, blow: Blow): Promise<'excepted' | 'undebugged' | null> {
     try {
       const { state } = await job.seen();
-      if (state === 'lost' || state === 'ended') {
-        return await job.wait().then(
-          () => state === 'ended',
-          (error) => asGodwitError(error).code === 'job-lost',
-        );
+      if (state !== 'lost') {
+        await job.settles(true);
+        await job.goesOn();
+        job.checkLines();
+        return 'undebugged';
       }
-      await job.settles();
-      await job.goesOn();
-      job.checkLines();
-      return true;
+      const { code, message } = await job.wait().then(
+        () => ({ code: 'none', message: 'it is waited for as if it had ended' }),
+        (error) => asGodwitError(error),
+      );
+      this.log(`${name(blow)}: ${message}`);
+      return code === 'job-lost' ? 'excepted' : null;
     } catch (error) {
       this.log(`nor does it go on without its debugger: ${(error as Error).message}`);
-      return false;
+      return null;
     }
   }
 }

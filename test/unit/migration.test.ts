@@ -192,6 +192,18 @@ describe('one rule each', () => {
     expect(effects).toEqual([{ do: 'say', message: { type: 'gone', epoch: 1 } }]);
   });
 
+  it('an order that can not be written down fails, and changes nothing', () => {
+    const order = { type: 'send', epoch: 1, since: 0, to: 'b', pages: 'p', images: 'i' } as const;
+    const noting = stepSource({ at: 'idle', fence: 0, hosting: 0 }, order);
+    expect(does(noting)).toEqual(['note']);
+    const failed = stepSource(noting.state, { type: 'not-noted', epoch: 1, reason: 'no room' });
+    expect(failed.effects).toEqual([{ do: 'say', message: { type: 'failed', epoch: 1, reason: 'no room' } }]);
+    expect(stepSource(failed.state, { type: 'abort', epoch: 1 }).effects).toEqual([
+      { do: 'say', message: { type: 'resumed', epoch: 1 } },
+    ]);
+    expect(does(stepSource(failed.state, order))).toEqual(['say']);
+  });
+
   it('a source keeps its copy on hearing of a commit, until it is told to let go', () => {
     const heard = stepSource(holding, { type: 'outcome', epoch: 1, outcome: 'committed' });
     expect(heard).toEqual({ state: holding, effects: [] });
