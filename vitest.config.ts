@@ -1,10 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
-const onItsOwn = { fileParallelism: false, maxWorkers: 1, testTimeout: 120_000, hookTimeout: 120_000 };
+/** Labs of different names don't know of each other; two at a time, for they wait more than they compute. */
+const inLabs = {
+  maxWorkers: 2,
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+  sequence: { groupOrder: 1 },
+};
 
-/**
- * `unit` needs no rights and no time; `cluster` and `vscode` need root and this machine's processes to themselves.
- */
+/** `unit` needs no rights and no time; `cluster` and `vscode` need root, and bring labs up. */
 export default defineConfig({
   test: {
     projects: [
@@ -13,18 +17,16 @@ export default defineConfig({
       },
       {
         test: {
-          ...onItsOwn,
+          ...inLabs,
           name: 'cluster',
           include: ['test/cluster/**/*.test.ts'],
-          sequence: { groupOrder: 1 },
         },
       },
       {
         test: {
-          ...onItsOwn,
+          ...inLabs,
           name: 'vscode',
           include: ['test/vscode/*.test.ts'],
-          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -75,13 +75,23 @@ it('a client that is killed: the program runs on, wherever it has come to', asyn
   expect((await godwit.logs(id)).trim().split('\n')).toHaveLength(4 * 200);
 }, 120_000);
 
+/** Of a program that forks all the time: a debugger on a machine that is busy may always have the last fork to deal with. */
+async function migrateInTheEnd(id: string, node: string, tries = 5): Promise<void> {
+  try {
+    await godwit.migrate(id, node);
+  } catch (error) {
+    if (tries === 1 || !/has not dealt with/.test(`${error}`)) throw error;
+    await migrateInTheEnd(id, node, tries - 1);
+  }
+}
+
 it('forks, vforks and execs of children, all the while', async () => {
   const rounds = 800;
   const { id, gdb } = await debugged([await built('family'), `${rounds}`]);
   const running = gdb.start('continue');
   for (const node of ['node2', 'node3', 'node1', 'node2', 'node3']) {
     await sleep(300);
-    await godwit.migrate(id, node);
+    await migrateInTheEnd(id, node);
   }
   expect(await running.result(100_000)).toContain('exited normally');
   expect(await godwit.wait(id)).toEqual({ id, exit: 0, signal: null });

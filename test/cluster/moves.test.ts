@@ -80,13 +80,13 @@ const stateOf = (pid: number) => readFileSync(`/proc/${pid}/stat`, 'utf8').repla
 
 describe('a program that is moved while it runs ends and prints as without Godwit', () => {
   const programs: Record<string, () => string[]> = {
-    'C, one thread': () => [built('count'), '220', '5'],
-    'a tree of processes with threads': () => [built('ticker'), '400'],
-    'data in /dev/shm': () => [built('shared'), '220'],
-    'Python 3 with a thread and subprocesses': () => ['python3', fixture('moves', 'grow.py'), '200'],
-    'Node.js of the PATH, with timers and files': () => ['node', fixture('moves', 'timers.cjs'), '200'],
-    'Node.js 24, which likes io_uring': () => [process.execPath, fixture('moves', 'timers.cjs'), '200'],
-    'a shell script with a pipeline': () => ['sh', fixture('moves', 'pipeline.sh'), '180'],
+    'C, one thread': () => [built('count'), '400', '5'],
+    'a tree of processes with threads': () => [built('ticker'), '700'],
+    'data in /dev/shm': () => [built('shared'), '400'],
+    'Python 3 with a thread and subprocesses': () => ['python3', fixture('moves', 'grow.py'), '360'],
+    'Node.js of the PATH, with timers and files': () => ['node', fixture('moves', 'timers.cjs'), '360'],
+    'Node.js 24, which likes io_uring': () => [process.execPath, fixture('moves', 'timers.cjs'), '360'],
+    'a shell script with a pipeline': () => ['sh', fixture('moves', 'pipeline.sh'), '320'],
   };
   for (const [what, argv] of Object.entries(programs)) {
     it(what, async () => {
@@ -238,13 +238,13 @@ describe('what is said of it', () => {
   it('`run` streams what it prints through its moves, and exits as it does', async () => {
     const name = `streamed-${process.pid}`;
     const streamed = godwit
-      .text(['run', '--name', name, '--', built('count'), '200', '9'])
+      .text(['run', '--name', name, '--', built('count'), '400', '9'])
       .catch((refused: { status: number; line: string }) => refused);
     const found = async () => (await godwit.jobs()).find((job) => job.name === name);
     await until('it runs', async () => (await found())?.state === 'running');
     await goRound((await found())!.id);
     expect(await streamed).toMatchObject({ status: 9, line: '' });
-    const { stdout } = await run([built('count'), '200', '9']);
+    const { stdout } = await run([built('count'), '400', '9']);
     expect(await godwit.logs(name)).toBe(stdout);
   });
 });
