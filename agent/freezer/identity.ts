@@ -27,9 +27,12 @@ export async function cpuTimeOf(pid: number): Promise<string> {
 
 export const isAlive = async ({ pid, started }: Identity) => (await startOf(pid)) === started;
 
-export function killPid(pid: number): void {
+export const killPid = (pid: number): void => signalPid(pid, 'SIGKILL');
+
+/** One that has ended is no error. */
+export function signalPid(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
   } catch (error) {
     if (!isNodeError(error) || error.code !== 'ESRCH') throw error;
   }

@@ -18,6 +18,9 @@ export interface Start {
   cwd?: string | undefined;
 }
 
+/** In which the streams of a process that has ended are read to their end. */
+const LEFT_OPEN_MS = 1_000;
+
 /** One process that must not die with the agent: its exit and its words. */
 class Held {
   readonly lines: string[] = [];
@@ -36,6 +39,7 @@ class Held {
     });
     // 'close' comes after the last line has been read; 'exit' may come before it.
     child.once('close', (code, signal) => this.#ended({ code, signal, stderr: this.#stderr }));
+    child.once('exit', () => void setTimeout(() => this.#endLeftOvers(), LEFT_OPEN_MS));
   }
 
   #read(text: string) {
@@ -46,6 +50,14 @@ class Held {
     }
     if (this.#partial.length > MAX_LINE_BYTES) this.#partial = '';
     this.#wake();
+  }
+
+  /**
+   * CRIU tries the kernel out with children of its own, and one that is left stopped would keep the streams open by
+   * whose end this one's end is known.
+   */
+  #endLeftOvers() {
+    if (!this.end && this.child.pid !== undefined) killGroup(this.child.pid);
   }
 
   #ended(end: ProcessEnd) {
@@ -134,10 +146,7 @@ export class Processes {
     return held.until(() => held.end ?? undefined, signal);
   }
 
-  /**
-   * SIGKILL goes to its whole process group: CRIU tries the kernel out with children of its own, and one that is left
-   * stopped would keep the streams open by whose end this one's end is known.
-   */
+  /** SIGKILL goes to its whole process group. */
   signal(key: string, signal: NodeJS.Signals) {
     const { child, end } = this.#get(key);
     if (end) return {};

@@ -15,7 +15,7 @@ import { readDumpStats } from '../checkpoint/stats';
 import { mendTimersIn } from '../checkpoint/timerfds';
 import { innerPids } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
-import { cpuTimeOf } from '../freezer/identity';
+import { cpuTimeOf, signalPid } from '../freezer/identity';
 import { processesNaming } from '../freezer/processes';
 import { syncShared } from '../homefs/control';
 import { type Copy, mountOf, placeOf } from '../jobs/copy';
@@ -268,11 +268,15 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     await keeper.call('process.forget', { key });
   }
 
-  /** A dump that an earlier keeper held has lost its stream with it: it lets go of the job by itself. */
+  /**
+   * A dump that an earlier keeper held has lost its stream with it: it lets go of the job by itself. Of one that was
+   * killed a child may be left that it had stopped.
+   */
   async #orphanEnds(epoch: number): Promise<void> {
     const images = this.place.layout.imagesOf(this.job, epoch);
     const until = performance.now() + DUMP_END_MS;
-    while ((await processesNaming(images)).length > 0) {
+    for (let left = await processesNaming(images); left.length > 0; left = await processesNaming(images)) {
+      for (const pid of left) signalPid(pid, 'SIGCONT');
       if (performance.now() > until) throw stillDumped(this.job);
       await sleep(ORPHAN_POLL_MS);
     }
