@@ -90,8 +90,8 @@ static int is_asked_for(const char *name, char **names) {
 static inline int rounds(int argc, char **argv, const struct thing *things) {
   char go[4096];
   if (argc < 3) return 9;
-  snprintf(folder, sizeof folder, "%s/of-%d-%ld", argv[1], (int)getpid(), (long)time(NULL) ^ (long)clock());
-  EXPECT(mkdir(folder, 0755) == 0);
+  snprintf(folder, sizeof folder, "%s/of-XXXXXX", argv[1]);
+  EXPECT(mkdtemp(folder) && chmod(folder, 0755) == 0);
   int wanted = argc - 3;
   const int count = atoi(argv[2]);
   for (const struct thing *one = things; one->name; one++) {
