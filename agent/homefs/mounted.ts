@@ -21,8 +21,11 @@ import { mountCommand } from './program';
 const OPEN_MS = 5_000;
 /** How long it may take until a fresh mount answers: a home slower than this is too slow to run on. */
 const FIRST_ANSWER_MS = 15_000;
-/** How long a home may be silent while a move depends on it, and how often it is asked meanwhile. */
-const ANSWER_MS = 5_000;
+/**
+ * How long a home may be silent while a move depends on it, and how often it is asked meanwhile. One that compiles on
+ * all its processors and carries several moves has taken more than five seconds.
+ */
+const ANSWER_MS = 10_000;
 const WATCH_MS = 1_000;
 /** What a frozen job has written into mappings and not sent yet: the kernel lets some hundred MB gather. */
 const SYNC_MS = 20_000;
