@@ -1,6 +1,7 @@
 /** What the kernel says about a job's processes (man 5 proc). */
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { GodwitError, isNodeError } from '../api/errors';
+import { GodwitError } from '../api/errors';
+import { killPid } from './identity';
 
 /** Ticks of /proc/PID/stat a second: USER_HZ, the same on every architecture that Godwit runs on. */
 const TICKS_PER_SECOND = 100;
@@ -46,13 +47,7 @@ export async function processesNaming(word: string): Promise<number[]> {
 
 /** Kills processes; those that have gone are passed over. */
 export function killEach(pids: number[]): void {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch (error) {
-      if (!isNodeError(error) || error.code !== 'ESRCH') throw error;
-    }
-  }
+  for (const pid of pids) killPid(pid);
 }
 
 /** The fields of a stat line after its name, which may itself contain spaces and parentheses. */

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { GodwitError, isNodeError } from '../api/errors';
+import { GodwitError } from '../api/errors';
+import { killPid } from '../freezer/identity';
 import type { HeldProcess, ProcessEnd } from './contract';
 
 /** A job's supervisor says three lines in its life; whoever says more is broken. */
@@ -93,13 +94,7 @@ class Held {
 }
 
 /** Each is started as the leader of a session, so of a group, of its own. */
-function killGroup(leader: number): void {
-  try {
-    process.kill(-leader, 'SIGKILL');
-  } catch (error) {
-    if (!isNodeError(error) || error.code !== 'ESRCH') throw error;
-  }
-}
+const killGroup = (leader: number): void => killPid(-leader);
 
 export class Processes {
   readonly #held = new Map<string, Held>();

@@ -1,16 +1,11 @@
 import { afterEach, expect, it } from 'vitest';
-import { isAlive, startOf } from '../../agent/freezer/identity';
+import { isAlive, killPid, startOf } from '../../agent/freezer/identity';
 import { Processes } from '../../agent/keeper/processes';
 
 const never = new AbortController().signal;
 const pids: number[] = [];
 afterEach(() => {
-  for (const pid of pids.splice(0))
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It has ended.
-    }
+  for (const pid of pids.splice(0)) killPid(pid);
 });
 
 async function started(processes: Processes, script: string): Promise<number> {
