@@ -1,7 +1,4 @@
 /** The job that a session debugs: the line to it, its console, its moves, its end. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClusterSnapshot } from '../agent/api/client-events';
@@ -31,8 +28,6 @@ export interface DebuggeeListener extends MoveListener {
 }
 
 export class Debuggee {
-  /** Where gdb finds the line. */
-  readonly path: string;
   private readonly line: JobLine;
   private readonly moves: MoveWatcher;
   private console: Promise<void> | undefined;
@@ -43,10 +38,8 @@ export class Debuggee {
     readonly job: Job,
     /** The process inside the job, if not the program itself. */
     readonly process: number | undefined,
-    private readonly folder: string,
     private readonly listener: DebuggeeListener,
   ) {
-    this.path = join(folder, 'line');
     this.line = new JobLine({ socket: link.socket, job: job.id, pid: process });
     const history = async () => (await link.call('jobs.history', { job: job.id })).events;
     this.moves = new MoveWatcher(job.id, history, listener);
@@ -62,20 +55,22 @@ export class Debuggee {
     pid: number | undefined,
     listener: DebuggeeListener,
   ): Promise<Debuggee> {
-    // A folder that only its user may enter.
-    const folder = await mkdtemp(join(tmpdir(), 'godwit-'));
-    const debuggee = new Debuggee(link, job, pid, folder, listener);
+    const debuggee = new Debuggee(link, job, pid, listener);
     try {
-      await debuggee.line.line.listen({ path: debuggee.path });
       await debuggee.line.open();
       await debuggee.moves.begin();
-      debuggee.listen();
+      debuggee.observe();
       await link.watch();
       return debuggee;
     } catch (error) {
       await debuggee.release();
       throw error;
     }
+  }
+
+  /** Where gdb finds the line. @throws GodwitError `cannot-listen` */
+  listen(): Promise<string> {
+    return this.line.listen();
   }
 
   /** Shows the job's output from its beginning. @param patienceMs that an agent may be away */
@@ -126,10 +121,9 @@ export class Debuggee {
   private async release(): Promise<void> {
     this.link.removeAllListeners();
     await this.line.line.close();
-    await rm(this.folder, { recursive: true, force: true });
   }
 
-  private listen(): void {
+  private observe(): void {
     const { link, listener } = this;
     void this.line.closed.then((why) => listener.lineClosed(why));
     link.on('snapshot', (snapshot) => this.look(snapshot));

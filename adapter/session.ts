@@ -122,7 +122,7 @@ export class GodwitSession extends BreakpointSession {
     const { id, name, node } = job;
     this.tell(new Event('godwit.job', { id, name, node }));
     this.say(`Job ${id} (${name}) on ${node}.`);
-    await this.connectGdb(this.debuggee.path, { gdb, cwd: '/', sysroot: '/' });
+    await this.connectGdb(await this.debuggee.listen(), { gdb, cwd: '/', sysroot: '/' });
     if (console === 'debugConsole') this.debuggee.follow(this.options.patienceMs);
   }
 

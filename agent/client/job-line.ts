@@ -1,5 +1,9 @@
 /** A line to a process of a job, through the agent. The command's and the debug adapter's. */
 import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GodwitError } from '../api/errors';
@@ -47,6 +51,20 @@ export class JobLine {
         resolve(why);
       }),
     );
+  }
+
+  /**
+   * Waits for a debugger of this process's own, and says at what path. The path is there until that debugger has
+   * come, for either end may be killed afterwards, and nothing is to be left of it then.
+   * @throws cannot-listen
+   */
+  async listen(): Promise<string> {
+    // A folder that only its user may enter.
+    const folder = await mkdtemp(join(tmpdir(), 'godwit-'));
+    const remove = () => rmSync(folder, { recursive: true, force: true });
+    this.line.once('client', remove);
+    this.line.once('closed', remove);
+    return this.line.listen({ path: join(folder, 'line') });
   }
 
   /**

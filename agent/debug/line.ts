@@ -58,6 +58,8 @@ export interface LineOptions {
 interface LineEvents {
   /** Once, when all is closed. `why` is absent if client or stub said good-bye, `reason` what the stub said then. */
   closed: [why: GodwitError | undefined, reason: string | undefined];
+  /** The client is there: where it was waited for serves nobody else. */
+  client: [];
 }
 
 export class Line extends EventEmitter<LineEvents> {
@@ -129,6 +131,7 @@ export class Line extends EventEmitter<LineEvents> {
       interrupt: () => this.session.send({ kind: 'interrupt' }),
       gone: (why) => void this.end(why),
     });
+    this.emit('client');
     this.reach();
   }
 

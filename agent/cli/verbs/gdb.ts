@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { GodwitError } from '../../api/errors';
 import { JobLine } from '../../client/job-line';
@@ -24,23 +21,13 @@ export const addGdb = (program: Command) =>
       perform<LineOptions, [string, string[]]>(async (invocation, { pid, verbose }, job, args) => {
         invocation.refuseJson("the terminal is gdb's");
         const { socket } = invocation;
-        // A folder that only its user may enter.
-        const folder = await mkdtemp(join(tmpdir(), 'godwit-'));
-        try {
-          return await debug(
-            new JobLine({ socket, job, pid, tell: verbose && complain }),
-            join(folder, 'line'),
-            args,
-          );
-        } finally {
-          await rm(folder, { recursive: true, force: true });
-        }
+        return debug(new JobLine({ socket, job, pid, tell: verbose && complain }), args);
       }),
     );
 
-async function debug(jobLine: JobLine, path: string, args: string[]): Promise<number> {
-  await jobLine.line.listen({ path });
+async function debug(jobLine: JobLine, args: string[]): Promise<number> {
   try {
+    const path = await jobLine.listen();
     const { home } = await unlessInterrupted(jobLine.open());
     // What ends the line before gdb is told when the terminal is free again.
     let ended: GodwitError | undefined;
