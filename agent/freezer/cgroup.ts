@@ -9,6 +9,10 @@ import { threadsOf } from './processes';
 const POLL_MS = 1;
 /** From vfork to exec a program takes less than a millisecond, and longer where its file must be read first. */
 const VFORK_PAUSE_MS = 3;
+/** The one uninterruptible sleep that counts as frozen: a parent's whose vforked child is frozen (kernel/fork.c). */
+const IN_VFORK = 'D';
+/** Such a parent counts as frozen even before it sleeps, for as long as a busy machine does not let it run. */
+const ENTERING_VFORK = 'R';
 /** A killed process can take this long to let go of its memory before its cgroup is empty. */
 const EMPTY_DEADLINE_MS = 10_000;
 /** rmdir answers EBUSY for a moment after the last process has gone. */
@@ -52,25 +56,27 @@ export class JobCgroup {
    */
   async freeze(deadlineMs: number): Promise<void> {
     const before = (await readFile(join(this.run, 'cgroup.freeze'), 'utf8')).trim();
-    const settled = async () => {
-      await writeFile(join(this.run, 'cgroup.freeze'), '1');
-      if (!(await this.isFrozen())) return false;
-      // What somebody else has frozen is not let go for this.
-      if (before === '1' || !(await this.#isInVfork())) return true;
-      await this.thaw();
-      await sleep(VFORK_PAUSE_MS);
-      return false;
-    };
+    // What somebody else has frozen is not let go for this.
+    const settled = () => (before === '1' ? this.#freezes() : this.#freezesOutOfVfork());
     if (await this.#comesTo(deadlineMs, settled)) return;
     const culprit = await this.#culprit();
     await writeFile(join(this.run, 'cgroup.freeze'), before);
     throw willNotFreeze(basename(this.path), culprit, deadlineMs);
   }
 
-  /** The one uninterruptible sleep that counts as frozen is that of a parent whose vforked child is (kernel/fork.c). */
-  async #isInVfork(): Promise<boolean> {
-    const threads = await Promise.all((await this.pids()).map(threadsOf));
-    return threads.flat().some(({ state }) => state === 'D');
+  async #freezes(): Promise<boolean> {
+    await writeFile(join(this.run, 'cgroup.freeze'), '1');
+    return this.isFrozen();
+  }
+
+  async #freezesOutOfVfork(): Promise<boolean> {
+    if (!(await this.#freezes())) return false;
+    const threads = await Promise.all((await pidsIn(this.run)).map(threadsOf));
+    const states = new Set(threads.flat().map(({ state }) => state));
+    if (!states.has(IN_VFORK)) return !states.has(ENTERING_VFORK);
+    await this.thaw();
+    await sleep(VFORK_PAUSE_MS);
+    return false;
   }
 
   /** Lets `run` go; its threads wake by themselves. */

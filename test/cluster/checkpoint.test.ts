@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   DUMP_LOG,
   dumpArguments,
@@ -271,6 +271,22 @@ describe('a job', () => {
     expect(await launcher.line()).toEqual({ exited: { code: 7 } });
     expect(text('console')).toBe(ticks(3));
   });
+});
+
+it('is never frozen in vfork, however busy the machine is', async () => {
+  const program = file('vforks');
+  execFileSync('cc', ['-O1', '-o', program, 'test/fixtures/programs/vforks.c']);
+  const busy = [1, 2, 3].map(() => spawn('sh', ['-c', 'while :; do :; done']));
+  onTestFinished(() => busy.forEach((process) => void process.kill('SIGKILL')));
+  const { cgroup } = await launch([program, '2']);
+  for (let freeze = 0; freeze < 100; freeze++) {
+    await cgroup.freeze(FREEZE_MS);
+    // Long enough for whoever was about to sleep.
+    await sleep(10);
+    const threads = await Promise.all((await cgroup.pids()).map(threadsOf));
+    expect(threads.flat().filter(({ state }) => state === 'D')).toEqual([]);
+    await cgroup.thaw();
+  }
 });
 
 describe('a job that can not start', () => {
