@@ -91,6 +91,8 @@ export const Machine = z.object({
   /** As Node.js names them: x64, arm64. */
   arch: z.string(),
   cpuFlags: z.array(z.string()),
+  /** `uname -r`; an agent that does not tell keeps a job from nowhere. */
+  kernel: z.string().default('0.0'),
   /** The version of the CRIU that serves there; null where none does. */
   criu: z.string().nullable(),
 });

@@ -5,13 +5,13 @@ import { release } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { GodwitError } from '../api/errors';
+import { isAtLeast, numbers } from './versions';
 
 /**
  * The least version that serves on a kernel (`uname -r`): before 4.1 CRIU does not know the vDSO of kernels from 6.13
  * on, before 4.2 it can't save TCP sockets on kernels from 6.16 on. As in scripts/setup-criu.sh.
  */
-export const leastVersion = (kernel: string): string =>
-  isAtLeast(/^[\d.]*\d/.exec(kernel)?.[0] ?? '0', '6.16') ? '4.2' : '4.1';
+export const leastVersion = (kernel: string): string => (isAtLeast(numbers(kernel), '6.16') ? '4.2' : '4.1');
 /** Where `npm run setup` puts one when neither the machine nor its packages have one that serves. */
 export const PRIVATE_CRIU = '/var/lib/godwit/criu/bin/criu';
 /** `criu check` takes a tenth of a second; one that hangs serves as little as one that fails. */
@@ -60,16 +60,6 @@ export async function judge(path: string): Promise<Verdict> {
 
 export const parseVersion = (text: string): string | null =>
   /^Version: (\d+(\.\d+)*)/m.exec(text)?.[1] ?? null;
-
-/** Compares dotted versions number by number. */
-export function isAtLeast(version: string, least: string): boolean {
-  const [have, need] = [version, least].map((text) => text.split('.').map(Number)) as [number[], number[]];
-  for (let i = 0; i < Math.max(have.length, need.length); i++) {
-    const difference = (have[i] ?? 0) - (need[i] ?? 0);
-    if (difference !== 0) return difference > 0;
-  }
-  return true;
-}
 
 /** The first executable of that name on PATH and the system's own folders. */
 export async function inPath(name: string): Promise<string | null> {

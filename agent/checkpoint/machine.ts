@@ -1,15 +1,13 @@
 /** What a node must have for a job that comes from another one. */
 import { access, constants, readFile, statfs } from 'node:fs/promises';
-import { arch, freemem } from 'node:os';
+import { arch, freemem, release } from 'node:os';
 import { size } from '../api/figures';
 import type { Obstacle } from '../api/model';
 import type { BoundPort, Machine } from '../api/peer-contract';
-import { type Criu, findCriu, isAtLeast } from './criu';
+import { type Criu, findCriu } from './criu';
+import { differences } from './differences';
 import { inetSockets, portTaken, takenPorts } from './network';
-
-/** Of the many flags, those that name instructions a program may have chosen at its start. */
-const FEATURES =
-  /^(sse|ssse|avx|fma|bmi|aes|sha|pclmul|popcnt|movbe|f16c|adx|rdrand|rdseed|xsave|amx|vaes|vpclmul|gfni|asimd|sve|atomics)/;
+import { isAtLeast, series } from './versions';
 
 /** A CRIU that has been found to serve needs no second check as long as it is there: that takes a tenth of a second. */
 const found = new Map<string, Criu>();
@@ -33,6 +31,7 @@ export async function thisMachine(criu?: string): Promise<Machine> {
   return {
     arch: arch(),
     cpuFlags: await cpuFlags(),
+    kernel: release(),
     criu: await criuHere(criu).then(
       ({ version }) => version,
       () => null,
@@ -53,6 +52,8 @@ export interface Wanted {
   bytes: number;
   /** Where it comes from. */
   from: Machine;
+  /** This node is its home. */
+  comesHome: boolean;
   /** What must be free in this node's own network. */
   ports: BoundPort[];
   /** The folder in which its images will be. */
@@ -64,7 +65,7 @@ export async function nodeObstacles(node: string, wanted: Wanted, criu?: string)
   const obstacles = [
     ...(await criuObstacles(node, wanted.from.criu ?? '0', criu)),
     ...(await portObstacles(node, wanted.ports)),
-    ...cpuObstacles(node, wanted.from, await thisMachine(criu)),
+    ...differences(node, wanted.from, await thisMachine(criu), wanted.comesHome),
   ];
   const free = freemem();
   // The image and the restored job are in memory at the same time.
@@ -87,7 +88,7 @@ export async function nodeObstacles(node: string, wanted: Wanted, criu?: string)
 async function criuObstacles(node: string, least: string, configured?: string): Promise<Obstacle[]> {
   try {
     const { version } = await criuHere(configured);
-    // An older one may not know what a newer one has written.
+    // An older one may not know what a newer one has written; 4.2.1 and 4.2 write the same.
     if (isAtLeast(series(version), series(least))) return [];
     return [
       {
@@ -105,28 +106,4 @@ async function criuObstacles(node: string, least: string, configured?: string): 
 async function portObstacles(node: string, ports: BoundPort[]): Promise<Obstacle[]> {
   if (ports.length === 0) return [];
   return takenPorts(ports, await inetSockets('self')).map((port) => portTaken(node, port));
-}
-
-/** 4.2.1 and 4.2 write the same images. */
-const series = (version: string) => version.split('.').slice(0, 2).join('.');
-
-function cpuObstacles(node: string, from: Machine, here: Machine): Obstacle[] {
-  if (from.arch !== here.arch)
-    return [
-      {
-        code: 'architecture',
-        what: `${node} is ${here.arch}, and the job runs on ${from.arch}`,
-        fix: 'choose a node of the same architecture',
-      },
-    ];
-  const own = new Set(here.cpuFlags);
-  const missing = from.cpuFlags.filter((flag) => FEATURES.test(flag) && !own.has(flag));
-  if (missing.length === 0) return [];
-  return [
-    {
-      code: 'cpu-features',
-      what: `${node}'s CPU lacks ${missing.join(', ')}`,
-      fix: 'choose a node with a CPU of the same kind, or launch the job on the oldest one',
-    },
-  ];
 }

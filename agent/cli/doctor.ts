@@ -5,7 +5,8 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { asGodwitError } from '../api/errors';
-import { findCriu, inPath, isAtLeast } from '../checkpoint/criu';
+import { findCriu, inPath } from '../checkpoint/criu';
+import { isAtLeast, numbers } from '../checkpoint/versions';
 import { findHierarchy } from '../freezer/hierarchy';
 import { findAgentNode, findBuiltHelper } from './runtime';
 
@@ -88,7 +89,7 @@ async function agentNode(): Promise<string> {
 
 async function kernel(): Promise<string> {
   const version = release();
-  if (!isAtLeast(/^[\d.]+/.exec(version)?.[0] ?? '0', LEAST_KERNEL)) {
+  if (!isAtLeast(numbers(version), LEAST_KERNEL)) {
     throw new Unfit(version, `boot a kernel ${LEAST_KERNEL} or newer`);
   }
   await access(`/proc/self/task/${process.pid}/children`).catch(() => {

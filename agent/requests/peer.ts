@@ -124,12 +124,16 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
         machine: await thisMachine(config.criu),
       };
     },
-    'node.preflight': async ({ bytes, limits, machine, ports, address, shared }) => ({
+    'node.preflight': async ({ bytes, limits, machine, ports, address, shared }, caller) => ({
       direct: await host.direct(shared),
       obstacles: [
         ...(await nodeObstacles(
           config.name,
-          { bytes, from: machine, ports, images: node.layout.state },
+          {
+            ...{ bytes, from: machine, ports, images: node.layout.state },
+            // It is the job's home that asks.
+            comesHome: caller.name === config.name,
+          },
           config.criu,
         )),
         ...(address ? await networkObstacles(host) : []),

@@ -10,6 +10,7 @@ const OF_THE_NODE = new Set([
   'criu-version',
   'disk-full',
   'draining',
+  'kernel-version',
   'no-criu',
   'no-memory',
   'node-unreachable',

@@ -1,12 +1,15 @@
 /** What a destination must have for a job, as the preflight says it. */
 import { freemem, tmpdir } from 'node:os';
-import { expect, test } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { size } from '../../agent/api/figures';
+import type { Machine } from '../../agent/api/peer-contract';
+import { differences } from '../../agent/checkpoint/differences';
 import { nodeObstacles, thisMachine } from '../../agent/checkpoint/machine';
+import { isAtLeast, series } from '../../agent/checkpoint/versions';
 
 async function obstacles(bytes: number) {
   const from = await thisMachine();
-  return await nodeObstacles('node3', { bytes, from, ports: [], images: tmpdir() });
+  return await nodeObstacles('node3', { bytes, from, comesHome: false, ports: [], images: tmpdir() });
 }
 
 test('the image and the restored job must fit into memory together', async () => {
@@ -20,4 +23,58 @@ test('the image and the restored job must fit into memory together', async () =>
 
 test('what fits twice is no obstacle', async () => {
   expect((await obstacles(1024)).map(({ code }) => code)).not.toContain('no-memory');
+});
+
+test('versions are compared by their numbers', () => {
+  expect(isAtLeast('6.12', '6.9')).toBe(true);
+  expect(isAtLeast('6.9', '6.12')).toBe(false);
+  expect(isAtLeast('4.2', '4.2.0')).toBe(true);
+  expect(['6.18.44-fc', '6.1.0-32-amd64', '4.2', ''].map(series)).toEqual(['6.18', '6.1', '4.2', '0']);
+});
+
+describe('a node that differs from where the job runs', () => {
+  const here: Machine = {
+    arch: 'x64',
+    cpuFlags: ['fpu', 'sse2', 'avx2', 'tsc'],
+    kernel: '6.12.9-amd64',
+    criu: '4.2',
+  };
+  const from = (other: Partial<Machine>, comesHome = false) =>
+    differences('node3', { ...here, ...other }, here, comesHome);
+
+  it.each<[string, Partial<Machine>]>([
+    ['nothing', {}],
+    ['a feature more than there', { cpuFlags: ['fpu', 'sse2', 'tsc'] }],
+    ['a flag that no program asks for', { cpuFlags: [...here.cpuFlags, 'constant_tsc', 'svm'] }],
+    ['another build of that kernel', { kernel: '6.12.80-cloud' }],
+    ['an older kernel', { kernel: '6.1.0-32-amd64' }],
+  ])('in %s is none to it', (_, other) => {
+    expect(from(other)).toEqual([]);
+  });
+
+  it('in what programs may have chosen by is named', () => {
+    expect(from({ cpuFlags: [...here.cpuFlags, 'avx512f', 'amx_tile'] })).toEqual([
+      {
+        code: 'cpu-features',
+        what: "node3's CPU lacks avx512f, amx_tile",
+        fix: expect.stringContaining('launch the job on the oldest one'),
+      },
+    ]);
+    expect(from({ kernel: '6.18.44' })).toEqual([
+      {
+        code: 'kernel-version',
+        what: 'node3 has the kernel 6.12.9-amd64, and the job runs on the newer 6.18.44',
+        fix: 'choose a node with 6.18 or newer, or launch the job on the oldest one',
+      },
+    ]);
+    // Nothing else of it is worth saying.
+    expect(from({ arch: 'arm64', cpuFlags: ['asimd'], kernel: '7.0' }).map(({ code }) => code)).toEqual([
+      'architecture',
+    ]);
+  });
+
+  it('in its kernel keeps no job from coming home', () => {
+    expect(from({ kernel: '6.18.44' }, true)).toEqual([]);
+    expect(from({ cpuFlags: ['avx512f'] }, true).map(({ code }) => code)).toEqual(['cpu-features']);
+  });
 });
