@@ -61,8 +61,8 @@ export const FromSource = z.discriminatedUnion('type', [
   word('sent').extend({ figures: SourceFigures }),
   failed,
   word('resumed'),
-  /** There is no copy to thaw any more, and nobody knows how it ended. */
-  word('gone'),
+  /** There is no copy to thaw any more; what of Godwit's ended it, as far as that is known. */
+  word('gone').extend({ reason: z.string().default('nobody knows how it ended') }),
   word('discarded'),
 ]);
 export type FromSource = z.infer<typeof FromSource>;

@@ -31,7 +31,7 @@ import { CRIU_ENV, type Place, UNPARK_LIMIT_MS } from './place';
 import { Plug } from './plug';
 import { Role } from './role';
 import { insist } from './runner';
-import { mayUnpark } from './unparking';
+import { mayUnpark, SPOILED } from './unparking';
 
 /** Whatever the size, the pages are here already: this is for CRIU to map them. */
 const RESTORE_LIMIT_MS = 600_000;
@@ -303,7 +303,7 @@ export class Arrival extends Role<
     const may = await mayUnpark(this.place, copy, images, parked.length);
     if (may === 'spoiled') {
       // Nothing of it has run: the source's copy is still the job.
-      this.feed({ type: 'hands-failed', epoch, reason: 'its keeper ended while it put the debugger back' });
+      this.feed({ type: 'hands-failed', epoch, reason: SPOILED });
       return { type: 'copy-died' };
     }
     received.thawing = true;

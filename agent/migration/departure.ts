@@ -29,7 +29,7 @@ import { Role } from './role';
 import { insist } from './runner';
 import { type SourceEffect, type SourceInput, type SourceState, sourceAtRest, stepSource } from './source';
 import { whileItMoves } from './stall';
-import { mayUnpark } from './unparking';
+import { mayUnpark, SPOILED } from './unparking';
 
 /** The longest that a dump may take: some hundred GB over a slow network. */
 const DUMP_LIMIT_MS = 3_600_000;
@@ -285,11 +285,11 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
   async #thaw(epoch: number): Promise<void> {
     const { host, keeper, layout, points } = this.place;
     const copy = host.copy(this.job);
-    if (!copy) return this.feed({ type: 'copy-died' });
+    if (!copy) return this.feed({ type: 'copy-died', reason: 'its agent knows of none' });
     await this.giveUp(() => this.#endDump(epoch));
     // What CRIU has broken is not the program's own end.
     if (copy.injury !== null && (await host.presence(copy)) === 'ended')
-      return this.feed({ type: 'copy-died' });
+      return this.feed({ type: 'copy-died', reason: copy.injury });
     await points.reach('source.thawing');
     const images = layout.imagesOf(this.job, epoch);
     // For a keeper that did not park them: one that did knows better.
@@ -312,9 +312,8 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
 
   /** This was the only copy that could still have run. */
   async #spoiled(copy: Copy): Promise<void> {
-    this.log('lost: its keeper ended while it put the debugger back');
     await JobCgroup.at(copy.cgroup).kill();
-    this.feed({ type: 'copy-died' });
+    this.feed({ type: 'copy-died', reason: SPOILED });
   }
 
   async #kill(epoch: number): Promise<void> {

@@ -285,7 +285,12 @@ function fromSource(state: HomeState, node: NodeName, message: FromSource): Next
     }
     case 'gone':
       if (!answered) break;
-      return losing(state, move, `${node} has no copy left to thaw: ${answered.reason}`, false);
+      return losing(
+        state,
+        move,
+        `${node} has no copy left to thaw: ${message.reason}; the move had been given up: ${answered.reason}`,
+        false,
+      );
     default:
       return never(message);
   }

@@ -11,7 +11,6 @@ import { Answers, Backoff, insist, Runner } from './runner';
 type RoleInput =
   | { type: 'outcome'; epoch: Epoch; outcome: Outcome; returned?: Epoch }
   | { type: 'cleared'; epoch: Epoch }
-  | { type: 'copy-died' }
   | { type: 'disconnected' }
   | { type: 'retry' }
   | { type: 'restarted'; note: Note | null; present: Presence };

@@ -28,8 +28,8 @@ interface Holding {
   since: Epoch;
   /** What `send` came to: figures, or why it failed. */
   result: { figures: SourceFigures } | { reason: string };
-  /** The frozen copy is not there any more. */
-  gone: boolean;
+  /** Why the frozen copy is not there any more, if it is not. */
+  gone: string | null;
 }
 
 export type SourceState =
@@ -56,8 +56,8 @@ export type SourceInput =
   /** That the job is being sent could not be written down: nothing has been done. */
   | { type: 'not-noted'; epoch: Epoch; reason: string }
   | { type: 'cleared'; epoch: Epoch }
-  /** There is no copy to thaw, and nobody knows how it ended. One whose end is known is thawed like any other. */
-  | { type: 'copy-died' }
+  /** There is no copy to thaw. One that the program, or a person, has ended is thawed like any other. */
+  | { type: 'copy-died'; reason: string }
   | { type: 'disconnected' }
   | { type: 'retry' }
   | { type: 'restarted'; note: Note | null; present: Presence };
@@ -83,6 +83,10 @@ export const sourceAtRest: SourceState = { at: 'idle', fence: 0, hosting: null }
 const to = (state: SourceState, ...effects: SourceEffect[]): Next => ({ state, effects });
 const say = (message: FromSource): SourceEffect => ({ do: 'say', message });
 const fail = (epoch: Epoch, reason: string) => say({ type: 'failed', epoch, reason });
+const goneFor = (epoch: Epoch, reason: string) => say({ type: 'gone', epoch, reason });
+
+/** Of a copy that nobody saw end. */
+const NONE_HERE = 'its agent found no process of it';
 
 export function stepSource(state: SourceState, input: SourceInput): Next {
   switch (input.type) {
@@ -119,7 +123,7 @@ export function stepSource(state: SourceState, input: SourceInput): Next {
         say({ type: 'discarded', epoch: state.epoch }),
       );
     case 'copy-died':
-      return died(state);
+      return died(state, input.reason);
     case 'disconnected':
     case 'retry':
       if (state.at !== 'holding') return to(state);
@@ -172,34 +176,16 @@ function dumped(state: SourceState, input: SourceInput & { type: 'dumped' | 'dum
     return stay(state, input.type, 'no dump awaited');
   const { epoch, since } = state;
   const result = input.type === 'dumped' ? { figures: input.figures } : { reason: input.reason };
-  const holding: Holding = { at: 'holding', epoch, since, result, gone: false };
+  const holding: Holding = { at: 'holding', epoch, since, result, gone: null };
   return to(holding, said(holding), { do: 'retry' });
 }
 
-function died(state: SourceState): Next {
-  const reason = 'the frozen copy died';
-  switch (state.at) {
-    case 'sending':
-      return to(gone(state, reason), fail(state.epoch, reason), { do: 'retry' });
-    case 'holding':
-      return to({ ...state, gone: true });
-    case 'thawing':
-      return to(
-        gone({ epoch: state.epoch, since: state.as }, reason),
-        say({ type: 'gone', epoch: state.answer }),
-      );
-    default:
-      return stay(state, 'copy-died', `not while ${state.at}`);
-  }
+function died(state: SourceState, reason: string): Next {
+  if (state.at !== 'thawing') return stay(state, 'copy-died', `not while ${state.at}`);
+  const { epoch, as, answer } = state;
+  const holding: Holding = { at: 'holding', epoch, since: as, result: { reason }, gone: reason };
+  return to(holding, goneFor(answer, reason));
 }
-
-const gone = ({ epoch, since }: { epoch: Epoch; since: Epoch }, reason: string): Holding => ({
-  at: 'holding',
-  epoch,
-  since,
-  result: { reason },
-  gone: true,
-});
 
 /** The home wrote that the job is the source's: after an abort as it was, after a return as epoch `as`. */
 function giveBack(state: SourceState, epoch: Epoch, as: Epoch | null): Next {
@@ -207,14 +193,14 @@ function giveBack(state: SourceState, epoch: Epoch, as: Epoch | null): Next {
   const answer = as ?? epoch;
   switch (state.at) {
     case 'idle':
-      if (as !== null && state.hosting !== as) return to(state, say({ type: 'gone', epoch: answer }));
+      if (as !== null && state.hosting !== as) return to(state, goneFor(answer, NONE_HERE));
       return to({ ...state, fence: Math.max(state.fence, answer) }, say({ type: 'resumed', epoch: answer }));
     case 'noting':
     case 'sending':
     case 'holding':
       if (epoch !== state.epoch)
         return stay(state, word, `about epoch ${epoch}, the node is at ${state.epoch}`);
-      if (state.at === 'holding' && state.gone) return to(state, say({ type: 'gone', epoch: answer }));
+      if (state.at === 'holding' && state.gone !== null) return to(state, goneFor(answer, state.gone));
       return to({ at: 'thawing', epoch, as: as ?? state.since, answer }, { do: 'thaw-unpark', epoch });
     case 'thawing':
     case 'rehosting':
@@ -265,7 +251,7 @@ function restarted(note: Note | null, present: Presence): Next {
   const { epoch, since } = note;
   const result = { reason: 'the agent was restarted during the move' };
   return to(
-    { at: 'holding', epoch, since, result, gone: present === 'none' },
+    { at: 'holding', epoch, since, result, gone: present === 'none' ? NONE_HERE : null },
     { do: 'ask', epoch },
     { do: 'retry' },
   );

@@ -8,6 +8,9 @@ import type { Place } from './place';
 /** In the image folder: the keeper that was told to. */
 const MARK = 'unparking';
 
+/** What has become of a copy that is `spoiled`. */
+export const SPOILED = 'its keeper ended while it put the debugger back';
+
 /**
  * - `yes`: nobody has begun, or the keeper that has is there and answers the same again.
  * - `thawed`: a keeper that is gone had thawed the job; it has no debugger any more.

@@ -174,22 +174,15 @@ describe('the properties can fail', () => {
 
 describe('one rule each', () => {
   const move = { from: 'a', to: 'b', epoch: 1, since: 0, transfer: 'stop' } as const;
-  const holding: SourceState = { at: 'holding', epoch: 1, since: 0, result: { reason: 'x' }, gone: false };
+  const holding: SourceState = { at: 'holding', epoch: 1, since: 0, result: { reason: 'x' }, gone: null };
   const does = ({ effects }: { effects: { do: string }[] }) => effects.map((effect) => effect.do);
 
   it('a frozen copy that dies while it is about to be thawed is said to be gone', () => {
     const thawing = stepSource(holding, { type: 'abort', epoch: 1 });
     expect(does(thawing)).toEqual(['thaw-unpark']);
-    const died = stepSource(thawing.state, { type: 'copy-died' });
-    expect(died.effects).toEqual([{ do: 'say', message: { type: 'gone', epoch: 1 } }]);
+    const died = stepSource(thawing.state, { type: 'copy-died', reason: 'the stars' });
+    expect(died.effects).toEqual([{ do: 'say', message: { type: 'gone', epoch: 1, reason: 'the stars' } }]);
     expect(stepSource(died.state, { type: 'abort', epoch: 1 }).effects).toEqual(died.effects);
-  });
-
-  it('a frozen copy that dies during the dump is not resumed by the abort', () => {
-    const died = stepSource({ at: 'sending', epoch: 1, since: 0 }, { type: 'copy-died' });
-    expect(does(died)).toEqual(['say', 'retry']);
-    const { effects } = stepSource(died.state, { type: 'abort', epoch: 1 });
-    expect(effects).toEqual([{ do: 'say', message: { type: 'gone', epoch: 1 } }]);
   });
 
   it('an order that can not be written down fails, and changes nothing', () => {

@@ -432,7 +432,11 @@ export class World {
       }
       case 'thaw-unpark':
         if (stage === 1) return this.source(node, { type: 'unparked', epoch });
-        if (copy?.state === 'frozen') this.live(node, copy);
+        if (!copy) {
+          work[role] = null;
+          return this.source(node, { type: 'copy-died', reason: 'there is none' });
+        }
+        if (copy.state === 'frozen') this.live(node, copy);
         return;
       case 'kill-copy':
         if (stage === 0) return this.kill(node, role);
@@ -481,7 +485,9 @@ export class World {
     this.copies[node] = null;
     this.deaths++;
     if (!this.agents[node].up) return;
-    this.source(node, { type: 'copy-died' });
+    // At any other time nobody looks before the job is to be thawed.
+    if (this.agents[node].source.at === 'thawing')
+      this.source(node, { type: 'copy-died', reason: 'it died' });
     this.destination(node, { type: 'copy-died' });
   }
 
