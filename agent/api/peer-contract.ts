@@ -142,10 +142,10 @@ export const peerContract = {
   'home.history': { params: z.object({}), result: z.object({ events: z.array(HistoryEvent) }) },
   /**
    * Where a job lives now, and which process is its program: for those who may debug it.
-   * `over`: it has ended there; its debuggers may still be owed its last words.
+   * `over`: it has ended there; its debuggers may still be owed its last words. `settled`: not while it moves.
    */
   'home.place': {
-    params: z.object({ job: JobId, ...asker }),
+    params: z.object({ job: JobId, ...asker, settled: z.boolean().default(true) }),
     result: z.object({ node: NodeName, pid: z.int(), over: z.boolean() }),
   },
   'home.ended': { params: EndOfJob, result: z.object({}) },

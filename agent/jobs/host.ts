@@ -286,22 +286,26 @@ export class Host {
     await this.note(copy);
   }
 
-  /** Attaches a stub for a new session, or finds the one that the session has. */
+  /**
+   * Attaches a stub for a new session, or finds the one that the session has: until it leaves, as soon as it has come.
+   * @throws `job-moving` where it may be here soon, or elsewhere
+   */
   async debug(job: string, pid: number, session: string, fresh: boolean): Promise<{ ticket: string }> {
     const { keeper } = this.options;
-    const copy = this.#copies.has(job) || fresh ? this.#settled(job) : null;
-    if (copy && fresh) {
-      await nodePid(JobCgroup.at(copy.cgroup), pid);
-      await this.#debugged(copy);
-      await keeper.call('stub.attach', { place: placeOf(copy), pid, session });
-      if (copy.held) await this.letGo(copy);
-    }
-    const connected = keeper.call('stub.connect', { job, pid, session });
-    if (copy) return connected;
-    // A stub outlives its job until it has told how that ended.
-    return connected.catch(() => {
-      throw jobMoving(job);
+    if (fresh) await this.#attach(this.#settled(job), pid, session);
+    const copy = this.#copies.get(job);
+    return keeper.call('stub.connect', { job, pid, session }).catch((error) => {
+      // A stub outlives its job until it has told how that ended: whether it is to be here is for the home to say.
+      if (!copy || this.#copies.get(job) !== copy || this.isMoving(job)) throw jobMoving(job);
+      throw error;
     });
+  }
+
+  async #attach(copy: Copy, pid: number, session: string): Promise<void> {
+    await nodePid(JobCgroup.at(copy.cgroup), pid);
+    await this.#debugged(copy);
+    await this.options.keeper.call('stub.attach', { place: placeOf(copy), pid, session });
+    if (copy.held) await this.letGo(copy);
   }
 
   async #debugged(copy: Copy): Promise<void> {

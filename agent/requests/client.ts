@@ -235,7 +235,9 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     },
     'debug.open': async ({ job, pid, session, fresh }, { user }) => {
       const { id, home } = await find(job);
-      const place = await node.peers.call(home, 'home.place', { job: id, as: user ?? null });
+      // A stub that waits for its client would keep the job from leaving.
+      const asked = { job: id, as: user ?? null, settled: fresh };
+      const place = await node.peers.call(home, 'home.place', asked);
       if (place.over && fresh) throw jobEnded(id);
       const target = { job: id, pid: pid ?? place.pid, session };
       const options = { timeoutMs: DEBUG_TIMEOUT_MS };

@@ -64,13 +64,13 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
       if (moves.isMoving(job)) moves.conduct(job).asked(caller.name, epoch);
       return outcome;
     },
-    'home.place': async ({ job, as }) => {
+    'home.place': async ({ job, as, settled }) => {
       const homed = await home.job(job);
       assertMay(as ?? undefined, homed);
       const { state, ledger, pid } = homed;
       if (state === 'lost') throw jobEnded(job);
       if (state === 'ended') return { node: ledger.host, pid: pid ?? 0, over: true };
-      if (moves.isMoving(job) || ledger.open) throw jobMoving(job);
+      if (settled && (moves.isMoving(job) || ledger.open)) throw jobMoving(job);
       return { node: ledger.host, pid: pid ?? 0, over: false };
     },
     'home.files': (asked, caller) => node.served.open({ ...asked, node: caller.name }),

@@ -82,6 +82,70 @@ describe('a shell with job control', () => {
     expect(await godwit.wait(job)).toMatchObject({ exit: 7 });
   });
 
+  it('goes on so while a debugger follows the shell', async () => {
+    const { terminal, job } = await shell();
+    const gdb = await godwit.gdb(job);
+    const running = gdb.start('continue');
+    for (const [turn, node] of ROUND.entries()) {
+      // The next move begins before the debugger has come after the last one: the shell's forks wait for it.
+      terminal.type('sleep 1000\r');
+      await terminal.shows('sleep 1000\r\n');
+      await godwit.migrate(job, node);
+      terminal.type(CTRL_Z);
+      await terminal.shows(/Stopped +sleep 1000/);
+      await terminal.shows(PROMPT);
+      await godwit.migrate(job, ROUND[(turn + 1) % 3]!);
+      terminal.type('fg\r');
+      await terminal.shows('fg\r\nsleep 1000\r\n');
+      await godwit.migrate(job, node);
+      terminal.type(CTRL_C);
+      await terminal.shows(PROMPT);
+      expect(await command(terminal, 'echo $?')).toBe('130\n');
+    }
+    expect(running.answered).toBe(false);
+    // One for the shell itself: its debugger has it first.
+    terminal.type(CTRL_C);
+    expect(await running.result()).toContain('Program received signal SIGINT');
+    await godwit.migrate(job, 'node2');
+    const ends = gdb.start('signal SIGINT');
+    await terminal.shows(PROMPT);
+    terminal.type('exit 7\r');
+    expect(await terminal.ended).toBe(7);
+    expect(await ends.result()).toContain('exited with code 07');
+    await gdb.quit();
+  });
+
+  it('stops, goes on and ends a process that a debugger follows', async () => {
+    const { terminal, job } = await shell();
+    terminal.type('sleep 1000\r');
+    await terminal.shows('sleep 1000\r\n');
+    const gdb = await godwit.gdb(job, { pid: 3 });
+    // It comes when the debugger holds the process anyway, or not at all.
+    await gdb.do('handle SIGCONT nostop noprint');
+    const first = gdb.start('continue');
+    await godwit.migrate(job, 'node2');
+    terminal.type(CTRL_Z);
+    expect(await first.result()).toContain('Program received signal SIGTSTP');
+    await godwit.migrate(job, 'node3');
+    // Given to the process it stops it, of which a debugger hears too (ptrace(2), "Group-stop").
+    const second = gdb.start('continue');
+    await terminal.shows(/Stopped +sleep 1000/);
+    await terminal.shows(PROMPT);
+    expect(await second.result()).toContain('Program received signal SIGTSTP');
+    await godwit.migrate(job, 'node1');
+    terminal.type('fg\r');
+    await terminal.shows('fg\r\nsleep 1000\r\n');
+    const third = gdb.start('signal 0');
+    await godwit.migrate(job, 'node2');
+    terminal.type(CTRL_C);
+    expect(await third.result()).toContain('Program received signal SIGINT');
+    await godwit.migrate(job, 'node3');
+    const last = gdb.start('signal SIGINT');
+    await terminal.shows(PROMPT);
+    expect(await last.result()).toContain('terminated with signal SIGINT');
+    await gdb.quit();
+  });
+
   it('gets what was typed ahead, lines and half a line, once and without an echo of its own', async () => {
     const { terminal, job } = await shell();
     terminal.type('cat\r');
