@@ -101,6 +101,8 @@ int init(char **argv) {
   pid_t program = fork();
   if (program < 0) fail("init");
   if (program == 0) run_program(argv);
+  /* As the job's own `ps` shows it. */
+  prctl(PR_SET_NAME, "godwit-init");
   become_user(argv);
   /* The launcher takes the end of its socket as the sign that init holds nothing from outside any more. */
   close(TALK);

@@ -106,7 +106,7 @@ describe('a program that is moved while it runs ends and prints as without Godwi
 describe('what a job is, it is everywhere', () => {
   it('knows its environment, its folder, and the host name of its home', async () => {
     const script =
-      'while [ ! -e "$FOLDER/go" ]; do sleep 0.02; done; echo "$WORD|$(pwd)|$(hostname)|$(cat /proc/self/cgroup | wc -l)"; exit 42';
+      'while [ ! -e "$FOLDER/go" ]; do sleep 0.02; done; echo "$WORD|$(pwd)|$(hostname)|$(cat /proc/1/comm)"; exit 42';
     const { id } = JSON.parse(
       await godwit.text([
         ...['run', '--detach', '--json', '--on', 'node2', '--cwd', folder],
@@ -118,7 +118,7 @@ describe('what a job is, it is everywhere', () => {
     await goRound(id, ['node3', 'node1', 'node2']);
     await run(['touch', join(folder, 'go')]);
     expect(await godwit.wait(id)).toMatchObject({ exit: 42, signal: null });
-    expect(await godwit.logs(id)).toMatch(new RegExp(`^two words = one\\|${folder}\\|node1\\|`));
+    expect(await godwit.logs(id)).toMatch(new RegExp(`^two words = one\\|${folder}\\|node1\\|godwit-init\n$`));
     rmSync(join(folder, 'go'));
   });
 
