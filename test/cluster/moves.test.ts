@@ -118,7 +118,9 @@ describe('what a job is, it is everywhere', () => {
     await goRound(id, ['node3', 'node1', 'node2']);
     await run(['touch', join(folder, 'go')]);
     expect(await godwit.wait(id)).toMatchObject({ exit: 42, signal: null });
-    expect(await godwit.logs(id)).toMatch(new RegExp(`^two words = one\\|${folder}\\|node1\\|godwit-init\n$`));
+    expect(await godwit.logs(id)).toMatch(
+      new RegExp(`^two words = one\\|${folder}\\|node1\\|godwit-init\n$`),
+    );
     rmSync(join(folder, 'go'));
   });
 
