@@ -169,6 +169,19 @@ describe('what does not move is refused by name, before anything is frozen', () 
     ['a large deleted file', 'deleted-file', kinds('files', '-huge')],
     ['a device', 'device-open', python('f = open("/dev/fuse", "rb+", buffering=0)')],
     [
+      'a device that is mapped, and open no more',
+      'device-open',
+      python(
+        [
+          'import mmap, os',
+          'disk = os.open("/dev/" + min(os.listdir("/sys/class/block")), os.O_RDONLY)',
+          'page = mmap.mmap(disk, 4096, mmap.MAP_PRIVATE, mmap.PROT_READ)',
+          '# Its own copy of the descriptor, too.',
+          'os.closerange(disk, 100)',
+        ].join('\n'),
+      ),
+    ],
+    [
       'a socket of an odd kind',
       'network-socket',
       socket('socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)'),
