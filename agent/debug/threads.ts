@@ -91,6 +91,12 @@ export function parseSyscall(text: string): Stand | null {
 /** Does the process exist and live? */
 export const isAlive = (pid: number): boolean => threadsOf(pid).some((thread) => !isDead(thread));
 
+/** Of its auxiliary vector (elf.h) one word is the first key, which is small, or key and value. */
+export function isOf32Bits(pid: number): boolean {
+  const vector = readFileSync(`/proc/${pid}/auxv`);
+  return vector.length >= 8 && vector.readUInt32LE(4) !== 0;
+}
+
 /** Children of a process, of all its threads. */
 export const childrenOf = (pid: number): number[] =>
   tids(pid).flatMap((tid) =>

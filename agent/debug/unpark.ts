@@ -8,7 +8,7 @@ import { settingsPackets } from './memory';
 import type { ParkedStub } from './parked';
 import { putInPlace } from './places';
 import { Spin } from './spin';
-import { isDead, isStopQueued, standsOf, type ThreadStand, threadsOf } from './threads';
+import { isDead, isOf32Bits, isStopQueued, standsOf, type ThreadStand, threadsOf } from './threads';
 
 /** Where a process is to be found on this node. */
 export interface Target {
@@ -66,6 +66,7 @@ export async function attach(target: Target, parked: ParkedStub): Promise<Unpark
   const { pid } = target;
   const stands = await standsOf(pid);
   if (stands.length === 0) throw attachFailed(pid, 'it has ended');
+  if (isOf32Bits(pid)) throw attachFailed(pid, 'a program of 32 bits is not debugged here');
   if (threadsOf(pid).some((thread) => thread.tid === pid && isDead(thread)))
     throw attachFailed(pid, 'its main thread has ended');
   for (let tries = 1; ; tries++) {

@@ -5,7 +5,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Handlers } from '../api/contract';
 import { asGodwitError, GodwitError } from '../api/errors';
@@ -77,7 +76,7 @@ async function main(configFile: string) {
   const config = await loadConfig(configFile);
   const processes = new Processes();
   const tickets = new Tickets();
-  const gdbserver = await gdbserverCommand(join(__dirname, 'godwit-xstate.so'));
+  const gdbserver = await gdbserverCommand(__dirname);
   const stubs = new Stubs({
     ended: ({ supervisor, report }) => endOf(processes, supervisor, report),
     gdbserver,

@@ -503,6 +503,22 @@ describe('trouble', () => {
     expect(await running.answer()).toContain('round_of (n=50)');
   });
 
+  test('a program whose file can not be read when it is attached to', async () => {
+    const gdb = await debug('steps', '100', '2000');
+    await gdb.do('break round_of');
+    job.start();
+    await gdb.do('continue');
+    const before = await gdb.do('info registers general');
+    const [env, preloaded, ...gdbserver] = GDBSERVER;
+    stubbed.gdbserver = [env!, `${preloaded}:${program('blind', '-shared', '-fPIC')}`, ...gdbserver];
+    await job.move();
+    await gdb.do('maintenance flush register-cache');
+    expect(await gdb.do('info registers general')).toBe(before);
+    expect(await gdb.do('next', 'print n')).toContain('= 1');
+    await gdb.do('delete');
+    expect(await gdb.do('continue')).toContain('exited with code 03');
+  });
+
   test('a stop that is taken back', async () => {
     const gdb = await debug('steps', '100', '2000');
     await gdb.do('break round_of if n == 50');
@@ -522,6 +538,18 @@ describe('trouble', () => {
     expect(await gdb.do('trace weigh', 'tstart')).toContain('tracepoints can not travel');
     expect(await gdb.do('record btrace')).toMatch(/does not support/);
   });
+});
+
+test('a program of 32 bits is not attached to, and runs on', async () => {
+  const narrow = program('narrow', '-m32', '-nostdlib', '-static', '-fno-pic');
+  job = await Debuggee.launch(['/bin/sh', '-c', `touch $HOLD.waits; exec ${narrow}`]);
+  await until('the program', () => readFileSync(`/proc/${job.pidOf()}/comm`, 'utf8') === 'narrow-m32-nost\n');
+  await expect(job.debug()).rejects.toMatchObject({
+    code: 'debugger-attach-failed',
+    message: expect.stringContaining('32 bits'),
+  });
+  await job.thaw();
+  expect(threadsOf(job.pidOf())).toMatchObject([{ tracer: 0 }]);
 });
 
 test('a program that the dynamic linker has not made ready yet', async () => {

@@ -24,6 +24,7 @@ const FILES = [
   'dist/godwit-helper',
   'dist/godwit-homefs',
   'dist/godwit-limits.so',
+  'dist/godwit-own-file.so',
   'dist/godwit-xstate.so',
   'dist/godwit.cjs',
   'dist/keeper.cjs',
