@@ -50,7 +50,14 @@ export const attachFailed = (pid: number, why: string) =>
     fix: 'is gdbserver installed, and does nothing else trace the process?',
   });
 
-/** A thread whose registers were not what they had to be, and were set right. */
+const of32Bits = (pid: number) =>
+  new GodwitError({
+    code: 'debugger-attach-failed',
+    message: `process ${pid} runs a program of 32 bits, which can't be debugged here`,
+    fix: 'build it for 64 bits',
+  });
+
+/** A process in a debug server's hands. */
 export interface Unparked {
   server: Gdbserver;
   /** `Z` packets that the new server refused. */
@@ -66,7 +73,7 @@ export async function attach(target: Target, parked: ParkedStub): Promise<Unpark
   const { pid } = target;
   const stands = await standsOf(pid);
   if (stands.length === 0) throw attachFailed(pid, 'it has ended');
-  if (isOf32Bits(pid)) throw attachFailed(pid, 'a program of 32 bits is not debugged here');
+  if (isOf32Bits(pid)) throw of32Bits(pid);
   if (threadsOf(pid).some((thread) => thread.tid === pid && isDead(thread)))
     throw attachFailed(pid, 'its main thread has ended');
   for (let tries = 1; ; tries++) {
