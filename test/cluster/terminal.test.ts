@@ -52,21 +52,33 @@ async function command(terminal: Terminal, line: string): Promise<string> {
   return (await terminal.shows(PROMPT)).slice(0, -PROMPT.length).replaceAll('\r\n', '\n');
 }
 
+/** Starts, or takes up, something that lasts. */
+async function foreground(terminal: Terminal, line: 'sleep 1000' | 'fg'): Promise<void> {
+  terminal.type(`${line}\r`);
+  await terminal.shows('sleep 1000\r\n');
+}
+
+async function suspend(terminal: Terminal): Promise<void> {
+  terminal.type(CTRL_Z);
+  await suspended(terminal);
+}
+
+async function suspended(terminal: Terminal): Promise<void> {
+  await terminal.shows(/Stopped +sleep 1000/);
+  await terminal.shows(PROMPT);
+}
+
 describe('a shell with job control', () => {
   it('goes on, on every node: sizes, Ctrl-C, Ctrl-Z, jobs in the background', async () => {
     const { terminal, job } = await shell();
     expect(await command(terminal, 'stty size; tty; echo $$')).toBe('30 100\n/dev/pts/0\n2\n');
     for (const [turn, node] of ROUND.entries()) {
-      terminal.type('sleep 1000\r');
-      await terminal.shows('sleep 1000\r\n');
+      await foreground(terminal, 'sleep 1000');
       await godwit.migrate(job, node);
-      terminal.type(CTRL_Z);
-      await terminal.shows(/Stopped +sleep 1000/);
-      await terminal.shows(PROMPT);
+      await suspend(terminal);
       await godwit.migrate(job, ROUND[(turn + 1) % 3]!);
       expect(await command(terminal, 'jobs')).toMatch(/^\[1\]\+ +Stopped +sleep 1000\n$/);
-      terminal.type('fg\r');
-      await terminal.shows('fg\r\nsleep 1000\r\n');
+      await foreground(terminal, 'fg');
       await godwit.migrate(job, node);
       terminal.type(CTRL_C);
       await terminal.shows(PROMPT);
@@ -88,15 +100,11 @@ describe('a shell with job control', () => {
     const running = gdb.start('continue');
     for (const [turn, node] of ROUND.entries()) {
       // The next move begins before the debugger has come after the last one: the shell's forks wait for it.
-      terminal.type('sleep 1000\r');
-      await terminal.shows('sleep 1000\r\n');
+      await foreground(terminal, 'sleep 1000');
       await godwit.migrate(job, node);
-      terminal.type(CTRL_Z);
-      await terminal.shows(/Stopped +sleep 1000/);
-      await terminal.shows(PROMPT);
+      await suspend(terminal);
       await godwit.migrate(job, ROUND[(turn + 1) % 3]!);
-      terminal.type('fg\r');
-      await terminal.shows('fg\r\nsleep 1000\r\n');
+      await foreground(terminal, 'fg');
       await godwit.migrate(job, node);
       terminal.type(CTRL_C);
       await terminal.shows(PROMPT);
@@ -117,8 +125,7 @@ describe('a shell with job control', () => {
 
   it('stops, goes on and ends a process that a debugger follows', async () => {
     const { terminal, job } = await shell();
-    terminal.type('sleep 1000\r');
-    await terminal.shows('sleep 1000\r\n');
+    await foreground(terminal, 'sleep 1000');
     const gdb = await godwit.gdb(job, { pid: 3 });
     // It comes when the debugger holds the process anyway, or not at all.
     await gdb.do('handle SIGCONT nostop noprint');
@@ -129,12 +136,10 @@ describe('a shell with job control', () => {
     await godwit.migrate(job, 'node3');
     // Given to the process it stops it, of which a debugger hears too (ptrace(2), "Group-stop").
     const second = gdb.start('continue');
-    await terminal.shows(/Stopped +sleep 1000/);
-    await terminal.shows(PROMPT);
+    await suspended(terminal);
     expect(await second.result()).toContain('Program received signal SIGTSTP');
     await godwit.migrate(job, 'node1');
-    terminal.type('fg\r');
-    await terminal.shows('fg\r\nsleep 1000\r\n');
+    await foreground(terminal, 'fg');
     const third = gdb.start('signal 0');
     await godwit.migrate(job, 'node2');
     terminal.type(CTRL_C);
