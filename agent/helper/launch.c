@@ -17,17 +17,6 @@
 
 #include "helper.h"
 
-void tell(int talk, const char *stage, int error) {
-  struct word word = {.error = error};
-  snprintf(word.stage, sizeof word.stage, "%s", stage);
-  send(talk, &word, sizeof word, MSG_NOSIGNAL);
-}
-
-void fail(const char *stage) {
-  tell(TALK, stage, errno);
-  _exit(127);
-}
-
 /* The next word of the job's side; false at its end, which a successful exec brings. */
 static bool heard(int talk, struct word *word) {
   ssize_t size;
