@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { FaultPoint } from '../../agent/migration/fault-points';
 import { Chaos, POINTS, randomBlow, randomFrom } from '../support/chaos';
 import { FaultLab } from '../support/fault-lab';
-import { type Cast, FAULTS, type Fault } from '../support/faults';
+import { type Cast, FAULTS, type Fault, LONG_FAULTS } from '../support/faults';
 
 const SEED = 7;
 const RANDOM_MOVES = 8;
@@ -26,7 +26,7 @@ afterAll(async () => {
   await lab?.down();
 });
 
-const named = (name: string): Fault => FAULTS.find((fault) => fault.name === name)!;
+const named = (name: string): Fault => [...FAULTS, ...LONG_FAULTS].find((fault) => fault.name === name)!;
 
 /** Those that can strike at any step; the others are of processes that live for a part of a move only. */
 const ANYWHERE = FAULTS.filter(({ name }) => /^(agent|keeper|link)/.test(name));
@@ -68,6 +68,11 @@ test('keepers and gdbservers are killed under a debugger', { timeout: 120_000 },
   await struck('source.parked', named('keeper of source'), ABROAD, true);
   await struck('destination.thawing-noted', named('keeper of destination'), ABROAD, true);
   await struck('destination.unparked', named('keeper of destination'), ABROAD, true);
+  expect(await chaos.finish(), said.join('\n')).toBeNull();
+});
+
+test('the home is away for long while the debugger is put back', { timeout: 120_000 }, async () => {
+  await struck('destination.thawing-noted', named('long-dead link of home'), ABROAD, true);
   expect(await chaos.finish(), said.join('\n')).toBeNull();
 });
 

@@ -335,7 +335,7 @@ describe('a job that moves', () => {
       await printed(10 + moves * 10);
     }
     expect((await jobProcesses(copy.cgroup)).map(({ inner, comm }) => [inner, comm])).toEqual([
-      [1, 'helper'],
+      [1, 'godwit-init'],
       [2, 'ticker'],
       [3, 'ticker'],
     ]);
