@@ -235,7 +235,8 @@ const lost = (id: string, why: string) =>
   new GodwitError({
     code: 'job-lost',
     message: `job ${id} is lost: ${why}`,
-    fix: 'see `godwit history` for what it did before',
+    // No verb takes checkpoints yet, so there is none to offer.
+    fix: 'it has no checkpoint to go back to: launch it anew; `godwit history` says what it did',
   });
 
 /** The job that a person means by an id, a name, or the beginning of an id. */
