@@ -41,8 +41,10 @@ class Helper {
   readonly #lines: AsyncIterator<string>;
   readonly process: ChildProcess;
 
-  constructor(args: string[]) {
-    this.process = spawn(helper, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  /** `within`: a command that runs the one that comes after it. */
+  constructor(args: string[], within: string[] = []) {
+    const [program, ...rest] = [...within, helper, ...args];
+    this.process = spawn(program!, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#lines = createInterface({ input: this.process.stdout! })[Symbol.asyncIterator]();
   }
 
@@ -162,14 +164,26 @@ function privateRoot(name: string): string {
   return root;
 }
 
-function restore(cgroup: JobCgroup, images: string, root: string, files = '/'): Helper {
+function restore(
+  cgroup: JobCgroup,
+  images: string,
+  root: string,
+  { files = '/', within = [] }: Elsewhere = {},
+): Helper {
   const orders = ['--cgroup', cgroup.run, '--outside', cgroup.attach, '--report', `${images}.report`];
   const args = restoreArguments({ images, root, files, mounts, direct: [] });
-  return new Helper(['restore', ...orders, '--pidfile', `${images}.pid`, '--', criu, ...args]);
+  return new Helper(['restore', ...orders, '--pidfile', `${images}.pid`, '--', criu, ...args], within);
+}
+
+/** What another node would have of its own. */
+interface Elsewhere {
+  /** Where the home's files are seen. */
+  files?: string;
+  within?: string[];
 }
 
 /** One whole move: the source's copy ends frozen and killed, the new one is held. */
-async function move(source: Copy, files = '/'): Promise<Copy> {
+async function move(source: Copy, elsewhere: Elsewhere = {}): Promise<Copy> {
   const images = file(`images${cgroups.length}`);
   mkdirSync(images);
   await source.cgroup.freeze(FREEZE_MS);
@@ -179,7 +193,7 @@ async function move(source: Copy, files = '/'): Promise<Copy> {
   expect((await readDumpStats(images)).pagesWritten).toBeGreaterThan(0);
 
   const cgroup = await newCgroup();
-  const restorer = restore(cgroup, images, privateRoot(`root${cgroups.length}`), files);
+  const restorer = restore(cgroup, images, privateRoot(`root${cgroups.length}`), elsewhere);
   const line = (await restorer.line()) as { restored: { init: number } };
   expect(line).toEqual({ restored: { init: expect.any(Number) } });
   const copy = { cgroup, init: line.restored.init, helper: restorer };
@@ -250,7 +264,7 @@ describe('a job', () => {
     roots.unshift(seen);
     execFileSync('umount', [volume]);
     roots.splice(roots.indexOf(volume), 1);
-    const copy = await move(source, files);
+    const copy = await move(source, { files });
     await copy.cgroup.thaw();
     expect(readFileSync(`/proc/${copy.init}/mountinfo`, 'utf8')).toContain(` ${volume} `);
     writeFileSync(join(seen, 'go'), '');
@@ -344,6 +358,24 @@ describe('a job that moves', () => {
     expect(await copy.helper.line()).toEqual({ exited: { code: 7 } });
     expect(text('console')).toBe(ticks(120));
     expect(JSON.parse(text('status'))).toEqual({ exit: 7, signal: null });
+  });
+
+  it('has clocks that go on from where they stood, whatever those of the other machine say', async () => {
+    const program = file('clocks');
+    execFileSync('cc', ['-O1', '-o', program, 'test/fixtures/programs/clocks.c']);
+    const seconds = '1000000';
+    const clocks = ['--time', '--monotonic', seconds, '--boottime', seconds];
+    let copy: Copy = await launch([program]);
+    await printed(1);
+    copy = await move(copy, { within: ['unshare', '--fork', '--kill-child', ...clocks, '--'] });
+    await copy.cgroup.thaw();
+    await sleep(100);
+    copy = await move(copy);
+    await copy.cgroup.thaw();
+    expect(await copy.helper.line()).toEqual({ exited: { code: 0 } });
+    const [least, most] = text('console').split('\n')[1]!.split(' ').map(Number);
+    expect(least).toBe(0);
+    expect(most).toBeLessThan(60_000);
   });
 
   it('moves while it is held before its first instruction', async () => {
