@@ -22,9 +22,6 @@ int open64(const char *path, int flags, ...) {
   mode_t mode = va_arg(list, mode_t);
   va_end(list);
   if (is_program(path)) path = "/proc/self/exe";
-#ifdef O_LARGEFILE
-  flags |= O_LARGEFILE;
-#endif
   return syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 

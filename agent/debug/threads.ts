@@ -91,11 +91,12 @@ export function parseSyscall(text: string): Stand | null {
 /** Does the process exist and live? */
 export const isAlive = (pid: number): boolean => threadsOf(pid).some((thread) => !isDead(thread));
 
-/** Of its auxiliary vector (elf.h) one word is the first key, which is small, or key and value. */
-export function isOf32Bits(pid: number): boolean {
-  const vector = readFileSync(`/proc/${pid}/auxv`);
-  return vector.length >= 8 && vector.readUInt32LE(4) !== 0;
-}
+/**
+ * The auxiliary vector (elf.h) begins with a small key, of one word: after its first four bytes there are four zeros of
+ * it, or its value. No vector: the process has ended.
+ */
+export const isOf32Bits = (pid: number): boolean =>
+  !['', '\0\0\0\0'].includes((read(`/proc/${pid}/auxv`) ?? '').slice(4, 8));
 
 /** Children of a process, of all its threads. */
 export const childrenOf = (pid: number): number[] =>

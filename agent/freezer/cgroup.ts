@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GodwitError, isNodeError } from '../api/errors';
 import { nodeCgroup } from './hierarchy';
-import { threadsOf } from './processes';
+import { killEach, threadsOf } from './processes';
 
 /** The kernel freezes a job in well under a millisecond; so often is it asked. */
 const POLL_MS = 1;
@@ -140,7 +140,7 @@ export class JobCgroup {
   async #killEach(): Promise<void> {
     const deadline = performance.now() + EMPTY_DEADLINE_MS;
     for (let pids = await this.pids(); pids.length > 0; pids = await this.pids()) {
-      for (const pid of pids) killOne(pid);
+      killEach(pids);
       if (performance.now() > deadline) return;
       await sleep(POLL_MS);
     }
@@ -166,14 +166,6 @@ async function pidsIn(folder: string): Promise<number[]> {
   } catch (error) {
     if (isGone(error)) return [];
     throw error;
-  }
-}
-
-function killOne(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if (!isGone(error)) throw error;
   }
 }
 

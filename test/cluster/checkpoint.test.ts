@@ -32,6 +32,7 @@ import { JobCgroup } from '../../agent/freezer/cgroup';
 import { removeNodeCgroup } from '../../agent/freezer/hierarchy';
 import { jobProcesses, nodePid, threadsOf } from '../../agent/freezer/processes';
 import { jobMounts } from '../../agent/homefs/mounts';
+import { compile } from '../support/c-programs';
 
 const FREEZE_MS = 5_000;
 const NODE = `checkpoint-test-${process.pid}`;
@@ -67,8 +68,7 @@ beforeAll(async () => {
   folder = mkdtempSync('/var/lib/godwit/checkpoint-test-');
   helper = join(folder, 'helper');
   cpSync('dist/godwit-helper', helper);
-  ticker = join(folder, 'ticker');
-  execFileSync('cc', ['-O1', '-pthread', '-o', ticker, 'test/fixtures/ticker.c']);
+  ticker = await compile('test/fixtures/ticker.c', folder);
   criu = (await findCriu()).path;
 });
 
@@ -288,8 +288,7 @@ describe('a job', () => {
 });
 
 it('is never frozen in vfork, however busy the machine is', async () => {
-  const program = file('vforks');
-  execFileSync('cc', ['-O1', '-o', program, 'test/fixtures/programs/vforks.c']);
+  const program = await compile('test/fixtures/programs/vforks.c', folder);
   const busy = [1, 2, 3].map(() => spawn('sh', ['-c', 'while :; do :; done']));
   onTestFinished(() => busy.forEach((process) => void process.kill('SIGKILL')));
   const { cgroup } = await launch([program, '2']);
@@ -361,8 +360,7 @@ describe('a job that moves', () => {
   });
 
   it('has clocks that go on from where they stood, whatever those of the other machine say', async () => {
-    const program = file('clocks');
-    execFileSync('cc', ['-O1', '-o', program, 'test/fixtures/programs/clocks.c']);
+    const program = await compile('test/fixtures/programs/clocks.c', folder);
     const seconds = '1000000';
     const clocks = ['--time', '--monotonic', seconds, '--boottime', seconds];
     let copy: Copy = await launch([program]);

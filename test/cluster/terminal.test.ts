@@ -55,7 +55,7 @@ async function command(terminal: Terminal, line: string): Promise<string> {
 /** Starts, or takes up, something that lasts. */
 async function foreground(terminal: Terminal, line: 'sleep 1000' | 'fg'): Promise<void> {
   terminal.type(`${line}\r`);
-  await terminal.shows('sleep 1000\r\n');
+  await terminal.shows(line === 'fg' ? 'fg\r\nsleep 1000\r\n' : 'sleep 1000\r\n');
 }
 
 async function suspend(terminal: Terminal): Promise<void> {
