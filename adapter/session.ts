@@ -266,6 +266,7 @@ export class GodwitSession extends BreakpointSession {
     }
     await this.endGdb();
     if (failure) this.say(failure.toLine(), 'stderr');
+    if (exit?.signal && !('kill' in why)) this.say(`The program was ended by ${exit.signal}.`, 'important');
     if (exit && !debuggee.process) await debuggee.consoleShown();
     this.over = true;
     const detached = 'kill' in why && !why.kill;

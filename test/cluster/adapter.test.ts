@@ -320,6 +320,9 @@ describe('the end of a session', () => {
         await resume(client);
       }
       await ends(client, status);
+      const word = expect(client.said('important'));
+      if (signal) word.toContain(`The program was ended by ${signal}.`);
+      else word.not.toContain('was ended by');
     },
     60_000,
   );
