@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import type { Typed } from '../api/client-contract';
-import { asGodwitError, jobMoving } from '../api/errors';
+import { asGodwitError, jobEnded, jobMoving } from '../api/errors';
 import type { Obstacle } from '../api/model';
 import type { LaunchOrder, SharedMount, Sight, Terms } from '../api/peer-contract';
 import { JobCgroup } from '../freezer/cgroup';
@@ -27,6 +27,8 @@ const PROGRAM = 2;
 const MAX_BACKOFF_MS = 5_000;
 /** How often it is looked whether a move that may end a copy is over. */
 const MOVE_POLL_MS = 50;
+/** What there is no process for any more: as its number is looked for (`nodePid`), and as it is signalled (kill(2)). */
+const GONE = new Set<string | undefined>(['no-such-process', 'ESRCH']);
 
 /** The jobs that run on this node, whatever their home. */
 export class Host {
@@ -263,10 +265,15 @@ export class Host {
     return (await this.options.keeper.call('stub.list', {})).stubs;
   }
 
+  /** Signals the program. @throws GodwitError `job-moving`, `job-ended` */
   async kill(job: string, signal: NodeJS.Signals): Promise<void> {
     const copy = this.#settled(job);
-    const program = await nodePid(JobCgroup.at(copy.cgroup), PROGRAM);
-    process.kill(program, signal);
+    try {
+      process.kill(await nodePid(JobCgroup.at(copy.cgroup), PROGRAM), signal);
+    } catch (error) {
+      // It has just ended, and its home has yet to hear of it.
+      throw GONE.has((error as { code?: string }).code) ? jobEnded(job) : error;
+    }
     // A held program has yet to live to notice a signal; only stopping it leaves it as it is.
     if (copy.held && signal !== 'SIGSTOP') await this.letGo(copy);
   }

@@ -1,4 +1,5 @@
 /** `npm run chaos`: every fault at every step of a move, then moves with any fault anywhere, in a lab of its own. */
+import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { Chaos, POINTS, type Result, randomBlow, randomFrom } from '../support/chaos';
 import { FaultLab } from '../support/fault-lab';
@@ -35,12 +36,20 @@ const { values: options } = parseArgs({
 
 const say = (line: string) => console.log(line);
 const wrongs: string[] = [];
-/** Asked to end: the move under way is seen through, and what was found is told. */
+/** Asked to end: the move under way is seen through, and what was found is told. Asked again, it is not waited for. */
 let stopping = false;
+const hurry = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.once(signal, () => {
+  process.on(signal, () => {
+    if (stopping) return hurry.abort();
     stopping = true;
+    say('    ending when the move under way is over; once more ends it at once');
   });
+
+async function hurried(): Promise<never> {
+  await once(hurry.signal, 'abort');
+  throw new Error('ended at once, without a count');
+}
 
 async function finish(chaos: Chaos): Promise<void> {
   const wrong = await chaos.finish();
@@ -105,14 +114,17 @@ async function main(): Promise<void> {
   if (!Number.isInteger(moves) || moves < 0 || !Number.isInteger(seed)) throw new Error(USAGE);
   const lab = await FaultLab.up(process.env.GODWIT_LAB ?? `chaos${process.pid}`);
   const chaos = new Chaos(lab, (line) => say(`    ${line}`));
-  try {
+  const walk = async () => {
     for (let time = 0; time < Number(options.times); time++)
       if (options.table === 'yes')
         for (const debugged of options.debugger === 'only' ? [true] : [false, true])
           await table(chaos, debugged);
     if (moves > 0) await random(chaos, lab, moves, seed);
+  };
+  try {
+    await Promise.race([walk(), hurried()]);
   } finally {
-    await chaos.abandon().catch(() => {});
+    chaos.drop();
     await lab.down();
   }
   say(
@@ -127,5 +139,6 @@ async function main(): Promise<void> {
 
 main().catch((error: Error) => {
   console.error(error.message);
-  process.exitCode = 1;
+  // What was not waited for may still be at it.
+  process.exit(1);
 });

@@ -172,6 +172,23 @@ describe('moves that can not be', () => {
       );
     expect(await godwit.wait(id)).toMatchObject({ exit: 137, signal: 'SIGKILL' });
   });
+
+  it('a signal that comes as the job ends finds it, or says that it has ended', async () => {
+    const client = await connectUnix(socketOf('node1'), {
+      name: 'test',
+      kind: 'client',
+      contract: clientContract,
+    });
+    for (let round = 0; round < 8; round++) {
+      const { id } = await godwit.run(['sleep', '0.2']);
+      const refused = async () => {
+        for (;;) await client.call('jobs.kill', { job: id, signal: 'SIGCONT' });
+      };
+      await expect(refused()).rejects.toMatchObject({ code: 'job-ended' });
+      expect(await godwit.wait(id)).toMatchObject({ exit: 0 });
+    }
+    client.close();
+  });
 });
 
 describe('debuggers', () => {

@@ -121,10 +121,15 @@ export class Chaos {
 
   /** Away with a job of which nothing more is expected. */
   async abandon(): Promise<void> {
-    this.#job?.gdb?.kill();
-    this.#job = null;
+    this.drop();
     this.lab.criu('real');
     await this.lab.recover();
+  }
+
+  /** As `abandon`, with a lab that goes too. */
+  drop(): void {
+    this.#job?.gdb?.kill();
+    this.#job = null;
   }
 
   /** A job with this home on this source, under a debugger or not. */
