@@ -1,10 +1,9 @@
 /** What goes wrong, as a person meets it in VS Code: a clear message, the session ended or recovered, nothing hangs. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { killNode } from '../../agent/lab/cgroups';
 import { nodePaths } from '../../agent/lab/description';
-import { killAgent, restartAgent } from '../../agent/lab/lab';
+import { killAgent, killKeeper, restartAgent } from '../../agent/lab/lab';
 import { lineOf } from '../support/c-programs';
 import { Godwit } from '../support/godwit';
 import { inProject } from '../support/project';
@@ -67,11 +66,6 @@ async function welcomed(text: string): Promise<void> {
     () => welcome.innerText(),
     (said) => said.includes(text),
   );
-}
-
-async function killKeeper(node: string): Promise<void> {
-  const text = readFileSync(nodePaths(LAB, node).keeper.pidFile, 'utf8');
-  process.kill(Number(text.split(' ')[0]), 'SIGKILL');
 }
 
 async function startCluster(): Promise<void> {
@@ -171,7 +165,7 @@ describe('on a cluster', () => {
     await workbench.debug.consoleShows('Moved node1 → node2');
     // Nobody there lives to report another's end, as when a machine loses its power.
     await killAgent(LAB, 'node2');
-    await killKeeper('node2');
+    await killKeeper(LAB, 'node2');
     await killNode(`${LAB}-node2`);
     await workbench.debug.consoleShows('node2, where the job is, does not answer; the debugger waits for it');
     // It could come back, so the session does not end by itself; but it ends as soon as it is told to.
