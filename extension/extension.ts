@@ -8,6 +8,7 @@ import { Ending } from './commands/end';
 import { Lab } from './commands/lab';
 import { Launching } from './commands/launch';
 import { Migration } from './commands/migrate';
+import { Pinning } from './commands/pin';
 import { Targets } from './commands/targets';
 import { adapterIn } from './debug/adapter';
 import { Configurations } from './debug/configurations';
@@ -37,6 +38,7 @@ export function activate(context: ExtensionContext): Godwit {
   const launching = new Launching(cluster, new Launches(context.workspaceState, cluster), targets);
   const migration = new Migration(cluster, targets, (job) => panels.showTimeline(job), debugged);
   const ending = new Ending(cluster, targets);
+  const pinning = new Pinning(cluster, targets);
 
   const handlers: Record<string, Handler> = {
     startLocalCluster: () => lab.start(),
@@ -47,6 +49,8 @@ export function activate(context: ExtensionContext): Godwit {
     attachDebugger: (job, process) => launching.attach(job, process),
     migrateJob: (job, node) => migration.migrate(job, node),
     sendJobHome: (job) => migration.sendHome(job),
+    pinJob: (job) => pinning.set(job, true),
+    unpinJob: (job) => pinning.set(job, false),
     endJob: (job, options) => ending.end(job, options),
     doctor: () => doctor(command),
     ...showing(panels, terminals, targets),

@@ -44,6 +44,8 @@ export const clientContract = {
   'jobs.list': { params: z.object({ ended: z.boolean() }), result: z.object({ jobs: z.array(Job) }) },
   'jobs.run': { params: LaunchRequest, result: Job },
   'jobs.kill': { params: job.extend({ signal: SignalName }), result: z.object({ id: z.string() }) },
+  /** A pinned job stays on its node, whoever would move it; a move under way is seen through. */
+  'jobs.pin': { params: job.extend({ pinned: z.boolean() }), result: z.object({ id: z.string() }) },
   /** Answers when the job has ended. */
   'jobs.wait': { params: job, result: Exit.extend({ id: z.string() }) },
   'jobs.why': { params: job.extend({ node: z.string().min(1) }), result: Preflight },

@@ -118,6 +118,7 @@ const passedOn = {
     ...clientContract['jobs.migrate'],
     params: clientContract['jobs.migrate'].params.extend(asker),
   },
+  'jobs.pin': { ...clientContract['jobs.pin'], params: clientContract['jobs.pin'].params.extend(asker) },
   'jobs.type': { ...clientContract['jobs.type'], params: clientContract['jobs.type'].params.extend(asker) },
   'jobs.console': {
     ...clientContract['jobs.console'],

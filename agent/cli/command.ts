@@ -15,6 +15,7 @@ import { addLab } from './verbs/lab';
 import { addLogs } from './verbs/logs';
 import { addMigrate } from './verbs/migrate';
 import { addNodes } from './verbs/nodes';
+import { addPin, addUnpin } from './verbs/pin';
 import { addPs } from './verbs/ps';
 import { addRsp } from './verbs/rsp';
 import { addRun } from './verbs/run';
@@ -28,7 +29,7 @@ const WRONG_USAGE = 2;
 const VERBS: Record<string, ((program: Command) => void)[]> = {
   'Nodes:': [addDoctor, addLab, addAgent, addNodes],
   'Jobs:': [addRun, addPs, addLogs, addAttach, addWait, addKill],
-  'Moves:': [addMigrate, addWhy, addHistory],
+  'Moves:': [addMigrate, addWhy, addPin, addUnpin, addHistory],
   'Debuggers that follow:': [addGdb, addRsp],
 };
 

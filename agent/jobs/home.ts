@@ -95,6 +95,10 @@ export class Home {
     return this.options.journal.job(id);
   }
 
+  pin(id: string, pinned: boolean): Promise<void> {
+    return this.options.journal.pin(id, pinned);
+  }
+
   async jobs(ended: boolean): Promise<Job[]> {
     const jobs = await this.options.journal.jobs({ ended });
     const sights = await this.#sights(jobs);

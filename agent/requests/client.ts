@@ -32,7 +32,7 @@ const ELSEWHERE: ReadonlySet<string> = new Set([
   'no-hello',
 ]);
 
-type Forwarded = 'jobs.kill' | 'jobs.type' | 'jobs.wait' | 'jobs.why' | 'jobs.migrate';
+type Forwarded = 'jobs.kill' | 'jobs.pin' | 'jobs.type' | 'jobs.wait' | 'jobs.why' | 'jobs.migrate';
 
 export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
   const own = node.config.name;
@@ -102,7 +102,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
       obstacles.push({
         code: 'pinned',
         what: `job ${id} is pinned to ${from}`,
-        fix: '`godwit unpin` it first',
+        fix: `\`godwit unpin ${id}\` first`,
       });
     }
     if (node.members.state(to) === 'draining') {
@@ -202,6 +202,13 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
         await theirs(id, caller);
         const { ledger } = await living(id);
         await node.peers.call(ledger.host, 'host.kill', { job: id, signal: signalNamed(params.signal) });
+        return { id };
+      }),
+    'jobs.pin': (params, caller) =>
+      atHome('jobs.pin', params, caller, async (id) => {
+        await theirs(id, caller);
+        await living(id);
+        await node.home.pin(id, params.pinned);
         return { id };
       }),
     'jobs.type': (params, caller) =>

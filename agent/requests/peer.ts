@@ -26,6 +26,7 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
   return {
     ...clients,
     'jobs.kill': ({ as, ...params }, caller) => clients['jobs.kill'](params, asking(as, caller)),
+    'jobs.pin': ({ as, ...params }, caller) => clients['jobs.pin'](params, asking(as, caller)),
     'jobs.type': ({ as, ...params }, caller) => clients['jobs.type'](params, asking(as, caller)),
     'jobs.migrate': ({ as, ...params }, caller) => clients['jobs.migrate'](params, asking(as, caller)),
     'jobs.console': ({ as, ...params }, caller) => clients['jobs.console'](params, asking(as, caller)),

@@ -46,6 +46,7 @@ export function jobFigures(job: Job, move: MoveUnderWay | undefined): string {
   if (job.state === 'ended') return endText(job);
   const parts = [STATE_WORDS[job.state]];
   if (job.debugged) parts.push('debugged');
+  if (job.pinned) parts.push('pinned');
   if (job.state === 'running') parts.push(`${cpus(job.cpu)} CPU`);
   if (job.rss > 0) parts.push(size(job.rss));
   return parts.join(' · ');
@@ -62,7 +63,8 @@ export function spokenJob(job: Job, move: MoveUnderWay | undefined): string {
   if (move) return `Job ${job.name}, moving from ${move.from} to ${move.to}, ${PHASE_WORDS[move.phase]}`;
   if (isOver(job)) return `Job ${job.name}, ${job.state === 'lost' ? 'lost' : `ended with ${endText(job)}`}`;
   const debugged = job.debugged ? ', a debugger is attached' : '';
-  return `Job ${job.name}, ${STATE_WORDS[job.state]} on ${job.node}, ${size(job.rss)} of memory${debugged}`;
+  const pinned = job.pinned ? ', pinned to it' : '';
+  return `Job ${job.name}, ${STATE_WORDS[job.state]} on ${job.node}${pinned}, ${size(job.rss)} of memory${debugged}`;
 }
 
 export function spokenNode(node: Node, jobs: number): string {

@@ -59,6 +59,7 @@ export class Migration {
     if (!can)
       throw this.#remedied(
         job,
+        node,
         cannotMove(job, node, obstacles),
         obstacles.map(({ code }) => code),
       );
@@ -72,15 +73,23 @@ export class Migration {
     );
     const report = await Promise.resolve(moving).catch((error) => {
       const refused = asGodwitError(error);
-      throw this.#remedied(job, refused, [refused.code]);
+      throw this.#remedied(job, node, refused, [refused.code]);
     });
     if (report) this.#tell(job, report);
     return report;
   }
 
   /** The same with what can be done about it from here. */
-  #remedied(job: Job, error: GodwitError, codes: string[]): GodwitError {
+  #remedied(job: Job, node: string, error: GodwitError, codes: string[]): GodwitError {
     const remedy = remedyFor(codes);
+    if (remedy === 'unpin')
+      return new RemediedError(error.toFailure(), {
+        title: 'Unpin and Move',
+        run: async () => {
+          await this.cluster.call('jobs.pin', { job: job.id, pinned: false });
+          await this.#move(job, node);
+        },
+      });
     if (remedy === 'choose-another-node')
       return new RemediedError(error.toFailure(), {
         title: 'Choose Another Node',

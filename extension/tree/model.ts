@@ -152,11 +152,11 @@ function jobItem(job: Job, move: MoveUnderWay | undefined): Item {
   };
 }
 
-/** `settled`: it lives, and nothing is being done to it. `abroad`: it could be sent home. */
+/** `settled`: it lives, and nothing is being done to it. `abroad`: it could be sent home. `pinned` or `loose`. */
 function flags(job: Job, move: MoveUnderWay | undefined): string[] {
   if (isOver(job)) return ['over'];
   if (move || job.state === 'moving' || job.state === 'starting') return ['busy'];
-  return job.node === job.home ? ['settled'] : ['settled', 'abroad'];
+  return ['settled', ...(job.node === job.home ? [] : ['abroad']), job.pinned ? 'pinned' : 'loose'];
 }
 
 function jobIcon(job: Job, move: MoveUnderWay | undefined): Item['icon'] {
@@ -207,7 +207,8 @@ function jobTooltip(job: Job, move: MoveUnderWay | undefined): string {
 
 function describeState(job: Job): string {
   if (job.state === 'ended') return `ended, ${endText(job)}`;
-  return `${STATE_WORDS[job.state]}${job.debugged ? ', a debugger is attached' : ''}`;
+  const pinned = job.pinned ? ', pinned to its node' : '';
+  return `${STATE_WORDS[job.state]}${job.debugged ? ', a debugger is attached' : ''}${pinned}`;
 }
 
 const localTime = (moment: string) => new Date(moment).toLocaleString();

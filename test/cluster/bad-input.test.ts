@@ -11,6 +11,7 @@ import { connectUnix } from '../../agent/api/client';
 import { clientContract } from '../../agent/api/client-contract';
 import { MAX_MESSAGE_BYTES } from '../../agent/api/rpc';
 import { issueCertificate, makeAuthority } from '../../agent/lab/certificates';
+import { restartAgent } from '../../agent/lab/lab';
 import { Godwit, Refused } from '../support/godwit';
 import { end, launch, type Outcome, run } from '../support/processes';
 import { inProject } from '../support/project';
@@ -74,6 +75,7 @@ describe('what is asked of jobs and nodes that are not there', () => {
     [['migrate', 'nosuchjob', 'node2']],
     [['why', 'nosuchjob', 'node2']],
     [['kill', 'nosuchjob']],
+    [['unpin', 'nosuchjob']],
     [['wait', 'nosuchjob']],
     [['logs', 'nosuchjob']],
     [['logs', '-f', 'nosuchjob']],
@@ -164,6 +166,7 @@ describe('moves that can not be', () => {
     for (const args of [
       ['migrate', id, 'node2'],
       ['kill', id],
+      ['pin', id],
       ['why', id, 'node2'],
       ['gdb', id],
     ])
@@ -171,6 +174,20 @@ describe('moves that can not be', () => {
         `godwit: job ${id} has ended; see \`godwit history\` for how`,
       );
     expect(await godwit.wait(id)).toMatchObject({ exit: 137, signal: 'SIGKILL' });
+  });
+
+  it('of a pinned job, until it is unpinned', async () => {
+    const { id } = await godwit.run(['sleep', '1000']);
+    const abroad = ['--agent', socketOf('node2')];
+    const pin = await cli(['pin', id, '--json', ...abroad]);
+    expect(JSON.parse(pin.stdout)).toEqual({ id, pinned: true });
+    await restartAgent(LAB, 'node1');
+    const refused = `job ${id} can't move to node2: job ${id} is pinned to node1; \`godwit unpin ${id}\` first`;
+    expect(expectRefused(await cli(['migrate', id, 'node2']))).toBe(`godwit: ${refused}`);
+    expect(await godwit.job(id)).toMatchObject({ pinned: true, state: 'running', node: 'node1', epoch: 0 });
+    expect((await cli(['unpin', id, ...abroad])).stdout).toBe(`job ${id} may move\n`);
+    expect((await cli(['migrate', id, 'node2'])).status).toBe(0);
+    expect(await godwit.job(id)).toMatchObject({ pinned: false, node: 'node2' });
   });
 
   it('a signal that comes as the job ends finds it, or says that it has ended', async () => {

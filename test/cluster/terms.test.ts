@@ -142,6 +142,7 @@ it('what is root’s is not theirs, and what is theirs is root’s too', async (
     kill: () => theirs.kill(id),
     migrate: () => theirs.migrate(id, 'node2'),
     logs: () => theirs.logs(id),
+    pin: () => theirs.text(['pin', id]),
     gdb: () => theirs.text(['rsp', id, '--listen', join(folder, 'line')]),
   };
   for (const [what, work] of Object.entries(tried))
@@ -151,6 +152,7 @@ it('what is root’s is not theirs, and what is theirs is root’s too', async (
   const far = new Godwit({ agent: elsewhere, temp: folder, user }, join(folder, 'godwit.cjs'));
   expect(await codeOf(far.kill(id))).toMatch(/is root's/);
   expect(await codeOf(far.logs(id))).toMatch(/is root's/);
+  expect(await codeOf(far.text(['pin', id]))).toMatch(/is root's/);
   expect((await root.job(id)).state).toBe('running');
   expect(await codeOf(far.kill(own, 'SIGTERM'))).toBe('done');
   expect(await root.wait(own)).toMatchObject({ signal: 'SIGTERM' });

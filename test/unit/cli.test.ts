@@ -228,6 +228,7 @@ const all = {
   'jobs.why': () => preflight,
   'jobs.history': () => ({ events }),
   'jobs.kill': () => ({ id: 'abcdefghij' }),
+  'jobs.pin': () => ({ id: 'abcdefghij' }),
   'jobs.wait': () => ({ id: 'abcdefghij', exit: 3, signal: null }),
 } as const;
 
@@ -244,6 +245,8 @@ describe('as JSON', () => {
     [['why', 'sim', 'node2'], preflight],
     [['history'], events],
     [['kill', 'sim'], { id: 'abcdefghij', exit: null, signal: 'SIGTERM' }],
+    [['pin', 'sim'], { id: 'abcdefghij', pinned: true }],
+    [['unpin', 'sim'], { id: 'abcdefghij', pinned: false }],
     [['wait', 'sim'], { id: 'abcdefghij', exit: 3, signal: null }, 3],
     [['lab', 'status', '--name', 'not-there'], { nodes: [] }],
   ])('%j gives one value', async (args, value, expected = 0) => {
@@ -309,6 +312,8 @@ describe('for people', () => {
       "sim can't move to node2:\n  open-socket: it has a connection open; close it\n",
     );
     expect(await text('kill', 'sim')).toBe('SIGTERM sent to job abcdefghij\n');
+    expect(await text('pin', 'sim')).toBe('job abcdefghij stays on its node\n');
+    expect(await text('unpin', 'sim')).toBe('job abcdefghij may move\n');
     expect(await text('wait', 'sim')).toBe('job abcdefghij ended with exit status 3\n');
     expect(await text('run', '--detach', '--', 'sim')).toBe('abcdefghij\n');
   });

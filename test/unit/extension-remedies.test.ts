@@ -5,6 +5,8 @@ it.each([
   [['no-memory'], 'choose-another-node'],
   [['node-unreachable', 'draining'], 'choose-another-node'],
   [['debugger-at-fork'], 'end-debug-session'],
+  [['pinned'], 'unpin'],
+  [['pinned', 'no-memory'], null],
   // Whoever would choose another node would meet the device there too.
   [['no-memory', 'device-open'], null],
   [['debugger-at-fork', 'no-memory'], null],

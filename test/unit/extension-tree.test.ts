@@ -85,7 +85,7 @@ describe('the view of a snapshot', () => {
     expect(items.get('job:a')).toMatchObject({
       label: 'name-a',
       description: 'running · 0.5 CPU · 12 MB',
-      context: 'job settled',
+      context: 'job settled loose',
       fold: 'none',
     });
   });
@@ -105,6 +105,15 @@ describe('the view of a snapshot', () => {
     const { items } = buildTree(snapshot([job('a'), job('b', { node: 'node2' })]));
     expect(items.get('job:a')!.context).not.toContain('abroad');
     expect(items.get('job:b')!.context).toContain('abroad');
+  });
+
+  it('says which jobs are pinned, and lets them be unpinned', () => {
+    const { items } = buildTree(snapshot([job('a', { pinned: true })]));
+    expect(items.get('job:a')).toMatchObject({
+      description: 'running · pinned · 0.5 CPU · 12 MB',
+      context: 'job settled pinned',
+    });
+    expect(items.get('job:a')!.spoken).toContain('on node1, pinned to it');
   });
 
   it('tells stopped, debugged, failed and lost jobs by their signs', () => {

@@ -117,6 +117,32 @@ describe('on a cluster', () => {
     return job!.id;
   };
 
+  test('a pinned job is asked to move: the message’s button unpins and moves it', {
+    timeout: TEST_MS,
+  }, async () => {
+    const { id } = await godwit().run(['/bin/sleep', '1000'], { name: 'sleeper', cwd: '/' });
+    await workbench.openView('Godwit');
+    const seen = (text: string) =>
+      until(
+        `the sleeper, ${text}`,
+        () => workbench.tree(),
+        (rows) => rows.some((row) => row.includes('sleeper') && row.includes(text)),
+      );
+    await seen('running');
+    await workbench.command('Godwit: Pin Job to Its Node');
+    await seen('pinned');
+    await workbench.command('Godwit: Migrate Job…');
+    await workbench.pick('where shall it go?', 'node2');
+    const refused = await workbench.message('is pinned to node1');
+    await workbench.picture('/tmp/pin.png');
+    await workbench.press('Unpin and Move', refused);
+    await workbench.message('sleeper moved from node1 to node2');
+    await workbench.clearMessages();
+    expect(await godwit().job(id)).toMatchObject({ node: 'node2', pinned: false });
+    await godwit().kill(id);
+    await godwit().wait(id);
+  });
+
   test('the agent of the node that the job is on goes and comes back', { timeout: TEST_MS }, async () => {
     const job = await toBreakpoint();
     await workbench.command('Godwit: Migrate Job…');

@@ -58,6 +58,8 @@ export function extensionTests(): void {
         'launchJob',
         'migrateJob',
         'sendJobHome',
+        'pinJob',
+        'unpinJob',
         'endJob',
         'attachDebugger',
         'showConsole',
@@ -141,6 +143,18 @@ export function extensionTests(): void {
       assert.equal(await run('launchJob', { program: join(folder, 'nothing') }), undefined);
       const { node, state, migrations } = job(id)!;
       assert.deepEqual([node, state, migrations], ['node1', 'running', 0]);
+      await end(id);
+    });
+
+    it('keeps a pinned job where it is until it is unpinned', async () => {
+      const id = await launch();
+      assert.equal(await run('pinJob', id), id);
+      await seen(id, 'pinned', ({ pinned }) => pinned);
+      assert.equal(await run('migrateJob', id, 'node2'), undefined);
+      assert.equal(job(id)!.node, 'node1');
+      assert.equal(await run('unpinJob', id), id);
+      const moved = await run<MoveReport>('migrateJob', id, 'node2');
+      assert.equal(moved?.to, 'node2');
       await end(id);
     });
 

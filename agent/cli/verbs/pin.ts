@@ -1,0 +1,31 @@
+import type { Command } from 'commander';
+import { ask } from '../../client/agent';
+import { addAgentOption, addJsonOption, JOB, perform } from '../verb';
+
+const addPinning =
+  (verb: 'pin' | 'unpin', words: { summary: string; description: string; said: string }) =>
+  (program: Command) =>
+    addAgentOption(addJsonOption(program.command(verb)))
+      .summary(words.summary)
+      .description(words.description)
+      .addArgument(JOB())
+      .action(
+        perform<object, [string]>(async (invocation, _options, job) => {
+          const pinned = verb === 'pin';
+          const { id } = await ask(invocation.socket, (agent) => agent.call('jobs.pin', { job, pinned }));
+          await invocation.answer({ id, pinned }, `job ${id} ${words.said}`);
+        }),
+      );
+
+export const addPin = addPinning('pin', {
+  summary: 'keep a job on its node',
+  description:
+    'Keeps the job where it is: no move of it is begun, whoever asks, until it is unpinned. A move under way is seen through.',
+  said: 'stays on its node',
+});
+
+export const addUnpin = addPinning('unpin', {
+  summary: 'let a pinned job move again',
+  description: 'Lets a job that was pinned move again.',
+  said: 'may move',
+});
