@@ -101,7 +101,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     if (job.pinned) {
       obstacles.push({
         code: 'pinned',
-        what: `job ${id} is pinned to ${from}`,
+        what: `it is pinned to ${from}`,
         fix: `\`godwit unpin ${id}\` first`,
       });
     }

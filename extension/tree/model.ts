@@ -168,6 +168,7 @@ function jobIcon(job: Job, move: MoveUnderWay | undefined): Item['icon'] {
       : { name: 'circle-slash', color: 'testing.iconFailed' };
   }
   if (job.state === 'stopped') return { name: 'debug-pause', color: 'debugIcon.pauseForeground' };
+  if (job.pinned && !job.debugged) return { name: 'pinned', color: 'charts.green' };
   return job.debugged
     ? { name: 'debug-alt', color: 'debugIcon.startForeground' }
     : { name: 'play-circle', color: 'charts.green' };

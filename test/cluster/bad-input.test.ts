@@ -182,7 +182,7 @@ describe('moves that can not be', () => {
     const pin = await cli(['pin', id, '--json', ...abroad]);
     expect(JSON.parse(pin.stdout)).toEqual({ id, pinned: true });
     await restartAgent(LAB, 'node1');
-    const refused = `job ${id} can't move to node2: job ${id} is pinned to node1; \`godwit unpin ${id}\` first`;
+    const refused = `job ${id} can't move to node2: it is pinned to node1; \`godwit unpin ${id}\` first`;
     expect(expectRefused(await cli(['migrate', id, 'node2']))).toBe(`godwit: ${refused}`);
     expect(await godwit.job(id)).toMatchObject({ pinned: true, state: 'running', node: 'node1', epoch: 0 });
     expect((await cli(['unpin', id, ...abroad])).stdout).toBe(`job ${id} may move\n`);

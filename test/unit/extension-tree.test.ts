@@ -110,6 +110,7 @@ describe('the view of a snapshot', () => {
   it('says which jobs are pinned, and lets them be unpinned', () => {
     const { items } = buildTree(snapshot([job('a', { pinned: true })]));
     expect(items.get('job:a')).toMatchObject({
+      icon: { name: 'pinned' },
       description: 'running · pinned · 0.5 CPU · 12 MB',
       context: 'job settled pinned',
     });

@@ -134,7 +134,6 @@ describe('on a cluster', () => {
     await workbench.command('Godwit: Migrate Job…');
     await workbench.pick('where shall it go?', 'node2');
     const refused = await workbench.message('is pinned to node1');
-    await workbench.picture('/tmp/pin.png');
     await workbench.press('Unpin and Move', refused);
     await workbench.message('sleeper moved from node1 to node2');
     await workbench.clearMessages();
