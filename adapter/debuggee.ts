@@ -12,9 +12,6 @@ import { type MoveListener, MoveWatcher } from './moves';
 /** The console's last bytes are there when the job has ended; an agent that restarts just then may need longer. */
 const CONSOLE_END_MS = 10_000;
 
-/** What an agent says of a signal for a program that has ended, or is about to. */
-const ENDED: ReadonlySet<string> = new Set(['job-ended', 'no-such-process']);
-
 export interface DebuggeeListener extends MoveListener {
   say(text: string): void;
   /** The job's output; resolves when more may come. */
@@ -100,7 +97,7 @@ export class Debuggee {
     try {
       await this.link.call('jobs.kill', { job: this.job.id, signal: 'SIGKILL' });
     } catch (error) {
-      if (!ENDED.has(asGodwitError(error).code)) throw error;
+      if (asGodwitError(error).code !== 'job-ended') throw error;
     }
   }
 

@@ -112,18 +112,16 @@ const about = z.object({ job: JobId, home: NodeName });
 
 /** On whose behalf an agent passes a client's request on; null for root's. */
 const asker = { as: User.nullable() };
+const onBehalf = <P extends z.ZodRawShape, R>({ params, result }: { params: z.ZodObject<P>; result: R }) => ({
+  params: params.extend(asker),
+  result,
+});
 const passedOn = {
-  'jobs.kill': { ...clientContract['jobs.kill'], params: clientContract['jobs.kill'].params.extend(asker) },
-  'jobs.migrate': {
-    ...clientContract['jobs.migrate'],
-    params: clientContract['jobs.migrate'].params.extend(asker),
-  },
-  'jobs.pin': { ...clientContract['jobs.pin'], params: clientContract['jobs.pin'].params.extend(asker) },
-  'jobs.type': { ...clientContract['jobs.type'], params: clientContract['jobs.type'].params.extend(asker) },
-  'jobs.console': {
-    ...clientContract['jobs.console'],
-    params: clientContract['jobs.console'].params.extend(asker),
-  },
+  'jobs.kill': onBehalf(clientContract['jobs.kill']),
+  'jobs.migrate': onBehalf(clientContract['jobs.migrate']),
+  'jobs.pin': onBehalf(clientContract['jobs.pin']),
+  'jobs.type': onBehalf(clientContract['jobs.type']),
+  'jobs.console': onBehalf(clientContract['jobs.console']),
 };
 
 export const peerContract = {

@@ -11,6 +11,7 @@ import { bestOf } from '../cluster/members';
 import { readConsole } from '../jobs/console';
 import { resolveJob } from '../jobs/home';
 import { signalNamed } from '../jobs/signals';
+import type { HomedJob } from '../journal/journal';
 import { filesThere } from './files';
 import type { NodeParts } from './node';
 import { assertMay } from './rights';
@@ -33,6 +34,12 @@ const ELSEWHERE: ReadonlySet<string> = new Set([
 ]);
 
 type Forwarded = 'jobs.kill' | 'jobs.pin' | 'jobs.type' | 'jobs.wait' | 'jobs.why' | 'jobs.migrate';
+
+/** @throws `job-ended` */
+function alive(job: HomedJob): HomedJob {
+  if (job.state === 'ended' || job.state === 'lost') throw jobEnded(job.id);
+  return job;
+}
 
 export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
   const own = node.config.name;
@@ -85,9 +92,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
   }
 
   async function living(id: string) {
-    const job = await node.home.job(id);
-    if (job.state === 'ended' || job.state === 'lost') throw jobEnded(id);
-    return job;
+    return alive(await node.home.job(id));
   }
 
   async function why(id: string, to: string): Promise<Preflight> {
@@ -135,8 +140,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
   }
 
   async function migrate(id: string, params: Params<ClientContract, 'jobs.migrate'>, caller: Caller) {
-    await theirs(id, caller);
-    const job = await living(id);
+    const job = alive(await theirs(id, caller));
     const to = await choose(params.node, own);
     if (to === job.ledger.host) throw alreadyThere(id, to);
     if (params.transfer !== 'auto' && params.transfer !== 'stop') throw transferUnavailable(params.transfer);
@@ -199,15 +203,13 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
       node.home.run(request, user, await choose(request.node, own)),
     'jobs.kill': (params, caller) =>
       atHome('jobs.kill', params, caller, async (id) => {
-        await theirs(id, caller);
-        const { ledger } = await living(id);
+        const { ledger } = alive(await theirs(id, caller));
         await node.peers.call(ledger.host, 'host.kill', { job: id, signal: signalNamed(params.signal) });
         return { id };
       }),
     'jobs.pin': (params, caller) =>
       atHome('jobs.pin', params, caller, async (id) => {
-        await theirs(id, caller);
-        await living(id);
+        alive(await theirs(id, caller));
         await node.home.pin(id, params.pinned);
         return { id };
       }),

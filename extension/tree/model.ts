@@ -168,10 +168,8 @@ function jobIcon(job: Job, move: MoveUnderWay | undefined): Item['icon'] {
       : { name: 'circle-slash', color: 'testing.iconFailed' };
   }
   if (job.state === 'stopped') return { name: 'debug-pause', color: 'debugIcon.pauseForeground' };
-  if (job.pinned && !job.debugged) return { name: 'pinned', color: 'charts.green' };
-  return job.debugged
-    ? { name: 'debug-alt', color: 'debugIcon.startForeground' }
-    : { name: 'play-circle', color: 'charts.green' };
+  if (job.debugged) return { name: 'debug-alt', color: 'debugIcon.startForeground' };
+  return { name: job.pinned ? 'pinned' : 'play-circle', color: 'charts.green' };
 }
 
 const row = (name: string, value: string) => `| ${name} | ${escapeMarkdown(value)} |`;

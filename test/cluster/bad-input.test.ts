@@ -23,6 +23,8 @@ const NOBODY = 65534;
 
 const nodeFile = (node: string, ...parts: string[]) => join(LABS, LAB, node, ...parts);
 const socketOf = (node: string) => nodeFile(node, 'agent.sock');
+const connectClient = () =>
+  connectUnix(socketOf('node1'), { name: 'test', kind: 'client', contract: clientContract });
 const configOf = (node: string) => JSON.parse(readFileSync(nodeFile(node, 'config.json'), 'utf8'));
 
 let godwit: Godwit;
@@ -191,11 +193,7 @@ describe('moves that can not be', () => {
   });
 
   it('a signal that comes as the job ends finds it, or says that it has ended', async () => {
-    const client = await connectUnix(socketOf('node1'), {
-      name: 'test',
-      kind: 'client',
-      contract: clientContract,
-    });
+    const client = await connectClient();
     for (let round = 0; round < 8; round++) {
       const { id } = await godwit.run(['sleep', '0.2']);
       const refused = async () => {
@@ -481,11 +479,7 @@ describe('a client that vanishes', () => {
   });
 
   it('with a ticket, or with many calls open', async () => {
-    const client = await connectUnix(socketOf('node1'), {
-      name: 'test',
-      kind: 'client',
-      contract: clientContract,
-    });
+    const client = await connectClient();
     const { id } = await godwit.run(['sleep', '1000']);
     await client.call('jobs.console', { job: id, offset: 0, follow: true });
     const waits = Array.from({ length: 200 }, () => client.call('jobs.wait', { job: id }));
