@@ -25,6 +25,13 @@ export default defineConfig({
       {
         test: {
           ...inLabs,
+          name: 'attacks',
+          include: ['test/attacks/**/*.test.ts'],
+        },
+      },
+      {
+        test: {
+          ...inLabs,
           name: 'vscode',
           include: ['test/vscode/*.test.ts'],
         },

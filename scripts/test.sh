@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All that a change must pass: set-up, build, types, lint, tests. With an argument (unit, cluster, vscode) only
+# All that a change must pass: set-up, build, types, lint, tests. With an argument (unit, cluster, attacks, vscode) only
 # those tests.
 # Ends with the line `N passed, N failed`.
 set -euo pipefail
