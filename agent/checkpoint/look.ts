@@ -31,6 +31,8 @@ export interface Looked {
   namespaces: { pid: number; name: string }[];
   traced: { pid: number; tracer: number }[];
   held: Held[];
+  /** Files and folders in use on mounts that the job has no longer. */
+  unmounted: { pid: number; name: string }[];
   /** Of connected Unix sockets, by inode: the inode at the other end. */
   peers: Map<number, number>;
 }
@@ -49,11 +51,12 @@ export async function look(helper: string, pids: number[]): Promise<Looked> {
 }
 
 export function readLooked(text: string): Looked {
-  const found: Looked = { namespaces: [], traced: [], held: [], peers: new Map() };
+  const found: Looked = { namespaces: [], traced: [], held: [], unmounted: [], peers: new Map() };
   for (const line of text.split('\n')) {
     const [what, ...words] = line.split('\t');
     if (what === 'n') found.namespaces.push({ pid: Number(words[0]), name: words[1] ?? '' });
     else if (what === 't') found.traced.push({ pid: Number(words[0]), tracer: Number(words[2]) });
+    else if (what === 'm') found.unmounted.push({ pid: Number(words[0]), name: words.slice(1).join('\t') });
     else if (what === 'u') found.peers.set(Number(words[0]), Number(words[1]));
     else if (what === 'd') found.held.push(heldOf(words));
   }

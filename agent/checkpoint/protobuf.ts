@@ -49,4 +49,22 @@ export function fieldsOf(message: Buffer, what: string): Field[] {
   return found;
 }
 
+/** A message of numbers from 0 on and strings, in this order. */
+export function messageOf(fields: [number: number, value: number | string][]): Buffer {
+  return Buffer.concat(
+    fields.map(([number, value]) => {
+      if (typeof value === 'number') return Buffer.concat([varintOf(number * 8 + VARINT), varintOf(value)]);
+      const bytes = Buffer.from(value, 'utf8');
+      return Buffer.concat([varintOf(number * 8 + BYTES), varintOf(bytes.length), bytes]);
+    }),
+  );
+}
+
+function varintOf(value: number): Buffer {
+  const bytes: number[] = [];
+  let left = value;
+  for (; left >= 0x80; left = Math.floor(left / 0x80)) bytes.push((left % 0x80) + 0x80);
+  return Buffer.from([...bytes, left]);
+}
+
 export const cutShort = (what: string) => badMessage(what, 'it is cut short');

@@ -37,6 +37,18 @@ export function tracerObstacles(
     }));
 }
 
+/** CRIU opens files by their paths, and these have none any more. */
+export function mountObstacles({ unmounted, namespaces }: Looked, who: Who): Obstacle[] {
+  const apart = new Set(namespaces.filter(({ name }) => name === 'mnt').map(({ pid }) => pid));
+  return unmounted
+    .filter(({ pid }) => !apart.has(pid))
+    .map(({ pid, name }) => ({
+      code: 'mount-gone',
+      what: `${who(pid)} uses ${name} on a mount that its home no longer has`,
+      fix: 'have the program close it, or leave that folder',
+    }));
+}
+
 export function namespaceObstacles({ namespaces }: Looked, who: Who): Obstacle[] {
   return namespaces.flatMap(({ pid, name }) =>
     name in NESTED

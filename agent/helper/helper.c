@@ -9,6 +9,8 @@
  *   take-queues, put-queues
  *            what is on its way through a frozen job's terminal, into a file and back
  *   tgkill   a signal for one thread
+ *   trim-mounts
+ *            takes from a held job the mounts that it does not use
  *   look     what processes hold that may not travel
  *   init     PID 1 of a job; started by `launch` only
  */
@@ -41,6 +43,7 @@ int main(int argc, char **argv) {
   if (!strcmp(verb, "look")) return look(argv + 2);
   if (!strcmp(verb, "take-queues")) return take_queues(argv + 2);
   if (!strcmp(verb, "put-queues")) return put_queues(argv + 2);
+  if (!strcmp(verb, "trim-mounts")) return trim_mounts(argv + 2);
   if (!strcmp(verb, "tgkill")) return send_signal(argv + 2);
-  return wrong_usage("launch | restore | arp | sockets | plug | take-queues | put-queues | look | tgkill");
+  return wrong_usage("launch | restore | arp | sockets | plug | take-queues | put-queues | trim-mounts | look | tgkill");
 }

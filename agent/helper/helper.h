@@ -38,6 +38,8 @@ int hold(const char *action);
 void enter_root(char **argv) __attribute__((noreturn));
 /* Brings each `--bind PATH` into the new root; `files` is where the home's `/` is seen. */
 void bind_mounts(char **argv, const char *files);
+/* Takes from a held job the mounts that it does not use. */
+int trim_mounts(char **argv);
 /* This process gets what `--umask` and each `--rlimit NAME=SOFT:HARD` say. */
 void set_limits(char **argv);
 /* This process becomes `--uid`, `--gid`, `--groups`, for good; it stays root's where no user is named. */

@@ -7,6 +7,7 @@
  *                           a descriptor (FD `map`: a mapping of a device or of a deleted file): st_mode in octal, hard
  *                           links, bytes that it takes, its file system's magic number in hexadecimal, a socket's protocol or what
  *                           else is of interest (`-` for nothing), and what /proc calls it
+ *   m PID NAME              a file or folder on a mount that its namespace has no longer
  *   u INODE PEER            a connected Unix socket, and the socket at its other end
  *
  * stat(2) waits for the file system behind a descriptor: whoever calls this sets it a deadline.
@@ -78,6 +79,55 @@ static void describe(const char *pid, const char *fd, const char *path, const ch
          (long long)about.st_blocks * 512, (unsigned long)where.f_type, kind, target);
 }
 
+/* --- mounts that have gone ----------------------------------------------------------------------------------------- */
+
+/* Of the job's namespace, by their ids, in order. */
+static uint64_t *mounts;
+static size_t mount_count;
+
+static int by_id(const void *a, const void *b) {
+  uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+  return left < right ? -1 : left > right;
+}
+
+static void read_mounts(const char *init) {
+  char path[64], *line = NULL;
+  size_t room = 0, space = 0;
+  snprintf(path, sizeof path, "/proc/%.20s/mountinfo", init);
+  FILE *info = fopen(path, "re");
+  if (!info) return;
+  while (getline(&line, &room, info) > 0) {
+    if (mount_count == space) {
+      uint64_t *more = realloc(mounts, (space = space ? 2 * space : 64) * sizeof *more);
+      if (!more) break;
+      mounts = more;
+    }
+    mounts[mount_count++] = strtoull(line, NULL, 10);
+  }
+  free(line);
+  fclose(info);
+  qsort(mounts, mount_count, sizeof *mounts, by_id);
+}
+
+/* Files that were never on a mount of the namespace (memfd_create(2) and its like) are named as deleted. */
+static void look_at_mount(const char *pid, const char *path, const char *target) {
+  struct statx about;
+  if (*target != '/' || ends(target, " (deleted)") || starts(target, "/dev/") || !mount_count) return;
+  if (statx(AT_FDCWD, path, 0, STATX_TYPE | STATX_MNT_ID, &about) || !(about.stx_mask & STATX_MNT_ID)) return;
+  if (!S_ISREG(about.stx_mode) && !S_ISDIR(about.stx_mode)) return;
+  uint64_t id = about.stx_mnt_id;
+  if (!bsearch(&id, mounts, mount_count, sizeof id, by_id)) printf("m\t%s\t%s\n", pid, target);
+}
+
+static void look_at_places(const char *pid) {
+  static const char *const names[] = {"cwd", "root", "exe"};
+  char path[64], target[4096];
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    snprintf(path, sizeof path, "/proc/%.20s/%s", pid, names[i]);
+    if (target_of(path, target, sizeof target)) look_at_mount(pid, path, target);
+  }
+}
+
 static void look_at_descriptors(const char *pid) {
   char path[64], target[4096];
   snprintf(path, sizeof path, "/proc/%s/fd", pid);
@@ -86,7 +136,9 @@ static void look_at_descriptors(const char *pid) {
   for (struct dirent *one; (one = readdir(folder));) {
     if (one->d_name[0] == '.') continue;
     snprintf(path, sizeof path, "/proc/%s/fd/%.20s", pid, one->d_name);
-    if (target_of(path, target, sizeof target)) describe(pid, one->d_name, path, target);
+    if (!target_of(path, target, sizeof target)) continue;
+    describe(pid, one->d_name, path, target);
+    look_at_mount(pid, path, target);
   }
   closedir(folder);
 }
@@ -175,7 +227,9 @@ static void look_at_unix_sockets(void) {
 int look(char **pids) {
   char path[64];
   if (!pids[0]) return wrong_usage("look INIT [PID...]");
+  read_mounts(pids[0]);
   for (char **pid = pids; *pid; pid++) {
+    look_at_places(*pid);
     look_at_namespaces(*pid, pids[0]);
     look_at_threads(*pid);
     look_at_descriptors(*pid);

@@ -13,15 +13,22 @@ export interface Mount {
   type: string;
   /** Of which device or server, in the words of its file system. */
   source: string;
+  /** Of its file system. */
+  options: string[];
 }
 
 export function parseMounts(mountinfo: string): Mount[] {
   return mountinfo.split('\n').flatMap((line) => {
     const [place = '', source = ''] = line.split(' - ');
     const [, , device, root, at] = place.split(' ');
-    const [type = '', of = ''] = source.split(' ');
+    const [type = '', of = '', options = ''] = source.split(' ');
     return device && root && at
-      ? [{ at: decode(at), device, root: decode(root), type, source: decode(of) }]
+      ? [
+          {
+            ...{ at: decode(at), device, root: decode(root), type },
+            ...{ source: decode(of), options: options.split(',') },
+          },
+        ]
       : [];
   });
 }
@@ -37,11 +44,15 @@ const NOT_OURS = ['autofs', 'nsfs', 'fuse.godwit'];
 /** CRIU ends a mount's name at the first of it (man 8 criu, --external mnt[KEY]:VAL). */
 const NOT_NAMED = /\]/;
 
+/** A FUSE mount that is closed to all but the user who made it (fuse(8), allow_other): CRIU, which is root, can't look in. */
+const isPrivate = ({ type, options }: Mount) => /^fuse(\.|$)/.test(type) && !options.includes('allow_other');
+
 /** The mount points that jobs launched here see besides `/`, parents before children; none below `without`. */
 export function jobMounts(mountinfo: string, without: string): string[] {
   const mounts = parseMounts(mountinfo);
   const root = mounts.find(({ at }) => at === '/');
-  const wanted = mounts.filter(
+  const open = mounts.filter((mount) => !isPrivate(mount));
+  const wanted = open.filter(
     ({ at, device, root: folder, type }) =>
       ![...OWN, without].some((tree) => at === tree || at.startsWith(`${tree}/`)) &&
       !NOT_OURS.includes(type) &&

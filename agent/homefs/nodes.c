@@ -112,11 +112,24 @@ static bool make_room(void) {
 
 /* --- warm and cold ---------------------------------------------------------------------------------------------- */
 
-/* The list of the warm: `warm.newer` is the oldest, `warm.older` the newest. */
-static struct node warm = {.older = &warm, .newer = &warm};
+/*
+ * The warm, in two lists: those on the root's file system and those on others. Of a list's head, `newer` is the oldest
+ * and `older` the newest.
+ */
+static struct node warm[2] = {{.older = &warm[0], .newer = &warm[0]}, {.older = &warm[1], .newer = &warm[1]}};
 static int warm_count, warm_limit = 256;
 
+/* A mount at home that nobody uses here must not be busy: what is on others than the root's rests soon. */
+#define REST_S 1
+static pthread_cond_t others_came = PTHREAD_COND_INITIALIZER;
+
 void nodes_limit(int most) { warm_limit = most; }
+
+static time_t now_s(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return now.tv_sec;
+}
 
 static void leave_warm(struct node *node) {
   node->older->newer = node->newer;
@@ -125,24 +138,48 @@ static void leave_warm(struct node *node) {
 }
 
 static void join_warm(struct node *node) {
-  node->older = warm.older;
-  node->newer = &warm;
-  warm.older->newer = node;
-  warm.older = node;
+  struct node *head = &warm[node->device != root_device];
+  if (head == &warm[1] && head->newer == head) pthread_cond_signal(&others_came);
+  node->used = now_s();
+  node->older = head->older;
+  node->newer = head;
+  head->older->newer = node;
+  head->older = node;
   warm_count++;
+}
+
+/* With the lock: closes its descriptor, unless it is in use. */
+static void cool_one(struct node *node) {
+  leave_warm(node);
+  if (node->users > 0 || node->opens > 0 || !node->name) {
+    join_warm(node);
+    return;
+  }
+  close(node->fd);
+  node->fd = -1;
+}
+
+static struct node *oldest(void) {
+  struct node *home = warm[0].newer, *other = warm[1].newer;
+  if (home == &warm[0]) return other;
+  return other == &warm[1] || home->used <= other->used ? home : other;
 }
 
 /* With the lock: closes the descriptors of those that were not used for longest, if there are too many. */
 static void cool(void) {
-  for (int left = COOL_AT_ONCE; left > 0 && warm_count > warm_limit; left--) {
-    struct node *node = warm.newer;
-    leave_warm(node);
-    if (node->users > 0 || node->opens > 0 || !node->name) {
-      join_warm(node);
-      continue;
-    }
-    close(node->fd);
-    node->fd = -1;
+  for (int left = COOL_AT_ONCE; left > 0 && warm_count > warm_limit; left--) cool_one(oldest());
+}
+
+void *nodes_rest(void *unused) {
+  (void)unused;
+  pthread_mutex_lock(&lock);
+  for (;;) {
+    while (warm[1].newer == &warm[1]) pthread_cond_wait(&others_came, &lock);
+    pthread_mutex_unlock(&lock);
+    nanosleep(&(struct timespec){.tv_sec = REST_S}, NULL);
+    pthread_mutex_lock(&lock);
+    const time_t before = now_s() - REST_S;
+    while (warm[1].newer != &warm[1] && warm[1].newer->used < before) cool_one(warm[1].newer);
   }
 }
 

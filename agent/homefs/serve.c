@@ -241,8 +241,9 @@ int serve(char **argv) {
   if (error) return say_error("root", error);
   error = rights_take(argv);
   if (error) return say_error("rights", error);
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, nodes_rest, NULL)) return say_error("thread", EAGAIN);
   for (int i = 0; i < WORKERS; i++) {
-    pthread_t thread;
     if (pthread_create(&thread, NULL, worker, NULL)) return say_error("thread", EAGAIN);
   }
   say("{\"serving\":{\"pid\":%d}}", getpid());

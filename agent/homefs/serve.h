@@ -29,8 +29,9 @@ struct node {
   int fd, users, opens;
   uint64_t parent;
   char *name;
-  /* Among those that are warm, in the order of their last use. */
+  /* Among those that are warm, in the order of their last use; when that was, in seconds. */
   struct node *older, *newer;
+  time_t used;
   dev_t device;
   ino_t inode;
   mode_t type;
@@ -73,6 +74,8 @@ typedef int operation(struct request *request);
 int nodes_open(const char *root, char **argv);
 /* Keeps no more than so many descriptors for nodes that nobody uses. */
 void nodes_limit(int warm);
+/* A thread: has files of other file systems than the root's give their descriptors back when they rest. */
+void *nodes_rest(void *unused) __attribute__((noreturn));
 /* The node, warm and held until `node_release`; NULL if the host was never told of it, or it can't be found again. */
 struct node *node_hold(uint64_t number);
 void node_release(struct node *node);

@@ -6,6 +6,7 @@ import type { Typed } from '../api/client-contract';
 import { asGodwitError, jobEnded, jobMoving } from '../api/errors';
 import type { Obstacle } from '../api/model';
 import type { LaunchOrder, SharedMount, Sight, Terms } from '../api/peer-contract';
+import { mountsThere, trimMounts } from '../checkpoint/mounts';
 import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
 import { type JobProcess, jobProcesses, nodePid, openFiles, readProcess } from '../freezer/processes';
@@ -95,6 +96,7 @@ export class Host {
     const cgroup = await JobCgroup.of(this.options.cgroup, `${order.job}.${order.epoch}`);
     const copy = this.newCopy(order, order, order.stopped, cgroup);
     await this.setMounts(copy, order);
+    this.#leaveToHome(copy);
     await this.note(copy);
     try {
       await launch(order, copy, this.options);
@@ -117,6 +119,26 @@ export class Host {
   async setMounts(copy: Copy, { mounts, shared }: Pick<Copy, 'mounts' | 'shared'>): Promise<void> {
     const direct = copy.files === null ? shared.map(({ at }) => at) : await this.direct(shared);
     Object.assign(copy, { mounts, shared, direct });
+  }
+
+  /** Elsewhere than at home the mount of the home's files shows its other mounts too, as they come and go. */
+  #leaveToHome(copy: Copy): void {
+    if (copy.files !== null) copy.mounts = copy.shared.map(({ at }) => at);
+  }
+
+  /**
+   * The job, which is held, keeps those of its home's mounts that it uses, or that other nodes may have as well; at home
+   * all of them. @throws `mounts-failed`
+   */
+  async trimMounts(copy: Copy): Promise<void> {
+    const init = copy.init!;
+    if (copy.files !== null) {
+      const shared = new Set(copy.shared.map(({ at }) => at));
+      const others = copy.mounts.filter((at) => !shared.has(at));
+      const used = new Set(await trimMounts({ helper: this.options.helper, init }, others));
+      copy.mounts = copy.mounts.filter((at) => shared.has(at) || used.has(at));
+    }
+    copy.mounts = await mountsThere(init, copy.mounts);
   }
 
   /** The places of those folders of another home's that are the same files on this node. */

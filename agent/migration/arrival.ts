@@ -1,6 +1,6 @@
 /** The destination's hands: they take a job in, restore it held, and thaw it or clear it away as they are told. */
 import { execFile } from 'node:child_process';
-import { mkdir, rm, statfs } from 'node:fs/promises';
+import { mkdir, readFile, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
@@ -10,11 +10,13 @@ import type { Terms } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
 import { PAGE_SERVER_LOG, pageServerArguments, RESTORE_LOG, restoreArguments } from '../checkpoint/arguments';
 import { explainFile } from '../checkpoint/log';
+import { addMountsIn } from '../checkpoint/mounts-image';
 import { verifyPages, verifyRestored } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
 import { killEach, processesNaming } from '../freezer/processes';
 import { removeMountPoint } from '../homefs/mount-point';
+import { jobMounts } from '../homefs/mounts';
 import { type Copy, mountOf, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
 import { readSupervision } from '../keeper/supervision';
@@ -239,6 +241,7 @@ export class Arrival extends Role<
     await this.place.host.setMounts(copy, manifest);
     await this.place.points.reach('destination.pages-here');
     await verifyPages(images);
+    if (copy.files === null) await this.#addMounts(copy, images);
 
     const cgroup = JobCgroup.at(copy.cgroup);
     const account = await JobAccount.of(copy.cgroup);
@@ -272,9 +275,18 @@ export class Arrival extends Role<
     copy.init = said.restored.init;
     await this.place.points.reach('destination.restored');
     await verifyRestored(cgroup, copy.init, manifest.processes);
+    await this.place.host.trimMounts(copy);
     // Only now: until here CRIU was among them.
     await account.set(copy.limits);
     return { restore: performance.now() - begun };
+  }
+
+  /** At home: of its mounts, those too that the job has reached by the mount of the home's files. */
+  async #addMounts(copy: Copy, images: string): Promise<void> {
+    const own = jobMounts(await readFile('/proc/self/mountinfo', 'utf8'), this.place.layout.state);
+    const added = own.filter((at) => !copy.mounts.includes(at));
+    await addMountsIn(images, added);
+    copy.mounts = [...copy.mounts, ...added].sort();
   }
 
   /** CRIU would wait for files that do not come; it is ended with what it has restored. */

@@ -168,6 +168,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     await host.networks.takeDown(copy);
     await sockets(this.place.helper, 'hold', JobCgroup.at(copy.cgroup).run);
     const dumping = performance.now();
+    await host.trimMounts(copy);
     await writeManifest(images, {
       processes: await innerPids(JobCgroup.at(copy.cgroup)),
       parked,

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { jobMounts } from '../../agent/homefs/mounts';
 
-const line = (at: string, { device = '8:2', root = '/', type = 'ext4' } = {}) =>
-  `30 1 ${device} ${root} ${at} rw,relatime shared:1 - ${type} source rw`;
+const line = (at: string, { device = '8:2', root = '/', type = 'ext4', options = 'rw' } = {}) =>
+  `30 1 ${device} ${root} ${at} rw,relatime shared:1 - ${type} source ${options}`;
 
 test('a job has the mounts that hold files, parents first, and nothing of the kernel or of other jobs', () => {
   const mountinfo = [
@@ -15,11 +15,14 @@ test('a job has the mounts that hold files, parents first, and nothing of the ke
     line('/state/roots/other.1', { device: '8:1' }),
     line('/elsewhere/other.2', { device: '8:1' }),
     line('/mnt/theirs', { device: '0:50', type: 'fuse.godwit' }),
+    line('/mnt/private', { device: '0:51', type: 'fuse.sshfs', options: 'rw,user_id=1000,group_id=1000' }),
+    line('/mnt/private-too', { device: '0:52', type: 'fuse', options: 'rw,user_id=1000' }),
+    line('/mnt/common', { device: '0:53', type: 'fuse.sshfs', options: 'rw,user_id=1000,allow_other' }),
     line('/opt/own', { device: '8:1', root: '/opt/own' }),
     line('/opt/more', { device: '8:1', root: '/srv' }),
     line('/home'),
     line('/odd]', {}),
     '',
   ].join('\n');
-  expect(jobMounts(mountinfo, '/state')).toEqual(['/home', '/home/a b', '/opt/more']);
+  expect(jobMounts(mountinfo, '/state')).toEqual(['/home', '/home/a b', '/mnt/common', '/opt/more']);
 });
