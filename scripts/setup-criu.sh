@@ -151,6 +151,8 @@ criu_from_debian() {
 
 if has criu && serves criu; then
   criu=criu
+elif [ "${1:-}" = update ] && criu_from_debian; then
+  criu=$private_criu
 elif [ -x $private_criu ] && serves $private_criu; then
   criu=$private_criu
 elif criu_from_distribution; then

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Brings this machine to where Godwit builds, runs and tests: packages, npm modules, a CRIU that serves.
 # With the argument `vscode` also a VS Code and a browser to show it in. Asks nothing, changes only what is missing, and
-# does nothing the second time.
+# does nothing the second time. With the argument `update` the CRIU that it keeps in a folder of its own, and its
+# libraries, are got anew: no package manager does that.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +19,10 @@ stop() {
 has() { command -v "$1" >/dev/null 2>&1; }
 is_debian() { has apt-get && has dpkg && grep -qiE '^(ID|ID_LIKE)=.*(debian|ubuntu)' /etc/os-release; }
 
-[ -z "${1:-}" ] || [ "$1" = vscode ] || stop "\`$1\` is nothing to set up" "usage: setup.sh [vscode [minimum]]"
+case "${1:-}" in
+  '' | vscode | update) ;;
+  *) stop "\`$1\` is nothing to set up" "usage: setup.sh [vscode [minimum] | update]" ;;
+esac
 
 # --- the person ------------------------------------------------------------------------------------------------
 
