@@ -9,6 +9,7 @@ import type { DestinationFigures, FromDestination, Tickets, ToDestination } from
 import type { Terms } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
 import { PAGE_SERVER_LOG, pageServerArguments, RESTORE_LOG, restoreArguments } from '../checkpoint/arguments';
+import { asUser, together } from '../checkpoint/criu';
 import { explainFile } from '../checkpoint/log';
 import { verifyPages, verifyRestored } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
@@ -261,7 +262,8 @@ export class Arrival extends Role<
       ...restoreArguments({ images, root, files, mounts: copy.mounts, direct: copy.direct }),
     ];
     signal.throwIfAborted();
-    await keeper.call('process.start', { key: copy.supervisor, argv, env: CRIU_ENV });
+    const env = together(CRIU_ENV, asUser(copy.user, images));
+    await keeper.call('process.start', { key: copy.supervisor, argv, env });
     await this.place.points.reach('destination.restore-started');
     const first = { key: copy.supervisor, index: 0 };
     const { line } = await this.#whileHomeAnswers(copy, () =>

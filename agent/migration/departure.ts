@@ -8,7 +8,7 @@ import { asGodwitError, GodwitError } from '../api/errors';
 import type { FromSource, Send, SourceFigures, ToSource } from '../api/move-contract';
 import { pipeStreams } from '../api/streams';
 import { DUMP_LOG, dumpArguments } from '../checkpoint/arguments';
-import { seeingLimits } from '../checkpoint/criu';
+import { asUser, seeingLimits, together } from '../checkpoint/criu';
 import { explainFile } from '../checkpoint/log';
 import { takeQueues } from '../checkpoint/queues';
 import { readDumpStats } from '../checkpoint/stats';
@@ -203,7 +203,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       ...dumpArguments({ init: copy.init!, images, run, mounts: copy.mounts, network, stream: true }),
     ];
     const key = this.#dumpKey(epoch);
-    const env = { ...CRIU_ENV, ...(await seeingLimits(join(__dirname, 'godwit-limits.so'))) };
+    const env = together(CRIU_ENV, await seeingLimits(), asUser(copy.user, images));
     const plug = await Plug.in(images);
     const { pid } = await keeper.call('process.start', { key, argv: plug.command(helper, argv), env });
     const wire = await plug.connection();
