@@ -10,6 +10,8 @@
  *            what is on its way through a frozen job's terminal, into a file and back
  *   tgkill   a signal for one thread
  *   look     what processes hold that may not travel
+ *   note, recognise
+ *            what processes hold, written down before a dump and compared after a restore
  *   init     PID 1 of a job; started by `launch` only
  */
 #include <errno.h>
@@ -39,8 +41,10 @@ int main(int argc, char **argv) {
   if (!strcmp(verb, "sockets")) return sockets(argv + 2);
   if (!strcmp(verb, "plug")) return plug(argv + 2);
   if (!strcmp(verb, "look")) return look(argv + 2);
+  if (!strcmp(verb, "note")) return note(argv + 2);
+  if (!strcmp(verb, "recognise")) return recognise(argv + 2);
   if (!strcmp(verb, "take-queues")) return take_queues(argv + 2);
   if (!strcmp(verb, "put-queues")) return put_queues(argv + 2);
   if (!strcmp(verb, "tgkill")) return send_signal(argv + 2);
-  return wrong_usage("launch | restore | arp | sockets | plug | take-queues | put-queues | look | tgkill");
+  return wrong_usage("launch | restore | arp | sockets | plug | take-queues | put-queues | look | note | recognise | tgkill");
 }

@@ -10,6 +10,7 @@ import type { Terms } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
 import { PAGE_SERVER_LOG, pageServerArguments, RESTORE_LOG, restoreArguments } from '../checkpoint/arguments';
 import { asUser, together } from '../checkpoint/criu';
+import { recogniseHeld } from '../checkpoint/identity';
 import { explainFile } from '../checkpoint/log';
 import { verifyPages, verifyRestored } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
@@ -20,7 +21,7 @@ import { type Copy, mountOf, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
 import { readSupervision } from '../keeper/supervision';
 import { sockets } from '../network/sockets';
-import { type Manifest, readManifest, receiveFolder } from './carriage';
+import { receiveFolder } from './carriage';
 import {
   type DestinationEffect,
   type DestinationInput,
@@ -28,6 +29,7 @@ import {
   destinationAtRest,
   stepDestination,
 } from './destination';
+import { type Manifest, readManifest } from './manifest';
 import { CRIU_ENV, type Place, UNPARK_LIMIT_MS } from './place';
 import { Plug } from './plug';
 import { Role } from './role';
@@ -273,10 +275,19 @@ export class Arrival extends Role<
     if (!said || !('restored' in said)) throw await explainFile('restore', join(images, RESTORE_LOG));
     copy.init = said.restored.init;
     await this.place.points.reach('destination.restored');
-    await verifyRestored(cgroup, copy.init, manifest.processes);
+    const processes = await verifyRestored(cgroup, copy.init, manifest.processes);
+    const pids = processes.map(({ pid }) => pid);
+    await this.#whileHomeAnswers(copy, () => this.#recognise(received, pids, network));
     // Only now: until here CRIU was among them.
     await account.set(copy.limits);
     return { restore: performance.now() - begun };
+  }
+
+  #recognise({ copy, images, root }: Received, pids: number[], network: string | null): Promise<void> {
+    const { helper } = this.place;
+    const { mounts } = copy;
+    const abroad = copy.files !== null;
+    return recogniseHeld({ helper, pids, images, abroad, terms: this.#terms!, root, mounts, network });
   }
 
   /** CRIU would wait for files that do not come; it is ended with what it has restored. */

@@ -9,19 +9,20 @@ import type { FromSource, Send, SourceFigures, ToSource } from '../api/move-cont
 import { pipeStreams } from '../api/streams';
 import { DUMP_LOG, dumpArguments } from '../checkpoint/arguments';
 import { asUser, seeingLimits, together } from '../checkpoint/criu';
+import { noteHeld } from '../checkpoint/identity';
 import { explainFile } from '../checkpoint/log';
 import { takeQueues } from '../checkpoint/queues';
 import { readDumpStats } from '../checkpoint/stats';
 import { mendTimersIn } from '../checkpoint/timerfds';
-import { innerPids } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
 import { cpuTimeOf, signalPid } from '../freezer/identity';
-import { processesNaming } from '../freezer/processes';
+import { jobProcesses, processesNaming } from '../freezer/processes';
 import { syncShared } from '../homefs/control';
 import { type Copy, mountOf, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
 import { sockets } from '../network/sockets';
-import { readManifest, sendFolder, writeManifest } from './carriage';
+import { sendFolder } from './carriage';
+import { type Manifest, readManifest, writeManifest } from './manifest';
 import { PROGRAM_ENDED } from './messages';
 import { CRIU_ENV, type Place, UNPARK_LIMIT_MS } from './place';
 import { Plug } from './plug';
@@ -168,13 +169,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     await host.networks.takeDown(copy);
     await sockets(this.place.helper, 'hold', JobCgroup.at(copy.cgroup).run);
     const dumping = performance.now();
-    await writeManifest(images, {
-      processes: await innerPids(JobCgroup.at(copy.cgroup)),
-      parked,
-      held: copy.held,
-      mounts: copy.mounts,
-      shared: copy.shared,
-    });
+    await this.#noteWhatTravels(copy, images, parked);
     await points.reach('source.parked');
     if (copy.terminal) await takeQueues({ helper: this.place.helper, init: copy.init!, images });
     signal.throwIfAborted();
@@ -192,6 +187,19 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       transfer: performance.now() - carrying,
       bytes: small + pagesWritten * PAGE_BYTES,
     };
+  }
+
+  /** Said of the frozen job itself: what CRIU reads later, it finds by paths that others may change. */
+  async #noteWhatTravels(copy: Copy, images: string, parked: Manifest['parked']): Promise<void> {
+    const { held, mounts, shared, cgroup } = copy;
+    const { helper } = this.place;
+    const processes = await jobProcesses(JobCgroup.at(cgroup));
+    const pids = processes.map(({ pid }) => pid);
+    const manifest = { processes: processes.map(({ inner }) => inner), parked, held, mounts, shared };
+    await Promise.all([
+      writeManifest(images, manifest),
+      noteHeld({ helper, pids, images, abroad: copy.files !== null }),
+    ]);
   }
 
   async #dump({ criu, copy, epoch, images, pages, to }: Dump): Promise<void> {
