@@ -4,9 +4,8 @@
  */
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { compile } from '../support/c-programs';
-import { inProject } from '../support/project';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FILE_BYTES, Holder } from './holder';
 import { edit, type Message } from './images';
 import { Stage } from './stage';
 
@@ -32,34 +31,22 @@ const SOCK_RAW = 3;
 const IPPROTO_ICMP = 1;
 
 let stage: Stage;
-let job: string;
-const own = (...names: string[]) => join(stage.folder, 'ann', 'held', ...names);
+let holder: Holder;
 
 beforeAll(async () => {
   stage = await Stage.up('doctored');
-  const program = await compile(inProject('test', 'attacks', 'programs', 'holder.c'), stage.folder);
-  const script = `mkdir -m 700 held held/sockets held/ghosts held/place
-    for name in file mapped; do head -c 4096 /dev/zero >held/$name; done; chmod 600 held/file held/mapped`;
-  await stage.as('ann', 'sh', '-ec', `cd ann; ${script}`);
-  writeFileSync(join(stage.folder, 'secret'), Buffer.alloc(4096, 's'), { mode: 0o600 });
-  ({ id: job } = await stage.ann.run([program, own()], { on: 'node2' }));
-  await stage.until('it holds all', async () => (await stage.ann.logs(job)).startsWith('ready'));
+  holder = await Holder.in(stage);
+  writeFileSync(join(stage.folder, 'secret'), Buffer.alloc(FILE_BYTES, 's'), { mode: 0o600 });
 });
 afterAll(() => stage?.down());
-afterEach(() => stage.letGo('node1'));
 
-/** Moves the job home, and lets `doctor` have its images first: what the move says. */
+/** The job comes home, and `doctor` has its images first: what the move says. */
 async function doctored(doctor: (images: string) => void): Promise<string> {
-  stage.arm('node1', 'destination.pages-here');
-  const moved = stage.ann.migrate(job, 'node1').then(
-    () => 'it has moved',
-    (error: Error) => error.message,
-  );
-  await stage.stands('node1', 'destination.pages-here');
   const folder = join(stage.paths('node1').state, 'images');
-  doctor(join(folder, readdirSync(folder).find((name) => name.startsWith(`${job}.`))!));
-  stage.letGo('node1');
-  return await moved;
+  const said = await holder.comesHome(() => {
+    doctor(join(folder, readdirSync(folder).find((name) => name.startsWith(`${holder.job}.`))!));
+  });
+  return said ?? 'it has moved';
 }
 
 const credsOf = (core: Message) => core.message(THREAD_CORE).message(CREDS);
@@ -71,7 +58,7 @@ const people = (change: (core: Message) => void) => (images: string) => {
 /** Changes the open files; of those that are regular, the one at Ann's `file`. */
 const files = (change: (file: Message) => void) => (images: string) =>
   edit(join(images, 'files.img'), (entry) => {
-    if (entry.has(REGULAR) && entry.message(REGULAR).text(NAME) !== own('file')) return;
+    if (entry.has(REGULAR) && entry.message(REGULAR).text(NAME) !== holder.own('file')) return;
     change(entry);
   });
 const openedAt = (path: string) =>
@@ -146,9 +133,7 @@ const DOCTORS: [what: string, doctor: (images: string) => void, words: RegExp][]
 describe('an image', () => {
   it.each(DOCTORS)('that %s is refused, and nothing of it runs', async (_, doctor, words) => {
     expect(await doctored(doctor)).toMatch(words);
-    const before = (await stage.ann.logs(job)).length;
-    await stage.until('it goes on', async () => (await stage.ann.logs(job)).length > before);
-    expect(await stage.ann.job(job)).toMatchObject({ node: 'node2', state: 'running' });
+    await holder.goesOn();
   });
 
   it('that is left as it is comes home, though each of its files was read and written', async () => {
