@@ -86,5 +86,6 @@ compileStatic('agent/homefs', 'dist/godwit-homefs', ['-pthread']);
 /** What is preloaded into a program of the machine's to mend one thing in it. */
 const preloaded = (name, source) => compile(`dist/${name}.so`, ['-shared', '-fPIC'], [source]);
 preloaded('godwit-limits', 'agent/checkpoint/limits.c');
+preloaded('godwit-as-user', 'agent/checkpoint/as-user.c');
 preloaded('godwit-own-file', 'agent/debug/own-file.c');
 if (process.arch === 'x64') preloaded('godwit-xstate', 'agent/debug/xstate.c');

@@ -28,6 +28,8 @@ export const Terms = z.object({
   limits: Limits,
   address: Address.nullable(),
   terminal: z.boolean(),
+  /** Its program may make an io_uring; any other has a filter that keeps it from that. */
+  allowIoUring: z.boolean(),
 });
 export type Terms = z.infer<typeof Terms>;
 
@@ -55,7 +57,6 @@ export const LaunchOrder = z.object({
   tty: WindowSize.optional(),
   umask: z.int().optional(),
   resources: Resources.optional(),
-  allowIoUring: z.boolean(),
   console: z.string(),
   status: z.string(),
   /** The job's PID 1: the home's helper. */

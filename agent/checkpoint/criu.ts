@@ -5,6 +5,7 @@ import { release } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { GodwitError } from '../api/errors';
+import type { User } from '../api/model';
 import { isAtLeast, numbers } from './versions';
 
 /**
@@ -92,15 +93,34 @@ const noCriu = (problems: string[]) =>
     fix: 'run `npm run setup` as root',
   });
 
+/** In the image folder, once `godwit-as-user.so` has been in effect in a process of the job (as-user.c). */
+export const AS_USER_MARK = 'as-user';
+
+/** The environment by which CRIU does with a user's files and sockets as that user; nothing for root's jobs. */
+export const asUser = ({ uid, gid, groups }: User, images: string): Record<string, string> =>
+  uid === 0
+    ? {}
+    : {
+        LD_PRELOAD: join(__dirname, 'godwit-as-user.so'),
+        GODWIT_USER: `${uid}:${gid}:${groups.join()}`,
+        GODWIT_IMAGES: images,
+      };
+
 /** The bit of CAP_SYS_RESOURCE in /proc/PID/status (capabilities(7)). */
 const SYS_RESOURCE = 1n << 24n;
 
 /**
  * The environment by which CRIU can dump a job of any user. Without CAP_SYS_RESOURCE, which root in a container often
- * lacks, it needs `shim` (dist/godwit-limits.so) to see the resource limits of other users' processes, see limits.c.
+ * lacks, it needs `godwit-limits.so` to see the resource limits of other users' processes, see limits.c.
  */
-export async function seeingLimits(shim: string): Promise<Record<string, string>> {
+export async function seeingLimits(): Promise<Record<string, string>> {
   const status = await readFile('/proc/self/status', 'utf8');
   const held = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
-  return held & SYS_RESOURCE ? {} : { LD_PRELOAD: shim };
+  return held & SYS_RESOURCE ? {} : { LD_PRELOAD: join(__dirname, 'godwit-limits.so') };
+}
+
+/** Several such environments in one. */
+export function together(...environments: Record<string, string>[]): Record<string, string> {
+  const preloaded = environments.flatMap(({ LD_PRELOAD }) => LD_PRELOAD ?? []);
+  return Object.assign({}, ...environments, preloaded.length > 0 ? { LD_PRELOAD: preloaded.join(':') } : {});
 }

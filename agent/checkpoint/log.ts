@@ -8,6 +8,7 @@ const HARMLESS = [
   /TCP_CORK/,
   /cgroupd: recv req error/,
   /Can't remove the directory .*criu\.mntns/,
+  /Couldn't unlink remap/,
 ];
 
 /** What CRIU says on its way out, once per level that gives up. */
@@ -20,6 +21,7 @@ const CONSEQUENCE = [
   /^One of more action scripts failed/,
   /^Unable to (wait|kill)/,
   /^Failed to (dump|restore) task/,
+  /^Unable to open fd=/,
   /^\s*\d+: Error/,
 ];
 
@@ -105,6 +107,26 @@ const KNOWN: Known[] = [
     code: 'file-lock',
     message: 'the job holds a lock on a file',
     fix: 'release the lock before the move',
+  },
+  {
+    // What a user's job holds is opened, and made again, as that user (as-user.c).
+    pattern:
+      /Can't open (?:file|fake fifo \S+) \[?(.*?)\]?(?: on restore)?: (?:Permission denied|Operation not)/,
+    code: 'file-denied',
+    message: "the job's user may not open /$1, as the job has it open",
+    fix: 'see whose it is, and the folders that it is in',
+  },
+  {
+    pattern: /Can't bind id \S+ ino \d+ addr (.*): /,
+    code: 'file-denied',
+    message: "the job's user can't make its socket $1 again",
+    fix: 'see whose the folder is that it was in, and what stands there now',
+  },
+  {
+    pattern: /Can't (?:create|make) .*ghost.*: (?:Permission denied|Operation not)/,
+    code: 'file-denied',
+    message: "the job has a deleted file open, in a folder in which its user can't make it again",
+    fix: 'see whose that folder is',
   },
   {
     pattern: /File (.*?) has bad (size|mode|inode)/,

@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GodwitError } from '../api/errors';
 import type { JobCgroup } from '../freezer/cgroup';
-import { jobProcesses } from '../freezer/processes';
+import { type JobProcess, jobProcesses } from '../freezer/processes';
 import { readDumpStats } from './stats';
 
 const PAGE_BYTES = 4096;
@@ -25,17 +25,16 @@ export async function verifyPages(images: string): Promise<void> {
     });
 }
 
-/** The job's own numbers of its processes: what must be there again after a restore. Zombies don't count. */
-export async function innerPids(cgroup: JobCgroup): Promise<number[]> {
-  return (await jobProcesses(cgroup)).map((process) => process.inner);
-}
-
 /**
- * Is what was restored the whole job, held? Throws `restore-incomplete` or `restore-not-held`.
+ * Is what was restored the whole job, held? Returns its processes. Throws `restore-incomplete` or `restore-not-held`.
  * @param init the restored PID 1, as this node numbers it
  * @param expected the job's own numbers of its processes when it was dumped
  */
-export async function verifyRestored(cgroup: JobCgroup, init: number, expected: number[]): Promise<void> {
+export async function verifyRestored(
+  cgroup: JobCgroup,
+  init: number,
+  expected: number[],
+): Promise<JobProcess[]> {
   const processes = await jobProcesses(cgroup);
   const there = new Set(processes.map((process) => process.inner));
   const missing = expected.filter((inner) => !there.has(inner));
@@ -47,6 +46,7 @@ export async function verifyRestored(cgroup: JobCgroup, init: number, expected: 
     throw incomplete('its PID 1 is not where CRIU says');
   }
   if (!(await cgroup.isFrozen())) throw notHeld();
+  return processes;
 }
 
 const incomplete = (why: string) =>

@@ -12,6 +12,8 @@
  *   trim-mounts
  *            takes from a held job the mounts that it does not use
  *   look     what processes hold that may not travel
+ *   note, recognise
+ *            what processes hold, written down before a dump and compared after a restore
  *   init     PID 1 of a job; started by `launch` only
  */
 #include <errno.h>
@@ -31,19 +33,29 @@ static int send_signal(char **argv) {
   return say_error("tgkill", errno);
 }
 
+static const struct {
+  const char *verb;
+  int (*work)(char **argv);
+} verbs[] = {
+    {"launch", launch},
+    {"init", init},
+    {"restore", restore},
+    {"arp", arp},
+    {"sockets", sockets},
+    {"plug", plug},
+    {"look", look},
+    {"note", note},
+    {"recognise", recognise},
+    {"take-queues", take_queues},
+    {"put-queues", put_queues},
+    {"trim-mounts", trim_mounts},
+    {"tgkill", send_signal},
+};
+
 int main(int argc, char **argv) {
   const char *verb = argc > 1 ? argv[1] : "", *action = getenv("CRTOOLS_SCRIPT_ACTION");
   if (argc == 1 && action) return hold(action);
-  if (!strcmp(verb, "launch")) return launch(argv + 2);
-  if (!strcmp(verb, "init")) return init(argv + 2);
-  if (!strcmp(verb, "restore")) return restore(argv + 2);
-  if (!strcmp(verb, "arp")) return arp(argv + 2);
-  if (!strcmp(verb, "sockets")) return sockets(argv + 2);
-  if (!strcmp(verb, "plug")) return plug(argv + 2);
-  if (!strcmp(verb, "look")) return look(argv + 2);
-  if (!strcmp(verb, "take-queues")) return take_queues(argv + 2);
-  if (!strcmp(verb, "put-queues")) return put_queues(argv + 2);
-  if (!strcmp(verb, "trim-mounts")) return trim_mounts(argv + 2);
-  if (!strcmp(verb, "tgkill")) return send_signal(argv + 2);
-  return wrong_usage("launch | restore | arp | sockets | plug | take-queues | put-queues | trim-mounts | look | tgkill");
+  for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+    if (!strcmp(verb, verbs[i].verb)) return verbs[i].work(argv + 2);
+  return wrong_usage("its verbs are in helper.c");
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../command/shown.h"
 #include "homefs.h"
 #include "serve.h"
 
@@ -47,19 +48,9 @@ const char *node_path(const struct node *node, char path[PROC_PATH]) { return fd
 
 /* --- what is shown ---------------------------------------------------------------------------------------------- */
 
-/*
- * The home's inode numbers. Two of its file systems may have the same, and the host shows them as one: outside of the
- * root's the device goes into the upper bits, so that no two files look like one with two names.
- */
-static uint64_t shown_inode(const struct stat *status) {
-  if (status->st_dev == root_device) return status->st_ino;
-  uint64_t device = (status->st_dev * 0x9e3779b97f4a7c15ULL) >> 48;
-  return status->st_ino ^ ((device | 1) << 48);
-}
-
 void fill_attributes(struct fuse_attr *attributes, const struct stat *status) {
   *attributes = (struct fuse_attr){
-      .ino = shown_inode(status),
+      .ino = shown_inode(status, root_device),
       .size = status->st_size,
       .blocks = status->st_blocks,
       .atime = status->st_atim.tv_sec,

@@ -9,6 +9,8 @@ import type { DestinationFigures, FromDestination, Tickets, ToDestination } from
 import type { Terms } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
 import { PAGE_SERVER_LOG, pageServerArguments, RESTORE_LOG, restoreArguments } from '../checkpoint/arguments';
+import { asUser, together } from '../checkpoint/criu';
+import { recogniseHeld } from '../checkpoint/identity';
 import { explainFile } from '../checkpoint/log';
 import { addMountsIn } from '../checkpoint/mounts-image';
 import { verifyPages, verifyRestored } from '../checkpoint/verify';
@@ -21,7 +23,7 @@ import { type Copy, mountOf, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
 import { readSupervision } from '../keeper/supervision';
 import { sockets } from '../network/sockets';
-import { type Manifest, readManifest, receiveFolder } from './carriage';
+import { receiveFolder } from './carriage';
 import {
   type DestinationEffect,
   type DestinationInput,
@@ -29,6 +31,7 @@ import {
   destinationAtRest,
   stepDestination,
 } from './destination';
+import { type Manifest, readManifest } from './manifest';
 import { CRIU_ENV, type Place, UNPARK_LIMIT_MS } from './place';
 import { Plug } from './plug';
 import { Role } from './role';
@@ -264,7 +267,8 @@ export class Arrival extends Role<
       ...restoreArguments({ images, root, files, mounts: copy.mounts, direct: copy.direct }),
     ];
     signal.throwIfAborted();
-    await keeper.call('process.start', { key: copy.supervisor, argv, env: CRIU_ENV });
+    const env = together(CRIU_ENV, asUser(copy.user, images));
+    await keeper.call('process.start', { key: copy.supervisor, argv, env });
     await this.place.points.reach('destination.restore-started');
     const first = { key: copy.supervisor, index: 0 };
     const { line } = await this.#whileHomeAnswers(copy, () =>
@@ -274,8 +278,12 @@ export class Arrival extends Role<
     if (!said || !('restored' in said)) throw await explainFile('restore', join(images, RESTORE_LOG));
     copy.init = said.restored.init;
     await this.place.points.reach('destination.restored');
-    await verifyRestored(cgroup, copy.init, manifest.processes);
-    await this.place.host.trimMounts(copy);
+    const processes = await verifyRestored(cgroup, copy.init, manifest.processes);
+    const pids = processes.map(({ pid }) => pid);
+    await this.#whileHomeAnswers(copy, async () => {
+      await this.#recognise(received, pids, network);
+      await this.place.host.trimMounts(copy);
+    });
     // Only now: until here CRIU was among them.
     await account.set(copy.limits);
     return { restore: performance.now() - begun };
@@ -287,6 +295,13 @@ export class Arrival extends Role<
     const added = own.filter((at) => !copy.mounts.includes(at));
     await addMountsIn(images, added);
     copy.mounts = [...copy.mounts, ...added].sort();
+  }
+
+  #recognise({ copy, images, root }: Received, pids: number[], network: string | null): Promise<void> {
+    const { helper } = this.place;
+    const { mounts } = copy;
+    const abroad = copy.files !== null;
+    return recogniseHeld({ helper, pids, images, abroad, terms: this.#terms!, root, mounts, network });
   }
 
   /** CRIU would wait for files that do not come; it is ended with what it has restored. */

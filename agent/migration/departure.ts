@@ -8,20 +8,21 @@ import { asGodwitError, GodwitError } from '../api/errors';
 import type { FromSource, Send, SourceFigures, ToSource } from '../api/move-contract';
 import { pipeStreams } from '../api/streams';
 import { DUMP_LOG, dumpArguments } from '../checkpoint/arguments';
-import { seeingLimits } from '../checkpoint/criu';
+import { asUser, seeingLimits, together } from '../checkpoint/criu';
+import { noteHeld } from '../checkpoint/identity';
 import { explainFile } from '../checkpoint/log';
 import { takeQueues } from '../checkpoint/queues';
 import { readDumpStats } from '../checkpoint/stats';
 import { mendTimersIn } from '../checkpoint/timerfds';
-import { innerPids } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
 import { cpuTimeOf, signalPid } from '../freezer/identity';
-import { processesNaming } from '../freezer/processes';
+import { jobProcesses, processesNaming } from '../freezer/processes';
 import { syncShared } from '../homefs/control';
 import { type Copy, mountOf, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
 import { sockets } from '../network/sockets';
-import { readManifest, sendFolder, writeManifest } from './carriage';
+import { sendFolder } from './carriage';
+import { type Manifest, readManifest, writeManifest } from './manifest';
 import { PROGRAM_ENDED } from './messages';
 import { CRIU_ENV, type Place, UNPARK_LIMIT_MS } from './place';
 import { Plug } from './plug';
@@ -169,13 +170,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     await sockets(this.place.helper, 'hold', JobCgroup.at(copy.cgroup).run);
     const dumping = performance.now();
     await host.trimMounts(copy);
-    await writeManifest(images, {
-      processes: await innerPids(JobCgroup.at(copy.cgroup)),
-      parked,
-      held: copy.held,
-      mounts: copy.mounts,
-      shared: copy.shared,
-    });
+    await this.#noteWhatTravels(copy, images, parked);
     await points.reach('source.parked');
     if (copy.terminal) await takeQueues({ helper: this.place.helper, init: copy.init!, images });
     signal.throwIfAborted();
@@ -195,6 +190,19 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     };
   }
 
+  /** Said of the frozen job itself: what CRIU reads later, it finds by paths that others may change. */
+  async #noteWhatTravels(copy: Copy, images: string, parked: Manifest['parked']): Promise<void> {
+    const { held, mounts, shared, cgroup } = copy;
+    const { helper } = this.place;
+    const processes = await jobProcesses(JobCgroup.at(cgroup));
+    const pids = processes.map(({ pid }) => pid);
+    const manifest = { processes: processes.map(({ inner }) => inner), parked, held, mounts, shared };
+    await Promise.all([
+      writeManifest(images, manifest),
+      noteHeld({ helper, pids, images, abroad: copy.files !== null }),
+    ]);
+  }
+
   async #dump({ criu, copy, epoch, images, pages, to }: Dump): Promise<void> {
     const { keeper, helper } = this.place;
     const run = JobCgroup.at(copy.cgroup).run;
@@ -204,7 +212,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       ...dumpArguments({ init: copy.init!, images, run, mounts: copy.mounts, network, stream: true }),
     ];
     const key = this.#dumpKey(epoch);
-    const env = { ...CRIU_ENV, ...(await seeingLimits(join(__dirname, 'godwit-limits.so'))) };
+    const env = together(CRIU_ENV, await seeingLimits(), asUser(copy.user, images));
     const plug = await Plug.in(images);
     const { pid } = await keeper.call('process.start', { key, argv: plug.command(helper, argv), env });
     const wire = await plug.connection();

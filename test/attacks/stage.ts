@@ -1,10 +1,11 @@
 /** A lab with people in it: two users whom its agents admit, and one whom they don't, all of Debian's own accounts. */
 import { execFile, execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { nodePaths } from '../../agent/lab/description';
+import { type FaultPoint, faultsFolder } from '../../agent/migration/fault-points';
 import { Godwit, type TestUser } from '../support/godwit';
 import { inProject } from '../support/project';
 
@@ -96,6 +97,24 @@ export class Stage {
       ({ stdout, stderr }) => ({ status: 0, stdout, stderr }),
       ({ code, stdout, stderr }) => ({ status: code ?? -1, stdout, stderr }),
     );
+  }
+
+  /** The agent of `node` will stand still when it comes by the point. */
+  arm(node: string, point: FaultPoint): void {
+    const folder = faultsFolder(this.paths(node).state);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, point), '');
+  }
+
+  /** Waits until it stands there. */
+  stands(node: string, point: FaultPoint): Promise<void> {
+    const reached = join(faultsFolder(this.paths(node).state), `${point}.reached`);
+    return this.until(`${node} stands at ${point}`, () => existsSync(reached));
+  }
+
+  /** Lets it go, whether it stands somewhere or has yet to come by. */
+  letGo(node: string): void {
+    rmSync(faultsFolder(this.paths(node).state), { recursive: true, force: true });
   }
 
   /** @throws Error if `holds` does not come true */

@@ -27,7 +27,7 @@ import {
 import { findCriu } from '../../agent/checkpoint/criu';
 import { explainFile } from '../../agent/checkpoint/log';
 import { readDumpStats, readRestoreStats } from '../../agent/checkpoint/stats';
-import { innerPids, verifyRestored } from '../../agent/checkpoint/verify';
+import { verifyRestored } from '../../agent/checkpoint/verify';
 import { JobCgroup } from '../../agent/freezer/cgroup';
 import { removeNodeCgroup } from '../../agent/freezer/hierarchy';
 import { jobProcesses, nodePid, threadsOf } from '../../agent/freezer/processes';
@@ -187,7 +187,7 @@ async function move(source: Copy, elsewhere: Elsewhere = {}): Promise<Copy> {
   const images = file(`images${cgroups.length}`);
   mkdirSync(images);
   await source.cgroup.freeze(FREEZE_MS);
-  const pids = await innerPids(source.cgroup);
+  const pids = (await jobProcesses(source.cgroup)).map(({ inner }) => inner);
   await dump(source, images);
   expect(await source.cgroup.isFrozen()).toBe(true);
   expect((await readDumpStats(images)).pagesWritten).toBeGreaterThan(0);

@@ -1,5 +1,8 @@
 /** A real program of each kind is moved round the cluster and finds all that it has as it was, or is refused by name. */
+import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -30,7 +33,12 @@ const LAB = `what-${process.pid}`;
 const ROUND = ['node2', 'node3', 'node1'] as const;
 const FAMILIES = ['processes', 'signals', 'ipc', 'descriptors', 'files', 'memory'];
 
+/** An account that Debian has; its jobs are restored without root's rights. */
+const USER = 'games';
+const idOf = (flag: string) => Number(execFileSync('id', [flag, USER], { encoding: 'utf8' }));
+
 let godwit: Godwit;
+let asUser: Godwit;
 let agent: Remote<ClientContract> & { close: () => void };
 let folder = '';
 const jobs: string[] = [];
@@ -38,7 +46,15 @@ const jobs: string[] = [];
 beforeAll(async () => {
   folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-what-')));
   for (const name of FAMILIES) await compile(inProject('test', 'programs', 'kinds', `${name}.c`), folder);
-  godwit = await Godwit.labUp(LAB, { temp: folder });
+  godwit = await Godwit.labUp(LAB, { temp: folder, users: [USER] });
+  // The project's own folder may be closed to them.
+  chmodSync(folder, 0o755);
+  cpSync(inProject('dist', 'godwit.cjs'), built('godwit.cjs'));
+  mkdirSync(built('temp'), { mode: 0o1777 });
+  chmodSync(built('temp'), 0o1777);
+  const user = { uid: idOf('-u'), gid: idOf('-g'), groups: [idOf('-g')] };
+  const users = join('/var/lib/godwit/labs', LAB, 'node1', 'user', `${user.uid}`);
+  asUser = new Godwit({ agent: users, temp: built('temp'), user }, built('godwit.cjs'));
   const socket = join('/var/lib/godwit/labs', LAB, 'node1', 'agent.sock');
   agent = await connectUnix(socket, { name: 'test', kind: 'client', contract: clientContract });
 });
@@ -130,6 +146,20 @@ describe('programs that look around after each move', () => {
       const outcomes = await goRounds(godwit, { kinds, nodes: ROUND, folder: place, consoleOf });
       expect(outcomes).toEqual(kinds.map(({ what }) => ({ what, problem: null })));
       // Nor has CRIU left a name of its own beside the files.
+      expect(readdirSync(place).sort()).toEqual(ROUND.map((_, at) => `go-${at + 1}`));
+    },
+    ALL_MS,
+  );
+
+  it(
+    'find it also as a user, for whom CRIU has no more rights than they',
+    async () => {
+      const place = join(folder, 'users');
+      mkdirSync(place);
+      chmodSync(place, 0o1777);
+      const kinds = FAMILIES.map((name) => roundsOf(built(name), place, ROUND.length));
+      const outcomes = await goRounds(asUser, { kinds, nodes: ROUND, folder: place, consoleOf });
+      expect(outcomes).toEqual(kinds.map(({ what }) => ({ what, problem: null })));
       expect(readdirSync(place).sort()).toEqual(ROUND.map((_, at) => `go-${at + 1}`));
     },
     ALL_MS,

@@ -1,16 +1,15 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { receiveFolder, sendFolder } from '../../agent/migration/carriage';
+import { MAX_BYTES, receiveFolder, sendFolder } from '../../agent/migration/carriage';
 import { whileItMoves } from '../../agent/migration/stall';
 
 let folder = '';
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'godwit-carriage-'));
-  writeFileSync(join(folder, 'image'), 'twelve bytes');
+  writeFileSync(join(folder, 'core-1.img'), 'twelve bytes');
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -20,24 +19,98 @@ test('a folder arrives, and both sides know it', async () => {
     const [near, far] = duplexPair();
     const [bytes] = await Promise.all([sendFolder(folder, near), receiveFolder(there, far)]);
     expect(bytes).toBe(12);
-    expect(readFileSync(join(there, 'image'), 'utf8')).toBe('twelve bytes');
+    expect(readFileSync(join(there, 'core-1.img'), 'utf8')).toBe('twelve bytes');
   } finally {
     rmSync(there, { recursive: true });
   }
 });
 
-test('half a folder is said to be one, and what packs or unpacks it has ended', async () => {
-  writeFileSync(join(folder, 'large'), Buffer.alloc(1 << 20, 'x'));
-  const archive = execFileSync('tar', ['-C', folder, '-cf', '-', '.'], { maxBuffer: 1 << 22 });
+/** What `sendFolder` says of the folder. */
+async function sent(): Promise<Buffer> {
   const [near, far] = duplexPair();
-  const received = receiveFolder(folder, far);
-  near.end(archive.subarray(0, archive.length / 2));
-  await expect(received).rejects.toMatchObject({
-    code: 'carriage-failed',
-    message: expect.stringContaining('Unexpected EOF'),
+  const chunks: Buffer[] = [];
+  far.on('data', (chunk) => chunks.push(chunk)).on('end', () => far.end());
+  await sendFolder(folder, near);
+  return Buffer.concat(chunks);
+}
+
+/** Its answer to these bytes, and what it has written. */
+async function taken(bytes: Buffer): Promise<{ error: Error; written: string[] }> {
+  const there = mkdtempSync(join(tmpdir(), 'godwit-carriage-'));
+  const [near, far] = duplexPair();
+  near.on('error', () => {});
+  far.on('error', () => {});
+  try {
+    const received = receiveFolder(there, far);
+    near.end(bytes);
+    const error = await received.then(
+      () => {
+        throw new Error('it was taken');
+      },
+      (error: Error) => error,
+    );
+    // Nobody is told that it arrived.
+    expect(far.writableEnded).toBe(false);
+    return { error, written: readdirSync(there) };
+  } finally {
+    rmSync(there, { recursive: true });
+  }
+}
+
+function head(name: string, size: number): Buffer {
+  const start = Buffer.alloc(8);
+  start.writeUInt16BE(Buffer.byteLength(name, 'latin1'));
+  start.writeUIntBE(size, 2, 6);
+  return Buffer.concat([start, Buffer.from(name, 'latin1')]);
+}
+
+test('half a folder is said to be one', async () => {
+  writeFileSync(join(folder, 'core-2.img'), Buffer.alloc(1 << 20, 'x'));
+  const all = await sent();
+  for (const size of [1, all.length / 2, all.length - 1])
+    expect((await taken(all.subarray(0, size))).error).toMatchObject({
+      code: 'carriage-failed',
+      message: 'the images did not arrive whole',
+    });
+  expect((await taken(Buffer.concat([all, Buffer.from('more')]))).error).toMatchObject({
+    message: 'the source sent more than its images',
   });
-  // Nobody is told that it arrived.
-  expect(far.writableEnded).toBe(false);
+});
+
+test.each([
+  '../core-1.img',
+  '/etc/passwd',
+  'a/b.img',
+  'as-user',
+  'pidfile',
+  'plug',
+  'unparking',
+  'x'.repeat(300),
+])('a file named %s is not taken', async (name) => {
+  const { error, written } = await taken(Buffer.concat([head(name, 4), Buffer.from('evil')]));
+  expect(error).toMatchObject({ code: 'carriage-failed', message: expect.stringContaining('no image') });
+  expect(written).toEqual([]);
+});
+
+test('more bytes than a destination takes are refused before they come', async () => {
+  const { error } = await taken(head('core-1.img', MAX_BYTES + 1));
+  expect(error.message).toMatch(/more than 1.1 TB/);
+});
+
+test('an image is never written through a link, nor over what is there', async () => {
+  const there = mkdtempSync(join(tmpdir(), 'godwit-carriage-'));
+  try {
+    writeFileSync(join(there, 'target'), 'kept');
+    symlinkSync(join(there, 'target'), join(there, 'core-1.img'));
+    const [near, far] = duplexPair();
+    near.on('error', () => {});
+    const received = receiveFolder(there, far);
+    near.end(Buffer.concat([head('core-1.img', 4), Buffer.from('evil')]));
+    await expect(received).rejects.toMatchObject({ code: 'carriage-failed' });
+    expect(readFileSync(join(there, 'target'), 'utf8')).toBe('kept');
+  } finally {
+    rmSync(there, { recursive: true });
+  }
 });
 
 test('a folder that can not be packed never ends as a whole one does', async () => {

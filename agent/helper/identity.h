@@ -1,0 +1,39 @@
+/* What a job's processes hold: how it is looked through (identity.c) and judged (powers.c). */
+#ifndef IDENTITY_H
+#define IDENTITY_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+
+struct held {
+  /* The process, as the job numbers it. */
+  int inner;
+  /* `fd 5`, `map 7f0000000000`, `exe`, `cwd`, `root`. */
+  char slot[32];
+  /* What must be the same after a restore. */
+  char token[320];
+  struct stat status;
+  /* Of a socket, as its kernel module calls it (`TCP`, `UNIX-STREAM`). */
+  char protocol[64];
+  /* What /proc calls it, without tabs and newlines. */
+  char name[PATH_MAX];
+};
+
+/* The job's own number of a process; -1 where that has gone. */
+int inner_of(const char *pid);
+
+/* Goes on while it returns true. */
+typedef bool visit(const struct held *held);
+/* Visits all that the processes hold, in an order that is the same after a restore. */
+void each_held(char **pids, visit *visit);
+
+/*
+ * Of a user's job (`--uid`; any other has all that root has): do the processes have its user's ids and no more rights
+ * than a job that was just launched, and are they in its namespaces? What is not so is said.
+ */
+bool has_own_powers(char **argv, char **pids);
+/* The same of one thing that they hold. */
+bool is_permitted(const struct held *held);
+
+#endif
