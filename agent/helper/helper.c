@@ -6,28 +6,20 @@
  *   arp      asks who has an address, or tells that a job has it here
  *   sockets  holds a frozen job's network still, and lets it go again
  *   plug     a program with a connection to a socket as its descriptor 3
+ *   feed     types into a job's terminal
  *   take-queues, put-queues
  *            what is on its way through a frozen job's terminal, into a file and back
- *   tgkill   a signal for one thread
+ *   peer     the resource limits of whoever asks for a job
+ *   signal   a signal for a process of a job
  *   look     what processes hold that may not travel
  *   init     PID 1 of a job; started by `launch` only
  */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "helper.h"
 
 const char program_name[] = "godwit-helper";
-
-static int send_signal(char **argv) {
-  if (!argv[0] || !argv[1] || !argv[2]) return wrong_usage("tgkill PID TID SIGNUM");
-  if (syscall(SYS_tgkill, atoi(argv[0]), atoi(argv[1]), atoi(argv[2])) == 0) return 0;
-  return say_error("tgkill", errno);
-}
 
 int main(int argc, char **argv) {
   const char *verb = argc > 1 ? argv[1] : "", *action = getenv("CRTOOLS_SCRIPT_ACTION");
@@ -39,8 +31,10 @@ int main(int argc, char **argv) {
   if (!strcmp(verb, "sockets")) return sockets(argv + 2);
   if (!strcmp(verb, "plug")) return plug(argv + 2);
   if (!strcmp(verb, "look")) return look(argv + 2);
+  if (!strcmp(verb, "feed")) return feed(argv + 2);
+  if (!strcmp(verb, "peer")) return peer(argv + 2);
   if (!strcmp(verb, "take-queues")) return take_queues(argv + 2);
   if (!strcmp(verb, "put-queues")) return put_queues(argv + 2);
-  if (!strcmp(verb, "tgkill")) return send_signal(argv + 2);
-  return wrong_usage("launch | restore | arp | sockets | plug | take-queues | put-queues | look | tgkill");
+  if (!strcmp(verb, "signal")) return signal_member(argv + 2);
+  return wrong_usage("launch | restore | arp | sockets | plug | feed | take-queues | put-queues | peer | look | signal");
 }
