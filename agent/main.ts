@@ -156,7 +156,11 @@ function once<T>(find: () => Promise<T>): () => Promise<T> {
   };
 }
 
+/** What it makes, and has its keeper and helpers make, only root may change; whoever has started it may have had none. */
+const MASK = 0o022;
+
 async function main(configFile: string) {
+  process.umask(MASK);
   const config = await loadConfig(configFile);
   const { name } = config;
   const tls = await loadTls(config.tls);

@@ -1,4 +1,5 @@
 /** A contract is written once, as schemas; both sides of the wire take their types and their checks from it. */
+import type { Duplex } from 'node:stream';
 import type { ZodType, z } from 'zod';
 import type { User } from './model';
 
@@ -38,6 +39,8 @@ export interface CallerConnection {
   /** Bytes that the caller has left unread. */
   readonly unsent: number;
   readonly closed: Promise<Error>;
+  /** What it goes over; by a Unix socket the kernel knows who is at the other end. */
+  readonly transport?: Duplex | undefined;
 }
 
 export type Handlers<C extends Contract> = {

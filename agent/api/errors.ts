@@ -85,6 +85,13 @@ export const noTerminal = (job: string) =>
     fix: 'run it with --tty',
   });
 
+export const initNotDebugged = (job: string, pid: number) =>
+  new GodwitError({
+    code: 'init-not-debugged',
+    message: `process ${pid} of job ${job} is its init, a part of Godwit that no debugger gets`,
+    fix: `its program is process 2: \`godwit gdb ${job}\` without -p`,
+  });
+
 export const jobMoving = (job: string) =>
   new GodwitError({
     code: 'job-moving',

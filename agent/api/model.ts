@@ -232,7 +232,7 @@ export const LaunchRequest = z.object({
   tty: WindowSize.optional(),
   /** The mask of permissions that its new files don't get (umask(2)); the agent's own if absent. */
   umask: z.int().min(0).max(0o777).optional(),
-  /** Those that are absent are the agent's own, and none goes beyond the agent's. */
+  /** Those that are absent are a user's own, or for root the agent's; none goes beyond these. */
   resources: Resources.optional(),
   /** It may use io_uring, which keeps it from moving while it does. */
   allowIoUring: z.boolean().default(false),

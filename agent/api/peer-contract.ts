@@ -51,14 +51,14 @@ export const LaunchOrder = z.object({
   epoch: Epoch,
   program: z.string().min(1),
   args: z.array(z.string()),
-  cwd: z.string(),
+  cwd: z.string().startsWith('/'),
   env: z.record(z.string(), z.string()),
   stopped: z.boolean(),
   tty: WindowSize.optional(),
-  umask: z.int().optional(),
+  umask: z.int().min(0).max(0o777).optional(),
   resources: Resources.optional(),
-  console: z.string(),
-  status: z.string(),
+  console: z.string().startsWith('/'),
+  status: z.string().startsWith('/'),
   /** The job's PID 1: the home's helper. */
   init: z.string().startsWith('/'),
   /** The home's mounts in the job's root besides `/`, parents before children. */

@@ -2,6 +2,7 @@
  * One connection: hello, then JSON-RPC 2.0 over a WebSocket, one message a text frame. Both sides use this class;
  * which of them answers calls is only a matter of who was given handlers.
  */
+import type { Duplex } from 'node:stream';
 import {
   AbstractMessageReader,
   AbstractMessageWriter,
@@ -58,6 +59,8 @@ export interface ConnectionOptions {
   service?: { contract: Contract; handlers: Handlers<Contract> } | undefined;
   /** The user who alone can be at the other side; absent for root and for agents. */
   user?: User | undefined;
+  /** What the WebSocket goes over, on the side that answers. */
+  transport?: Duplex | undefined;
   /** Events that this side listens to. */
   events?: Events | undefined;
   heartbeat?: Heartbeat | undefined;
@@ -136,6 +139,10 @@ export class Connection {
   emit(event: string, payload: object): void {
     if (this.#socket.readyState === this.#socket.OPEN)
       this.#send(JSON.stringify({ jsonrpc: '2.0', method: event, params: payload }), event);
+  }
+
+  get transport(): Duplex | undefined {
+    return this.#options.transport;
   }
 
   get unsent(): number {

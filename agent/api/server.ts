@@ -182,7 +182,7 @@ class Service<C extends Contract, E extends Events> {
     const caller = this.#certified(request);
     if (caller === null) refuse(socket, '403 Forbidden');
     else if (path === RPC_PATH)
-      this.#rpc.handleUpgrade(request, socket, head, (upgraded) => this.#connect(upgraded, caller));
+      this.#rpc.handleUpgrade(request, socket, head, (upgraded) => this.#connect(upgraded, caller, socket));
     else if (!path.startsWith(STREAM_PATH)) refuse(socket, '404 Not Found');
     else if (!this.#options.tickets?.isGood(path.slice(STREAM_PATH.length))) refuse(socket, '403 Forbidden');
     else
@@ -203,11 +203,12 @@ class Service<C extends Contract, E extends Events> {
     return nameOf((socket as TLSSocket).getPeerCertificate()) ?? null;
   }
 
-  #connect(socket: WebSocket, expectName: string | undefined): void {
+  #connect(socket: WebSocket, expectName: string | undefined, transport: Duplex): void {
     const { name, kind, contract, handlers, heartbeat, onConnection } = this.#options;
     const service = { contract, handlers: handlers as unknown as Handlers<Contract> };
     const { user } = this;
-    const connection = new Connection(socket, { self: { name, kind }, expectName, service, user, heartbeat });
+    const self = { name, kind };
+    const connection = new Connection(socket, { self, expectName, service, user, transport, heartbeat });
     connection.ready.then(
       (hello) => {
         const peer: Peer<E> = {

@@ -12,15 +12,18 @@ interface Terminal {
   helper: string;
   /** PID 1, as this node numbers it. */
   init: number;
+  /** The cgroup that its processes are in. */
+  run: string;
   /** Folder for the images. */
   images: string;
 }
 
 const run = promisify(execFile);
 
-async function work(verb: string, { helper, init, images }: Terminal): Promise<void> {
+async function work(verb: string, { helper, init, run: cgroup, images }: Terminal): Promise<void> {
   try {
-    await run(helper, [verb, `${init}`, join(images, FILE)], { timeout: DEADLINE_MS, killSignal: 'SIGKILL' });
+    const orders = [verb, `${init}`, cgroup, join(images, FILE)];
+    await run(helper, orders, { timeout: DEADLINE_MS, killSignal: 'SIGKILL' });
   } catch (error) {
     const said = (error as { stdout?: string }).stdout?.trim() || (error as Error).message;
     throw new GodwitError({ code: 'terminal-failed', message: `the job's terminal can't be saved: ${said}` });

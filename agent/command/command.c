@@ -42,9 +42,11 @@ void say(const char *format, ...) {
   char line[512];
   va_list values;
   va_start(values, format);
-  int size = vsnprintf(line, sizeof line - 1, format, values);
+  const int length = vsnprintf(line, sizeof line - 1, format, values);
   va_end(values);
-  if (size >= (int)sizeof line - 1) size = sizeof line - 2;
+  if (length < 0) return;
+  size_t size = (size_t)length;
+  if (size >= sizeof line - 1) size = sizeof line - 2;
   line[size++] = '\n';
   if (write(STDOUT_FILENO, line, size) < 0) return;
 }

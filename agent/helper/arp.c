@@ -31,7 +31,7 @@ static int open_arp(const char *interface, unsigned char mac[ETH_ALEN]) {
   snprintf(request.ifr_name, sizeof request.ifr_name, "%s", interface);
   struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP)};
   int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ARP));
-  at.sll_ifindex = if_nametoindex(interface);
+  at.sll_ifindex = (int)if_nametoindex(interface);
   if (fd < 0 || !at.sll_ifindex || ioctl(fd, SIOCGIFHWADDR, &request)) return -1;
   if (bind(fd, (struct sockaddr *)&at, sizeof at)) return -1;
   memcpy(mac, request.ifr_hwaddr.sa_data, ETH_ALEN);

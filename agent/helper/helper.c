@@ -6,32 +6,24 @@
  *   arp      asks who has an address, or tells that a job has it here
  *   sockets  holds a frozen job's network still, and lets it go again
  *   plug     a program with a connection to a socket as its descriptor 3
+ *   feed     types into a job's terminal
  *   take-queues, put-queues
  *            what is on its way through a frozen job's terminal, into a file and back
- *   tgkill   a signal for one thread
  *   trim-mounts
  *            takes from a held job the mounts that it does not use
+ *   peer     the resource limits of whoever asks for a job
+ *   signal   a signal for a process of a job
  *   look     what processes hold that may not travel
  *   note, recognise
  *            what processes hold, written down before a dump and compared after a restore
  *   init     PID 1 of a job; started by `launch` only
  */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "helper.h"
 
 const char program_name[] = "godwit-helper";
-
-static int send_signal(char **argv) {
-  if (!argv[0] || !argv[1] || !argv[2]) return wrong_usage("tgkill PID TID SIGNUM");
-  if (syscall(SYS_tgkill, atoi(argv[0]), atoi(argv[1]), atoi(argv[2])) == 0) return 0;
-  return say_error("tgkill", errno);
-}
 
 static const struct {
   const char *verb;
@@ -43,13 +35,15 @@ static const struct {
     {"arp", arp},
     {"sockets", sockets},
     {"plug", plug},
-    {"look", look},
-    {"note", note},
-    {"recognise", recognise},
+    {"feed", feed},
     {"take-queues", take_queues},
     {"put-queues", put_queues},
     {"trim-mounts", trim_mounts},
-    {"tgkill", send_signal},
+    {"peer", peer},
+    {"signal", signal_member},
+    {"look", look},
+    {"note", note},
+    {"recognise", recognise},
 };
 
 int main(int argc, char **argv) {

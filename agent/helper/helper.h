@@ -34,18 +34,35 @@ int look(char **pids);
 int plug(char **argv);
 /* CRIU's action script, which `restore` gives it. */
 int hold(const char *action);
-/* In a new process of the new PID namespace: makes the job's root and becomes its `init`. */
+/* In a new process of the new PID namespace: makes the job's root and becomes its `init`, as the job's user. */
 void enter_root(char **argv) __attribute__((noreturn));
-/* Brings each `--bind PATH` into the new root; `files` is where the home's `/` is seen. */
-void bind_mounts(char **argv, const char *files);
 /* Takes from a held job the mounts that it does not use. */
 int trim_mounts(char **argv);
 /* This process gets what `--umask` and each `--rlimit NAME=SOFT:HARD` say. */
 void set_limits(char **argv);
-/* This process becomes `--uid`, `--gid`, `--groups`, for good; it stays root's where no user is named. */
+/* This process becomes `--uid`, `--gid`, `--groups`, for good; for `--uid 0` it stays what it is. */
 void become_user(char **argv);
+/* A user's or group's number; false for what is none, and for the one that means "unchanged" to the kernel. */
+bool number_of_id(const char *text, uid_t *id);
 /* What is named JOB:NAME in the environment becomes NAME, and is all that is left of it. */
 void take_environment(void);
+/* The largest number of a process (PID_MAX_LIMIT of 64-bit kernels). */
+#define PID_MOST (4 * 1024 * 1024)
+/* The number in a text; -1 with ESRCH for what is no process's. */
+pid_t pid_of(const char *text);
+/* A descriptor of a process, or -1. */
+int open_process(pid_t pid);
+/* A descriptor of a process of the job that this leaf of a cgroup is of; -1 with ESRCH for any other. */
+int open_member(const char *cgroup, pid_t pid);
+bool is_alive(int process);
+/* Descriptor `fd` of a process as one of this: the same open file, with no more rights than the process has to it. */
+int share_descriptor(int process, int fd);
+/* Signals a process of a job. */
+int signal_member(char **argv);
+/* Types a frame into a job's terminal. */
+int feed(char **argv);
+/* Tells the limits of whoever is at the other end of a connection. */
+int peer(char **argv);
 /* Asks a bridge's neighbours for an address, or tells them of it. */
 int arp(char **argv);
 /* Keeps a job's packets from leaving and arriving, lets them again, or has its connections end without a word. */

@@ -1,5 +1,5 @@
 /*
- * PID 1 of a job: opens what the program starts with, starts it as PID 2, reaps what is left to it, and ends with
+ * PID 1 of a job, as the job's user: opens what the program starts with, starts it as PID 2, reaps what is left to it, and ends with
  * it, which ends the rest of the job. How the program ended is in the status file before anything ends.
  */
 #include <errno.h>
@@ -20,7 +20,7 @@
 
 /* Opens `path` as descriptor `as`; `stage` names it to the launcher when that fails. */
 static void open_as(int as, const char *path, int flags, const char *stage) {
-  int fd = open(path, flags, 0644);
+  int fd = open(path, flags);
   if (fd < 0 || dup2(fd, as) < 0) fail(stage);
   if (fd != as) close(fd);
 }
@@ -41,8 +41,7 @@ static void without_io_uring(void) {
 }
 
 /*
- * What the program gets is what a shell's job gets: default signals, none blocked, a session of its own. Its folder is
- * entered with its user's rights.
+ * What the program gets is what a shell's job gets: default signals, none blocked, a session of its own.
  */
 static void run_program(char **argv) {
   char **program = after_dashes(argv);
@@ -58,7 +57,6 @@ static void run_program(char **argv) {
   if (recv(TALK, &go, 1, 0) != 1) _exit(127);
   if (!flag(argv, "--allow-io-uring")) without_io_uring();
   set_limits(argv);
-  become_user(argv);
   if (chdir(required(argv, "--cwd"))) fail("cwd");
   take_environment();
   execvp(program[0], program);
@@ -75,7 +73,7 @@ static void write_status(int fd, int status) {
     else snprintf(name, sizeof name, "\"SIG%d\"", WTERMSIG(status));
   }
   int size = snprintf(text, sizeof text, "{\"exit\":%d,\"signal\":%s}", code, name);
-  if (pwrite(fd, text, size, 0) == size) fsync(fd);
+  if (pwrite(fd, text, (size_t)size, 0) == size) fsync(fd);
 }
 
 /* Its status, or -1; whatever else is left to this process is reaped. */
@@ -90,11 +88,13 @@ static int await_program(pid_t program) {
 int init(char **argv) {
   const bool tty = option(argv, "--tty") != NULL;
   int status;
+  /* Other processes of its user can't debug it, nor open what it has open (PR_SET_DUMPABLE(2const)); CRIU carries it. */
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)) fail("init");
   fcntl(TALK, F_SETFD, FD_CLOEXEC);
   open_as(STDIN_FILENO, "/dev/null", O_RDONLY, "console");
-  open_as(STDOUT_FILENO, required(argv, "--console"), O_WRONLY | O_APPEND | O_CREAT, "console");
+  open_as(STDOUT_FILENO, required(argv, "--console"), O_WRONLY | O_APPEND, "console");
   if (dup2(STDOUT_FILENO, STDERR_FILENO) < 0) fail("console");
-  open_as(STATUS, required(argv, "--status"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, "status");
+  open_as(STATUS, required(argv, "--status"), O_WRONLY | O_CLOEXEC, "status");
   fcntl(STATUS, F_SETFD, FD_CLOEXEC);
   if (tty) make_terminal(argv);
 
@@ -103,7 +103,6 @@ int init(char **argv) {
   if (program == 0) run_program(argv);
   /* As the job's own `ps` shows it. */
   prctl(PR_SET_NAME, "godwit-init");
-  become_user(argv);
   /* The launcher takes the end of its socket as the sign that init holds nothing from outside any more. */
   close(TALK);
 

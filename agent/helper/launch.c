@@ -17,11 +17,18 @@
 
 #include "helper.h"
 
-/* The next word of the job's side; false at its end, which a successful exec brings. */
+/*
+ * The next word of the job's side; false at its end, which a successful exec brings. From the start of its init on that
+ * side is the job's user: a stage is a word of small letters and nothing else.
+ */
 static bool heard(int talk, struct word *word) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
   ssize_t size;
   while ((size = recv(talk, word, sizeof *word, 0)) < 0 && errno == EINTR) continue;
-  return size == sizeof *word;
+  if (size != sizeof *word) return false;
+  word->stage[sizeof word->stage - 1] = 0;
+  word->stage[strspn(word->stage, letters)] = 0;
+  return true;
 }
 
 /* The program, as this side numbers it: init's one child. */
@@ -92,8 +99,8 @@ static int start(char **argv, int talk, pid_t init, pid_t *program, struct word 
 
 /* Wrong usage is told here, not by a process that is half a job already. */
 static void check_orders(char **argv) {
-  static const char *const orders[] = {"--cgroup",  "--report",  "--hostname", "--mount",
-                                       "--init",   "--cwd",     "--console",  "--status"};
+  static const char *const orders[] = {"--uid",  "--cgroup", "--report",  "--hostname", "--mount",
+                                       "--init", "--cwd",    "--console", "--status"};
   for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) required(argv, orders[i]);
   after_dashes(argv);
 }
@@ -127,6 +134,5 @@ int launch(char **argv) {
   kill(init, SIGKILL);
   put(required(argv, "--cgroup"), "cgroup.freeze", "0");
   while (waitpid(init, NULL, __WALL) < 0 && errno == EINTR) continue;
-  unlink(required(argv, "--status"));
   return say_error(word.stage, error);
 }

@@ -198,28 +198,44 @@ static void look_at_threads(const char *pid) {
   closedir(folder);
 }
 
+/* A socket's peer, where it has one. `size` bytes of attributes follow the socket (rtnetlink(7)). */
+static void tell_peer(const struct unix_diag_msg *socket, size_t size) {
+  const char *at = (const char *)(socket + 1);
+  for (size_t step; size >= sizeof(struct rtattr); at += step, size -= step) {
+    const struct rtattr *part = (const void *)at;
+    if (part->rta_len < sizeof *part || part->rta_len > size) return;
+    if (part->rta_type == UNIX_DIAG_PEER && part->rta_len == sizeof *part + sizeof(uint32_t))
+      printf("u\t%u\t%u\n", socket->udiag_ino, *(const uint32_t *)(part + 1));
+    step = NLMSG_ALIGN(part->rta_len) < size ? NLMSG_ALIGN(part->rta_len) : size;
+  }
+}
+
+/* Tells of each socket in an answer of the kernel's (netlink(7)); false when it was the last. */
+static bool tell_sockets(const char *answer, size_t size) {
+  for (size_t step; size >= sizeof(struct nlmsghdr); answer += step, size -= step) {
+    const struct nlmsghdr *head = (const void *)answer;
+    if (head->nlmsg_len < sizeof *head || head->nlmsg_len > size) return false;
+    if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY) return false;
+    if (head->nlmsg_len < NLMSG_LENGTH(sizeof(struct unix_diag_msg))) return false;
+    tell_peer((const void *)(head + 1), head->nlmsg_len - NLMSG_LENGTH(sizeof(struct unix_diag_msg)));
+    step = NLMSG_ALIGN(head->nlmsg_len) < size ? NLMSG_ALIGN(head->nlmsg_len) : size;
+  }
+  return true;
+}
+
 /* sock_diag(7): every connected Unix socket of the network namespace that this process is in. */
 static void look_at_unix_sockets(void) {
   struct {
     struct nlmsghdr head;
     struct unix_diag_req wish;
   } ask = {.head = {.nlmsg_len = sizeof ask, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-           .wish = {.sdiag_family = AF_UNIX, .udiag_states = -1, .udiag_show = UDIAG_SHOW_PEER}};
+           .wish = {.sdiag_family = AF_UNIX, .udiag_states = ~0U, .udiag_show = UDIAG_SHOW_PEER}};
   static char space[32768] __attribute__((aligned(NLMSG_ALIGNTO)));
   int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
   if (fd < 0) return;
   for (bool more = send(fd, &ask, sizeof ask, 0) == sizeof ask; more;) {
-    int size = recv(fd, space, sizeof space, 0);
-    if (size <= 0) break;
-    for (struct nlmsghdr *head = (void *)space; NLMSG_OK(head, size); head = NLMSG_NEXT(head, size)) {
-      if (head->nlmsg_type == NLMSG_DONE || head->nlmsg_type == NLMSG_ERROR) more = false;
-      if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY) continue;
-      struct unix_diag_msg *found = NLMSG_DATA(head);
-      int left = head->nlmsg_len - NLMSG_LENGTH(sizeof *found);
-      for (struct rtattr *part = (void *)(found + 1); RTA_OK(part, left); part = RTA_NEXT(part, left))
-        if (part->rta_type == UNIX_DIAG_PEER)
-          printf("u\t%u\t%u\n", found->udiag_ino, *(uint32_t *)RTA_DATA(part));
-    }
+    const ssize_t size = recv(fd, space, sizeof space, 0);
+    more = size > 0 && tell_sockets(space, (size_t)size);
   }
   close(fd);
 }

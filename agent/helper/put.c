@@ -10,8 +10,9 @@
 
 static int write_all(int fd, const char *text) {
   if (fd < 0) return -1;
-  ssize_t size = strlen(text), written = write(fd, text, size);
-  if (written == size) return 0;
+  const size_t size = strlen(text);
+  const ssize_t written = write(fd, text, size);
+  if (written == (ssize_t)size) return 0;
   if (written >= 0) errno = ENOSPC;
   return -1;
 }

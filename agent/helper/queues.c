@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,20 +32,24 @@ struct terminal {
   int master, slave;
 };
 
-static bool open_terminal(const char *init, struct terminal *terminal) {
-  char path[64];
-  snprintf(path, sizeof path, "/proc/%s/fd/%d", init, SLAVE);
-  terminal->slave = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-  const int pidfd = syscall(SYS_pidfd_open, atoi(init), 0);
-  terminal->master = syscall(SYS_pidfd_getfd, pidfd, MASTER, 0);
-  return terminal->slave >= 0 && terminal->master >= 0;
+/*
+ * The master is PID 1's, whatever its user has made of that; the slave is the one that the kernel has for that master
+ * (TIOCGPTPEER(2const)), which only a pseudo-terminal's master has. Any other slave could be somebody else's terminal,
+ * into which root may type; whoever holds a master may do so anyway.
+ */
+static int open_terminal(char **argv, struct terminal *terminal) {
+  const int init = open_member(argv[1], pid_of(argv[0]));
+  if (init < 0) return say_error("gone", errno);
+  terminal->master = share_descriptor(init, MASTER);
+  terminal->slave = ioctl(terminal->master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  return terminal->slave < 0 ? say_error("terminal", errno) : 0;
 }
 
 /* Reads until nothing more comes; how many bytes. */
 static uint32_t empty(int fd, char *bytes) {
   uint32_t size = 0;
   for (int looks = 0; looks < LOOKS; looks++) {
-    for (ssize_t got; (got = read(fd, bytes + size, MOST_QUEUED - size)) > 0; looks = 0) size += got;
+    for (ssize_t got; (got = read(fd, bytes + size, MOST_QUEUED - size)) > 0; looks = 0) size += (uint32_t)got;
     nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
   }
   return size;
@@ -57,7 +60,7 @@ static void take(const struct terminal *terminal, struct queues *queues) {
   struct termios before, raw;
   tcgetattr(terminal->slave, &before);
   raw = before;
-  raw.c_lflag &= ~(ICANON | ECHO | ISIG);
+  raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG);
   raw.c_cc[VMIN] = 1;
   raw.c_cc[VTIME] = 0;
   tcsetattr(terminal->slave, TCSANOW, &raw);
@@ -74,21 +77,21 @@ static void put_back(const struct terminal *terminal, const struct queues *queue
   struct termios before, plain;
   tcgetattr(terminal->slave, &before);
   plain = before;
-  plain.c_iflag &= ~(ICRNL | INLCR | IGNCR | ISTRIP | IUCLC | IXON | IMAXBEL | PARMRK);
-  plain.c_lflag &= ~(ECHO | ECHONL | ISIG | IEXTEN);
-  plain.c_oflag &= ~OPOST;
+  plain.c_iflag &= ~(tcflag_t)(ICRNL | INLCR | IGNCR | ISTRIP | IUCLC | IXON | IMAXBEL | PARMRK);
+  plain.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ISIG | IEXTEN);
+  plain.c_oflag &= ~(tcflag_t)OPOST;
   for (int key = 0; key < NCCS; key++)
     if (key != VEOF && key != VMIN && key != VTIME) plain.c_cc[key] = _POSIX_VDISABLE;
   tcsetattr(terminal->slave, TCSANOW, &plain);
   for (uint32_t at = 0; at < queues->typed; at++) {
     char byte = queues->typed_bytes[at];
-    if (byte == 0 && before.c_lflag & ICANON) byte = before.c_cc[VEOF];
+    if (byte == 0 && before.c_lflag & ICANON) byte = (char)before.c_cc[VEOF];
     ioctl(terminal->slave, TIOCSTI, &byte);
   }
   for (uint32_t at = 0; at < queues->printed;) {
     ssize_t size = write(terminal->slave, queues->printed_bytes + at, queues->printed - at);
     if (size <= 0) break;
-    at += size;
+    at += (uint32_t)size;
   }
   tcsetattr(terminal->slave, TCSANOW, &before);
 }
@@ -114,10 +117,10 @@ static int keep(const char *path, struct queues *queues) {
 int take_queues(char **argv) {
   static struct queues queues;
   struct terminal terminal;
-  if (!argv[0] || !argv[1]) return wrong_usage("take-queues INIT FILE");
-  if (!open_terminal(argv[0], &terminal)) return say_error("terminal", errno);
+  if (!argv[0] || !argv[1] || !argv[2]) return wrong_usage("take-queues INIT CGROUP FILE");
+  if (open_terminal(argv, &terminal)) return 1;
   take(&terminal, &queues);
-  if (queues.typed + queues.printed == 0 || keep(argv[1], &queues) == 0) return 0;
+  if (queues.typed + queues.printed == 0 || keep(argv[2], &queues) == 0) return 0;
   const int error = errno;
   put_back(&terminal, &queues);
   return say_error("terminal", error);
@@ -126,14 +129,14 @@ int take_queues(char **argv) {
 int put_queues(char **argv) {
   static struct queues kept, found;
   struct terminal terminal;
-  if (!argv[0] || !argv[1]) return wrong_usage("put-queues INIT FILE");
-  int fd = open(argv[1], O_RDONLY | O_CLOEXEC);
+  if (!argv[0] || !argv[1] || !argv[2]) return wrong_usage("put-queues INIT CGROUP FILE");
+  int fd = open(argv[2], O_RDONLY | O_CLOEXEC);
   if (fd < 0) return errno == ENOENT ? 0 : say_error("terminal", errno);
   if (!move_bytes(fd, &kept, read)) return say_error("terminal", EINVAL);
   close(fd);
-  if (!open_terminal(argv[0], &terminal)) return say_error("terminal", errno);
+  if (open_terminal(argv, &terminal)) return 1;
   /* Nobody can have typed or printed meanwhile: what is there was put there by this, before somebody was ended. */
   take(&terminal, &found);
   put_back(&terminal, found.typed + found.printed ? &found : &kept);
-  return unlink(argv[1]) ? say_error("terminal", errno) : 0;
+  return unlink(argv[2]) ? say_error("terminal", errno) : 0;
 }

@@ -35,7 +35,7 @@ static void tell_joined(char **argv) {
   size_t size = 0;
   for (; *argv && strcmp(*argv, "--"); argv++) {
     if (strcmp(*argv, "--join") || !argv[1]) continue;
-    size += snprintf(groups + size, sizeof groups - size, "%s\n", argv[1]);
+    size += (size_t)snprintf(groups + size, sizeof groups - size, "%s\n", argv[1]);
     if (size >= sizeof groups) _exit(127);
   }
   if (setenv(JOINED, groups, 1)) _exit(127);
@@ -57,7 +57,7 @@ static void become_criu(char **argv, const char *run, const char *outside, const
     snprintf(inherited, sizeof inherited, "fd[%d]:" JOB_NETWORK, open(network, O_RDONLY));
     more[5] = "--inherit-fd", more[6] = inherited;
   }
-  int count = 0;
+  size_t count = 0;
   while (command[count]) count++;
   char **criu = calloc(count + sizeof more / sizeof *more, sizeof *criu);
   if (!criu) _exit(127);

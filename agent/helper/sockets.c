@@ -26,7 +26,7 @@ static const enum bpf_attach_type ways[] = {BPF_CGROUP_INET_INGRESS, BPF_CGROUP_
 enum { WAYS = sizeof ways / sizeof *ways };
 
 static int bpf(enum bpf_cmd command, union bpf_attr *attr) {
-  return syscall(SYS_bpf, command, attr, sizeof *attr);
+  return (int)syscall(SYS_bpf, command, attr, sizeof *attr);
 }
 
 /* Drops all packets but those that CRIU itself makes to restore half-closed connections: they have this mark. */
@@ -54,7 +54,7 @@ static int attach_hold(int cgroup) {
   for (int i = 0; i < WAYS; i++) {
     int program = load_hold(ways[i]);
     if (program < 0) return -1;
-    union bpf_attr attr = {.target_fd = cgroup, .attach_bpf_fd = program, .attach_type = ways[i]};
+    union bpf_attr attr = {.target_fd = (uint32_t)cgroup, .attach_bpf_fd = (uint32_t)program, .attach_type = ways[i]};
     int failed = bpf(BPF_PROG_ATTACH, &attr), error = errno;
     close(program);
     errno = error;
@@ -65,7 +65,7 @@ static int attach_hold(int cgroup) {
 
 static int detach_hold(int cgroup) {
   for (int i = 0; i < WAYS; i++) {
-    union bpf_attr attr = {.target_fd = cgroup, .attach_type = ways[i]};
+    union bpf_attr attr = {.target_fd = (uint32_t)cgroup, .attach_type = ways[i]};
     if (bpf(BPF_PROG_DETACH, &attr) && errno != ENOENT) return -1;
   }
   return 0;
@@ -101,17 +101,18 @@ static bool is_tcp(int socket) {
 }
 
 /* A process that ends meanwhile has no sockets any more. */
-static int each_of(const char *pid, void (*act)(int)) {
+static int each_of(const char *cgroup, const char *pid, void (*act)(int)) {
   char path[64], target[64];
+  int failed = 0;
+  const int process = open_member(cgroup, pid_of(pid));
+  if (process < 0) return errno == ESRCH ? 0 : errno;
   snprintf(path, sizeof path, "/proc/%s/fd", pid);
   DIR *descriptors = opendir(path);
-  if (!descriptors) return errno == ENOENT ? 0 : errno;
-  int process = syscall(SYS_pidfd_open, atoi(pid), 0), failed = 0;
-  if (process < 0 && errno != ESRCH) failed = errno;
-  for (struct dirent *entry; process >= 0 && (entry = readdir(descriptors));) {
+  if (!descriptors && errno != ENOENT) failed = errno;
+  for (struct dirent *entry; descriptors && (entry = readdir(descriptors));) {
     ssize_t size = readlinkat(dirfd(descriptors), entry->d_name, target, sizeof target);
     if (size < 8 || strncmp(target, "socket:[", 8)) continue;
-    int socket = syscall(SYS_pidfd_getfd, process, atoi(entry->d_name), 0);
+    const int socket = share_descriptor(process, atoi(entry->d_name));
     if (socket < 0) {
       if (errno != EBADF && errno != ESRCH) failed = errno;
       continue;
@@ -119,8 +120,8 @@ static int each_of(const char *pid, void (*act)(int)) {
     if (is_tcp(socket)) act(socket);
     close(socket);
   }
-  closedir(descriptors);
-  if (process >= 0) close(process);
+  if (descriptors) closedir(descriptors);
+  close(process);
   return failed;
 }
 
@@ -131,7 +132,7 @@ static int each_socket(const char *cgroup, void (*act)(int)) {
   FILE *procs = fopen(path, "re");
   if (!procs) return errno;
   while (fscanf(procs, "%31s", pid) == 1) {
-    int error = each_of(pid, act);
+    const int error = each_of(cgroup, pid, act);
     if (error) failed = error;
   }
   fclose(procs);

@@ -3,7 +3,7 @@
  * to the console, and what people type into it. So all of it moves with the job, and nothing outside is part of it.
  *
  * What people type comes as frames through a pipe that PID 1 holds both ends of; the agent of whatever node the job is
- * on opens it through /proc (jobs/terminal.ts). A frame that comes twice is taken once: each client counts its bytes,
+ * on has `feed` write them (feed.c). A frame that comes twice is taken once: each client counts its bytes,
  * and how far each has got is in PID 1's memory, which moves too. Which frame was taken last can be read from outside
  * as the position of the status file's descriptor, which nothing else uses.
  */
@@ -67,7 +67,7 @@ static void set_size(unsigned short rows, unsigned short columns) {
 }
 
 void make_terminal(char **argv) {
-  const char *size = option(argv, "--tty"), *user = option(argv, "--uid");
+  const char *size = option(argv, "--tty");
   unsigned short rows, columns;
   unsigned int number;
   int locked = 0, feed[2];
@@ -80,7 +80,6 @@ void make_terminal(char **argv) {
   if (ioctl(MASTER, TIOCSPTLCK, &locked) || ioctl(MASTER, TIOCGPTN, &number)) fail("terminal");
   snprintf(path, sizeof path, "/dev/pts/%u", number);
   open_at(SLAVE, path, 0);
-  if (user && fchown(SLAVE, strtoul(user, NULL, 10), -1)) fail("terminal");
   if (pipe2(feed, O_NONBLOCK | O_CLOEXEC)) fail("terminal");
   /* Nothing else is open here: the numbers are the next ones. */
   if (feed[0] != FEED_END || feed[1] != FEED) {
@@ -100,7 +99,7 @@ void take_terminal(void) {
 static void print(const char *bytes, size_t size) {
   while (size > 0) {
     ssize_t written = write(STDOUT_FILENO, bytes, size);
-    if (written > 0) bytes += written, size -= written;
+    if (written > 0) bytes += written, size -= (size_t)written;
     else if (written < 0 && (errno == ENOSPC || errno == EDQUOT))
       nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
     else if (written == 0 || errno != EINTR) return;
@@ -114,7 +113,7 @@ static void print(const char *bytes, size_t size) {
 
 static void carry_output(int pieces) {
   char bytes[4096];
-  for (ssize_t size; pieces-- > 0 && (size = read(MASTER, bytes, sizeof bytes)) > 0;) print(bytes, size);
+  for (ssize_t size; pieces-- > 0 && (size = read(MASTER, bytes, sizeof bytes)) > 0;) print(bytes, (size_t)size);
 }
 
 /* How far the client has got, to be changed. */
@@ -165,9 +164,9 @@ static void type(void) {
     if (size < 0 && errno == EINTR) continue;
     /* A terminal that takes nothing any more is one that nobody reads: its program is about to end. */
     if (size < 0) break;
-    typed.written += size;
+    typed.written += (size_t)size;
   }
-  if (typed.open) lseek(STATUS, typed.head.id, SEEK_SET);
+  if (typed.open) lseek(STATUS, (off_t)typed.head.id, SEEK_SET);
   typed.open = false;
 }
 

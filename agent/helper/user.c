@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,14 +74,20 @@ void set_limits(char **argv) {
   const char *umask_order = option(argv, "--umask");
   for (char **at = argv; *at && strcmp(*at, "--"); at++)
     if (!strcmp(*at, "--rlimit") && at[1]) set_limit(*++at);
-  if (umask_order) umask(strtoul(umask_order, NULL, 8));
+  if (umask_order) umask((mode_t)strtoul(umask_order, NULL, 8) & 0777);
+}
+
+bool number_of_id(const char *text, uid_t *id) {
+  unsigned long long number;
+  char *end;
+  if (*text == '-' || !number_of(text, &number, &end) || *end || number >= UINT_MAX) return false;
+  *id = (uid_t)number;
+  return true;
 }
 
 static unsigned int id_of(const char *text) {
-  unsigned long long number;
-  char *end;
-  /* The largest number means "unchanged" to the kernel, which would be root here. */
-  if (number_of(text, &number, &end) && !*end && number < (unsigned int)-1) return number;
+  uid_t id;
+  if (number_of_id(text, &id)) return id;
   errno = EINVAL;
   fail("user");
 }
@@ -90,20 +97,19 @@ static void set_groups(const char *text) {
   size_t count = 0;
   for (unsigned long long number; *text; count++) {
     char *end;
-    if (count == MOST_GROUPS || !number_of(text, &number, &end) || (*end && *end != ',')) {
+    if (count == MOST_GROUPS || !number_of(text, &number, &end) || (*end && *end != ',') || number >= UINT_MAX) {
       errno = EINVAL;
       fail("user");
     }
-    groups[count] = number;
+    groups[count] = (gid_t)number;
     text = *end ? end + 1 : end;
   }
   if (setgroups(count, groups)) fail("user");
 }
 
 void become_user(char **argv) {
-  const char *user = option(argv, "--uid");
-  if (!user) return;
-  const uid_t uid = id_of(user);
+  const uid_t uid = id_of(required(argv, "--uid"));
+  if (uid == 0) return;
   const gid_t gid = id_of(required(argv, "--gid"));
   set_groups(required(argv, "--groups"));
   if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid)) fail("user");
@@ -111,7 +117,7 @@ void become_user(char **argv) {
    * A debugger's server is root: under it a set-user-ID program would be root in the hands of whoever debugs it. So
    * for a user's job there are none (ptrace(2), "Effect of execve").
    */
-  if (uid != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail("user");
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail("user");
 }
 
 void take_environment(void) {

@@ -52,8 +52,12 @@ export const placeOf = ({ job, cgroup, init, supervisor, report }: Copy): JobPla
 const signalName = (number: number): string =>
   Object.entries(constants.signals).find(([, value]) => value === number)?.[0] ?? `SIG${number}`;
 
+/** There are 64 (signal(7)). */
+const MOST_SIGNAL = 64;
+
 /** PID 1 ends as its program did: with its status, or 128 + the number of the signal that ended it. */
 export function exitOf(end: End): Exit {
   if ('signal' in end) return { exit: 128 + end.signal, signal: signalName(end.signal) };
-  return { exit: end.code, signal: end.code > 128 ? signalName(end.code - 128) : null };
+  const signal = end.code - 128;
+  return { exit: end.code, signal: signal > 0 && signal <= MOST_SIGNAL ? signalName(signal) : null };
 }

@@ -156,7 +156,10 @@ export class Home {
     };
   }
 
-  /** The host says that the program ended. What PID 1 wrote at home is the better witness. */
+  /**
+   * The host says that the program ended. What PID 1 wrote at home is the better witness, where that is what stands
+   * there: nothing that the job's user may have written keeps the end from being known.
+   */
   async ended({ job: id, epoch, exit, lost: reason }: EndOfJob): Promise<void> {
     const { journal, layout } = this.options;
     const status = await readStatus(layout.status(id));

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import type { Typed } from '../api/client-contract';
-import { asGodwitError, jobEnded, jobMoving } from '../api/errors';
+import { asGodwitError, initNotDebugged, jobEnded, jobMoving } from '../api/errors';
 import type { Obstacle } from '../api/model';
 import type { LaunchOrder, SharedMount, Sight, Terms } from '../api/peer-contract';
 import { mountsThere, trimMounts } from '../checkpoint/mounts';
@@ -20,6 +20,7 @@ import { type Copy, mountOf, placeOf } from './copy';
 import { Ending } from './ending';
 import type { HostOptions } from './host-options';
 import { launch } from './launch';
+import { signalProcess } from './signals';
 import { type } from './terminal';
 
 /** The program's process id inside every job. */
@@ -28,8 +29,6 @@ const PROGRAM = 2;
 const MAX_BACKOFF_MS = 5_000;
 /** How often it is looked whether a move that may end a copy is over. */
 const MOVE_POLL_MS = 50;
-/** What there is no process for any more: as its number is looked for (`nodePid`), and as it is signalled (kill(2)). */
-const GONE = new Set<string | undefined>(['no-such-process', 'ESRCH']);
 
 /** The jobs that run on this node, whatever their home. */
 export class Host {
@@ -181,19 +180,23 @@ export class Host {
     this.release(lost.job);
     const { job, epoch, home } = lost;
     const exit = { exit: 128 + constants.signals.SIGKILL, signal: 'SIGKILL' };
-    await this.#insist(() => this.options.tellEnded(home, { job, epoch, exit, lost: reason }));
+    await this.#insist(lost, () => this.options.tellEnded(home, { job, epoch, exit, lost: reason }));
     await this.clear(lost).catch((error: Error) => log(`${lost.job}: not cleared: ${error.message}`));
     await journal.clearNote(lost.job);
   }
 
-  /** Tells a home what it must know, until it has heard. */
-  async #insist(tell: () => Promise<void>): Promise<void> {
+  /** Tells a home what it must know, until it has heard. What keeps it from that is in the log, once each. */
+  async #insist({ job, home }: Copy, tell: () => Promise<void>): Promise<void> {
+    let said = '';
     for (let wait = 100; ; wait = Math.min(2 * wait, MAX_BACKOFF_MS)) {
       try {
         return await tell();
       } catch (error) {
+        const { code, message } = asGodwitError(error);
         // A home that knows no such job, or that has given it away since, has nothing to be told.
-        if (['no-such-job', 'stale-epoch', 'job-ended'].includes(asGodwitError(error).code)) return;
+        if (['no-such-job', 'stale-epoch', 'job-ended'].includes(code)) return;
+        if (message !== said) this.options.log(`${job}: ${home} has yet to hear of its end: ${message}`);
+        said = message;
         await sleep(wait);
       }
     }
@@ -226,7 +229,7 @@ export class Host {
     this.options.log(`${copy.job}: ${lost ? `lost: ${lost}` : `ended, ${exit.signal ?? exit.exit}`}`);
     // When the home knows of its end, its address is free for others.
     await this.#freeAddress(copy).catch((error: Error) => this.options.log(`${copy.job}: ${error.message}`));
-    await this.#insist(() =>
+    await this.#insist(copy, () =>
       this.options.tellEnded(copy.home, { job: copy.job, epoch: copy.epoch, exit, lost }),
     );
     this.release(copy.job);
@@ -290,12 +293,14 @@ export class Host {
   /** Signals the program. @throws GodwitError `job-moving`, `job-ended` */
   async kill(job: string, signal: NodeJS.Signals): Promise<void> {
     const copy = this.#settled(job);
-    try {
-      process.kill(await nodePid(JobCgroup.at(copy.cgroup), PROGRAM), signal);
-    } catch (error) {
+    const { helper } = this.options;
+    // Who has the user's id may have stopped it from outside; then it would not see its program end.
+    if (copy.init !== null) await signalProcess(helper, copy, copy.init, 'SIGCONT');
+    const program = await nodePid(JobCgroup.at(copy.cgroup), PROGRAM).catch((error) => {
       // It has just ended, and its home has yet to hear of it.
-      throw GONE.has((error as { code?: string }).code) ? jobEnded(job) : error;
-    }
+      throw asGodwitError(error).code === 'no-such-process' ? jobEnded(job) : error;
+    });
+    await signalProcess(helper, copy, program, signal);
     // A held program has yet to live to notice a signal; only stopping it leaves it as it is.
     if (copy.held && signal !== 'SIGSTOP') await this.letGo(copy);
   }
@@ -305,7 +310,8 @@ export class Host {
     const copy = this.#settled(job);
     if (copy.init === null) throw jobMoving(job);
     const here = () => this.#copies.get(job) === copy && !this.isMoving(job);
-    await type({ ...typed, init: copy.init, here, signal });
+    const { run } = JobCgroup.at(copy.cgroup);
+    await type({ ...typed, job, helper: this.options.helper, run, init: copy.init, here, signal });
   }
 
   /** Ends the hold of a job that was launched stopped. */
@@ -331,7 +337,7 @@ export class Host {
   }
 
   async #attach(copy: Copy, pid: number, session: string): Promise<void> {
-    await nodePid(JobCgroup.at(copy.cgroup), pid);
+    if ((await nodePid(JobCgroup.at(copy.cgroup), pid)) === copy.init) throw initNotDebugged(copy.job, pid);
     await this.#debugged(copy);
     await this.options.keeper.call('stub.attach', { place: placeOf(copy), pid, session });
     if (copy.held) await this.letGo(copy);

@@ -64,6 +64,9 @@ function flags(
   network: string | null,
 ): string[] {
   const options = {
+    '--uid': `${order.user.uid}`,
+    '--gid': `${order.user.gid}`,
+    '--groups': order.user.groups.join(','),
     '--cgroup': run!,
     '--report': copy.report,
     '--hostname': order.home,
@@ -82,25 +85,19 @@ function flags(
     ...(order.allowIoUring ? ['--allow-io-uring'] : []),
     ...joined.flatMap((group) => ['--join', group]),
     ...(order.tty ? ['--tty', `${order.tty.rows}x${order.tty.columns}`] : []),
-    ...userFlags(order),
+    ...inheritedFlags(order),
     '--',
     order.program,
     ...order.args,
   ];
 }
 
-function userFlags({ user, umask, resources = {} }: LaunchOrder): string[] {
+function inheritedFlags({ umask, resources = {} }: LaunchOrder): string[] {
   const limits = Object.entries(resources).flatMap(([name, { soft, hard }]) => [
     '--rlimit',
     `${name}=${soft ?? 'unlimited'}:${hard ?? 'unlimited'}`,
   ]);
-  const groups = ['--groups', user.groups.join(',')];
-  const numbers = ['--uid', `${user.uid}`, '--gid', `${user.gid}`, ...groups];
-  return [
-    ...(user.uid === 0 ? [] : numbers),
-    ...(umask === undefined ? [] : ['--umask', umask.toString(8)]),
-    ...limits,
-  ];
+  return [...(umask === undefined ? [] : ['--umask', umask.toString(8)]), ...limits];
 }
 
 function cannotLaunch(order: LaunchOrder, error: { stage: string; message: string }): GodwitError {

@@ -1,27 +1,44 @@
 /**
- * Typing into a job's terminal: frames into the pipe that its PID 1 holds, see helper/terminal.c. Nothing stays open:
- * a frame is written, and PID 1 says by the position of a descriptor which one it took last. One whose fate is not
- * known is sent again, here or where the job is then: PID 1 takes each byte of a client once.
+ * Typing into a job's terminal: frames into the pipe that its PID 1 holds, see helper/terminal.c. The helper writes
+ * each (feed.c), a process a frame: what is a descriptor of PID 1's is its user's to exchange, and only system calls
+ * that Node.js lacks share one instead of opening it anew. Nothing stays open: PID 1 says by the position of a
+ * descriptor which frame it took last. One whose fate is not known is sent again, here or where the job is then: PID 1
+ * takes each byte of a client once.
  */
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { z } from 'zod';
+import { promisify } from 'node:util';
+import { z } from 'zod';
 import type { Typed } from '../api/client-contract';
-import { GodwitError, isNodeError, jobMoving } from '../api/errors';
+import { GodwitError, jobMoving } from '../api/errors';
+import { parseJson, parseWith } from '../api/schema';
 
-/** PID 1's descriptors, see helper/helper.h and terminal.c. */
+/** PID 1's descriptor, see helper/helper.h and terminal.c. */
 const STATUS = 4;
-const FEED = 8;
 const HEAD_BYTES = 32;
 /** A file's position may be any that the kernel's types of files take: 40 bits are safe. */
 const ID_BYTES = 5;
 /** PID 1 takes a frame in well under a millisecond, unless its program does not read. */
 const FIRST_PAUSE_MS = 1;
 const MOST_PAUSE_MS = 50;
+/** The helper waits for room in the pipe for half a second; the rest is for a busy machine. */
+const FEED_DEADLINE_MS = 30_000;
+
+const Fed = z.union([
+  z.object({ fed: z.boolean() }),
+  z.object({ error: z.object({ stage: z.string(), message: z.string() }) }),
+]);
+const WORDS = "the helper's words";
+
+const run = promisify(execFile);
 
 export interface Typing extends z.output<typeof Typed> {
+  job: string;
+  helper: string;
+  /** The cgroup that the job's processes are in. */
+  run: string;
   /** PID 1, as this node numbers it. */
   init: number;
   /** False once the copy is on its way, or has ended. */
@@ -29,18 +46,18 @@ export interface Typing extends z.output<typeof Typed> {
   signal: AbortSignal;
 }
 
-/** Resolves when the terminal has all of it. @throws `job-moving`, `cancelled` */
+/** Resolves when the terminal has all of it. @throws `job-moving`, `terminal-exchanged`, `cancelled` */
 export async function type(typing: Typing): Promise<void> {
   const id = randomBytes(ID_BYTES).readUIntBE(0, ID_BYTES);
   const frame = frameOf(id, typing);
-  await until(typing, () => feed(typing.init, frame));
+  await until(typing, () => feed(typing, frame));
   await until(typing, async () => (await lastTaken(typing.init)) === id);
 }
 
-async function until({ here, signal }: Typing, isSo: () => Promise<boolean>): Promise<void> {
+async function until({ job, here, signal }: Typing, isSo: () => Promise<boolean>): Promise<void> {
   for (let pause = FIRST_PAUSE_MS; !(await isSo()); pause = Math.min(2 * pause, MOST_PAUSE_MS)) {
-    if (!here()) throw jobMoving('that is typed into');
-    if (signal.aborted) throw new GodwitError({ code: 'cancelled', message: 'nobody types any more' });
+    if (!here()) throw jobMoving(job);
+    if (signal.aborted) throw cancelled();
     await sleep(pause);
   }
 }
@@ -56,23 +73,37 @@ function frameOf(id: number, { client, at, bytes, rows = 0, columns = 0, redraw 
   return Buffer.concat([head, data]);
 }
 
-/** False when the pipe is full. The kernel takes the frame whole or not at all (PIPE_BUF, pipe(7)). */
-async function feed(init: number, frame: Buffer): Promise<boolean> {
-  try {
-    const pipe = await open(`/proc/${init}/fd/${FEED}`, constants.O_WRONLY | constants.O_NONBLOCK);
-    try {
-      await pipe.write(frame);
-      return true;
-    } finally {
-      await pipe.close();
-    }
-  } catch (error) {
-    if (isNodeError(error) && error.code === 'EAGAIN') return false;
-    if (isNodeError(error) && ['ENOENT', 'ESRCH', 'EPIPE', 'ENXIO'].includes(error.code ?? ''))
-      throw jobMoving('that is typed into');
-    throw error;
-  }
+/** False while the pipe is full. The kernel takes the frame whole or not at all (PIPE_BUF, pipe(7)). */
+async function feed({ job, helper, run: cgroup, init, signal }: Typing, frame: Buffer): Promise<boolean> {
+  const options = { signal, timeout: FEED_DEADLINE_MS, killSignal: 'SIGKILL' } as const;
+  const working = run(helper, ['feed', `${init}`, cgroup], options);
+  // One that ends before it has read the frame says why.
+  working.child.stdin!.on('error', () => {}).end(frame);
+  const said = await working.then(
+    ({ stdout }) => stdout,
+    (error: { stdout?: string; message: string }) => {
+      if (signal.aborted) throw cancelled();
+      if (!error.stdout) throw cannotType(job, error.message);
+      return error.stdout;
+    },
+  );
+  const word = parseWith(Fed, parseJson(WORDS, said), WORDS);
+  if ('fed' in word) return word.fed;
+  if (word.error.stage === 'gone') throw jobMoving(job);
+  throw word.error.stage === 'pipe' ? exchanged(job) : cannotType(job, word.error.message);
 }
+
+const cancelled = () => new GodwitError({ code: 'cancelled', message: 'nobody types any more' });
+
+const cannotType = (job: string, why: string) =>
+  new GodwitError({ code: 'cannot-type', message: `job ${job} can't be typed into: ${why}` });
+
+const exchanged = (job: string) =>
+  new GodwitError({
+    code: 'terminal-exchanged',
+    message: `job ${job} can't be typed into: descriptor 8 of its process 1 is no longer the pipe of its terminal`,
+    fix: 'end it with `godwit kill` and run it anew',
+  });
 
 /** Null when the process has gone. */
 async function lastTaken(init: number): Promise<number | null> {

@@ -72,7 +72,11 @@ function handlers(processes: Processes, stubs: Stubs, tickets: Tickets): Handler
   };
 }
 
+/** As its agent has it, where that has not started it. */
+const MASK = 0o022;
+
 async function main(configFile: string) {
+  process.umask(MASK);
   const config = await loadConfig(configFile);
   const processes = new Processes();
   const tickets = new Tickets();

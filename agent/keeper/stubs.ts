@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
-import { GodwitError, jobMoving } from '../api/errors';
+import { GodwitError, initNotDebugged, jobMoving } from '../api/errors';
 import type { Exit } from '../api/model';
 import { freshStub, type ParkedStub, Stub } from '../debug/stub';
 import { JobCgroup } from '../freezer/cgroup';
@@ -184,8 +184,10 @@ export class Stubs {
   async #unpark(place: JobPlace, state: ParkedStub): Promise<Stub> {
     const cgroup = JobCgroup.at(place.cgroup);
     const { pid } = state.memory;
+    const process = await nodePid(cgroup, pid);
+    if (process === place.init) throw initNotDebugged(place.job, pid);
     const target = {
-      pid: await nodePid(cgroup, pid),
+      pid: process,
       init: place.init,
       run: cgroup.run,
       attach: cgroup.attach,

@@ -2,7 +2,11 @@
 import { z } from 'zod';
 import { parseJson, parseWith } from '../api/schema';
 
-export const End = z.union([z.object({ code: z.int() }), z.object({ signal: z.int() })]);
+/** As wait(2) tells it: an exit status, or the number of the signal that ended it. */
+export const End = z.union([
+  z.object({ code: z.int().min(0).max(255) }),
+  z.object({ signal: z.int().min(1).max(64) }),
+]);
 export type End = z.infer<typeof End>;
 
 export const Supervision = z.union([

@@ -78,7 +78,7 @@ export async function makeFiles(lab: Lab, node: LabNode): Promise<void> {
   const namespace = filesOf(lab.name, node);
   if (!namespace) return;
   const software = await softwareOf(lab, node);
-  for (const { at } of software) await mkdir(at, { recursive: true });
+  for (const { at } of software) await mkdir(at, { recursive: true, mode: 0o755 });
   await writeFile(namespace, '', { flag: 'wx' });
   const cover = ['sh', '-c', COVER, 'sh', ...software.flatMap(({ from, at }) => [from, at]), '--'];
   // What the machine unmounts goes here too; nothing that is mounted here is seen outside.

@@ -139,7 +139,7 @@ const isUp = async (name: string) => (await boundOf(await findNamespaces(name)))
 async function make(lab: Lab): Promise<void> {
   await mkdir(labsFolder(), { recursive: true, mode: 0o755 });
   await mkdir(labFolder(lab.name), { mode: 0o755 });
-  await writeFile(labFile(lab.name), JSON.stringify(lab, null, 2));
+  await writeFile(labFile(lab.name), JSON.stringify(lab, null, 2), { mode: 0o644 });
   await makeNetwork(lab.name, lab.nodes);
   await makeNodesFolder(lab);
   const authority = await makeAuthority(join(labFolder(lab.name), 'ca'), lab.name);

@@ -172,7 +172,10 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     await host.trimMounts(copy);
     await this.#noteWhatTravels(copy, images, parked);
     await points.reach('source.parked');
-    if (copy.terminal) await takeQueues({ helper: this.place.helper, init: copy.init!, images });
+    if (copy.terminal) {
+      const { run } = JobCgroup.at(copy.cgroup);
+      await takeQueues({ helper: this.place.helper, init: copy.init!, run, images });
+    }
     signal.throwIfAborted();
     await this.#dump({ criu, copy, epoch, images, pages, to });
     await points.reach('source.dumped');

@@ -1,6 +1,7 @@
 /** What the hands of source and destination share: a machine that is fed, an answer an epoch, one long work at a time. */
 import type { Caller } from '../api/contract';
 import { putQueues } from '../checkpoint/queues';
+import { JobCgroup } from '../freezer/cgroup';
 import type { Copy } from '../jobs/copy';
 import type { Epoch } from '../journal/ledger';
 import type { Note } from '../journal/notes';
@@ -120,10 +121,11 @@ export abstract class Role<
   }
 
   /** Before the job is thawed. It goes on, whatever becomes of what was typed. */
-  protected async putQueues({ terminal, init }: Copy, images: string): Promise<void> {
+  protected async putQueues({ terminal, init, cgroup }: Copy, images: string): Promise<void> {
     if (!terminal || init === null) return;
     const { helper } = this.place;
-    await putQueues({ helper, init, images }).catch((error: Error) => this.log(error.message));
+    const { run } = JobCgroup.at(cgroup);
+    await putQueues({ helper, init, run, images }).catch((error: Error) => this.log(error.message));
   }
 
   /** The effects that mean the same in either role. */

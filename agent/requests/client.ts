@@ -13,6 +13,7 @@ import { resolveJob } from '../jobs/home';
 import { signalNamed } from '../jobs/signals';
 import type { HomedJob } from '../journal/journal';
 import { filesThere } from './files';
+import { withinOwnLimits } from './launcher';
 import type { NodeParts } from './node';
 import { assertMay } from './rights';
 
@@ -199,8 +200,10 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     },
     'nodes.list': async () => ({ nodes: await node.members.list() }),
     'jobs.list': async ({ ended }) => ({ jobs: await allJobs(ended) }),
-    'jobs.run': async (request, { user = ROOT }) =>
-      node.home.run(request, user, await choose(request.node, own)),
+    'jobs.run': async (request, caller) => {
+      const within = await withinOwnLimits(request, caller, node.host.options.helper);
+      return node.home.run(within, caller.user ?? ROOT, await choose(request.node, own));
+    },
     'jobs.kill': (params, caller) =>
       atHome('jobs.kill', params, caller, async (id) => {
         const { ledger } = alive(await theirs(id, caller));

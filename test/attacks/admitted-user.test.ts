@@ -1,11 +1,26 @@
 /** What a user tries who may launch jobs. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { lstatSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { copiesOf } from '../support/processes';
+import { connectUnix } from '../../agent/api/client';
+import { clientContract } from '../../agent/api/client-contract';
+import { JobCgroup } from '../../agent/freezer/cgroup';
+import { nodeCgroup } from '../../agent/freezer/hierarchy';
+import { nodePid } from '../../agent/freezer/processes';
+import { compile } from '../support/c-programs';
+import { copiesOf, run } from '../support/processes';
 import { FILE_BYTES, Holder } from './holder';
 import { Stage } from './stage';
 
@@ -36,9 +51,184 @@ describe('a user', () => {
   });
 });
 
-// --- descriptors of a job ---
+/** A process of the job, as this machine numbers it. */
+async function processOf(id: string, inner: number): Promise<number> {
+  const { node, epoch } = await stage.root.job(id);
+  const cgroup = join(await nodeCgroup(`${stage.lab}-${node}`), `${id}.${epoch}`);
+  return nodePid(JobCgroup.at(cgroup), inner);
+}
 
-// --- status and limits ---
+describe('PID 1 of a job', () => {
+  it('gets no debugger, whoever asks, wherever the job is', async () => {
+    const jobs = await Promise.all([stage.ann, stage.root].map((who) => who.run(['sleep', '1000'])));
+    for (const { id } of jobs) {
+      for (const node of ['node1', 'node2']) {
+        if (node !== 'node1') await stage.root.migrate(id, node);
+        const asked = stage.root.text(['gdb', id, '-p', '1', '--', '-nx', '-batch']);
+        await expect(asked).rejects.toThrow(/process 1 of job \w+ is its init.*without -p/);
+      }
+      await stage.root.kill(id);
+    }
+  });
+
+  it('is closed to other processes of its user, in the job and beside it, before a move and after', async () => {
+    const result = join(stage.folder, 'ann', 'looked');
+    const look = `
+import ctypes, os, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+def tried(what):
+    try: return "open" if what() is not None else "?"
+    except OSError as error: return error.strerror
+def attach():
+    if libc.ptrace(0x4206, int(sys.argv[1]), 0, 0) < 0: raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return 0
+def look():
+    at = "/proc/" + sys.argv[1]
+    ways = [lambda: open(at + "/mem", "r+b"), lambda: os.listdir(at + "/fd"), lambda: os.readlink(at + "/exe"), attach]
+    return ";".join(map(tried, ways))
+if len(sys.argv) < 3: print(look()); sys.exit()
+for turn in "12":
+    while not os.path.exists(sys.argv[2] + "-go-" + turn): time.sleep(0.05)
+    with open(sys.argv[2] + "-" + turn + ".new", "w") as file: file.write(look())
+    os.rename(sys.argv[2] + "-" + turn + ".new", sys.argv[2] + "-" + turn)
+time.sleep(1000)`;
+    const shut = 'Permission denied;Permission denied;Permission denied;Operation not permitted';
+    const { id } = await stage.ann.run(['/usr/bin/python3', '-c', look, '1', result]);
+    for (const turn of ['1', '2']) {
+      writeFileSync(`${result}-go-${turn}`, '');
+      await stage.until('it has looked', () => existsSync(`${result}-${turn}`));
+      expect(readFileSync(`${result}-${turn}`, 'utf8')).toBe(shut);
+      const init = await processOf(id, 1);
+      // What is not dumpable is root's in /proc (proc_pid(5)); its processes are hers all the same.
+      expect(statSync(`/proc/${init}/mem`).uid).toBe(0);
+      expect(readFileSync(`/proc/${init}/status`, 'utf8')).toMatch(`Uid:\t${stage.people.ann.uid}`);
+      expect(await stage.as('ann', '/usr/bin/python3', '-c', look, `${init}`)).toMatchObject({
+        stdout: `${shut}\n`,
+      });
+      if (turn === '1') await stage.ann.migrate(id, 'node2');
+    }
+    await stage.ann.kill(id);
+  });
+
+  it('runs on, ends and moves although its user has stopped it from outside', async () => {
+    const { id } = await stage.ann.run(['sleep', '1000']);
+    const stopped = await stage.as('ann', 'kill', '-STOP', `${await processOf(id, 1)}`);
+    expect(stopped.status).toBe(0);
+    expect((await stage.ann.migrate(id, 'node2')).to).toBe('node2');
+    await stage.ann.kill(id);
+    expect(await stage.ann.wait(id)).toMatchObject({ signal: 'SIGKILL' });
+  });
+});
+
+describe.skipIf(process.arch !== 'x64')('descriptors of PID 1 that its user has exchanged', () => {
+  const [MASTER, FEED] = ['5', '8'];
+  /** A job at a terminal, whose PID 1 has the secret, opened by O_PATH, in place of one of its descriptors. */
+  async function exchanged(descriptor: string): Promise<{ id: string; secret: string }> {
+    const program = await compile('test/attacks/programs/exchange.c', stage.folder);
+    const secret = join(stage.folder, `secret-${descriptor}`);
+    writeFileSync(secret, 'of root\n', { mode: 0o600 });
+    const { id } = JSON.parse(await stage.ann.text(['run', '--tty', '--detach', '--json', '--', 'cat']));
+    const traced = await run([program, `${await processOf(id, 1)}`, descriptor, secret]);
+    expect(traced).toMatchObject({ status: 0, stderr: '' });
+    return { id, secret };
+  }
+
+  async function typeInto(job: string): Promise<unknown> {
+    const client = await connectUnix(stage.paths('node1').agent.socket, {
+      ...{ name: 'test', kind: 'client', contract: clientContract },
+    });
+    const bytes = Buffer.from('written by the agent\n').toString('base64');
+    try {
+      return await client.call('jobs.type', { job, client: '0123456789ab', at: 0, bytes, redraw: false });
+    } finally {
+      client.close();
+    }
+  }
+
+  it('are not written to when somebody types, which is said by name', async () => {
+    const { id, secret } = await exchanged(FEED);
+    const refusal = await typeInto(id).catch((error) => error);
+    expect(readFileSync(secret, 'utf8')).toBe('of root\n');
+    expect(refusal).toMatchObject({ code: 'terminal-exchanged' });
+    await stage.ann.kill(id);
+  });
+
+  it('are not taken for the terminal when it moves; it runs on where it is', async () => {
+    const { id, secret } = await exchanged(MASTER);
+    await expect(stage.ann.migrate(id, 'node2')).rejects.toThrow(/terminal can't be saved/);
+    expect(readFileSync(secret, 'utf8')).toBe('of root\n');
+    expect((await stage.ann.job(id)).state).toBe('running');
+    await stage.ann.kill(id);
+  });
+});
+
+it('finds no folder or file of agents that others may write to, whatever mask they were started with', async () => {
+  const { id } = await stage.ann.run(['sleep', '1000'], { on: 'node2' });
+  await stage.ann.migrate(id, 'node1');
+  const state = join(stage.paths('node1').state, '..');
+  const places = [state, '-xdev', '(', '-type', 'd', '-o', '-type', 'f', ')', '-perm', '/022'];
+  const found = await run(['find', ...places, '-not', '-path', '*/roots/*']);
+  expect(found).toMatchObject({ status: 0, stdout: '' });
+  await stage.ann.kill(id);
+});
+
+describe('limits of a job', () => {
+  const TELL = ['bash', '-c', 'ulimit -Sn; ulimit -Hn; ulimit -Hu'];
+  const [FILES, PROCESSES] = ['700', '900'];
+  let client = '';
+  beforeAll(async () => {
+    client = join(stage.folder, 'ask.cjs');
+    const made = { entryPoints: ['test/attacks/programs/ask.ts'], outfile: client };
+    await build({ ...made, bundle: true, platform: 'node', external: ['bufferutil', 'utf-8-validate'] });
+  });
+
+  /** Asks for a job as Ann does from a shell with limits of its own. */
+  async function asks(resources: object | undefined, ...more: string[]) {
+    const rest = { cwd: stage.folder, env: { PATH: process.env.PATH }, node: 'node2', stopped: false };
+    const params = JSON.stringify({ program: TELL[0], args: TELL.slice(1), resources, ...rest });
+    const limited = `ulimit -n ${FILES}; ulimit -u ${PROCESSES}; exec "$@"`;
+    const asked = [process.execPath, client, stage.socketOf('ann'), 'jobs.run', params, ...more];
+    const { stdout } = await stage.as('ann', 'bash', '-c', limited, 'bash', ...asked);
+    return JSON.parse(stdout);
+  }
+
+  const most = { soft: null, hard: null };
+  const more = { nofile: { soft: 5000, hard: 50_000 }, nproc: most };
+  it.each([
+    ['more', more, `${FILES}\n${FILES}\n${PROCESSES}\n`],
+    ['nothing', undefined, `${FILES}\n${FILES}\n${PROCESSES}\n`],
+    ['less', { nofile: { soft: 300, hard: 400 } }, `300\n400\n${PROCESSES}\n`],
+  ])('are never beyond those of the process that asks: %s asked for', async (_what, resources, told) => {
+    const { id } = await asks(resources);
+    expect(await stage.ann.wait(id)).toMatchObject({ exit: 0 });
+    expect(await stage.ann.logs(id)).toBe(told);
+  });
+
+  it('are not guessed: whoever asks over the connection of one that has ended is refused by name', async () => {
+    const { refused } = await asks(more, '--by-heir');
+    expect(refused).toMatchObject({ code: 'unknown-launcher' });
+    expect(refused.message).toContain('it has ended');
+  });
+});
+
+describe('the file in which PID 1 writes how the program ended', () => {
+  it.each([
+    ['a number that is none', '{"exit":70000,"signal":null}'],
+    ['a signal that does not fit', '{"exit":3,"signal":"SIGKILL"}'],
+    ['a signal that there is not', '{"exit":200,"signal":"SIGNONSENSE"}'],
+    ['more than PID 1 writes', `{"exit":3,"signal":null${' '.repeat(100_000)}}`],
+    ['what is no status', '[[[['],
+  ])('is not believed in all: %s', async (_what, nonsense) => {
+    const { id } = await stage.ann.run(['sleep', '1000'], { on: 'node2' });
+    const status = join(stage.paths('node1').state, 'jobs', id, 'status');
+    const wrote = await stage.as('ann', 'sh', '-c', 'printf %s "$2" >"$1"', 'sh', status, nonsense);
+    expect(wrote.status).toBe(0);
+    // With PID 1 killed nobody writes over it.
+    expect((await stage.as('ann', 'kill', '-KILL', `${await processOf(id, 1)}`)).status).toBe(0);
+    expect(await stage.ann.wait(id)).toEqual({ id, exit: 137, signal: 'SIGKILL' });
+    expect((await stage.ann.job(id)).state).toBe('ended');
+  });
+});
 
 // --- home files through a mount ---
 

@@ -62,7 +62,11 @@ export class Stage {
       chmodSync(folder, 0o1777);
       // The project's own folder may be closed to them.
       cpSync(inProject('dist', 'godwit.cjs'), join(folder, 'godwit.cjs'));
-      const root = await Godwit.labUp(lab, { temp: folder, users: [ACCOUNTS.ann, ACCOUNTS.bob] });
+      // As from a careless shell: what agents keep must be closed to others by themselves.
+      const mask = process.umask(0);
+      const making = Godwit.labUp(lab, { temp: folder, users: [ACCOUNTS.ann, ACCOUNTS.bob] });
+      process.umask(mask);
+      const root = await making;
       const stage = new Stage(lab, folder, root);
       for (const person of Object.keys(ACCOUNTS) as Person[])
         await stage.as(person, 'mkdir', '-m', '700', join(folder, person));

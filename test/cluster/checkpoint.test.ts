@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
@@ -85,6 +86,7 @@ beforeEach(() => {
   job = `job${number++}`;
   mounts = [];
   mkdirSync(join(folder, job, 'mount'), { recursive: true });
+  for (const name of ['console', 'status']) writeFileSync(file(name), '');
 });
 
 afterEach(async () => {
@@ -113,6 +115,9 @@ interface Copy {
 
 function launchOrders(cgroup: JobCgroup, overrides: Record<string, string> = {}): string[] {
   const orders = {
+    '--uid': '0',
+    '--gid': '0',
+    '--groups': '',
     '--cgroup': cgroup.run,
     '--report': file('report'),
     '--hostname': 'the-home',
@@ -302,6 +307,44 @@ it('is never frozen in vfork, however busy the machine is', async () => {
   }
 });
 
+describe('what root does for a user', () => {
+  const NOBODY = 65_534;
+
+  it('is to become them before anything of the home is run: its init too', async () => {
+    chmodSync(folder, 0o755);
+    writeFileSync(file('ids'), '', { mode: 0o666 });
+    chmodSync(file('ids'), 0o666);
+    const script = `#!/bin/sh\n{ id -u; id -g; id -G; grep -E '^(CapPrm|NoNewPrivs)' /proc/self/status; } >${file('ids')}`;
+    writeFileSync(file('init'), script, { mode: 0o755 });
+    const ids = { '--uid': `${NOBODY}`, '--gid': `${NOBODY}`, '--groups': '65533' };
+    const cgroup = await newCgroup();
+    const launcher = new Helper([...launchOrders(cgroup, { ...ids, '--init': file('init') }), '--', 'true']);
+    expect(await launcher.line()).toMatchObject({ error: { stage: 'init' } });
+    expect(text('ids')).toBe('65534\n65534\n65534 65533\nCapPrm:\t0000000000000000\nNoNewPrivs:\t1\n');
+  });
+
+  it('is not done without saying for whom', async () => {
+    const cgroup = await newCgroup();
+    const orders = launchOrders(cgroup);
+    orders.splice(orders.indexOf('--uid'), 2);
+    const launcher = new Helper([...orders, '--', 'true']);
+    const exited = once(launcher.process, 'exit');
+    expect(await launcher.line()).toBe(null);
+    expect((await exited)[0]).toBe(2);
+  });
+
+  it('leads nowhere by a link that they have put on the way to a mount', async () => {
+    for (const name of ['theirs', 'victim']) mkdirSync(file(`${name}/volume`), { recursive: true });
+    mounts = [file('theirs/volume')];
+    renameSync(file('theirs'), file('moved'));
+    symlinkSync('victim', file('theirs'));
+    const { helper: launcher } = await launch(['cat', '/proc/self/mountinfo']);
+    expect(await launcher.line()).toEqual({ exited: { code: 0 } });
+    expect(text('console')).toContain(' / / ');
+    expect(text('console')).not.toContain('victim');
+  });
+});
+
 describe('a job that can not start', () => {
   const refused = async (command: string[], overrides: Record<string, string> = {}, flags: string[] = []) => {
     const cgroup = await newCgroup();
@@ -312,7 +355,8 @@ describe('a job that can not start', () => {
     expect(code).toBe(1);
     expect(await cgroup.pids()).toEqual([]);
     expect(await cgroup.isFrozen()).toBe(false);
-    expect(existsSync(file('status'))).toBe(false);
+    // A path of the home's: on another node it is not the launcher's to remove.
+    expect(existsSync(file('status'))).toBe(true);
     return line;
   };
   const error = (stage: string, errno: number) => ({ error: { stage, errno, message: expect.any(String) } });

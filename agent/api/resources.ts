@@ -1,0 +1,34 @@
+/** Resource limits of a process, as the kernel tells them. */
+import { Resource, type Resources } from './model';
+
+/** The rows of /proc/PID/limits (man 5 proc_pid_limits) by the names of getrlimit(2). */
+const ROWS: Record<Resource, string> = {
+  as: 'Max address space',
+  core: 'Max core file size',
+  cpu: 'Max cpu time',
+  data: 'Max data size',
+  fsize: 'Max file size',
+  memlock: 'Max locked memory',
+  msgqueue: 'Max msgqueue size',
+  nice: 'Max nice priority',
+  nofile: 'Max open files',
+  nproc: 'Max processes',
+  rss: 'Max resident set',
+  rtprio: 'Max realtime priority',
+  rttime: 'Max realtime timeout',
+  sigpending: 'Max pending signals',
+  stack: 'Max stack size',
+};
+
+/** The limits in a text of /proc/PID/limits; what the kernel does not tell is left out. */
+export function parseLimits(text: string): Resources {
+  const lines = text.split('\n');
+  const number = (word: string) => (word === 'unlimited' ? null : Number(word));
+  const found: Resources = {};
+  for (const name of Resource.options) {
+    const line = lines.find((row) => row.startsWith(`${ROWS[name]} `));
+    const [soft, hard] = line?.slice(ROWS[name].length).trim().split(/\s+/) ?? [];
+    if (soft !== undefined && hard !== undefined) found[name] = { soft: number(soft), hard: number(hard) };
+  }
+  return found;
+}
