@@ -87,4 +87,5 @@ compileStatic('agent/homefs', 'dist/godwit-homefs', ['-pthread']);
 const preloaded = (name, source) => compile(`dist/${name}.so`, ['-shared', '-fPIC'], [source]);
 preloaded('godwit-limits', 'agent/checkpoint/limits.c');
 preloaded('godwit-own-file', 'agent/debug/own-file.c');
+preloaded('godwit-confined', 'agent/debug/confined.c');
 if (process.arch === 'x64') preloaded('godwit-xstate', 'agent/debug/xstate.c');

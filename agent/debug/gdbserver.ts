@@ -73,6 +73,13 @@ export class Gdbserver {
     return this.#stderr.trim().replaceAll(/\s*\n\s*/g, '; ');
   }
 
+  /** gdbserver itself, not what has entered the namespaces for it. @throws gdbserver-gone */
+  get pid(): number {
+    const innermost = this.#family().at(-1);
+    if (innermost === undefined) throw gdbserverGone(this.words);
+    return innermost;
+  }
+
   /** Spares the acknowledgements from here on; needed before requests are sent without awaiting each reply. */
   async startNoAck(): Promise<void> {
     await this.ask('QStartNoAckMode');
@@ -110,15 +117,21 @@ export class Gdbserver {
 
   /** Ends gdbserver at once, without a word to the process; the kernel lets that go. */
   async kill(): Promise<void> {
-    const { pid } = this.#child;
-    if (pid === undefined || this.#gone) return;
-    const family = [pid];
-    for (const parent of family) family.push(...childrenOf(parent));
+    const family = this.#family();
+    if (family.length === 0) return;
     // Only the innermost, gdbserver itself: what entered the namespaces for it must live to reap it, for as long as
     // its zombie is there the job's PID namespace, and with it the job's PID 1, can't end.
     signal(family.at(-1)!);
     await Promise.race([this.#closed, once(AbortSignal.timeout(END_LIMIT), 'abort')]);
     if (!this.#gone) for (const member of family.reverse()) signal(member);
+  }
+
+  #family(): number[] {
+    const { pid } = this.#child;
+    if (pid === undefined || this.#gone) return [];
+    const family = [pid];
+    for (const parent of family) family.push(...childrenOf(parent));
+    return family;
   }
 
   #take(chunk: Buffer): void {

@@ -193,7 +193,8 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   }
 
   #openFiles(): JobFiles {
-    return new JobFiles(this.nodePid, this.#target.init, this.#memory.files);
+    const { tools, owner, init } = this.#target;
+    return new JobFiles({ helper: tools.helper, owner, init }, this.#memory.files);
   }
 
   // ---- Running

@@ -9,6 +9,7 @@ import type { ParkedStub } from './parked';
 import { putInPlace } from './places';
 import { Spin } from './spin';
 import { isDead, isOf32Bits, isStopQueued, standsOf, type ThreadStand, threadsOf } from './threads';
+import { checkConfined, gdbserverArgv, type Owner, type Tools } from './tools';
 
 /** Where a process is to be found on this node. */
 export interface Target {
@@ -20,8 +21,9 @@ export interface Target {
   run: string;
   /** The cgroup folder, never frozen, that a process stays in while it is attached to. */
   attach: string;
-  /** How gdbserver is called; `['gdbserver']` by default. */
-  gdbserver?: string[];
+  /** Whose job it is: nothing that is started beside it has more rights. */
+  owner: Owner;
+  tools: Tools;
 }
 
 /** Milliseconds for gdbserver to start and attach to every thread, and then to answer for the first time. */
@@ -29,19 +31,10 @@ const ATTACH_LIMIT = 10_000;
 const HANDSHAKE_LIMIT = 10_000;
 /** Milliseconds between two looks at /proc. */
 const POLL = 1;
-/**
- * gdbserver sees this node's files, for its own libraries, and the job's processes: a mount namespace with the job's
- * /proc. Unmounts of this node's reach it, so that it holds no file system that others have done with.
- */
-const OWN_PROC = ['unshare', '--mount', '--propagation', 'slave', '--mount-proc', '--'];
+/** Failures that say all there is to say. */
+const KNOWN = new Set(['cannot-hold', 'debugger-unconfined']);
 /** A second try costs some 50 ms, and mends what a gdbserver that ended in between has left. */
 const TRIES = 2;
-
-/**
- * A gdbserver that loses its keeper is told so by an end of file, and complains into a pipe that nobody reads: a SIGPIPE
- * then would end it before it has let its process go, a thread at a breakpoint one byte into an instruction.
- */
-const DEAF_TO_PIPES = ['sh', '-c', 'trap "" PIPE; exec "$@"', 'sh'];
 
 export const attachFailed = (pid: number, why: string) =>
   new GodwitError({
@@ -81,7 +74,7 @@ export async function attach(target: Target, parked: ParkedStub): Promise<Unpark
       return await tryAttach(target, parked, stands);
     } catch (error) {
       if (tries === TRIES)
-        throw error instanceof GodwitError && error.code === 'cannot-hold'
+        throw error instanceof GodwitError && KNOWN.has(error.code)
           ? error
           : attachFailed(pid, asGodwitError(error).message);
     }
@@ -89,19 +82,16 @@ export async function attach(target: Target, parked: ParkedStub): Promise<Unpark
 }
 
 async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand[]): Promise<Unparked> {
-  const { pid, init, run, gdbserver = ['gdbserver'] } = target;
+  const { pid, init, run, tools, owner } = target;
   const { memory } = parked;
   // Where they stand now: after a first try that is not where they stood before it.
   const spin = await Spin.put(pid, [...stands, ...(await standsOf(pid))]);
-  const server = new Gdbserver([
-    ...DEAF_TO_PIPES,
-    ...['nsenter', '-t', `${init}`, '-p', ...OWN_PROC, ...gdbserver],
-    ...['--once', '--attach', '-', `${memory.pid}`],
-  ]);
+  const server = new Gdbserver(gdbserverArgv(tools, owner, init, memory.pid));
   try {
     await traced(server, pid);
     writeFileSync(`${target.attach}/cgroup.procs`, `${pid}`);
     await server.ask(memory.supported ?? 'qSupported', HANDSHAKE_LIMIT);
+    checkConfined(server.pid, owner);
     await server.startNoAck();
     await server.ask('?');
     // Back before it is itself again: whatever ends gdbserver from here on, its threads fall into the freezer.

@@ -10,6 +10,8 @@
  *            what is on its way through a frozen job's terminal, into a file and back
  *   tgkill   a signal for one thread
  *   look     what processes hold that may not travel
+ *   serve-debugger, read-files
+ *            what a job's debugger needs beside the job, with no more rights than the job's user
  *   init     PID 1 of a job; started by `launch` only
  */
 #include <errno.h>
@@ -41,6 +43,9 @@ int main(int argc, char **argv) {
   if (!strcmp(verb, "look")) return look(argv + 2);
   if (!strcmp(verb, "take-queues")) return take_queues(argv + 2);
   if (!strcmp(verb, "put-queues")) return put_queues(argv + 2);
+  if (!strcmp(verb, "serve-debugger")) return serve_debugger(argv + 2);
+  if (!strcmp(verb, "read-files")) return read_files(argv + 2);
   if (!strcmp(verb, "tgkill")) return send_signal(argv + 2);
-  return wrong_usage("launch | restore | arp | sockets | plug | take-queues | put-queues | look | tgkill");
+  return wrong_usage("launch | restore | arp | sockets | plug | take-queues | put-queues | look | "
+                     "serve-debugger | read-files | tgkill");
 }

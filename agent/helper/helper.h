@@ -42,6 +42,16 @@ void bind_mounts(char **argv, const char *files);
 void set_limits(char **argv);
 /* This process becomes `--uid`, `--gid`, `--groups`, for good; it stays root's where no user is named. */
 void become_user(char **argv);
+/*
+ * This process becomes who `--uid`, `--gid`, `--groups` say, or stays root, without a way back to more, and keeps one
+ * capability, or none (-1).
+ */
+void confine(char **argv, int capability);
+/* What this process executes has the capability too. */
+void hand_down(int capability);
+/* What stands beside a job for its debugger: gdbserver, and who reads the job's files. */
+int serve_debugger(char **argv);
+int read_files(char **argv);
 /* What is named JOB:NAME in the environment becomes NAME, and is all that is left of it. */
 void take_environment(void);
 /* Asks a bridge's neighbours for an address, or tells them of it. */

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { GodwitError, jobMoving } from '../api/errors';
 import type { Exit } from '../api/model';
 import { freshStub, type ParkedStub, Stub } from '../debug/stub';
+import type { Tools } from '../debug/tools';
 import { JobCgroup } from '../freezer/cgroup';
 import { nodePid } from '../freezer/processes';
 import type { JobPlace } from './contract';
@@ -53,8 +54,7 @@ export class Stubs {
     private readonly options: {
       /** How the job ended, from its supervisor; answers when it has. */
       ended: (place: JobPlace) => Promise<{ code: number } | { signal: number }>;
-      /** How gdbserver is called inside a job. */
-      gdbserver: string[];
+      tools: Tools;
       log: (line: string) => void;
     },
   ) {}
@@ -189,7 +189,8 @@ export class Stubs {
       init: place.init,
       run: cgroup.run,
       attach: cgroup.attach,
-      gdbserver: this.options.gdbserver,
+      owner: place.user,
+      tools: this.options.tools,
     };
     const stub = await Stub.unpark(target, state, {
       hooks: {

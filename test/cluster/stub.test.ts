@@ -6,10 +6,10 @@ import { childrenOf, threadsOf } from '../../agent/debug/threads';
 import {
   Debuggee,
   type Debugger,
-  GDBSERVER,
   type Gdb,
   program,
   removePrograms,
+  TOOLS,
   until,
 } from '../fixtures/debuggee';
 
@@ -493,10 +493,10 @@ describe('trouble', () => {
     await stubbed.stub.stop(5000);
     await job.freeze();
     const parked = await stubbed.stub.release();
-    stubbed.gdbserver = ['false'];
+    stubbed.tools = { ...TOOLS, gdbserver: 'false' };
     await expect(stubbed.unpark(parked)).rejects.toMatchObject({ code: 'debugger-attach-failed' });
     stubbed.checkUntouched();
-    stubbed.gdbserver = GDBSERVER;
+    stubbed.tools = TOOLS;
     await stubbed.unpark(parked);
     await job.thaw();
     stubbed.stub.go();
@@ -509,8 +509,7 @@ describe('trouble', () => {
     job.start();
     await gdb.do('continue');
     const before = await gdb.do('info registers general');
-    const [env, preloaded, ...gdbserver] = GDBSERVER;
-    stubbed.gdbserver = [env!, `${preloaded}:${program('blind', '-shared', '-fPIC')}`, ...gdbserver];
+    stubbed.tools = { ...TOOLS, preloads: [...TOOLS.preloads, program('blind', '-shared', '-fPIC')] };
     await job.move();
     await gdb.do('maintenance flush register-cache');
     expect(await gdb.do('info registers general')).toBe(before);
