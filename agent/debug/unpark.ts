@@ -2,10 +2,13 @@
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError, GodwitError } from '../api/errors';
+import { MAX_PACKET } from './codec';
+import { packetSizeOf } from './features';
 import { Gdbserver } from './gdbserver';
 import { giveSiginfo, insist, putInBreakpoints, replaySymbols, select } from './inspect';
 import { settingsPackets } from './memory';
 import type { ParkedStub } from './parked';
+import { Patience } from './patience';
 import { putInPlace } from './places';
 import { Spin } from './spin';
 import { isDead, isOf32Bits, isStopQueued, standsOf, type ThreadStand, threadsOf } from './threads';
@@ -26,9 +29,8 @@ export interface Target {
   tools: Tools;
 }
 
-/** Milliseconds for gdbserver to start and attach to every thread, and then to answer for the first time. */
-const ATTACH_LIMIT = 10_000;
-const HANDSHAKE_LIMIT = 10_000;
+/** Milliseconds in which gdbserver attaches to not one more thread. */
+const ATTACH_LIMIT = 30_000;
 /** Milliseconds between two looks at /proc. */
 const POLL = 1;
 /** Failures that say all there is to say. */
@@ -90,7 +92,8 @@ async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand
   try {
     await traced(server, pid);
     writeFileSync(`${target.attach}/cgroup.procs`, `${pid}`);
-    await server.ask(memory.supported ?? 'qSupported', HANDSHAKE_LIMIT);
+    const supported = await server.ask(memory.supported ?? 'qSupported');
+    server.packetSize = packetSizeOf(supported, MAX_PACKET);
     checkConfined(server.pid, owner);
     await server.startNoAck();
     await server.ask('?');
@@ -114,10 +117,12 @@ async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand
 
 /** Every thread has its tracer; until it is let out of the freezer, gdbserver waits for it. */
 async function traced(server: Gdbserver, pid: number): Promise<void> {
-  const until = Date.now() + ATTACH_LIMIT;
-  while (threadsOf(pid).some((thread) => !isDead(thread) && thread.tracer === 0)) {
+  const missing = () => threadsOf(pid).filter((thread) => !isDead(thread) && thread.tracer === 0).length;
+  const patience = new Patience(ATTACH_LIMIT, missing);
+  while (missing() > 0) {
     if (server.gone) throw attachFailed(pid, server.words);
-    if (Date.now() > until) throw attachFailed(pid, `gdbserver took longer than ${ATTACH_LIMIT} ms`);
+    if (patience.exhausted)
+      throw attachFailed(pid, `gdbserver attached to no more of its threads for ${ATTACH_LIMIT} ms`);
     await sleep(POLL);
   }
 }

@@ -6,10 +6,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeBinary } from './codec';
 import { type Answer, type Ask, FileError, FileReader } from './file-reader';
+import { MAX_FILES } from './parked';
 import { type Owner, readerArgv } from './tools';
 
-/** gdb has a handful open: the program and what it links to. */
-const MAX_FILES = 256;
 /** Bytes of a path with its final zero (limits.h). */
 const PATH_MAX = 4096;
 /** Bytes of one answer; the debugger asks for less than a packet. */

@@ -10,8 +10,8 @@ import type { JobPlace } from './contract';
 
 /** A job freezes in milliseconds; one that does not has a thread deep in a driver, and is left alone. */
 const FREEZE_DEADLINE_MS = 10_000;
-/** A debugged process comes to a stop at once unless it sleeps uninterruptibly. */
-const STOP_DEADLINE_MS = 10_000;
+/** A debugged process comes to a stop at once unless it sleeps uninterruptibly; hundreds of threads on a busy machine take seconds. */
+const STOP_DEADLINE_MS = 20_000;
 
 /** The program's process id inside every job: the first that PID 1 starts. */
 const PROGRAM = 2;
