@@ -28,7 +28,8 @@ const BYTES = `(?:${HEX}{2})*`;
 const ADDRESS = `${HEX}{1,16}`;
 const COUNT = `${HEX}{1,8}`;
 const ID = `(?:-1|${HEX}{1,8})`;
-const THREAD = `(?:p${ID}(?:\\.${ID})?|${ID})`;
+/** Never `pPID` alone: gdbserver ends over it. */
+const THREAD = `(?:p${ID}\\.${ID}|${ID})`;
 const SIGNAL = `${HEX}{2}`;
 const ACTION = `(?:[cs]|[CS]${SIGNAL}|r${ADDRESS},${ADDRESS})(?::${THREAD})?`;
 

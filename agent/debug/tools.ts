@@ -84,7 +84,7 @@ const unconfined = (what: string) =>
  */
 export function checkConfined(pid: number, owner: Owner): void {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const field = (name: string) => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1]?.trim() ?? '';
+  const field = (name: string) => new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1]?.trim() ?? '';
   const expect = (name: string, wanted: string) => {
     if (field(name) !== wanted) throw unconfined(`${name} is ${field(name)}`);
   };

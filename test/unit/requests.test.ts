@@ -38,7 +38,7 @@ const MANUAL: Record<string, [packet: string, verdict: unknown, wrong?: string[]
     ['F-1,5', NOT_KNOWN],
     ['g', PASS, ['g0', 'g;thread:1;']],
     ['G00xx11', PASS, ['G', 'G0', 'G0g', `G${'00'.repeat(SIZE)}`]],
-    ['Hgp2.-1', PASS, ['H', 'Hg', 'Hx1', 'Hgp', 'Hgp1.2.3', 'Hg1,2', `Hg${'1'.repeat(9)}`]],
+    ['Hgp2.-1', PASS, ['H', 'Hg', 'Hx1', 'Hgp', 'Hgp2', 'Hgp1.2.3', 'Hg1,2', `Hg${'1'.repeat(9)}`]],
     ['Hc0', PASS],
     ['i401136,1', NOT_KNOWN],
     ['I', NOT_KNOWN],
@@ -127,7 +127,7 @@ const MANUAL: Record<string, [packet: string, verdict: unknown, wrong?: string[]
     [
       'qGetTLSAddr:p2.2,10,7ffff7ffe180',
       PASS,
-      ['qGetTLSAddr:p2.2,10', 'qGetTLSAddr:p2.2,10,1,2', 'qGetTLSAddr:,,'],
+      ['qGetTLSAddr:p2.2,10', 'qGetTLSAddr:p2.2,10,1,2', 'qGetTLSAddr:,,', 'qGetTLSAddr:p2,0,0'],
     ],
     ['qGetTIBAddr:p2.2', NOT_KNOWN],
     ['qL1200000000000000000', NOT_KNOWN],
