@@ -1,12 +1,14 @@
 /** What each packet of a client does to the inferior, and what is answered: by its debug server or on its behalf. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { MAX_PACKET } from './codec';
+import { toldToClient, toldToServer } from './features';
 import type { Gdbserver } from './gdbserver';
 import { type Inferior, VANISH_LIMIT } from './inferior';
 import { otherProcesses, threadNames } from './inspect';
-import { isSignalList, remember, resumed, withoutStopSignal } from './memory';
+import { exceeds, isSignalList, remember, resumed, withoutStopSignal } from './memory';
 import { isResume, parseStopReply, threadOfStop } from './packets';
 import type { Memory, Stop } from './parked';
-import { filterFeatures, refusalOf, withStopReasons } from './refusals';
+import { judge } from './requests';
 import { letsRun, signalsOf, steps, withSignals } from './resume';
 import { leave } from './standstill';
 import { answerThreads, readsThreads } from './thread-list';
@@ -16,6 +18,8 @@ import { childrenOf, threadsOf } from './threads';
 const CLIENT_LIMIT = 60_000;
 /** gdb's number of it. */
 const SIGTRAP = 5;
+
+const TOO_MANY = 'E.there are too many breakpoints, or conditions too long, to travel with a job';
 
 export interface Answer {
   /** null where it comes later, or never. */
@@ -27,8 +31,8 @@ export interface Answer {
 /** @throws gdbserver-gone, gdbserver-silent, and what `leave` throws */
 export async function answerTo(packet: string, inferior: Inferior): Promise<Answer> {
   const { memory, server } = inferior;
-  const refusal = refusalOf(packet);
-  if (refusal !== undefined) return { reply: refusal };
+  const judged = judge(packet, server?.packetSize ?? MAX_PACKET);
+  if (judged !== 'pass') return { reply: judged.answer };
   if (packet.startsWith('vFile:')) return { reply: await inferior.files.answer(packet) };
   if (packet === '?' && memory.stop) return { reply: memory.stop.reply };
   if (!server) return { reply: answerAlone(packet, memory) };
@@ -47,12 +51,13 @@ function answerAlone(packet: string, { stop }: Memory): string | null {
 }
 
 async function forward(request: string, inferior: Inferior, server: Gdbserver): Promise<string> {
-  const packet = request.startsWith('qSupported') ? withStopReasons(request) : request;
+  const packet = request.startsWith('qSupported') ? toldToServer(request) : request;
+  if (exceeds(inferior.memory, packet)) return TOO_MANY;
   const reply = await server.ask(isSignalList(packet) ? withoutStopSignal(packet) : packet, CLIENT_LIMIT);
   inferior.note(remember(inferior.memory, packet, reply));
   // Between its question and the answer the client may read memory.
   if (packet.startsWith('qSymbol:')) inferior.lookingUp = reply.startsWith('qSymbol:');
-  if (packet.startsWith('qSupported')) return filterFeatures(reply);
+  if (packet.startsWith('qSupported')) return toldToClient(reply);
   if (packet === '?') inferior.note({ stop: { reply, siginfo: null } });
   return reply;
 }

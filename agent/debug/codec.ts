@@ -7,8 +7,8 @@
  */
 import { GodwitError } from '../api/errors';
 
-/** Bytes of a payload. gdb and gdbserver agree on some 16 KiB, lldb on at most 128 KiB; more is no debugger. */
-export const MAX_PACKET = 1 << 20;
+/** Bytes of a payload. gdb and gdbserver agree on some 18 KiB, lldb on at most 128 KiB; more is no debugger. */
+export const MAX_PACKET = 128 << 10;
 
 export type WireItem =
   | { kind: 'packet'; payload: string }

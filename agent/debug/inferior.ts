@@ -20,7 +20,7 @@ import type { Target } from './unpark';
 import { JobFiles } from './vfile';
 
 /** Milliseconds for a process to vanish after the gdbserver in its namespace has. */
-export const VANISH_LIMIT = 1_000;
+export const VANISH_LIMIT = 5_000;
 const POLL = 20;
 /** Milliseconds in which gdbserver tells of a stop, even with hundreds of threads. */
 const STOP_AGAIN = 500;
@@ -193,7 +193,8 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   }
 
   #openFiles(): JobFiles {
-    return new JobFiles(this.nodePid, this.#target.init, this.#memory.files);
+    const { tools, owner, init } = this.#target;
+    return new JobFiles({ helper: tools.helper, owner, init }, this.#memory.files);
   }
 
   // ---- Running

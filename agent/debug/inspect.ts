@@ -3,15 +3,13 @@ import { GodwitError } from '../api/errors';
 import type { Gdbserver } from './gdbserver';
 import { breakpointKey } from './memory';
 import { parseStopReply, parseThreadId } from './packets';
-import type { Memory, Stop, ThreadRegisters } from './parked';
+import { MAX_SYMBOLS, MAX_THREADS, type Memory, type Stop, type ThreadRegisters } from './parked';
 import { generalOf } from './registers';
 
-/** Replies of `qsThreadInfo` that are waited for; gdbserver names one thread in each. */
-const MAX_THREAD_REPLIES = 70_000;
+/** A `g` packet: with the largest vectors of SVE some 9000 bytes, each of two digits. */
+const REGISTERS = /^[0-9a-fx]{16,32768}$/i;
 /** siginfo_t is 128 bytes. */
 const SIGINFO_BYTES = 0x100;
-/** thread_db asks for some sixty symbols. */
-const MAX_SYMBOLS = 1000;
 
 const unexpected = (request: string, reply: string) =>
   new GodwitError({
@@ -29,8 +27,11 @@ export async function insist(server: Gdbserver, request: string): Promise<void> 
 export async function threadNames(server: Gdbserver): Promise<string[]> {
   const names: string[] = [];
   let reply = await server.ask('qfThreadInfo');
-  for (let replies = 0; reply.startsWith('m') && replies < MAX_THREAD_REPLIES; replies++) {
-    names.push(...reply.slice(1).split(','));
+  // gdbserver names one thread in each reply.
+  while (reply.startsWith('m') && names.length < MAX_THREADS) {
+    const some = reply.slice(1).split(',');
+    if (some.some((name) => parseThreadId(name) === null)) throw unexpected('qsThreadInfo', reply);
+    names.push(...some);
     reply = await server.ask('qsThreadInfo');
   }
   if (reply !== 'l') throw unexpected('qfThreadInfo', reply);
@@ -50,7 +51,7 @@ export async function rawRegisters(
   const asked = threads.map(async (thread) => {
     const [selected, g] = await Promise.all([server.ask(`Hg${thread}`), server.ask('g')]);
     // A thread that has ended meanwhile has no registers.
-    return selected === 'OK' && /^[0-9a-fx]{16,}$/i.test(g) ? [{ thread, g }] : [];
+    return selected === 'OK' && REGISTERS.test(g) ? [{ thread, g }] : [];
   });
   return (await Promise.all(asked)).flat();
 }

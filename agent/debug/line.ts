@@ -19,6 +19,8 @@ const RETRY_FIRST = 100;
 const RETRY_MOST = 2_000;
 /** Long enough for an agent's restart. */
 const FAREWELL = 5_000;
+/** For a stub that knows of it, to leave the process: what that allows itself (stub.ts), and a little more. */
+const LEAVING = 35_000;
 
 /** What the stub's side says that no waiting changes. */
 export const FINAL_REFUSALS: ReadonlySet<string> = new Set([
@@ -70,6 +72,9 @@ export class Line extends EventEmitter<LineEvents> {
   private client: LineClient | undefined;
   private reaching: Promise<void> | undefined;
   private ending: Promise<void> | undefined;
+  /** The stub has said good-bye, or there is none any more. */
+  private readonly stubLeft: Promise<void>;
+  private stubHasLeft: () => void = () => {};
   private fresh = true;
   private pause = RETRY_FIRST;
 
@@ -82,9 +87,15 @@ export class Line extends EventEmitter<LineEvents> {
   }: LineOptions) {
     super();
     this.options = { connect, session, onEvent, log, farewell };
+    this.stubLeft = new Promise((resolve) => {
+      this.stubHasLeft = resolve;
+    });
     this.session = new Session(session);
     this.session.on('message', (message) => this.take(message));
-    this.session.on('failed', (why) => void this.end(why));
+    this.session.on('failed', (why) => {
+      this.stubHasLeft();
+      void this.end(why);
+    });
     this.session.on('connected', () => {
       this.fresh = false;
       this.pause = RETRY_FIRST;
@@ -138,13 +149,17 @@ export class Line extends EventEmitter<LineEvents> {
   private take(message: Message): void {
     if (message.kind === 'packet') this.client?.reply(message.payload);
     else if (message.kind === 'event') this.options.onEvent(message.event);
-    else if (message.kind === 'bye') void this.end(undefined, { reason: message.reason });
+    else if (message.kind === 'bye') {
+      this.stubHasLeft();
+      void this.end(undefined, { reason: message.reason });
+    }
   }
 
   /** Keeps the session on a stream for as long as the line is there: without one, the client waits. */
   private reach(): void {
     if (this.ending) return;
     this.reaching ??= this.keepReaching().catch((error) => {
+      this.stubHasLeft();
       if (!this.over.signal.aborted) void this.end(asGodwitError(error));
     });
   }
@@ -198,18 +213,23 @@ export class Line extends EventEmitter<LineEvents> {
     this.emit('closed', why, bye?.reason);
   }
 
+  /** Done when the stub has left the process, which it says: whoever looks then finds no debugger there. */
   private async sayBye(why: GodwitError | undefined): Promise<void> {
+    const heard = new Promise<void>((resolve) => this.session.once('acknowledged', resolve));
     this.session.send({ kind: 'bye', reason: why?.message ?? 'the client has gone' });
-    if (this.session.settled) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => {
-        this.options.log('the stub did not learn in time that the client has gone');
-        resolve();
-      }, this.options.farewell);
-      this.session.once('acknowledged', () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    const { farewell, log } = this.options;
+    if (!(await within(farewell, Promise.race([heard, this.stubLeft]))))
+      log('the stub did not learn in time that the client has gone');
+    else if (!(await within(LEAVING, this.stubLeft)))
+      log('the stub has not left the process in time: it will as soon as that can be stopped');
   }
+}
+
+/** Does it come about in so many milliseconds? */
+async function within(limit: number, what: Promise<void>): Promise<boolean> {
+  const late = new AbortController();
+  const timer = sleep(limit, false, { signal: late.signal }).catch(() => false);
+  const came = await Promise.race([what.then(() => true), timer]);
+  late.abort();
+  return came;
 }

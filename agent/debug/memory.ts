@@ -4,7 +4,7 @@
  */
 
 import { parseStopReply, parseThreadId, type StopReply, withoutSignal } from './packets';
-import type { Memory, Stop } from './parked';
+import { MAX_BREAKPOINT_BYTES, MAX_BREAKPOINTS, MAX_SYMBOLS, type Memory, type Stop } from './parked';
 
 /** gdb's number of SIGSTOP, in hex. */
 const STOP_SIGNAL = '11';
@@ -48,9 +48,17 @@ function breakpointsAfter(breakpoints: string[], request: string): string[] {
   return breakpoints.map((packet) => (breakpointKey(packet) === key ? request : packet));
 }
 
+/** Would this packet make the memory larger than what travels with a job? */
+export function exceeds({ breakpoints }: Memory, packet: string): boolean {
+  if (!packet.startsWith('Z')) return false;
+  const bytes = breakpoints.reduce((sum, { length }) => sum + length, packet.length);
+  return breakpoints.length >= MAX_BREAKPOINTS || bytes > MAX_BREAKPOINT_BYTES;
+}
+
 function symbolAnswered(memory: Memory, request: string): Memory {
   const [, value, name] = request.split(':');
   if (!name) return { ...memory, offersSymbols: true };
+  if (Object.keys(memory.symbols).length >= MAX_SYMBOLS) return memory;
   return { ...memory, symbols: { ...memory.symbols, [name]: value ?? '' } };
 }
 

@@ -7,7 +7,7 @@ export interface ThreadId {
   thread: number;
 }
 
-const ID = '-1|[0-9a-f]+';
+const ID = '-1|[0-9a-f]{1,8}';
 const THREAD_ID = new RegExp(`^(?:p(${ID})(?:\\.(${ID}))?|(${ID}))$`, 'i');
 
 /** `pPID.TID`, `pPID` (all its threads) or `TID`, in hex; null for anything else. */

@@ -6,16 +6,17 @@ import { insist, rawRegisters, threadNames, withSiginfo } from './inspect';
 import { comesAgain, isBirth, programSignal } from './memory';
 import { parseStopReply, parseThreadId, type StopReply } from './packets';
 import type { Stop, ThreadRegisters } from './parked';
+import { Patience } from './patience';
 import { putInPlace } from './places';
 import { pcOf } from './registers';
 import { withSignals } from './resume';
 import { Spin } from './spin';
 import { isDead, isStopQueued, standsOf, type ThreadStand, threadsOf } from './threads';
 
-/** Milliseconds in which threads that are let go arrive in the freezer; they need one to five. */
-const FALL_LIMIT = 5_000;
+/** Milliseconds in which not one more of the threads that are let go arrives in the freezer; each needs one to five. */
+const FALL_LIMIT = 30_000;
 /** Milliseconds for spinning threads to meet a SIGSTOP; 200 of them on two processors need some ten. */
-const SETTLE_LIMIT = 5_000;
+const SETTLE_LIMIT = 30_000;
 /** Milliseconds in which threads that are let go have met what was queued for them. */
 const SETTLE_PAUSE = 20;
 /** Milliseconds between two looks at /proc. */
@@ -29,7 +30,7 @@ export const STOP_SIGNAL = 0x11;
 const willNotFall = (pid: number) =>
   new GodwitError({
     code: 'debugger-will-not-let-go',
-    message: `the debugger did not let go of process ${pid} within ${FALL_LIMIT} ms`,
+    message: `the debugger did not let go of process ${pid}: nothing came of it for ${FALL_LIMIT} ms`,
     fix: 'try again',
   });
 
@@ -146,18 +147,20 @@ function delivering(stop: StopReply | null): string {
 
 /** null when no thread stands in its tracer's hands any more. */
 async function allFallen(server: Gdbserver, pid: number): Promise<null> {
-  const until = Date.now() + FALL_LIMIT;
-  while (Date.now() < until && !server.gone) {
-    if (threadsOf(pid).every(({ state }) => state !== 't')) return null;
+  const held = () => threadsOf(pid).filter(({ state }) => state === 't').length;
+  const patience = new Patience(FALL_LIMIT, held);
+  while (!patience.exhausted && !server.gone) {
+    if (held() === 0) return null;
     await sleep(POLL);
   }
   throw willNotFall(pid);
 }
 
 async function untraced(pid: number): Promise<void> {
-  const until = Date.now() + FALL_LIMIT;
-  while (threadsOf(pid).some((thread) => !isDead(thread) && thread.tracer !== 0)) {
-    if (Date.now() >= until) throw willNotFall(pid);
+  const traced = () => threadsOf(pid).filter((thread) => !isDead(thread) && thread.tracer !== 0).length;
+  const patience = new Patience(FALL_LIMIT, traced);
+  while (traced() > 0) {
+    if (patience.exhausted) throw willNotFall(pid);
     await sleep(POLL);
   }
 }

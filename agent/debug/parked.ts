@@ -5,14 +5,30 @@ import { SessionState } from './session';
 
 /** Packets of a client that may wait for a stub. A debugger waits for each answer before it asks on. */
 export const MAX_WAITING = 64;
+/** Open files of a client: gdb has a handful, the program and what it links to. */
+export const MAX_FILES = 256;
+/** Kinds of settings (memory.ts). */
+const MAX_SETTINGS = 16;
 /** More threads than this would take a park longer than anyone waits. */
-const MAX_THREADS = 65_536;
+export const MAX_THREADS = 65_536;
 /** gdb inserts one for each location of each breakpoint. */
-const MAX_BREAKPOINTS = 65_536;
+export const MAX_BREAKPOINTS = 16_384;
+/** Of all their packets: conditions are some dozens of bytes long. */
+export const MAX_BREAKPOINT_BYTES = 4 << 20;
+/** thread_db asks for some sixty symbols. */
+export const MAX_SYMBOLS = 1000;
+/** Of hexadecimal text: names of C, and paths. */
+const MAX_NAME = 8192;
 
 const Packet = z.string().max(MAX_PACKET);
 /** `pPID.TID` or `TID` in hex, as the client writes them. */
 const ThreadName = z.string().max(64);
+
+/** An object with so many keys at the most. */
+const few = <T extends z.ZodType>(most: number, value: T) =>
+  z
+    .record(z.string().max(MAX_NAME), value)
+    .refine((all) => Object.keys(all).length <= most, `more than ${most}`);
 
 /** A stop of a thread; `siginfo` is its siginfo_t as `qXfer:siginfo:read` gave it, if it could be read. */
 export const Stop = z.strictObject({ reply: Packet, siginfo: Packet.nullable() });
@@ -33,16 +49,16 @@ export const Memory = z.strictObject({
   /** The client's `qSupported`, whole. */
   supported: Packet.nullable(),
   /** `QPassSignals` and the like by their names, whole. */
-  settings: z.record(z.string(), Packet),
+  settings: few(MAX_SETTINGS, Packet),
   /** The last `Hg` and `Hc`, whole; a stop selects its thread for `Hg`. */
   selected: z.strictObject({ g: Packet.nullable(), c: Packet.nullable() }),
   /** `Z` packets in the order of insertion. */
   breakpoints: z.array(Packet).max(MAX_BREAKPOINTS),
   /** Did the client offer to look up symbols, and what it answered: hex value by hex name. */
   offersSymbols: z.boolean(),
-  symbols: z.record(z.string(), z.string()),
+  symbols: few(MAX_SYMBOLS, z.string().max(MAX_NAME)),
   /** Open files by their `vFile` descriptor. */
-  files: z.record(z.string(), z.string()),
+  files: few(MAX_FILES, z.string().max(MAX_NAME)),
   /** The last stop that the client knows of. */
   stop: Stop.nullable(),
   /** Does the process run, as the client knows it; and the packet that made it run last. */

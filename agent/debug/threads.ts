@@ -5,7 +5,7 @@ import { GodwitError } from '../api/errors';
 import type { Stand } from './spin';
 
 /** Milliseconds in which a stopped thread has left its processor; it needs a few microseconds. */
-const STAND_LIMIT = 2_000;
+const STAND_LIMIT = 30_000;
 const POLL = 1;
 
 const stillRuns = (pid: number, thread: number) =>

@@ -2,13 +2,17 @@
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError, GodwitError } from '../api/errors';
+import { MAX_PACKET } from './codec';
+import { packetSizeOf } from './features';
 import { Gdbserver } from './gdbserver';
 import { giveSiginfo, insist, putInBreakpoints, replaySymbols, select } from './inspect';
 import { settingsPackets } from './memory';
 import type { ParkedStub } from './parked';
+import { Patience } from './patience';
 import { putInPlace } from './places';
 import { Spin } from './spin';
 import { isDead, isOf32Bits, isStopQueued, standsOf, type ThreadStand, threadsOf } from './threads';
+import { checkConfined, gdbserverArgv, type Owner, type Tools } from './tools';
 
 /** Where a process is to be found on this node. */
 export interface Target {
@@ -20,28 +24,19 @@ export interface Target {
   run: string;
   /** The cgroup folder, never frozen, that a process stays in while it is attached to. */
   attach: string;
-  /** How gdbserver is called; `['gdbserver']` by default. */
-  gdbserver?: string[];
+  /** Whose job it is: nothing that is started beside it has more rights. */
+  owner: Owner;
+  tools: Tools;
 }
 
-/** Milliseconds for gdbserver to start and attach to every thread, and then to answer for the first time. */
-const ATTACH_LIMIT = 10_000;
-const HANDSHAKE_LIMIT = 10_000;
+/** Milliseconds in which gdbserver attaches to not one more thread. */
+const ATTACH_LIMIT = 30_000;
 /** Milliseconds between two looks at /proc. */
 const POLL = 1;
-/**
- * gdbserver sees this node's files, for its own libraries, and the job's processes: a mount namespace with the job's
- * /proc. Unmounts of this node's reach it, so that it holds no file system that others have done with.
- */
-const OWN_PROC = ['unshare', '--mount', '--propagation', 'slave', '--mount-proc', '--'];
+/** Failures that say all there is to say. */
+const KNOWN = new Set(['cannot-hold', 'debugger-unconfined']);
 /** A second try costs some 50 ms, and mends what a gdbserver that ended in between has left. */
 const TRIES = 2;
-
-/**
- * A gdbserver that loses its keeper is told so by an end of file, and complains into a pipe that nobody reads: a SIGPIPE
- * then would end it before it has let its process go, a thread at a breakpoint one byte into an instruction.
- */
-const DEAF_TO_PIPES = ['sh', '-c', 'trap "" PIPE; exec "$@"', 'sh'];
 
 export const attachFailed = (pid: number, why: string) =>
   new GodwitError({
@@ -81,7 +76,7 @@ export async function attach(target: Target, parked: ParkedStub): Promise<Unpark
       return await tryAttach(target, parked, stands);
     } catch (error) {
       if (tries === TRIES)
-        throw error instanceof GodwitError && error.code === 'cannot-hold'
+        throw error instanceof GodwitError && KNOWN.has(error.code)
           ? error
           : attachFailed(pid, asGodwitError(error).message);
     }
@@ -89,19 +84,17 @@ export async function attach(target: Target, parked: ParkedStub): Promise<Unpark
 }
 
 async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand[]): Promise<Unparked> {
-  const { pid, init, run, gdbserver = ['gdbserver'] } = target;
+  const { pid, init, run, tools, owner } = target;
   const { memory } = parked;
   // Where they stand now: after a first try that is not where they stood before it.
   const spin = await Spin.put(pid, [...stands, ...(await standsOf(pid))]);
-  const server = new Gdbserver([
-    ...DEAF_TO_PIPES,
-    ...['nsenter', '-t', `${init}`, '-p', ...OWN_PROC, ...gdbserver],
-    ...['--once', '--attach', '-', `${memory.pid}`],
-  ]);
+  const server = new Gdbserver(gdbserverArgv(tools, owner, init, memory.pid));
   try {
     await traced(server, pid);
     writeFileSync(`${target.attach}/cgroup.procs`, `${pid}`);
-    await server.ask(memory.supported ?? 'qSupported', HANDSHAKE_LIMIT);
+    const supported = await server.ask(memory.supported ?? 'qSupported');
+    server.packetSize = packetSizeOf(supported, MAX_PACKET);
+    checkConfined(server.pid, owner);
     await server.startNoAck();
     await server.ask('?');
     // Back before it is itself again: whatever ends gdbserver from here on, its threads fall into the freezer.
@@ -124,10 +117,12 @@ async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand
 
 /** Every thread has its tracer; until it is let out of the freezer, gdbserver waits for it. */
 async function traced(server: Gdbserver, pid: number): Promise<void> {
-  const until = Date.now() + ATTACH_LIMIT;
-  while (threadsOf(pid).some((thread) => !isDead(thread) && thread.tracer === 0)) {
+  const missing = () => threadsOf(pid).filter((thread) => !isDead(thread) && thread.tracer === 0).length;
+  const patience = new Patience(ATTACH_LIMIT, missing);
+  while (missing() > 0) {
     if (server.gone) throw attachFailed(pid, server.words);
-    if (Date.now() > until) throw attachFailed(pid, `gdbserver took longer than ${ATTACH_LIMIT} ms`);
+    if (patience.exhausted)
+      throw attachFailed(pid, `gdbserver attached to no more of its threads for ${ATTACH_LIMIT} ms`);
     await sleep(POLL);
   }
 }

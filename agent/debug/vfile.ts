@@ -1,262 +1,190 @@
 /**
- * The job's files for its debugger: `vFile` requests (GDB manual, "Host I/O Packets") answered from the root that the
- * job's PID 1 sees, for reading only, and only what the process itself may read. Open files are known by their path,
- * so that they survive a move. Never waited for on the main thread: where the files are another node's, their bytes
- * come through it.
+ * The job's files for its debugger: `vFile` requests (GDB manual, "Host I/O Packets") answered for reading only, by a
+ * process of the job's user in the job's root (file-reader.ts). Open files are known by their path, so that they survive
+ * a move, and that process's end.
  */
-import { type BigIntStats, constants, readFileSync } from 'node:fs';
-import { type FileHandle, open, readlink } from 'node:fs/promises';
-import { posix } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeBinary } from './codec';
+import { type Answer, type Ask, FileError, FileReader } from './file-reader';
+import { MAX_FILES } from './parked';
+import { type Owner, readerArgv } from './tools';
 
-/** gdb has a handful open: the program and what it links to. */
-const MAX_FILES = 256;
+/** Bytes of a path with its final zero (limits.h). */
+const PATH_MAX = 4096;
 /** Bytes of one answer; the debugger asks for less than a packet. */
 const MAX_READ = 0x4000;
 /** Milliseconds for one answer: the files may be another node's, which may not answer for a while. */
 const FILE_LIMIT = 20_000;
-/** As the kernel: more symbolic links than this are a loop. */
-const MAX_LINKS = 40;
-/** Node has no name for it: a descriptor that stands for a file without opening it (open(2)). */
-const O_PATH = 0o10000000;
 
-/** GDB manual, "Errno Values". */
-const ERRNO: Record<string, number> = {
-  EPERM: 1,
-  ENOENT: 2,
-  EBADF: 9,
-  EACCES: 13,
-  ENODEV: 19,
-  ENOTDIR: 20,
-  EISDIR: 21,
-  EINVAL: 22,
-  EMFILE: 24,
-  EROFS: 30,
-  ELOOP: 22,
-  ENAMETOOLONG: 91,
-};
+/** errno(3): those that mean something here. */
+const [EIO, EBADF, EINVAL, EMFILE, EROFS, ENAMETOOLONG, ELOOP] = [5, 9, 22, 24, 30, 36, 40];
+/** Linux's numbers that GDB's manual ("Errno Values") has too, as they are. */
+const SAME = new Set([1, 2, 4, 9, 13, 14, 16, 17, 19, 20, 21, 22, 23, 24, 27, 28, 29, 30]);
+const OTHERS: Record<number, number> = { [ENAMETOOLONG]: 91, [ELOOP]: EINVAL };
 const UNKNOWN = 9999;
 /** GDB manual, "Open Flags": write-only, read-write, append, create, truncate. */
 const WRITING = 0x1 | 0x2 | 0x8 | 0x200 | 0x400;
 
-class FileError extends Error {
-  constructor(readonly code: string) {
-    super(code);
-  }
+const failure = (error: unknown): string => {
+  const errno = error instanceof FileError ? error.errno : EIO;
+  return `F-1,${(SAME.has(errno) ? errno : (OTHERS[errno] ?? UNKNOWN)).toString(16)}`;
+};
+const success = (value: number, data?: Buffer): string =>
+  `F${value.toString(16)}${data === undefined ? '' : `;${escapeBinary(data)}`}`;
+
+const PATH = '((?:[0-9a-f]{2})*)';
+const NUMBER = '([0-9a-f]{1,8})';
+const OFFSET = '([0-9a-f]{1,16})';
+const SHAPES = {
+  setfs: new RegExp(`^${NUMBER}$`, 'i'),
+  open: new RegExp(`^${PATH},${NUMBER},${NUMBER}$`, 'i'),
+  close: new RegExp(`^${NUMBER}$`, 'i'),
+  pread: new RegExp(`^${NUMBER},${NUMBER},${OFFSET}$`, 'i'),
+  fstat: new RegExp(`^${NUMBER}$`, 'i'),
+  readlink: new RegExp(`^${PATH}$`, 'i'),
+} as const;
+
+export interface JobFilesOptions {
+  /** The program godwit-helper. */
+  helper: string;
+  owner: Owner;
+  /** The job's PID 1 as this node numbers it: whose root it is. */
+  init: number;
 }
 
-const failure = (error: unknown): string =>
-  `F-1,${(ERRNO[(error as NodeJS.ErrnoException).code ?? ''] ?? UNKNOWN).toString(16)}`;
-const success = (value: number, data?: string): string =>
-  `F${value.toString(16)}${data === undefined ? '' : `;${data}`}`;
-const text = (hex: string): string => Buffer.from(hex, 'hex').toString('utf8');
-
-/** Waits no longer for a file system that does not answer. */
-const TOO_LATE = new FileError('EIO');
-
 export class JobFiles {
-  /** Open files of this process by the handles that the client knows. */
-  readonly #open = new Map<number, FileHandle>();
-  /** An answer that came too late for the client may yet come; until then no other is begun. */
-  #pending: Promise<unknown> | null = null;
+  #reader: FileReader | null = null;
+  /** Files that the reader has open, by the handles that the client knows. */
+  readonly #open = new Map<number, number>();
 
-  /** `pid`: whose rights count; `init`: whose root it is; `paths`: the client's open files, kept up to date. */
+  /** `paths`: the client's open files, kept up to date. */
   constructor(
-    private readonly pid: number,
-    private readonly init: number,
+    private readonly options: JobFilesOptions,
     private readonly paths: Record<string, string>,
   ) {}
 
   /** The answer to a `vFile:` packet; empty for an operation that is not known here. */
   async answer(packet: string): Promise<string> {
-    if (this.#pending) return failure(TOO_LATE);
-    const late = new AbortController();
-    const work = this.#answer(packet).catch(failure);
-    this.#pending = work.finally(() => {
-      this.#pending = null;
-    });
-    const limit = sleep(FILE_LIMIT, failure(TOO_LATE), { signal: late.signal }).catch(() => '');
-    const answer = await Promise.race([work, limit]);
-    late.abort();
-    return answer;
+    const [, operation = '', rest = ''] = /^vFile:([a-z]{1,16}):([\s\S]*)$/.exec(packet) ?? [];
+    if (operation === 'pwrite' || operation === 'unlink') return failure(new FileError(EROFS));
+    if (!(operation in SHAPES)) return '';
+    const fields = SHAPES[operation as keyof typeof SHAPES].exec(rest);
+    if (!fields) return failure(new FileError(EINVAL));
+    try {
+      return await this.#answer(operation as keyof typeof SHAPES, fields.slice(1));
+    } catch (error) {
+      return failure(error);
+    }
   }
 
-  async #answer(packet: string): Promise<string> {
-    const [, operation = '', ...rest] = packet.split(':');
-    const fields = rest.join(':').split(',');
+  async #answer(
+    operation: keyof typeof SHAPES,
+    [first = '', second = '', third = '']: string[],
+  ): Promise<string> {
+    const number = Number.parseInt(first, 16);
     switch (operation) {
       case 'setfs':
         return success(0);
       case 'open':
-        return this.#openFile(text(fields[0] ?? ''), Number.parseInt(fields[1] ?? '0', 16));
+        return this.#openFile(pathOf(first), Number.parseInt(second, 16));
       case 'close':
-        return this.#closeFile(Number.parseInt(fields[0]!, 16));
+        return this.#closeFile(number);
       case 'pread':
-        return this.#read(fields.map((field) => Number.parseInt(field, 16)));
+        return this.#read(number, Number.parseInt(second, 16), BigInt(`0x${third}`));
       case 'fstat':
-        return this.#stat(Number.parseInt(fields[0]!, 16));
-      case 'readlink':
-        return this.#readlink(text(fields[0] ?? ''));
-      case 'pwrite':
-      case 'unlink':
-        throw new FileError('EROFS');
-      default:
-        return '';
+        return this.#stat(number);
+      case 'readlink': {
+        const { result, data } = await this.#ask({ what: 'readlink', path: pathOf(first) });
+        return success(result, data);
+      }
     }
   }
 
   /** Closes this end's files; the client's handles stay valid. */
   close(): void {
-    for (const file of this.#open.values()) letGo(file);
-    this.#open.clear();
+    this.#reader?.kill();
+    this.#reader = null;
   }
 
-  async #openFile(path: string, flags: number): Promise<string> {
-    if (flags & WRITING) throw new FileError('EROFS');
-    const used = Object.keys(this.paths).length;
-    if (used >= MAX_FILES) throw new FileError('EMFILE');
-    const file = await this.#reopen(path);
+  async #openFile(path: Buffer, flags: number): Promise<string> {
+    if (flags & WRITING) throw new FileError(EROFS);
+    if (Object.keys(this.paths).length >= MAX_FILES) throw new FileError(EMFILE);
+    const { result: file } = await this.#ask({ what: 'open', path });
     let handle = 0;
     while (`${handle}` in this.paths) handle++;
-    this.paths[`${handle}`] = path;
+    this.paths[`${handle}`] = path.toString('latin1');
     this.#open.set(handle, file);
     return success(handle);
   }
 
-  async #reopen(path: string): Promise<FileHandle> {
-    const found = await this.#find(path);
-    try {
-      const stats = await found.stat({ bigint: true });
-      if (stats.isDirectory()) throw new FileError('EISDIR');
-      // Anything else could make the reader wait, or do something on being opened.
-      if (!stats.isFile()) throw new FileError('EACCES');
-      if (!mayUse(this.pid, stats, READ)) throw new FileError('EACCES');
-      return await open(`/proc/self/fd/${found.fd}`, constants.O_RDONLY);
-    } finally {
-      letGo(found);
-    }
-  }
-
   /** A handle that came along from another node is opened when it is used. */
-  async #file(handle: number): Promise<FileHandle> {
-    const known = this.#open.get(handle);
-    if (known !== undefined) return known;
+  async #file(handle: number): Promise<number> {
     const path = this.paths[`${handle}`];
-    if (path === undefined) throw new FileError('EBADF');
-    const file = await this.#reopen(path);
+    if (path === undefined) throw new FileError(EBADF);
+    const known = this.#reader?.gone === false ? this.#open.get(handle) : undefined;
+    if (known !== undefined) return known;
+    const { result: file } = await this.#ask({ what: 'open', path: Buffer.from(path, 'latin1') });
     this.#open.set(handle, file);
     return file;
   }
 
-  #closeFile(handle: number): string {
-    if (!(`${handle}` in this.paths)) throw new FileError('EBADF');
-    const file = this.#open.get(handle);
+  async #closeFile(handle: number): Promise<string> {
+    if (!(`${handle}` in this.paths)) throw new FileError(EBADF);
+    const file = this.#reader?.gone === false ? this.#open.get(handle) : undefined;
     delete this.paths[`${handle}`];
     this.#open.delete(handle);
-    if (file !== undefined) letGo(file);
+    if (file !== undefined) await this.#ask({ what: 'close', file }).catch(() => {});
     return success(0);
   }
 
-  async #read([handle, count, offset]: number[]): Promise<string> {
-    const file = await this.#file(handle ?? Number.NaN);
-    if (!(count! >= 0) || !(offset! >= 0)) throw new FileError('EINVAL');
-    const size = Math.min(count!, MAX_READ);
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(size), 0, size, offset!);
-    return success(bytesRead, escapeBinary(buffer.subarray(0, bytesRead)));
+  async #read(handle: number, count: number, offset: bigint): Promise<string> {
+    if (offset >= 1n << 63n) throw new FileError(EINVAL);
+    const file = await this.#file(handle);
+    const { result, data } = await this.#ask({ what: 'read', file, size: Math.min(count, MAX_READ), offset });
+    return success(result, data);
   }
 
   async #stat(handle: number): Promise<string> {
-    const file = await this.#file(handle);
-    const stat = structStat(await file.stat({ bigint: true }));
-    return success(stat.length, escapeBinary(stat));
+    const { data } = await this.#ask({ what: 'stat', file: await this.#file(handle) });
+    const stat = structStat(data);
+    return success(stat.length, stat);
   }
 
-  async #readlink(path: string): Promise<string> {
-    const { dir, base } = posix.parse(path);
-    const folder = await this.#find(dir);
-    try {
-      const stats = await folder.stat({ bigint: true });
-      if (!mayUse(this.pid, stats, SEARCH)) throw new FileError('EACCES');
-      const target = await readlink(`/proc/self/fd/${folder.fd}/${base}`, { encoding: 'buffer' });
-      return success(target.length, escapeBinary(target));
-    } finally {
-      letGo(folder);
+  /** One that does not answer in time is ended; until it has, nothing more is begun. @throws FileError */
+  async #ask(ask: Ask): Promise<Answer> {
+    if (this.#reader === null || this.#reader.gone) {
+      const { helper, owner, init } = this.options;
+      this.#reader = new FileReader(readerArgv(helper, owner, init));
+      this.#open.clear();
     }
-  }
-
-  /**
-   * A descriptor (O_PATH) for a path of the job's root. Each component is opened relative to the one before, never
-   * through a symbolic link: links are read, and followed inside the root only.
-   */
-  async #find(path: string): Promise<FileHandle> {
-    if (!path.startsWith('/') || path.includes('\0')) throw new FileError('EINVAL');
-    const trail = [await open(`/proc/${this.init}/root`, O_PATH | constants.O_DIRECTORY)];
-    const todo = path.split('/');
-    let links = 0;
-    try {
-      while (todo.length > 0) {
-        const name = todo.shift()!;
-        if (name === '' || name === '.') continue;
-        if (name === '..') {
-          if (trail.length > 1) letGo(trail.pop()!);
-          continue;
-        }
-        const folder = trail.at(-1)!;
-        const stats = await folder.stat({ bigint: true });
-        if (!stats.isDirectory()) throw new FileError('ENOTDIR');
-        if (!mayUse(this.pid, stats, SEARCH)) throw new FileError('EACCES');
-        const at = `/proc/self/fd/${folder.fd}/${name}`;
-        const next = await open(at, O_PATH | constants.O_NOFOLLOW);
-        if (!(await next.stat()).isSymbolicLink()) {
-          trail.push(next);
-          continue;
-        }
-        letGo(next);
-        if (++links > MAX_LINKS) throw new FileError('ELOOP');
-        const target = await readlink(at);
-        if (target.startsWith('/')) for (const file of trail.splice(1)) letGo(file);
-        todo.unshift(...target.split('/'));
-      }
-      return trail.pop()!;
-    } finally {
-      for (const file of trail) letGo(file);
-    }
+    const reader = this.#reader;
+    const late = new AbortController();
+    const limit = sleep(FILE_LIMIT, null, { signal: late.signal }).catch(() => null);
+    const answer = await Promise.race([reader.ask(ask), limit]).finally(() => late.abort());
+    if (answer !== null) return answer;
+    reader.kill();
+    throw new FileError(EIO);
   }
 }
 
-/** Nobody needs to wait for it: it is only read. */
-function letGo(file: FileHandle): void {
-  void file.close().catch(() => {});
+function pathOf(hex: string): Buffer {
+  const path = Buffer.from(hex, 'hex');
+  if (path.length >= PATH_MAX) throw new FileError(ENAMETOOLONG);
+  if (path[0] !== '/'.charCodeAt(0) || path.includes(0)) throw new FileError(EINVAL);
+  return path;
 }
 
-const READ = 4;
-const SEARCH = 1;
-
-/** The classic permissions, judged by the process's own user and groups (proc(5), path_resolution(7)). */
-function mayUse(pid: number, stats: BigIntStats, wish: number): boolean {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const numbers = (field: string) =>
-    (new RegExp(`^${field}:(.*)$`, 'm').exec(status)?.[1] ?? '').trim().split(/\s+/).map(Number);
-  const user = numbers('Uid')[1];
-  const groups = [numbers('Gid')[1], ...numbers('Groups')];
-  if (user === 0) return true;
-  const mode = Number(stats.mode);
-  if (Number(stats.uid) === user) return ((mode >> 6) & wish) === wish;
-  if (groups.includes(Number(stats.gid))) return ((mode >> 3) & wish) === wish;
-  return (mode & wish) === wish;
-}
+/** Numbers of 64 bits: dev, ino, mode, nlink, uid, gid, rdev, size, blksize, blocks, atime, mtime, ctime (vfile.c). */
+const FIELDS = 13;
 
 /** GDB manual, "struct stat": big-endian, 64 bytes. */
-function structStat(stats: BigIntStats): Buffer {
+function structStat(found: Buffer): Buffer {
+  if (found.length !== 8 * FIELDS) throw new FileError(EIO);
+  const fields = Array.from({ length: FIELDS }, (_, index) => found.readBigUInt64LE(8 * index));
   const bytes = Buffer.alloc(64);
   const small = (value: bigint) => Number(BigInt.asUintN(32, value));
-  const head = [stats.dev, stats.ino, stats.mode, stats.nlink, stats.uid, stats.gid, stats.rdev];
-  for (const [index, value] of head.entries()) bytes.writeUInt32BE(small(value), 4 * index);
-  bytes.writeBigUInt64BE(stats.size, 28);
-  bytes.writeBigUInt64BE(stats.blksize, 36);
-  bytes.writeBigUInt64BE(stats.blocks, 44);
-  const times = [stats.atimeMs, stats.mtimeMs, stats.ctimeMs];
-  for (const [index, time] of times.entries()) bytes.writeUInt32BE(small(time / 1000n), 52 + 4 * index);
+  for (const [index, value] of fields.slice(0, 7).entries()) bytes.writeUInt32BE(small(value), 4 * index);
+  for (const [index, value] of fields.slice(7, 10).entries()) bytes.writeBigUInt64BE(value, 28 + 8 * index);
+  for (const [index, value] of fields.slice(10).entries()) bytes.writeUInt32BE(small(value), 52 + 4 * index);
   return bytes;
 }

@@ -16,6 +16,8 @@
  *   look     what processes hold that may not travel
  *   note, recognise
  *            what processes hold, written down before a dump and compared after a restore
+ *   serve-debugger, read-files
+ *            what a job's debugger needs beside the job, with no more rights than the job's user
  *   init     PID 1 of a job; started by `launch` only
  */
 #include <stdlib.h>
@@ -44,6 +46,8 @@ static const struct {
     {"look", look},
     {"note", note},
     {"recognise", recognise},
+    {"serve-debugger", serve_debugger},
+    {"read-files", read_files},
 };
 
 int main(int argc, char **argv) {

@@ -44,6 +44,16 @@ void set_limits(char **argv);
 void become_user(char **argv);
 /* A user's or group's number; false for what is none, and for the one that means "unchanged" to the kernel. */
 bool number_of_id(const char *text, uid_t *id);
+/*
+ * This process becomes who `--uid`, `--gid`, `--groups` say, or stays root, without a way back to more, and keeps one
+ * capability, or none (-1).
+ */
+void confine(char **argv, int capability);
+/* What this process executes has the capability too. */
+void hand_down(int capability);
+/* What stands beside a job for its debugger: gdbserver, and who reads the job's files. */
+int serve_debugger(char **argv);
+int read_files(char **argv);
 /* What is named JOB:NAME in the environment becomes NAME, and is all that is left of it. */
 void take_environment(void);
 /* The largest number of a process (PID_MAX_LIMIT of 64-bit kernels). */

@@ -45,8 +45,8 @@ export type Copy = z.infer<typeof Copy>;
 export const mountOf = ({ job, home, files }: Copy): MountOf | null =>
   files === null ? null : { job, epoch: files, home };
 
-export const placeOf = ({ job, cgroup, init, supervisor, report }: Copy): JobPlace =>
-  JobPlace.parse({ job, cgroup, init, supervisor, report });
+export const placeOf = ({ job, user, cgroup, init, supervisor, report }: Copy): JobPlace =>
+  JobPlace.parse({ job, user, cgroup, init, supervisor, report });
 
 /** The name of a signal by its number, `SIG34` for those without one. */
 const signalName = (number: number): string =>

@@ -1,7 +1,7 @@
 /** What an agent asks of the keeper beside it: holding, never deciding. Spoken over the keeper's Unix socket. */
 import { z } from 'zod';
 import type { Contract } from '../api/contract';
-import { JobId } from '../api/model';
+import { JobId, User } from '../api/model';
 import { ParkedStub } from '../debug/stub';
 
 /** A name the agent gives to a process it has the keeper hold, e.g. `dump:<job>:<epoch>`. */
@@ -25,6 +25,8 @@ export const JobPlace = z.object({
   cgroup: z.string().startsWith('/'),
   /** The job's PID 1, as this node numbers it. */
   init: z.int().min(2),
+  /** Whose it is: nothing that is started beside it for its debugger has more rights. */
+  user: User,
   /** The held process that supervises it: it says how the job ended. */
   supervisor: ProcessKey,
   /** Where the supervisor writes the same, for a keeper that does not hold it. */

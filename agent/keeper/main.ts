@@ -12,7 +12,7 @@ import { parseJson, parseWith } from '../api/schema';
 import { serveUnix } from '../api/server';
 import { Tickets } from '../api/tickets';
 import { loadConfig } from '../cluster/config';
-import { gdbserverCommand } from '../debug/gdbserver-command';
+import { debuggerTools } from '../debug/tools';
 import { identityLine, startOf } from '../freezer/identity';
 import { type KeeperContract, keeperContract } from './contract';
 import { Processes } from './processes';
@@ -80,10 +80,9 @@ async function main(configFile: string) {
   const config = await loadConfig(configFile);
   const processes = new Processes();
   const tickets = new Tickets();
-  const gdbserver = await gdbserverCommand(__dirname);
   const stubs = new Stubs({
     ended: ({ supervisor, report }) => endOf(processes, supervisor, report),
-    gdbserver,
+    tools: await debuggerTools(__dirname),
     log,
   });
   await serveUnix({

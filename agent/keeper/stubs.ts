@@ -3,14 +3,15 @@ import type { Duplex } from 'node:stream';
 import { GodwitError, initNotDebugged, jobMoving } from '../api/errors';
 import type { Exit } from '../api/model';
 import { freshStub, type ParkedStub, Stub } from '../debug/stub';
+import type { Tools } from '../debug/tools';
 import { JobCgroup } from '../freezer/cgroup';
 import { nodePid } from '../freezer/processes';
 import type { JobPlace } from './contract';
 
 /** A job freezes in milliseconds; one that does not has a thread deep in a driver, and is left alone. */
 const FREEZE_DEADLINE_MS = 10_000;
-/** A debugged process comes to a stop at once unless it sleeps uninterruptibly. */
-const STOP_DEADLINE_MS = 10_000;
+/** A debugged process comes to a stop at once unless it sleeps uninterruptibly; hundreds of threads on a busy machine take seconds. */
+const STOP_DEADLINE_MS = 20_000;
 
 /** The program's process id inside every job: the first that PID 1 starts. */
 const PROGRAM = 2;
@@ -53,8 +54,7 @@ export class Stubs {
     private readonly options: {
       /** How the job ended, from its supervisor; answers when it has. */
       ended: (place: JobPlace) => Promise<{ code: number } | { signal: number }>;
-      /** How gdbserver is called inside a job. */
-      gdbserver: string[];
+      tools: Tools;
       log: (line: string) => void;
     },
   ) {}
@@ -191,7 +191,8 @@ export class Stubs {
       init: place.init,
       run: cgroup.run,
       attach: cgroup.attach,
-      gdbserver: this.options.gdbserver,
+      owner: place.user,
+      tools: this.options.tools,
     };
     const stub = await Stub.unpark(target, state, {
       hooks: {

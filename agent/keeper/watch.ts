@@ -12,8 +12,8 @@ import { connect } from '../api/client';
 import { isAlive, readIdentity } from '../freezer/identity';
 import { keeperContract } from './contract';
 
-/** Starting Node and loading a program takes a tenth of that. */
-const READY_MS = 20_000;
+/** Starting Node and loading a program takes a hundredth of that, and on a busy machine a tenth. */
+const READY_MS = 60_000;
 /** Between two tries to reach a keeper that is starting. */
 const POLL_MS = 50;
 /** A keeper that ends at once again and again is not started more often than this. */
@@ -36,7 +36,7 @@ export class KeeperWatch {
 
   constructor(private readonly options: KeeperWatchOptions) {}
 
-  /** Resolves when a keeper answers, or after 20 s without one: a node without a keeper can still say what is wrong. */
+  /** Resolves when a keeper answers, or after a minute without one: a node without a keeper can still say what is wrong. */
   async start(): Promise<void> {
     const ready = new Promise<void>((resolve) => {
       this.#ready = resolve;

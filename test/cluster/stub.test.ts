@@ -6,10 +6,10 @@ import { childrenOf, threadsOf } from '../../agent/debug/threads';
 import {
   Debuggee,
   type Debugger,
-  GDBSERVER,
   type Gdb,
   program,
   removePrograms,
+  TOOLS,
   until,
 } from '../fixtures/debuggee';
 
@@ -325,8 +325,7 @@ describe('threads', () => {
     job.start();
     const running = gdb.send('continue');
     for (let n = 0; n < moves; n++) {
-      const times = await job.move();
-      expect(times.parkMs + times.unparkMs).toBeLessThan(5000);
+      await job.move();
       await sleep(20);
     }
     expect(await running.answer(60_000)).toContain('exited normally');
@@ -493,10 +492,10 @@ describe('trouble', () => {
     await stubbed.stub.stop(5000);
     await job.freeze();
     const parked = await stubbed.stub.release();
-    stubbed.gdbserver = ['false'];
+    stubbed.tools = { ...TOOLS, gdbserver: 'false' };
     await expect(stubbed.unpark(parked)).rejects.toMatchObject({ code: 'debugger-attach-failed' });
     stubbed.checkUntouched();
-    stubbed.gdbserver = GDBSERVER;
+    stubbed.tools = TOOLS;
     await stubbed.unpark(parked);
     await job.thaw();
     stubbed.stub.go();
@@ -509,8 +508,7 @@ describe('trouble', () => {
     job.start();
     await gdb.do('continue');
     const before = await gdb.do('info registers general');
-    const [env, preloaded, ...gdbserver] = GDBSERVER;
-    stubbed.gdbserver = [env!, `${preloaded}:${program('blind', '-shared', '-fPIC')}`, ...gdbserver];
+    stubbed.tools = { ...TOOLS, preloads: [...TOOLS.preloads, program('blind', '-shared', '-fPIC')] };
     await job.move();
     await gdb.do('maintenance flush register-cache');
     expect(await gdb.do('info registers general')).toBe(before);

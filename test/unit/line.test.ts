@@ -51,10 +51,13 @@ class Stub {
   private listen(): void {
     this.session.on('message', (message) => {
       this.heard.push(message);
+      // As the real one, when it has left the process.
+      if (message.kind === 'bye' && this.leaves) this.session.send({ kind: 'bye' });
       this.onMessage(message);
     });
   }
 
+  leaves = true;
   onMessage: (message: Message) => void = () => {};
 
   /** Goes on elsewhere: all that it takes along is JSON. */
@@ -226,8 +229,8 @@ describe('towards its client', () => {
     client.send('QStartNoAckMode', 'g');
     await soon(() => expect(stub.heard).toHaveLength(1));
     client.socket.pause();
-    for (let n = 0; n < 40 && closed.length === 0; n++) {
-      stub.answer('a'.repeat(900_000));
+    for (let n = 0; n < 300 && closed.length === 0; n++) {
+      stub.answer('a'.repeat(120_000));
       await soon(() => expect(stub.session.settled).toBe(true));
     }
     await soon(() => expect(closed).toEqual([{ why: code('not-a-debugger'), reason: undefined }]));
@@ -291,6 +294,34 @@ describe('the end', () => {
     client.socket.end();
     await soon(() => expect(closed).toEqual([{ why: undefined, reason: undefined }]));
     expect(log).toEqual([expect.stringContaining('did not learn')]);
+  });
+
+  it('comes when the stub has left the process, and not before', async () => {
+    const { line, stub, closed } = await scene();
+    await line.open();
+    stub.leaves = false;
+    const closing = line.close();
+    await soon(() => expect(stub.heard).toEqual([bye]));
+    await soon(() => expect(stub.session.settled).toBe(true));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(closed).toEqual([]);
+    stub.session.send({ kind: 'bye', reason: 'the client has gone' });
+    await closing;
+    expect(closed).toHaveLength(1);
+  });
+
+  it('comes when there is no stub any more that could say so', async () => {
+    const refusal = new GodwitError({ code: 'debug-session-lost', message: 'lost' });
+    let gone = false;
+    const connect = (attempt: Attempt) => (gone ? Promise.reject(refusal) : stub.connect(attempt));
+    const { line, stub }: Scene = await scene({ connect });
+    await line.open();
+    stub.leaves = false;
+    gone = true;
+    const closing = line.close();
+    await soon(() => expect(stub.heard).toEqual([bye]));
+    stub.cut();
+    await closing;
   });
 
   it('comes when the stub says good-bye, after its last reply', async () => {

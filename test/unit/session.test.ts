@@ -377,9 +377,9 @@ describe('a session', () => {
     const session = new Session(SESSION);
     const failed = vi.fn();
     session.on('failed', failed);
-    for (let n = 0; n < 4; n++) session.send(packet('\x01'.repeat(500_000)));
+    for (let n = 0; n < 20; n++) session.send(packet('\x01'.repeat(120_000)));
     expect(failed).not.toHaveBeenCalled();
-    for (let n = 0; n < 2; n++) session.send(packet('\x01'.repeat(1_000_000)));
+    for (let n = 0; n < 10; n++) session.send(packet('\x01'.repeat(120_000)));
     expect(failed).toHaveBeenCalledTimes(1);
   });
 

@@ -16,7 +16,6 @@ import {
 } from '../../agent/debug/memory';
 import { parseStopReply } from '../../agent/debug/packets';
 import { freshMemory, freshStub, type Memory, ParkedStub } from '../../agent/debug/parked';
-import { filterFeatures, refusalOf } from '../../agent/debug/refusals';
 import { letsRun, signalsOf, steppedThreads, steps, withSignals } from '../../agent/debug/resume';
 
 const stop = (reply: string) => ({ reply, siginfo: null });
@@ -154,35 +153,5 @@ describe('resume packets', () => {
     });
     expect(withSignals('vCont;s:p2.3', owed)).toEqual({ packet: 'vCont;S1e:p2.3;s:p2.3', owed: [owed[1]] });
     expect(withSignals('vCont;c', [])).toEqual({ packet: 'vCont;c', owed: [] });
-  });
-});
-
-describe('refusals', () => {
-  test('what cannot travel is hidden, and refused in a sentence when asked for all the same', () => {
-    const features =
-      'PacketSize=47ff;QPassSignals+;QNonStop+;multiprocess+;Qbtrace:bts+;qXfer:btrace:read+;ConditionalTracepoints+;swbreak+';
-    expect(filterFeatures(features)).toBe('PacketSize=47ff;QPassSignals+;multiprocess+;swbreak+');
-    for (const request of ['QNonStop:1', 'QTinit', 'Qbtrace:bts', 'vRun;61', 'vAttach;5'])
-      expect(refusalOf(request)).toMatch(/^E\.[^#$}*]+$/);
-    for (const request of ['!', 'qTStatus', 'R00', 'A0,0']) expect(refusalOf(request)).toBe('');
-    for (const request of ['QNonStop:0', 'QStartNoAckMode']) expect(refusalOf(request)).toBe('OK');
-  });
-
-  test('what debuggers live on is not', () => {
-    for (const request of [
-      'g',
-      'm40,4',
-      'vCont;c',
-      'Z0,40,1',
-      'qSupported',
-      'QPassSignals:e',
-      'qXfer:auxv:read::0,10',
-      'Hg0',
-      '?',
-      'k',
-      'D',
-      'T2',
-    ])
-      expect(refusalOf(request)).toBeUndefined();
   });
 });

@@ -3,8 +3,12 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { ROOT } from '../../agent/api/model';
 import { unescapeBinary } from '../../agent/debug/codec';
 import { JobFiles } from '../../agent/debug/vfile';
+import { inProject } from '../support/project';
+
+const helper = inProject('dist', 'godwit-helper');
 
 let folder: string;
 let paths: Record<string, string>;
@@ -13,7 +17,7 @@ let files: JobFiles;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'godwit-vfile-'));
   paths = {};
-  files = new JobFiles(process.pid, process.pid, paths);
+  files = new JobFiles({ helper, owner: ROOT, init: process.pid }, paths);
 });
 afterEach(() => {
   files.close();
@@ -51,7 +55,7 @@ test('handles survive a move: another end opens them by their paths', async () =
   writeFileSync(join(folder, 'file'), 'content');
   await open(join(folder, 'file'));
   files.close();
-  files = new JobFiles(process.pid, process.pid, paths);
+  files = new JobFiles({ helper, owner: ROOT, init: process.pid }, paths);
   expect(data(await files.answer('vFile:pread:0,100,3')).toString()).toBe('tent');
 });
 

@@ -1,0 +1,82 @@
+/** What client and debug server tell each other of themselves (GDB manual, `qSupported`), and what each may know. Pure. */
+
+const SEPARATOR = ';';
+/** A client names some twenty. */
+const MAX_FEATURES = 128;
+const FEATURE = /^([A-Za-z][A-Za-z0-9:._-]{0,63})(?:[+?-]|=[A-Za-z0-9:._,-]{0,255})$/;
+
+/** Of a client, those that change what the server tells it of what works here. */
+const CLIENTS = new Set([
+  'multiprocess',
+  'xmlRegisters',
+  'swbreak',
+  'hwbreak',
+  'fork-events',
+  'vfork-events',
+  'exec-events',
+  'vContSupported',
+  'QThreadEvents',
+  'no-resumed',
+]);
+
+/** Of the server, those of which the packets are passed on or answered (requests.ts). */
+const SERVERS = new Set([
+  ...CLIENTS,
+  'PacketSize',
+  'QPassSignals',
+  'QProgramSignals',
+  'QCatchSyscalls',
+  'QStartNoAckMode',
+  'ConditionalBreakpoints',
+  'augmented-libraries-svr4-read',
+  'binary-upload',
+  ...['auxv', 'exec-file', 'features', 'libraries', 'libraries-svr4', 'osdata', 'siginfo', 'threads'].map(
+    (object) => `qXfer:${object}:read`,
+  ),
+  'qXfer:siginfo:write',
+]);
+
+const nameOf = (feature: string): string => FEATURE.exec(feature)?.[1] ?? '';
+
+const listOf = (packet: string): string[] => {
+  const colon = packet.indexOf(':');
+  return colon < 0 ? [] : packet.slice(colon + 1).split(SEPARATOR);
+};
+
+/** Is it a client's `qSupported`, of features only? */
+export function isSupportedRequest(packet: string): boolean {
+  if (packet === 'qSupported') return true;
+  const features = listOf(packet);
+  return (
+    packet.startsWith('qSupported:') &&
+    features.length <= MAX_FEATURES &&
+    features.every((feature) => FEATURE.test(feature))
+  );
+}
+
+/**
+ * A client's `qSupported` as the server is told it: what is known here, and stops at breakpoints told as such. Without
+ * that gdbserver leaves the pc behind a breakpoint that was hit and expects the client to put it back, which gdb knows
+ * and lldb does not.
+ */
+export function toldToServer(request: string): string {
+  const known = listOf(request).filter((feature) => CLIENTS.has(nameOf(feature)));
+  const missing = ['swbreak', 'hwbreak'].filter((name) => !known.includes(`${name}+`));
+  return `qSupported:${[...known, ...missing.map((name) => `${name}+`)].join(SEPARATOR)}`;
+}
+
+/** The server's answer to `qSupported` as the client hears it. */
+export const toldToClient = (reply: string): string =>
+  reply
+    .split(SEPARATOR)
+    .filter((feature) => SERVERS.has(nameOf(feature)))
+    .join(SEPARATOR);
+
+/** What gdb takes for granted where nothing is said. */
+const LEAST_PACKET = 400;
+
+/** Bytes of the largest packet that the server takes, from its answer; at most `most`. */
+export function packetSizeOf(reply: string, most: number): number {
+  const told = Number.parseInt(/(?:^|;)PacketSize=([0-9a-f]{1,8})(?:;|$)/i.exec(reply)?.[1] ?? '', 16);
+  return Number.isNaN(told) ? LEAST_PACKET : Math.min(told, most);
+}
