@@ -1,5 +1,7 @@
 #include "command.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +31,16 @@ const char *required(char **argv, const char *key) {
   const char *value = option(argv, key);
   if (value) return value;
   fprintf(stderr, "%s: %s is missing\n", program_name, key);
+  exit(2);
+}
+
+unsigned int number_option(char **argv, const char *key) {
+  const char *text = required(argv, key);
+  char *end;
+  errno = 0;
+  unsigned long number = strtoul(text, &end, 10);
+  if (*text >= '0' && *text <= '9' && !*end && !errno && number < UINT_MAX) return (unsigned int)number;
+  fprintf(stderr, "%s: %s %s is no number\n", program_name, key, text);
   exit(2);
 }
 

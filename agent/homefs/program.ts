@@ -28,10 +28,13 @@ export interface MountOrder {
   home: string;
   /** An existing folder, its path without symbolic links. */
   at: string;
-  /** Whether set-user-id programs of the home may have their owner's rights here. */
-  suid: boolean;
-  /** Part of the path of the job's cgroup: others give up after some seconds when the home does not answer. */
-  job?: string;
+  /** Whose job it is for, by number: nobody else but root is served. */
+  uid: number;
+  /**
+   * The job's cgroup, by its path in the v2 hierarchy. Others give up after some seconds when the home does not answer;
+   * and where the job is root's, its processes are served whoever they become.
+   */
+  cgroup?: string;
 }
 
 export const serveCommand = ({ program, socket, id, user, root = '/', without }: ServeOrder): string[] => [
@@ -42,12 +45,12 @@ export const serveCommand = ({ program, socket, id, user, root = '/', without }:
   ...without.flatMap((folder) => ['--without', folder]),
 ];
 
-export const mountCommand = ({ program, socket, id, home, at, suid, job }: MountOrder): string[] => [
+export const mountCommand = ({ program, socket, id, home, at, uid, cgroup }: MountOrder): string[] => [
   program,
   'mount',
   ...['--socket', socket, '--id', WireId.parse(id), '--name', home, '--at', at],
-  ...(suid ? ['--suid'] : []),
-  ...(job ? ['--job', job] : []),
+  ...['--uid', `${uid}`],
+  ...(cgroup !== undefined ? ['--cgroup', cgroup] : []),
 ];
 
 /** The one line that each says on its standard output when it is ready, or why it can't be. */
