@@ -123,7 +123,7 @@ int do_statfs(struct request *request) {
 int do_setxattr(struct request *request) {
   size_t fixed = long_setxattr ? sizeof(struct fuse_setxattr_in) : FUSE_COMPAT_SETXATTR_IN_SIZE;
   const struct fuse_setxattr_in *in = arguments(request, fixed);
-  const char *name = name_at(request, fixed);
+  const char *name = text_at(request, fixed);
   char path[PROC_PATH];
   if (!in || !name) return -EINVAL;
   const char *value = name + strlen(name) + 1;
@@ -145,7 +145,7 @@ static int sized(struct request *request, uint32_t room, ssize_t size) {
 
 int do_getxattr(struct request *request) {
   const struct fuse_getxattr_in *in = arguments(request, sizeof *in);
-  const char *name = name_at(request, sizeof *in);
+  const char *name = text_at(request, sizeof *in);
   char path[PROC_PATH];
   if (!in || !name || in->size > MAX_DATA) return -EINVAL;
   return sized(request, in->size, getxattr(node_path(request->node, path), name, request->answer, in->size));
@@ -159,7 +159,7 @@ int do_listxattr(struct request *request) {
 }
 
 int do_removexattr(struct request *request) {
-  const char *name = name_at(request, 0);
+  const char *name = text_at(request, 0);
   char path[PROC_PATH];
   if (!name) return -EINVAL;
   return removexattr(node_path(request->node, path), name) ? -errno : 0;

@@ -41,6 +41,8 @@ static int write_all(int fd, const struct fuse_write_in *in, const char *data, u
     ssize_t written = write_at(fd, in, data, *done);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return *done > 0 ? 0 : -errno;
+    /* A file system that takes nothing will not take it when it is asked again. */
+    if (written == 0) return *done > 0 ? 0 : -EIO;
     *done += written;
   }
   return 0;

@@ -62,8 +62,6 @@ static void refuse(const struct relay *relay, uint64_t unique, uint32_t opcode, 
 
 /* --- from the kernel to the home -------------------------------------------------------------------------------- */
 
-static bool wants_answer(uint32_t opcode) { return opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET; }
-
 static void note_asked(struct relay *relay, const struct fuse_in_header *request) {
   pthread_mutex_lock(&relay->lock);
   while (relay->unanswered == MAX_UNANSWERED) pthread_cond_wait(&relay->answered, &relay->lock);

@@ -16,6 +16,8 @@ export interface ServeOrder {
   user: Pick<User, 'uid' | 'gid' | 'groups'>;
   /** The home's folder that is shown as `/`. */
   root?: string;
+  /** How many files the host may know of at once, a power of 2 of at least 1024; by default four millions. */
+  maxNodes?: number;
   /** Existing folders of which only the name is shown: the roots of the node's jobs. */
   without: string[];
 }
@@ -37,11 +39,20 @@ export interface MountOrder {
   cgroup?: string;
 }
 
-export const serveCommand = ({ program, socket, id, user, root = '/', without }: ServeOrder): string[] => [
+export const serveCommand = ({
+  program,
+  socket,
+  id,
+  user,
+  root = '/',
+  without,
+  maxNodes,
+}: ServeOrder): string[] => [
   program,
   'serve',
   ...['--socket', socket, '--id', WireId.parse(id), '--root', root],
   ...['--uid', `${user.uid}`, '--gid', `${user.gid}`, '--groups', user.groups.join()],
+  ...(maxNodes === undefined ? [] : ['--max-nodes', `${maxNodes}`]),
   ...without.flatMap((folder) => ['--without', folder]),
 ];
 

@@ -66,6 +66,7 @@ struct wire {
   pthread_cond_t changed; /* the connection, or the room for what is written */
   pthread_cond_t waiting; /* something waits for the flusher */
   int listening;
+  uid_t owner;
   struct connection *connection;
   bool flushing;
   char id[64];
@@ -372,11 +373,19 @@ static void join(struct wire *wire, int fd) {
   pthread_mutex_unlock(&wire->lock);
 }
 
+/* Only the user who has made the socket may join it, whatever becomes of the rights of its file. */
+static bool is_owners(const struct wire *wire, int fd) {
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+  return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) && peer.uid == wire->owner;
+}
+
 static void *joiner(void *argument) {
   struct wire *wire = argument;
   for (;;) {
     int fd = accept4(wire->listening, NULL, NULL, SOCK_CLOEXEC);
-    if (fd >= 0) join(wire, fd);
+    if (fd >= 0 && is_owners(wire, fd)) join(wire, fd);
+    else if (fd >= 0) close(fd);
     else if (errno != EINTR && errno != ECONNABORTED) poll(NULL, 0, RETRY_MS);
   }
   return NULL;
@@ -411,6 +420,7 @@ struct wire *wire_listen(const char *path, const char *id) {
     return NULL;
   }
   strcpy(wire->id, id);
+  wire->owner = geteuid();
   pthread_mutex_init(&wire->lock, NULL);
   pthread_cond_init(&wire->changed, NULL);
   pthread_cond_init(&wire->waiting, NULL);

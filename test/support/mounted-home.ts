@@ -89,7 +89,7 @@ export class MountedHome {
 }
 
 /** Waits for the first line, which must be this word. */
-async function heard(child: ChildProcess, word: 'serving' | 'mounted'): Promise<void> {
+export async function heard(child: ChildProcess, word: 'serving' | 'mounted'): Promise<void> {
   let said = '';
   for await (const text of child.stdout!.iterator({ destroyOnReturn: false })) {
     said += text;
