@@ -54,9 +54,10 @@ void say(const char *format, ...) {
   char line[512];
   va_list values;
   va_start(values, format);
-  int size = vsnprintf(line, sizeof line - 1, format, values);
+  int said = vsnprintf(line, sizeof line - 1, format, values);
   va_end(values);
-  if (size >= (int)sizeof line - 1) size = sizeof line - 2;
+  if (said < 0) return;
+  size_t size = (size_t)said < sizeof line - 1 ? (size_t)said : sizeof line - 2;
   line[size++] = '\n';
   if (write(STDOUT_FILENO, line, size) < 0) return;
 }

@@ -43,8 +43,8 @@ static bool add_entry(struct request *request, struct node *folder, const struct
       memset(&both->entry_out, 0, sizeof both->entry_out);
   }
   name->ino = entry->d_ino;
-  name->off = entry->d_off;
-  name->namelen = length;
+  name->off = (uint64_t)entry->d_off;
+  name->namelen = (uint32_t)length;
   name->type = entry->d_type;
   memcpy(name->name, entry->d_name, length);
   request->answer_size += size;
@@ -55,8 +55,9 @@ static bool add_entry(struct request *request, struct node *folder, const struct
 static int read_entries(struct request *request, struct handle *handle, const struct fuse_read_in *in, bool plus) {
   char buffer[ENTRIES];
   size_t room = in->size < MAX_DATA ? in->size : MAX_DATA;
-  if (handle->position != (int64_t)in->offset && lseek(handle->fd, in->offset, SEEK_SET) < 0) return -errno;
-  handle->position = in->offset;
+  off_t offset = (off_t)in->offset;
+  if (handle->position != offset && lseek(handle->fd, offset, SEEK_SET) < 0) return -errno;
+  handle->position = offset;
   for (;;) {
     ssize_t size = getdents64(handle->fd, buffer, sizeof buffer);
     if (size < 0) return request->answer_size > 0 ? 0 : -errno;

@@ -86,7 +86,7 @@ static void *carry_requests(void *argument) {
       continue;
     }
     if (wants_answer(request->opcode)) note_asked(relay, request);
-    wire_write(relay->wire, &(struct iovec){buffer, size}, 1);
+    wire_write(relay->wire, &(struct iovec){buffer, (size_t)size}, 1);
   }
   return NULL;
 }
@@ -160,7 +160,7 @@ static void read_ahead(unsigned int connection) {
   /* Where there is no /sys it reads ahead less. */
   if (fd < 0) return;
   int size = snprintf(value, sizeof value, "%d", READ_AHEAD_KB);
-  if (write(fd, value, size) != size) perror("read_ahead_kb");
+  if (write(fd, value, (size_t)size) != size) perror("read_ahead_kb");
   close(fd);
 }
 

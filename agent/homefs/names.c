@@ -24,7 +24,7 @@ int do_lookup(struct request *request) {
 int do_readlink(struct request *request) {
   ssize_t size = readlinkat(request->node->fd, "", request->answer, MAX_DATA);
   if (size < 0) return -errno;
-  request->answer_size = size;
+  request->answer_size = (size_t)size;
   return 0;
 }
 
@@ -39,7 +39,7 @@ int do_symlink(struct request *request) {
   const char *name = name_at(request, 0);
   const char *target = name ? name + strlen(name) + 1 : NULL;
   if (!name || request->node->veiled) return name ? -EROFS : -EINVAL;
-  if (!memchr(target, 0, request->body + request->size - target)) return -EINVAL;
+  if (!memchr(target, 0, (size_t)(request->body + request->size - target))) return -EINVAL;
   create_begin(request, 0, true);
   return made(request, name, symlinkat(target, request->node->fd, name));
 }

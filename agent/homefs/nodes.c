@@ -67,20 +67,20 @@ static uint64_t shown_inode(const struct stat *status) {
 void fill_attributes(struct fuse_attr *attributes, const struct stat *status) {
   *attributes = (struct fuse_attr){
       .ino = shown_inode(status),
-      .size = status->st_size,
-      .blocks = status->st_blocks,
-      .atime = status->st_atim.tv_sec,
-      .mtime = status->st_mtim.tv_sec,
-      .ctime = status->st_ctim.tv_sec,
-      .atimensec = status->st_atim.tv_nsec,
-      .mtimensec = status->st_mtim.tv_nsec,
-      .ctimensec = status->st_ctim.tv_nsec,
+      .size = (uint64_t)status->st_size,
+      .blocks = (uint64_t)status->st_blocks,
+      .atime = (uint64_t)status->st_atim.tv_sec,
+      .mtime = (uint64_t)status->st_mtim.tv_sec,
+      .ctime = (uint64_t)status->st_ctim.tv_sec,
+      .atimensec = (uint32_t)status->st_atim.tv_nsec,
+      .mtimensec = (uint32_t)status->st_mtim.tv_nsec,
+      .ctimensec = (uint32_t)status->st_ctim.tv_nsec,
       .mode = status->st_mode,
-      .nlink = status->st_nlink,
+      .nlink = (uint32_t)status->st_nlink,
       .uid = status->st_uid,
       .gid = status->st_gid,
-      .rdev = status->st_rdev,
-      .blksize = status->st_blksize,
+      .rdev = (uint32_t)status->st_rdev,
+      .blksize = (uint32_t)status->st_blksize,
   };
 }
 

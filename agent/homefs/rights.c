@@ -39,7 +39,7 @@ int rights_take(char **argv) {
   int count = parse_groups(required(argv, "--groups"), groups);
   if (count < 0) return EINVAL;
   /* The last of these takes all capabilities with it. */
-  if (setgroups(count, groups) || setresgid(group, group, group) || setresuid(user, user, user)) return errno;
+  if (setgroups((size_t)count, groups) || setresgid(group, group, group) || setresuid(user, user, user)) return errno;
   /* The kernel does so of itself, except where an administrator has it dump what set its ids (suid_dumpable). */
   return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) ? errno : 0;
 }

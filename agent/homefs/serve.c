@@ -98,7 +98,7 @@ static void raise_limit(void) {
   if (getrlimit(RLIMIT_NOFILE, &limit)) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  nodes_limit(limit.rlim_max < MAX_WARM ? limit.rlim_max / 2 : MAX_WARM / 2);
+  nodes_limit(limit.rlim_max < MAX_WARM ? (int)limit.rlim_max / 2 : MAX_WARM / 2);
 }
 
 static struct job *read_job(void) {

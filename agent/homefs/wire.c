@@ -112,13 +112,13 @@ static ssize_t take(struct connection *connection, void *to, size_t size) {
     ssize_t got = recv(connection->fd, connection->buffer, READ_BUFFER, 0);
     if (got <= 0) return got;
     connection->taken = 0;
-    connection->buffered = got;
+    connection->buffered = (size_t)got;
   }
   size_t left = connection->buffered - connection->taken;
   if (size > left) size = left;
   memcpy(to, connection->buffer + connection->taken, size);
   connection->taken += size;
-  return size;
+  return (ssize_t)size;
 }
 
 static bool take_all(struct connection *connection, void *to, size_t size) {
@@ -126,7 +126,7 @@ static bool take_all(struct connection *connection, void *to, size_t size) {
     ssize_t got = take(connection, (char *)to + at, size - at);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return false;
-    at += got;
+    at += (size_t)got;
   }
   return true;
 }
@@ -163,8 +163,8 @@ static size_t take_bytes(struct wire *wire, struct connection *connection, void 
   do got = take(connection, to, size);
   while (got < 0 && errno == EINTR);
   if (got <= 0) return 0;
-  connection->frame_left -= got;
-  return got;
+  connection->frame_left -= (uint32_t)got;
+  return (size_t)got;
 }
 
 void wire_read(struct wire *wire, void *to, size_t size) {
@@ -212,7 +212,7 @@ static bool begin_frame(struct wire *wire, struct connection *connection) {
     wire->told = wire->received;
   }
   uint64_t waits = wire->written - wire->next;
-  connection->body_left = waits < MAX_FRAME ? waits : MAX_FRAME;
+  connection->body_left = waits < MAX_FRAME ? (uint32_t)waits : MAX_FRAME;
   if (connection->body_left > 0) size += put_frame(connection->head + size, BYTES, connection->body_left);
   connection->head_size = size;
   connection->head_sent = 0;
@@ -220,8 +220,8 @@ static bool begin_frame(struct wire *wire, struct connection *connection) {
 }
 
 /* What is to come of the frame: its head, and its bytes, which may go around the ring's end. */
-static int remainder_of(struct wire *wire, struct connection *connection, struct iovec parts[3]) {
-  int count = 0;
+static size_t remainder_of(struct wire *wire, struct connection *connection, struct iovec parts[3]) {
+  size_t count = 0;
   if (connection->head_sent < connection->head_size)
     parts[count++] = (struct iovec){connection->head + connection->head_sent,
                                     connection->head_size - connection->head_sent};
@@ -235,7 +235,7 @@ static void count_sent(struct wire *wire, struct connection *connection, size_t 
   size_t head = connection->head_size - connection->head_sent;
   if (head > sent) head = sent;
   connection->head_sent += head;
-  connection->body_left -= sent - head;
+  connection->body_left -= (uint32_t)(sent - head);
   wire->next += sent - head;
 }
 
@@ -257,7 +257,7 @@ static bool flush(struct wire *wire, int flags) {
     int error = errno;
     pthread_mutex_lock(&wire->lock);
     if (connection->cut) break;
-    if (sent >= 0) count_sent(wire, connection, sent);
+    if (sent >= 0) count_sent(wire, connection, (size_t)sent);
     else if (error == EAGAIN || error == EWOULDBLOCK) {
       done = false;
       break;
@@ -323,11 +323,11 @@ static bool read_hello(struct wire *wire, int fd, struct hello *hello) {
     struct pollfd ready[2] = {{.fd = fd, .events = POLLIN}, {.fd = wire->listening, .events = POLLIN}};
     int64_t left = deadline - now_ms();
     if (left <= 0) return false;
-    if (poll(ready, 2, left) < 0) continue;
+    if (poll(ready, 2, (int)left) < 0) continue;
     if (ready[0].revents) {
       ssize_t got = recv(fd, (char *)hello + at, sizeof *hello - at, 0);
       if (got <= 0) return false;
-      at += got;
+      at += (size_t)got;
     } else if (ready[1].revents) return false;
   }
   return true;

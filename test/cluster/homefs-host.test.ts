@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type ServeOrder, serveCommand } from '../../agent/homefs/program';
+import { SANITIZED } from '../support/c-programs';
 import { type Answer, FUSE, HostileHost, name, u32, u64 } from '../support/hostile-host';
 import { heard, MountedHome } from '../support/mounted-home';
 import { end, endAll, launch, run } from '../support/processes';
@@ -50,7 +51,7 @@ async function compileLate(): Promise<string> {
   const program = join(folder, 'late-homefs');
   const late = ['-Dpthread_mutex_unlock=late_unlock', inProject('test', 'programs', 'late-unlock.c')];
   const flags = ['-std=gnu11', '-D_GNU_SOURCE', '-O1', '-pthread'];
-  const { status, stderr } = await run(['cc', ...flags, '-o', program, ...sources, ...late]);
+  const { status, stderr } = await run(['cc', ...flags, ...SANITIZED, '-o', program, ...sources, ...late]);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   return program;
 }
