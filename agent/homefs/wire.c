@@ -70,8 +70,11 @@ struct wire {
   struct connection *connection;
   bool flushing;
   char id[64];
-  /* Counts of bytes since the beginning. kept <= next <= written: acknowledged; given to the connection; written. */
-  uint64_t received, told, kept, next, written;
+  /*
+   * Counts of bytes since the beginning. kept <= next <= written: acknowledged; given to the connection; written. The
+   * connection may have up to `offered` already, of which the thread that gives them to it has not counted the last.
+   */
+  uint64_t received, told, kept, next, offered, written;
   char *ring;
 };
 
@@ -146,8 +149,7 @@ static bool take_head(struct wire *wire, struct connection *connection) {
     if (!take_all(connection, &count, sizeof count)) return false;
     count = le64toh(count);
     pthread_mutex_lock(&wire->lock);
-    /* It may come before the thread that sent those bytes has counted them. */
-    bool good = !connection->cut && count >= wire->kept && count <= wire->written;
+    bool good = !connection->cut && count >= wire->kept && count <= wire->offered;
     if (good) wire->kept = count;
     pthread_cond_broadcast(&wire->changed);
     pthread_mutex_unlock(&wire->lock);
@@ -216,6 +218,7 @@ static bool begin_frame(struct wire *wire, struct connection *connection) {
   if (connection->body_left > 0) size += put_frame(connection->head + size, BYTES, connection->body_left);
   connection->head_size = size;
   connection->head_sent = 0;
+  wire->offered = wire->next + connection->body_left;
   return size > 0;
 }
 
@@ -361,7 +364,7 @@ static void join(struct wire *wire, int fd) {
   pthread_mutex_lock(&wire->lock);
   if (connection && fits(wire, &theirs)) {
     connection->fd = fd;
-    wire->next = wire->kept = le64toh(theirs.received);
+    wire->next = wire->kept = wire->offered = le64toh(theirs.received);
     wire->told = wire->received;
     wire->connection = connection;
     pthread_cond_broadcast(&wire->changed);
