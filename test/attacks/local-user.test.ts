@@ -8,7 +8,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { JobCgroup } from '../../agent/freezer/cgroup';
 import { cgroupName } from '../../agent/lab/description';
@@ -124,6 +124,33 @@ describe("the mount of a job's home files", () => {
     await refuseAll(mountOf(job, 2));
     chmodSync(join(stage.paths('node1').state, 'roots'), 0o700);
     await grows();
+  });
+});
+
+/** Prints how many bytes a socket says to whoever connects, until it closes or has said something. */
+const LISTEN = `const socket = require('node:net').connect(process.argv[1]);
+socket.on('data', (bytes) => { console.log(bytes.length); socket.destroy(); });
+socket.on('error', () => {});`;
+
+describe("the sockets by which a home's files are carried", () => {
+  it('are joined by root alone, should their files be open', async () => {
+    const { id } = await stage
+      .asks('ann', 'node2')
+      .run(['sleep', '1000'], { on: 'node1', cwd: stage.folder });
+    const ends = [
+      join(stage.paths('node1').state, 'mounted', `${id}.0`),
+      join(stage.paths('node2').state, 'served', `${id}.0.node1`),
+    ];
+    for (const socket of ends)
+      for (const person of ['ann', 'bob', 'eve'] as const) {
+        expect((await stage.as(person, 'node', '-e', LISTEN, socket)).stdout).toBe('');
+        chmodSync(dirname(socket), 0o755);
+        chmodSync(socket, 0o777);
+        expect((await stage.as(person, 'node', '-e', LISTEN, socket)).stdout).toBe('');
+        chmodSync(dirname(socket), 0o700);
+        chmodSync(socket, 0o600);
+      }
+    await stage.asks('ann', 'node2').kill(id, 'SIGKILL');
   });
 });
 
