@@ -1,6 +1,15 @@
 // Bundles the programs, the extension and its webviews into dist/, and compiles what is in C.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { build } from 'esbuild';
 
 const entries = {
@@ -14,6 +23,7 @@ const entries = {
   'demo-gdb': 'test/demo/gdb/main.ts',
   'demo-vscode': 'test/demo/vscode/main.ts',
   chaos: 'test/chaos/main.ts',
+  fuzz: 'test/fuzz/main.ts',
   'test/look': 'test/vscode/look.ts',
   'test/shim': 'test/vscode/shim.ts',
   'test/suite': 'test/vscode/suite/index.ts',
@@ -55,7 +65,28 @@ await build({
   logLevel: 'warning',
 });
 
-const WARNED = ['-std=gnu11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Werror', '-s'];
+const WARNED = ['-std=gnu11', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror'];
+const STRICT = ['-Wconversion'];
+/** A mistake that is left ends the program, and is of less use to whoever has found it. */
+const HARDENED = [
+  '-O2',
+  '-s',
+  '-U_FORTIFY_SOURCE',
+  '-D_FORTIFY_SOURCE=3',
+  '-fstack-protector-strong',
+  '-Wl,-z,relro,-z,now',
+];
+/**
+ * Static: the helper runs inside a job's root, where no library of this machine can be relied on, and the home's files
+ * need nothing of the machines that they are carried between. At an address that differs from run to run.
+ */
+const STATIC = [...HARDENED, '-static-pie', '-fPIE'];
+/** With GODWIT_SANITIZE=1 programs end at their first mistake (scripts/test-sanitized.sh). */
+const sanitized = process.env.GODWIT_SANITIZE === '1';
+const WATCHED = ['-O1', '-g', '-fno-omit-frame-pointer', '-fno-sanitize-recover=all'];
+const WITH_ASAN = [...WATCHED, '-fsanitize=address,undefined', 'scripts/sanitizer.c'];
+/** AddressSanitizer needs a C library beside the program and terabytes of address space, which no job should have. */
+const WITH_TRAPS = [...STATIC, ...WATCHED, '-fsanitize=undefined', '-fsanitize-undefined-trap-on-error'];
 
 /** Made beside and renamed: a program that runs is never written into. */
 function compile(binary, flags, parts) {
@@ -66,25 +97,29 @@ function compile(binary, flags, parts) {
 /** What each C program of Godwit's has: its arguments, and what it says. */
 const COMMON = 'agent/command';
 
-/** Compiles a folder's C into one static program, if its sources are newer than that. */
-function compileStatic(folder, binary, more = []) {
+/** Compiles a folder's C into one program, if its sources are newer than that or it was made with other flags. */
+function compileProgram(folder, binary, flags) {
   const sources = [folder, COMMON].flatMap((from) =>
     readdirSync(from)
       .filter((name) => /\.[ch]$/.test(name))
       .map((name) => `${from}/${name}`),
   );
-  const newest = Math.max(...sources.map((source) => statSync(source).mtimeMs));
-  if (existsSync(binary) && statSync(binary).mtimeMs >= newest) return;
   const parts = sources.filter((source) => source.endsWith('.c'));
-  compile(binary, ['-static', ...more], parts);
+  const made = `${binary}.made`;
+  const by = [...WARNED, ...flags, ...parts].join(' ');
+  const newest = Math.max(...sources.map((source) => statSync(source).mtimeMs));
+  const isNew = existsSync(binary) && statSync(binary).mtimeMs >= newest;
+  if (isNew && existsSync(made) && readFileSync(made, 'utf8') === by) return;
+  compile(binary, flags, parts);
+  writeFileSync(made, by);
 }
-// Static: it runs inside a job's root, where no library of this machine can be relied on.
-compileStatic('agent/helper', 'dist/godwit-helper');
-// Static: the home's files need nothing of the machines that they are carried between.
-compileStatic('agent/homefs', 'dist/godwit-homefs', ['-pthread']);
+compileProgram('agent/helper', 'dist/godwit-helper', sanitized ? WITH_TRAPS : STATIC);
+const forHomefs = ['-pthread', ...STRICT, ...(sanitized ? WITH_ASAN : STATIC)];
+compileProgram('agent/homefs', 'dist/godwit-homefs', forHomefs);
 
 /** What is preloaded into a program of the machine's to mend one thing in it. */
-const preloaded = (name, source) => compile(`dist/${name}.so`, ['-shared', '-fPIC'], [source]);
+const preloaded = (name, source) =>
+  compile(`dist/${name}.so`, ['-shared', '-fPIC', ...STRICT, ...HARDENED], [source]);
 preloaded('godwit-limits', 'agent/checkpoint/limits.c');
 preloaded('godwit-as-user', 'agent/checkpoint/as-user.c');
 preloaded('godwit-own-file', 'agent/debug/own-file.c');

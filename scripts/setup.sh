@@ -35,7 +35,7 @@ has node || stop "Node.js $least_node or newer is needed, none is installed" "ge
 # --- packages --------------------------------------------------------------------------------------------------
 
 links_static() {
-  has cc && echo 'int main(void) { return 0; }' | cc -static -x c - -o /dev/null 2>/dev/null
+  has cc && echo "int main(void) { return 0; }" | cc -static-pie -fPIE -x c - -o /dev/null 2>/dev/null
 }
 
 # The Debian packages that hold what is missing, one a line.

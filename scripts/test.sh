@@ -22,6 +22,8 @@ npm run --silent build
 npm run --silent typecheck
 npm run --silent lint
 
+case "${1:-cluster}" in cluster) bash scripts/test-sanitized.sh ;; esac
+
 node=$(ls -d "$PWD"/node_modules/node-linux-*/bin/node | head -n 1)
 projects=()
 [ -z "${1:-}" ] || projects=(--project "$1")

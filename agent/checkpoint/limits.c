@@ -48,7 +48,7 @@ long syscall(long number, ...) {
   if (!next) next = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
   long result = next(number, argument[0], argument[1], argument[2], argument[3], argument[4], argument[5]);
   if (result == 0 || number != SYS_prlimit64 || errno != EPERM) return result;
-  const pid_t pid = argument[0];
+  const pid_t pid = (pid_t)argument[0];
   struct rlimit64 *old = (struct rlimit64 *)argument[3];
-  return pid == 0 || argument[2] || !old ? result : read_limit(pid, argument[1], old);
+  return pid == 0 || argument[2] || !old ? result : read_limit(pid, (int)argument[1], old);
 }

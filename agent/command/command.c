@@ -1,5 +1,7 @@
 #include "command.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +34,16 @@ const char *required(char **argv, const char *key) {
   exit(2);
 }
 
+unsigned int number_option(char **argv, const char *key) {
+  const char *text = required(argv, key);
+  char *end;
+  errno = 0;
+  unsigned long number = strtoul(text, &end, 10);
+  if (*text >= '0' && *text <= '9' && !*end && !errno && number < UINT_MAX) return (unsigned int)number;
+  fprintf(stderr, "%s: %s %s is no number\n", program_name, key, text);
+  exit(2);
+}
+
 char **after_dashes(char **argv) {
   while (*argv && strcmp(*argv, "--")) argv++;
   if (*argv && argv[1]) return argv + 1;
@@ -42,11 +54,10 @@ void say(const char *format, ...) {
   char line[512];
   va_list values;
   va_start(values, format);
-  const int length = vsnprintf(line, sizeof line - 1, format, values);
+  int said = vsnprintf(line, sizeof line - 1, format, values);
   va_end(values);
-  if (length < 0) return;
-  size_t size = (size_t)length;
-  if (size >= sizeof line - 1) size = sizeof line - 2;
+  if (said < 0) return;
+  size_t size = (size_t)said < sizeof line - 1 ? (size_t)said : sizeof line - 2;
   line[size++] = '\n';
   if (write(STDOUT_FILENO, line, size) < 0) return;
 }

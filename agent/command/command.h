@@ -11,6 +11,11 @@ extern const char program_name[];
 const char *option(char **argv, const char *key);
 /* The same, but a missing one ends the program with wrong usage (2). */
 const char *required(char **argv, const char *key);
+/*
+ * The same for a number in decimal digits, which ends the program too if it is none. UINT_MAX is none: as a user's id it
+ * means "unchanged" to the kernel.
+ */
+unsigned int number_option(char **argv, const char *key);
 bool flag(char **argv, const char *key);
 /* The value that stands `nth` (from 0) among all of `--key value`; NULL after the last. */
 const char *nth_option(char **argv, const char *key, int nth);

@@ -22,7 +22,7 @@ int open64(const char *path, int flags, ...) {
   mode_t mode = va_arg(list, mode_t);
   va_end(list);
   if (is_program(path)) path = "/proc/self/exe";
-  return syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+  return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
 int open(const char *path, int flags, ...) __attribute__((alias("open64")));

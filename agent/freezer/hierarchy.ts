@@ -11,6 +11,8 @@ const FOLDER = 'godwit';
 
 interface Mount {
   at: string;
+  /** The folder of the hierarchy that is mounted, as this process's cgroup namespace has it. */
+  root: string;
   writable: boolean;
 }
 
@@ -20,13 +22,24 @@ export function cgroup2Mounts(mountinfo: string): Mount[] {
   for (const line of mountinfo.split('\n')) {
     const [place = '', source = ''] = line.split(' - ');
     if (!source.startsWith('cgroup2 ')) continue;
-    const [, , , , at = '', options = ''] = place.split(' ');
-    const unescaped = at.replace(/\\([0-7]{3})/g, (_, code: string) =>
-      String.fromCharCode(parseInt(code, 8)),
-    );
-    mounts.push({ at: unescaped, writable: options.split(',').includes('rw') });
+    const [, , , root = '', at = '', options = ''] = place.split(' ');
+    mounts.push({ at: unescaped(at), root: unescaped(root), writable: options.split(',').includes('rw') });
   }
   return mounts;
+}
+
+const unescaped = (path: string) =>
+  path.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(parseInt(code, 8)));
+
+/** What /proc/PID/cgroup calls a cgroup whose folder this is. */
+export async function pathInHierarchy(folder: string): Promise<string> {
+  return placeIn(await readFile('/proc/self/mountinfo', 'utf8'), folder);
+}
+
+export function placeIn(mountinfo: string, folder: string): string {
+  const mount = cgroup2Mounts(mountinfo).findLast(({ at }) => folder.startsWith(`${at}/`));
+  if (!mount) throw noCgroup2(`${folder} is in none`);
+  return join(mount.root, folder.slice(mount.at.length));
 }
 
 /** The folder of the cgroup v2 hierarchy, null where none is mounted writable. */

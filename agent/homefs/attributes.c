@@ -36,16 +36,17 @@ int do_getattr(struct request *request) {
 static int set_size(const struct request *request, const struct handle *handle, const struct fuse_setattr_in *in) {
   char path[PROC_PATH];
   bool drop = in->valid & FATTR_KILL_SUIDGID;
+  off_t size = (off_t)in->size;
   if (request->node->type != S_IFREG) return -EINVAL;
   privilege_begin(drop);
-  int result = handle ? ftruncate(handle->fd, in->size) : truncate(node_path(request->node, path), in->size);
+  int result = handle ? ftruncate(handle->fd, size) : truncate(node_path(request->node, path), size);
   privilege_end(drop);
   return result ? -errno : 0;
 }
 
 static struct timespec time_of(uint32_t valid, uint32_t given, uint32_t now, uint64_t seconds, uint32_t nanoseconds) {
   if (valid & now) return (struct timespec){.tv_nsec = UTIME_NOW};
-  if (valid & given) return (struct timespec){seconds, nanoseconds};
+  if (valid & given) return (struct timespec){(time_t)seconds, nanoseconds};
   return (struct timespec){.tv_nsec = UTIME_OMIT};
 }
 
@@ -109,9 +110,9 @@ int do_statfs(struct request *request) {
       .bavail = of.f_bavail,
       .files = of.f_files,
       .ffree = of.f_ffree,
-      .bsize = of.f_bsize,
-      .namelen = of.f_namemax,
-      .frsize = of.f_frsize,
+      .bsize = (uint32_t)of.f_bsize,
+      .namelen = (uint32_t)of.f_namemax,
+      .frsize = (uint32_t)of.f_frsize,
   };
   return 0;
 }
@@ -123,14 +124,14 @@ int do_statfs(struct request *request) {
 int do_setxattr(struct request *request) {
   size_t fixed = long_setxattr ? sizeof(struct fuse_setxattr_in) : FUSE_COMPAT_SETXATTR_IN_SIZE;
   const struct fuse_setxattr_in *in = arguments(request, fixed);
-  const char *name = name_at(request, fixed);
+  const char *name = text_at(request, fixed);
   char path[PROC_PATH];
   if (!in || !name) return -EINVAL;
   const char *value = name + strlen(name) + 1;
   if (in->size > (size_t)(request->body + request->size - value)) return -EINVAL;
   bool drop = long_setxattr && in->setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID;
   privilege_begin(drop);
-  int result = setxattr(node_path(request->node, path), name, value, in->size, in->flags);
+  int result = setxattr(node_path(request->node, path), name, value, in->size, (int)in->flags);
   privilege_end(drop);
   return result ? -errno : 0;
 }
@@ -138,14 +139,14 @@ int do_setxattr(struct request *request) {
 /* Asked with no room it is the size that is wanted. */
 static int sized(struct request *request, uint32_t room, ssize_t size) {
   if (size < 0) return -errno;
-  if (room > 0) request->answer_size = size;
-  else ((struct fuse_getxattr_out *)answer(request, sizeof(struct fuse_getxattr_out)))->size = size;
+  if (room > 0) request->answer_size = (size_t)size;
+  else ((struct fuse_getxattr_out *)answer(request, sizeof(struct fuse_getxattr_out)))->size = (uint32_t)size;
   return 0;
 }
 
 int do_getxattr(struct request *request) {
   const struct fuse_getxattr_in *in = arguments(request, sizeof *in);
-  const char *name = name_at(request, sizeof *in);
+  const char *name = text_at(request, sizeof *in);
   char path[PROC_PATH];
   if (!in || !name || in->size > MAX_DATA) return -EINVAL;
   return sized(request, in->size, getxattr(node_path(request->node, path), name, request->answer, in->size));
@@ -159,7 +160,7 @@ int do_listxattr(struct request *request) {
 }
 
 int do_removexattr(struct request *request) {
-  const char *name = name_at(request, 0);
+  const char *name = text_at(request, 0);
   char path[PROC_PATH];
   if (!name) return -EINVAL;
   return removexattr(node_path(request->node, path), name) ? -errno : 0;

@@ -1,4 +1,4 @@
-/* Operations on open files. */
+/* Operations on open files. Places beyond what a file can have are negative to the system calls, which refuse them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/uio.h>
@@ -16,11 +16,11 @@ int do_read(struct request *request) {
   /* The kernel takes a short answer for the end of the file. */
   while (request->answer_size < size) {
     size_t at = request->answer_size;
-    ssize_t got = pread(handle->fd, request->answer + at, size - at, in->offset + at);
+    ssize_t got = pread(handle->fd, request->answer + at, size - at, (off_t)(in->offset + at));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && at == 0) result = -errno;
     if (got <= 0) break;
-    request->answer_size += got;
+    request->answer_size += (size_t)got;
   }
   handle_release(handle);
   return result;
@@ -33,7 +33,7 @@ int do_read(struct request *request) {
 static ssize_t write_at(int fd, const struct fuse_write_in *in, const char *data, size_t done) {
   bool append = in->flags & O_APPEND && !(in->write_flags & FUSE_WRITE_CACHE);
   struct iovec part = {(char *)data + done, in->size - done};
-  return pwritev2(fd, &part, 1, in->offset + done, append ? RWF_APPEND : 0);
+  return pwritev2(fd, &part, 1, (off_t)(in->offset + done), append ? RWF_APPEND : 0);
 }
 
 static int write_all(int fd, const struct fuse_write_in *in, const char *data, uint32_t *done) {
@@ -41,7 +41,9 @@ static int write_all(int fd, const struct fuse_write_in *in, const char *data, u
     ssize_t written = write_at(fd, in, data, *done);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return *done > 0 ? 0 : -errno;
-    *done += written;
+    /* A file system that takes nothing will not take it when it is asked again. */
+    if (written == 0) return *done > 0 ? 0 : -EIO;
+    *done += (uint32_t)written;
   }
   return 0;
 }
@@ -84,7 +86,7 @@ int do_fallocate(struct request *request) {
   const struct fuse_fallocate_in *in = arguments(request, sizeof *in);
   struct handle *handle = in ? handle_hold(in->fh, false) : NULL;
   if (!handle) return -EBADF;
-  int result = fallocate(handle->fd, in->mode, in->offset, in->length) ? -errno : 0;
+  int result = fallocate(handle->fd, (int)in->mode, (off_t)in->offset, (off_t)in->length) ? -errno : 0;
   handle_release(handle);
   return result;
 }
@@ -93,25 +95,27 @@ int do_lseek(struct request *request) {
   const struct fuse_lseek_in *in = arguments(request, sizeof *in);
   struct handle *handle = in ? handle_hold(in->fh, false) : NULL;
   if (!handle) return -EBADF;
-  off_t at = lseek(handle->fd, in->offset, in->whence);
+  off_t at = lseek(handle->fd, (off_t)in->offset, (int)in->whence);
   int result = at < 0 ? -errno : 0;
-  if (at >= 0) ((struct fuse_lseek_out *)answer(request, sizeof(struct fuse_lseek_out)))->offset = at;
+  if (at >= 0) ((struct fuse_lseek_out *)answer(request, sizeof(struct fuse_lseek_out)))->offset = (uint64_t)at;
   handle_release(handle);
   return result;
 }
 
 int do_copy_file_range(struct request *request) {
   const struct fuse_copy_file_range_in *in = arguments(request, sizeof *in);
+  if (in && in->flags) return -EINVAL;
   struct handle *from = in ? handle_hold(in->fh_in, false) : NULL;
   struct handle *to = from ? handle_hold(in->fh_out, false) : NULL;
   int result = -EBADF;
   if (to) {
-    off_t from_at = in->off_in, to_at = in->off_out;
+    off_t from_at = (off_t)in->off_in, to_at = (off_t)in->off_out;
     /* Its count goes back in 32 bits. */
     size_t size = in->len < (1U << 30) ? in->len : 1U << 30;
-    ssize_t copied = copy_file_range(from->fd, &from_at, to->fd, &to_at, size, in->flags);
+    ssize_t copied = copy_file_range(from->fd, &from_at, to->fd, &to_at, size, 0);
     result = copied < 0 ? -errno : 0;
-    if (copied >= 0) ((struct fuse_write_out *)answer(request, sizeof(struct fuse_write_out)))->size = copied;
+    struct fuse_write_out *out = answer(request, sizeof *out);
+    if (copied >= 0) out->size = (uint32_t)copied;
     handle_release(to);
   }
   if (from) handle_release(from);

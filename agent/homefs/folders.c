@@ -27,7 +27,8 @@ int do_releasedir(struct request *request) { return do_release(request); }
 static bool is_dots(const char *name) { return !strcmp(name, ".") || !strcmp(name, ".."); }
 
 /* One entry, with its attributes if `plus`, at the end of the answer; false if it has no room there. */
-static bool add_entry(struct request *request, const struct dirent64 *entry, size_t room, bool plus) {
+static bool add_entry(struct request *request, struct node *folder, const struct dirent64 *entry, size_t room,
+                      bool plus) {
   size_t length = strlen(entry->d_name);
   size_t head = plus ? FUSE_NAME_OFFSET_DIRENTPLUS : FUSE_NAME_OFFSET, size = FUSE_DIRENT_ALIGN(head + length);
   if (request->answer_size + size > room) return false;
@@ -38,12 +39,12 @@ static bool add_entry(struct request *request, const struct dirent64 *entry, siz
     struct fuse_direntplus *both = (struct fuse_direntplus *)at;
     name = &both->dirent;
     /* One that is gone by now, or can't be looked at, is a name without attributes. */
-    if (!is_dots(entry->d_name) && node_enter(request->node, entry->d_name, &both->entry_out))
+    if (!is_dots(entry->d_name) && node_enter(folder, entry->d_name, &both->entry_out))
       memset(&both->entry_out, 0, sizeof both->entry_out);
   }
   name->ino = entry->d_ino;
-  name->off = entry->d_off;
-  name->namelen = length;
+  name->off = (uint64_t)entry->d_off;
+  name->namelen = (uint32_t)length;
   name->type = entry->d_type;
   memcpy(name->name, entry->d_name, length);
   request->answer_size += size;
@@ -54,16 +55,17 @@ static bool add_entry(struct request *request, const struct dirent64 *entry, siz
 static int read_entries(struct request *request, struct handle *handle, const struct fuse_read_in *in, bool plus) {
   char buffer[ENTRIES];
   size_t room = in->size < MAX_DATA ? in->size : MAX_DATA;
-  if (handle->position != (int64_t)in->offset && lseek(handle->fd, in->offset, SEEK_SET) < 0) return -errno;
-  handle->position = in->offset;
+  off_t offset = (off_t)in->offset;
+  if (handle->position != offset && lseek(handle->fd, offset, SEEK_SET) < 0) return -errno;
+  handle->position = offset;
   for (;;) {
     ssize_t size = getdents64(handle->fd, buffer, sizeof buffer);
     if (size < 0) return request->answer_size > 0 ? 0 : -errno;
     if (size == 0) return 0;
     for (ssize_t at = 0; at < size;) {
       const struct dirent64 *entry = (struct dirent64 *)(buffer + at);
-      bool shown = !request->node->veiled || is_dots(entry->d_name);
-      if (shown && !add_entry(request, entry, room, plus)) {
+      bool shown = !handle->node->veiled || is_dots(entry->d_name);
+      if (shown && !add_entry(request, handle->node, entry, room, plus)) {
         lseek(handle->fd, handle->position, SEEK_SET);
         return 0;
       }

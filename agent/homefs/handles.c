@@ -13,7 +13,7 @@ static uint64_t *free_numbers;
 static uint64_t handle_room, handle_count = 1, free_count;
 
 static bool make_room(void) {
-  if (handle_count < handle_room) return true;
+  if (free_count > 0 || handle_count < handle_room) return true;
   uint64_t room = handle_room ? 2 * handle_room : 256;
   struct handle **more = room <= MAX_HANDLES ? realloc(handles, room * sizeof *more) : NULL;
   if (more) handles = more;
@@ -33,16 +33,14 @@ uint64_t handle_new(struct node *node, int fd, bool folder) {
     close(fd);
     return 0;
   }
-  handle->number = free_count > 0 ? free_numbers[--free_count] : handle_count++;
-  handle->fd = fd;
-  handle->node = node->number;
-  handle->folder = folder;
-  handle->users = 1;
+  uint64_t number = free_count > 0 ? free_numbers[--free_count] : handle_count++;
+  *handle = (struct handle){.number = number, .node = node, .fd = fd, .users = 1, .folder = folder};
   pthread_mutex_init(&handle->lock, NULL);
-  handles[handle->number] = handle;
-  pthread_mutex_unlock(&lock);
   node_opened(node);
-  return handle->number;
+  /* From here on the host may close it, which is then the last of it: numbers can be guessed. */
+  handles[number] = handle;
+  pthread_mutex_unlock(&lock);
+  return number;
 }
 
 struct handle *handle_hold(uint64_t number, bool folder) {

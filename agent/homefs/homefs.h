@@ -2,7 +2,10 @@
 #ifndef HOMEFS_H
 #define HOMEFS_H
 
+#include <linux/fuse.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "../command/command.h"
 
@@ -23,6 +26,9 @@ int sync_home(char **argv);
 int unmount_home(char **argv);
 /* On the home: answers the requests that come over the wire. */
 int serve(char **argv);
+
+/* Of what it has forgotten the kernel hears nothing more. */
+static inline bool wants_answer(uint32_t opcode) { return opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET; }
 
 /* The kernel's number for the FUSE connection that is mounted at `at`; 0 if none is. Asks nothing of the mount. */
 unsigned int connection_at(const char *at);

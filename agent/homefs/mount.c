@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "caller.h"
 #include "homefs.h"
 #include "wire.h"
 
@@ -29,14 +30,13 @@
 /* A request that the home has, and the thread that waits for the answer (0: none does). */
 struct asked {
   uint64_t unique;
-  uint32_t thread;
+  uint32_t thread, opcode;
   int64_t since;
 };
 
 struct relay {
   int device;
-  /* Part of the job's cgroup's path; NULL if all wait as long as it takes. */
-  const char *job;
+  struct owner owner;
   struct wire *wire;
   pthread_mutex_t lock;
   pthread_cond_t answered;
@@ -50,14 +50,22 @@ static int64_t now_ms(void) {
   return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-/* --- from the kernel to the home -------------------------------------------------------------------------------- */
+static void answer(const struct relay *relay, const void *message, size_t size) {
+  /* ENOENT: it was answered already. EINVAL and others: the kernel tells whoever asked. */
+  if (write(relay->device, message, size) < 0 && errno == ENODEV) exit(0);
+}
 
-static bool wants_answer(uint32_t opcode) { return opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET; }
+static void refuse(const struct relay *relay, uint64_t unique, uint32_t opcode, int error) {
+  struct fuse_out_header header = {.len = sizeof header, .error = refusal(opcode, error), .unique = unique};
+  answer(relay, &header, sizeof header);
+}
+
+/* --- from the kernel to the home -------------------------------------------------------------------------------- */
 
 static void note_asked(struct relay *relay, const struct fuse_in_header *request) {
   pthread_mutex_lock(&relay->lock);
   while (relay->unanswered == MAX_UNANSWERED) pthread_cond_wait(&relay->answered, &relay->lock);
-  relay->asked[relay->unanswered++] = (struct asked){request->unique, request->pid, now_ms()};
+  relay->asked[relay->unanswered++] = (struct asked){request->unique, request->pid, request->opcode, now_ms()};
   pthread_mutex_unlock(&relay->lock);
 }
 
@@ -73,75 +81,51 @@ static void *carry_requests(void *argument) {
     if (size < (ssize_t)sizeof *request) exit(0);
     /* What is interrupted is waited for all the same (a file is no terminal), unless its thread is being killed. */
     if (request->opcode == FUSE_INTERRUPT) continue;
+    if (!is_served(&relay->owner, request)) {
+      refuse(relay, request->unique, request->opcode, EACCES);
+      continue;
+    }
     if (wants_answer(request->opcode)) note_asked(relay, request);
-    wire_write(relay->wire, &(struct iovec){buffer, size}, 1);
+    wire_write(relay->wire, &(struct iovec){buffer, (size_t)size}, 1);
   }
   return NULL;
 }
 
 /* --- from the home to the kernel -------------------------------------------------------------------------------- */
 
-static void note_answered(struct relay *relay, uint64_t unique) {
+/* False if the home was asked nothing of this number. */
+static bool note_answered(struct relay *relay, uint64_t unique) {
+  bool asked = false;
   pthread_mutex_lock(&relay->lock);
-  for (int i = 0; i < relay->unanswered; i++)
+  for (int i = 0; i < relay->unanswered && !asked; i++)
     if (relay->asked[i].unique == unique) {
       relay->asked[i] = relay->asked[--relay->unanswered];
       pthread_cond_signal(&relay->answered);
-      break;
+      asked = true;
     }
   pthread_mutex_unlock(&relay->lock);
+  return asked;
 }
 
-static void answer(struct relay *relay, const void *message, size_t size) {
-  /* ENOENT: it was answered already. EINVAL and others: the kernel tells whoever asked. */
-  if (write(relay->device, message, size) < 0 && errno == ENODEV) exit(0);
-}
-
-static void carry_answers(struct relay *relay) {
-  char *buffer = malloc(MAX_MESSAGE);
+/*
+ * The next answer, in a buffer of MAX_MESSAGE bytes. What nobody asked for is dropped: the kernel would take it for a
+ * notification, by which a home could change what is cached here.
+ */
+static void carry_answer(struct relay *relay, char *buffer) {
   struct fuse_out_header *header = (struct fuse_out_header *)buffer;
-  if (!buffer) exit(say_error("memory", ENOMEM));
-  for (;;) {
-    wire_read(relay->wire, header, sizeof *header);
-    if (header->len < sizeof *header || header->len > MAX_MESSAGE) exit(say_error("answer", EPROTO));
-    wire_read(relay->wire, header + 1, header->len - sizeof *header);
-    note_answered(relay, header->unique);
-    answer(relay, buffer, header->len);
-  }
+  wire_read(relay->wire, header, sizeof *header);
+  if (header->len < sizeof *header || header->len > MAX_MESSAGE) exit(say_error("answer", EPROTO));
+  wire_read(relay->wire, header + 1, header->len - sizeof *header);
+  if (note_answered(relay, header->unique)) answer(relay, buffer, header->len);
 }
 
 /* --- those who are killed while they wait ----------------------------------------------------------------------- */
 
-/* Whether the thread has a SIGKILL to die of, which is also how the kernel ends a process's other threads. */
-static bool is_dying(uint32_t thread) {
-  char path[64], line[256];
-  unsigned long long pending = 0;
-  snprintf(path, sizeof path, "/proc/%u/status", thread);
-  FILE *status = fopen(path, "re");
-  if (!status) return false;
-  while (fgets(line, sizeof line, status))
-    if (sscanf(line, "SigPnd: %llx", &pending) == 1) break;
-  fclose(status);
-  return pending & (1ULL << (SIGKILL - 1));
-}
-
-static bool is_of_job(uint32_t thread, const char *job) {
-  char path[64], line[4096];
-  bool found = false;
-  snprintf(path, sizeof path, "/proc/%u/cgroup", thread);
-  FILE *groups = fopen(path, "re");
-  /* One that is gone waits for nothing. */
-  if (!groups) return true;
-  while (!found && fgets(line, sizeof line, groups)) found = !strncmp(line, "0::", 3) && strstr(line, job);
-  fclose(groups);
-  return found;
-}
-
-/* Why a request is answered here, as a negative errno; 0 if it waits on. */
+/* Why a request is answered here, as an errno; 0 if it waits on. */
 static int not_waited_for(const struct relay *relay, const struct asked *asked) {
-  if (is_dying(asked->thread)) return -EINTR;
-  if (!relay->job || asked->since > now_ms() - OTHERS_WAIT_MS) return 0;
-  return is_of_job(asked->thread, relay->job) ? 0 : -ETIMEDOUT;
+  if (is_dying(asked->thread)) return EINTR;
+  if (asked->since > now_ms() - OTHERS_WAIT_MS) return 0;
+  return waits_as_job(&relay->owner, asked->thread) ? 0 : ETIMEDOUT;
 }
 
 /*
@@ -161,9 +145,7 @@ static void *release_waiting(void *argument) {
     pthread_mutex_unlock(&relay->lock);
     for (int i = 0; i < count; i++) {
       int error = not_waited_for(relay, &waiting[i]);
-      if (!error) continue;
-      struct fuse_out_header given_up = {.len = sizeof given_up, .error = error, .unique = waiting[i].unique};
-      answer(relay, &given_up, sizeof given_up);
+      if (error) refuse(relay, waiting[i].unique, waiting[i].opcode, error);
     }
   }
   return NULL;
@@ -178,32 +160,42 @@ static void read_ahead(unsigned int connection) {
   /* Where there is no /sys it reads ahead less. */
   if (fd < 0) return;
   int size = snprintf(value, sizeof value, "%d", READ_AHEAD_KB);
-  if (write(fd, value, size) != size) perror("read_ahead_kb");
+  if (write(fd, value, (size_t)size) != size) perror("read_ahead_kb");
   close(fd);
 }
 
-static int make_mount(int device, char **argv) {
+/*
+ * A user's job runs with no_new_privs and has no use of set-user-ID bits; nor has anybody else of those of its home.
+ * In a job of root's they count as they do at home: those who log in there become root by `su` or `sudo`, and whoever
+ * can start the job is root on both nodes already. Others can't start such a program: to open it is refused to them.
+ */
+static unsigned long mount_flags(const struct owner *owner) {
+  return MS_NODEV | (owner->user == 0 ? 0 : MS_NOSUID);
+}
+
+static int make_mount(const struct relay *relay, char **argv) {
   char options[256];
-  snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,max_read=%d", device,
-           MAX_DATA);
-  unsigned long flags = MS_NODEV | (flag(argv, "--suid") ? 0 : MS_NOSUID);
+  snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,max_read=%d",
+           relay->device, MAX_DATA);
+  unsigned long flags = mount_flags(&relay->owner);
   return mount(required(argv, "--name"), required(argv, "--at"), "fuse.godwit", flags, options);
 }
 
 int mount_home(char **argv) {
   struct relay relay = {.lock = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
-  relay.job = option(argv, "--job");
+  relay.owner = (struct owner){number_option(argv, "--uid"), option(argv, "--cgroup")};
   relay.device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (relay.device < 0) return say_error("device", errno);
   relay.wire = wire_listen(required(argv, "--socket"), required(argv, "--id"));
   if (!relay.wire) return say_error("socket", errno);
-  if (make_mount(relay.device, argv)) return say_error("mount", errno);
+  if (make_mount(&relay, argv)) return say_error("mount", errno);
   unsigned int connection = connection_at(required(argv, "--at"));
   read_ahead(connection);
   pthread_t thread;
   if (pthread_create(&thread, NULL, carry_requests, &relay) || pthread_create(&thread, NULL, release_waiting, &relay))
     return say_error("thread", EAGAIN);
   say("{\"mounted\":{\"connection\":%u}}", connection);
-  carry_answers(&relay);
-  return 0;
+  char *buffer = malloc(MAX_MESSAGE);
+  if (!buffer) return say_error("memory", ENOMEM);
+  for (;;) carry_answer(&relay, buffer);
 }

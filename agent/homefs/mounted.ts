@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { asGodwitError, GodwitError } from '../api/errors';
 import type { Tickets } from '../api/tickets';
 import type { Peers } from '../cluster/peers';
+import { pathInHierarchy } from '../freezer/hierarchy';
 import { syncHome, unmountHome } from './control';
 import type { Daemons } from './daemons';
 import { joinWires } from './join';
@@ -52,6 +53,10 @@ export interface MountOf {
   job: string;
   epoch: number;
   home: string;
+  /** The user whose job it is, by number. */
+  uid: number;
+  /** The copy's folder in the cgroup hierarchy. */
+  cgroup: string;
 }
 
 type Named = Pick<MountOf, 'job' | 'epoch'>;
@@ -88,10 +93,10 @@ export class MountedFiles {
   /** @throws GodwitError `home-unreachable`, `home-files-failed`, `job-ended` */
   async mount(mount: MountOf): Promise<void> {
     const { daemons, program } = this.options;
-    const { home } = mount;
+    const { home, uid } = mount;
     const [name, at, wire] = [nameOf(mount), this.at(mount), randomBytes(WIRE_BYTES).toString('hex')];
     await mkdir(at, { recursive: true });
-    const order = { program, id: wire, home, at, suid: true, job: `/${name}/` };
+    const order = { program, id: wire, home, at, uid, cgroup: await pathInHierarchy(mount.cgroup) };
     await daemons.start(name, wire, (socket) => mountCommand({ ...order, socket }));
     const refused = this.#join(mount, wire);
     try {

@@ -24,7 +24,7 @@ int do_lookup(struct request *request) {
 int do_readlink(struct request *request) {
   ssize_t size = readlinkat(request->node->fd, "", request->answer, MAX_DATA);
   if (size < 0) return -errno;
-  request->answer_size = size;
+  request->answer_size = (size_t)size;
   return 0;
 }
 
@@ -39,7 +39,7 @@ int do_symlink(struct request *request) {
   const char *name = name_at(request, 0);
   const char *target = name ? name + strlen(name) + 1 : NULL;
   if (!name || request->node->veiled) return name ? -EROFS : -EINVAL;
-  if (!memchr(target, 0, request->body + request->size - target)) return -EINVAL;
+  if (!memchr(target, 0, (size_t)(request->body + request->size - target))) return -EINVAL;
   create_begin(request, 0, true);
   return made(request, name, symlinkat(target, request->node->fd, name));
 }
@@ -135,6 +135,22 @@ static int opened(struct request *request, const char *name, int fd) {
 }
 
 /*
+ * Opens what is there under a name, if it is a file: a FIFO would keep a thread waiting, and a device is the host's own.
+ * For anything else the host's kernel is to look again, which it does at ESTALE.
+ */
+static int open_present(const struct node *folder, const char *name, int flags) {
+  char path[PROC_PATH];
+  struct stat status;
+  int fd = -1, found = openat(folder->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  bool is_file = found >= 0 && !fstat(found, &status) && S_ISREG(status.st_mode);
+  if (is_file) fd = open(fd_path(found, path), flags | O_CLOEXEC);
+  int error = is_file ? errno : ESTALE;
+  if (found >= 0) close(found);
+  errno = error;
+  return fd;
+}
+
+/*
  * A file that is there already although the host did not know of it is opened with no more than the rights of whoever
  * asks: the host has checked that they may make one, and not that they may open this one.
  */
@@ -145,7 +161,7 @@ static int create_file(const struct request *request, const struct fuse_create_i
   create_end();
   if (fd >= 0 || errno != EEXIST || (in->flags & O_EXCL)) return fd;
   create_begin(request, in->umask, false);
-  fd = openat(request->node->fd, name, flags, in->mode & 07777);
+  fd = open_present(request->node, name, in->flags & HOME_FLAGS);
   create_end();
   return fd;
 }

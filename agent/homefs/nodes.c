@@ -21,6 +21,13 @@
 #define ROOT_NODE FUSE_ROOT_ID
 /* Folders of which only the names are shown: a node has one for the roots of its jobs. */
 #define MAX_WITHOUT 16
+/*
+ * Files that the host may know of at once, at some 200 bytes each: less than a gigabyte. Its kernel has five times as
+ * much to keep of each, and forgets some before it has that many.
+ */
+#define MAX_NODES (1 << 22)
+/* Numbers that there is room for at first. */
+#define FIRST_ROOM 1024
 /* A file that changed this lately may change again without another time: its times say nothing yet. */
 #define SETTLED_S 2
 
@@ -29,7 +36,7 @@ static struct node *buckets[BUCKETS];
 /* By number, and the numbers that are free again. */
 static struct node **nodes;
 static uint64_t *free_numbers;
-static uint64_t node_room, node_count = ROOT_NODE, free_count;
+static uint64_t node_room, node_count = ROOT_NODE, free_count, max_nodes = MAX_NODES;
 static struct {
   dev_t device;
   ino_t inode;
@@ -51,20 +58,20 @@ const char *node_path(const struct node *node, char path[PROC_PATH]) { return fd
 void fill_attributes(struct fuse_attr *attributes, const struct stat *status) {
   *attributes = (struct fuse_attr){
       .ino = shown_inode(status, root_device),
-      .size = status->st_size,
-      .blocks = status->st_blocks,
-      .atime = status->st_atim.tv_sec,
-      .mtime = status->st_mtim.tv_sec,
-      .ctime = status->st_ctim.tv_sec,
-      .atimensec = status->st_atim.tv_nsec,
-      .mtimensec = status->st_mtim.tv_nsec,
-      .ctimensec = status->st_ctim.tv_nsec,
+      .size = (uint64_t)status->st_size,
+      .blocks = (uint64_t)status->st_blocks,
+      .atime = (uint64_t)status->st_atim.tv_sec,
+      .mtime = (uint64_t)status->st_mtim.tv_sec,
+      .ctime = (uint64_t)status->st_ctim.tv_sec,
+      .atimensec = (uint32_t)status->st_atim.tv_nsec,
+      .mtimensec = (uint32_t)status->st_mtim.tv_nsec,
+      .ctimensec = (uint32_t)status->st_ctim.tv_nsec,
       .mode = status->st_mode,
-      .nlink = status->st_nlink,
+      .nlink = (uint32_t)status->st_nlink,
       .uid = status->st_uid,
       .gid = status->st_gid,
-      .rdev = status->st_rdev,
-      .blksize = status->st_blksize,
+      .rdev = (uint32_t)status->st_rdev,
+      .blksize = (uint32_t)status->st_blksize,
   };
 }
 
@@ -89,14 +96,17 @@ static bool is_veiled(const struct node *parent, const char *name, int fd, const
 
 /* --- the table -------------------------------------------------------------------------------------------------- */
 
+/* For one more number: false if there is no memory, or there are too many. */
 static bool make_room(void) {
-  if (node_count + 1 < node_room) return true;
-  uint64_t room = node_room ? 2 * node_room : 1024;
+  if (free_count > 0 || node_count < node_room) return true;
+  uint64_t room = node_room ? 2 * node_room : FIRST_ROOM;
+  if (room > max_nodes) return false;
   struct node **more = realloc(nodes, room * sizeof *more);
   if (more) nodes = more;
   uint64_t *free_more = realloc(free_numbers, room * sizeof *free_more);
   if (free_more) free_numbers = free_more;
   if (!more || !free_more) return false;
+  memset(nodes + node_room, 0, (room - node_room) * sizeof *nodes);
   node_room = room;
   return true;
 }
@@ -184,9 +194,12 @@ static void warm_up(struct node *node, int fd) {
   join_warm(node);
 }
 
-/* With the lock: that is where it will be looked for. Without a name it stays warm. */
+/*
+ * With the lock: that is where it will be looked for. Without a name it stays warm, and so does the root, which may be
+ * seen below itself too where the home has mounted it there.
+ */
 static void remember_name(struct node *node, uint64_t parent, const char *name) {
-  if (!name) return;
+  if (!name || node->number == ROOT_NODE) return;
   if (!node->name || strcmp(node->name, name)) {
     char *copy = strdup(name);
     if (!copy) return;
@@ -233,7 +246,7 @@ static struct node *known(const struct stat *status) {
   return node;
 }
 
-/* With the lock: the node of a file, new if need be; it takes `fd` over. NULL if there is no memory. */
+/* With the lock: the node of a file, new if need be; it takes `fd` over. NULL if there is no room for one. */
 static struct node *node_of(int fd, const struct stat *status, bool veiled) {
   struct node *node = known(status);
   if (!node) {
@@ -273,8 +286,10 @@ static void drop_if_unused(struct node *node) {
   free(node);
 }
 
-/* With the lock. */
-static struct node *numbered(uint64_t number) { return number < node_count ? nodes[number] : NULL; }
+/* With the lock. No file has a number below the root's. */
+static struct node *numbered(uint64_t number) {
+  return number >= ROOT_NODE && number < node_count ? nodes[number] : NULL;
+}
 
 struct node *node_hold(uint64_t number) {
   pthread_mutex_lock(&lock);
@@ -301,9 +316,8 @@ void node_opened(struct node *node) {
   pthread_mutex_unlock(&lock);
 }
 
-void node_closed(uint64_t number) {
+void node_closed(struct node *node) {
   pthread_mutex_lock(&lock);
-  struct node *node = numbered(number);
   node->opens--;
   drop_if_unused(node);
   pthread_mutex_unlock(&lock);
@@ -339,7 +353,7 @@ static int enter(struct node *parent, const char *name, int fd, struct fuse_entr
     cool();
   }
   pthread_mutex_unlock(&lock);
-  if (!node) return -ENOMEM;
+  if (!node) return -ENFILE;
   fill_attributes(&entry->attr, &status);
   return 0;
 }
@@ -361,7 +375,7 @@ void node_moved(struct node *parent, const char *name) {
   if (fstatat(parent->fd, name, &status, AT_SYMLINK_NOFOLLOW)) return;
   pthread_mutex_lock(&lock);
   struct node *node = known(&status);
-  if (node && node->number != ROOT_NODE) remember_name(node, parent->number, name);
+  if (node) remember_name(node, parent->number, name);
   pthread_mutex_unlock(&lock);
 }
 
@@ -388,6 +402,7 @@ bool node_unchanged(struct node *node, int fd) {
 
 int nodes_open(const char *root, char **argv) {
   struct stat status;
+  if (option(argv, "--max-nodes")) max_nodes = number_option(argv, "--max-nodes");
   const char *folder;
   for (int nth = 0; (folder = nth_option(argv, "--without", nth)) && without_count < MAX_WITHOUT; nth++) {
     if (stat(folder, &status)) return errno;

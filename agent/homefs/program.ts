@@ -16,6 +16,8 @@ export interface ServeOrder {
   user: Pick<User, 'uid' | 'gid' | 'groups'>;
   /** The home's folder that is shown as `/`. */
   root?: string;
+  /** How many files the host may know of at once, a power of 2 of at least 1024; by default four millions. */
+  maxNodes?: number;
   /** Existing folders of which only the name is shown: the roots of the node's jobs. */
   without: string[];
 }
@@ -28,26 +30,38 @@ export interface MountOrder {
   home: string;
   /** An existing folder, its path without symbolic links. */
   at: string;
-  /** Whether set-user-id programs of the home may have their owner's rights here. */
-  suid: boolean;
-  /** Part of the path of the job's cgroup: others give up after some seconds when the home does not answer. */
-  job?: string;
+  /** Whose job it is for, by number: nobody else but root is served. */
+  uid: number;
+  /**
+   * The job's cgroup, by its path in the v2 hierarchy. Others give up after some seconds when the home does not answer;
+   * and where the job is root's, its processes are served whoever they become.
+   */
+  cgroup?: string;
 }
 
-export const serveCommand = ({ program, socket, id, user, root = '/', without }: ServeOrder): string[] => [
+export const serveCommand = ({
+  program,
+  socket,
+  id,
+  user,
+  root = '/',
+  without,
+  maxNodes,
+}: ServeOrder): string[] => [
   program,
   'serve',
   ...['--socket', socket, '--id', WireId.parse(id), '--root', root],
   ...['--uid', `${user.uid}`, '--gid', `${user.gid}`, '--groups', user.groups.join()],
+  ...(maxNodes === undefined ? [] : ['--max-nodes', `${maxNodes}`]),
   ...without.flatMap((folder) => ['--without', folder]),
 ];
 
-export const mountCommand = ({ program, socket, id, home, at, suid, job }: MountOrder): string[] => [
+export const mountCommand = ({ program, socket, id, home, at, uid, cgroup }: MountOrder): string[] => [
   program,
   'mount',
   ...['--socket', socket, '--id', WireId.parse(id), '--name', home, '--at', at],
-  ...(suid ? ['--suid'] : []),
-  ...(job ? ['--job', job] : []),
+  ...['--uid', `${uid}`],
+  ...(cgroup !== undefined ? ['--cgroup', cgroup] : []),
 ];
 
 /** The one line that each says on its standard output when it is ready, or why it can't be. */

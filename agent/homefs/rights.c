@@ -10,35 +10,38 @@
 #include "homefs.h"
 #include "serve.h"
 
-/* NGROUPS_MAX of Linux is larger; nobody is in more. */
-#define MAX_GROUPS 1024
+/* NGROUPS_MAX of Linux (setgroups(2)). */
+#define MAX_GROUPS 65536
 
 static bool roots;
 
 bool rights_are_roots(void) { return roots; }
 
+/* Numbers with commas between them; how many, or -1 if that is not what it is, or too many. */
 static int parse_groups(const char *text, gid_t groups[MAX_GROUPS]) {
   int count = 0;
-  while (text && *text && count < MAX_GROUPS) {
+  while (*text) {
     char *end;
-    groups[count++] = strtoul(text, &end, 10);
-    text = *end == ',' ? end + 1 : end;
-    if (*end && *end != ',') return -1;
+    unsigned long group = strtoul(text, &end, 10);
+    if (count == MAX_GROUPS || *text < '0' || *text > '9' || (*end && *end != ',') || group >= UINT32_MAX) return -1;
+    groups[count++] = (gid_t)group;
+    text = *end ? end + 1 : end;
   }
   return count;
 }
 
 int rights_take(char **argv) {
-  uid_t user = strtoul(required(argv, "--uid"), NULL, 10);
-  gid_t group = strtoul(required(argv, "--gid"), NULL, 10);
-  gid_t groups[MAX_GROUPS];
+  uid_t user = number_option(argv, "--uid");
+  gid_t group = number_option(argv, "--gid");
+  static gid_t groups[MAX_GROUPS];
   roots = user == 0;
   if (roots) return 0;
-  int count = parse_groups(option(argv, "--groups"), groups);
+  int count = parse_groups(required(argv, "--groups"), groups);
   if (count < 0) return EINVAL;
   /* The last of these takes all capabilities with it. */
-  if (setgroups(count, groups) || setresgid(group, group, group) || setresuid(user, user, user)) return errno;
-  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? errno : 0;
+  if (setgroups((size_t)count, groups) || setresgid(group, group, group) || setresuid(user, user, user)) return errno;
+  /* The kernel does so of itself, except where an administrator has it dump what set its ids (suid_dumpable). */
+  return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) ? errno : 0;
 }
 
 /* Raises or lowers one capability of this thread; it has it if it is root. */

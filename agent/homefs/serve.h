@@ -43,9 +43,10 @@ struct node {
   struct node *next;
 };
 
-/* An open file or folder, by its number (`fh`). */
+/* An open file or folder, by its number (`fh`). Its node counts it. */
 struct handle {
-  uint64_t number, node;
+  uint64_t number;
+  struct node *node;
   int fd, users;
   bool folder, released;
   /* For a folder: one reader at a time, and where the descriptor stands. */
@@ -70,7 +71,7 @@ typedef int operation(struct request *request);
 
 /* --- nodes.c ---------------------------------------------------------------------------------------------------- */
 
-/* Node 1 is `root`. `without`: folders of which only the names are shown. 0 or an errno. */
+/* Node 1 is `root`. `--without`: folders of which only the names are shown; `--max-nodes`: a power of 2. 0 or an errno. */
 int nodes_open(const char *root, char **argv);
 /* Keeps no more than so many descriptors for nodes that nobody uses. */
 void nodes_limit(int warm);
@@ -81,7 +82,7 @@ struct node *node_hold(uint64_t number);
 void node_release(struct node *node);
 /* A held node that is open stays warm: it may have no name any more. */
 void node_opened(struct node *node);
-void node_closed(uint64_t number);
+void node_closed(struct node *node);
 /* A file that was moved is found again by its new name. */
 void node_moved(struct node *parent, const char *name);
 /* The host has forgotten `lookups` of the answers that named it. */
@@ -99,7 +100,7 @@ bool node_unchanged(struct node *node, int fd);
 
 /* --- handles.c -------------------------------------------------------------------------------------------------- */
 
-/* Takes `fd`, which is open on the node, over; 0 if there are too many. */
+/* Takes `fd`, which is open on the held node, over; 0 if there are too many. */
 uint64_t handle_new(struct node *node, int fd, bool folder);
 struct handle *handle_hold(uint64_t number, bool folder);
 void handle_release(struct handle *handle);
@@ -119,10 +120,16 @@ void create_end(void);
 void privilege_begin(bool drop);
 void privilege_end(bool drop);
 
-/* --- requests --------------------------------------------------------------------------------------------------- */
+/* --- requests.c ------------------------------------------------------------------------------------------------- */
 
+/* Does it; the operations below are its parts. */
+operation perform;
+/* Whether it is to be done before what comes after it, and takes no time. */
+bool is_done_at_once(uint32_t opcode);
 /* The fixed part of a request; NULL if it is not all there. */
 const void *arguments(const struct request *request, size_t size);
+/* The text at `offset` of a request's body; NULL if it is not all there or empty. */
+const char *text_at(const struct request *request, size_t offset);
 /* The name at `offset` of a request's body, which is one component; NULL if it is not all there or none. */
 const char *name_at(const struct request *request, size_t offset);
 /* Room in the answer for a structure of this size, zeroed. */

@@ -66,11 +66,15 @@ struct wire {
   pthread_cond_t changed; /* the connection, or the room for what is written */
   pthread_cond_t waiting; /* something waits for the flusher */
   int listening;
+  uid_t owner;
   struct connection *connection;
   bool flushing;
   char id[64];
-  /* Counts of bytes since the beginning. kept <= next <= written: acknowledged; given to the connection; written. */
-  uint64_t received, told, kept, next, written;
+  /*
+   * Counts of bytes since the beginning. kept <= next <= written: acknowledged; given to the connection; written. The
+   * connection may have up to `offered` already, of which the thread that gives them to it has not counted the last.
+   */
+  uint64_t received, told, kept, next, offered, written;
   char *ring;
 };
 
@@ -111,13 +115,13 @@ static ssize_t take(struct connection *connection, void *to, size_t size) {
     ssize_t got = recv(connection->fd, connection->buffer, READ_BUFFER, 0);
     if (got <= 0) return got;
     connection->taken = 0;
-    connection->buffered = got;
+    connection->buffered = (size_t)got;
   }
   size_t left = connection->buffered - connection->taken;
   if (size > left) size = left;
   memcpy(to, connection->buffer + connection->taken, size);
   connection->taken += size;
-  return size;
+  return (ssize_t)size;
 }
 
 static bool take_all(struct connection *connection, void *to, size_t size) {
@@ -125,7 +129,7 @@ static bool take_all(struct connection *connection, void *to, size_t size) {
     ssize_t got = take(connection, (char *)to + at, size - at);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return false;
-    at += got;
+    at += (size_t)got;
   }
   return true;
 }
@@ -145,8 +149,7 @@ static bool take_head(struct wire *wire, struct connection *connection) {
     if (!take_all(connection, &count, sizeof count)) return false;
     count = le64toh(count);
     pthread_mutex_lock(&wire->lock);
-    /* It may come before the thread that sent those bytes has counted them. */
-    bool good = !connection->cut && count >= wire->kept && count <= wire->written;
+    bool good = !connection->cut && count >= wire->kept && count <= wire->offered;
     if (good) wire->kept = count;
     pthread_cond_broadcast(&wire->changed);
     pthread_mutex_unlock(&wire->lock);
@@ -162,8 +165,8 @@ static size_t take_bytes(struct wire *wire, struct connection *connection, void 
   do got = take(connection, to, size);
   while (got < 0 && errno == EINTR);
   if (got <= 0) return 0;
-  connection->frame_left -= got;
-  return got;
+  connection->frame_left -= (uint32_t)got;
+  return (size_t)got;
 }
 
 void wire_read(struct wire *wire, void *to, size_t size) {
@@ -211,16 +214,17 @@ static bool begin_frame(struct wire *wire, struct connection *connection) {
     wire->told = wire->received;
   }
   uint64_t waits = wire->written - wire->next;
-  connection->body_left = waits < MAX_FRAME ? waits : MAX_FRAME;
+  connection->body_left = waits < MAX_FRAME ? (uint32_t)waits : MAX_FRAME;
   if (connection->body_left > 0) size += put_frame(connection->head + size, BYTES, connection->body_left);
   connection->head_size = size;
   connection->head_sent = 0;
+  wire->offered = wire->next + connection->body_left;
   return size > 0;
 }
 
 /* What is to come of the frame: its head, and its bytes, which may go around the ring's end. */
-static int remainder_of(struct wire *wire, struct connection *connection, struct iovec parts[3]) {
-  int count = 0;
+static size_t remainder_of(struct wire *wire, struct connection *connection, struct iovec parts[3]) {
+  size_t count = 0;
   if (connection->head_sent < connection->head_size)
     parts[count++] = (struct iovec){connection->head + connection->head_sent,
                                     connection->head_size - connection->head_sent};
@@ -234,7 +238,7 @@ static void count_sent(struct wire *wire, struct connection *connection, size_t 
   size_t head = connection->head_size - connection->head_sent;
   if (head > sent) head = sent;
   connection->head_sent += head;
-  connection->body_left -= sent - head;
+  connection->body_left -= (uint32_t)(sent - head);
   wire->next += sent - head;
 }
 
@@ -256,7 +260,7 @@ static bool flush(struct wire *wire, int flags) {
     int error = errno;
     pthread_mutex_lock(&wire->lock);
     if (connection->cut) break;
-    if (sent >= 0) count_sent(wire, connection, sent);
+    if (sent >= 0) count_sent(wire, connection, (size_t)sent);
     else if (error == EAGAIN || error == EWOULDBLOCK) {
       done = false;
       break;
@@ -322,11 +326,11 @@ static bool read_hello(struct wire *wire, int fd, struct hello *hello) {
     struct pollfd ready[2] = {{.fd = fd, .events = POLLIN}, {.fd = wire->listening, .events = POLLIN}};
     int64_t left = deadline - now_ms();
     if (left <= 0) return false;
-    if (poll(ready, 2, left) < 0) continue;
+    if (poll(ready, 2, (int)left) < 0) continue;
     if (ready[0].revents) {
       ssize_t got = recv(fd, (char *)hello + at, sizeof *hello - at, 0);
       if (got <= 0) return false;
-      at += got;
+      at += (size_t)got;
     } else if (ready[1].revents) return false;
   }
   return true;
@@ -360,7 +364,7 @@ static void join(struct wire *wire, int fd) {
   pthread_mutex_lock(&wire->lock);
   if (connection && fits(wire, &theirs)) {
     connection->fd = fd;
-    wire->next = wire->kept = le64toh(theirs.received);
+    wire->next = wire->kept = wire->offered = le64toh(theirs.received);
     wire->told = wire->received;
     wire->connection = connection;
     pthread_cond_broadcast(&wire->changed);
@@ -372,11 +376,19 @@ static void join(struct wire *wire, int fd) {
   pthread_mutex_unlock(&wire->lock);
 }
 
+/* Only the user who has made the socket may join it, whatever becomes of the rights of its file. */
+static bool is_owners(const struct wire *wire, int fd) {
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+  return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) && peer.uid == wire->owner;
+}
+
 static void *joiner(void *argument) {
   struct wire *wire = argument;
   for (;;) {
     int fd = accept4(wire->listening, NULL, NULL, SOCK_CLOEXEC);
-    if (fd >= 0) join(wire, fd);
+    if (fd >= 0 && is_owners(wire, fd)) join(wire, fd);
+    else if (fd >= 0) close(fd);
     else if (errno != EINTR && errno != ECONNABORTED) poll(NULL, 0, RETRY_MS);
   }
   return NULL;
@@ -411,6 +423,7 @@ struct wire *wire_listen(const char *path, const char *id) {
     return NULL;
   }
   strcpy(wire->id, id);
+  wire->owner = geteuid();
   pthread_mutex_init(&wire->lock, NULL);
   pthread_cond_init(&wire->changed, NULL);
   pthread_cond_init(&wire->waiting, NULL);

@@ -42,8 +42,8 @@ export const Copy = z.object({
 export type Copy = z.infer<typeof Copy>;
 
 /** The mount of its home's files; null at home itself. */
-export const mountOf = ({ job, home, files }: Copy): MountOf | null =>
-  files === null ? null : { job, epoch: files, home };
+export const mountOf = ({ job, home, files, user, cgroup }: Copy): MountOf | null =>
+  files === null ? null : { job, epoch: files, home, uid: user.uid, cgroup };
 
 export const placeOf = ({ job, user, cgroup, init, supervisor, report }: Copy): JobPlace =>
   JobPlace.parse({ job, user, cgroup, init, supervisor, report });

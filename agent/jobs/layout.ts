@@ -1,7 +1,7 @@
 /** Where a node keeps what, below its state folder. */
 import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 export class Layout {
   constructor(readonly state: string) {}
@@ -52,10 +52,23 @@ export class Layout {
     return join(this.state, 'networks', `${job}.${epoch}`);
   }
 
+  /**
+   * Makes what there has to be, with the rights that it has to have: an older version may have given others. The
+   * processes of a job reach nothing of these from outside: its root is handed to them, its images and reports are
+   * root's. By way of `jobs` they reach the console of their own job, whose name is not for others to read.
+   */
   make() {
-    for (const folder of [join(this.state, 'jobs'), this.reports, this.images, this.roots]) {
-      mkdirSync(folder, { recursive: true, mode: 0o755 });
-    }
+    const closed = [
+      this.reports,
+      this.images,
+      this.roots,
+      this.served,
+      this.mounted,
+      dirname(this.network('', 0)),
+    ];
+    mkdirSync(this.state, { recursive: true, mode: 0o755 });
+    for (const folder of closed) makeFolder(folder, 0o700);
+    makeFolder(join(this.state, 'jobs'), 0o711);
   }
 
   /**
@@ -72,4 +85,9 @@ export class Layout {
     }
     return path;
   }
+}
+
+function makeFolder(path: string, mode: number): void {
+  mkdirSync(path, { recursive: true, mode });
+  chmodSync(path, mode);
 }

@@ -51,7 +51,7 @@ export class Stage {
     readonly folder: string,
     readonly root: Godwit,
   ) {
-    [this.ann, this.bob, this.eve] = [this.#asks('ann'), this.#asks('bob'), this.#asks('eve')];
+    [this.ann, this.bob, this.eve] = [this.asks('ann'), this.asks('bob'), this.asks('eve')];
   }
 
   static async up(name: string): Promise<Stage> {
@@ -127,8 +127,9 @@ export class Stage {
       if (performance.now() > end) throw new Error(`not so within ${SOON_MS} ms: ${what}`);
   }
 
-  #asks(person: Person): Godwit {
-    const context = { agent: this.socketOf(person), temp: this.folder, user: this.people[person] };
+  /** This person at a node, which becomes the home of what they launch. */
+  asks(person: Person, node = 'node1'): Godwit {
+    const context = { agent: this.socketOf(person, node), temp: this.folder, user: this.people[person] };
     return new Godwit(context, join(this.folder, 'godwit.cjs'));
   }
 }

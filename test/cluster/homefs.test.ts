@@ -236,6 +236,28 @@ describe('while the home does not answer', () => {
     await vi.waitFor(() => expect(heard).toBe('content'), PATIENCE);
   });
 
+  it.each([
+    ['refused its name', ['setpriv', '--reuid', '65534', '--clear-groups'], {}],
+    ['kept waiting for it too long', [], { cgroup: '/none' }],
+  ])('what is mounted on a folder of theirs stays, whoever is %s', async (_who, as, order) => {
+    const { home, at, root } = await mountHome({ user: USER, ...order });
+    mkdirSync(join(root, 'sub'));
+    const sub = join(at, 'sub');
+    const isMounted = () =>
+      readFileSync('/proc/self/mountinfo', 'utf8').includes(`${at.replace(' ', '\\040')}/sub `);
+    await output(['mount', '-t', 'tmpfs', 'tmpfs', sub]);
+    try {
+      // Until the kernel asks for the name anew.
+      await sleep(1100);
+      if (as.length === 0) home.link.cut();
+      expect((await run([...as, 'stat', sub])).status).toBe(1);
+      expect(isMounted()).toBe(true);
+    } finally {
+      home.link.join();
+      await run(['umount', '-l', sub]);
+    }
+  });
+
   it('a mount can be taken away, and whoever uses it is told', async () => {
     const { home, root, at } = await mountHome();
     writeFileSync(join(root, 'file'), 'content');

@@ -2,9 +2,16 @@
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { run } from './processes';
+import { inProject } from './project';
 
 /** `-ffp-contract=off`: the same digits on every processor. */
 const FLAGS = ['-D_GNU_SOURCE', '-g', '-O0', '-pthread', '-ffp-contract=off', '-Wall', '-Wextra'];
+
+/** As the programs of Godwit's are built with, when these tests run against sanitised ones (scripts/build.mjs). */
+export const SANITIZED =
+  process.env.GODWIT_SANITIZE === '1'
+    ? ['-fsanitize=address,undefined', '-fno-sanitize-recover=all', inProject('scripts', 'sanitizer.c')]
+    : [];
 
 /** @returns the path of the program, in `folder` */
 export async function compile(

@@ -3,7 +3,7 @@
  * by the test's own process: what looks into the mount synchronously waits for itself.
  */
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseJson, parseWith } from '../../agent/api/schema';
@@ -14,6 +14,13 @@ import { inProject } from './project';
 import { WireLink } from './wire-link';
 
 const ROOT = { uid: 0, gid: 0, groups: [] };
+/** So that what a test starts is the job. */
+const ownCgroup = () => /^0::(.*?)\/?$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '';
+
+export type MountedHomeOptions = Partial<Pick<ServeOrder, 'user' | 'without'>> & {
+  descriptors?: number;
+  cgroup?: string;
+};
 
 export class MountedHome {
   static readonly program = inProject('dist', 'godwit-homefs');
@@ -24,17 +31,19 @@ export class MountedHome {
   mount!: ChildProcess;
   server!: ChildProcess;
   readonly #order: ServeOrder;
+  readonly #cgroup: string;
   readonly #limit: string[];
 
   /**
    * `root`: the folder whose content is served; `folder`: for sockets and the mount; `descriptors`: how many files the
-   * server may have open.
+   * server may have open; `cgroup`: who the job is, by default this process and what it starts.
    */
   constructor(
     root: string,
     folder: string,
-    { descriptors, ...order }: Partial<Pick<ServeOrder, 'user' | 'without'>> & { descriptors?: number } = {},
+    { descriptors, cgroup = ownCgroup(), ...order }: MountedHomeOptions = {},
   ) {
+    this.#cgroup = cgroup;
     this.#limit = descriptors ? ['prlimit', `--nofile=${descriptors}`] : [];
     this.at = join(folder, 'at');
     this.sockets = { serve: join(folder, 'serve'), mount: join(folder, 'mount') };
@@ -50,10 +59,10 @@ export class MountedHome {
   /** Both ends, not joined yet. */
   async begin(): Promise<void> {
     await this.serve();
-    const { program, id } = this.#order;
-    this.mount = launch(
-      mountCommand({ program, socket: this.sockets.mount, id, home: 'home', at: this.at, suid: true }),
-    );
+    const { program, id, user } = this.#order;
+    const whose = { uid: user.uid, cgroup: this.#cgroup };
+    const { mount: socket } = this.sockets;
+    this.mount = launch(mountCommand({ program, socket, id, home: 'home', at: this.at, ...whose }));
     await heard(this.mount, 'mounted');
   }
 
@@ -80,7 +89,7 @@ export class MountedHome {
 }
 
 /** Waits for the first line, which must be this word. */
-async function heard(child: ChildProcess, word: 'serving' | 'mounted'): Promise<void> {
+export async function heard(child: ChildProcess, word: 'serving' | 'mounted'): Promise<void> {
   let said = '';
   for await (const text of child.stdout!.iterator({ destroyOnReturn: false })) {
     said += text;

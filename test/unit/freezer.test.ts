@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cgroup2Mounts } from '../../agent/freezer/hierarchy';
+import { cgroup2Mounts, placeIn } from '../../agent/freezer/hierarchy';
 import { controllersV1, limitObstacles } from '../../agent/freezer/limits';
 import { jobProcesses, nodePid, parseStat, readProcess, threadsOf } from '../../agent/freezer/processes';
 
@@ -11,10 +11,19 @@ describe('the cgroup v2 hierarchy', () => {
 42 31 0:38 / /run/a\\040b rw,nosuid shared:9 master:1 - cgroup2 cgroup2 rw
 `;
     expect(cgroup2Mounts(mountinfo)).toEqual([
-      { at: '/sys/fs/cgroup/unified', writable: false },
-      { at: '/run/a b', writable: true },
+      { at: '/sys/fs/cgroup/unified', root: '/', writable: false },
+      { at: '/run/a b', root: '/', writable: true },
     ]);
     expect(cgroup2Mounts('')).toEqual([]);
+  });
+
+  it('says what the kernel calls a folder of it, also where a part of it is mounted', () => {
+    const mountinfo = `41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw
+42 31 0:38 /system.slice /run/part rw - cgroup2 cgroup2 rw
+`;
+    expect(placeIn(mountinfo, '/sys/fs/cgroup/godwit/node/job.0')).toBe('/godwit/node/job.0');
+    expect(placeIn(mountinfo, '/run/part/job.0')).toBe('/system.slice/job.0');
+    expect(() => placeIn(mountinfo, '/run/other/job.0')).toThrow('/run/other/job.0 is in none');
   });
 });
 

@@ -9,6 +9,7 @@ import { duplexPair } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { checkHellos, connectWire, joinWires, type WireHello } from '../../agent/homefs/join';
+import { SANITIZED } from '../support/c-programs';
 import { end, launch } from '../support/processes';
 import { inProject } from '../support/project';
 import { WireLink } from '../support/wire-link';
@@ -38,7 +39,7 @@ function compile(name: string, sources: string[], ...flags: string[]): string {
   const program = join(folder, name);
   const all = [inProject('test', 'programs', 'wire-cat.c'), ...sources];
   const standard = ['-std=gnu11', '-D_GNU_SOURCE', '-O1', '-g', '-pthread'];
-  execFileSync('cc', [...standard, ...flags, '-o', program, ...all]);
+  execFileSync('cc', [...standard, ...flags, ...SANITIZED, '-o', program, ...all]);
   return program;
 }
 
