@@ -1,7 +1,9 @@
 /** What an agent says unasked to clients that watch the cluster (see `cluster.watch`). */
 import { z } from 'zod';
 import type { Events } from './contract';
+import { MOST_JOBS, MOST_NODES } from './lists';
 import { Epoch, Job, JobId, Moment, Node, NodeName } from './model';
+import { list } from './schema';
 
 /**
  * Where a move stands, as its home sees it. Up to `restoring` it can still be taken back; from `thawing` on the job
@@ -37,9 +39,9 @@ export type MoveUnderWay = z.infer<typeof MoveUnderWay>;
  */
 export const ClusterSnapshot = z.object({
   time: Moment,
-  nodes: z.array(Node),
-  jobs: z.array(Job),
-  moves: z.array(MoveUnderWay),
+  nodes: list(Node, { most: MOST_NODES }),
+  jobs: list(Job, { most: MOST_JOBS }),
+  moves: list(MoveUnderWay, { most: MOST_JOBS }),
 });
 export type ClusterSnapshot = z.infer<typeof ClusterSnapshot>;
 

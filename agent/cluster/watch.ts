@@ -1,6 +1,7 @@
 /** Snapshots of the cluster for those who watch it, while somebody does. */
 import type { ClusterSnapshot } from '../api/client-events';
 import type { CallerConnection } from '../api/contract';
+import { fitting, PAGE_BYTES } from '../api/lists';
 import type { Node } from '../api/model';
 import type { HomeView } from '../api/peer-contract';
 
@@ -14,6 +15,8 @@ const FIRST_MS = 500;
 const RETRY_MS = 1_000;
 /** Jobs that are over, in one snapshot: a screenful. */
 export const OVER_SHOWN = 50;
+/** Jobs in one snapshot: with nodes and moves beside them it is still one message. */
+const JOBS_BYTES = 2 * PAGE_BYTES;
 
 /** How the nodes are asked. */
 export interface Sources {
@@ -138,8 +141,9 @@ export function compose(time: string, nodes: Node[], views: HomeView[]): Cluster
     .sort((a, b) => a.ended!.localeCompare(b.ended!))
     .slice(-OVER_SHOWN);
   const jobs = [...all.filter(({ ended }) => ended === null), ...over];
-  jobs.sort((a, b) => a.started.localeCompare(b.started) || a.id.localeCompare(b.id));
-  return { time, nodes, jobs, moves: views.flatMap(({ moves }) => moves) };
+  const latestFirst = jobs.sort((a, b) => b.started.localeCompare(a.started) || b.id.localeCompare(a.id));
+  const shown = fitting(latestFirst, JOBS_BYTES).toReversed();
+  return { time, nodes, jobs: shown, moves: views.flatMap(({ moves }) => moves) };
 }
 
 /** Asked for while it is at work it is done once more afterwards, however often it was asked. */

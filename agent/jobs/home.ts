@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { asGodwitError, GodwitError, noSuchJob } from '../api/errors';
+import { fitting } from '../api/lists';
 import type { Exit, HistoryEvent, Job, JobSpec, LaunchRequest, User } from '../api/model';
 import type { EndOfJob, SharedMount, Sight } from '../api/peer-contract';
 import type { Peers } from '../cluster/peers';
@@ -12,8 +13,8 @@ import type { Addresses } from '../network/assign';
 import type { Layout } from './layout';
 import { readStatus } from './status';
 
-/** How many events of the history are told at once. */
-const HISTORY_LIMIT = 10_000;
+/** Read from the journal at once: what does not fit into a page is read again for the next. */
+const ROWS_READ = 1_000;
 /** A host that does not answer must not make `ps` wait. */
 const SIGHT_TIMEOUT_MS = 2_000;
 /** A launch is a fork, a few mounts and an exec. */
@@ -81,7 +82,7 @@ export class Home {
       await rm(layout.job(id), { recursive: true, force: true });
       throw error;
     }
-    return this.seen(await journal.job(id));
+    return (await this.#seen([await journal.job(id)]))[0]!;
   }
 
   /** The layout of a job's root: the same wherever it goes. */
@@ -100,14 +101,48 @@ export class Home {
   }
 
   async jobs(ended: boolean): Promise<Job[]> {
-    const jobs = await this.options.journal.jobs({ ended });
-    const sights = await this.#sights(jobs);
-    return jobs.map((job) => this.#tell(job, sights.get(job.id)));
+    return this.#seen(await this.options.journal.jobs({ ended }));
   }
 
-  async seen(job: HomedJob): Promise<Job> {
-    const sights = await this.#sights([job]);
-    return this.#tell(job, sights.get(job.id));
+  async latestEnded(limit: number): Promise<Job[]> {
+    return this.#seen(await this.options.journal.latestEnded(limit));
+  }
+
+  /** Those that a person may mean by this. */
+  async find(reference: string, limit: number): Promise<Job[]> {
+    return this.#seen(await this.options.journal.find(reference, limit));
+  }
+
+  /** With its whole command. */
+  async show(id: string): Promise<Job> {
+    const [job] = await this.#seen([await this.options.journal.job(id)]);
+    return { ...job!, command: await this.options.journal.command(id) };
+  }
+
+  /** A page of the jobs, `bytes` long at most; `next` is where the one behind it begins. */
+  async page(ended: boolean, after: number, bytes: number): Promise<{ jobs: Job[]; next: number | null }> {
+    const rows = await this.options.journal.jobs({ ended, after, limit: ROWS_READ });
+    const jobs = fitting(await this.#seen(rows), bytes);
+    return { jobs, next: next(rows, jobs.length) };
+  }
+
+  /** The same of what has happened, to one job or to all. */
+  async historyPage(
+    job: string | undefined,
+    after: number,
+    bytes: number,
+  ): Promise<{ events: HistoryEvent[]; next: number | null }> {
+    const rows = await this.options.journal.history({ job, after, limit: ROWS_READ });
+    const events = fitting(
+      rows.map(({ event }) => event),
+      bytes,
+    );
+    return { events, next: next(rows, events.length) };
+  }
+
+  async #seen(jobs: HomedJob[]): Promise<Job[]> {
+    const sights = await this.#sights(jobs);
+    return jobs.map((job) => this.#tell(job, sights.get(job.id)));
   }
 
   /** Each host is asked once for all of its jobs. */
@@ -135,7 +170,7 @@ export class Home {
     return {
       id,
       name,
-      command: [spec.program, ...spec.args],
+      command: spec.command,
       user: spec.user.name,
       ...(spec.tty ? { tty: true } : {}),
       ...(Object.keys(spec.limits).length > 0 ? { limits: spec.limits } : {}),
@@ -181,8 +216,8 @@ export class Home {
   }
 
   async #whyLost(id: string): Promise<string> {
-    const events = await this.history(id);
-    return events.findLast(({ event }) => event === 'lost')?.reason ?? 'nobody knows how';
+    const events = await this.options.journal.history({ job: id });
+    return events.findLast(({ event }) => event.event === 'lost')?.event.reason ?? 'nobody knows how';
   }
 
   async isOver(id: string): Promise<boolean> {
@@ -192,10 +227,6 @@ export class Home {
 
   onEnd(id: string, listener: () => void) {
     this.#events.once(`ended:${id}`, listener);
-  }
-
-  history(job: string | undefined): Promise<HistoryEvent[]> {
-    return this.options.journal.history({ job, limit: HISTORY_LIMIT });
   }
 
   /**
@@ -216,6 +247,10 @@ export class Home {
     }
   }
 }
+
+/** Where the next page begins, of which `taken` of these rows are not a part. */
+const next = (rows: { place: number }[], taken: number): number | null =>
+  taken < rows.length || rows.length === ROWS_READ ? (rows[taken - 1]?.place ?? null) : null;
 
 /** It keeps its address until nothing of it is left anywhere. */
 const hasAddress = ({ state, ledger }: HomedJob): boolean =>

@@ -2,15 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { GodwitError } from '../api/errors';
 import { killPid } from '../freezer/identity';
-import type { HeldProcess, ProcessEnd } from './contract';
+import { type HeldProcess, MOST_HELD, type ProcessEnd } from './contract';
 
 /** A job's supervisor says three lines in its life; whoever says more is broken. */
 const MAX_LINES = 64;
 const MAX_LINE_BYTES = 64 * 1024;
 /** Enough for the last words of a program; CRIU's long story is in its log file. */
 const STDERR_TAIL = 4096;
-/** Two for each move in flight and one for each job: far above what a node runs. */
-const MAX_PROCESSES = 4096;
 
 export interface Start {
   key: string;
@@ -103,10 +101,10 @@ export class Processes {
     const known = this.#held.get(key);
     // Asked again after a cut connection: the first answer stands.
     if (known?.child.pid !== undefined) return { pid: known.child.pid };
-    if (this.#held.size >= MAX_PROCESSES)
+    if (this.#held.size >= MOST_HELD)
       throw new GodwitError({
         code: 'keeper-full',
-        message: `the keeper holds ${MAX_PROCESSES} processes already`,
+        message: `the keeper holds ${MOST_HELD} processes already`,
       });
     const [program, ...args] = argv as [string, ...string[]];
     const child = spawn(program, args, {

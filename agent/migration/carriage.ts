@@ -8,23 +8,27 @@ import type { Duplex, Readable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { GodwitError } from '../api/errors';
-import { SharedMount } from '../api/peer-contract';
-import { parseJson, parseWith } from '../api/schema';
+import { Mounts, SharedMounts } from '../api/peer-contract';
+import { list, parseJson, parseWith } from '../api/schema';
 import { ParkedStub } from '../debug/stub';
+import { MOST_STUBS } from '../keeper/contract';
 import { whileItMoves } from './stall';
 
 const MANIFEST = 'godwit.json';
 /** A whole process's worth of last words. */
 const STDERR_TAIL = 2048;
 
+/** PID_MAX_LIMIT (linux/threads.h). */
+const MOST_PROCESSES = 4 * 1024 * 1024;
+
 /** What a checkpoint has besides CRIU's images. */
 export const Manifest = z.object({
   /** The processes that were dumped, as the job numbers them. */
-  processes: z.array(z.int()),
-  parked: z.array(ParkedStub),
+  processes: list(z.int(), { most: MOST_PROCESSES }),
+  parked: list(ParkedStub, { most: MOST_STUBS }),
   held: z.boolean(),
-  mounts: z.array(z.string().startsWith('/')),
-  shared: z.array(SharedMount).default([]),
+  mounts: Mounts,
+  shared: SharedMounts.default([]),
 });
 export type Manifest = z.infer<typeof Manifest>;
 

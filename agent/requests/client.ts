@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../api/client-contract';
 import type { Caller, Handlers, Params, Result } from '../api/contract';
 import { alreadyThere, asGodwitError, GodwitError, jobEnded, noSuchNode, noTerminal } from '../api/errors';
-import { type Job, type Obstacle, type Preflight, ROOT } from '../api/model';
+import { PAGE_BYTES } from '../api/lists';
+import { type Obstacle, type Preflight, ROOT } from '../api/model';
 import { bestOf } from '../cluster/members';
 import { readConsole } from '../jobs/console';
 import { resolveJob } from '../jobs/home';
@@ -14,10 +15,11 @@ import { signalNamed } from '../jobs/signals';
 import type { HomedJob } from '../journal/journal';
 import { filesThere } from './files';
 import type { NodeParts } from './node';
+import { type Page, pageOfAll, placeIn } from './pages';
 import { assertMay } from './rights';
 
 /** A node that does not answer must not make everybody wait. */
-const LIST_TIMEOUT_MS = 3_000;
+const SOON = { timeoutMs: 3_000 };
 /** As long as a stub that has lost its line waits for it: beyond that nobody needs to be told. */
 const DEBUG_TIMEOUT_MS = 60_000;
 /** A job that is moving can be told in a moment. */
@@ -33,7 +35,14 @@ const ELSEWHERE: ReadonlySet<string> = new Set([
   'no-hello',
 ]);
 
-type Forwarded = 'jobs.kill' | 'jobs.pin' | 'jobs.type' | 'jobs.wait' | 'jobs.why' | 'jobs.migrate';
+type Forwarded =
+  | 'jobs.show'
+  | 'jobs.kill'
+  | 'jobs.pin'
+  | 'jobs.type'
+  | 'jobs.wait'
+  | 'jobs.why'
+  | 'jobs.migrate';
 
 /** @throws `job-ended` */
 function alive(job: HomedJob): HomedJob {
@@ -44,23 +53,33 @@ function alive(job: HomedJob): HomedJob {
 export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
   const own = node.config.name;
 
-  async function allJobs(ended: boolean): Promise<Job[]> {
-    const asked = node.peers.names.map((name) =>
-      node.peers.call(name, 'home.jobs', { ended }, { timeoutMs: LIST_TIMEOUT_MS }).catch((error: Error) => {
-        if (name === own) throw error;
-        return { jobs: [] };
+  /** A page of what the homes have; one that does not answer has nothing. */
+  function listed<T>(
+    cursor: string | undefined,
+    ask: (home: string, place: { after: number; bytes: number }) => Promise<Page<T, number>>,
+  ) {
+    return pageOfAll(node.peers.names, cursor, (home, after, bytes) =>
+      ask(home, { after, bytes }).catch((error: Error) => {
+        if (home === own) throw error;
+        return { items: [], next: null };
       }),
     );
-    return (await Promise.all(asked))
-      .flatMap(({ jobs }) => jobs)
-      .sort((a, b) => a.started.localeCompare(b.started));
   }
 
   /** Its home knows a job by its id without asking around. */
   async function find(reference: string): Promise<{ id: string; home: string }> {
     const homed = await node.home.job(reference).catch(() => null);
     if (homed) return { id: homed.id, home: own };
-    return resolveJob(reference, await allJobs(true));
+    const asked = node.peers.names.map((home) =>
+      node.peers.call(home, 'home.find', { job: reference }, SOON).catch((error: Error) => {
+        if (home === own) throw error;
+        return { jobs: [] };
+      }),
+    );
+    return resolveJob(
+      reference,
+      (await Promise.all(asked)).flatMap(({ jobs }) => jobs),
+    );
   }
 
   /** At the job's home: `answer`; elsewhere: the home's answer. */
@@ -198,7 +217,14 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
       return {};
     },
     'nodes.list': async () => ({ nodes: await node.members.list() }),
-    'jobs.list': async ({ ended }) => ({ jobs: await allJobs(ended) }),
+    'jobs.list': async ({ ended, after }) => {
+      const { items: jobs, next } = await listed(after, async (home, place) => {
+        const { jobs: items, next } = await node.peers.call(home, 'home.jobs', { ended, ...place }, SOON);
+        return { items, next };
+      });
+      return { jobs, next };
+    },
+    'jobs.show': (params, caller) => atHome('jobs.show', params, caller, (id) => node.home.show(id)),
     'jobs.run': async (request, { user = ROOT }) =>
       node.home.run(request, user, await choose(request.node, own)),
     'jobs.kill': (params, caller) =>
@@ -226,11 +252,13 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
       atHome('jobs.why', params, caller, async (id) => why(id, await choose(params.node, own))),
     'jobs.migrate': (params, caller) =>
       atHome('jobs.migrate', params, caller, (id) => migrate(id, params, caller)),
-    'jobs.history': async ({ job }, caller) => {
-      if (job === undefined) return { events: await everywhere(node) };
-      const { id, home } = await find(job);
-      if (home === own) return { events: await node.home.history(id) };
-      return node.peers.call(home, 'jobs.history', { job: id }, { signal: caller.signal });
+    'jobs.history': async ({ job, after }, caller) => {
+      if (job !== undefined) return historyOf(job, after, caller);
+      const { items: events, next } = await listed(after, async (home, place) => {
+        const { events: items, next } = await node.peers.call(home, 'home.history', place, SOON);
+        return { items, next };
+      });
+      return { events, next };
     },
     'jobs.console': async ({ job, offset, follow }, caller) => {
       const { id, home } = await find(job);
@@ -270,6 +298,13 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     },
   };
 
+  async function historyOf(job: string, after: string | undefined, { signal }: Caller) {
+    const { id, home } = await find(job);
+    if (home !== own) return node.peers.call(home, 'jobs.history', { job: id, after }, { signal });
+    const { events, next } = await node.home.historyPage(id, placeIn(after), PAGE_BYTES);
+    return { events, next: next === null ? null : `${next}` };
+  }
+
   /** Failing this, the stub's own time of grace runs out. */
   async function sayGone(target: Params<ClientContract, 'debug.stay'>): Promise<void> {
     const until = performance.now() + DEBUG_TIMEOUT_MS;
@@ -287,19 +322,6 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
       }
     }
   }
-}
-
-/** Every node's part of the history, in the order of time. */
-async function everywhere({ peers, config, home }: NodeParts) {
-  const others = peers.names.filter((name) => name !== config.name);
-  const asked = others.map((name) =>
-    peers
-      .call(name, 'home.history', {}, { timeoutMs: LIST_TIMEOUT_MS })
-      .then(({ events }) => events)
-      .catch(() => []),
-  );
-  const events = (await Promise.all([home.history(undefined), ...asked])).flat();
-  return events.sort((a, b) => a.time.localeCompare(b.time));
 }
 
 const transferUnavailable = (transfer: string) =>

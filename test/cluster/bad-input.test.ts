@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { connectUnix } from '../../agent/api/client';
 import { clientContract } from '../../agent/api/client-contract';
-import { MAX_MESSAGE_BYTES } from '../../agent/api/rpc';
+import { MAX_MESSAGE_BYTES } from '../../agent/api/allowance';
 import { issueCertificate, makeAuthority } from '../../agent/lab/certificates';
 import { restartAgent } from '../../agent/lab/lab';
 import { Godwit, Refused } from '../support/godwit';
