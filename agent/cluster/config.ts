@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { GodwitError } from '../api/errors';
 import { NodeName } from '../api/model';
 import { parseJson, parseWith } from '../api/schema';
+import { PerUser } from './per-user';
 
 const Path = z.string().startsWith('/', 'a path must be absolute');
 /** Of one spelling, so that those of two nodes can be compared. CRIU ends a mount's name at a `]`. */
@@ -41,6 +42,8 @@ export const AgentConfig = z
     /** Who may ask besides root, by names; and the groups whose members may. */
     users: z.array(z.string().min(1)).default([]),
     groups: z.array(z.string().min(1)).default(['godwit']),
+    /** How much each of them may take. */
+    perUser: PerUser.prefault({}),
     tls: z.object({ ca: Path, cert: Path, key: Path }),
     /** All nodes of the cluster, this one included. */
     members: z.array(Member).min(1),

@@ -92,6 +92,18 @@ class Held {
 }
 
 /** Each is started as the leader of a session, so of a group, of its own. */
+/** Errors for which the program is not to blame are thrown at once. */
+function begin(program: string, args: string[], where: Pick<Start, 'env' | 'cwd'>): ChildProcess {
+  try {
+    return spawn(program, args, { ...where, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  } catch (error) {
+    throw cannotStart(program, (error as Error).message);
+  }
+}
+
+const cannotStart = (program: string, why: string) =>
+  new GodwitError({ code: 'cannot-start', message: `${program} can't be started: ${why}` });
+
 const killGroup = (leader: number): void => killPid(-leader);
 
 export class Processes {
@@ -107,22 +119,14 @@ export class Processes {
         message: `the keeper holds ${MOST_HELD} processes already`,
       });
     const [program, ...args] = argv as [string, ...string[]];
-    const child = spawn(program, args, {
-      env,
-      cwd,
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = begin(program, args, { env, cwd });
     // At once, so that whatever is asked of it next finds it.
     this.#held.set(key, new Held(key, child));
     await Promise.race([
       once(child, 'spawn'),
       once(child, 'error').then(([error]) => {
         this.#held.delete(key);
-        throw new GodwitError({
-          code: 'cannot-start',
-          message: `${program} can't be started: ${error.message}`,
-        });
+        throw cannotStart(program, error.message);
       }),
     ]);
     return { pid: child.pid! };

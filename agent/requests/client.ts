@@ -1,6 +1,7 @@
 /** What clients ask. A request about a job is answered by its home; whoever else is asked passes it on. */
 
 import { stat } from 'node:fs/promises';
+import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../api/client-contract';
@@ -8,9 +9,10 @@ import type { Caller, Handlers, Params, Result } from '../api/contract';
 import { alreadyThere, asGodwitError, GodwitError, jobEnded, noSuchNode, noTerminal } from '../api/errors';
 import { PAGE_BYTES } from '../api/lists';
 import { type Obstacle, type Preflight, ROOT } from '../api/model';
+import type { Owner } from '../api/tickets';
 import { bestOf } from '../cluster/members';
 import { readConsole } from '../jobs/console';
-import { resolveJob } from '../jobs/home';
+import { resolveJob } from '../jobs/reference';
 import { signalNamed } from '../jobs/signals';
 import type { HomedJob } from '../journal/journal';
 import { filesThere } from './files';
@@ -177,19 +179,26 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     return report;
   }
 
-  async function console(id: string, offset: number, follow: boolean) {
+  async function console(id: string, offset: number, follow: boolean, owner: Owner) {
     const tty = (await node.home.job(id)).spec.tty !== undefined;
     let over = await node.home.isOver(id);
     node.home.onEnd(id, () => {
       over = true;
     });
     const path = node.layout.console(id);
+    const from = await node.home.consoles.keptFrom(id);
     const { size } = await stat(path);
-    const ticket = node.tickets.issue(async (stream) => {
+    const reading = {
+      path,
+      offset: Math.max(offset, from),
+      over: follow ? () => over : undefined,
+      keptFrom: node.home.consoles.keptNow(id, from),
+    };
+    const read = async (stream: Duplex) => {
       stream.resume();
-      await pipeline(readConsole(path, offset, follow ? () => over : undefined), stream);
-    });
-    return { ticket, id, size, tty };
+      await pipeline(readConsole(reading), stream);
+    };
+    return { ticket: node.tickets.issue(read, undefined, owner), id, from, size, tty };
   }
 
   /** On whichever node it is: what is on its way is asked again where it comes to. */
@@ -212,8 +221,8 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
   }
 
   return {
-    'cluster.watch': (_params, { connection }) => {
-      if (connection) node.watch.add(connection);
+    'cluster.watch': (_params, { connection, user }) => {
+      if (connection) node.watch.add(connection, user?.uid);
       return {};
     },
     'nodes.list': async () => ({ nodes: await node.members.list() }),
@@ -261,16 +270,19 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
       return { events, next };
     },
     'jobs.console': async ({ job, offset, follow }, caller) => {
+      const owner = caller.user?.uid;
+      node.tickets.assertRoom(owner);
       const { id, home } = await find(job);
       if (home === own) {
         await theirs(id, caller);
-        return console(id, offset, follow);
+        return console(id, offset, follow, owner);
       }
       const wanted = { job: id, offset, follow, as: caller.user ?? null };
-      const { ticket, size, tty } = await node.peers.call(home, 'jobs.console', wanted);
-      return { id, size, tty, ticket: node.peers.relay(home, ticket, node.tickets) };
+      const { ticket, ...what } = await node.peers.call(home, 'jobs.console', wanted);
+      return { ...what, ticket: node.peers.relay(home, ticket, node.tickets, owner) };
     },
     'debug.open': async ({ job, pid, session, fresh }, { user }) => {
+      node.tickets.assertRoom(user?.uid);
       const { id, home } = await find(job);
       // A stub that waits for its client would keep the job from leaving.
       const asked = { job: id, as: user ?? null, settled: fresh };
@@ -288,7 +300,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
         node: place.node,
         home,
         pid: target.pid,
-        ticket: node.peers.relay(place.node, ticket, node.tickets),
+        ticket: node.peers.relay(place.node, ticket, node.tickets, user?.uid),
       };
     },
     'debug.stay': async (target, { signal }) => {

@@ -1,10 +1,11 @@
 /** A lab with people in it: two users whom its agents admit, and one whom they don't, all of Debian's own accounts. */
 import { execFile, execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { nodePaths } from '../../agent/lab/description';
+import { restartAgent } from '../../agent/lab/lab';
 import { Godwit, type TestUser } from '../support/godwit';
 import { inProject } from '../support/project';
 
@@ -76,6 +77,13 @@ export class Stage {
   async down(): Promise<void> {
     await Godwit.labDown(this.lab);
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Changes what a node is told, and starts its agent anew. */
+  async configure(node: string, change: Record<string, unknown>): Promise<void> {
+    const { config } = this.paths(node);
+    writeFileSync(config, JSON.stringify({ ...JSON.parse(readFileSync(config, 'utf8')), ...change }));
+    await restartAgent(this.lab, node);
   }
 
   paths(node: string) {
