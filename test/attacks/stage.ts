@@ -1,6 +1,8 @@
 /** A lab with people in it: two users whom its agents admit, and one whom they don't, all of Debian's own accounts. */
 import { execFile, execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -20,6 +22,18 @@ const FOLDERS = '/var/lib/godwit';
 
 const numbers = (flag: string, name: string) =>
   execFileSync('id', [flag, name], { encoding: 'utf8' }).trim().split(' ').map(Number);
+
+const answers = async (path: string): Promise<boolean> => {
+  const socket = connect(path);
+  try {
+    return await once(socket, 'connect').then(
+      () => true,
+      () => false,
+    );
+  } finally {
+    socket.destroy();
+  }
+};
 
 const account = (name: string): TestUser => ({
   uid: numbers('-u', name)[0]!,
@@ -84,6 +98,8 @@ export class Stage {
     const { config } = this.paths(node);
     writeFileSync(config, JSON.stringify({ ...JSON.parse(readFileSync(config, 'utf8')), ...change }));
     await restartAgent(this.lab, node);
+    for (const person of ['ann', 'bob'] as const)
+      await this.until('its users are served', () => answers(this.socketOf(person, node)));
   }
 
   paths(node: string) {
