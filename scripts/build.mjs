@@ -14,6 +14,7 @@ const entries = {
   'demo-gdb': 'test/demo/gdb/main.ts',
   'demo-vscode': 'test/demo/vscode/main.ts',
   chaos: 'test/chaos/main.ts',
+  fuzz: 'test/fuzz/main.ts',
   'test/look': 'test/vscode/look.ts',
   'test/shim': 'test/vscode/shim.ts',
   'test/suite': 'test/vscode/suite/index.ts',

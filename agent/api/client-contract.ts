@@ -1,5 +1,6 @@
 /** What clients ask of an agent: the `godwit` command and the editor. The same verbs are forwarded to a job's home. */
 import { z } from 'zod';
+import { list } from './bounded';
 import type { Contract } from './contract';
 import { Cursor, MOST_IN_PAGE, MOST_NODES } from './lists';
 import {
@@ -15,7 +16,6 @@ import {
   Transfer,
   WindowSize,
 } from './model';
-import { list } from './schema';
 
 /** A job as people name it: an id, a unique prefix of one, or a name. */
 export const JobReference = z.string().min(1).max(200);

@@ -1,9 +1,9 @@
 /** What an agent says unasked to clients that watch the cluster (see `cluster.watch`). */
 import { z } from 'zod';
+import { list } from './bounded';
 import type { Events } from './contract';
 import { MOST_JOBS, MOST_NODES } from './lists';
 import { Epoch, Job, JobId, Moment, Node, NodeName } from './model';
-import { list } from './schema';
 
 /**
  * Where a move stands, as its home sees it. Up to `restoring` it can still be taken back; from `thawing` on the job

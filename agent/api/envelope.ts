@@ -1,7 +1,8 @@
 /** The shapes of JSON-RPC 2.0 that may come over the wire; whatever is not one of them never reaches the library. */
 import { z } from 'zod';
+import { isDictionary } from './bounded';
 import { asGodwitError, badMessage, type Failure, GodwitError } from './errors';
-import { isDictionary, parseJson, parseWith } from './schema';
+import { parseJson, parseWith } from './schema';
 
 /** Its own request for that (LSP's, which the library speaks). */
 export const CANCEL = '$/cancelRequest';

@@ -1,5 +1,6 @@
 /** Lists that grow with what many do: they go over the wire in pages, each well below what a message may have. */
 import { z } from 'zod';
+import { utf8Length } from './text';
 
 /** More nodes than anybody has; a node that tells of more is broken. */
 export const MOST_NODES = 1_024;
@@ -19,7 +20,7 @@ export function fitting<T>(items: readonly T[], bytes: number = PAGE_BYTES): T[]
   let left = bytes;
   const taken: T[] = [];
   for (const item of items) {
-    left -= Buffer.byteLength(JSON.stringify(item)) + 1;
+    left -= utf8Length(JSON.stringify(item)) + 1;
     if (taken.length > 0 && (left < 0 || taken.length >= MOST_IN_PAGE)) break;
     taken.push(item);
   }

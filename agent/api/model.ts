@@ -1,6 +1,6 @@
 /** What the cluster is made of, as it is told to clients: one schema each, the types inferred from them. */
 import { z } from 'zod';
-import { dictionary, list } from './schema';
+import { dictionary, list } from './bounded';
 import { isPrintable } from './text';
 
 export const JobId = z.string().regex(/^[a-z0-9]{10}$/, 'a job id is ten characters of a-z and 0-9');
@@ -15,7 +15,7 @@ export type NodeName = z.infer<typeof NodeName>;
 /** Of one job: more reasons than this help nobody. */
 export const MOST_OBSTACLES = 1_000;
 /** Of one process; what they take together is bounded besides (see jobs/admission.ts). */
-const MOST_WORDS = 65_536;
+export const MOST_WORDS = 65_536;
 /** PATH_MAX (limits.h). */
 const MOST_PATH_BYTES = 4_096;
 

@@ -1,5 +1,6 @@
 /** What agents ask of each other. */
 import { z } from 'zod';
+import { list } from './bounded';
 import { clientContract, JobReference, Typed } from './client-contract';
 import { MoveUnderWay } from './client-events';
 import type { Contract } from './contract';
@@ -25,7 +26,6 @@ import {
   Words,
 } from './model';
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
-import { list } from './schema';
 
 /** What holds for a job on whichever node it runs. */
 export const Terms = z.object({

@@ -14,12 +14,13 @@ export function cut(text: string, most: number): string {
 /** As much as `most` bytes of UTF-8 hold. Half a pair of surrogates would take three bytes, so it never fits. */
 export function cutToBytes(text: string, most: number): string {
   // No code unit takes less than one byte: of a long text the rest is not even looked at.
-  const bytes = Buffer.from(text.slice(0, most));
-  if (bytes.length <= most) return bytes.toString();
-  let end = most;
-  while (isContinuation(bytes[end]!)) end--;
-  return bytes.toString('utf8', 0, end);
+  const bytes = new TextEncoder().encode(text.slice(0, most));
+  let end = Math.min(most, bytes.length);
+  while (end < bytes.length && isContinuation(bytes[end]!)) end--;
+  return new TextDecoder().decode(bytes.subarray(0, end));
 }
+
+export const utf8Length = (text: string): number => new TextEncoder().encode(text).length;
 
 /** A byte of a character after its first (RFC 3629, 3). */
 const isContinuation = (byte: number): boolean => (byte & 0xc0) === 0x80;

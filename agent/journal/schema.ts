@@ -1,7 +1,7 @@
 /** The tables of the journal's file, one migration a version, and the shapes of the JSON in them. */
 import { z } from 'zod';
+import { list } from '../api/bounded';
 import { Epoch, NodeName, Transfer } from '../api/model';
-import { list } from '../api/schema';
 import type { Debt, OpenMove } from './ledger';
 import type { Note } from './notes';
 

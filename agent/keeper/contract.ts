@@ -1,8 +1,8 @@
 /** What an agent asks of the keeper beside it: holding, never deciding. Spoken over the keeper's Unix socket. */
 import { z } from 'zod';
+import { dictionary, list } from '../api/bounded';
 import type { Contract } from '../api/contract';
 import { JobId } from '../api/model';
-import { dictionary, list } from '../api/schema';
 import { ParkedStub } from '../debug/stub';
 
 /** Two for each move in flight and one for each job: far above what a node runs. */

@@ -1,9 +1,10 @@
 /** Pages of lists of which every home has a part. */
 
 import { z } from 'zod';
+import { dictionary } from '../api/bounded';
 import { type Cursor, MOST_NODES, PAGE_BYTES } from '../api/lists';
 import { NodeName } from '../api/model';
-import { dictionary, parseJson, parseWith } from '../api/schema';
+import { parseJson, parseWith } from '../api/schema';
 
 /** Homes that are asked at once: each has an item in the page, however large that is. */
 const HOMES_AT_ONCE = 64;

@@ -7,6 +7,7 @@ import { WebSocket } from 'ws';
 import { type Client, connectUnix } from '../../agent/api/client';
 import { type ClientContract, clientContract } from '../../agent/api/client-contract';
 import { type ClientEvents, clientEvents } from '../../agent/api/client-events';
+import { PROTOCOL } from '../../agent/api/hello';
 import { Stage } from './stage';
 
 let stage: Stage;
@@ -71,12 +72,13 @@ describe('what a user can take from others', () => {
   });
 
   it('is not an agent’s time: a first message of megabytes is refused at once, and others are answered', async () => {
+    const hello = { protocol: PROTOCOL, version: '1', kind: 'client', name: 'ann' };
     for (let n = 0; n < 5; n++) {
       const socket = new WebSocket(`ws+unix:${stage.socketOf('ann')}:/rpc`);
       asked.push(socket);
       const closed = once(socket, 'close');
       await once(socket, 'open');
-      socket.send(JSON.stringify({ hello: { protocol: 1, ['x'.repeat(4_000_000)]: 1 } }));
+      socket.send(JSON.stringify({ hello, ['x'.repeat(4_000_000)]: 1 }));
       expect(String((await closed)[1])).toMatch(/bad-message: the hello/);
     }
     await stage.bob.jobs();
