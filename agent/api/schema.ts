@@ -31,11 +31,37 @@ function safely<T>(work: () => T, what: string): T {
   }
 }
 
+/** No message is nearly as deep, and to read a million lists in each other takes ten times as long as to read a text. */
+const MOST_DEPTH = 500;
+
 /** @throws GodwitError `bad-message` */
 export function parseJson(what: string, text: string): unknown {
+  if (isDeep(text)) throw badMessage(what, 'it is too deep');
   try {
     return JSON.parse(text);
   } catch {
     throw badMessage(what, 'it is not JSON');
   }
+}
+
+const [QUOTE, BACKSLASH, LIST, LIST_END, OBJECT, OBJECT_END] = [...'"\\[]{}'].map((mark) =>
+  mark.charCodeAt(0),
+);
+
+/** Has a text of JSON more lists and objects in each other than may be? */
+function isDeep(text: string): boolean {
+  if (text.length <= MOST_DEPTH) return false;
+  let depth = 0;
+  let quoted = false;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (quoted) {
+      if (code === BACKSLASH) at++;
+      else if (code === QUOTE) quoted = false;
+    } else if (code === QUOTE) quoted = true;
+    else if (code === LIST || code === OBJECT) {
+      if (++depth > MOST_DEPTH) return true;
+    } else if (code === LIST_END || code === OBJECT_END) depth--;
+  }
+  return false;
 }
