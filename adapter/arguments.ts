@@ -1,7 +1,8 @@
 /** What a launch.json may say to the debug type `godwit`. */
 import { z } from 'zod';
+import { dictionary } from '../agent/api/bounded';
 import { JobReference } from '../agent/api/client-contract';
-import { Limits } from '../agent/api/model';
+import { Limits, MOST_WORDS, Words } from '../agent/api/model';
 import { wrongArguments } from './errors';
 
 const common = {
@@ -17,11 +18,11 @@ export const LaunchArguments = z.object({
   ...common,
   /** A path, relative ones to `cwd`; without a slash it is looked for in PATH. */
   program: z.string().min(1),
-  args: z.array(z.string()).default([]),
+  args: Words.default([]),
   /** The program's folder by default. */
   cwd: z.string().startsWith('/').optional(),
   /** On top of this process's environment; `null` takes a variable away. */
-  env: z.record(z.string(), z.string().nullable()).default({}),
+  env: dictionary(z.string(), z.string().nullable(), { most: MOST_WORDS }).default({}),
   /** `best`, `home`, or a node's name. */
   node: z.string().min(1).default('best'),
   /** The job's name. (`name` is the configuration's.) */

@@ -6,6 +6,7 @@ import { asGodwitError, type GodwitError } from '../agent/api/errors';
 import type { Exit, Job, MoveReport } from '../agent/api/model';
 import { followConsole } from '../agent/client/console';
 import { JobLine } from '../agent/client/job-line';
+import { readHistory } from '../agent/client/lists';
 import type { AgentLink } from './agent-link';
 import { type MoveListener, MoveWatcher } from './moves';
 
@@ -38,8 +39,7 @@ export class Debuggee {
     private readonly listener: DebuggeeListener,
   ) {
     this.line = new JobLine({ socket: link.socket, job: job.id, pid: process });
-    const history = async () => (await link.call('jobs.history', { job: job.id })).events;
-    this.moves = new MoveWatcher(job.id, history, listener);
+    this.moves = new MoveWatcher(job.id, () => readHistory(link, job.id), listener);
   }
 
   /**

@@ -3,7 +3,7 @@ import { dirname, isAbsolute, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Event, ExitedEvent, OutputEvent, TerminatedEvent } from '@vscode/debugadapter';
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import { asGodwitError, type GodwitError, noSuchJob } from '../agent/api/errors';
+import { asGodwitError, type GodwitError } from '../agent/api/errors';
 import type { Exit, Job, LaunchRequest, MoveReport } from '../agent/api/model';
 import { findSocket } from '../agent/client/agent-socket';
 import { inheritance } from '../agent/client/launcher';
@@ -287,14 +287,8 @@ const killQuietly = (link: AgentLink, { id }: Job) =>
   link.call('jobs.kill', { job: id, signal: 'SIGKILL' }).catch(() => {});
 
 /** @throws GodwitError `no-such-job`, `ambiguous-job` */
-async function findJob(link: AgentLink, reference: string): Promise<Job> {
-  // The history finds a job by whatever stands for it.
-  const { events } = await link.call('jobs.history', { job: reference });
-  const { jobs } = await link.call('jobs.list', { ended: true });
-  const job = jobs.find(({ id }) => id === events[0]?.job);
-  if (!job) throw noSuchJob(reference);
-  return job;
-}
+const findJob = (link: AgentLink, reference: string): Promise<Job> =>
+  link.call('jobs.show', { job: reference });
 
 function launchRequest(wanted: LaunchArguments): LaunchRequest {
   const { program, args, cwd, env, node, jobName, cpus, memory, processes, allowIoUring } = wanted;

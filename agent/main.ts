@@ -13,6 +13,7 @@ import { Changes } from './cluster/changes';
 import { type AgentConfig, loadConfig } from './cluster/config';
 import { Members, measureSpeed } from './cluster/members';
 import { Peers } from './cluster/peers';
+import { allowanceOf } from './cluster/per-user';
 import { readUsers } from './cluster/users';
 import { ClusterWatch } from './cluster/watch';
 import { sweepAccounts } from './freezer/limits';
@@ -58,7 +59,7 @@ async function assemble(
   const layout = new Layout(config.state);
   layout.make();
   const helper = layout.installHelper(join(__dirname, 'godwit-helper'));
-  const tickets = new Tickets();
+  const tickets = new Tickets(config.perUser.tickets);
   const keeper = new Link(
     { path: config.keeperSocket },
     { name, kind: 'agent', contract: keeperContract, patienceMs: KEEPER_PATIENCE_MS },
@@ -92,7 +93,7 @@ async function assemble(
   const own = { node: name, helper, layout, journal, shared, log };
   const host = new Host({ ...own, cgroup, keeper, networks, mounted, tellEnded });
   mounted.onLost = (files, why) => void host.filesLost(files, why);
-  const home = new Home({ ...own, peers, addresses });
+  const home = new Home({ ...own, peers, addresses, perUser: config.perUser });
   const criu = once(async () => (await findCriu(config.criu)).path);
   const place: Place = {
     node: name,
@@ -127,11 +128,17 @@ async function assemble(
     log,
   };
   const stops = new Stops(host, () => changes.tell());
-  return { ...parts, changes, stops, view: new View(home, moves), watch: watchOver(peers, members) };
+  return {
+    ...parts,
+    changes,
+    stops,
+    view: new View(home, moves),
+    watch: watchOver(peers, members, config.perUser.watchers),
+  };
 }
 
 /** Asks every node, this one included, on behalf of those who watch. */
-function watchOver(peers: Peers, members: Members): ClusterWatch {
+function watchOver(peers: Peers, members: Members, mostOfOne: number): ClusterWatch {
   return new ClusterWatch(
     {
       names: peers.names,
@@ -141,6 +148,7 @@ function watchOver(peers: Peers, members: Members): ClusterWatch {
         (await peers.call(node, 'node.changed', { seen }, { signal })).seen,
     },
     log,
+    mostOfOne,
   );
 }
 
@@ -193,17 +201,19 @@ async function main(configFile: string) {
     tickets,
   } as const;
   await serveUnix({ ...clients, path: config.socket });
+  const { perUser } = config;
+  const bounds = { allowance: allowanceOf(perUser), maxConnections: perUser.connections };
   const doors = new Doors({
     folder: config.userSockets,
     users: async () => readUsers(await loadConfig(configFile), log),
-    open: (path, user) => serveUnix({ ...clients, path, user }),
+    open: (path, user) => serveUnix({ ...clients, ...bounds, path, user }),
     log,
   });
   await doors.update();
   // As daemons have it: the configuration's users, and the members of its groups, are read again.
   process.on('SIGHUP', () => void doors.update());
   node.members.start();
-  void node.home.settleLaunches();
+  void node.home.start();
   log(`agent of ${name} is up`);
 
   await Promise.race([onceEmitted(process, 'SIGTERM'), onceEmitted(process, 'SIGINT')]);

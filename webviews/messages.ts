@@ -4,19 +4,26 @@
  * a console are the exception: they are numbered, and begin again whenever the webview does.
  */
 import { z } from 'zod';
+import { list } from '../agent/api/bounded';
 import { ClusterSnapshot } from '../agent/api/client-events';
+import { MOST_JOBS, MOST_NODES } from '../agent/api/lists';
 import { Bytes, Epoch, HistoryEvent, Job, JobId, Moment, Node, NodeName } from '../agent/api/model';
 
 /** Milliseconds since 1970. */
 const Time = z.number().min(0);
 
+/** More than a chart has dots. */
+const MOST_SAMPLES = 10_000;
+/** A thousand of each job that is shown, and those of jobs whose home is away. */
+const MOST_EVENTS = 1_000_000;
+
 /** What a node did over the last while; the three lists are of one length, null where nothing was heard of it. */
 export const LoadSeries = z.object({
-  at: z.array(Time),
+  at: list(Time, { most: MOST_SAMPLES }),
   /** CPUs in use by jobs. */
-  cpu: z.array(z.number().nullable()),
+  cpu: list(z.number().nullable(), { most: MOST_SAMPLES }),
   /** Bytes in use. */
-  memory: z.array(z.number().nullable()),
+  memory: list(z.number().nullable(), { most: MOST_SAMPLES }),
 });
 export type LoadSeries = z.infer<typeof LoadSeries>;
 
@@ -28,7 +35,7 @@ export const ToLoad = z.object({
   /** Does an agent answer? If not, `nodes` is what was heard last. */
   connected: z.boolean(),
   now: Time,
-  nodes: z.array(NodeLoad),
+  nodes: list(NodeLoad, { most: MOST_NODES }),
 });
 export type ToLoad = z.infer<typeof ToLoad>;
 
@@ -50,11 +57,11 @@ export const ToTimeline = z.discriminatedUnion('type', [
     connected: z.boolean(),
     now: Time,
     /** All nodes of the cluster, in its own order: a node keeps its colour. */
-    nodes: z.array(NodeName),
+    nodes: list(NodeName, { most: MOST_NODES }),
     /** Newest first. */
-    jobs: z.array(TimelineJob),
+    jobs: list(TimelineJob, { most: MOST_JOBS }),
     /** Of these jobs, each job's in order. */
-    history: z.array(HistoryEvent),
+    history: list(HistoryEvent, { most: MOST_EVENTS }),
     moves: ClusterSnapshot.shape.moves,
     /** How many older jobs are not shown. */
     leftOut: z.int().min(0),

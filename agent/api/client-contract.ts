@@ -1,6 +1,8 @@
 /** What clients ask of an agent: the `godwit` command and the editor. The same verbs are forwarded to a job's home. */
 import { z } from 'zod';
+import { list } from './bounded';
 import type { Contract } from './contract';
+import { Cursor, MOST_IN_PAGE, MOST_NODES } from './lists';
 import {
   Bytes,
   Exit,
@@ -17,9 +19,14 @@ import {
 
 /** A job as people name it: an id, a unique prefix of one, or a name. */
 export const JobReference = z.string().min(1).max(200);
-export const SignalName = z.string().regex(/^SIG[A-Z0-9+-]+$/, 'a signal is named like SIGTERM');
+export const SignalName = z
+  .string()
+  .max(20)
+  .regex(/^SIG[A-Z0-9+-]+$/, 'a signal is named like SIGTERM');
 
 const job = z.object({ job: JobReference });
+/** A name, `home` or `best`. */
+const where = z.string().min(1).max(63);
 
 /** Fits one frame of the job's PID 1, see helper/terminal.c. */
 export const MOST_TYPED_BYTES = 4_000;
@@ -40,27 +47,43 @@ export const Typed = z.object({
 export const clientContract = {
   /** From now on this connection gets the event `cluster` (see clientEvents): at once, after each change, each second. */
   'cluster.watch': { params: z.object({}), result: z.object({}) },
-  'nodes.list': { params: z.object({}), result: z.object({ nodes: z.array(Node) }) },
-  'jobs.list': { params: z.object({ ended: z.boolean() }), result: z.object({ jobs: z.array(Job) }) },
+  'nodes.list': { params: z.object({}), result: z.object({ nodes: list(Node, { most: MOST_NODES }) }) },
+  /** A page of the jobs, in no order; `next` is `after` of the page behind it, null of the last. */
+  'jobs.list': {
+    params: z.object({ ended: z.boolean(), after: Cursor.optional() }),
+    result: z.object({ jobs: list(Job, { most: MOST_IN_PAGE }), next: Cursor.nullable().default(null) }),
+  },
+  /** One job, with its whole command. */
+  'jobs.show': { params: job, result: Job },
   'jobs.run': { params: LaunchRequest, result: Job },
   'jobs.kill': { params: job.extend({ signal: SignalName }), result: z.object({ id: z.string() }) },
   /** A pinned job stays on its node, whoever would move it; a move under way is seen through. */
   'jobs.pin': { params: job.extend({ pinned: z.boolean() }), result: z.object({ id: z.string() }) },
   /** Answers when the job has ended. */
   'jobs.wait': { params: job, result: Exit.extend({ id: z.string() }) },
-  'jobs.why': { params: job.extend({ node: z.string().min(1) }), result: Preflight },
-  'jobs.migrate': { params: job.extend({ node: z.string().min(1), transfer: Transfer }), result: MoveReport },
+  'jobs.why': { params: job.extend({ node: where }), result: Preflight },
+  'jobs.migrate': { params: job.extend({ node: where, transfer: Transfer }), result: MoveReport },
+  /** A page of what has happened; of one job in its order, of all in none. */
   'jobs.history': {
-    params: z.object({ job: JobReference.optional() }),
-    result: z.object({ events: z.array(HistoryEvent) }),
+    params: z.object({ job: JobReference.optional(), after: Cursor.optional() }),
+    result: z.object({
+      events: list(HistoryEvent, { most: MOST_IN_PAGE }),
+      next: Cursor.nullable().default(null),
+    }),
   },
   /**
-   * A ticket for the console's bytes from `offset` on; with `follow` the stream ends when the job does. `size` is what
-   * the console has now.
+   * A ticket for the console's bytes from `offset` on, or from `from` on, the oldest that are kept; with `follow` the
+   * stream ends when the job does. `size` is where the console ends now.
    */
   'jobs.console': {
     params: job.extend({ offset: z.int().min(0), follow: z.boolean() }),
-    result: z.object({ ticket: z.string(), id: z.string(), size: Bytes, tty: z.boolean().default(false) }),
+    result: z.object({
+      ticket: z.string(),
+      id: z.string(),
+      from: Bytes.default(0),
+      size: Bytes,
+      tty: z.boolean().default(false),
+    }),
   },
   /** Answers when the terminal has it, wherever the job is by then. Asked again it changes nothing. */
   'jobs.type': { params: job.extend(Typed.shape), result: z.object({}) },

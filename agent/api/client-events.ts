@@ -1,6 +1,8 @@
 /** What an agent says unasked to clients that watch the cluster (see `cluster.watch`). */
 import { z } from 'zod';
+import { list } from './bounded';
 import type { Events } from './contract';
+import { MOST_JOBS, MOST_NODES } from './lists';
 import { Epoch, Job, JobId, Moment, Node, NodeName } from './model';
 
 /**
@@ -37,9 +39,9 @@ export type MoveUnderWay = z.infer<typeof MoveUnderWay>;
  */
 export const ClusterSnapshot = z.object({
   time: Moment,
-  nodes: z.array(Node),
-  jobs: z.array(Job),
-  moves: z.array(MoveUnderWay),
+  nodes: list(Node, { most: MOST_NODES }),
+  jobs: list(Job, { most: MOST_JOBS }),
+  moves: list(MoveUnderWay, { most: MOST_JOBS }),
 });
 export type ClusterSnapshot = z.infer<typeof ClusterSnapshot>;
 

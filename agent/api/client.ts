@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectSecurely } from 'node:tls';
 import { type ClientOptions, WebSocket } from 'ws';
 import type { z } from 'zod';
+import { MAX_MESSAGE_BYTES } from './allowance';
 import type {
   CallOptions,
   Contract,
@@ -25,7 +26,7 @@ import {
 } from './endpoint';
 import { GodwitError, noAgent, nodeUnreachable } from './errors';
 import type { Hello, Kind } from './hello';
-import { Connection, type Heartbeat, MAX_MESSAGE_BYTES, PEER_HEARTBEAT } from './rpc';
+import { Connection, type Heartbeat, PEER_HEARTBEAT } from './rpc';
 import { MAX_CHUNK_BYTES, SocketStream } from './streams';
 import { expectNode, mutualTls, type TlsIdentity } from './tls';
 import * as errors from './wire-errors';
@@ -151,6 +152,7 @@ function open<T>(
       ...limits,
       generateMask,
       perMessageDeflate: false,
+      autoPong: false,
       createConnection: () => plug,
     });
     const fail = (error: Error) => {
@@ -162,6 +164,7 @@ function open<T>(
     socket.on('error', fail);
     socket.once('unexpected-response', (_request, { statusCode }) => {
       if (statusCode === 403 && path !== RPC_PATH) fail(errors.ticketRefused());
+      else if (statusCode === 429) fail(errors.tooManyConnections());
       else fail(new Error(`it answers with HTTP status ${statusCode}`));
     });
     socket.once('open', () => {

@@ -1,5 +1,6 @@
-/** How a WebSocket is closed: with a reason, and within a bounded time. */
+/** How a WebSocket ends and is asked whether it lives: within bounds, whatever the other side does. */
 import type { WebSocket } from 'ws';
+import { cutToBytes } from './text';
 
 /** How long a closing handshake may take before the socket is destroyed. */
 export const CLOSE_GRACE_MS = 2_000;
@@ -14,8 +15,12 @@ export function closeWith(socket: WebSocket, code: number, reason: string): void
   socket.once('close', () => clearTimeout(grace));
 }
 
-function cutToBytes(text: string, limit: number): string {
-  let cut = text;
-  while (Buffer.byteLength(cut) > limit) cut = cut.slice(0, -1);
-  return cut;
+/** Who has left this much unread would not read a pong either. */
+const MOST_UNREAD_BYTES = 64 * 1024;
+
+/** In place of the library's own pongs, which would pile up for one who asks and never reads (RFC 6455, 5.5.3). */
+export function answerPings(socket: WebSocket): void {
+  socket.on('ping', (data) => {
+    if (socket.readyState === socket.OPEN && socket.bufferedAmount <= MOST_UNREAD_BYTES) socket.pong(data);
+  });
 }

@@ -1,24 +1,27 @@
 /** The shapes of JSON-RPC 2.0 that may come over the wire; whatever is not one of them never reaches the library. */
 import { z } from 'zod';
-import { asGodwitError, type Failure, GodwitError } from './errors';
+import { isDictionary } from './bounded';
+import { asGodwitError, badMessage, type Failure, GodwitError } from './errors';
+import { parseJson, parseWith } from './schema';
+
+/** Its own request for that (LSP's, which the library speaks). */
+export const CANCEL = '$/cancelRequest';
 
 const version = z.literal('2.0');
 const id = z.int().min(0);
+/** What is in them is the method's or the event's own to look at. */
+const params = z.custom<Record<string, unknown>>(isDictionary, 'expected an object');
+const method = z.string().max(200);
 
-const Request = z.strictObject({
-  jsonrpc: version,
-  id,
-  method: z.string().max(200),
-  params: z.record(z.string(), z.unknown()),
-});
+const Request = z.strictObject({ jsonrpc: version, id, method, params });
 const Event = z.strictObject({
   jsonrpc: version,
-  method: z.string().max(200).regex(/^[^$]/, 'names that begin with $ are the protocol’s own'),
-  params: z.record(z.string(), z.unknown()),
+  method: method.regex(/^[^$]/, 'names that begin with $ are the protocol’s own'),
+  params,
 });
 const Cancel = z.strictObject({
   jsonrpc: version,
-  method: z.literal('$/cancelRequest'),
+  method: z.literal(CANCEL),
   params: z.strictObject({ id }),
 });
 const Answer = z.strictObject({
@@ -32,11 +35,31 @@ const Refusal = z.strictObject({
   error: z.strictObject({ code: z.int(), message: z.string(), data: z.unknown().optional() }),
 });
 
-export const Envelope = z.union([Answer, Request, Refusal, Event, Cancel]);
-export type Envelope = z.infer<typeof Envelope>;
+export type Envelope = z.infer<
+  typeof Request | typeof Event | typeof Cancel | typeof Answer | typeof Refusal
+>;
 
-export const isRequest = (message: Envelope): message is z.infer<typeof Request> =>
-  'id' in message && 'method' in message;
+/** No message has more fields. */
+const MOST_FIELDS = 4;
+
+/** One message of the wire. @throws GodwitError `bad-message` */
+export function readEnvelope(text: string): Envelope {
+  const value = parseJson(WHAT, text);
+  if (!isDictionary(value)) throw badMessage(WHAT, 'expected an object');
+  let fields = 0;
+  for (const _ in value) if (++fields > MOST_FIELDS) throw badMessage(WHAT, 'it has too many fields');
+  return parseWith(schemaFor(value), value, WHAT);
+}
+
+const WHAT = 'the message';
+
+/** By what it has: to try one schema after the other would cost as much for each. */
+function schemaFor(message: Record<string, unknown>) {
+  const has = (field: string) => Object.hasOwn(message, field);
+  if (!has('method')) return has('error') ? Refusal : Answer;
+  if (has('id')) return Request;
+  return message.method === CANCEL ? Cancel : Event;
+}
 
 const FailureShape = z.object({ code: z.string(), message: z.string(), fix: z.string().optional() });
 

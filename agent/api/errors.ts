@@ -1,3 +1,8 @@
+import { cut } from './text';
+
+/** Of each line of a failure: what others wrote is often part of it, and may be of any length. */
+const LINE_SHOWN = 2_000;
+
 /**
  * Every failure that a person may meet, as one shape: what happened, why, and what to do.
  * `code` is stable (scripts and the editor match on it); the sentences are for people.
@@ -15,10 +20,10 @@ export class GodwitError extends Error {
   readonly fix: string | undefined;
 
   constructor({ code, message, fix }: Failure, options?: ErrorOptions) {
-    super(message, options);
+    super(cut(message, LINE_SHOWN), options);
     this.name = 'GodwitError';
     this.code = code;
-    this.fix = fix;
+    this.fix = fix === undefined ? undefined : cut(fix, LINE_SHOWN);
   }
 
   toFailure(): Failure {
@@ -109,8 +114,14 @@ export const noAgent = (socket: string, why: string) =>
     fix: "start a lab with `godwit lab up`, or this machine's agent with `godwit agent`",
   });
 
+/** Enough to find the place: the rest is whatever the other side has sent. */
+const WRONG_SHOWN = 300;
+
 export const badMessage = (what: string, why: string) =>
-  new GodwitError({ code: 'bad-message', message: `${what} is not valid: ${why}` });
+  new GodwitError({
+    code: 'bad-message',
+    message: `${cut(what, WRONG_SHOWN)} is not valid: ${cut(why, WRONG_SHOWN)}`,
+  });
 
 export const wrongVersion = (theirs: number, ours: number) =>
   new GodwitError({

@@ -14,6 +14,9 @@ export const HELLO_TIMEOUT_MS = 5_000;
 export const Kind = z.enum(['agent', 'client', 'keeper']);
 export type Kind = z.infer<typeof Kind>;
 
+/** Far above any hello's: whoever has not said who they are is not listened to for longer. */
+const MOST_HELLO_BYTES = 4_096;
+
 const Protocol = z.object({ hello: z.looseObject({ protocol: z.int() }) });
 
 export const Hello = z.object({
@@ -34,6 +37,8 @@ export const writeHello = (self: { kind: Kind; name: string }): string =>
  * @throws GodwitError `wrong-version`, `wrong-name`, `bad-message`
  */
 export function readHello(text: string, expected: string | undefined): Hello {
+  if (text.length > MOST_HELLO_BYTES)
+    throw badMessage('the hello', `it is longer than ${MOST_HELLO_BYTES} bytes`);
   const frame = parseJson('the hello', text);
   // The protocol's number is read before all else: the rest may differ in another version.
   const theirs = Protocol.safeParse(frame);

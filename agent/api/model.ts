@@ -1,5 +1,7 @@
 /** What the cluster is made of, as it is told to clients: one schema each, the types inferred from them. */
 import { z } from 'zod';
+import { dictionary, list } from './bounded';
+import { isPrintable } from './text';
 
 export const JobId = z.string().regex(/^[a-z0-9]{10}$/, 'a job id is ten characters of a-z and 0-9');
 export type JobId = z.infer<typeof JobId>;
@@ -9,6 +11,32 @@ export const NodeName = z
   .string()
   .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a node name is like a host name');
 export type NodeName = z.infer<typeof NodeName>;
+
+/** Of one job: more reasons than this help nobody. */
+export const MOST_OBSTACLES = 1_000;
+/** Of one process; what they take together is bounded besides (see jobs/admission.ts). */
+export const MOST_WORDS = 65_536;
+/** PATH_MAX (limits.h). */
+const MOST_PATH_BYTES = 4_096;
+
+/** Passed to execve(2), which ends them at a zero byte. */
+const Word = z.string().regex(/^[^\0]*$/, 'it has a zero byte in it');
+const Path = Word.max(MOST_PATH_BYTES);
+
+export const Words = list(Word, { most: MOST_WORDS });
+/** execve(2) knows no names, only lines; an `=` would end the name. */
+export const Variables = dictionary(
+  z.string().regex(/^[^\0=]+$/, 'the name of a variable is not empty and has no "="'),
+  Word,
+  { most: MOST_WORDS },
+);
+
+/** As people see it in lists of what many have launched. */
+export const JobName = z
+  .string()
+  .min(1)
+  .max(200)
+  .refine(isPrintable, 'a name has no control characters and none that are not seen');
 
 export const Epoch = z.int().min(0);
 /** A moment: ISO 8601, UTC. */
@@ -51,11 +79,12 @@ export type Limits = z.infer<typeof Limits>;
  * that knows no name for it runs the job all the same.
  */
 export const User = z.object({
-  name: z.string().min(1),
+  /** LOGIN_NAME_MAX (limits.h). */
+  name: z.string().min(1).max(256),
   uid: z.int().min(0),
   gid: z.int().min(0),
-  /** The supplementary groups. */
-  groups: z.array(z.int().min(0)).max(65_536),
+  /** The supplementary groups, NGROUPS_MAX at most (limits.h). */
+  groups: list(z.int().min(0), { most: 65_536 }),
 });
 export type User = z.infer<typeof User>;
 /** Names a mount of a home's files; both its ends have the same, and an end of another one is turned away. */
@@ -75,7 +104,8 @@ export type Address = z.infer<typeof Address>;
 export const Job = z.object({
   id: JobId,
   name: z.string(),
-  command: z.array(z.string()).min(1),
+  /** In lists: its beginning, with an ellipsis where more follows. */
+  command: list(z.string(), { least: 1, most: MOST_WORDS + 1 }),
   /** The name of the user as whom it runs. */
   user: z.string(),
   limits: Limits.optional(),
@@ -156,14 +186,17 @@ export type Obstacle = z.infer<typeof Obstacle>;
 export const ReachedFile = z.object({ path: z.string(), via: z.enum(['local', 'shared', 'home']) });
 export type ReachedFile = z.infer<typeof ReachedFile>;
 
+/** More are counted, and not named. */
+export const MOST_FILES_SHOWN = 100;
+
 export const Preflight = z.object({
   can: z.boolean(),
-  obstacles: z.array(Obstacle),
+  obstacles: list(Obstacle, { most: MOST_OBSTACLES }),
   bytes: Bytes,
   estimateMs: Span,
   home: NodeName,
   /** The files and folders that the job has open, each path once: the first of them, and how many more there are. */
-  files: z.array(ReachedFile),
+  files: list(ReachedFile, { most: MOST_FILES_SHOWN }),
   moreFiles: z.int(),
 });
 export type Preflight = z.infer<typeof Preflight>;
@@ -211,18 +244,20 @@ export const Resource = z.enum([
   'stack',
 ]);
 export type Resource = z.infer<typeof Resource>;
-export const Resources = z.partialRecord(Resource, z.object({ soft: Bound, hard: Bound }));
+export const Resources = dictionary(Resource, z.object({ soft: Bound, hard: Bound }), {
+  most: Resource.options.length,
+});
 export type Resources = z.infer<typeof Resources>;
 
 /** What a person asks to be run. */
 export const LaunchRequest = z.object({
-  program: z.string().min(1),
-  args: z.array(z.string()).max(65_536),
-  cwd: z.string().startsWith('/'),
-  env: z.record(z.string(), z.string()),
+  program: Path.min(1),
+  args: Words,
+  cwd: Path.startsWith('/'),
+  env: Variables,
   /** `best`, `home`, or a node's name. */
-  node: z.string().min(1),
-  name: z.string().max(200).optional(),
+  node: z.string().min(1).max(63),
+  name: JobName.optional(),
   /** Held before its first instruction. */
   stopped: z.boolean(),
   limits: Limits.default({}),
@@ -239,10 +274,22 @@ export const LaunchRequest = z.object({
 });
 export type LaunchRequest = z.input<typeof LaunchRequest>;
 
-/** What the home remembers of it: the user is known from where the request came in, never from what it says. */
+/** What the home makes of it: the user is known from where the request came in, never from what it says. */
 export const JobSpec = LaunchRequest.extend({
   user: User.default(ROOT),
   /** The one that it was given. */
   address: Address.nullable().default(null),
 });
 export type JobSpec = z.infer<typeof JobSpec>;
+
+/** What is kept of it once it has been launched: what holds for the job wherever it goes, and what lists show. */
+export const KeptSpec = JobSpec.pick({
+  user: true,
+  limits: true,
+  address: true,
+  tty: true,
+  allowIoUring: true,
+}).extend({
+  command: Job.shape.command,
+});
+export type KeptSpec = z.infer<typeof KeptSpec>;

@@ -1,8 +1,10 @@
 /** What agents ask of each other. */
 import { z } from 'zod';
-import { clientContract, Typed } from './client-contract';
+import { list } from './bounded';
+import { clientContract, JobReference, Typed } from './client-contract';
 import { MoveUnderWay } from './client-events';
 import type { Contract } from './contract';
+import { MOST_IN_PAGE, MOST_JOBS, PAGE_BYTES } from './lists';
 import {
   Address,
   Bytes,
@@ -12,13 +14,16 @@ import {
   Job,
   JobId,
   Limits,
+  MOST_OBSTACLES,
   Node,
   NodeName,
   Obstacle,
   Resources,
   User,
+  Variables,
   WindowSize,
   WireId,
+  Words,
 } from './model';
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
 
@@ -43,6 +48,16 @@ export const SharedMount = z.object({
 });
 export type SharedMount = z.infer<typeof SharedMount>;
 
+/** As many as a namespace may have by the kernel's default (/proc/sys/fs/mount-max). */
+const MOST_MOUNTS = 100_000;
+export const Mounts = list(z.string().startsWith('/'), { most: MOST_MOUNTS });
+export const SharedMounts = list(SharedMount, { most: MOST_MOUNTS });
+/** All of one address, for TCP and UDP; a job that listens at more has them on several. */
+const MOST_PORTS = 2 * 65_536;
+const BoundPorts = () => list(BoundPort, { most: MOST_PORTS });
+/** Files of one job of which its home is told. */
+export const MOST_FILES_TOLD = 10_000;
+
 /** What a host is told to launch; paths are the home's. */
 export const LaunchOrder = z.object({
   ...Terms.shape,
@@ -50,9 +65,9 @@ export const LaunchOrder = z.object({
   home: NodeName,
   epoch: Epoch,
   program: z.string().min(1),
-  args: z.array(z.string()),
+  args: Words,
   cwd: z.string().startsWith('/'),
-  env: z.record(z.string(), z.string()),
+  env: Variables,
   stopped: z.boolean(),
   tty: WindowSize.optional(),
   umask: z.int().min(0).max(0o777).optional(),
@@ -62,9 +77,9 @@ export const LaunchOrder = z.object({
   /** The job's PID 1: the home's helper. */
   init: z.string().startsWith('/'),
   /** The home's mounts in the job's root besides `/`, parents before children. */
-  mounts: z.array(z.string().startsWith('/')),
+  mounts: Mounts,
   /** Which of them the host may have itself. */
-  shared: z.array(SharedMount).default([]),
+  shared: SharedMounts.default([]),
 });
 export type LaunchOrder = z.infer<typeof LaunchOrder>;
 
@@ -91,7 +106,8 @@ export type Sight = z.infer<typeof Sight>;
 export const Machine = z.object({
   /** As Node.js names them: x64, arm64. */
   arch: z.string(),
-  cpuFlags: z.array(z.string()),
+  /** Some two hundred. */
+  cpuFlags: list(z.string(), { most: 4_096 }),
   /** `uname -r`; an agent that does not tell keeps a job from nowhere. */
   kernel: z.string().default('0.0'),
   /** The version of the CRIU that serves there; null where none does. */
@@ -102,12 +118,22 @@ export type Machine = z.infer<typeof Machine>;
 /** A node's count of its changes; only equality means anything. */
 const Seen = z.string().max(100);
 
-export const HomeView = z.object({ jobs: z.array(Job), moves: z.array(MoveUnderWay) });
+export const HomeView = z.object({
+  jobs: list(Job, { most: MOST_JOBS }),
+  moves: list(MoveUnderWay, { most: MOST_JOBS }),
+});
 export type HomeView = z.infer<typeof HomeView>;
 
 /** How a job ended on its host. `lost`: why, where neither the program nor anybody's wish ended it. */
 export const EndOfJob = z.object({ job: JobId, epoch: Epoch, exit: Exit, lost: z.string().nullable() });
 export type EndOfJob = z.infer<typeof EndOfJob>;
+
+/** Where a list is read on: behind this one of the home's journal. */
+const Place = z.int().min(0);
+/** `bytes`: how much of it fits; there is one item at least. */
+const page = { after: Place, bytes: z.int().min(0).max(PAGE_BYTES) };
+/** A person who means more than these has to be more exact. */
+export const MOST_MEANT = 50;
 
 const about = z.object({ job: JobId, home: NodeName });
 
@@ -136,10 +162,21 @@ export const peerContract = {
   'node.changed': { params: z.object({ seen: Seen }), result: z.object({ seen: Seen }) },
   /** What a snapshot of the cluster says of the jobs that call this node home. */
   'home.view': { params: z.object({}), result: HomeView },
-  /** The jobs that call this node home. */
-  'home.jobs': { params: z.object({ ended: z.boolean() }), result: z.object({ jobs: z.array(Job) }) },
-  /** The history of the jobs that call this node home. */
-  'home.history': { params: z.object({}), result: z.object({ events: z.array(HistoryEvent) }) },
+  /** A page of the jobs that call this node home. */
+  'home.jobs': {
+    params: z.object({ ended: z.boolean(), ...page }),
+    result: z.object({ jobs: list(Job, { most: MOST_IN_PAGE }), next: Place.nullable() }),
+  },
+  /** Those of them that a person may mean by this. */
+  'home.find': {
+    params: z.object({ job: JobReference }),
+    result: z.object({ jobs: list(Job, { most: MOST_MEANT }) }),
+  },
+  /** A page of the history of the jobs that call this node home. */
+  'home.history': {
+    params: z.object(page),
+    result: z.object({ events: list(HistoryEvent, { most: MOST_IN_PAGE }), next: Place.nullable() }),
+  },
   /**
    * Where a job lives now, and which process is its program: for those who may debug it.
    * `over`: it has ended there; its debuggers may still be owed its last words. `settled`: not while it moves.
@@ -160,7 +197,10 @@ export const peerContract = {
   },
 
   'host.launch': { params: LaunchOrder, result: z.object({ pid: z.int() }) },
-  'host.sight': { params: z.object({ jobs: z.array(JobId) }), result: z.object({ sights: z.array(Sight) }) },
+  'host.sight': {
+    params: z.object({ jobs: list(JobId, { most: MOST_JOBS }) }),
+    result: z.object({ sights: list(Sight, { most: MOST_JOBS }) }),
+  },
   'host.kill': { params: z.object({ job: JobId, signal: z.string() }), result: z.object({}) },
   /** Into a job that is here, and does not go away meanwhile. */
   'host.type': { params: Typed.extend({ job: JobId }), result: z.object({}) },
@@ -175,14 +215,16 @@ export const peerContract = {
   'host.preflight': {
     params: z.object({ job: JobId }),
     result: z.object({
-      obstacles: z.array(Obstacle),
+      obstacles: list(Obstacle, { most: MOST_OBSTACLES }),
       bytes: Bytes,
       machine: Machine,
-      ports: z.array(BoundPort),
+      ports: BoundPorts(),
       /** The files and folders that it has open; `lock`: who holds one on it that other nodes may meet. */
-      files: z.array(z.object({ path: z.string(), lock: z.string().nullable() })).default([]),
-      mounts: z.array(z.string()).default([]),
-      shared: z.array(SharedMount).default([]),
+      files: list(z.object({ path: z.string(), lock: z.string().nullable() }), {
+        most: MOST_FILES_TOLD,
+      }).default([]),
+      mounts: Mounts.default([]),
+      shared: SharedMounts.default([]),
     }),
   },
   'node.preflight': {
@@ -191,13 +233,16 @@ export const peerContract = {
       bytes: Bytes,
       limits: Limits,
       machine: Machine,
-      ports: z.array(BoundPort),
+      ports: BoundPorts(),
       /** Has it an address of its own? */
       address: z.boolean(),
-      shared: z.array(SharedMount).default([]),
+      shared: SharedMounts.default([]),
     }),
     /** `direct`: the places of those that it has itself. */
-    result: z.object({ obstacles: z.array(Obstacle), direct: z.array(z.string()).default([]) }),
+    result: z.object({
+      obstacles: list(Obstacle, { most: MOST_OBSTACLES }),
+      direct: Mounts.default([]),
+    }),
   },
 
   /** A word of the move from the home to the source, and the source's answer when it has done as told. */

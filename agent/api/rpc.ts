@@ -17,23 +17,16 @@ import {
 } from 'vscode-jsonrpc/node';
 import type { RawData, WebSocket } from 'ws';
 import type { ZodType } from 'zod';
-import { closeWith } from './closing';
+import { Account, AMPLE, MAX_MESSAGE_BYTES, Serving } from './allowance';
+import { answerPings, closeWith } from './closing';
 import type { CallOptions, Contract, Events, Handlers } from './contract';
-import { Envelope, fromWireError, isRequest, toWireError } from './envelope';
+import { CANCEL, type Envelope, fromWireError, readEnvelope, toWireError } from './envelope';
 import { asGodwitError, badMessage, type GodwitError } from './errors';
 import { HELLO_TIMEOUT_MS, type Hello, type Kind, readHello, writeHello } from './hello';
 import type { User } from './model';
-import { parseJson, parseWith } from './schema';
+import { parseWith } from './schema';
 import * as errors from './wire-errors';
 
-/** A few thousand jobs in one list; whatever is larger travels as a stream. */
-export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
-/** An agent waits for each process that a keeper holds (4096 at most), and asks other things beside. */
-export const MAX_CALLS_IN_FLIGHT = 8192;
-/** What the calls in flight of one connection may have brought: many small ones or a few of the largest. */
-const MAX_CALL_BYTES_IN_FLIGHT = 16 * MAX_MESSAGE_BYTES;
-/** What may wait for a side that does not read: some of the largest messages, or an hour's events. */
-export const MAX_UNSENT_BYTES = 4 * MAX_MESSAGE_BYTES;
 /** Every call that is not known to take longer. */
 export const CALL_TIMEOUT_MS = 30_000;
 
@@ -41,6 +34,9 @@ export const CALL_TIMEOUT_MS = 30_000;
 const CLOSE_NORMAL = 1000;
 const CLOSE_TOO_LARGE = 1009;
 const CLOSE_FAULT = 4000;
+
+/** Of a ping or a pong, its mask included (RFC 6455, 5.2). */
+const CONTROL_HEADER_BYTES = 6;
 
 export interface Heartbeat {
   /** Milliseconds between pings. */
@@ -64,6 +60,8 @@ export interface ConnectionOptions {
   /** Events that this side listens to. */
   events?: Events | undefined;
   heartbeat?: Heartbeat | undefined;
+  /** That of all connections of the other side's; one of its own if absent. */
+  account?: Account | undefined;
 }
 
 export class Connection {
@@ -77,9 +75,12 @@ export class Connection {
   readonly #rpc: MessageConnection;
   readonly #lost = new AbortController();
   readonly #listeners = new Map<string, Set<(payload: unknown) => void>>();
-  readonly #serving = new Serving();
+  readonly #account: Account;
+  readonly #serving: Serving;
   /** Calls of this side that the other has not answered yet, given up or not. */
-  #calls = 0;
+  readonly #asked = new Set<number>();
+  /** Bytes of a message that has come in part. */
+  #partial = 0;
   #hello: Hello | undefined;
   #fault: GodwitError | undefined;
   /** Why the library's last write did not reach the socket; it keeps the sentence only. */
@@ -89,6 +90,12 @@ export class Connection {
   constructor(socket: WebSocket, options: ConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
+    this.#account = options.account ?? new Account();
+    this.#serving = new Serving(this.#account);
+    this.#account.join(this);
+    answerPings(socket);
+    for (const control of ['ping', 'pong'] as const)
+      socket.on(control, (data) => this.#received(data.length + CONTROL_HEADER_BYTES));
     this.#rpc = createMessageConnection(this.#reader(), this.#writer());
     this.#rpc.onRequest((method, params, token) => this.#answer(method, params, token));
     this.#rpc.onNotification((event, payload) => this.#hear(event, payload));
@@ -98,6 +105,7 @@ export class Connection {
         const error = this.#fault ?? explainClose(code, reason.toString());
         this.#lost.abort(error);
         this.#rpc.dispose();
+        this.#leave();
         resolve(error);
       }),
     );
@@ -119,7 +127,7 @@ export class Connection {
   ): Promise<unknown> {
     if (this.#lost.signal.aborted) throw this.#lostError();
     if (signal?.aborted) throw errors.callCancelled(method);
-    if (this.#calls >= MAX_CALLS_IN_FLIGHT) throw errors.tooManyCalls(MAX_CALLS_IN_FLIGHT);
+    if (this.#asked.size >= AMPLE.calls) throw errors.tooManyCalls(AMPLE.calls);
     const cancellation = new CancellationTokenSource();
     try {
       const answer = this.#request(method, params, cancellation.token);
@@ -143,6 +151,25 @@ export class Connection {
 
   get transport(): Duplex | undefined {
     return this.#options.transport;
+  }
+
+  /** Bytes have come; called before they are looked at. */
+  receive(bytes: number): void {
+    this.#partial += bytes;
+    if (!this.#account.receive(bytes)) this.#fail(errors.tooManyCallBytes(this.#account.allowance.bytes));
+  }
+
+  /** They were a whole message, or that many of them were none: pings may come amid a message. */
+  #received(bytes = this.#partial): void {
+    const gone = Math.min(bytes, this.#partial);
+    this.#account.receive(-gone);
+    this.#partial -= gone;
+  }
+
+  #leave(): void {
+    this.#received();
+    this.#serving.endAll();
+    this.#account.leave(this);
   }
 
   get unsent(): number {
@@ -181,6 +208,7 @@ export class Connection {
         reject(error);
       });
       this.#socket.on('message', (data, isBinary) => {
+        this.#received();
         if (this.#socket.readyState !== this.#socket.OPEN) return;
         try {
           const text = readText(data, isBinary);
@@ -200,15 +228,25 @@ export class Connection {
   }
 
   #receive(text: string): void {
-    const message = parseWith(Envelope, parseJson('the message', text), 'the message');
-    if (isRequest(message)) {
-      const refusal = this.#serving.begin(message.id, text.length);
-      if (refusal) {
-        this.#send(JSON.stringify(refuse(message.id, refusal)), 'the refusal');
-        return;
-      }
-    }
-    this.#deliver(message as Message);
+    const message = readEnvelope(text);
+    if (this.#isWanted(message, text.length)) this.#deliver(message as Message);
+  }
+
+  /** The library keeps what it is given until its turn comes: it gets nothing that nobody has asked for. */
+  #isWanted(message: Envelope, bytes: number): boolean {
+    if (!('method' in message)) return this.#asked.delete(message.id);
+    if (!('id' in message)) return this.#isExpected(message);
+    const refusal = this.#serving.begin(message.id, bytes);
+    if (refusal) this.#send(JSON.stringify(refuse(message.id, refusal)), 'the refusal');
+    return !refusal;
+  }
+
+  /** @throws `bad-message` */
+  #isExpected({ method, params }: Extract<Envelope, { method: string }>): boolean {
+    if (method === CANCEL) return this.#serving.cancel(Number(params.id));
+    if (!Object.hasOwn(this.#options.events ?? {}, method))
+      throw badMessage('the message', `no event "${method}" is expected`);
+    return true;
   }
 
   #send(text: string, what: string): void {
@@ -217,16 +255,16 @@ export class Connection {
     if (this.#socket.readyState !== this.#socket.OPEN) throw errors.connectionLost('it is closing');
     // A send that fails is followed by the socket's 'close', which ends all calls.
     this.#socket.send(text, () => {});
-    if (this.#socket.bufferedAmount > MAX_UNSENT_BYTES)
-      this.#fail(errors.slowReader(this.#socket.bufferedAmount));
+    if (this.#socket.bufferedAmount === 0) return;
+    const overdue = this.#account.overdue;
+    if (overdue !== undefined) this.#fail(errors.slowReader(overdue));
   }
 
   #request(method: string, params: object, token: CancellationToken): Promise<unknown> {
     this.#unwritten = undefined;
     const answer = this.#rpc.sendRequest(method, ParameterStructures.byName, params, token);
-    this.#calls++;
-    const settled = () => this.#calls--;
-    answer.then(settled, settled);
+    // The library says so as well, later and in its own words.
+    answer.catch(() => {});
     if (this.#unwritten) throw this.#unwritten;
     return answer.catch((error) => {
       throw fromWireError(error);
@@ -284,9 +322,7 @@ export class Connection {
 
   #hear(event: string, payload: unknown): void {
     try {
-      const schema = this.#options.events?.[event];
-      if (!schema) throw badMessage('the message', `no event "${event}" is expected`);
-      const parsed = parseWith(schema, payload, `the event ${event}`);
+      const parsed = parseWith(this.#options.events![event]!, payload, `the event ${event}`);
       for (const listener of this.#listeners.get(event) ?? []) listener(parsed);
     } catch (error) {
       this.#fail(asGodwitError(error));
@@ -321,7 +357,10 @@ export class Connection {
   #write(message: Message & { id?: unknown; method?: string }): void {
     const { id, method } = message;
     if (method === undefined && typeof id === 'number') this.#reply(id, message);
-    else this.#send(JSON.stringify(message), method ?? 'the message');
+    else {
+      this.#send(JSON.stringify(message), method ?? 'the message');
+      if (typeof id === 'number') this.#asked.add(id);
+    }
   }
 
   #reply(id: number, message: Message): void {
@@ -351,27 +390,6 @@ export class Connection {
 }
 
 const NO_SERVICE = { contract: {}, handlers: {} } as { contract: Contract; handlers: Handlers<Contract> };
-
-/** The requests that the other side waits for, bounded in number and in bytes. */
-class Serving {
-  readonly #bytes = new Map<number, number>();
-  #total = 0;
-
-  /** Returns the error to answer with where there are too many already. */
-  begin(id: number, bytes: number): GodwitError | undefined {
-    if (this.#bytes.has(id)) throw badMessage('the message', `the id ${id} is in use`);
-    if (this.#bytes.size >= MAX_CALLS_IN_FLIGHT || this.#total + bytes > MAX_CALL_BYTES_IN_FLIGHT)
-      return errors.tooManyCalls(MAX_CALLS_IN_FLIGHT);
-    this.#bytes.set(id, bytes);
-    this.#total += bytes;
-    return undefined;
-  }
-
-  end(id: number): void {
-    this.#total -= this.#bytes.get(id) ?? 0;
-    this.#bytes.delete(id);
-  }
-}
 
 const refuse = (id: number, error: unknown) => ({ jsonrpc: '2.0', id, error: toWireError(error) });
 

@@ -7,12 +7,14 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { z } from 'zod';
+import { Account, type Allowance, MAX_MESSAGE_BYTES } from './allowance';
+import { CLOSE_GRACE_MS } from './closing';
 import type { Contract, EventName, Events, Handlers, NoEvents } from './contract';
 import { checkSocketPath, KEEPALIVE_MS, RPC_PATH, STREAM_CLOSE_TIMEOUT_MS, STREAM_PATH } from './endpoint';
 import { GodwitError } from './errors';
 import type { Kind } from './hello';
 import type { User } from './model';
-import { Connection, type Heartbeat, MAX_MESSAGE_BYTES, PEER_HEARTBEAT } from './rpc';
+import { Connection, type Heartbeat, PEER_HEARTBEAT } from './rpc';
 import { MAX_CHUNK_BYTES, SocketStream } from './streams';
 import { handOver, type Tickets } from './tickets';
 import { mutualTls, nameOf, type TlsIdentity } from './tls';
@@ -27,6 +29,9 @@ const REQUEST_TIMEOUT_MS = 5_000;
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** How often half-open requests are looked for. */
 const CHECK_INTERVAL_MS = 1_000;
+/** Connections beyond those that may be: they are taken for as long as it takes to say so. */
+const CONNECTIONS_REFUSED = 64;
+
 export interface ServeOptions<C extends Contract, E extends Events> {
   /** This side's name and kind, as its hello gives them. */
   name: string;
@@ -39,6 +44,8 @@ export interface ServeOptions<C extends Contract, E extends Events> {
   /** Called for each connection whose hello was good. */
   onConnection?: (peer: Peer<E>) => void;
   maxConnections?: number;
+  /** Of all connections together; each has one of its own if absent. */
+  allowance?: Allowance | undefined;
   heartbeat?: Heartbeat | undefined;
 }
 
@@ -130,16 +137,19 @@ class Service<C extends Contract, E extends Events> {
   readonly #options: ServeOptions<C, E>;
   readonly #sockets = new Set<Socket>();
   readonly #peers = new Set<Peer<E>>();
+  readonly #shared: Account | undefined;
   readonly #rpc = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
+    autoPong: false,
     maxPayload: MAX_MESSAGE_BYTES,
   });
   readonly #streams = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
+    autoPong: false,
     maxPayload: MAX_CHUNK_BYTES,
     closeTimeout: STREAM_CLOSE_TIMEOUT_MS,
   } as ConstructorParameters<typeof WebSocketServer>[0]);
@@ -151,7 +161,8 @@ class Service<C extends Contract, E extends Events> {
   ) {
     this.#http = http;
     this.#options = options;
-    http.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
+    this.#shared = options.allowance && new Account(options.allowance);
+    http.maxConnections = this.#mostConnections + CONNECTIONS_REFUSED;
     http.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
@@ -177,12 +188,21 @@ class Service<C extends Contract, E extends Events> {
     };
   }
 
+  get #mostConnections(): number {
+    return this.#options.maxConnections ?? MAX_CONNECTIONS;
+  }
+
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const path = request.url ?? '';
     const caller = this.#certified(request);
     if (caller === null) refuse(socket, '403 Forbidden');
+    else if (this.#sockets.size > this.#mostConnections) refuse(socket, '429 Too Many Requests');
     else if (path === RPC_PATH)
-      this.#rpc.handleUpgrade(request, socket, head, (upgraded) => this.#connect(upgraded, caller, socket));
+      this.#rpc.handleUpgrade(request, socket, head, (upgraded) => {
+        const connection = this.#connect(upgraded, caller, socket);
+        // Before the library's own, which finds the whole messages in it.
+        socket.prependListener('data', (chunk: Buffer) => connection.receive(chunk.length));
+      });
     else if (!path.startsWith(STREAM_PATH)) refuse(socket, '404 Not Found');
     else if (!this.#options.tickets?.isGood(path.slice(STREAM_PATH.length))) refuse(socket, '403 Forbidden');
     else
@@ -203,12 +223,11 @@ class Service<C extends Contract, E extends Events> {
     return nameOf((socket as TLSSocket).getPeerCertificate()) ?? null;
   }
 
-  #connect(socket: WebSocket, expectName: string | undefined, transport: Duplex): void {
+  #connect(socket: WebSocket, expectName: string | undefined, transport: Duplex): Connection {
     const { name, kind, contract, handlers, heartbeat, onConnection } = this.#options;
     const service = { contract, handlers: handlers as unknown as Handlers<Contract> };
-    const { user } = this;
-    const self = { name, kind };
-    const connection = new Connection(socket, { self, expectName, service, user, transport, heartbeat });
+    const who = { self: { name, kind }, expectName, user: this.user, transport };
+    const connection = new Connection(socket, { ...who, service, heartbeat, account: this.#shared });
     connection.ready.then(
       (hello) => {
         const peer: Peer<E> = {
@@ -226,6 +245,7 @@ class Service<C extends Contract, E extends Events> {
       // Without a good hello it was never a peer, and it has been told why.
       () => {},
     );
+    return connection;
   }
 
   async #close(): Promise<void> {
@@ -241,6 +261,9 @@ function refuse(socket: Duplex, status: string): void {
   // The other side may be gone before it reads this.
   socket.on('error', () => {});
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  // Nor need it ever close its own half.
+  const grace = setTimeout(() => socket.destroy(), CLOSE_GRACE_MS);
+  socket.once('close', () => clearTimeout(grace));
 }
 
 function listen(http: HttpServer, where: { host: string; port: number } | { path: string }, address: string) {

@@ -6,7 +6,7 @@
 import { Duplex } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { RawData, WebSocket } from 'ws';
-import { closeWith } from './closing';
+import { answerPings, closeWith } from './closing';
 import { badMessage } from './errors';
 import { streamCut } from './wire-errors';
 
@@ -27,6 +27,7 @@ export class SocketStream extends Duplex {
   constructor(socket: WebSocket) {
     super({ readableHighWaterMark: BUFFER_BYTES, writableHighWaterMark: BUFFER_BYTES });
     this.#socket = socket;
+    answerPings(socket);
     socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     socket.on('error', (error) => this.destroy(streamCut(error.message)));
     socket.once('close', (_code, reason) => {

@@ -6,8 +6,9 @@ import { tooManyTickets } from './wire-errors';
 
 /** A ticket is used at once or not at all. */
 export const TICKET_LIFE_MS = 10_000;
-/** Bounds what callers who ask and never open can leave behind. */
+/** Bounds what callers who ask and never open can leave behind: all of them, and by default each user. */
 const MAX_TICKETS = 4096;
+const MAX_TICKETS_OF_ONE = 128;
 const TICKET_BYTES = 16;
 
 /** Who opened the stream: the certificate's name, or `local` over a Unix socket. */
@@ -21,27 +22,53 @@ export interface StreamCaller {
  */
 export type StreamHandler = (stream: Duplex, caller: StreamCaller) => void | Promise<void>;
 
+/** Whose a ticket is: a user's number; absent for root's and for other agents'. */
+export type Owner = number | undefined;
+
 interface Ticket {
   handler: StreamHandler;
+  owner: Owner;
   expiry: NodeJS.Timeout;
 }
 
 export class Tickets {
   readonly #waiting = new Map<string, Ticket>();
+  readonly #owned = new Map<number, number>();
+
+  /** @param mostOfOne how many of one user's may wait */
+  constructor(private readonly mostOfOne = MAX_TICKETS_OF_ONE) {}
+
+  /** Is there room for one more? Asked before whatever is done for its sake. @throws GodwitError `too-many-tickets` */
+  assertRoom(owner: Owner): void {
+    if (this.#waiting.size >= MAX_TICKETS) throw tooManyTickets(MAX_TICKETS);
+    if (owner !== undefined && (this.#owned.get(owner) ?? 0) >= this.mostOfOne)
+      throw tooManyTickets(this.mostOfOne);
+  }
 
   /**
    * A ticket for one stream, good for TICKET_LIFE_MS. `onUnused` is called if nobody came.
    * @throws GodwitError `too-many-tickets`
    */
-  issue(handler: StreamHandler, onUnused: () => void = () => {}): string {
-    if (this.#waiting.size >= MAX_TICKETS) throw tooManyTickets(MAX_TICKETS);
+  issue(handler: StreamHandler, onUnused: () => void = () => {}, owner?: Owner): string {
+    this.assertRoom(owner);
     const ticket = randomBytes(TICKET_BYTES).toString('hex');
     const expire = () => {
-      this.#waiting.delete(ticket);
+      this.#take(ticket);
       onUnused();
     };
-    this.#waiting.set(ticket, { handler, expiry: setTimeout(expire, TICKET_LIFE_MS).unref() });
+    this.#waiting.set(ticket, { handler, owner, expiry: setTimeout(expire, TICKET_LIFE_MS).unref() });
+    if (owner !== undefined) this.#owned.set(owner, (this.#owned.get(owner) ?? 0) + 1);
     return ticket;
+  }
+
+  #take(ticket: string): Ticket | undefined {
+    const found = this.#waiting.get(ticket);
+    this.#waiting.delete(ticket);
+    if (found?.owner === undefined) return found;
+    const left = (this.#owned.get(found.owner) ?? 0) - 1;
+    if (left > 0) this.#owned.set(found.owner, left);
+    else this.#owned.delete(found.owner);
+    return found;
   }
 
   isGood(ticket: string): boolean {
@@ -50,11 +77,9 @@ export class Tickets {
 
   /** The handler of a ticket that is good, which it is no longer from now on. */
   redeem(ticket: string): StreamHandler | undefined {
-    const found = this.#waiting.get(ticket);
-    if (!found) return undefined;
-    this.#waiting.delete(ticket);
-    clearTimeout(found.expiry);
-    return found.handler;
+    const found = this.#take(ticket);
+    clearTimeout(found?.expiry);
+    return found?.handler;
   }
 }
 

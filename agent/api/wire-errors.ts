@@ -1,5 +1,5 @@
 /** What can go wrong on the wire itself. */
-import { GodwitError } from './errors';
+import { badMessage, GodwitError } from './errors';
 
 export const connectionLost = (why: string) =>
   new GodwitError({ code: 'connection-lost', message: `the connection was lost: ${why}` });
@@ -10,11 +10,30 @@ export const callTimedOut = (method: string, ms: number) =>
 export const callCancelled = (method: string) =>
   new GodwitError({ code: 'cancelled', message: `${method} was cancelled` });
 
+const WAIT_FOR_ANSWERS = 'wait for some of the answers first';
+
 export const tooManyCalls = (limit: number) =>
   new GodwitError({
     code: 'too-many-calls',
-    message: `more than ${limit} calls are in flight on one connection`,
+    message: `you have ${limit} calls in flight, and more are not taken`,
+    fix: WAIT_FOR_ANSWERS,
   });
+
+export const tooManyCallBytes = (limit: number) =>
+  new GodwitError({
+    code: 'too-many-calls',
+    message: `your calls in flight would take more than ${limit} bytes`,
+    fix: WAIT_FOR_ANSWERS,
+  });
+
+export const tooManyConnections = () =>
+  new GodwitError({
+    code: 'too-many-connections',
+    message: 'the agent has as many connections with you as it takes',
+    fix: 'end some of the commands that wait, or have `perUser.connections` raised in its configuration',
+  });
+
+export const idInUse = (id: number) => badMessage('the message', `the id ${id} is in use`);
 
 export const messageTooLarge = (what: string, bytes: number, limit: number) =>
   new GodwitError({
@@ -67,7 +86,11 @@ export const ticketRefused = () =>
   });
 
 export const tooManyTickets = (limit: number) =>
-  new GodwitError({ code: 'too-many-tickets', message: `${limit} streams wait to be opened already` });
+  new GodwitError({
+    code: 'too-many-tickets',
+    message: `${limit} streams of yours wait to be opened already, and more may not`,
+    fix: 'open them, or wait some seconds for them to be forgotten',
+  });
 
 export const streamCut = (why: string) =>
   new GodwitError({ code: 'stream-cut', message: `the stream was cut: ${why}` });

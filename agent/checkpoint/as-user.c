@@ -50,13 +50,13 @@ static void give_up(const char *what) {
   _exit(127);
 }
 
-static long number_at(const char **text) {
+static uid_t number_at(const char **text) {
   char *end;
   errno = 0;
   long number = strtol(*text, &end, 10);
   if (errno || end == *text || number < 0 || number >= (unsigned int)-1) give_up("GODWIT_USER");
   *text = *end ? end + 1 : end;
-  return number;
+  return (uid_t)number;
 }
 
 __attribute__((constructor)) static void learn(void) {
@@ -108,7 +108,7 @@ static bool is_of_job(void) {
   static bool found;
   static pid_t known;
   struct stat current;
-  const pid_t own = kernel(SYS_getpid);
+  const pid_t own = (pid_t)kernel(SYS_getpid);
   if (found || own == known) return found;
   known = own;
   return found = stat("/proc/self/ns/pid", &current) || current.st_ino != pid_namespace.st_ino;
@@ -127,7 +127,7 @@ static void leave_mark(int folder) {
   static bool left;
   if (left || !is_of_job()) return;
   left = true;
-  close(kernel(SYS_openat, (long)folder, MARK, (long)(O_WRONLY | O_CREAT | O_CLOEXEC), 0600L));
+  close((int)kernel(SYS_openat, (long)folder, MARK, (long)(O_WRONLY | O_CREAT | O_CLOEXEC), 0600L));
 }
 
 static bool is_image(int folder, const char *name) {

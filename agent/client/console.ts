@@ -1,5 +1,6 @@
 /** A job's console, copied: each byte once, in order, whatever becomes of the agent meanwhile. */
-
+import type { Duplex } from 'node:stream';
+import { asGodwitError } from '../api/errors';
 import { type Agent, ask, askThroughRestarts, type Restarts } from './agent';
 import { left } from './errors';
 
@@ -11,11 +12,13 @@ export interface Part {
   from?: number;
   /** Aborting it ends the copy with the error `left`. */
   signal?: AbortSignal;
+  /** Told how many bytes are not kept any more, where some that would come next are not. */
+  cut?: (bytes: number) => void;
 }
 
 /** All that there is now. @throws GodwitError whatever the agent refuses */
-export function copyConsole(socket: string, job: string, write: Write): Promise<void> {
-  return ask(socket, (agent) => new Copy(job, write, false).goOn(agent));
+export function copyConsole(socket: string, job: string, write: Write, part: Part = {}): Promise<void> {
+  return ask(socket, (agent) => new Copy(job, write, false, part).goOn(agent));
 }
 
 /**
@@ -34,25 +37,47 @@ export function followConsole(
 }
 
 class Copy {
-  /** Bytes that have been taken, or were not wanted. */
+  /** Bytes that have been taken, were not wanted, or are not kept. */
   private offset: number;
 
   constructor(
     private job: string,
     private readonly write: Write,
     private readonly follow: boolean,
-    private readonly part: Part = {},
+    private readonly part: Part,
   ) {
     this.offset = part.from ?? 0;
   }
 
   /** Copies from where it has got to. */
   async goOn(agent: Agent): Promise<void> {
+    for (;;) {
+      const ticket = await this.ask(agent);
+      try {
+        return await this.copy(await agent.openStream(ticket));
+      } catch (error) {
+        // A program that prints faster than this is read may have had the next bytes cut.
+        const before = this.offset;
+        if (asGodwitError(error).code !== 'stream-cut') throw error;
+        await this.ask(agent);
+        if (this.offset === before) throw error;
+      }
+    }
+  }
+
+  private async ask(agent: Agent): Promise<string> {
     const { job, offset, follow } = this;
-    const { ticket, id } = await agent.call('jobs.console', { job, offset, follow });
+    const { ticket, id, from } = await agent.call('jobs.console', { job, offset, follow });
     // A name may stand for several jobs later on.
     this.job = id;
-    const stream = await agent.openStream(ticket);
+    if (from > offset) {
+      this.part.cut?.(from - offset);
+      this.offset = from;
+    }
+    return ticket;
+  }
+
+  private async copy(stream: Duplex): Promise<void> {
     const { signal } = this.part;
     const leave = () => stream.destroy(left());
     signal?.addEventListener('abort', leave, { once: true });

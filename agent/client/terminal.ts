@@ -33,8 +33,8 @@ export interface Attachable {
 /** @throws GodwitError whatever the agent refuses */
 export async function findTerminal(socket: string, job: string): Promise<Attachable> {
   const params = { job, offset: 0, follow: false };
-  const { id, size, tty } = await ask(socket, (agent) => agent.call('jobs.console', params));
-  return { id, tty, size, from: Math.max(0, size - BACKLOG_BYTES) };
+  const { id, from, size, tty } = await ask(socket, (agent) => agent.call('jobs.console', params));
+  return { id, tty, size, from: Math.max(from, size - BACKLOG_BYTES) };
 }
 
 export class JobTerminal {

@@ -2,15 +2,20 @@
 import { readFile } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { z } from 'zod';
+import { list } from '../api/bounded';
 import { GodwitError } from '../api/errors';
+import { MOST_NODES } from '../api/lists';
 import { NodeName } from '../api/model';
 import { parseJson, parseWith } from '../api/schema';
+import { PerUser } from './per-user';
 
 const Path = z.string().startsWith('/', 'a path must be absolute');
 /** Of one spelling, so that those of two nodes can be compared. CRIU ends a mount's name at a `]`. */
 const SharedPath = Path.regex(/^[^\]]*$/, 'a shared path has no ]')
   .transform((path) => posix.normalize(path).replace(/(?<=.)\/$/, ''))
   .refine((path) => !/^\/$|^\/(proc|sys|dev)(\/|$)/.test(path), 'this folder is always the own one');
+/** By hand, in a file. */
+const MOST_NAMED = 10_000;
 const Port = z.int().min(1).max(65_535);
 
 export const Member = z.object({ name: NodeName, address: z.string().min(1), port: Port });
@@ -39,16 +44,18 @@ export const AgentConfig = z
     /** The folder of the sockets for other users than root, one each. */
     userSockets: Path.default('/run/godwit/user'),
     /** Who may ask besides root, by names; and the groups whose members may. */
-    users: z.array(z.string().min(1)).default([]),
-    groups: z.array(z.string().min(1)).default(['godwit']),
+    users: list(z.string().min(1), { most: MOST_NAMED }).default([]),
+    groups: list(z.string().min(1), { most: MOST_NAMED }).default(['godwit']),
+    /** How much each of them may take. */
+    perUser: PerUser.prefault({}),
     tls: z.object({ ca: Path, cert: Path, key: Path }),
     /** All nodes of the cluster, this one included. */
-    members: z.array(Member).min(1),
+    members: list(Member, { least: 1, most: MOST_NODES }),
     /**
      * Folders (no symbolic links) that are the same files, with the same owners, on all nodes that list them: jobs use
      * them directly. Those on NFS and the like are found without being listed.
      */
-    sharedPaths: z.array(SharedPath).default([]),
+    sharedPaths: list(SharedPath, { most: MOST_NAMED }).default([]),
     /** CPUs that its jobs may use; all of the machine's if absent. */
     cpus: z.number().positive().optional(),
     /** The name of this node's folder in Godwit's part of the cgroup v2 hierarchy. */

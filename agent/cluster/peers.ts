@@ -5,7 +5,7 @@ import { Link } from '../api/link';
 import { type PeerContract, peerContract } from '../api/peer-contract';
 import { parseWith } from '../api/schema';
 import { pipeStreams } from '../api/streams';
-import { handOver, type Tickets } from '../api/tickets';
+import { handOver, type Owner, type Tickets } from '../api/tickets';
 import type { TlsIdentity } from '../api/tls';
 import { ticketRefused } from '../api/wire-errors';
 import type { AgentConfig } from './config';
@@ -52,10 +52,11 @@ export class Peers {
   }
 
   /** A ticket of this node's for a stream that another node has issued one for. */
-  relay(node: string, ticket: string, tickets: Tickets): string {
+  relay(node: string, ticket: string, tickets: Tickets, owner: Owner): string {
     // One's own tickets are good for whoever brings them.
     if (node === this.config.name) return ticket;
-    return tickets.issue(async (near) => pipeStreams(near, await this.openStream(node, ticket, tickets)));
+    const join = async (near: Duplex) => pipeStreams(near, await this.openStream(node, ticket, tickets));
+    return tickets.issue(join, undefined, owner);
   }
 
   /** Takes the stream for which `node` issued the ticket. */

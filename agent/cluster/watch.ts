@@ -1,6 +1,8 @@
 /** Snapshots of the cluster for those who watch it, while somebody does. */
 import type { ClusterSnapshot } from '../api/client-events';
 import type { CallerConnection } from '../api/contract';
+import { GodwitError } from '../api/errors';
+import { fitting, PAGE_BYTES } from '../api/lists';
 import type { Node } from '../api/model';
 import type { HomeView } from '../api/peer-contract';
 
@@ -14,6 +16,8 @@ const FIRST_MS = 500;
 const RETRY_MS = 1_000;
 /** Jobs that are over, in one snapshot: a screenful. */
 export const OVER_SHOWN = 50;
+/** Jobs in one snapshot: with nodes and moves beside them it is still one message. */
+const JOBS_BYTES = 2 * PAGE_BYTES;
 
 /** How the nodes are asked. */
 export interface Sources {
@@ -25,7 +29,8 @@ export interface Sources {
 }
 
 export class ClusterWatch {
-  readonly #watchers = new Set<CallerConnection>();
+  /** Each with the number of its user; root's have none. */
+  readonly #watchers = new Map<CallerConnection, number | undefined>();
   readonly #views = new Map<string, HomeView>();
   readonly #refreshing = new Map<string, () => void>();
   #running: AbortController | null = null;
@@ -35,6 +40,8 @@ export class ClusterWatch {
   constructor(
     private readonly sources: Sources,
     private readonly log: (line: string) => void,
+    /** How many one user may have. */
+    private readonly mostOfOne = Number.POSITIVE_INFINITY,
   ) {
     for (const home of sources.names)
       this.#refreshing.set(
@@ -43,10 +50,12 @@ export class ClusterWatch {
       );
   }
 
-  /** Says `cluster` to the watcher until it goes. */
-  add(watcher: CallerConnection): void {
+  /** Says `cluster` to the watcher until it goes. @throws GodwitError `too-many-watchers` */
+  add(watcher: CallerConnection, uid?: number): void {
     if (this.#watchers.has(watcher)) return;
-    this.#watchers.add(watcher);
+    const theirs = [...this.#watchers.values()].filter((other) => other === uid).length;
+    if (uid !== undefined && theirs >= this.mostOfOne) throw tooManyWatchers(this.mostOfOne);
+    this.#watchers.set(watcher, uid);
     void watcher.closed.then(() => this.#remove(watcher));
     if (!this.#running) this.#start();
     else if (this.#latest) this.#say(watcher, this.#latest);
@@ -118,7 +127,7 @@ export class ClusterWatch {
       const nodes = await this.sources.list();
       if (!signal || signal.aborted) return;
       this.#latest = compose(new Date().toISOString(), nodes, [...this.#views.values()]);
-      for (const watcher of this.#watchers) this.#say(watcher, this.#latest);
+      for (const watcher of this.#watchers.keys()) this.#say(watcher, this.#latest);
     } catch (error) {
       this.log(`no snapshot of the cluster: ${(error as Error).message}`);
     }
@@ -138,9 +147,17 @@ export function compose(time: string, nodes: Node[], views: HomeView[]): Cluster
     .sort((a, b) => a.ended!.localeCompare(b.ended!))
     .slice(-OVER_SHOWN);
   const jobs = [...all.filter(({ ended }) => ended === null), ...over];
-  jobs.sort((a, b) => a.started.localeCompare(b.started) || a.id.localeCompare(b.id));
-  return { time, nodes, jobs, moves: views.flatMap(({ moves }) => moves) };
+  const latestFirst = jobs.sort((a, b) => b.started.localeCompare(a.started) || b.id.localeCompare(a.id));
+  const shown = fitting(latestFirst, JOBS_BYTES).toReversed();
+  return { time, nodes, jobs: shown, moves: views.flatMap(({ moves }) => moves) };
 }
+
+const tooManyWatchers = (limit: number) =>
+  new GodwitError({
+    code: 'too-many-watchers',
+    message: `you watch this agent over ${limit} connections, and more are not told`,
+    fix: 'close some windows or debug sessions, or have `perUser.watchers` raised in its configuration',
+  });
 
 /** Asked for while it is at work it is done once more afterwards, however often it was asked. */
 function oneAtATime(work: () => Promise<void>): () => void {

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { z } from 'zod';
 import { Address, Epoch, type Exit, JobId, Limits, NodeName, ROOT, User } from '../api/model';
-import { SharedMount } from '../api/peer-contract';
+import { Mounts, SharedMounts } from '../api/peer-contract';
 import type { MountOf } from '../homefs/mounted';
 import { JobPlace, ProcessKey } from '../keeper/contract';
 import type { End } from '../keeper/supervision';
@@ -27,11 +27,11 @@ export const Copy = z.object({
   /** The epoch under which its home's files are mounted here; null at home itself. */
   files: Epoch.nullable(),
   /** The home's mounts in its root besides `/`. */
-  mounts: z.array(z.string().startsWith('/')),
+  mounts: Mounts,
   /** Those of them that its home shares with others. */
-  shared: z.array(SharedMount).default([]),
+  shared: SharedMounts.default([]),
   /** The places of those that are this node's own: not over the mount of its home's files. */
-  direct: z.array(z.string()).default([]),
+  direct: Mounts.default([]),
   /** Launched stopped and not let go yet: it stays frozen. */
   held: z.boolean(),
   /** A debugger has been attached to it here: its keeper may have gone with a breakpoint in. */

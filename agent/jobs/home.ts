@@ -2,22 +2,31 @@ import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { asGodwitError, GodwitError, noSuchJob } from '../api/errors';
+import { asGodwitError, GodwitError } from '../api/errors';
+import { fitting } from '../api/lists';
 import type { Exit, HistoryEvent, Job, JobSpec, LaunchRequest, User } from '../api/model';
 import type { EndOfJob, SharedMount, Sight } from '../api/peer-contract';
+import { cut, printable } from '../api/text';
 import type { Peers } from '../cluster/peers';
+import type { PerUser } from '../cluster/per-user';
 import { jobMounts } from '../homefs/mounts';
 import type { HomedJob, Journal } from '../journal/journal';
 import type { Addresses } from '../network/assign';
+import { assertStartable, boundedResources } from './admission';
+import { Consoles } from './console';
 import type { Layout } from './layout';
+import { Retention } from './retention';
 import { readStatus } from './status';
 
-/** How many events of the history are told at once. */
-const HISTORY_LIMIT = 10_000;
+/** Read from the journal at once: what does not fit into a page is read again for the next. */
+const ROWS_READ = 1_000;
 /** A host that does not answer must not make `ps` wait. */
 const SIGHT_TIMEOUT_MS = 2_000;
 /** A launch is a fork, a few mounts and an exec. */
 const LAUNCH_TIMEOUT_MS = 30_000;
+
+/** Of a program's name where its job has no other: what can be given as a name fits. */
+const NAME_SHOWN = 100;
 
 export interface HomeOptions {
   node: string;
@@ -27,6 +36,7 @@ export interface HomeOptions {
   journal: Journal;
   peers: Peers;
   addresses: Addresses;
+  perUser: PerUser;
   /** What of this node others may have as well. */
   shared: () => Promise<SharedMount[]>;
   log: (line: string) => void;
@@ -38,23 +48,40 @@ export class Home {
   readonly #events = new EventEmitter().setMaxListeners(0);
   isMoving: (job: string) => boolean = () => false;
 
-  constructor(private readonly options: HomeOptions) {}
+  readonly consoles: Consoles;
+  readonly #retention: Retention;
+
+  constructor(private readonly options: HomeOptions) {
+    const { layout, log, perUser } = options;
+    this.consoles = new Consoles({ layout, log, mostBytes: perUser.consoleBytes });
+    this.#retention = new Retention(options);
+  }
+
+  /** After a start: consoles of jobs that live are looked after, and old jobs forgotten. */
+  async start(): Promise<void> {
+    for (const { id } of await this.options.journal.jobs({ ended: false })) this.consoles.watch(id);
+    void this.#retention.review();
+    await this.#settleLaunches();
+  }
 
   /** Launches a job as `user`, who asked for it. */
   run(request: LaunchRequest, user: User, host: string): Promise<Job> {
-    const { address: asked, limits = {}, allowIoUring = false, ...rest } = request;
+    assertStartable(request);
+    const { address: asked, limits = {}, allowIoUring = false, ...others } = request;
+    const rest = { ...others, resources: boundedResources(request.resources, user, this.options.perUser) };
     return this.options.addresses.with(asked, (address) =>
       this.#launch({ ...rest, limits, allowIoUring, user, address }, host),
     );
   }
 
   async #launch(spec: JobSpec, host: string): Promise<Job> {
-    const { journal, layout, node, peers, log } = this.options;
+    const { journal, layout, node, peers, perUser, log } = this.options;
     const id = newId();
-    const name = spec.name ?? basename(spec.program);
-    await mkdir(layout.job(id), { recursive: true });
-    await journal.launch({ id, name, spec, host, held: spec.stopped });
+    const name = spec.name ?? cut(printable(basename(spec.program)), NAME_SHOWN);
+    const most = spec.user.uid === 0 ? {} : { most: perUser.jobs };
+    await journal.launch({ id, name, spec, host, held: spec.stopped, ...most });
     try {
+      await mkdir(layout.job(id), { recursive: true });
       // There from the start, so that it can be followed before the first word.
       for (const file of [layout.console(id), layout.status(id)]) {
         await writeFile(file, '', { flag: 'wx', mode: 0o600 });
@@ -75,13 +102,14 @@ export class Home {
       const options = { timeoutMs: LAUNCH_TIMEOUT_MS };
       const { pid } = await peers.call(host, 'host.launch', { ...order, ...files }, options);
       await journal.running(id, pid);
+      this.consoles.watch(id);
     } catch (error) {
       log(`${id}: not launched: ${(error as Error).message}`);
       await journal.unlaunched(id);
       await rm(layout.job(id), { recursive: true, force: true });
       throw error;
     }
-    return this.seen(await journal.job(id));
+    return (await this.#seen([await journal.job(id)]))[0]!;
   }
 
   /** The layout of a job's root: the same wherever it goes. */
@@ -100,14 +128,48 @@ export class Home {
   }
 
   async jobs(ended: boolean): Promise<Job[]> {
-    const jobs = await this.options.journal.jobs({ ended });
-    const sights = await this.#sights(jobs);
-    return jobs.map((job) => this.#tell(job, sights.get(job.id)));
+    return this.#seen(await this.options.journal.jobs({ ended }));
   }
 
-  async seen(job: HomedJob): Promise<Job> {
-    const sights = await this.#sights([job]);
-    return this.#tell(job, sights.get(job.id));
+  async latestEnded(limit: number): Promise<Job[]> {
+    return this.#seen(await this.options.journal.latestEnded(limit));
+  }
+
+  /** Those that a person may mean by this. */
+  async find(reference: string, limit: number): Promise<Job[]> {
+    return this.#seen(await this.options.journal.find(reference, limit));
+  }
+
+  /** With its whole command. */
+  async show(id: string): Promise<Job> {
+    const [job] = await this.#seen([await this.options.journal.job(id)]);
+    return { ...job!, command: await this.options.journal.command(id) };
+  }
+
+  /** A page of the jobs, `bytes` long at most; `next` is where the one behind it begins. */
+  async page(ended: boolean, after: number, bytes: number): Promise<{ jobs: Job[]; next: number | null }> {
+    const rows = await this.options.journal.jobs({ ended, after, limit: ROWS_READ });
+    const jobs = fitting(await this.#seen(rows), bytes);
+    return { jobs, next: next(rows, jobs.length) };
+  }
+
+  /** The same of what has happened, to one job or to all. */
+  async historyPage(
+    job: string | undefined,
+    after: number,
+    bytes: number,
+  ): Promise<{ events: HistoryEvent[]; next: number | null }> {
+    const rows = await this.options.journal.history({ job, after, limit: ROWS_READ });
+    const events = fitting(
+      rows.map(({ event }) => event),
+      bytes,
+    );
+    return { events, next: next(rows, events.length) };
+  }
+
+  async #seen(jobs: HomedJob[]): Promise<Job[]> {
+    const sights = await this.#sights(jobs);
+    return jobs.map((job) => this.#tell(job, sights.get(job.id)));
   }
 
   /** Each host is asked once for all of its jobs. */
@@ -135,7 +197,7 @@ export class Home {
     return {
       id,
       name,
-      command: [spec.program, ...spec.args],
+      command: spec.command,
       user: spec.user.name,
       ...(spec.tty ? { tty: true } : {}),
       ...(Object.keys(spec.limits).length > 0 ? { limits: spec.limits } : {}),
@@ -166,6 +228,8 @@ export class Home {
     if (reason === null) await journal.ended(id, epoch, { ...exit, ...status });
     else await journal.lost(id, epoch, reason);
     this.#events.emit(`ended:${id}`);
+    this.consoles.unwatch(id);
+    void this.#retention.review((await journal.job(id)).spec.user.uid);
   }
 
   /** Resolves when the job has ended. @throws `job-lost` */
@@ -184,8 +248,8 @@ export class Home {
   }
 
   async #whyLost(id: string): Promise<string> {
-    const events = await this.history(id);
-    return events.findLast(({ event }) => event === 'lost')?.reason ?? 'nobody knows how';
+    const events = await this.options.journal.history({ job: id });
+    return events.findLast(({ event }) => event.event === 'lost')?.event.reason ?? 'nobody knows how';
   }
 
   async isOver(id: string): Promise<boolean> {
@@ -197,15 +261,11 @@ export class Home {
     this.#events.once(`ended:${id}`, listener);
   }
 
-  history(job: string | undefined): Promise<HistoryEvent[]> {
-    return this.options.journal.history({ job, limit: HISTORY_LIMIT });
-  }
-
   /**
    * Launches that the agent did not live to see through: their hosts know whether they run. Those that do not answer
    * are asked again at the next start.
    */
-  async settleLaunches(): Promise<void> {
+  async #settleLaunches(): Promise<void> {
     const { journal, peers, log } = this.options;
     for (const job of await journal.jobs({ ended: false })) {
       if (job.state !== 'starting') continue;
@@ -219,6 +279,10 @@ export class Home {
     }
   }
 }
+
+/** Where the next page begins, of which `taken` of these rows are not a part. */
+const next = (rows: { place: number }[], taken: number): number | null =>
+  taken < rows.length || rows.length === ROWS_READ ? (rows[taken - 1]?.place ?? null) : null;
 
 /** It keeps its address until nothing of it is left anywhere. */
 const hasAddress = ({ state, ledger }: HomedJob): boolean =>
@@ -244,27 +308,4 @@ const lost = (id: string, why: string) =>
     message: `job ${id} is lost: ${why}`,
     // No verb takes checkpoints yet, so there is none to offer.
     fix: 'it has no checkpoint to go back to: launch it anew; `godwit history` says what it did',
-  });
-
-/** The job that a person means by an id, a name, or the beginning of an id. */
-export function resolveJob(reference: string, jobs: Job[]): Job {
-  const exact = jobs.find(({ id }) => id === reference);
-  if (exact) return exact;
-  const live = (found: Job[]) => {
-    const alive = found.filter(({ state }) => state !== 'ended' && state !== 'lost');
-    return alive.length > 0 ? alive : found;
-  };
-  const named = live(jobs.filter(({ name }) => name === reference));
-  const found = named.length > 0 ? named : live(jobs.filter(({ id }) => id.startsWith(reference)));
-  if (found.length === 0) throw noSuchJob(reference);
-  if (found.length > 1 && !found.every(({ state }) => state === 'ended')) throw ambiguous(reference, found);
-  // Of jobs that are over, the latest is meant.
-  return found.reduce((latest, job) => (job.started > latest.started ? job : latest));
-}
-
-const ambiguous = (reference: string, found: Job[]) =>
-  new GodwitError({
-    code: 'ambiguous-job',
-    message: `"${reference}" could be any of ${found.map(({ id }) => id).join(', ')}`,
-    fix: 'give more of the id',
   });

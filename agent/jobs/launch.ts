@@ -100,11 +100,19 @@ function inheritedFlags({ umask, resources = {} }: LaunchOrder): string[] {
   return [...(umask === undefined ? [] : ['--umask', umask.toString(8)]), ...limits];
 }
 
+const FIXES: Record<string, string> = {
+  exec: 'is it there, executable, and in PATH?',
+  cwd: 'give another with --cwd',
+};
+/** EAGAIN of execve(2): its user has as many processes as its limit says. */
+const TOO_MANY = /^Resource temporarily unavailable/;
+const END_SOME = 'its user has as many processes as they may: end some, or have `perUser.processes` raised';
+
 function cannotLaunch(order: LaunchOrder, error: { stage: string; message: string }): GodwitError {
   const what =
     error.stage === 'cwd'
       ? `${order.program} can't be launched in ${order.cwd}`
       : `${order.program} can't be launched`;
-  const fix = { exec: 'is it there, executable, and in PATH?', cwd: 'give another with --cwd' }[error.stage];
+  const fix = TOO_MANY.test(error.message) ? END_SOME : FIXES[error.stage];
   return new GodwitError({ code: 'cannot-launch', message: `${what}: ${error.message}`, fix });
 }

@@ -16,6 +16,10 @@ export class Layout {
   console(job: string) {
     return join(this.job(job), 'console');
   }
+  /** Where the part of the console begins that is kept. */
+  consoleCut(job: string) {
+    return join(this.job(job), 'console.cut');
+  }
   /** Written by the job's own PID 1 at its end, wherever it runs. */
   status(job: string) {
     return join(this.job(job), 'status');

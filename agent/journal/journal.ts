@@ -1,5 +1,5 @@
 /** What an agent knows for certain. One interface, so that a replicated store can take the file's place. */
-import type { Exit, HistoryEvent, JobId, JobSpec, MoveReport, NodeName } from '../api/model';
+import type { Exit, HistoryEvent, JobId, JobSpec, KeptSpec, MoveReport, NodeName } from '../api/model';
 import type { Entry, Epoch, Ledger } from './ledger';
 import type { Note } from './notes';
 
@@ -10,7 +10,7 @@ export type { Note } from './notes';
 export interface HomedJob {
   id: JobId;
   name: string;
-  spec: JobSpec;
+  spec: KeptSpec;
   /** As far as the journal knows; `stopped` and `moving` are for the host and the ledger to say. */
   state: 'starting' | 'running' | 'ended' | 'lost';
   /** The program's process id inside the job; null before it runs. */
@@ -27,6 +27,8 @@ export interface HomedJob {
   ledger: Ledger;
   /** When the move that is not over was intended; null when there is none. */
   moveStarted: string | null;
+  /** Where it stands in the order of the journal's jobs: a list that has come to it is read on from here. */
+  place: number;
 }
 
 export interface NewJob {
@@ -35,6 +37,20 @@ export interface NewJob {
   spec: JobSpec;
   host: NodeName;
   held: boolean;
+  /** How many jobs its user may have that are not over; as many as they like if absent. */
+  most?: number;
+}
+
+/** Which part of a list, oldest first: behind the place `after`, at most `limit`. All of it if absent. */
+export interface Part {
+  after?: number | undefined;
+  limit?: number | undefined;
+}
+
+/** An event of the history, and where it stands there. */
+export interface PlacedEvent {
+  place: number;
+  event: HistoryEvent;
 }
 
 /** What a node holds of a job, with what its hands need to carry on: home, image folder, parked stubs. */
@@ -52,7 +68,7 @@ export type EpochOutcome =
 
 /**
  * Each method is one transaction: when it resolves, what it says is on the disk; when it rejects, nothing changed.
- * Rejects with GodwitError: `no-such-job`, `job-exists`, `job-ended`, `journal-full`, `journal-failed`, and the
+ * Rejects with GodwitError: `no-such-job`, `job-exists`, `too-many-jobs`, `job-ended`, `journal-full`, `journal-failed`, and the
  * epoch rules' codes (see `enter`).
  */
 export interface Journal {
@@ -76,11 +92,22 @@ export interface Journal {
 
   /** Rejects with `no-such-job`. */
   job(job: JobId): Promise<HomedJob>;
-  /** Oldest first. */
-  jobs(options: { ended: boolean }): Promise<HomedJob[]>;
+  /** The program and its arguments, whole. Rejects with `no-such-job`. */
+  command(job: JobId): Promise<string[]>;
+  jobs(options: { ended: boolean } & Part): Promise<HomedJob[]>;
+  /** Those whose id it is, or begins so, or whose name it is: those that are not over first, then the latest. */
+  find(reference: string, limit: number): Promise<HomedJob[]>;
+  /** The latest that ended, latest first. */
+  latestEnded(limit: number): Promise<HomedJob[]>;
+  /** Those of a user that are over and that nobody has anything to clear away of; the latest end first. */
+  forgettable(uid: number): Promise<JobId[]>;
+  /** Users who have jobs here. */
+  users(): Promise<number[]>;
+  /** As if it had never been: one that is forgettable. */
+  forget(job: JobId): Promise<void>;
   outcome(job: JobId, epoch: Epoch): Promise<EpochOutcome>;
-  /** The latest `limit` events, of one job or of all, in the order in which they happened. */
-  history(options: { job?: JobId | undefined; limit: number }): Promise<HistoryEvent[]>;
+  /** Of one job or of all, in the order in which it happened. */
+  history(options: { job?: JobId | undefined } & Part): Promise<PlacedEvent[]>;
 
   /** A node has one note a job: this one takes the place of the one before. */
   putNote(note: NodeNote): Promise<void>;

@@ -1,5 +1,6 @@
 /** The tables of the journal's file, one migration a version, and the shapes of the JSON in them. */
 import { z } from 'zod';
+import { list } from '../api/bounded';
 import { Epoch, NodeName, Transfer } from '../api/model';
 import type { Debt, OpenMove } from './ledger';
 import type { Note } from './notes';
@@ -49,6 +50,27 @@ export const MIGRATIONS: readonly string[] = [
      note TEXT NOT NULL,
      detail TEXT NOT NULL
    ) STRICT, WITHOUT ROWID;`,
+  // A list reads many jobs: what may be large is not among what it reads, and what only the launch needs is not kept.
+  `ALTER TABLE jobs ADD COLUMN uid INTEGER NOT NULL DEFAULT 0;
+   CREATE TABLE commands (
+     job TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+     command TEXT NOT NULL
+   ) STRICT;
+   INSERT INTO commands
+     SELECT id, '[' || json_quote(spec ->> '$.program') ||
+       CASE spec -> '$.args' WHEN '[]' THEN ']' ELSE ',' || substr(spec -> '$.args', 2) END
+     FROM jobs;
+   UPDATE jobs SET
+     uid = coalesce(spec ->> '$.user.uid', 0),
+     spec = json_remove(
+       json_set(spec, '$.command',
+         CASE WHEN length(spec -> '$.args') < 300
+           THEN json((SELECT command FROM commands WHERE job = id))
+           ELSE json_array(substr(spec ->> '$.program', 1, 300), '…') END),
+       '$.program', '$.args', '$.env', '$.cwd', '$.node', '$.name', '$.stopped', '$.umask', '$.resources',
+       '$.allowIoUring');
+   CREATE INDEX jobs_uid ON jobs (uid, state);
+   CREATE INDEX jobs_name ON jobs (name);`,
 ];
 
 const StoredMove = z.object({ from: NodeName, to: NodeName, epoch: Epoch, since: Epoch, transfer: Transfer });
@@ -58,13 +80,15 @@ export const StoredOpen: z.ZodType<OpenMove> = z.object({
   outcome: z.enum(['moving', 'committed', 'aborted', 'returned', 'lost']),
 });
 
-export const StoredDebts: z.ZodType<Debt[]> = z.array(
+export const StoredDebts: z.ZodType<Debt[]> = list(
   z.object({
     node: NodeName,
     role: z.enum(['source', 'destination']),
     epoch: Epoch,
     word: z.enum(['abort', 'discard']),
   }),
+  // One a node and epoch.
+  { most: 1_000_000 },
 );
 
 export const StoredNote: z.ZodType<Note> = z.discriminatedUnion('state', [

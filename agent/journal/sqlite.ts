@@ -3,8 +3,9 @@ import { chmodSync, closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { z } from 'zod';
 import { asGodwitError, GodwitError, jobEnded, noSuchJob } from '../api/errors';
-import { Exit, HistoryEvent, type JobId, JobSpec, type MoveReport } from '../api/model';
-import type { EpochOutcome, HomedJob, Journal, NewJob, NodeNote } from './journal';
+import { Exit, HistoryEvent, type JobId, KeptSpec, type MoveReport, Words } from '../api/model';
+import { cut, shortCommand } from '../api/text';
+import type { EpochOutcome, HomedJob, Journal, NewJob, NodeNote, Part, PlacedEvent } from './journal';
 import { type Entry, type Epoch, enter, type Ledger, launchedOn } from './ledger';
 import { roleOf } from './notes';
 import {
@@ -18,16 +19,21 @@ import {
   StoredState,
 } from './schema';
 
-/** Ended jobs kept, with their history: enough for weeks of a busy node, some megabytes. Those with debts stay. */
-export const ENDED_JOBS_KEPT = 1_000;
 /** Events kept of one job: some two hundred moves, so that a job that moves for months has a bounded file. */
 export const EVENTS_KEPT = 1_000;
 /** Outcomes kept of one job's epochs: nodes ask about the latest ones. */
 export const EPOCHS_KEPT = 1_000;
-/** Most events that one read of the history answers with. */
-export const HISTORY_READ = 10_000;
 /** Milliseconds to wait for another process that has the file locked: a backup, a person's sqlite3. */
 const BUSY_TIMEOUT = 5_000;
+
+/** Of why something was so: a sentence, and some of what another program said of it. */
+const REASON_KEPT = 2_000;
+
+/** SQLite's way to say that a list is not to be cut. */
+const ALL = -1;
+const JOBS = 'SELECT rowid AS place, * FROM jobs';
+/** It is over, and no node has anything of it. */
+const FORGETTABLE = "state IN ('ended', 'lost') AND open IS NULL AND debts = '[]'";
 
 type Row = Record<string, unknown>;
 
@@ -153,19 +159,25 @@ class SqliteJournal implements Journal {
       if (this.one('SELECT id FROM jobs WHERE id = ?', job.id)) {
         throw new GodwitError({ code: 'job-exists', message: `there is a job ${job.id} already` });
       }
+      const { program, args, user, limits, address, tty, allowIoUring } = job.spec;
+      if (job.most !== undefined && this.living(user.uid) >= job.most) throw tooManyJobs(job.most);
       const { host, epoch, attempted } = launchedOn(job.host, 0);
+      const command = [program, ...args];
+      const kept: KeptSpec = { command: shortCommand(command), user, limits, address, tty, allowIoUring };
       this.run(
-        `INSERT INTO jobs (id, name, spec, state, started, held, host, epoch, attempted, debts)
-         VALUES (?, ?, ?, 'starting', ?, ?, ?, ?, ?, '[]')`,
+        `INSERT INTO jobs (id, name, uid, spec, state, started, held, host, epoch, attempted, debts)
+         VALUES (?, ?, ?, ?, 'starting', ?, ?, ?, ?, ?, '[]')`,
         job.id,
         job.name,
-        JSON.stringify(job.spec),
+        user.uid,
+        JSON.stringify(kept),
         this.moment(),
         job.held ? 1 : 0,
         host,
         epoch,
         attempted,
       );
+      this.run('INSERT INTO commands VALUES (?, ?)', job.id, JSON.stringify(command));
       return this.read(job.id);
     });
   }
@@ -275,7 +287,6 @@ class SqliteJournal implements Journal {
         job,
       );
       this.log({ job, node: ledger.host, epoch, event: 'ended', exit });
-      this.prune();
     });
   }
 
@@ -308,9 +319,48 @@ class SqliteJournal implements Journal {
     return this.reading(() => this.read(job));
   }
 
-  jobs({ ended }: { ended: boolean }) {
-    const which = ended ? '' : "WHERE state <> 'ended'";
-    return this.reading(() => this.all(`SELECT * FROM jobs ${which} ORDER BY started, rowid`).map(toJob));
+  command(job: JobId) {
+    return this.reading(() => {
+      const row = this.one('SELECT command FROM commands WHERE job = ?', job);
+      if (!row) throw noSuchJob(job);
+      return Words.parse(json(row.command));
+    });
+  }
+
+  jobs({ ended, after = 0, limit = ALL }: { ended: boolean } & Part) {
+    const which = ended ? '' : "AND state <> 'ended'";
+    const some = `${JOBS} WHERE rowid > ? ${which} ORDER BY rowid LIMIT ?`;
+    return this.reading(() => this.all(some, after, limit).map(toJob));
+  }
+
+  find(reference: string, limit: number) {
+    const some = `${JOBS} WHERE id = ?1 OR name = ?1 OR substr(id, 1, length(?1)) = ?1
+      ORDER BY id <> ?1, name <> ?1, state IN ('ended', 'lost'), rowid DESC LIMIT ?2`;
+    return this.reading(() => this.all(some, reference, limit).map(toJob));
+  }
+
+  latestEnded(limit: number) {
+    const some = `${JOBS} WHERE state = 'ended' ORDER BY ended DESC, rowid DESC LIMIT ?`;
+    return this.reading(() => this.all(some, limit).map(toJob));
+  }
+
+  forgettable(uid: number) {
+    const some = `SELECT id FROM jobs WHERE uid = ? AND ${FORGETTABLE} ORDER BY ended DESC, rowid DESC`;
+    return this.reading(() => this.all(some, uid).map(({ id }) => String(id)));
+  }
+
+  users() {
+    return this.reading(() => this.all('SELECT DISTINCT uid FROM jobs').map(({ uid }) => Number(uid)));
+  }
+
+  forget(job: JobId) {
+    return this.transaction(() => this.run(`DELETE FROM jobs WHERE id = ? AND ${FORGETTABLE}`, job));
+  }
+
+  /** How many jobs of a user are not over. */
+  private living(uid: number): number {
+    const some = "SELECT count(*) AS n FROM jobs WHERE uid = ? AND state IN ('starting', 'running')";
+    return Number(this.one(some, uid)?.n);
   }
 
   outcome(job: JobId, epoch: Epoch) {
@@ -322,15 +372,14 @@ class SqliteJournal implements Journal {
     });
   }
 
-  history({ job, limit }: { job?: JobId | undefined; limit: number }) {
-    const bound = Math.max(0, Math.min(Math.trunc(limit), HISTORY_READ));
-    return this.reading(() => {
-      const rows =
-        job === undefined
-          ? this.all('SELECT event FROM history ORDER BY seq DESC LIMIT ?', bound)
-          : this.all('SELECT event FROM history WHERE job = ? ORDER BY seq DESC LIMIT ?', job, bound);
-      return rows.reverse().map((row) => HistoryEvent.parse(json(row.event)));
+  history({ job, after = 0, limit = ALL }: { job?: JobId | undefined } & Part) {
+    const [which, values] = job === undefined ? ['', []] : ['job = ? AND', [job]];
+    const some = `SELECT seq, event FROM history WHERE ${which} seq > ? ORDER BY seq LIMIT ?`;
+    const placed = ({ seq, event }: Row): PlacedEvent => ({
+      place: Number(seq),
+      event: HistoryEvent.parse(json(event)),
     });
+    return this.reading(() => this.all(some, ...values, after, limit).map(placed));
   }
 
   putNote({ job, note, detail }: NodeNote) {
@@ -369,13 +418,15 @@ class SqliteJournal implements Journal {
   }
 
   private read(job: JobId): HomedJob {
-    const row = this.one('SELECT * FROM jobs WHERE id = ?', job);
+    const row = this.one(`${JOBS} WHERE id = ?`, job);
     if (!row) throw noSuchJob(job);
     return toJob(row);
   }
 
   private log(event: Omit<HistoryEvent, 'time'>): void {
-    const parsed = HistoryEvent.parse({ time: this.moment(), ...event });
+    const { reason } = event;
+    const said = reason === undefined ? event : { ...event, reason: cut(reason, REASON_KEPT) };
+    const parsed = HistoryEvent.parse({ time: this.moment(), ...said });
     this.run('INSERT INTO history (job, event) VALUES (?, ?)', event.job, JSON.stringify(parsed));
     this.run(
       `DELETE FROM history WHERE job = ? AND seq <=
@@ -383,14 +434,6 @@ class SqliteJournal implements Journal {
       event.job,
       event.job,
       EVENTS_KEPT,
-    );
-  }
-
-  private prune(): void {
-    this.run(
-      `DELETE FROM jobs WHERE open IS NULL AND debts = '[]' AND id IN
-         (SELECT id FROM jobs WHERE state IN ('ended', 'lost') ORDER BY ended DESC, rowid DESC LIMIT -1 OFFSET ?)`,
-      ENDED_JOBS_KEPT,
     );
   }
 
@@ -430,6 +473,13 @@ class SqliteJournal implements Journal {
   }
 }
 
+const tooManyJobs = (limit: number) =>
+  new GodwitError({
+    code: 'too-many-jobs',
+    message: `you have ${limit} jobs here that are not over, and more you may not have`,
+    fix: 'end some (see `godwit ps`), or have `perUser.jobs` raised in the configuration of this node',
+  });
+
 const staleEnd = (job: JobId, epoch: Epoch, since: Epoch) =>
   new GodwitError({
     code: 'stale-epoch',
@@ -454,7 +504,8 @@ function toJob(row: Row): HomedJob {
   return {
     id: String(row.id),
     name: String(row.name),
-    spec: JobSpec.parse(json(row.spec)),
+    spec: KeptSpec.parse(json(row.spec)),
+    place: Number(row.place),
     state,
     pid: row.pid === null ? null : Number(row.pid),
     exit: row.exit === null ? null : Exit.parse(json(row.exit)),

@@ -1,8 +1,16 @@
 /** What an agent asks of the keeper beside it: holding, never deciding. Spoken over the keeper's Unix socket. */
 import { z } from 'zod';
+import { dictionary, list } from '../api/bounded';
 import type { Contract } from '../api/contract';
 import { JobId, User } from '../api/model';
 import { ParkedStub } from '../debug/stub';
+
+/** Two for each move in flight and one for each job: far above what a node runs. */
+export const MOST_HELD = 4_096;
+/** Debugged processes of one node. */
+export const MOST_STUBS = 4_096;
+/** A job's own arguments and variables (65,536 of each at most), and what the helper is told beside, mounts foremost. */
+const MOST_WORDS_HELD = 400_000;
 
 /** A name the agent gives to a process it has the keeper hold, e.g. `dump:<job>:<epoch>`. */
 export const ProcessKey = z.string().min(1).max(200);
@@ -50,8 +58,8 @@ export const keeperContract = {
   'process.start': {
     params: z.object({
       key: ProcessKey,
-      argv: z.array(z.string()).min(1),
-      env: z.record(z.string(), z.string()),
+      argv: list(z.string(), { least: 1, most: MOST_WORDS_HELD }),
+      env: dictionary(z.string(), z.string(), { most: MOST_WORDS_HELD }),
       cwd: z.string().optional(),
     }),
     result: z.object({ pid: z.int() }),
@@ -63,7 +71,10 @@ export const keeperContract = {
   },
   'process.wait': { params: key, result: ProcessEnd },
   'process.signal': { params: key.extend({ signal: z.string() }), result: nothing },
-  'process.list': { params: nothing, result: z.object({ processes: z.array(HeldProcess) }) },
+  'process.list': {
+    params: nothing,
+    result: z.object({ processes: list(HeldProcess, { most: MOST_HELD }) }),
+  },
   /** Lets go of a process that has ended. */
   'process.forget': { params: key, result: nothing },
 
@@ -81,20 +92,24 @@ export const keeperContract = {
   'stub.gone': { params: StubKey.extend({ session: z.string() }), result: nothing },
   'stub.list': {
     params: nothing,
-    result: z.object({ stubs: z.array(StubSeen) }),
+    result: z.object({ stubs: list(StubSeen, { most: MOST_STUBS }) }),
   },
 
   /** Brings every stub of the job to a stop, freezes the job, lets it go. Asked again, it answers the same. */
   'job.park': {
     params: z.object({ place: JobPlace }),
-    result: z.object({ parked: z.array(ParkedStub), parkMs: z.number(), frozenMs: z.number() }),
+    result: z.object({
+      parked: list(ParkedStub, { most: MOST_STUBS }),
+      parkMs: z.number(),
+      frozenMs: z.number(),
+    }),
   },
   /**
    * Attaches the parked stubs to the frozen job, thaws it, lets the stubs go on. Those that `job.park` left here come
    * before `parked`, which is for a keeper that has none. Without `thaw`, a job without stubs stays frozen. Asked again, it answers the same.
    */
   'job.unpark': {
-    params: z.object({ place: JobPlace, parked: z.array(ParkedStub), thaw: z.boolean() }),
+    params: z.object({ place: JobPlace, parked: list(ParkedStub, { most: MOST_STUBS }), thaw: z.boolean() }),
     result: z.object({ thawMs: z.number() }),
   },
   /** The last debugger of the job that ended without being told to; `alive`: before its process did. */

@@ -2,15 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { GodwitError } from '../api/errors';
 import { killPid } from '../freezer/identity';
-import type { HeldProcess, ProcessEnd } from './contract';
+import { type HeldProcess, MOST_HELD, type ProcessEnd } from './contract';
 
 /** A job's supervisor says three lines in its life; whoever says more is broken. */
 const MAX_LINES = 64;
 const MAX_LINE_BYTES = 64 * 1024;
 /** Enough for the last words of a program; CRIU's long story is in its log file. */
 const STDERR_TAIL = 4096;
-/** Two for each move in flight and one for each job: far above what a node runs. */
-const MAX_PROCESSES = 4096;
 
 export interface Start {
   key: string;
@@ -94,6 +92,18 @@ class Held {
 }
 
 /** Each is started as the leader of a session, so of a group, of its own. */
+/** Errors for which the program is not to blame are thrown at once. */
+function begin(program: string, args: string[], where: Pick<Start, 'env' | 'cwd'>): ChildProcess {
+  try {
+    return spawn(program, args, { ...where, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  } catch (error) {
+    throw cannotStart(program, (error as Error).message);
+  }
+}
+
+const cannotStart = (program: string, why: string) =>
+  new GodwitError({ code: 'cannot-start', message: `${program} can't be started: ${why}` });
+
 const killGroup = (leader: number): void => killPid(-leader);
 
 export class Processes {
@@ -103,28 +113,20 @@ export class Processes {
     const known = this.#held.get(key);
     // Asked again after a cut connection: the first answer stands.
     if (known?.child.pid !== undefined) return { pid: known.child.pid };
-    if (this.#held.size >= MAX_PROCESSES)
+    if (this.#held.size >= MOST_HELD)
       throw new GodwitError({
         code: 'keeper-full',
-        message: `the keeper holds ${MAX_PROCESSES} processes already`,
+        message: `the keeper holds ${MOST_HELD} processes already`,
       });
     const [program, ...args] = argv as [string, ...string[]];
-    const child = spawn(program, args, {
-      env,
-      cwd,
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = begin(program, args, { env, cwd });
     // At once, so that whatever is asked of it next finds it.
     this.#held.set(key, new Held(key, child));
     await Promise.race([
       once(child, 'spawn'),
       once(child, 'error').then(([error]) => {
         this.#held.delete(key);
-        throw new GodwitError({
-          code: 'cannot-start',
-          message: `${program} can't be started: ${error.message}`,
-        });
+        throw cannotStart(program, error.message);
       }),
     ]);
     return { pid: child.pid! };

@@ -2,22 +2,27 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { list } from '../api/bounded';
 import { GodwitError } from '../api/errors';
-import { SharedMount } from '../api/peer-contract';
+import { Mounts, SharedMounts } from '../api/peer-contract';
 import { parseJson, parseWith } from '../api/schema';
 import { ParkedStub } from '../debug/stub';
+import { MOST_STUBS } from '../keeper/contract';
 
 export const MANIFEST = 'godwit.json';
 /** A hundred thousand processes are a megabyte, a parked debugger some kilobytes. */
 const MAX_BYTES = 16 * 1024 * 1024;
 
+/** PID_MAX_LIMIT (linux/threads.h). */
+const MOST_PROCESSES = 4 * 1024 * 1024;
+
 export const Manifest = z.object({
   /** The processes that were dumped, as the job numbers them. */
-  processes: z.array(z.int()),
-  parked: z.array(ParkedStub),
+  processes: list(z.int(), { most: MOST_PROCESSES }),
+  parked: list(ParkedStub, { most: MOST_STUBS }),
   held: z.boolean(),
-  mounts: z.array(z.string().startsWith('/')),
-  shared: z.array(SharedMount).default([]),
+  mounts: Mounts,
+  shared: SharedMounts.default([]),
 });
 export type Manifest = z.infer<typeof Manifest>;
 

@@ -1,24 +1,28 @@
 /** What clients ask. A request about a job is answered by its home; whoever else is asked passes it on. */
 
 import { stat } from 'node:fs/promises';
+import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../api/client-contract';
 import type { Caller, Handlers, Params, Result } from '../api/contract';
 import { alreadyThere, asGodwitError, GodwitError, jobEnded, noSuchNode, noTerminal } from '../api/errors';
-import { type Job, type Obstacle, type Preflight, ROOT } from '../api/model';
+import { PAGE_BYTES } from '../api/lists';
+import { type Obstacle, type Preflight, ROOT } from '../api/model';
+import type { Owner } from '../api/tickets';
 import { bestOf } from '../cluster/members';
 import { readConsole } from '../jobs/console';
-import { resolveJob } from '../jobs/home';
+import { resolveJob } from '../jobs/reference';
 import { signalNamed } from '../jobs/signals';
 import type { HomedJob } from '../journal/journal';
 import { filesThere } from './files';
 import { withinOwnLimits } from './launcher';
 import type { NodeParts } from './node';
+import { type Page, pageOfAll, placeIn } from './pages';
 import { assertMay } from './rights';
 
 /** A node that does not answer must not make everybody wait. */
-const LIST_TIMEOUT_MS = 3_000;
+const SOON = { timeoutMs: 3_000 };
 /** As long as a stub that has lost its line waits for it: beyond that nobody needs to be told. */
 const DEBUG_TIMEOUT_MS = 60_000;
 /** A job that is moving can be told in a moment. */
@@ -34,7 +38,14 @@ const ELSEWHERE: ReadonlySet<string> = new Set([
   'no-hello',
 ]);
 
-type Forwarded = 'jobs.kill' | 'jobs.pin' | 'jobs.type' | 'jobs.wait' | 'jobs.why' | 'jobs.migrate';
+type Forwarded =
+  | 'jobs.show'
+  | 'jobs.kill'
+  | 'jobs.pin'
+  | 'jobs.type'
+  | 'jobs.wait'
+  | 'jobs.why'
+  | 'jobs.migrate';
 
 /** @throws `job-ended` */
 function alive(job: HomedJob): HomedJob {
@@ -45,23 +56,33 @@ function alive(job: HomedJob): HomedJob {
 export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
   const own = node.config.name;
 
-  async function allJobs(ended: boolean): Promise<Job[]> {
-    const asked = node.peers.names.map((name) =>
-      node.peers.call(name, 'home.jobs', { ended }, { timeoutMs: LIST_TIMEOUT_MS }).catch((error: Error) => {
-        if (name === own) throw error;
-        return { jobs: [] };
+  /** A page of what the homes have; one that does not answer has nothing. */
+  function listed<T>(
+    cursor: string | undefined,
+    ask: (home: string, place: { after: number; bytes: number }) => Promise<Page<T, number>>,
+  ) {
+    return pageOfAll(node.peers.names, cursor, (home, after, bytes) =>
+      ask(home, { after, bytes }).catch((error: Error) => {
+        if (home === own) throw error;
+        return { items: [], next: null };
       }),
     );
-    return (await Promise.all(asked))
-      .flatMap(({ jobs }) => jobs)
-      .sort((a, b) => a.started.localeCompare(b.started));
   }
 
   /** Its home knows a job by its id without asking around. */
   async function find(reference: string): Promise<{ id: string; home: string }> {
     const homed = await node.home.job(reference).catch(() => null);
     if (homed) return { id: homed.id, home: own };
-    return resolveJob(reference, await allJobs(true));
+    const asked = node.peers.names.map((home) =>
+      node.peers.call(home, 'home.find', { job: reference }, SOON).catch((error: Error) => {
+        if (home === own) throw error;
+        return { jobs: [] };
+      }),
+    );
+    return resolveJob(
+      reference,
+      (await Promise.all(asked)).flatMap(({ jobs }) => jobs),
+    );
   }
 
   /** At the job's home: `answer`; elsewhere: the home's answer. */
@@ -159,19 +180,26 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     return report;
   }
 
-  async function console(id: string, offset: number, follow: boolean) {
+  async function console(id: string, offset: number, follow: boolean, owner: Owner) {
     const tty = (await node.home.job(id)).spec.tty !== undefined;
     let over = await node.home.isOver(id);
     node.home.onEnd(id, () => {
       over = true;
     });
     const path = node.layout.console(id);
+    const from = await node.home.consoles.keptFrom(id);
     const { size } = await stat(path);
-    const ticket = node.tickets.issue(async (stream) => {
+    const reading = {
+      path,
+      offset: Math.max(offset, from),
+      over: follow ? () => over : undefined,
+      keptFrom: node.home.consoles.keptNow(id, from),
+    };
+    const read = async (stream: Duplex) => {
       stream.resume();
-      await pipeline(readConsole(path, offset, follow ? () => over : undefined), stream);
-    });
-    return { ticket, id, size, tty };
+      await pipeline(readConsole(reading), stream);
+    };
+    return { ticket: node.tickets.issue(read, undefined, owner), id, from, size, tty };
   }
 
   /** On whichever node it is: what is on its way is asked again where it comes to. */
@@ -194,12 +222,19 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
   }
 
   return {
-    'cluster.watch': (_params, { connection }) => {
-      if (connection) node.watch.add(connection);
+    'cluster.watch': (_params, { connection, user }) => {
+      if (connection) node.watch.add(connection, user?.uid);
       return {};
     },
     'nodes.list': async () => ({ nodes: await node.members.list() }),
-    'jobs.list': async ({ ended }) => ({ jobs: await allJobs(ended) }),
+    'jobs.list': async ({ ended, after }) => {
+      const { items: jobs, next } = await listed(after, async (home, place) => {
+        const { jobs: items, next } = await node.peers.call(home, 'home.jobs', { ended, ...place }, SOON);
+        return { items, next };
+      });
+      return { jobs, next };
+    },
+    'jobs.show': (params, caller) => atHome('jobs.show', params, caller, (id) => node.home.show(id)),
     'jobs.run': async (request, caller) => {
       const within = await withinOwnLimits(request, caller, node.host.options.helper);
       return node.home.run(within, caller.user ?? ROOT, await choose(request.node, own));
@@ -229,23 +264,28 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
       atHome('jobs.why', params, caller, async (id) => why(id, await choose(params.node, own))),
     'jobs.migrate': (params, caller) =>
       atHome('jobs.migrate', params, caller, (id) => migrate(id, params, caller)),
-    'jobs.history': async ({ job }, caller) => {
-      if (job === undefined) return { events: await everywhere(node) };
-      const { id, home } = await find(job);
-      if (home === own) return { events: await node.home.history(id) };
-      return node.peers.call(home, 'jobs.history', { job: id }, { signal: caller.signal });
+    'jobs.history': async ({ job, after }, caller) => {
+      if (job !== undefined) return historyOf(job, after, caller);
+      const { items: events, next } = await listed(after, async (home, place) => {
+        const { events: items, next } = await node.peers.call(home, 'home.history', place, SOON);
+        return { items, next };
+      });
+      return { events, next };
     },
     'jobs.console': async ({ job, offset, follow }, caller) => {
+      const owner = caller.user?.uid;
+      node.tickets.assertRoom(owner);
       const { id, home } = await find(job);
       if (home === own) {
         await theirs(id, caller);
-        return console(id, offset, follow);
+        return console(id, offset, follow, owner);
       }
       const wanted = { job: id, offset, follow, as: caller.user ?? null };
-      const { ticket, size, tty } = await node.peers.call(home, 'jobs.console', wanted);
-      return { id, size, tty, ticket: node.peers.relay(home, ticket, node.tickets) };
+      const { ticket, ...what } = await node.peers.call(home, 'jobs.console', wanted);
+      return { ...what, ticket: node.peers.relay(home, ticket, node.tickets, owner) };
     },
     'debug.open': async ({ job, pid, session, fresh }, { user }) => {
+      node.tickets.assertRoom(user?.uid);
       const { id, home } = await find(job);
       // A stub that waits for its client would keep the job from leaving.
       const asked = { job: id, as: user ?? null, settled: fresh };
@@ -263,7 +303,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
         node: place.node,
         home,
         pid: target.pid,
-        ticket: node.peers.relay(place.node, ticket, node.tickets),
+        ticket: node.peers.relay(place.node, ticket, node.tickets, user?.uid),
       };
     },
     'debug.stay': async (target, { signal }) => {
@@ -272,6 +312,13 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
       return {};
     },
   };
+
+  async function historyOf(job: string, after: string | undefined, { signal }: Caller) {
+    const { id, home } = await find(job);
+    if (home !== own) return node.peers.call(home, 'jobs.history', { job: id, after }, { signal });
+    const { events, next } = await node.home.historyPage(id, placeIn(after), PAGE_BYTES);
+    return { events, next: next === null ? null : `${next}` };
+  }
 
   /** Failing this, the stub's own time of grace runs out. */
   async function sayGone(target: Params<ClientContract, 'debug.stay'>): Promise<void> {
@@ -290,19 +337,6 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
       }
     }
   }
-}
-
-/** Every node's part of the history, in the order of time. */
-async function everywhere({ peers, config, home }: NodeParts) {
-  const others = peers.names.filter((name) => name !== config.name);
-  const asked = others.map((name) =>
-    peers
-      .call(name, 'home.history', {}, { timeoutMs: LIST_TIMEOUT_MS })
-      .then(({ events }) => events)
-      .catch(() => []),
-  );
-  const events = (await Promise.all([home.history(undefined), ...asked])).flat();
-  return events.sort((a, b) => a.time.localeCompare(b.time));
 }
 
 const transferUnavailable = (transfer: string) =>

@@ -1,12 +1,10 @@
 /** How the files that a job has open would be reached from another node, and which of them can't be. */
-import type { Obstacle, Preflight, ReachedFile } from '../api/model';
+import { MOST_FILES_SHOWN, type Obstacle, type Preflight, type ReachedFile } from '../api/model';
 import { lockedBy } from '../checkpoint/files';
 import type { Findings } from '../checkpoint/preflight';
 import { isIn } from '../homefs/shared';
 import type { Copy } from '../jobs/copy';
 
-/** More are counted, and not named. */
-const MAX_TOLD = 100;
 /** Of one job, from node to node: a job that has more open is not told of the rest. */
 const MAX_FILES = 10_000;
 
@@ -43,8 +41,8 @@ export function filesThere(
   const via = (file: FileHere): ReachedFile['via'] =>
     node === home ? 'local' : shared(file) ? 'shared' : 'home';
   return {
-    files: files.slice(0, MAX_TOLD).map((file) => ({ path: file.path, via: via(file) })),
-    moreFiles: Math.max(0, files.length - MAX_TOLD),
+    files: files.slice(0, MOST_FILES_SHOWN).map((file) => ({ path: file.path, via: via(file) })),
+    moreFiles: Math.max(0, files.length - MOST_FILES_SHOWN),
     obstacles: files.flatMap((file) => {
       if (file.lock === null || !shared(file)) return [];
       return [

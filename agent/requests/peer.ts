@@ -2,7 +2,7 @@
 import type { Caller, Handlers } from '../api/contract';
 import { GodwitError, jobEnded, jobMoving } from '../api/errors';
 import type { Obstacle, User } from '../api/model';
-import type { PeerContract } from '../api/peer-contract';
+import { MOST_MEANT, type PeerContract } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
 import { nodeObstacles, sourceObstacles, thisMachine } from '../checkpoint/machine';
 import { jobObstacles } from '../checkpoint/preflight';
@@ -51,8 +51,9 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
       return { seen: await node.changes.after(seen, signal) };
     },
     'home.view': () => node.view.read(),
-    'home.jobs': async ({ ended }) => ({ jobs: await home.jobs(ended) }),
-    'home.history': async () => ({ events: await home.history(undefined) }),
+    'home.jobs': ({ ended, after, bytes }) => home.page(ended, after, bytes),
+    'home.find': async ({ job }) => ({ jobs: await home.find(job, MOST_MEANT) }),
+    'home.history': ({ after, bytes }) => home.historyPage(undefined, after, bytes),
     'home.ended': async (end) => {
       const { job } = end;
       await home.ended(end);

@@ -122,8 +122,7 @@ class ConsolePanel {
 
   private async lookUp(): Promise<void> {
     try {
-      const { jobs } = await this.cluster.call('jobs.list', { ended: true });
-      this.known ??= jobs.find(({ id }) => id === this.job);
+      this.known ??= await this.cluster.call('jobs.show', { job: this.job });
       this.send();
     } catch {
       // The header goes without; the reading says what is wrong with the cluster.

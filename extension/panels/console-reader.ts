@@ -17,7 +17,7 @@ const PIECE_BYTES = 64 * 1024;
 const RETRY_MS = { first: 250, most: 5_000 };
 
 export interface ConsoleSink {
-  /** Comes once, before the first byte: what is left out. */
+  /** Comes before the first byte, and again where bytes between are not kept any more: what is left out. */
   begin(offset: number): void;
   bytes(offset: number, bytes: Uint8Array<ArrayBuffer>): void;
   reading(reading: Reading): void;
@@ -94,10 +94,11 @@ export class ConsoleReader {
       const params = { job: this.job, offset, follow: true };
       return this.cluster.call('jobs.console', params, { signal: this.stop.signal });
     };
-    const { ticket, size } = await ask(this.offset);
-    if (this.begun) return ticket;
+    const { ticket, from = 0, size } = await ask(this.offset);
+    if (this.begun && from <= this.offset) return ticket;
+    const first = this.begun ? from : Math.max(from, size - TAIL_BYTES);
     this.begun = true;
-    this.offset = this.taken = Math.max(0, size - TAIL_BYTES);
+    this.offset = this.taken = first;
     if (!this.stopped) this.sink.begin(this.offset);
     if (this.offset === 0) return ticket;
     this.amidLine = this.offset + LONGEST_LINE;

@@ -2,6 +2,7 @@
 import type { ClusterSnapshot } from '../../agent/api/client-events';
 import { asGodwitError } from '../../agent/api/errors';
 import type { HistoryEvent, Job } from '../../agent/api/model';
+import { listJobs, readHistory } from '../../agent/client/lists';
 import type { ClusterSource } from '../cluster/source';
 
 /** Lanes that a person can look at. Those that live are always among them. */
@@ -82,12 +83,12 @@ export class HistoryReader {
 
   private async ask(): Promise<JobHistory> {
     const [listed, told] = await Promise.all([
-      this.cluster.call('jobs.list', { ended: true }),
-      this.cluster.call('jobs.history', {}),
+      listJobs(this.cluster, { ended: true }),
+      readHistory(this.cluster),
     ]);
-    const away = this.away(listed.jobs);
-    const jobs = [...away.jobs, ...listed.jobs];
-    const events = [...away.events, ...told.events];
+    const away = this.away(listed);
+    const jobs = [...away.jobs, ...listed];
+    const events = [...away.events, ...told];
     const shown = choose(jobs);
     const ids = new Set(shown.map(({ id }) => id));
     return {

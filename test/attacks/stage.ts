@@ -1,10 +1,22 @@
 /** A lab with people in it: two users whom its agents admit, and one whom they don't, all of Debian's own accounts. */
 import { execFile, execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { nodePaths } from '../../agent/lab/description';
+import { restartAgent } from '../../agent/lab/lab';
 import { type FaultPoint, faultsFolder } from '../../agent/migration/fault-points';
 import { Godwit, type TestUser } from '../support/godwit';
 import { inProject } from '../support/project';
@@ -20,6 +32,18 @@ const FOLDERS = '/var/lib/godwit';
 
 const numbers = (flag: string, name: string) =>
   execFileSync('id', [flag, name], { encoding: 'utf8' }).trim().split(' ').map(Number);
+
+const answers = async (path: string): Promise<boolean> => {
+  const socket = connect(path);
+  try {
+    return await once(socket, 'connect').then(
+      () => true,
+      () => false,
+    );
+  } finally {
+    socket.destroy();
+  }
+};
 
 const account = (name: string): TestUser => ({
   uid: numbers('-u', name)[0]!,
@@ -81,6 +105,15 @@ export class Stage {
   async down(): Promise<void> {
     await Godwit.labDown(this.lab);
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Changes what a node is told, and starts its agent anew. */
+  async configure(node: string, change: Record<string, unknown>): Promise<void> {
+    const { config } = this.paths(node);
+    writeFileSync(config, JSON.stringify({ ...JSON.parse(readFileSync(config, 'utf8')), ...change }));
+    await restartAgent(this.lab, node);
+    for (const person of ['ann', 'bob'] as const)
+      await this.until('its users are served', () => answers(this.socketOf(person, node)));
   }
 
   paths(node: string) {

@@ -36,7 +36,7 @@ describe('wrong usage', () => {
     [['fly']],
     [['top']],
     [['ps', '--fast']],
-    [['ps', 'extra']],
+    [['ps', 'one', 'extra']],
     [['--agent']],
     [['run']],
     [['run', '--on']],

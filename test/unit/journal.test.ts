@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type JobSpec, ROOT } from '../../agent/api/model';
 import type { Journal } from '../../agent/journal/journal';
 import { type Entry, nextMove } from '../../agent/journal/ledger';
-import { ENDED_JOBS_KEPT, EVENTS_KEPT, openJournal } from '../../agent/journal/sqlite';
+import { EVENTS_KEPT, openJournal } from '../../agent/journal/sqlite';
 
 const spec: JobSpec = {
   user: ROOT,
@@ -53,7 +53,8 @@ async function intend(to: string, job = id) {
   return journal.enter(job, { type: 'intent', move: nextMove(ledger, to, 'stop') });
 }
 const code = (code: string) => expect.objectContaining({ code });
-const events = async () => (await journal.history({ job: id, limit: 100 })).map(({ event }) => event);
+const history = async () => (await journal.history({ job: id })).map(({ event }) => event);
+const events = async () => (await history()).map(({ event }) => event);
 
 describe('a job in the journal', () => {
   it('is there after a restart, as it was written', async () => {
@@ -64,7 +65,7 @@ describe('a job in the journal', () => {
     expect(job).toMatchObject({
       id,
       name: 'sim',
-      spec,
+      spec: { command: ['/bin/true', 'true'], user: ROOT, limits: {}, address: null },
       state: 'running',
       pid: 7,
       pinned: true,
@@ -133,8 +134,7 @@ describe('the rules of epochs', () => {
     expect(ledger).toMatchObject({ host: 'node1', epoch: 0, attempted: 2 });
     const again: Entry = { type: 'intent', move: { ...ledger.open!.move, epoch: 2 } };
     await expect(journal.enter(id, again)).rejects.toEqual(code('job-moving'));
-    const history = await journal.history({ job: id, limit: 100 });
-    expect(history.find(({ event }) => event === 'move-aborted')).toMatchObject({
+    expect((await history()).find(({ event }) => event === 'move-aborted')).toMatchObject({
       epoch: 1,
       reason: 'disk full',
     });
@@ -211,12 +211,9 @@ describe('what is kept', () => {
       await journal.enter(id, { type: 'resumed', epoch });
       await journal.enter(id, { type: 'cleaned', epoch, node: 'node2' });
     }
-    expect((await journal.history({ job: id, limit: 3 })).map(({ reason }) => reason)).toEqual([
-      '6',
-      undefined,
-      '7',
-    ]);
-    expect(await journal.history({ limit: 0 })).toEqual([]);
+    expect((await history()).slice(-3).map(({ reason }) => reason)).toEqual(['6', undefined, '7']);
+    const [first, second] = await journal.history({ limit: 2 });
+    expect(await journal.history({ job: id, after: first!.place, limit: 1 })).toEqual([second]);
     const report = {
       job: id,
       from: 'node1',
@@ -233,28 +230,24 @@ describe('what is kept', () => {
                INSERT INTO history (job, event) SELECT '${id}', event FROM n, (SELECT event FROM history LIMIT 1)`);
     fast.close();
     await journal.report({ ...report, phases });
-    const all = await journal.history({ job: id, limit: 100_000 });
+    const all = await history();
     expect(all).toHaveLength(EVENTS_KEPT);
     expect(all.at(-1)).toMatchObject({ event: 'move-finished', move: { phases } });
   });
 
-  it('is bounded: ended jobs, but never one that a node has to clear away', async () => {
+  it('forgets a job that is over, but never one that a node has to clear away', async () => {
     await launch();
     await intend('node2');
     await journal.enter(id, { type: 'abort', epoch: 1, reason: 'x' });
     await journal.enter(id, { type: 'resumed', epoch: 1 });
     await journal.ended(id, 0, { exit: 0, signal: null });
-    const fast = new DatabaseSync(file);
-    fast.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <= ${ENDED_JOBS_KEPT})
-               INSERT INTO jobs SELECT 'old' || i, name, spec, 'ended', pid, exit, started, '2020', 0, 0, 0, host, 0, 0, NULL, '[]', NULL
-               FROM jobs, n`);
-    fast.close();
     await launch('bbbbbbbbbb');
     await journal.ended('bbbbbbbbbb', 0, { exit: 0, signal: null });
-    const kept = (await journal.jobs({ ended: true })).map((job) => job.id);
-    expect(kept).toHaveLength(ENDED_JOBS_KEPT);
-    expect(kept).toContain(id);
-    expect(kept).toContain('bbbbbbbbbb');
+    await launch('cccccccccc');
+    expect(await journal.forgettable(0)).toEqual(['bbbbbbbbbb']);
+    for (const job of [id, 'bbbbbbbbbb', 'cccccccccc']) await journal.forget(job);
+    expect((await journal.jobs({ ended: true })).map((job) => job.id)).toEqual([id, 'cccccccccc']);
+    await expect(journal.command('bbbbbbbbbb')).rejects.toEqual(code('no-such-job'));
   });
 });
 

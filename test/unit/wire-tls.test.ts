@@ -184,7 +184,7 @@ describe('between nodes', () => {
   it('the bound on connections holds, and gives way again', async () => {
     const { port } = await tlsServer(certificates.node1, { maxConnections: 2 });
     const [one] = [await node2(port), await node2(port)];
-    expect((await failure(node2(port))).code).toBe('node-unreachable');
+    expect((await failure(node2(port))).code).toBe('too-many-connections');
     one.close();
     await one.closed;
     await stillServes(port);

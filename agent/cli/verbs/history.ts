@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { Argument } from 'commander';
 import type { HistoryEvent } from '../../api/model';
 import { ask } from '../../client/agent';
+import { readHistory } from '../../client/lists';
 import { moveText } from '../moves';
 import { type Column, exitText, moment, table } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
@@ -21,8 +22,7 @@ export const addHistory = (program: Command) =>
     .addArgument(new Argument('[job]', "a job's id, a unique prefix of it, or its name"))
     .action(
       perform<object, [string | undefined]>(async (invocation, _options, job) => {
-        const params = job === undefined ? {} : { job };
-        const { events } = await ask(invocation.socket, (agent) => agent.call('jobs.history', params));
+        const events = await ask(invocation.socket, (agent) => readHistory(agent, job));
         await invocation.answer(events, table(COLUMNS, events, 0));
       }),
     );

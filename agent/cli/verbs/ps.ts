@@ -1,6 +1,7 @@
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
 import type { Job } from '../../api/model';
 import { ask } from '../../client/agent';
+import { listJobs } from '../../client/lists';
 import { type Column, commandLine, exitText, figure, size, table } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
 
@@ -27,11 +28,17 @@ const COLUMNS: Column<Job>[] = [
 export const addPs = (program: Command) =>
   addAgentOption(addJsonOption(program.command('ps')))
     .summary('the jobs, wherever they are')
-    .description('The jobs of the cluster, wherever they are.')
+    .description(
+      'The jobs of the cluster, wherever they are. Long commands are cut, which an ellipsis shows; of one job the ' +
+        'whole command is told.',
+    )
+    .addArgument(new Argument('[job]', 'this one alone, by its id, a unique prefix of it, or its name'))
     .option('-a, --all', 'the ended ones too')
     .action(
-      perform<{ all?: true }>(async (invocation, { all = false }) => {
-        const { jobs } = await ask(invocation.socket, (agent) => agent.call('jobs.list', { ended: all }));
+      perform<{ all?: true }, [string | undefined]>(async (invocation, { all = false }, job) => {
+        const jobs = await ask(invocation.socket, async (agent) =>
+          job === undefined ? listJobs(agent, { ended: all }) : [await agent.call('jobs.show', { job })],
+        );
         await invocation.answer(jobs, table(COLUMNS, jobs));
       }),
     );

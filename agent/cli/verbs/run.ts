@@ -10,6 +10,7 @@ import { Interruptions } from '../interruptions';
 import { complain, write } from '../output';
 import { atTerminal, checkTerminal, detachKeyOption, windowSize } from '../terminal';
 import { addAgentOption, addJsonOption, type Invocation, perform } from '../verb';
+import { tellCut } from './logs';
 
 interface Options {
   on: string;
@@ -96,7 +97,7 @@ const launch = (socket: string, request: LaunchRequest): Promise<Job> =>
 async function stayWith(socket: string, { id, node }: Job, stopped: boolean): Promise<number> {
   if (stopped)
     complain(`job ${id} is held on ${node} before its first instruction; attach with \`godwit gdb ${id}\``);
-  await followConsole(socket, id, write, { accepted: true });
+  await followConsole(socket, id, write, { accepted: true }, { cut: tellCut });
   const wait = { timeoutMs: Number.POSITIVE_INFINITY };
   const { exit } = await askThroughRestarts(socket, (agent) => agent.call('jobs.wait', { job: id }, wait), {
     accepted: true,
