@@ -1,4 +1,4 @@
-/** What agents ask of each other. */
+/** What agents ask of each other. Who may say which of it: requests/callers.ts. */
 import { z } from 'zod';
 import { clientContract, Typed } from './client-contract';
 import { MoveUnderWay } from './client-events';
@@ -16,15 +16,19 @@ import {
   NodeName,
   Obstacle,
   Resources,
+  ROOT,
   User,
   WindowSize,
   WireId,
 } from './model';
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
 
+/** As another node says it: whatever else it says of root, root is root. */
+const Whom = User.transform((user) => (user.uid === 0 ? ROOT : user));
+
 /** What holds for a job on whichever node it runs. */
 export const Terms = z.object({
-  user: User,
+  user: Whom,
   limits: Limits,
   address: Address.nullable(),
   terminal: z.boolean(),
@@ -111,7 +115,7 @@ export type EndOfJob = z.infer<typeof EndOfJob>;
 const about = z.object({ job: JobId, home: NodeName });
 
 /** On whose behalf an agent passes a client's request on; null for root's. */
-const asker = { as: User.nullable() };
+const asker = { as: User.nullable().transform((user) => (user?.uid === 0 ? null : user)) };
 const onBehalf = <P extends z.ZodRawShape, R>({ params, result }: { params: z.ZodObject<P>; result: R }) => ({
   params: params.extend(asker),
   result,
@@ -122,10 +126,18 @@ const passedOn = {
   'jobs.pin': onBehalf(clientContract['jobs.pin']),
   'jobs.type': onBehalf(clientContract['jobs.type']),
   'jobs.console': onBehalf(clientContract['jobs.console']),
+  'jobs.wait': onBehalf(clientContract['jobs.wait']),
+  'jobs.why': onBehalf(clientContract['jobs.why']),
+  'jobs.history': onBehalf({
+    params: z.object({ job: JobId }),
+    result: clientContract['jobs.history'].result,
+  }),
 };
 
+/** Of a session with a debugger's stub. */
+const session = { job: JobId, session: z.uuid() };
+
 export const peerContract = {
-  ...clientContract,
   ...passedOn,
   'node.status': { params: z.object({}), result: Node },
   /**
@@ -138,14 +150,19 @@ export const peerContract = {
   /** The jobs that call this node home. */
   'home.jobs': { params: z.object({ ended: z.boolean() }), result: z.object({ jobs: z.array(Job) }) },
   /** The history of the jobs that call this node home. */
-  'home.history': { params: z.object({}), result: z.object({ events: z.array(HistoryEvent) }) },
+  'home.history': { params: z.object(asker), result: z.object({ events: z.array(HistoryEvent) }) },
   /**
-   * Where a job lives now, and which process is its program: for those who may debug it.
-   * `over`: it has ended there; its debuggers may still be owed its last words. `settled`: not while it moves.
+   * As `debug.open`: the home asks the host, whose `ticket` is for a stream that the caller opens there, at `node`.
+   * The home alone knows who may debug the job, and the host takes it from the home alone.
    */
-  'home.place': {
-    params: z.object({ job: JobId, ...asker, settled: z.boolean().default(true) }),
-    result: z.object({ node: NodeName, pid: z.int(), over: z.boolean() }),
+  'home.debug': {
+    params: z.object({ ...session, ...asker, pid: z.int().min(1).optional(), fresh: z.boolean() }),
+    result: z.object({ node: NodeName, pid: z.int(), ticket: z.string() }),
+  },
+  /** The session's client has gone for good. */
+  'home.debugGone': {
+    params: z.object({ ...session, ...asker, pid: z.int().min(1) }),
+    result: z.object({}),
   },
   'home.ended': { params: EndOfJob, result: z.object({}) },
   'home.outcome': {
@@ -163,12 +180,13 @@ export const peerContract = {
   'host.kill': { params: z.object({ job: JobId, signal: z.string() }), result: z.object({}) },
   /** Into a job that is here, and does not go away meanwhile. */
   'host.type': { params: Typed.extend({ job: JobId }), result: z.object({}) },
+  /** The ticket is for `by` alone: the node that the session's client is on. */
   'host.debug': {
-    params: z.object({ job: JobId, pid: z.int().min(1), session: z.uuid(), fresh: z.boolean() }),
+    params: z.object({ ...session, pid: z.int().min(1), fresh: z.boolean(), by: NodeName }),
     result: z.object({ ticket: z.string() }),
   },
   'host.debugGone': {
-    params: z.object({ job: JobId, pid: z.int().min(1), session: z.uuid() }),
+    params: z.object({ ...session, pid: z.int().min(1) }),
     result: z.object({}),
   },
   'host.preflight': {
@@ -187,6 +205,8 @@ export const peerContract = {
   'node.preflight': {
     params: z.object({
       job: JobId,
+      /** As whom it runs. */
+      user: Whom,
       bytes: Bytes,
       limits: Limits,
       machine: Machine,

@@ -10,7 +10,7 @@ export const TICKET_LIFE_MS = 10_000;
 const MAX_TICKETS = 4096;
 const TICKET_BYTES = 16;
 
-/** Who opened the stream: the certificate's name, or `local` over a Unix socket. */
+/** Who opened the stream: the certificate's name; over a Unix socket that of the node itself. */
 export interface StreamCaller {
   readonly name: string;
 }
@@ -22,6 +22,8 @@ export interface StreamCaller {
 export type StreamHandler = (stream: Duplex, caller: StreamCaller) => void | Promise<void>;
 
 interface Ticket {
+  /** Who alone may open it; anybody if absent. */
+  by: string | undefined;
   handler: StreamHandler;
   expiry: NodeJS.Timeout;
 }
@@ -30,28 +32,30 @@ export class Tickets {
   readonly #waiting = new Map<string, Ticket>();
 
   /**
-   * A ticket for one stream, good for TICKET_LIFE_MS. `onUnused` is called if nobody came.
+   * A ticket for one stream, good for TICKET_LIFE_MS, for the node `by` alone where that is given. `onUnused` is called
+   * if nobody came.
    * @throws GodwitError `too-many-tickets`
    */
-  issue(handler: StreamHandler, onUnused: () => void = () => {}): string {
+  issue(handler: StreamHandler, by?: string, onUnused: () => void = () => {}): string {
     if (this.#waiting.size >= MAX_TICKETS) throw tooManyTickets(MAX_TICKETS);
     const ticket = randomBytes(TICKET_BYTES).toString('hex');
     const expire = () => {
       this.#waiting.delete(ticket);
       onUnused();
     };
-    this.#waiting.set(ticket, { handler, expiry: setTimeout(expire, TICKET_LIFE_MS).unref() });
+    this.#waiting.set(ticket, { by, handler, expiry: setTimeout(expire, TICKET_LIFE_MS).unref() });
     return ticket;
   }
 
-  isGood(ticket: string): boolean {
-    return this.#waiting.has(ticket);
+  isGood(ticket: string, { name }: StreamCaller): boolean {
+    const found = this.#waiting.get(ticket);
+    return found !== undefined && (found.by === undefined || found.by === name);
   }
 
-  /** The handler of a ticket that is good, which it is no longer from now on. */
-  redeem(ticket: string): StreamHandler | undefined {
+  /** The handler of a ticket that is good, which it is no longer from now on. Another's stays as it is. */
+  redeem(ticket: string, caller: StreamCaller): StreamHandler | undefined {
     const found = this.#waiting.get(ticket);
-    if (!found) return undefined;
+    if (!found || !this.isGood(ticket, caller)) return undefined;
     this.#waiting.delete(ticket);
     clearTimeout(found.expiry);
     return found.handler;

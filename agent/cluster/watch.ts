@@ -28,6 +28,8 @@ export class ClusterWatch {
   readonly #watchers = new Set<CallerConnection>();
   readonly #views = new Map<string, HomeView>();
   readonly #refreshing = new Map<string, () => void>();
+  /** The nodes that are listened to, while somebody watches. */
+  readonly #listening = new Map<string, AbortController>();
   #running: AbortController | null = null;
   #latest: ClusterSnapshot | null = null;
   #publishing: NodeJS.Timeout | undefined;
@@ -35,13 +37,7 @@ export class ClusterWatch {
   constructor(
     private readonly sources: Sources,
     private readonly log: (line: string) => void,
-  ) {
-    for (const home of sources.names)
-      this.#refreshing.set(
-        home,
-        oneAtATime(() => this.#refresh(home)),
-      );
-  }
+  ) {}
 
   /** Says `cluster` to the watcher until it goes. */
   add(watcher: CallerConnection): void {
@@ -57,6 +53,8 @@ export class ClusterWatch {
     if (this.#watchers.size > 0) return;
     this.#running?.abort();
     this.#running = null;
+    this.#listening.clear();
+    this.#refreshing.clear();
     clearTimeout(this.#publishing);
     this.#publishing = undefined;
     // By the time somebody watches again it would be old.
@@ -67,9 +65,31 @@ export class ClusterWatch {
   #start() {
     const running = new AbortController();
     this.#running = running;
-    for (const name of this.sources.names) void this.#listen(name, running.signal);
+    this.review();
     void this.#tick(running.signal);
     this.#publishing = setTimeout(() => this.#publish(), FIRST_MS);
+  }
+
+  /** The nodes may be others now. */
+  review(): void {
+    if (!this.#running) return;
+    const { names } = this.sources;
+    for (const [name, listening] of this.#listening) {
+      if (names.includes(name)) continue;
+      listening.abort();
+      for (const kept of [this.#listening, this.#refreshing, this.#views]) kept.delete(name);
+    }
+    for (const name of names) if (!this.#listening.has(name)) this.#follow(name, this.#running.signal);
+  }
+
+  #follow(name: string, running: AbortSignal) {
+    const listening = new AbortController();
+    this.#listening.set(name, listening);
+    this.#refreshing.set(
+      name,
+      oneAtATime(() => this.#refresh(name)),
+    );
+    void this.#listen(name, AbortSignal.any([running, listening.signal]));
   }
 
   async #tick(signal: AbortSignal) {
@@ -100,7 +120,7 @@ export class ClusterWatch {
   async #refresh(home: string) {
     const { signal } = this.#running ?? { signal: AbortSignal.abort() };
     const view = await this.sources.view(home).catch(() => null);
-    if (!view || signal.aborted) return;
+    if (!view || signal.aborted || !this.#listening.has(home)) return;
     this.#views.set(home, view);
     if (this.#latest || this.#views.size === this.sources.names.length) this.#publishSoon();
   }

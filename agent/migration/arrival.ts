@@ -73,7 +73,7 @@ export class Arrival extends Role<
   FromDestination
 > {
   #received: Received | null = null;
-  /** Of the job that is on its way here; the home says them with each word. */
+  /** Of the job that is on its way here. */
   #terms: Terms | null = null;
   /** By epoch: being asked twice to kill a copy is one piece of work. */
   readonly #kills = new Map<number, Promise<void>>();
@@ -89,7 +89,8 @@ export class Arrival extends Role<
 
   /** A word of the home about a job on these terms. */
   hear(terms: Terms, message: ToDestination, signal: AbortSignal): Promise<FromDestination> {
-    this.#terms = terms;
+    // The word that brings the job here is the one whose terms were judged.
+    if (message.type === 'prepare') this.#terms = terms;
     return this.tell(message, signal);
   }
 
@@ -110,7 +111,7 @@ export class Arrival extends Role<
         return this.#note(effect.note);
       case 'prepare':
         return this.#attempt(effect.order.epoch, async (epoch) => {
-          const tickets = await this.#prepare(epoch);
+          const tickets = await this.#prepare(epoch, effect.order.from);
           return { type: 'ready', epoch, ...tickets };
         });
       case 'restore':
@@ -166,8 +167,8 @@ export class Arrival extends Role<
     return { ...this.#paths(copy.epoch), copy, ...nothing };
   }
 
-  /** Makes all that can be made beforehand; says where pages and images may be sent. */
-  async #prepare(epoch: number): Promise<Tickets> {
+  /** Makes all that can be made beforehand; says where the source `from` may send pages and images. */
+  async #prepare(epoch: number, from: string): Promise<Tickets> {
     const { keeper, tickets, criu, helper } = this.place;
     const received = this.#received!;
     await mkdir(received.images, { recursive: true, mode: 0o700 });
@@ -184,6 +185,7 @@ export class Arrival extends Role<
     const pages = tickets.issue(
       // The source sees no more than a cut stream; why it was cut is known here.
       (stream) => pipeStreams(stream, wire, () => this.#whyNoPages(received.images)),
+      from,
       () => wire.destroy(),
     );
     const images = await new Promise<string>((resolve) => {
@@ -191,10 +193,14 @@ export class Arrival extends Role<
         const late = () =>
           missing(new GodwitError({ code: 'nothing-came', message: 'the source sent no images' }));
         resolve(
-          tickets.issue((stream) => {
-            received.stream = stream;
-            return receiveFolder(received.images, stream).then(arrived, missing);
-          }, late),
+          tickets.issue(
+            (stream) => {
+              received.stream = stream;
+              return receiveFolder(received.images, stream).then(arrived, missing);
+            },
+            from,
+            late,
+          ),
         );
       });
       received.bundle.catch(() => {});
