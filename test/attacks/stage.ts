@@ -1,9 +1,11 @@
 /** A lab with people in it: two users whom its agents admit, and one whom they don't, all of Debian's own accounts. */
 import { execFile, execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { z } from 'zod';
+import type { AgentConfig } from '../../agent/cluster/config';
 import { nodePaths } from '../../agent/lab/description';
 import { Godwit, type TestUser } from '../support/godwit';
 import { inProject } from '../support/project';
@@ -25,6 +27,8 @@ const account = (name: string): TestUser => ({
   gid: numbers('-g', name)[0]!,
   groups: numbers('-G', name),
 });
+
+export type Config = z.input<typeof AgentConfig>;
 
 interface Outcome {
   status: number;
@@ -50,7 +54,7 @@ export class Stage {
     readonly folder: string,
     readonly root: Godwit,
   ) {
-    [this.ann, this.bob, this.eve] = [this.#asks('ann'), this.#asks('bob'), this.#asks('eve')];
+    [this.ann, this.bob, this.eve] = [this.asks('ann'), this.asks('bob'), this.asks('eve')];
   }
 
   static async up(name: string): Promise<Stage> {
@@ -82,6 +86,25 @@ export class Stage {
     return nodePaths(this.lab, node);
   }
 
+  log(node: string): string {
+    return readFileSync(this.paths(node).agent.log, 'utf8');
+  }
+
+  configOf(node: string): Config {
+    return JSON.parse(readFileSync(this.paths(node).config, 'utf8')) as Config;
+  }
+
+  /** Writes a node's configuration, given as it is to be or as what is made of it, and has its agent read it again. */
+  async configure(node: string, wanted: string | ((config: Config) => object)): Promise<void> {
+    const { config, agent } = this.paths(node);
+    const readings = () =>
+      this.log(node).match(/: read again|the configuration stays as it was/g)?.length ?? 0;
+    const before = readings();
+    writeFileSync(config, typeof wanted === 'string' ? wanted : JSON.stringify(wanted(this.configOf(node))));
+    process.kill(Number(readFileSync(agent.pidFile, 'utf8').split(' ')[0]), 'SIGHUP');
+    await this.until(`${node} has read its configuration`, () => readings() > before);
+  }
+
   /** Where this person's requests go on a node; Eve has no socket there. */
   socketOf(person: Person, node = 'node1'): string {
     return join(this.paths(node).userSockets, `${this.people[person].uid}`);
@@ -104,8 +127,9 @@ export class Stage {
       if (performance.now() > end) throw new Error(`not so within ${SOON_MS} ms: ${what}`);
   }
 
-  #asks(person: Person): Godwit {
-    const context = { agent: this.socketOf(person), temp: this.folder, user: this.people[person] };
+  /** This person's requests to one node. */
+  asks(person: Person, node = 'node1'): Godwit {
+    const context = { agent: this.socketOf(person, node), temp: this.folder, user: this.people[person] };
     return new Godwit(context, join(this.folder, 'godwit.cjs'));
   }
 }
