@@ -176,7 +176,7 @@ describe('users and root of a node', () => {
   });
 
   it('ask nothing of a node that accepts nothing from theirs, and are told so', async () => {
-    await stage.configure('node1', (config) => ({ ...config, acceptFrom: ['node2'] }));
+    await stage.reconfigure('node1', (config) => ({ ...config, acceptFrom: ['node2'] }));
     try {
       const client = await rogue.dial('node1');
       for (const method of methodsOf('origin'))
@@ -188,13 +188,13 @@ describe('users and root of a node', () => {
       expect(await outcome(moved)).toBe('not-accepted');
       await stillRuns();
     } finally {
-      await stage.configure('node1', ({ acceptFrom: _, ...config }) => config);
+      await stage.reconfigure('node1', ({ acceptFrom: _, ...config }) => config);
     }
   });
 
   it('root of another node is nobody where no jobs of root are taken', async () => {
     const roots = await stage.root.run(['sleep', '1000'], { on: 'node2' });
-    await stage.configure('node1', (config) => ({ ...config, acceptRootJobs: false }));
+    await stage.reconfigure('node1', (config) => ({ ...config, acceptRootJobs: false }));
     try {
       const client = await rogue.dial('node1');
       for (const method of methodsOf('origin'))
@@ -218,7 +218,7 @@ describe('users and root of a node', () => {
       expect((await stage.ann.migrate(id, 'node1')).to).toBe('node1');
       await stage.ann.kill(id);
     } finally {
-      await stage.configure('node1', ({ acceptRootJobs: _, ...config }) => config);
+      await stage.reconfigure('node1', ({ acceptRootJobs: _, ...config }) => config);
     }
   });
 });
@@ -232,7 +232,7 @@ describe('a node that is taken off the list', () => {
     const cut = new Promise((resolve) => stream.once('close', resolve));
     const { members } = stage.configOf('node1');
 
-    await stage.configure('node1', (config) => ({
+    await stage.reconfigure('node1', (config) => ({
       ...config,
       members: members.filter(({ name }) => name !== 'node3'),
     }));
@@ -246,7 +246,7 @@ describe('a node that is taken off the list', () => {
       expect(await nodesSeen()).toEqual(['node1', 'node2']);
       await expect(stage.root.migrate(job.id, 'node3')).rejects.toThrow(/no node "node3"/);
     } finally {
-      await stage.configure('node1', (config) => ({ ...config, members }));
+      await stage.reconfigure('node1', (config) => ({ ...config, members }));
     }
     expect(await outcome(rogue.dial('node1'))).toBe('done');
     const { id } = await stage.ann.run(['sleep', '1000'], { on: 'node3' });
@@ -257,7 +257,7 @@ describe('a node that is taken off the list', () => {
     const client = await rogue.dial('node1');
     const { members } = stage.configOf('node1');
     const key = `sha256:${'0'.repeat(64)}`;
-    await stage.configure('node1', (config) => ({
+    await stage.reconfigure('node1', (config) => ({
       ...config,
       members: members.map((member) => (member.name === 'node3' ? { ...member, key } : member)),
     }));
@@ -267,13 +267,13 @@ describe('a node that is taken off the list', () => {
       // Nor is it spoken to.
       await expect(stage.root.run(['true'], { on: 'node3' })).rejects.toThrow(/has the key .*0000 is pinned/);
     } finally {
-      await stage.configure('node1', (config) => ({ ...config, members }));
+      await stage.reconfigure('node1', (config) => ({ ...config, members }));
     }
   });
 
   it('stays off it when the next configuration can’t be read', async () => {
     const { members, ...rest } = stage.configOf('node1');
-    await stage.configure('node1', () => ({
+    await stage.reconfigure('node1', () => ({
       ...rest,
       members: members.filter(({ name }) => name !== 'node3'),
     }));
@@ -283,12 +283,12 @@ describe('a node that is taken off the list', () => {
         JSON.stringify({ ...rest, members: [] }),
         JSON.stringify({ ...rest, members, name: 'node2' }),
       ]) {
-        await stage.configure('node1', broken);
+        await stage.reconfigure('node1', broken);
         expect(stage.log('node1')).toContain('the configuration stays as it was: ');
         expect(await outcome(rogue.dial('node1'))).toBe('not-a-member');
       }
     } finally {
-      await stage.configure('node1', () => ({ ...rest, members }));
+      await stage.reconfigure('node1', () => ({ ...rest, members }));
     }
     expect(await outcome(rogue.dial('node1'))).toBe('done');
   });

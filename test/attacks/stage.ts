@@ -95,7 +95,7 @@ export class Stage {
   }
 
   /** Writes a node's configuration, given as it is to be or as what is made of it, and has its agent read it again. */
-  async configure(node: string, wanted: string | ((config: Config) => object)): Promise<void> {
+  async reconfigure(node: string, wanted: string | ((config: Config) => object)): Promise<void> {
     const { config, agent } = this.paths(node);
     const readings = () =>
       this.log(node).match(/: read again|the configuration stays as it was/g)?.length ?? 0;
