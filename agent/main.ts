@@ -7,13 +7,15 @@ import { Link } from './api/link';
 import { type EndOfJob, peerContract } from './api/peer-contract';
 import { serveTls, serveUnix } from './api/server';
 import { Tickets } from './api/tickets';
-import { loadTls } from './api/tls';
+import { loadTls, readCertificate } from './api/tls';
 import { findCriu } from './checkpoint/criu';
 import { Changes } from './cluster/changes';
-import { type AgentConfig, loadConfig } from './cluster/config';
+import { type FixedConfig, loadConfig } from './cluster/config';
 import { Members, measureSpeed } from './cluster/members';
+import { checkOwnCertificate, Refusals, refusal } from './cluster/membership';
 import { Peers } from './cluster/peers';
 import { allowanceOf } from './cluster/per-user';
+import { Settings } from './cluster/settings';
 import { readUsers } from './cluster/users';
 import { ClusterWatch } from './cluster/watch';
 import { sweepAccounts } from './freezer/limits';
@@ -50,7 +52,8 @@ const KEEPER_PATIENCE_MS = 10_000;
 const log = (line: string) => console.log(`${new Date().toISOString()} ${line}`);
 
 async function assemble(
-  config: AgentConfig,
+  config: FixedConfig,
+  settings: Settings,
   journal: Journal,
   peers: Peers,
   changes: Changes,
@@ -113,9 +116,11 @@ async function assemble(
   };
   const moves = new Moves(place);
   home.isMoving = (job) => moves.isMoving(job);
-  const members = new Members(config, peers, () => peers.call(name, 'node.status', {}));
+  const members = new Members(name, settings, peers, () => peers.call(name, 'node.status', {}));
   const parts = {
     config,
+    settings,
+    refusals: new Refusals(log),
     speed: measureSpeed(),
     layout,
     peers,
@@ -141,7 +146,9 @@ async function assemble(
 function watchOver(peers: Peers, members: Members, mostOfOne: number): ClusterWatch {
   return new ClusterWatch(
     {
-      names: peers.names,
+      get names() {
+        return peers.names;
+      },
       list: () => members.list(),
       view: (home) => peers.call(home, 'home.view', {}, { timeoutMs: VIEW_TIMEOUT_MS }),
       changed: async (node, seen, signal) =>
@@ -169,14 +176,20 @@ const MASK = 0o022;
 
 async function main(configFile: string) {
   process.umask(MASK);
-  const config = await loadConfig(configFile);
+  const first = await loadConfig(configFile);
+  const config: FixedConfig = first;
   const { name } = config;
   const tls = await loadTls(config.tls);
+  const certificate = readCertificate(tls.cert);
+  const settings = new Settings({
+    ...{ file: configFile, first, log },
+    check: (read) => checkOwnCertificate(read, certificate),
+  });
   const changes = new Changes();
   let told = () => changes.tell();
   const journal = watched(openJournal(new Layout(config.state).journal), () => told());
-  const peers = new Peers(config, tls);
-  const node = await assemble(config, journal, peers, changes);
+  const peers = new Peers(name, settings, tls);
+  const node = await assemble(config, settings, journal, peers, changes);
   const handlers = peerHandlers(node);
   peers.serve(handlers);
   const { tickets, served } = node;
@@ -192,7 +205,15 @@ async function main(configFile: string) {
   // What was under way is taken up before anybody is listened to.
   await node.moves.restart(await journal.jobs({ ended: true }));
   await served.restart();
-  await serveTls({ ...config.listen, tls, name, kind: 'agent', contract: peerContract, handlers, tickets });
+  const wire = await serveTls({
+    ...config.listen,
+    ...{ tls, name, kind: 'agent', contract: peerContract, handlers, tickets },
+    admits: (who) => {
+      const why = refusal(settings.now.members, name, who);
+      if (why) node.refusals.tell(`a connection was refused: ${why.message}`);
+      return why === null;
+    },
+  });
   const clients = {
     name,
     kind: 'agent',
@@ -205,13 +226,19 @@ async function main(configFile: string) {
   const bounds = { allowance: allowanceOf(perUser), maxConnections: perUser.connections };
   const doors = new Doors({
     folder: config.userSockets,
-    users: async () => readUsers(await loadConfig(configFile), log),
+    users: () => readUsers(settings.now, log),
     open: (path, user) => serveUnix({ ...clients, ...bounds, path, user }),
     log,
   });
   await doors.update();
-  // As daemons have it: the configuration's users, and the members of its groups, are read again.
-  process.on('SIGHUP', () => void doors.update());
+  const reload = async () => {
+    await settings.reload();
+    for (const part of [wire, node.peers, node.watch]) part.review();
+    // The members of its groups may be others too.
+    await doors.update();
+  };
+  // As daemons have it.
+  process.on('SIGHUP', () => void reload());
   node.members.start();
   void node.home.start();
   log(`agent of ${name} is up`);

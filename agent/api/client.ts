@@ -19,6 +19,8 @@ import type {
 import {
   type Endpoint,
   KEEPALIVE_MS,
+  NO_MEMBER,
+  NO_TICKET,
   RPC_PATH,
   STREAM_CLOSE_TIMEOUT_MS,
   STREAM_PATH,
@@ -28,7 +30,7 @@ import { GodwitError, noAgent, nodeUnreachable } from './errors';
 import type { Hello, Kind } from './hello';
 import { Connection, type Heartbeat, PEER_HEARTBEAT } from './rpc';
 import { MAX_CHUNK_BYTES, SocketStream } from './streams';
-import { expectNode, mutualTls, type TlsIdentity } from './tls';
+import { expectNode, mutualTls, readCertificate, type TlsIdentity } from './tls';
 import * as errors from './wire-errors';
 
 /** From the first packet to the answered upgrade. */
@@ -92,7 +94,10 @@ export const connectUnix = <C extends Contract, E extends Events = NoEvents>(
   options: ConnectOptions<C, E>,
 ): Promise<Client<C, E>> => connect({ path }, options);
 
-/** @throws GodwitError `node-unreachable`, `certificate-refused`, `wrong-name`, `wrong-version`, `connection-lost` */
+/**
+ * @throws GodwitError `node-unreachable`, `certificate-refused`, `wrong-name`, `wrong-key`, `not-a-member`,
+ *   `wrong-version`, `connection-lost`
+ */
 export const connectTls = <C extends Contract, E extends Events = NoEvents>(
   endpoint: TlsEndpoint,
   options: ConnectOptions<C, E>,
@@ -163,7 +168,9 @@ function open<T>(
     const timer = setTimeout(() => fail(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
     socket.on('error', fail);
     socket.once('unexpected-response', (_request, { statusCode }) => {
-      if (statusCode === 403 && path !== RPC_PATH) fail(errors.ticketRefused());
+      if (statusCode === NO_TICKET) fail(errors.ticketRefused());
+      else if (statusCode === NO_MEMBER && 'tls' in endpoint)
+        fail(errors.notAdmitted(endpoint.expectName, readCertificate(endpoint.tls.cert)));
       else if (statusCode === 429) fail(errors.tooManyConnections());
       else fail(new Error(`it answers with HTTP status ${statusCode}`));
     });
@@ -183,12 +190,12 @@ const generateMask = (mask: Buffer) => void mask.fill(0);
 
 function plugInto(endpoint: Endpoint): Socket {
   if ('path' in endpoint) return connectSocket(endpoint.path);
-  const { address, port, tls, expectName } = endpoint;
+  const { address, port, tls, expectName, expectKey } = endpoint;
   return openTls(tls, {
     host: address,
     port,
     servername: expectName,
-    checkServerIdentity: expectNode(expectName),
+    checkServerIdentity: expectNode(expectName, expectKey),
   }).setKeepAlive(true, KEEPALIVE_MS);
 }
 

@@ -26,6 +26,8 @@ export interface Caller {
   readonly kind: 'agent' | 'client' | 'keeper';
   /** The user who asks, where that is not root: known from the socket, or told by the agent that passes it on. */
   readonly user?: User | undefined;
+  /** The agent that passes on what a user asked it: streams that come of it are its to open. */
+  readonly by?: string | undefined;
   /** Aborted when the caller cancels the call or its connection is lost. */
   readonly signal: AbortSignal;
   /** The connection by which it asks; a node that asks itself has none. */

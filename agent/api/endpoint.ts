@@ -12,6 +12,8 @@ export interface TlsEndpoint {
   tls: TlsIdentity;
   /** The node that must be there, by its certificate. */
   expectName: string;
+  /** Its pinned key, where it has one. */
+  expectKey?: string | undefined;
 }
 
 export type Endpoint = UnixEndpoint | TlsEndpoint;
@@ -19,6 +21,10 @@ export type Endpoint = UnixEndpoint | TlsEndpoint;
 /** Paths of the upgrade request: calls, and streams with their ticket behind it. */
 export const RPC_PATH = '/rpc';
 export const STREAM_PATH = '/stream/';
+
+/** HTTP statuses of a refused upgrade (RFC 9110, 15.5): for a node that is no member, and for a ticket that is not good. */
+export const NO_MEMBER = 403;
+export const NO_TICKET = 410;
 
 /** A stream that has ended on both sides may take as long as its slower reader needs. */
 export const STREAM_CLOSE_TIMEOUT_MS = 2 ** 31 - 1;

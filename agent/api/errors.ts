@@ -83,6 +83,40 @@ export const notYours = (job: string, owner: string) =>
     fix: owner === 'root' ? 'do it as root' : `do it as ${owner}, or as root`,
   });
 
+export const notYourJob = (job: string, node: string) =>
+  new GodwitError({ code: 'not-your-job', message: `job ${job} is none that ${node} may say this of` });
+
+export const notHome = (node: string, home: string) =>
+  new GodwitError({ code: 'not-home', message: `${node} speaks as if it were ${home}` });
+
+export const notAccepted = (node: string, from: string) =>
+  new GodwitError({
+    code: 'not-accepted',
+    message: `${node} takes no jobs and no users' requests from ${from} ("acceptFrom" in its configuration)`,
+    fix: `choose another node, or have ${from} named there`,
+  });
+
+export const rootJobsRefused = (node: string) =>
+  new GodwitError({
+    code: 'root-jobs-refused',
+    message: `${node} runs no jobs of root ("acceptRootJobs" in its configuration)`,
+    fix: 'choose another node, or run it as another user',
+  });
+
+export const idsRefused = (node: string, ids: readonly number[]) =>
+  new GodwitError({
+    code: 'ids-refused',
+    message: `${node} runs no jobs of other nodes with the user or group numbers ${ids.join(', ')} ("acceptIds" in its configuration)`,
+    fix: 'choose another node, or run it as a user without them',
+  });
+
+export const rootRefused = (node: string) =>
+  new GodwitError({
+    code: 'root-refused',
+    message: `root of another node has no rights to the jobs of ${node} ("acceptRootJobs" in its configuration)`,
+    fix: `do it on ${node} itself, or as the job's user`,
+  });
+
 export const noTerminal = (job: string) =>
   new GodwitError({
     code: 'no-terminal',

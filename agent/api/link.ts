@@ -3,6 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, connect } from './client';
 import type { Caller, CallOptions, Contract, Method, Result, SentParams } from './contract';
 import type { Endpoint } from './endpoint';
+import { connectionLost } from './wire-errors';
+
+const closedHere = () => connectionLost('it was closed on this side');
 
 /** A daemon that is started again takes some tenths of a second. */
 const RETRY_MS = 50;
@@ -10,6 +13,9 @@ const RETRY_MS = 50;
 /** A connection that is made when it is needed, and again after it was lost. A call is never made twice. */
 export class Link<C extends Contract> {
   #client: Promise<Client<C>> | null = null;
+  /** The streams that are open. */
+  readonly #streams = new Set<Duplex>();
+  #closed = false;
 
   constructor(
     private readonly endpoint: Endpoint,
@@ -34,16 +40,24 @@ export class Link<C extends Contract> {
 
   async openStream(ticket: string): Promise<Duplex> {
     const client = await this.#connected();
-    return client.openStream(ticket);
+    const stream = await client.openStream(ticket);
+    this.#streams.add(stream);
+    stream.once('close', () => this.#streams.delete(stream));
+    if (this.#closed) stream.destroy(closedHere());
+    return stream;
   }
 
+  /** For good: the connection and all streams are cut, and no others are made. */
   close() {
+    this.#closed = true;
     this.#client?.then((client) => client.close()).catch(() => {});
+    for (const stream of this.#streams) stream.destroy(closedHere());
   }
 
   async #connect(): Promise<Client<C>> {
     const until = performance.now() + (this.options.patienceMs ?? 0);
     for (;;) {
+      if (this.#closed) throw closedHere();
       try {
         return await connect<C>(this.endpoint, this.options);
       } catch (error) {

@@ -75,16 +75,25 @@ export const Limits = z.object({
 export type Limits = z.infer<typeof Limits>;
 
 /**
+ * A number of a user or group. The kernel keeps 32 bits of what it is given, and takes the largest for "leave it as it is"
+ * (setresuid(2)), which for an agent would be root.
+ */
+export const Id = z
+  .int()
+  .min(0)
+  .max(2 ** 32 - 2);
+
+/**
  * Whom a job runs as, by the numbers of its home: a cluster gives a user the same number on every node, and a node
  * that knows no name for it runs the job all the same.
  */
 export const User = z.object({
   /** LOGIN_NAME_MAX (limits.h). */
   name: z.string().min(1).max(256),
-  uid: z.int().min(0),
-  gid: z.int().min(0),
+  uid: Id,
+  gid: Id,
   /** The supplementary groups, NGROUPS_MAX at most (limits.h). */
-  groups: list(z.int().min(0), { most: 65_536 }),
+  groups: list(Id, { most: 65_536 }),
 });
 export type User = z.infer<typeof User>;
 /** Names a mount of a home's files; both its ends have the same, and an end of another one is turned away. */

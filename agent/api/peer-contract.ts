@@ -1,10 +1,10 @@
-/** What agents ask of each other. */
+/** What agents ask of each other. Who may say which of it: requests/callers.ts. */
 import { z } from 'zod';
 import { list } from './bounded';
 import { clientContract, JobReference, Typed } from './client-contract';
 import { MoveUnderWay } from './client-events';
 import type { Contract } from './contract';
-import { MOST_IN_PAGE, MOST_JOBS, PAGE_BYTES } from './lists';
+import { Cursor, MOST_IN_PAGE, MOST_JOBS, PAGE_BYTES } from './lists';
 import {
   Address,
   Bytes,
@@ -19,6 +19,7 @@ import {
   NodeName,
   Obstacle,
   Resources,
+  ROOT,
   User,
   Variables,
   WindowSize,
@@ -27,9 +28,12 @@ import {
 } from './model';
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
 
+/** As another node says it: whatever else it says of root, root is root. */
+const Whom = User.transform((user) => (user.uid === 0 ? ROOT : user));
+
 /** What holds for a job on whichever node it runs. */
 export const Terms = z.object({
-  user: User,
+  user: Whom,
   limits: Limits,
   address: Address.nullable(),
   terminal: z.boolean(),
@@ -138,7 +142,7 @@ export const MOST_MEANT = 50;
 const about = z.object({ job: JobId, home: NodeName });
 
 /** On whose behalf an agent passes a client's request on; null for root's. */
-const asker = { as: User.nullable() };
+const asker = { as: User.nullable().transform((user) => (user?.uid === 0 ? null : user)) };
 const onBehalf = <P extends z.ZodRawShape, R>({ params, result }: { params: z.ZodObject<P>; result: R }) => ({
   params: params.extend(asker),
   result,
@@ -149,10 +153,19 @@ const passedOn = {
   'jobs.pin': onBehalf(clientContract['jobs.pin']),
   'jobs.type': onBehalf(clientContract['jobs.type']),
   'jobs.console': onBehalf(clientContract['jobs.console']),
+  'jobs.wait': onBehalf(clientContract['jobs.wait']),
+  'jobs.why': onBehalf(clientContract['jobs.why']),
+  'jobs.show': onBehalf(clientContract['jobs.show']),
+  'jobs.history': onBehalf({
+    params: z.object({ job: JobId, after: Cursor.optional() }),
+    result: clientContract['jobs.history'].result,
+  }),
 };
 
+/** Of a session with a debugger's stub. */
+const session = { job: JobId, session: z.uuid() };
+
 export const peerContract = {
-  ...clientContract,
   ...passedOn,
   'node.status': { params: z.object({}), result: Node },
   /**
@@ -174,16 +187,21 @@ export const peerContract = {
   },
   /** A page of the history of the jobs that call this node home. */
   'home.history': {
-    params: z.object(page),
+    params: z.object({ ...page, ...asker }),
     result: z.object({ events: list(HistoryEvent, { most: MOST_IN_PAGE }), next: Place.nullable() }),
   },
   /**
-   * Where a job lives now, and which process is its program: for those who may debug it.
-   * `over`: it has ended there; its debuggers may still be owed its last words. `settled`: not while it moves.
+   * As `debug.open`: the home asks the host, whose `ticket` is for a stream that the caller opens there, at `node`.
+   * The home alone knows who may debug the job, and the host takes it from the home alone.
    */
-  'home.place': {
-    params: z.object({ job: JobId, ...asker, settled: z.boolean().default(true) }),
-    result: z.object({ node: NodeName, pid: z.int(), over: z.boolean() }),
+  'home.debug': {
+    params: z.object({ ...session, ...asker, pid: z.int().min(1).optional(), fresh: z.boolean() }),
+    result: z.object({ node: NodeName, pid: z.int(), ticket: z.string() }),
+  },
+  /** The session's client has gone for good. */
+  'home.debugGone': {
+    params: z.object({ ...session, ...asker, pid: z.int().min(1) }),
+    result: z.object({}),
   },
   'home.ended': { params: EndOfJob, result: z.object({}) },
   'home.outcome': {
@@ -204,12 +222,13 @@ export const peerContract = {
   'host.kill': { params: z.object({ job: JobId, signal: z.string() }), result: z.object({}) },
   /** Into a job that is here, and does not go away meanwhile. */
   'host.type': { params: Typed.extend({ job: JobId }), result: z.object({}) },
+  /** The ticket is for `by` alone: the node that the session's client is on. */
   'host.debug': {
-    params: z.object({ job: JobId, pid: z.int().min(1), session: z.uuid(), fresh: z.boolean() }),
+    params: z.object({ ...session, pid: z.int().min(1), fresh: z.boolean(), by: NodeName }),
     result: z.object({ ticket: z.string() }),
   },
   'host.debugGone': {
-    params: z.object({ job: JobId, pid: z.int().min(1), session: z.uuid() }),
+    params: z.object({ ...session, pid: z.int().min(1) }),
     result: z.object({}),
   },
   'host.preflight': {
@@ -230,6 +249,8 @@ export const peerContract = {
   'node.preflight': {
     params: z.object({
       job: JobId,
+      /** As whom it runs. */
+      user: Whom,
       bytes: Bytes,
       limits: Limits,
       machine: Machine,

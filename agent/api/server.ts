@@ -10,14 +10,22 @@ import type { z } from 'zod';
 import { Account, type Allowance, MAX_MESSAGE_BYTES } from './allowance';
 import { CLOSE_GRACE_MS } from './closing';
 import type { Contract, EventName, Events, Handlers, NoEvents } from './contract';
-import { checkSocketPath, KEEPALIVE_MS, RPC_PATH, STREAM_CLOSE_TIMEOUT_MS, STREAM_PATH } from './endpoint';
+import {
+  checkSocketPath,
+  KEEPALIVE_MS,
+  NO_MEMBER,
+  NO_TICKET,
+  RPC_PATH,
+  STREAM_CLOSE_TIMEOUT_MS,
+  STREAM_PATH,
+} from './endpoint';
 import { GodwitError } from './errors';
 import type { Kind } from './hello';
 import type { User } from './model';
 import { Connection, type Heartbeat, PEER_HEARTBEAT } from './rpc';
 import { MAX_CHUNK_BYTES, SocketStream } from './streams';
-import { handOver, type Tickets } from './tickets';
-import { mutualTls, nameOf, type TlsIdentity } from './tls';
+import { handOver, type StreamCaller, type Tickets } from './tickets';
+import { type Certified, certifiedAt, mutualTls, type TlsIdentity } from './tls';
 import * as errors from './wire-errors';
 
 /** One connection for each client and peer and one for each stream: far above what a node's jobs need. */
@@ -54,6 +62,8 @@ export interface TlsOptions {
   /** 0 for any free one. */
   port: number;
   tls: TlsIdentity;
+  /** Whether a node with a certificate of the authority is spoken with; the answer may change, see `Server.review`. */
+  admits: (who: Certified) => boolean;
 }
 
 export interface UnixOptions {
@@ -80,13 +90,15 @@ export interface Server<E extends Events = NoEvents> {
   readonly peers: ReadonlySet<Peer<E>>;
   /** Says an event to all that are connected. */
   emit<N extends EventName<E>>(event: N, payload: z.input<E[N]>): void;
+  /** Cuts off, at once, all calls and streams of nodes that are no longer admitted. */
+  review(): void;
   /** Stops listening, closes all connections and cuts all streams. */
   close(): Promise<void>;
 }
 
 /**
- * Nobody without a certificate of the cluster's authority gets past the TLS handshake; the caller's name is the
- * common name of its certificate.
+ * Nobody without a certificate of the cluster's authority gets past the TLS handshake, and nobody past the upgrade whom
+ * `admits` does not name; the caller's name is the common name of its certificate.
  * @throws GodwitError `address-taken`, `cannot-listen`, `unreadable-certificate`
  */
 export async function serveTls<C extends Contract, E extends Events = NoEvents>(
@@ -94,7 +106,7 @@ export async function serveTls<C extends Contract, E extends Events = NoEvents>(
 ): Promise<Server<E>> {
   const { host, port, tls, heartbeat = PEER_HEARTBEAT } = options;
   const http = createTlsServer(tls);
-  const service = new Service(http, { ...options, heartbeat });
+  const service = new Service(http, { ...options, heartbeat }, { admits: options.admits });
   await listen(http, { host, port }, `${host}:${port}`);
   return service.server();
 }
@@ -109,7 +121,7 @@ export async function serveUnix<C extends Contract, E extends Events = NoEvents>
   const { path, mode = 0o600, user } = options;
   checkSocketPath(path);
   const http = createHttpServer(HTTP_LIMITS);
-  const service = new Service(http, options, user);
+  const service = new Service(http, options, { user });
   await listenUnix(http, path, mode);
   if (user) await chown(path, user.uid, user.gid);
   return service.server();
@@ -136,6 +148,8 @@ class Service<C extends Contract, E extends Events> {
   readonly #http: HttpServer;
   readonly #options: ServeOptions<C, E>;
   readonly #sockets = new Set<Socket>();
+  /** Who is at the other end of each upgraded socket, over TLS. */
+  readonly #certified = new Map<Duplex, Certified>();
   readonly #peers = new Set<Peer<E>>();
   readonly #shared: Account | undefined;
   readonly #rpc = new WebSocketServer({
@@ -157,7 +171,7 @@ class Service<C extends Contract, E extends Events> {
   constructor(
     http: HttpServer,
     options: ServeOptions<C, E>,
-    private readonly user?: User,
+    private readonly callers: { user?: User | undefined; admits?: TlsOptions['admits'] },
   ) {
     this.#http = http;
     this.#options = options;
@@ -184,6 +198,7 @@ class Service<C extends Contract, E extends Events> {
       emit: (event, payload) => {
         for (const peer of this.#peers) peer.emit(event, payload);
       },
+      review: () => this.#review(),
       close: () => this.#close(),
     };
   }
@@ -194,8 +209,9 @@ class Service<C extends Contract, E extends Events> {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const path = request.url ?? '';
-    const caller = this.#certified(request);
-    if (caller === null) refuse(socket, '403 Forbidden');
+    const admitted = this.#admit(request, socket);
+    const caller = this.#certified.get(socket)?.name;
+    if (!admitted) refuse(socket, `${NO_MEMBER} Forbidden`);
     else if (this.#sockets.size > this.#mostConnections) refuse(socket, '429 Too Many Requests');
     else if (path === RPC_PATH)
       this.#rpc.handleUpgrade(request, socket, head, (upgraded) => {
@@ -204,29 +220,43 @@ class Service<C extends Contract, E extends Events> {
         socket.prependListener('data', (chunk: Buffer) => connection.receive(chunk.length));
       });
     else if (!path.startsWith(STREAM_PATH)) refuse(socket, '404 Not Found');
-    else if (!this.#options.tickets?.isGood(path.slice(STREAM_PATH.length))) refuse(socket, '403 Forbidden');
+    else this.#upgradeStream(request, socket, head, { name: caller ?? this.#options.name });
+  }
+
+  #upgradeStream(request: IncomingMessage, socket: Duplex, head: Buffer, caller: StreamCaller): void {
+    const ticket = request.url!.slice(STREAM_PATH.length);
+    if (!this.#options.tickets?.isGood(ticket, caller)) refuse(socket, `${NO_TICKET} Gone`);
     else
       this.#streams.handleUpgrade(request, socket, head, (upgraded) =>
-        this.#stream(upgraded, path.slice(STREAM_PATH.length), caller),
+        this.#stream(upgraded, ticket, caller),
       );
   }
 
   /** Only now is the ticket used up: an upgrade that was not completed leaves it to its expiry. */
-  #stream(socket: WebSocket, ticket: string, caller = 'local'): void {
-    const handler = this.#options.tickets!.redeem(ticket)!;
-    void handOver(new SocketStream(socket), handler, { name: caller });
+  #stream(socket: WebSocket, ticket: string, caller: StreamCaller): void {
+    const handler = this.#options.tickets!.redeem(ticket, caller)!;
+    void handOver(new SocketStream(socket), handler, caller);
   }
 
-  /** The certificate's name; undefined over a Unix socket; null for a certificate that names no node. */
-  #certified({ socket }: IncomingMessage): string | undefined | null {
-    if (!('getPeerCertificate' in socket)) return undefined;
-    return nameOf((socket as TLSSocket).getPeerCertificate()) ?? null;
+  /** Over a Unix socket whoever could open it may. */
+  #admit({ socket: from }: IncomingMessage, socket: Duplex): boolean {
+    const { admits } = this.callers;
+    if (!admits) return true;
+    const who = certifiedAt(from as TLSSocket);
+    if (!who || !admits(who)) return false;
+    this.#certified.set(socket, who);
+    socket.once('close', () => this.#certified.delete(socket));
+    return true;
+  }
+
+  #review(): void {
+    for (const [socket, who] of this.#certified) if (!this.callers.admits?.(who)) socket.destroy();
   }
 
   #connect(socket: WebSocket, expectName: string | undefined, transport: Duplex): Connection {
     const { name, kind, contract, handlers, heartbeat, onConnection } = this.#options;
     const service = { contract, handlers: handlers as unknown as Handlers<Contract> };
-    const who = { self: { name, kind }, expectName, user: this.user, transport };
+    const who = { self: { name, kind }, expectName, user: this.callers.user, transport };
     const connection = new Connection(socket, { ...who, service, heartbeat, account: this.#shared });
     connection.ready.then(
       (hello) => {

@@ -11,7 +11,7 @@ const MAX_TICKETS = 4096;
 const MAX_TICKETS_OF_ONE = 128;
 const TICKET_BYTES = 16;
 
-/** Who opened the stream: the certificate's name, or `local` over a Unix socket. */
+/** Who opened the stream: the certificate's name; over a Unix socket that of the node itself. */
 export interface StreamCaller {
   readonly name: string;
 }
@@ -26,9 +26,19 @@ export type StreamHandler = (stream: Duplex, caller: StreamCaller) => void | Pro
 export type Owner = number | undefined;
 
 interface Ticket {
+  /** Who alone may open it; anybody if absent. */
+  by: string | undefined;
   handler: StreamHandler;
   owner: Owner;
   expiry: NodeJS.Timeout;
+}
+
+export interface TicketOptions {
+  /** The node that alone may open the stream; anybody if absent. */
+  by?: string | undefined;
+  owner?: Owner;
+  /** Called if nobody came. */
+  onUnused?: () => void;
 }
 
 export class Tickets {
@@ -46,17 +56,17 @@ export class Tickets {
   }
 
   /**
-   * A ticket for one stream, good for TICKET_LIFE_MS. `onUnused` is called if nobody came.
+   * A ticket for one stream, good for TICKET_LIFE_MS.
    * @throws GodwitError `too-many-tickets`
    */
-  issue(handler: StreamHandler, onUnused: () => void = () => {}, owner?: Owner): string {
+  issue(handler: StreamHandler, { by, owner, onUnused = () => {} }: TicketOptions = {}): string {
     this.assertRoom(owner);
     const ticket = randomBytes(TICKET_BYTES).toString('hex');
     const expire = () => {
       this.#take(ticket);
       onUnused();
     };
-    this.#waiting.set(ticket, { handler, owner, expiry: setTimeout(expire, TICKET_LIFE_MS).unref() });
+    this.#waiting.set(ticket, { by, handler, owner, expiry: setTimeout(expire, TICKET_LIFE_MS).unref() });
     if (owner !== undefined) this.#owned.set(owner, (this.#owned.get(owner) ?? 0) + 1);
     return ticket;
   }
@@ -71,12 +81,14 @@ export class Tickets {
     return found;
   }
 
-  isGood(ticket: string): boolean {
-    return this.#waiting.has(ticket);
+  isGood(ticket: string, { name }: StreamCaller): boolean {
+    const found = this.#waiting.get(ticket);
+    return found !== undefined && (found.by === undefined || found.by === name);
   }
 
-  /** The handler of a ticket that is good, which it is no longer from now on. */
-  redeem(ticket: string): StreamHandler | undefined {
+  /** The handler of a ticket that is good, which it is no longer from now on. Another's stays as it is. */
+  redeem(ticket: string, caller: StreamCaller): StreamHandler | undefined {
+    if (!this.isGood(ticket, caller)) return undefined;
     const found = this.#take(ticket);
     clearTimeout(found?.expiry);
     return found?.handler;

@@ -1,8 +1,13 @@
-/** The cluster's own authority is all the trust there is: who holds a certificate of it is a node, by the name in it. */
+/**
+ * A certificate of the cluster's own authority says who somebody is: the node that it names, and its key. Whether that
+ * node is one to speak with is for the list of members to say.
+ */
+import { createHash, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { PeerCertificate } from 'node:tls';
+import type { PeerCertificate, TLSSocket } from 'node:tls';
+import { z } from 'zod';
 import { NodeName } from './model';
-import { unreadableCertificate, wrongName } from './wire-errors';
+import { unreadableCertificate, wrongKey, wrongName } from './wire-errors';
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -31,13 +36,54 @@ export async function loadTls({ ca, cert, key }: TlsFiles): Promise<TlsIdentity>
 export const mutualTls = (identity: TlsIdentity) =>
   ({ ...identity, minVersion: 'TLSv1.3', requestCert: true, rejectUnauthorized: true }) as const;
 
-/** The node that a certificate stands for; undefined if its common name is no node's name. */
-export function nameOf(certificate: PeerCertificate | undefined): string | undefined {
-  return NodeName.safeParse(certificate?.subject?.CN).data;
+const SHA256 = 'sha256:';
+
+/**
+ * The SHA-256 of a certificate's SubjectPublicKeyInfo (RFC 5280, 4.1.2.7) as people write it down: 64 hexadecimal digits
+ * after `sha256:`, or base64. Comes out in hexadecimal. A certificate that is renewed with its old key has the same.
+ */
+export const PinnedKey = z
+  .string()
+  .regex(/^(sha256:)?([0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)$/, 'a key is like sha256:HEX, or in base64')
+  .transform((text) => {
+    const digest = text.replace(SHA256, '');
+    return (
+      SHA256 + (digest.length === 64 ? digest.toLowerCase() : Buffer.from(digest, 'base64').toString('hex'))
+    );
+  });
+
+/** Who a certificate stands for. */
+export interface Certified {
+  name: string;
+  /** As of `PinnedKey`. */
+  key: string;
 }
 
-/** For `checkServerIdentity`: a node is known by its name, not by a host name or an address. */
-export const expectNode = (name: string) => (_host: string, certificate: PeerCertificate) => {
-  const found = nameOf(certificate);
-  return found === name ? undefined : wrongName(name, found ?? 'no node');
-};
+/** Null if its common name is no node's name. @param certificate PEM or DER */
+export function readCertificate(certificate: Buffer): Certified | null {
+  return certifiedBy(new X509Certificate(certificate));
+}
+
+/** Who is at the other end of a connection; null if its certificate names no node. */
+export function certifiedAt(socket: TLSSocket): Certified | null {
+  const certificate = socket.getPeerX509Certificate();
+  return certificate ? certifiedBy(certificate) : null;
+}
+
+function certifiedBy(certificate: X509Certificate): Certified | null {
+  const name = NodeName.safeParse(certificate.toLegacyObject().subject?.CN).data;
+  if (name === undefined) return null;
+  const info = certificate.publicKey.export({ type: 'spki', format: 'der' });
+  return { name, key: SHA256 + createHash('sha256').update(info).digest('hex') };
+}
+
+/**
+ * For `checkServerIdentity`: a node is known by its name, not by a host name or an address, and by its key where one is
+ * pinned.
+ */
+export const expectNode =
+  (name: string, key: string | undefined) => (_host: string, certificate: PeerCertificate) => {
+    const found = readCertificate(certificate.raw);
+    if (found?.name !== name) return wrongName(name, found?.name ?? 'no node');
+    return key === undefined || found.key === key ? undefined : wrongKey(found, key);
+  };

@@ -64,6 +64,34 @@ export const wrongName = (expected: string, found: string) =>
     fix: "correct the node's address in the cluster's configuration",
   });
 
+/** A name and a key, as a certificate has them. */
+interface Holder {
+  name: string;
+  key: string;
+}
+
+export const wrongKey = ({ name, key }: Holder, pinned: string) =>
+  new GodwitError({
+    code: 'wrong-key',
+    message: `the certificate for ${name} has the key ${key}, and ${pinned} is pinned`,
+    fix: `if it was renewed with another key, correct the key of ${name} under "members" and send the agent a SIGHUP`,
+  });
+
+export const notAMember = (name: string) =>
+  new GodwitError({
+    code: 'not-a-member',
+    message: `${name} is none of the nodes that this one speaks with`,
+    fix: `name it under "members" in the configuration and send the agent a SIGHUP`,
+  });
+
+/** What a node is told that another one turns away. */
+export const notAdmitted = (node: string, self: Holder | null) =>
+  new GodwitError({
+    code: 'not-a-member',
+    message: `${node} turns this node away: its list of members has no ${self?.name ?? 'such node'} with this key`,
+    fix: `name it under "members" in the configuration of ${node}, with the key ${self?.key}, and send its agent a SIGHUP`,
+  });
+
 export const certificateRefused = (who: string, why: string) =>
   new GodwitError({
     code: 'certificate-refused',

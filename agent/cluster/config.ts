@@ -5,8 +5,9 @@ import { z } from 'zod';
 import { list } from '../api/bounded';
 import { GodwitError } from '../api/errors';
 import { MOST_NODES } from '../api/lists';
-import { NodeName } from '../api/model';
+import { Id, NodeName } from '../api/model';
 import { parseJson, parseWith } from '../api/schema';
+import { PinnedKey } from '../api/tls';
 import { PerUser } from './per-user';
 
 const Path = z.string().startsWith('/', 'a path must be absolute');
@@ -18,7 +19,16 @@ const SharedPath = Path.regex(/^[^\]]*$/, 'a shared path has no ]')
 const MOST_NAMED = 10_000;
 const Port = z.int().min(1).max(65_535);
 
-export const Member = z.object({ name: NodeName, address: z.string().min(1), port: Port });
+export const Member = z.object({
+  name: NodeName,
+  address: z.string().min(1),
+  port: Port,
+  /**
+   * The key of its certificate; without it any certificate of the authority that has the name is taken for it. One that
+   * is renewed keeps its key, or all nodes are given the new one.
+   */
+  key: PinnedKey.optional(),
+});
 export type Member = z.infer<typeof Member>;
 
 /** Addresses that a node gives to the jobs that it is the home of; no other home gives the same. */
@@ -30,6 +40,12 @@ export const AddressPool = z.object({
   gateway: z.ipv4().optional(),
 });
 export type AddressPool = z.infer<typeof AddressPool>;
+
+/**
+ * What an agent reads again at a SIGHUP: all of it takes effect at once. Everything else does when the agent is started
+ * again; the keeper reads what it needs (`name`, `keeperSocket`) at its own start.
+ */
+export const REREAD = ['members', 'users', 'groups', 'acceptFrom', 'acceptRootJobs', 'acceptIds'] as const;
 
 export const AgentConfig = z
   .object({
@@ -49,8 +65,24 @@ export const AgentConfig = z
     /** How much each of them may take. */
     perUser: PerUser.prefault({}),
     tls: z.object({ ca: Path, cert: Path, key: Path }),
-    /** All nodes of the cluster, this one included. */
+    /** All nodes of the cluster, this one included: who is not among them is not spoken with, whatever its certificate. */
     members: list(Member, { least: 1, most: MOST_NODES }),
+    /**
+     * The nodes from which jobs are taken, launched there or moved, and requests of their users about jobs whose home
+     * this node is; all members if absent. What is here already is not touched, and may leave.
+     */
+    acceptFrom: list(NodeName, { most: MOST_NODES }).optional(),
+    /**
+     * `false`: no job of root runs here, and root of another node is not root to the jobs whose home this node is. Those
+     * that run here already go on.
+     */
+    acceptRootJobs: z.boolean().default(true),
+    /**
+     * Jobs of other homes run here with numbers of users and groups in this range only; any if absent. Another node says
+     * which numbers its users have, and some groups (disk, kmem) make root of whoever is in them. Jobs of root are
+     * `acceptRootJobs`' matter.
+     */
+    acceptIds: z.object({ first: Id, last: Id }).optional(),
     /**
      * Folders (no symbolic links) that are the same files, with the same owners, on all nodes that list them: jobs use
      * them directly. Those on NFS and the like are found without being listed.
@@ -77,8 +109,15 @@ export const AgentConfig = z
   .refine(({ name, members }) => members.some((member) => member.name === name), {
     path: ['members'],
     message: 'the node itself must be among them',
+  })
+  .refine(({ members }) => new Set(members.map((member) => member.name)).size === members.length, {
+    path: ['members'],
+    message: 'no two may have the same name',
   });
 export type AgentConfig = z.infer<typeof AgentConfig>;
+export type Reread = Pick<AgentConfig, (typeof REREAD)[number]>;
+/** What holds for as long as an agent runs. */
+export type FixedConfig = Omit<AgentConfig, (typeof REREAD)[number]>;
 
 /** @throws GodwitError `unreadable-config`, `bad-message` with the path of the first thing that is wrong */
 export async function loadConfig(file: string): Promise<AgentConfig> {

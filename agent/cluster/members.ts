@@ -1,7 +1,8 @@
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import type { Node, NodeState } from '../api/model';
-import type { AgentConfig } from './config';
+import type { FixedConfig } from './config';
 import type { Peers } from './peers';
+import type { Settings } from './settings';
 
 /** Often enough for people to see a node go, rarely enough to cost nothing. */
 const HEARTBEAT_MS = 1_000;
@@ -21,17 +22,17 @@ export class Members {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly config: AgentConfig,
+    private readonly node: string,
+    private readonly settings: Settings,
     private readonly peers: Peers,
     private readonly own: () => Promise<Node>,
-  ) {
-    for (const { name } of config.members)
-      this.#members.set(name, { status: null, heard: performance.now() });
-  }
+  ) {}
 
   start() {
     const beat = async () => {
-      await Promise.all(this.peers.names.map((name) => this.#ask(name)));
+      const { names } = this.peers;
+      for (const name of this.#members.keys()) if (!names.includes(name)) this.#members.delete(name);
+      await Promise.all(names.map((name) => this.#ask(name)));
       this.#timer = setTimeout(beat, HEARTBEAT_MS);
     };
     void beat();
@@ -42,25 +43,33 @@ export class Members {
   }
 
   async list(): Promise<Node[]> {
-    await this.#ask(this.config.name);
-    return this.config.members.map(({ name, address }) => {
-      const { status } = this.#members.get(name)!;
+    await this.#ask(this.node);
+    return this.settings.now.members.map(({ name, address }) => {
+      const { status } = this.#member(name);
       const unheard = { cpus: 0, speed: 0, load: 0, memTotal: 0, memFree: 0, jobs: 0 };
       return { ...unheard, ...status, name, address, state: this.state(name) };
     });
   }
 
   state(name: string): NodeState {
-    const member = this.#members.get(name);
-    const silent = performance.now() - (member?.heard ?? Number.NEGATIVE_INFINITY);
+    if (!this.peers.names.includes(name)) return 'down';
+    const { status, heard } = this.#member(name);
+    const silent = performance.now() - heard;
     if (silent >= DOWN_MS) return 'down';
-    return silent >= SUSPECT_MS || !member?.status ? 'suspect' : 'up';
+    return silent >= SUSPECT_MS || !status ? 'suspect' : 'up';
+  }
+
+  /** One that is new has as long to say something as one that has fallen silent. */
+  #member(name: string): Member {
+    const member = this.#members.get(name) ?? { status: null, heard: performance.now() };
+    this.#members.set(name, member);
+    return member;
   }
 
   async #ask(name: string) {
     try {
       const status =
-        name === this.config.name
+        name === this.node
           ? await this.own()
           : await this.peers.call(name, 'node.status', {}, { timeoutMs: 2 * HEARTBEAT_MS });
       this.#members.set(name, { status, heard: performance.now() });
@@ -86,7 +95,7 @@ export function measureSpeed(): number {
 }
 
 /** What this node has to offer. */
-export const capacity = (config: AgentConfig) => ({
+export const capacity = (config: FixedConfig) => ({
   cpus: config.cpus ?? availableParallelism(),
   memTotal: totalmem(),
   memFree: freemem(),

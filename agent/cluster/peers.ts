@@ -1,4 +1,5 @@
 import { type Duplex, duplexPair } from 'node:stream';
+import { isDeepStrictEqual } from 'node:util';
 import type { CallOptions, Handlers, Method, Params, Result, SentParams } from '../api/contract';
 import { noSuchNode } from '../api/errors';
 import { Link } from '../api/link';
@@ -8,26 +9,32 @@ import { pipeStreams } from '../api/streams';
 import { handOver, type Owner, type Tickets } from '../api/tickets';
 import type { TlsIdentity } from '../api/tls';
 import { ticketRefused } from '../api/wire-errors';
-import type { AgentConfig } from './config';
+import type { Member } from './config';
+import type { Settings } from './settings';
 
 /** The nodes of the cluster as this one reaches them. Its own requests to itself take the same way, without a wire. */
 export class Peers {
-  readonly #links = new Map<string, Link<PeerContract>>();
+  readonly #links = new Map<string, { member: Member; link: Link<PeerContract> }>();
   #own: Handlers<PeerContract> | null = null;
 
   constructor(
-    private readonly config: AgentConfig,
-    tls: TlsIdentity,
-  ) {
-    for (const { name, address, port } of config.members) {
-      if (name === config.name) continue;
-      const endpoint = { address, port, tls, expectName: name };
-      this.#links.set(name, new Link(endpoint, { name: config.name, kind: 'agent', contract: peerContract }));
-    }
-  }
+    private readonly node: string,
+    private readonly settings: Settings,
+    private readonly tls: TlsIdentity,
+  ) {}
 
   get names(): string[] {
-    return this.config.members.map(({ name }) => name);
+    return this.settings.now.members.map(({ name }) => name);
+  }
+
+  /** Cuts off, at once, those that are no members any more, or are to be found elsewhere or under another key. */
+  review(): void {
+    const { members } = this.settings.now;
+    for (const [name, { member, link }] of this.#links) {
+      if (members.some((now) => isDeepStrictEqual(now, member))) continue;
+      this.#links.delete(name);
+      link.close();
+    }
   }
 
   /** How this node answers; set once, before the first call. */
@@ -41,7 +48,7 @@ export class Peers {
     params: SentParams<PeerContract, M>,
     options: CallOptions = {},
   ): Promise<Result<PeerContract, M>> {
-    if (node !== this.config.name) return this.#link(node).call(method, params, options);
+    if (node !== this.node) return this.#link(node).call(method, params, options);
     const caller = {
       name: node,
       kind: 'agent' as const,
@@ -53,31 +60,37 @@ export class Peers {
 
   /** A ticket of this node's for a stream that another node has issued one for. */
   relay(node: string, ticket: string, tickets: Tickets, owner: Owner): string {
-    // One's own tickets are good for whoever brings them.
-    if (node === this.config.name) return ticket;
+    // One of its own is its to open, and to pass on.
+    if (node === this.node) return ticket;
     const join = async (near: Duplex) => pipeStreams(near, await this.openStream(node, ticket, tickets));
-    return tickets.issue(join, undefined, owner);
+    return tickets.issue(join, { by: this.node, owner });
   }
 
   /** Takes the stream for which `node` issued the ticket. */
   async openStream(node: string, ticket: string, own: Tickets): Promise<Duplex> {
-    return node === this.config.name ? take(own, ticket) : this.#link(node).openStream(ticket);
+    return node === this.node ? take(own, ticket, node) : this.#link(node).openStream(ticket);
   }
 
   close() {
-    for (const link of this.#links.values()) link.close();
+    for (const { link } of this.#links.values()) link.close();
   }
 
   #link(node: string): Link<PeerContract> {
-    const link = this.#links.get(node);
-    if (!link) throw noSuchNode(node, this.names);
+    const known = this.#links.get(node);
+    if (known) return known.link;
+    const member = this.settings.now.members.find(({ name }) => name === node);
+    if (!member) throw noSuchNode(node, this.names);
+    const { name, address, port, key } = member;
+    const endpoint = { address, port, tls: this.tls, expectName: name, expectKey: key };
+    const link = new Link(endpoint, { name: this.node, kind: 'agent', contract: peerContract });
+    this.#links.set(name, { member, link });
     return link;
   }
 }
 
 /** A stream to oneself. */
-function take(own: Tickets, ticket: string): Duplex {
-  const handler = own.redeem(ticket);
+function take(own: Tickets, ticket: string, node: string): Duplex {
+  const handler = own.redeem(ticket, { name: node });
   if (!handler) throw ticketRefused();
   const [near, far] = duplexPair();
   for (const [one, other] of [
@@ -87,6 +100,6 @@ function take(own: Tickets, ticket: string): Duplex {
     one.on('error', () => {});
     one.once('close', () => other.destroy());
   }
-  void handOver(far, handler, { name: 'local' });
+  void handOver(far, handler, { name: node });
   return near;
 }

@@ -33,6 +33,8 @@ export class ClusterWatch {
   readonly #watchers = new Map<CallerConnection, number | undefined>();
   readonly #views = new Map<string, HomeView>();
   readonly #refreshing = new Map<string, () => void>();
+  /** The nodes that are listened to, while somebody watches. */
+  readonly #listening = new Map<string, AbortController>();
   #running: AbortController | null = null;
   #latest: ClusterSnapshot | null = null;
   #publishing: NodeJS.Timeout | undefined;
@@ -42,13 +44,7 @@ export class ClusterWatch {
     private readonly log: (line: string) => void,
     /** How many one user may have. */
     private readonly mostOfOne = Number.POSITIVE_INFINITY,
-  ) {
-    for (const home of sources.names)
-      this.#refreshing.set(
-        home,
-        oneAtATime(() => this.#refresh(home)),
-      );
-  }
+  ) {}
 
   /** Says `cluster` to the watcher until it goes. @throws GodwitError `too-many-watchers` */
   add(watcher: CallerConnection, uid?: number): void {
@@ -66,6 +62,8 @@ export class ClusterWatch {
     if (this.#watchers.size > 0) return;
     this.#running?.abort();
     this.#running = null;
+    this.#listening.clear();
+    this.#refreshing.clear();
     clearTimeout(this.#publishing);
     this.#publishing = undefined;
     // By the time somebody watches again it would be old.
@@ -76,9 +74,31 @@ export class ClusterWatch {
   #start() {
     const running = new AbortController();
     this.#running = running;
-    for (const name of this.sources.names) void this.#listen(name, running.signal);
+    this.review();
     void this.#tick(running.signal);
     this.#publishing = setTimeout(() => this.#publish(), FIRST_MS);
+  }
+
+  /** The nodes may be others now. */
+  review(): void {
+    if (!this.#running) return;
+    const { names } = this.sources;
+    for (const [name, listening] of this.#listening) {
+      if (names.includes(name)) continue;
+      listening.abort();
+      for (const kept of [this.#listening, this.#refreshing, this.#views]) kept.delete(name);
+    }
+    for (const name of names) if (!this.#listening.has(name)) this.#follow(name, this.#running.signal);
+  }
+
+  #follow(name: string, running: AbortSignal) {
+    const listening = new AbortController();
+    this.#listening.set(name, listening);
+    this.#refreshing.set(
+      name,
+      oneAtATime(() => this.#refresh(name)),
+    );
+    void this.#listen(name, AbortSignal.any([running, listening.signal]));
   }
 
   async #tick(signal: AbortSignal) {
@@ -109,7 +129,7 @@ export class ClusterWatch {
   async #refresh(home: string) {
     const { signal } = this.#running ?? { signal: AbortSignal.abort() };
     const view = await this.sources.view(home).catch(() => null);
-    if (!view || signal.aborted) return;
+    if (!view || signal.aborted || !this.#listening.has(home)) return;
     this.#views.set(home, view);
     if (this.#latest || this.#views.size === this.sources.names.length) this.#publishSoon();
   }

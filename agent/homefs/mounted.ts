@@ -68,6 +68,8 @@ export const homeUnreachable = (home: string, why: string) =>
     fix: `is ${home} up, and its disk not overloaded? Try again when it answers`,
   });
 
+/** What a home says to a node that has no copy of the job any more, for all that it knows. */
+const OVER = ['job-ended', 'not-your-job'];
 /** What goes wrong with two ends that no other connection mends. */
 const FOR_GOOD = ['home-files-lost', 'not-the-same-files'];
 const CARRIER_ENDED = 'what carries them here has ended';
@@ -102,7 +104,7 @@ export class MountedFiles {
     try {
       await Promise.race([probe(at, FIRST_ANSWER_MS), refused.then(never)]);
     } catch (error) {
-      if (asGodwitError(error).code === 'job-ended') throw error;
+      if (OVER.includes(asGodwitError(error).code)) throw error;
       throw homeUnreachable(home, (error as Error).message);
     }
   }
@@ -171,7 +173,7 @@ export class MountedFiles {
         const failure = asGodwitError(error);
         const { code, message } = failure;
         if (signal.aborted) return null;
-        if (code === 'job-ended') return failure;
+        if (OVER.includes(code)) return failure;
         if (FOR_GOOD.includes(code)) return this.#lose(mount, message);
         if (message !== said) log(`${mount.job}: the files of its home ${mount.home} wait: ${message}`);
         said = message;

@@ -1,4 +1,5 @@
 /** The home's end: one server for each copy of a job that is on another node, as long as that node has one. */
+import type { Duplex } from 'node:stream';
 import { asGodwitError, jobEnded } from '../api/errors';
 import type { User } from '../api/model';
 import { pipeStreams } from '../api/streams';
@@ -63,7 +64,8 @@ export class ServedFiles {
     const name = `${asked.job}.${asked.epoch}.${asked.node}`;
     const known = await daemons.find(name);
     if (known?.wire !== asked.wire) await this.#start(name, asked, job.spec.user);
-    return { ticket: tickets.issue(async (stream) => pipeStreams(stream, await daemons.connect(name))) };
+    const join = async (stream: Duplex) => pipeStreams(stream, await daemons.connect(name));
+    return { ticket: tickets.issue(join, { by: asked.node }) };
   }
 
   #start(name: string, { job, wire }: FilesFor, user: User): Promise<void> {

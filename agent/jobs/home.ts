@@ -123,6 +123,11 @@ export class Home {
     return this.options.journal.job(id);
   }
 
+  /** All of them. */
+  homed(): Promise<HomedJob[]> {
+    return this.options.journal.jobs({ ended: true });
+  }
+
   pin(id: string, pinned: boolean): Promise<void> {
     return this.options.journal.pin(id, pinned);
   }

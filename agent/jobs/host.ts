@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import type { Typed } from '../api/client-contract';
-import { asGodwitError, initNotDebugged, jobEnded, jobMoving } from '../api/errors';
+import { asGodwitError, GodwitError, initNotDebugged, jobEnded, jobMoving } from '../api/errors';
 import type { Obstacle } from '../api/model';
 import type { LaunchOrder, SharedMount, Sight, Terms } from '../api/peer-contract';
 import { mountsThere, trimMounts } from '../checkpoint/mounts';
@@ -30,9 +30,14 @@ const MAX_BACKOFF_MS = 5_000;
 /** How often it is looked whether a move that may end a copy is over. */
 const MOVE_POLL_MS = 50;
 
+const isHere = (job: string) =>
+  new GodwitError({ code: 'job-exists', message: `there is something of job ${job} here already` });
+
 /** The jobs that run on this node, whatever their home. */
 export class Host {
   readonly #copies = new Map<string, Copy>();
+  /** The homes of those that are being launched. */
+  readonly #launching = new Map<string, string>();
   readonly #samples = new Map<string, { at: number; usec: number; cpu: number }>();
   isMoving: (job: string) => boolean = () => false;
 
@@ -50,6 +55,11 @@ export class Host {
 
   copy(job: string): Copy | undefined {
     return this.#copies.get(job);
+  }
+
+  /** Whose job it is that runs here, or is about to; null where there is none. */
+  homeOf(job: string): string | null {
+    return this.#copies.get(job)?.home ?? this.#launching.get(job) ?? null;
   }
 
   get jobs(): string[] {
@@ -91,7 +101,19 @@ export class Host {
     };
   }
 
+  /** @throws GodwitError `job-exists`, and why it could not be launched */
   async launch(order: LaunchOrder): Promise<{ pid: number }> {
+    const { job, home } = order;
+    if (this.homeOf(job) !== null) throw isHere(job);
+    this.#launching.set(job, home);
+    try {
+      return await this.#launch(order);
+    } finally {
+      this.#launching.delete(job);
+    }
+  }
+
+  async #launch(order: LaunchOrder): Promise<{ pid: number }> {
     const cgroup = await JobCgroup.of(this.options.cgroup, `${order.job}.${order.epoch}`);
     const copy = this.newCopy(order, order, order.stopped, cgroup);
     await this.setMounts(copy, order);
@@ -194,7 +216,7 @@ export class Host {
       } catch (error) {
         const { code, message } = asGodwitError(error);
         // A home that knows no such job, or that has given it away since, has nothing to be told.
-        if (['no-such-job', 'stale-epoch', 'job-ended'].includes(code)) return;
+        if (['no-such-job', 'stale-epoch', 'not-your-job', 'job-ended'].includes(code)) return;
         if (message !== said) this.options.log(`${job}: ${home} has yet to hear of its end: ${message}`);
         said = message;
         await sleep(wait);

@@ -17,10 +17,23 @@ export interface Authority {
   key: string;
 }
 
+/** Where they are in its folder. */
+export const authorityIn = (folder: string): Authority => ({
+  cert: join(folder, 'ca.pem'),
+  key: join(folder, 'ca.key'),
+});
+
+/** Those of a node whose folder this is. */
+export const certificateFiles = (authority: Authority, folder: string): TlsFiles => ({
+  ca: authority.cert,
+  cert: join(folder, 'node.pem'),
+  key: join(folder, 'node.key'),
+});
+
 /** @throws GodwitError `command-failed` */
 export async function makeAuthority(folder: string, name: string): Promise<Authority> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const authority = { cert: join(folder, 'ca.pem'), key: join(folder, 'ca.key') };
+  const authority = authorityIn(folder);
   await makeKey(authority.key);
   const usage = [
     '-addext',
@@ -55,7 +68,7 @@ export async function issueCertificate(
   name: string,
 ): Promise<TlsFiles> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const files = { ca: authority.cert, cert: join(folder, 'node.pem'), key: join(folder, 'node.key') };
+  const files = certificateFiles(authority, folder);
   const request = join(folder, 'node.csr');
   const extensions = join(folder, 'node.ext');
   await makeKey(files.key);

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { checkSocketPath } from '../api/endpoint';
 import { NodeName } from '../api/model';
 import type { AgentConfig } from '../cluster/config';
+import { authorityIn, certificateFiles } from './certificates';
 import { badLab } from './errors';
 import { jobAddresses, NODE_BRIDGE, nodeAddress } from './network';
 
@@ -61,6 +62,7 @@ export const labFile = (lab: string) => join(labFolder(lab), 'lab.json');
 /** The names of the nodes' mount namespaces. */
 export const nodesFolder = (lab: string) => join(labFolder(lab), 'namespaces');
 export const labsFolder = () => LABS;
+export const authorityFolder = (lab: string) => join(labFolder(lab), 'ca');
 
 /** Everything of one node. */
 export const nodePaths = (lab: string, node: string) => {
@@ -118,7 +120,10 @@ export function describe(request: LabRequest, subnet: string): Lab {
   };
 }
 
-export function agentConfig(lab: Lab, node: LabNode, tls: AgentConfig['tls']): z.input<typeof AgentConfig> {
+/** Of each node's certificate, by its name. */
+export type Keys = ReadonlyMap<string, string>;
+
+export function agentConfig(lab: Lab, node: LabNode, keys: Keys): z.input<typeof AgentConfig> {
   const paths = nodePaths(lab.name, node.name);
   return {
     name: node.name,
@@ -128,8 +133,8 @@ export function agentConfig(lab: Lab, node: LabNode, tls: AgentConfig['tls']): z
     keeperSocket: paths.keeper.socket,
     userSockets: paths.userSockets,
     users: lab.users,
-    tls,
-    members: lab.nodes.map(({ name, address }) => ({ name, address, port: PORT })),
+    tls: certificateFiles(authorityIn(authorityFolder(lab.name)), paths.tls),
+    members: lab.nodes.map(({ name, address }) => ({ name, address, port: PORT, key: keys.get(name) })),
     ...(node.cpus === undefined ? {} : { cpus: node.cpus }),
     cgroup: cgroupName(lab.name, node.name),
     network: { bridge: NODE_BRIDGE, pool: jobAddresses(lab.subnet, lab.nodes.indexOf(node)) },

@@ -1,16 +1,18 @@
 /** A cluster on one machine: each node a network namespace with a real agent and a real keeper. */
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectUnix } from '../api/client';
 import { noSuchNode } from '../api/errors';
+import { readCertificate } from '../api/tls';
 import { type Identity, isAlive, readIdentity } from '../freezer/identity';
 import { type Authority, issueCertificate, makeAuthority } from './certificates';
 import {
   agentConfig,
+  authorityFolder,
   cgroupName,
   checkName,
   describe,
+  type Keys,
   type Lab,
   type LabNode,
   type LabRequest,
@@ -142,27 +144,40 @@ async function make(lab: Lab): Promise<void> {
   await writeFile(labFile(lab.name), JSON.stringify(lab, null, 2), { mode: 0o644 });
   await makeNetwork(lab.name, lab.nodes);
   await makeNodesFolder(lab);
-  const authority = await makeAuthority(join(labFolder(lab.name), 'ca'), lab.name);
-  const started = await Promise.allSettled(lab.nodes.map((node) => startNode(lab, node, authority)));
-  // Only when all are done with trying can what they made be taken down.
-  for (const outcome of started) if (outcome.status === 'rejected') throw outcome.reason;
+  const authority = await makeAuthority(authorityFolder(lab.name), lab.name);
+  const keys = await issueAll(lab, authority);
+  await allTried(lab.nodes.map((node) => startNode(lab, node, keys)));
 }
 
-async function startNode(lab: Lab, node: LabNode, authority: Authority): Promise<void> {
-  await makeNode(lab, node, authority);
+/** Only when all are done with trying can what they made be taken down. */
+async function allTried<T>(tries: Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(tries);
+  return Promise.all(tries);
+}
+
+/** Each node's certificate; the keys, by which each node knows all others. */
+async function issueAll(lab: Lab, authority: Authority): Promise<Keys> {
+  const issued = lab.nodes.map(async ({ name }) => {
+    const { state, tls } = nodePaths(lab.name, name);
+    // Jobs of any user reach their files through it; what is secret is closed itself.
+    await mkdir(state, { mode: 0o755 });
+    const { cert } = await issueCertificate(authority, tls, name);
+    return [name, readCertificate(await readFile(cert))!.key] as const;
+  });
+  return new Map(await allTried(issued));
+}
+
+async function startNode(lab: Lab, node: LabNode, keys: Keys): Promise<void> {
+  await makeNode(lab, node, keys);
   await makeFiles(lab, node);
   await startDaemon(lab, node, 'keeper');
   await startDaemon(lab, node, 'agent');
 }
 
-async function makeNode(lab: Lab, node: LabNode, authority: Authority): Promise<void> {
-  const paths = nodePaths(lab.name, node.name);
-  // Jobs of any user reach their files through it; what is secret is closed itself.
-  await mkdir(paths.state, { mode: 0o755 });
-  const tls = await issueCertificate(authority, paths.tls, node.name);
-  await writeFile(paths.config, JSON.stringify(agentConfig(await seenFrom(lab, node), node, tls), null, 2), {
-    mode: 0o600,
-  });
+async function makeNode(lab: Lab, node: LabNode, keys: Keys): Promise<void> {
+  const { config } = nodePaths(lab.name, node.name);
+  const text = JSON.stringify(agentConfig(await seenFrom(lab, node), node, keys), null, 2);
+  await writeFile(config, text, { mode: 0o600 });
   if (node.cpus !== undefined)
     await setQuota(await findController(), cgroupName(lab.name, node.name), node.cpus);
 }

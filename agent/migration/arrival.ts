@@ -78,7 +78,7 @@ export class Arrival extends Role<
   FromDestination
 > {
   #received: Received | null = null;
-  /** Of the job that is on its way here; the home says them with each word. */
+  /** Of the job that is on its way here. */
   #terms: Terms | null = null;
   /** By epoch: being asked twice to kill a copy is one piece of work. */
   readonly #kills = new Map<number, Promise<void>>();
@@ -94,7 +94,8 @@ export class Arrival extends Role<
 
   /** A word of the home about a job on these terms. */
   hear(terms: Terms, message: ToDestination, signal: AbortSignal): Promise<FromDestination> {
-    this.#terms = terms;
+    // The word that brings the job here is the one whose terms were judged.
+    if (message.type === 'prepare') this.#terms = terms;
     return this.tell(message, signal);
   }
 
@@ -115,7 +116,7 @@ export class Arrival extends Role<
         return this.#note(effect.note);
       case 'prepare':
         return this.#attempt(effect.order.epoch, async (epoch) => {
-          const tickets = await this.#prepare(epoch);
+          const tickets = await this.#prepare(epoch, effect.order.from);
           return { type: 'ready', epoch, ...tickets };
         });
       case 'restore':
@@ -171,8 +172,8 @@ export class Arrival extends Role<
     return { ...this.#paths(copy.epoch), copy, ...nothing };
   }
 
-  /** Makes all that can be made beforehand; says where pages and images may be sent. */
-  async #prepare(epoch: number): Promise<Tickets> {
+  /** Makes all that can be made beforehand; says where the source `from` may send pages and images. */
+  async #prepare(epoch: number, from: string): Promise<Tickets> {
     const { keeper, tickets, criu, helper } = this.place;
     const received = this.#received!;
     await mkdir(received.images, { recursive: true, mode: 0o700 });
@@ -189,17 +190,20 @@ export class Arrival extends Role<
     const pages = tickets.issue(
       // The source sees no more than a cut stream; why it was cut is known here.
       (stream) => pipeStreams(stream, wire, () => this.#whyNoPages(received.images)),
-      () => wire.destroy(),
+      { by: from, onUnused: () => wire.destroy() },
     );
     const images = await new Promise<string>((resolve) => {
       received.bundle = new Promise((arrived, missing) => {
         const late = () =>
           missing(new GodwitError({ code: 'nothing-came', message: 'the source sent no images' }));
         resolve(
-          tickets.issue((stream) => {
-            received.stream = stream;
-            return receiveFolder(received.images, stream).then(arrived, missing);
-          }, late),
+          tickets.issue(
+            (stream) => {
+              received.stream = stream;
+              return receiveFolder(received.images, stream).then(arrived, missing);
+            },
+            { by: from, onUnused: late },
+          ),
         );
       });
       received.bundle.catch(() => {});

@@ -1,4 +1,5 @@
 import type { MovePhase } from '../api/client-events';
+import { notYourJob } from '../api/errors';
 import { Copy, mountOf } from '../jobs/copy';
 import type { HomedJob } from '../journal/journal';
 import { Arrival } from './arrival';
@@ -7,6 +8,9 @@ import { Departure } from './departure';
 import { Pace } from './pace';
 import type { Place } from './place';
 import { sweep } from './sweep';
+
+/** Roles remember the last epoch that they heard of, also when the job has left: late words are refused by it. */
+const MOST_ROLES = 10_000;
 
 /** The moves that this node has a part in: as home, as source, as destination. One of each a job at the most. */
 export class Moves {
@@ -33,12 +37,40 @@ export class Moves {
     return this.#conducts.get(job)?.phase ?? null;
   }
 
-  departure(job: string, home: string): Departure {
-    return obtain(this.#departures, job, () => new Departure(this.place, job, home));
+  /** Whose job it is that is here, on its way here, or on its way from here; null where nothing of it is. */
+  homeOf(job: string): string | null {
+    const roles = [this.#departures.get(job), this.#arrivals.get(job)];
+    return this.place.host.homeOf(job) ?? roles.find((role) => role?.busy)?.home ?? null;
   }
 
+  /** @throws GodwitError `not-your-job` if what is here has another home */
+  departure(job: string, home: string): Departure {
+    return this.#role(this.#departures, job, home, () => new Departure(this.place, job, home));
+  }
+
+  /** @throws GodwitError `not-your-job` if what is here has another home */
   arrival(job: string, home: string): Arrival {
-    return obtain(this.#arrivals, job, () => new Arrival(this.place, job, home));
+    return this.#role(this.#arrivals, job, home, () => new Arrival(this.place, job, home));
+  }
+
+  /** A role asks its home what became of the job: one that is at rest for another home is none of this one's. */
+  #role<R extends Departure | Arrival>(roles: Map<string, R>, job: string, home: string, make: () => R): R {
+    if ((this.homeOf(job) ?? home) !== home) throw notYourJob(job, home);
+    const known = roles.get(job);
+    if (known?.home === home) return known;
+    if (roles.size >= MOST_ROLES) this.#forgetOne(roles);
+    const role = make();
+    roles.set(job, role);
+    return role;
+  }
+
+  /** The one that has been at rest for longest: of its job nobody has said anything for thousands of others. */
+  #forgetOne(roles: Map<string, Departure | Arrival>): void {
+    for (const [job, role] of roles) {
+      if (role.busy || this.place.host.homeOf(job) !== null) continue;
+      roles.delete(job);
+      return;
+    }
   }
 
   /** A job that has ended needs none of this any more. */

@@ -51,7 +51,7 @@ export abstract class Role<
   constructor(
     protected readonly place: Place,
     protected readonly job: string,
-    protected readonly home: string,
+    readonly home: string,
     private readonly machine: Machine<State, Input | Word | RoleInput, Effect>,
   ) {
     const { rest, step } = machine;

@@ -1,8 +1,10 @@
 import type { Tickets } from '../api/tickets';
 import type { Changes } from '../cluster/changes';
-import type { AgentConfig } from '../cluster/config';
+import type { FixedConfig } from '../cluster/config';
 import type { Members } from '../cluster/members';
+import type { Refusals } from '../cluster/membership';
 import type { Peers } from '../cluster/peers';
+import type { Settings } from '../cluster/settings';
 import type { ClusterWatch } from '../cluster/watch';
 import type { ServedFiles } from '../homefs/served';
 import type { Home } from '../jobs/home';
@@ -14,7 +16,9 @@ import type { View } from './view';
 
 /** What requests are answered with. */
 export interface NodeParts {
-  config: AgentConfig;
+  config: FixedConfig;
+  settings: Settings;
+  refusals: Refusals;
   speed: number;
   layout: Layout;
   peers: Peers;

@@ -1,6 +1,7 @@
-/** What agents ask of each other. */
+/** What agents ask of each other. Who may: callers.ts. */
+import type { Duplex } from 'node:stream';
 import type { Caller, Handlers } from '../api/contract';
-import { GodwitError, jobEnded, jobMoving } from '../api/errors';
+import { asGodwitError, type GodwitError, jobMoving } from '../api/errors';
 import type { Obstacle, User } from '../api/model';
 import { MOST_MEANT, type PeerContract } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
@@ -12,29 +13,69 @@ import { JobCgroup } from '../freezer/cgroup';
 import { findControllers, limitObstacles } from '../freezer/limits';
 import type { Host } from '../jobs/host';
 import { signalNamed } from '../jobs/signals';
-import { clientHandlers } from './client';
+import { judged, type Standing } from './callers';
 import { filesHere } from './files';
+import { OwnJobs } from './home';
 import type { NodeParts } from './node';
-import { assertMay } from './rights';
+import { type Acceptance, jobRefusal, may, requestRefusal } from './rights';
 
 /** Whoever waits for changes asks again at once; this is more than the way there and back. */
 const WATCH_GAP_MS = 1_000;
 
+/** Its own requests to itself are judged like those of others. */
 export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
-  const { host, home, moves, config } = node;
-  const clients = clientHandlers(node);
+  const refused = (from: string, method: string, { message }: Error) =>
+    node.refusals.tell(`${from} may not say ${method}: ${message}`);
+  return judged(answers(node), standing(node), refused);
+}
+
+const acceptance = ({ config, settings }: NodeParts): Acceptance => ({
+  node: config.name,
+  ...settings.now,
+});
+
+function standing(node: NodeParts): Standing {
   return {
-    ...clients,
-    'jobs.kill': ({ as, ...params }, caller) => clients['jobs.kill'](params, asking(as, caller)),
-    'jobs.pin': ({ as, ...params }, caller) => clients['jobs.pin'](params, asking(as, caller)),
-    'jobs.type': ({ as, ...params }, caller) => clients['jobs.type'](params, asking(as, caller)),
-    'jobs.migrate': ({ as, ...params }, caller) => clients['jobs.migrate'](params, asking(as, caller)),
-    'jobs.console': ({ as, ...params }, caller) => clients['jobs.console'](params, asking(as, caller)),
+    get acceptance() {
+      return acceptance(node);
+    },
+    isMember: (name) => node.peers.names.includes(name),
+    homeOf: (job) => node.moves.homeOf(job),
+    ledger: (job) =>
+      node.home.job(job).then(
+        ({ ledger }) => ledger,
+        (error) => {
+          if (asGodwitError(error).code === 'no-such-job') return null;
+          throw error;
+        },
+      ),
+  };
+}
+
+function answers(node: NodeParts): Handlers<PeerContract> {
+  const { host, home, moves, config } = node;
+  const own = new OwnJobs(node);
+  const { handlers } = own;
+  return {
+    'jobs.kill': ({ as, ...params }, caller) => handlers['jobs.kill'](params, asking(as, caller)),
+    'jobs.pin': ({ as, ...params }, caller) => handlers['jobs.pin'](params, asking(as, caller)),
+    'jobs.type': ({ as, ...params }, caller) => handlers['jobs.type'](params, asking(as, caller)),
+    'jobs.wait': ({ as, ...params }, caller) => handlers['jobs.wait'](params, asking(as, caller)),
+    'jobs.why': ({ as, ...params }, caller) => handlers['jobs.why'](params, asking(as, caller)),
+    'jobs.migrate': ({ as, ...params }, caller) => handlers['jobs.migrate'](params, asking(as, caller)),
+    'jobs.console': ({ as, ...params }, caller) => handlers['jobs.console'](params, asking(as, caller)),
+    'jobs.show': ({ as, ...params }, caller) => handlers['jobs.show'](params, asking(as, caller)),
+    'jobs.history': ({ as, job, after }) => own.historyOf(job, after, (one) => may(as ?? undefined, one)),
+    'home.debug': ({ as, ...params }, caller) => own.debug(params, asking(as, caller)),
+    'home.debugGone': async ({ as, ...params }, caller) => {
+      await own.debugGone(params, asking(as, caller));
+      return {};
+    },
     'node.status': async () => {
       const sights = await Promise.all(host.jobs.map((job) => host.sight(job, [])));
       const load = sights.reduce((sum, sight) => sum + (sight?.cpu ?? 0), 0);
-      const address = config.members.find(({ name }) => name === config.name)!.address;
       const { name } = config;
+      const address = node.settings.now.members.find((member) => member.name === name)!.address;
       return {
         name,
         address,
@@ -53,7 +94,10 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
     'home.view': () => node.view.read(),
     'home.jobs': ({ ended, after, bytes }) => home.page(ended, after, bytes),
     'home.find': async ({ job }) => ({ jobs: await home.find(job, MOST_MEANT) }),
-    'home.history': ({ after, bytes }) => home.historyPage(undefined, after, bytes),
+    'home.history': ({ as, after, bytes }, caller) => {
+      const counts = requestRefusal(acceptance(node), caller.name, as) === null;
+      return own.history(undefined, { after, bytes }, (job) => counts && may(as ?? undefined, job));
+    },
     'home.ended': async (end) => {
       const { job } = end;
       await home.ended(end);
@@ -66,21 +110,13 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
       if (moves.isMoving(job)) moves.conduct(job).asked(caller.name, epoch);
       return outcome;
     },
-    'home.place': async ({ job, as, settled }) => {
-      const homed = await home.job(job);
-      assertMay(as ?? undefined, homed);
-      const { state, ledger, pid } = homed;
-      if (state === 'lost') throw jobEnded(job);
-      if (state === 'ended') return { node: ledger.host, pid: pid ?? 0, over: true };
-      if (settled && (moves.isMoving(job) || ledger.open)) throw jobMoving(job);
-      return { node: ledger.host, pid: pid ?? 0, over: false };
-    },
     'home.files': (asked, caller) => node.served.open({ ...asked, node: caller.name }),
 
     'host.launch': (order) => host.launch(order),
-    'host.sight': async ({ jobs }) => {
+    'host.sight': async ({ jobs }, caller) => {
       const stubs = await host.stubs().catch(() => []);
-      const sights = await Promise.all(jobs.map((job) => host.sight(job, stubs)));
+      const theirs = jobs.filter((job) => host.homeOf(job) === caller.name);
+      const sights = await Promise.all(theirs.map((job) => host.sight(job, stubs)));
       return { sights: sights.filter((sight) => sight !== null) };
     },
     'host.kill': async ({ job, signal }) => {
@@ -91,12 +127,12 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
       await host.type(job, typed, signal);
       return {};
     },
-    'host.debug': async ({ job, pid, session, fresh }) => {
+    'host.debug': async ({ job, pid, session, fresh, by }) => {
       const { ticket } = await host.debug(job, pid, session, fresh);
       // The keeper's ticket is good at the keeper: the bytes pass through here.
-      const relayed = node.tickets.issue(async (stream) => {
-        await pipeStreams(stream, await host.options.keeper.openStream(ticket));
-      });
+      const join = async (stream: Duplex) =>
+        pipeStreams(stream, await host.options.keeper.openStream(ticket));
+      const relayed = node.tickets.issue(join, { by });
       return { ticket: relayed };
     },
     'host.debugGone': async (target) => {
@@ -126,9 +162,10 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
         machine: await thisMachine(config.criu),
       };
     },
-    'node.preflight': async ({ bytes, limits, machine, ports, address, shared }, caller) => ({
+    'node.preflight': async ({ user, bytes, limits, machine, ports, address, shared }, caller) => ({
       direct: await host.direct(shared),
       obstacles: [
+        ...asObstacles(jobRefusal(acceptance(node), caller.name, user)),
         ...(await nodeObstacles(
           config.name,
           {
@@ -143,27 +180,24 @@ export function peerHandlers(node: NodeParts): Handlers<PeerContract> {
       ],
     }),
 
-    'move.toSource': ({ job, home: from, message }, caller) => {
-      assertFrom(from, caller.name);
-      return moves.departure(job, from).tell(message, caller.signal);
-    },
-    'move.toDestination': ({ job, home: from, terms, message }, caller) => {
-      assertFrom(from, caller.name);
-      return moves.arrival(job, from).hear(terms, message, caller.signal);
-    },
+    'move.toSource': ({ job, home: from, message }, { signal }) =>
+      moves.departure(job, from).tell(message, signal),
+    'move.toDestination': ({ job, home: from, terms, message }, { signal }) =>
+      moves.arrival(job, from).hear(terms, message, signal),
   };
 }
 
 /** What a job with an address of its own misses here. */
 async function networkObstacles({ networks }: Host): Promise<Obstacle[]> {
   const problem = await networks.problem();
-  return problem ? [{ code: problem.code, what: problem.message, fix: problem.fix ?? '' }] : [];
+  return asObstacles(problem);
 }
 
-const asking = (as: User | null, caller: Caller): Caller => ({ ...caller, user: as ?? undefined });
+const asObstacles = (problem: GodwitError | null): Obstacle[] =>
+  problem ? [{ code: problem.code, what: problem.message, fix: problem.fix ?? '' }] : [];
 
-/** A node speaks for itself as home, never for another. */
-function assertFrom(home: string, caller: string) {
-  if (home === caller) return;
-  throw new GodwitError({ code: 'not-home', message: `${caller} speaks as if it were ${home}` });
-}
+const asking = (as: User | null, caller: Caller): Caller => ({
+  ...caller,
+  user: as ?? undefined,
+  by: caller.name,
+});

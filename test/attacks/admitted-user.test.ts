@@ -24,6 +24,7 @@ import { JobCgroup } from '../../agent/freezer/cgroup';
 import { nodeCgroup } from '../../agent/freezer/hierarchy';
 import { nodePid } from '../../agent/freezer/processes';
 import { compile } from '../support/c-programs';
+import type { Godwit } from '../support/godwit';
 import { copiesOf, run } from '../support/processes';
 import { FILE_BYTES, Holder } from './holder';
 import { Stage } from './stage';
@@ -507,4 +508,45 @@ describe('what a user can take from others', () => {
   });
 });
 
-// --- rights of requests ---
+describe('what a job of another uses', () => {
+  /** It has a file open, and one more that keeps it where it is. */
+  const busy = async () => {
+    const own = join(stage.folder, 'ann');
+    const script =
+      'echo > diary; echo > plans; exec 3<diary 4<plans; ln plans plot; rm plans; exec sleep 1000';
+    const { id } = await stage.ann.run(['sh', '-c', script], { on: 'node2', cwd: own });
+    await stage.until('it has both', async () => (await stage.ann.why(id, 'node3')).files.length > 1);
+    return id;
+  };
+
+  it('is not told by `why`, on whichever node one asks', async () => {
+    const id = await busy();
+    const told = await stage.ann.why(id, 'node3');
+    expect(told.files.map(({ path }) => path)).toContain(join(stage.folder, 'ann', 'diary'));
+    expect(told.obstacles).toEqual([
+      expect.objectContaining({ code: 'deleted-file', what: expect.stringContaining('plans') }),
+    ]);
+    for (const node of ['node1', 'node3']) {
+      const seen = await stage.asks('bob', node).why(id, 'node3');
+      expect(seen).toMatchObject({ can: false, files: [], moreFiles: 0 });
+      expect(seen.obstacles.map(({ code }) => code)).toEqual(['deleted-file']);
+      expect(JSON.stringify(seen.obstacles)).not.toMatch(/diary|plans|plot|attacks-|sleep|process/);
+    }
+    await stage.ann.kill(id);
+  });
+
+  it('is not told by the history of how it was lost', async () => {
+    const id = await busy();
+    const served = join(stage.paths('node1').state, 'served');
+    const [name] = readdirSync(served).filter((file) => file.startsWith(id) && file.endsWith('.json'));
+    process.kill(JSON.parse(readFileSync(join(served, name!), 'utf8')).pid, 'SIGKILL');
+    const lostIn = async (who: Godwit) => (await who.history(id)).find(({ event }) => event === 'lost');
+    await stage.until('it is lost', async () => (await lostIn(stage.ann)) !== undefined);
+    expect((await lostIn(stage.ann))?.reason).toMatch(/the files of its home node1 are lost/);
+    for (const node of ['node1', 'node3']) {
+      const bob = stage.asks('bob', node);
+      expect(await lostIn(bob)).toEqual(expect.not.objectContaining({ reason: expect.anything() }));
+      expect(await bob.text(['history'])).not.toContain('the files of its home');
+    }
+  });
+});

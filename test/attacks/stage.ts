@@ -15,6 +15,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { z } from 'zod';
+import type { AgentConfig } from '../../agent/cluster/config';
 import { nodePaths } from '../../agent/lab/description';
 import { restartAgent } from '../../agent/lab/lab';
 import { type FaultPoint, faultsFolder } from '../../agent/migration/fault-points';
@@ -50,6 +52,8 @@ const account = (name: string): TestUser => ({
   gid: numbers('-g', name)[0]!,
   groups: numbers('-G', name),
 });
+
+export type Config = z.input<typeof AgentConfig>;
 
 interface Outcome {
   status: number;
@@ -118,6 +122,25 @@ export class Stage {
 
   paths(node: string) {
     return nodePaths(this.lab, node);
+  }
+
+  log(node: string): string {
+    return readFileSync(this.paths(node).agent.log, 'utf8');
+  }
+
+  configOf(node: string): Config {
+    return JSON.parse(readFileSync(this.paths(node).config, 'utf8')) as Config;
+  }
+
+  /** Writes a node's configuration, given as it is to be or as what is made of it, and has its agent read it again. */
+  async reconfigure(node: string, wanted: string | ((config: Config) => object)): Promise<void> {
+    const { config, agent } = this.paths(node);
+    const readings = () =>
+      this.log(node).match(/: read again|the configuration stays as it was/g)?.length ?? 0;
+    const before = readings();
+    writeFileSync(config, typeof wanted === 'string' ? wanted : JSON.stringify(wanted(this.configOf(node))));
+    process.kill(Number(readFileSync(agent.pidFile, 'utf8').split(' ')[0]), 'SIGHUP');
+    await this.until(`${node} has read its configuration`, () => readings() > before);
   }
 
   /** Where this person's requests go on a node; Eve has no socket there. */

@@ -144,7 +144,7 @@ describe('a message of any length', () => {
       try {
         const message = readEnvelope(text);
         if (!('method' in message) || !(message.method in peerContract)) continue;
-        parseWith(peerContract[message.method as 'jobs.run'].params, message.params, 'it');
+        parseWith(peerContract[message.method as 'jobs.wait'].params, message.params, 'it');
       } catch (error) {
         expect(error).toMatchObject({ code: 'bad-message' });
       }

@@ -20,8 +20,9 @@ describe('a lab’s description', () => {
       { name: 'node1', address: '10.9.0.1', files: 'machine', cpus: 1 },
       { name: 'node2', address: '10.9.0.2', files: 'private', cpus: 0.5 },
     ]);
-    const tls = { ca: '/ca', cert: '/c', key: '/k' };
-    const configs = lab.nodes.map((node) => AgentConfig.parse(agentConfig(lab, node, tls)));
+    const keys = new Map(lab.nodes.map(({ name }, index) => [name, `sha256:${`${index}`.repeat(64)}`]));
+    const configs = lab.nodes.map((node) => AgentConfig.parse(agentConfig(lab, node, keys)));
+    expect(configs[0]!.members.map(({ key }) => key)).toEqual([...keys.values()]);
     expect(configs[0]!.members).toEqual(configs[1]!.members);
     expect(configs[1]).toMatchObject({ cpus: 0.5, cgroup: 'l-node2', listen: { host: '10.9.0.2' } });
     expect(configs[0]!.state).not.toBe(configs[1]!.state);
@@ -109,7 +110,7 @@ describe('a recorded process', () => {
 
 describe('an agent’s configuration', () => {
   const lab = describeLab({ name: 'l', nodes: 1, programs }, '10.9.0');
-  const good = agentConfig(lab, lab.nodes[0]!, { ca: '/ca', cert: '/c', key: '/k' });
+  const good = agentConfig(lab, lab.nodes[0]!, new Map([['node1', `sha256:${'a'.repeat(64)}`]]));
   const load = (value: unknown) => {
     const file = join(folder, 'config.json');
     writeFileSync(file, typeof value === 'string' ? value : JSON.stringify(value));
@@ -117,7 +118,12 @@ describe('an agent’s configuration', () => {
   };
 
   it('is read as it was written', async () => {
-    expect(await load(good)).toEqual({ ...good, groups: ['godwit'], sharedPaths: [] });
+    expect(await load(good)).toEqual({
+      ...good,
+      groups: ['godwit'],
+      sharedPaths: [],
+      acceptRootJobs: true,
+    });
   });
 
   it.each([

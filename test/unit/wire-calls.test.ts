@@ -289,7 +289,7 @@ describe('garbage', () => {
     await stillServes(path);
   });
 
-  it('plain requests and other paths get 404, unknown tickets 403', async () => {
+  it('plain requests and other paths get 404, unknown tickets 410', async () => {
     const { path } = await unixServer();
     const ask = async (url: string, headers: string) => {
       const socket = connectSocket(path);
@@ -304,7 +304,7 @@ describe('garbage', () => {
     expect(await ask('/', '')).toBe('HTTP/1.1 404 Not Found');
     expect(await ask('/rpc', '')).toBe('HTTP/1.1 404 Not Found');
     expect(await ask('/elsewhere', upgrade)).toBe('HTTP/1.1 404 Not Found');
-    expect(await ask('/stream/0123', upgrade)).toBe('HTTP/1.1 403 Forbidden');
+    expect(await ask('/stream/0123', upgrade)).toBe('HTTP/1.1 410 Gone');
     await stillServes(path);
   });
 });

@@ -142,6 +142,7 @@ export async function tlsServer(
     host: '127.0.0.1',
     port: 0,
     tls,
+    admits: () => true,
     ...options,
   });
   atEnd(() => server.close());

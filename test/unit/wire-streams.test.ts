@@ -248,12 +248,12 @@ describe('tickets', () => {
     atEnd(() => vi.useRealTimers());
     const tickets = new Tickets();
     const unused = vi.fn();
-    const ticket = tickets.issue(() => {}, unused);
+    const ticket = tickets.issue(() => {}, { onUnused: unused });
     vi.advanceTimersByTime(TICKET_LIFE_MS - 1);
     expect(unused).not.toHaveBeenCalled();
     vi.advanceTimersByTime(1);
     expect(unused).toHaveBeenCalledOnce();
-    expect(tickets.redeem(ticket)).toBeUndefined();
+    expect(tickets.redeem(ticket, { name: 'node2' })).toBeUndefined();
   });
 
   it('that were used do not expire', () => {
@@ -261,7 +261,10 @@ describe('tickets', () => {
     atEnd(() => vi.useRealTimers());
     const tickets = new Tickets();
     const unused = vi.fn();
-    tickets.redeem(tickets.issue(() => {}, unused));
+    tickets.redeem(
+      tickets.issue(() => {}, { onUnused: unused }),
+      { name: 'node2' },
+    );
     vi.advanceTimersByTime(2 * TICKET_LIFE_MS);
     expect(unused).not.toHaveBeenCalled();
   });

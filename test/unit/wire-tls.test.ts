@@ -2,7 +2,7 @@ import { connect as connectSocket } from 'node:net';
 import { connect as connectSecurely } from 'node:tls';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { connectTls, openStream } from '../../agent/api/client';
-import { loadTls, mutualTls, type TlsIdentity } from '../../agent/api/tls';
+import { type Certified, loadTls, mutualTls, readCertificate, type TlsIdentity } from '../../agent/api/tls';
 import {
   atEnd,
   type Certificates,
@@ -127,6 +127,67 @@ describe('between nodes', () => {
     });
     expect(server.peers.size).toBe(0);
     await stillServes(port);
+  });
+
+  it('who is not admitted is told so, calling and opening streams, and the ticket stays good', async () => {
+    const asked: Certified[] = [];
+    let admitted = false;
+    const admits = (who: Certified) => asked.push(who) > 0 && admitted;
+    const { port, server, tickets } = await tlsServer(certificates.node1, { admits });
+    const own = readCertificate(certificates.node2.cert)!;
+    expect(await failure(node2(port))).toMatchObject({
+      code: 'not-a-member',
+      message: expect.stringContaining('its list of members has no node2 with this key'),
+      fix: expect.stringContaining(own.key),
+    });
+    const ticket = tickets.issue((stream) => void stream.end('secret'), { by: 'node2' });
+    const endpoint = { address: '127.0.0.1', port, tls: certificates.node2, expectName: 'node1' };
+    expect((await failure(openStream(endpoint, ticket))).code).toBe('not-a-member');
+    expect(asked).toEqual([own, own]);
+    expect(server.peers.size).toBe(0);
+    admitted = true;
+    (await openStream(endpoint, ticket)).destroy();
+    await stillServes(port);
+  });
+
+  it('who is no longer admitted is cut off at once, calls and streams', async () => {
+    let admitted = true;
+    const { port, server, seen, tickets } = await tlsServer(certificates.node1, { admits: () => admitted });
+    const remote = await node2(port);
+    const call = failure(remote.call('forever', {}));
+    await until(() => seen.begun === 1);
+    const stream = await remote.openStream(tickets.issue((far) => void far.resume()));
+    const cut = new Promise((resolve) => stream.once('error', resolve));
+    server.review();
+    expect(await remote.call('add', { a: 1, b: 1 })).toEqual({ sum: 2 });
+    admitted = false;
+    server.review();
+    expect((await call).code).toBe('connection-lost');
+    expect(await cut).toMatchObject({ code: 'stream-cut' });
+    await until(() => seen.aborted === 1 && server.peers.size === 0);
+  });
+
+  it('a server with another key than the pinned one is not spoken to', async () => {
+    const { port, server } = await tlsServer(certificates.node1);
+    const endpoint = { address: '127.0.0.1', port, tls: certificates.node2, expectName: 'node1' };
+    const options = { name: 'node2', kind: 'agent', contract } as const;
+    const expectKey = readCertificate(certificates.node2.cert)!.key;
+    const error = await failure(connectTls({ ...endpoint, expectKey }, options));
+    expect(error).toMatchObject({ code: 'wrong-key', message: expect.stringContaining(expectKey) });
+    expect(server.peers.size).toBe(0);
+    const right = await connectTls(
+      { ...endpoint, expectKey: readCertificate(certificates.node1.cert)!.key },
+      options,
+    );
+    right.close();
+  });
+
+  it('a ticket is good for the node alone that it was issued for', async () => {
+    const { port, tickets } = await tlsServer(certificates.node1);
+    const ticket = tickets.issue((stream) => void stream.end('secret'), { by: 'node3' });
+    const endpoint = { address: '127.0.0.1', port, tls: certificates.node2, expectName: 'node1' };
+    expect((await failure(openStream(endpoint, ticket))).code).toBe('ticket-refused');
+    expect(tickets.isGood(ticket, { name: 'node3' })).toBe(true);
   });
 
   it('TLS 1.2 is not spoken', async () => {
