@@ -33,14 +33,16 @@
 /* A user is in 65,536 groups at the most (NGROUPS_MAX, setgroups(2)). */
 #define MOST_GROUPS 65536
 #define MARK "as-user"
-/* Folders that CRIU makes for the time of a restore (criu/mount.c). */
-#define YARD ".criu.mntns."
-#define OLD_ROOT "crtools-put-root."
+/* Folders that CRIU makes for the time of a restore, and how it calls them before mkdtemp(3) (criu/mount.c). */
+#define YARD "/tmp/.criu.mntns.XXXXXX"
+#define OLD_ROOT "crtools-put-root.XXXXXX"
 
 static uid_t user;
 static gid_t group, groups[MOST_GROUPS], own_groups[MOST_GROUPS];
 static int group_count, own_group_count;
 static struct stat images, pid_namespace;
+/* What those folders were called in the end: names that nobody could know before, so no image has them. */
+static char yard[64], old_root[64];
 /* A call by its number, for this task alone: syscall(2), beyond the one below. */
 static long (*kernel)(long, ...);
 
@@ -118,9 +120,17 @@ static bool starts(const char *text, const char *with) { return !strncmp(text, w
 
 /* What of a path is below the yard; NULL of any other. */
 static const char *in_yard(const char *path) {
-  if (starts(path, "/tmp/")) path += strlen("/tmp");
-  if (!starts(path, "/" YARD)) return NULL;
-  return path + strcspn(path + 1, "/") + 1;
+  const size_t size = strlen(yard);
+  if (!size || !starts(path, yard)) return NULL;
+  return path[size] == '/' || !path[size] ? path + size : NULL;
+}
+
+char *mkdtemp(char *path) {
+  NEXT(mkdtemp);
+  char *const made = !strcmp(path, YARD) ? yard : !strcmp(path, OLD_ROOT) ? old_root : NULL;
+  char *const result = next(path);
+  if (made && result) snprintf(made, sizeof yard, "%s", result);
+  return result;
 }
 
 static void leave_mark(int folder) {
@@ -147,12 +157,13 @@ static bool is_proc(int folder) {
 static bool is_own(int folder, const char *path, bool looks) {
   if (!user) return true;
   if (*path != '/' && folder != AT_FDCWD) return is_image(folder, path) || (looks && is_proc(folder));
+  /* No path of CRIU's own has that. */
   if (strstr(path, "/..")) return false;
   const char *yards = in_yard(path);
   /* The mounts themselves, not what is in them. */
   if (yards) return !*yards || !strchr(yards + 1, '/');
   if (!is_of_job()) return true;
-  return starts(path, OLD_ROOT) || (looks && (!strcmp(path, "/proc") || starts(path, "/proc/")));
+  return (*old_root && !strcmp(path, old_root)) || (looks && (!strcmp(path, "/proc") || starts(path, "/proc/")));
 }
 
 /* --- files -------------------------------------------------------------------------------------------------------- */
@@ -198,7 +209,6 @@ CHANGES(unlink, (const char *path), AT_FDCWD, path, path)
 CHANGES(unlinkat, (int folder, const char *path, int flags), folder, path, folder, path, flags)
 CHANGES(rmdir, (const char *path), AT_FDCWD, path, path)
 CHANGES(remove, (const char *path), AT_FDCWD, path, path)
-CHANGES(rename, (const char *from, const char *to), AT_FDCWD, to, from, to)
 CHANGES(symlink, (const char *target, const char *path), AT_FDCWD, path, target, path)
 CHANGES(symlinkat, (const char *target, int folder, const char *path), folder, path, target, folder, path)
 CHANGES(mkdir, (const char *path, mode_t mode), AT_FDCWD, path, path, mode)
@@ -210,6 +220,11 @@ CHANGES(fchmodat, (int folder, const char *path, mode_t mode, int flags), folder
 CHANGES(fchownat, (int folder, const char *path, uid_t uid, gid_t gid, int flags), folder, path, folder, path, uid, gid,
         flags)
 CHANGES(lutimes, (const char *path, const struct timeval times[2]), AT_FDCWD, path, path, times)
+
+int rename(const char *from, const char *to) {
+  NEXT(rename);
+  return CALL(is_own(AT_FDCWD, from, false) && is_own(AT_FDCWD, to, false), next(from, to));
+}
 
 /*
  * A name for a file that has lost the one it was opened by. The kernel gives one to a bare descriptor for root only; by

@@ -43,37 +43,30 @@ async function debugged(node: string): Promise<{ id: string; client: RspClient }
   return { id, client: await RspClient.at(path) };
 }
 
-/** Those that trace a process of Ann's, as this machine numbers them. */
-const gdbservers = (): number[] =>
+const processes = (): number[] =>
   readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        if (readFileSync(`/proc/${pid}/comm`, 'utf8') !== 'gdbserver\n') return false;
-        return debuggees(pid).some((one) => one.includes(`\nUid:\t${stage.people.ann.uid}\t`));
-      } catch {
-        return false;
-      }
-    });
+    .map(Number);
 
-/** The statuses of what a process traces. */
-const debuggees = (tracer: number): string[] =>
-  readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((pid) => {
-      try {
-        const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-        return status.includes(`\nTracerPid:\t${tracer}\n`) ? [status] : [];
-      } catch {
-        return [];
-      }
-    });
-
-function theGdbserver(): number {
-  const found = gdbservers();
+/** The status of a process of the job that is traced; its tracer is the job's gdbserver. */
+function traced(id: string): string {
+  const found = processes().flatMap((pid) => {
+    try {
+      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+      const isTraced = /^TracerPid:\t[1-9]/m.test(status);
+      return isTraced && readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(`/${id}.`) ? [status] : [];
+    } catch {
+      return [];
+    }
+  });
   expect(found).toHaveLength(1);
   return found[0]!;
+}
+
+function theGdbserver(id: string): number {
+  const pid = Number(/^TracerPid:\t(\d+)/m.exec(traced(id))![1]);
+  expect(readFileSync(`/proc/${pid}/comm`, 'utf8')).toBe('gdbserver\n');
+  return pid;
 }
 
 const field = (pid: number, name: string) =>
@@ -107,12 +100,12 @@ describe('gdbserver', () => {
   it("is the job's user without any capability, and sees no files of people, here and where the job goes", async () => {
     const { id, client } = await debugged('node1');
     expect(await client.ask('?')).toMatch(/^T/);
-    const first = theGdbserver();
+    const first = theGdbserver(id);
     checkRights(first);
     for (const node of ['node2', 'node3']) {
       await stage.ann.migrate(id, node);
       expect(await client.ask('?')).toMatch(/^T/);
-      const pid = theGdbserver();
+      const pid = theGdbserver(id);
       expect(pid).not.toBe(first);
       checkRights(pid);
       const root = readdirSync(`/proc/${pid}/root`);
@@ -128,10 +121,10 @@ describe('gdbserver', () => {
   it("can't be looked into by the job that it debugs", async () => {
     const { id, client } = await debugged('node2');
     await client.ask('?');
-    const pid = theGdbserver();
+    const pid = theGdbserver(id);
     const inner = field(pid, 'NSpid')!.split(/\s+/).at(-1)!;
     // In the job's own PID namespace, as its user.
-    const init = debuggees(pid).map((status) => /^PPid:\t(\d+)/m.exec(status)![1]!)[0]!;
+    const init = /^PPid:\t(\d+)/m.exec(traced(id))![1]!;
     const look = (file: string) => [
       'nsenter',
       '-t',
@@ -161,7 +154,7 @@ describe('gdbserver', () => {
   it('lives through packets that are longer, or ask for longer, than it takes, and through garbage', async () => {
     const { id, client } = await debugged('node2');
     await client.ask('qSupported:multiprocess+;swbreak+;hwbreak+');
-    const pid = theGdbserver();
+    const pid = theGdbserver(id);
     expect(await client.ask(`q${'A'.repeat(100_000)}`)).toBe('');
     expect(await client.ask(`qSymbol::${'61'.repeat(40_000)}`)).toMatch(/^E/);
     expect(await client.ask('!x')).toBe('');
@@ -177,7 +170,7 @@ describe('gdbserver', () => {
     expect(await client.ask(`Z0,${stack},1;X1,02`)).toMatch(/^E/);
     for (const packet of mutants(3000)) await client.ask(packet);
     expect(await client.ask('qC')).toMatch(/^QC/);
-    expect(theGdbserver()).toBe(pid);
+    expect(theGdbserver(id)).toBe(pid);
     client.close();
     await stage.ann.kill(id);
   });

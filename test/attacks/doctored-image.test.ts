@@ -38,7 +38,10 @@ beforeAll(async () => {
   holder = await Holder.in(stage);
   writeFileSync(join(stage.folder, 'secret'), Buffer.alloc(FILE_BYTES, 's'), { mode: 0o600 });
 });
-afterAll(() => stage?.down());
+afterAll(async () => {
+  await stage?.down();
+  holder?.clear();
+});
 
 /** The job comes home, and `doctor` has its images first: what the move says. */
 async function doctored(doctor: (images: string) => void): Promise<string> {

@@ -1,6 +1,6 @@
 /** Ann's job that holds one thing of each kind (programs/holder.c), away from its home and on its way there. */
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expect } from 'vitest';
 import { compile } from '../support/c-programs';
 import { inProject } from '../support/project';
@@ -17,14 +17,17 @@ export class Holder {
   private constructor(
     private readonly stage: Stage,
     private readonly program: string,
+    /** A folder of hers that is called like one of CRIU's. */
+    readonly yard: string,
   ) {}
 
   static async in(stage: Stage): Promise<Holder> {
     const program = await compile(inProject('test', 'attacks', 'programs', 'holder.c'), stage.folder);
-    const script = `mkdir -m 700 held held/sockets held/ghosts held/place held/other
+    const yard = `/tmp/.criu.mntns.${basename(stage.folder)}`;
+    const script = `mkdir -m 700 held held/sockets held/ghosts held/place held/other held/crtools-put-root.own ${yard}
       for name in file mapped twin; do head -c ${FILE_BYTES} /dev/zero >held/$name; chmod 600 held/$name; done`;
-    await stage.as('ann', 'sh', '-ec', `cd ann; ${script}`);
-    return new Holder(stage, program);
+    expect(await stage.as('ann', 'sh', '-ec', `cd ann; ${script}`)).toMatchObject({ status: 0 });
+    return new Holder(stage, program, yard);
   }
 
   own(...names: string[]): string {
@@ -49,6 +52,10 @@ export class Holder {
     return await moved;
   }
 
+  clear(): void {
+    rmSync(this.yard, { recursive: true, force: true });
+  }
+
   /** It runs where it was. */
   async goesOn(): Promise<void> {
     const { stage, job } = this;
@@ -64,9 +71,10 @@ export class Holder {
       if ((await stage.ann.job(this.job)).node === AWAY) return;
       await stage.root.kill(this.job);
       await stage.ann.wait(this.job);
-      rmSync(this.own('sockets', 'door'), { force: true });
+      for (const folder of [this.own('sockets'), this.own('crtools-put-root.own'), this.yard])
+        rmSync(join(folder, 'door'), { force: true });
     }
-    ({ id: this.job } = await stage.ann.run([this.program, this.own()], { on: AWAY }));
+    ({ id: this.job } = await stage.ann.run([this.program, this.own(), this.yard], { on: AWAY }));
     await stage.until('it holds all', async () => (await stage.ann.logs(this.job)).startsWith('ready'));
   }
 }

@@ -25,6 +25,7 @@ const FILES = [
   'dist/godwit-homefs',
   'dist/godwit-limits.so',
   'dist/godwit-own-file.so',
+  'dist/godwit-confined.so',
   'dist/godwit-xstate.so',
   'dist/godwit.cjs',
   'dist/keeper.cjs',

@@ -20,14 +20,19 @@ static void check(int result, const char *what) {
   exit(1);
 }
 
+static void listen_at(const char *folder) {
+  struct sockaddr_un door = {.sun_family = AF_UNIX};
+  snprintf(door.sun_path, sizeof door.sun_path, "%s/door", folder);
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  check(bind(fd, (void *)&door, sizeof door), folder);
+  check(listen(fd, 5), "listen");
+}
+
 int main(int argc, char **argv) {
-  struct sockaddr_un door = {AF_UNIX, "sockets/door"};
   struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  check(argc == 2 ? chdir(argv[1]) : -1, "folder");
+  check(argc == 3 ? chdir(argv[1]) : -1, "folder");
   check(open("file", O_RDWR), "file");
-  int door_fd = socket(AF_UNIX, SOCK_STREAM, 0);
-  check(bind(door_fd, (void *)&door, sizeof door), "bind");
-  check(listen(door_fd, 5), "listen");
+  listen_at("sockets");
   check(open("ghosts/ghost", O_RDWR | O_CREAT, 0600), "ghost");
   check(unlink("ghosts/ghost"), "unlink");
   check(bind(socket(AF_INET, SOCK_DGRAM, 0), (void *)&any, sizeof any), "datagrams");
@@ -35,6 +40,8 @@ int main(int argc, char **argv) {
   check(mapped, "mapped");
   if (mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mapped, 0) == MAP_FAILED) check(-1, "mmap");
   close(mapped);
+  listen_at("crtools-put-root.own");
+  listen_at(argv[2]);
   check(chdir("place"), "place");
   for (puts("ready"); fflush(stdout) == 0; usleep(100000)) putchar('.');
 }
