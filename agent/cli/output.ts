@@ -1,5 +1,6 @@
 /** stdout and stderr. */
 import { constants } from 'node:os';
+import { printable } from '../api/plain';
 
 /** As a shell shows the status of any program whose reader has gone. */
 const BROKEN_PIPE_STATUS = 128 + constants.signals.SIGPIPE;
@@ -24,13 +25,5 @@ export const write = (chunk: string | Uint8Array): Promise<void> =>
 
 /** One line on stderr. */
 export const complain = (line: string): void => void process.stderr.write(`godwit: ${oneLine(line)}\n`);
-
-/** Control characters in names and messages of others must not reach a terminal. */
-export const printable = (text: string): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to keep away
-  text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => {
-    const named = { '\n': '\\n', '\t': '\\t', '\r': '\\r' }[character];
-    return named ?? `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
-  });
 
 const oneLine = (text: string) => printable(text.trim().replace(/\s*\n\s*/g, ' '));
