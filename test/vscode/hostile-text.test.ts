@@ -48,6 +48,7 @@ beforeAll(async () => {
     env: { GODWIT_LAB: LAB },
   });
   await watchMessages();
+  await vscode.workbench.openView('Godwit');
   for (const [name] of Object.values(NAMES)) jobs.set(name, (await godwit.run(COMMAND, { name })).id);
 }, TEST_MS);
 
@@ -90,7 +91,6 @@ const message = (text: string) =>
   until(`a message with "${text}"`, noted, ({ messages }) => messages.some((one) => one.includes(text)));
 
 test('in the view', { timeout: TEST_MS }, async () => {
-  await vscode.workbench.openView('Godwit');
   const labels = vscode.workbench.rows.locator('.label-name');
   await until(
     'all jobs',
@@ -101,6 +101,11 @@ test('in the view', { timeout: TEST_MS }, async () => {
 });
 
 test('in a tooltip', { timeout: TEST_MS }, async () => {
+  await until(
+    'all jobs',
+    () => vscode.workbench.tree(),
+    ({ length }) => length > SHOWN.length,
+  );
   const hover = vscode.workbench.page.locator('.monaco-hover:visible');
   for (const name of SHOWN) {
     await vscode.workbench.rows

@@ -1,4 +1,5 @@
 /** The Cluster view while jobs come and go: what is pointed at stays, and a click is for the row that was clicked. */
+import type { Locator } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { Godwit } from '../support/godwit';
 import { inProject } from '../support/project';
@@ -9,6 +10,8 @@ import { until } from './harness/wait';
 const LAB = `t${process.pid}-tree`;
 const TEST_MS = 400_000;
 const CLICKS = 30;
+/** For a row that may go at any time. */
+const AIM_MS = 5_000;
 /** Snapshots come once a second. */
 const READING_MS = 3_500;
 /** Each uses more of its CPU than a second before, or less. */
@@ -45,10 +48,7 @@ afterEach(async ({ task }) => {
 });
 
 const names = () => vscode.workbench.rows.locator('.label-name').allInnerTexts();
-const settled = () =>
-  vscode.workbench.rows.filter({
-    has: vscode.workbench.page.locator('.actions .action-label[aria-label^="Migrate"]'),
-  });
+const MIGRATE = '.actions .action-label[aria-label^="Migrate"]';
 
 test('a tooltip stays while the cluster goes on', { timeout: TEST_MS }, async () => {
   const { page } = vscode.workbench;
@@ -72,86 +72,72 @@ test('a tooltip stays while the cluster goes on', { timeout: TEST_MS }, async ()
   }
 });
 
-/** Which row was under the pointer when each click came, as the page saw it. */
+/** Which row's button was under the pointer when each click came, as the page saw it. */
 const watchClicks = () =>
   vscode.workbench.page.evaluate(`
     window.clicked = [];
-    document.addEventListener('click', (event) => {
-      const row = event.target.closest?.('.part.sidebar .monaco-list-row');
-      if (row && event.target.closest('.actions')) clicked.push(row.querySelector('.label-name').innerText);
+    document.addEventListener('click', ({ target }) => {
+      const row = target.closest?.('.actions .action-label')?.closest('.part.sidebar .monaco-list-row');
+      if (row) clicked.push(row.querySelector('.label-name').innerText);
     }, { capture: true });
   `);
-const clicked = () => vscode.workbench.page.evaluate('window.clicked.splice(0)') as Promise<string[]>;
+const clicked = async () => (await vscode.workbench.page.evaluate<string[]>('clicked.splice(0)'))[0];
 
 /** Jobs come and go on both nodes, without a pause. */
 function unrest(): () => void {
-  let on = true;
-  void (async () => {
-    for (let number = 0; on; number++) {
-      const { id } = await godwit.run(['/bin/sleep', '1000'], {
-        name: `goes-${number}`,
-        on: number % 2 ? 'node2' : 'node1',
-      });
-      if (number % 3 === 2)
-        for (const one of await godwit.jobs())
-          if (one.name.startsWith('goes-') && one.state !== 'ended' && one.id !== id)
-            await godwit.kill(one.id);
+  const wanted = new AbortController();
+  const go = async () => {
+    const old: string[] = [];
+    for (let number = 0; !wanted.signal.aborted; number++) {
+      const on = number % 2 ? 'node2' : 'node1';
+      old.push((await godwit.run(['/bin/sleep', '1000'], { name: `goes-${number}`, on })).id);
+      if (old.length > 2) await godwit.kill(old.shift()!);
     }
-  })().catch(() => {});
-  return () => {
-    on = false;
   };
+  // The lab may go first.
+  void go().catch(() => {});
+  return () => wanted.abort();
+}
+
+/** Points at the button of a row and clicks: which row had the pointer? Undefined where that one has just gone. */
+async function click(row: Locator): Promise<string | undefined> {
+  try {
+    await row.hover({ timeout: AIM_MS });
+    const { x, y, width, height } = (await row.locator(MIGRATE).boundingBox({ timeout: AIM_MS }))!;
+    await vscode.workbench.page.mouse.click(x + width / 2, y + height / 2);
+  } catch {
+    return undefined;
+  }
+  return clicked();
 }
 
 test(`${CLICKS} clicks while jobs come and go`, { timeout: TEST_MS }, async () => {
-  const { page } = vscode.workbench;
+  const title = vscode.workbench.page.locator('.quick-input-widget:visible .quick-input-title');
+  const rows = vscode.workbench.rows.filter({ has: vscode.workbench.page.locator(MIGRATE) });
+  const answer = async () => {
+    const [asked] = await title.allInnerTexts();
+    const told = (await vscode.workbench.messages()).find((text) =>
+      /click it again|no job|has ended/i.test(text),
+    );
+    return { asked, told };
+  };
   await watchClicks();
   calm = unrest();
-  const asked = page.locator('.quick-input-widget:visible .quick-input-title');
   let acted = 0;
   for (let number = 0; number < CLICKS; number++) {
-    const rows = settled();
-    const count = await rows.count();
-    if (count === 0) continue;
-    const row = rows.nth(number % count);
-    try {
-      await row.hover({ timeout: 5_000 });
-      const button = (await row
-        .locator('.actions .action-label[aria-label^="Migrate"]')
-        .boundingBox({ timeout: 5_000 }))!;
-      await page.mouse.click(button.x + button.width / 2, button.y + button.height / 2);
-    } catch {
-      continue; // The row has gone meanwhile.
+    const row = await click(rows.nth(number % Math.max(1, await rows.count())));
+    if (row === undefined) continue;
+    const { asked } = await until(`an answer to a click on ${row}`, answer, (one) =>
+      Boolean(one.asked ?? one.told),
+    );
+    if (asked === undefined) {
+      await vscode.workbench.clearMessages();
+      continue;
     }
-    const seen = await until(
-      'what the click was for',
-      async () => ({
-        title: (await asked.allInnerTexts())[0],
-        told: (await vscode.workbench.messages()).find((text) =>
-          /click it again|no job|has ended/i.test(text),
-        ),
-        rows: await clicked().then((found) => found),
-      }),
-      () => true,
-    );
-    const [target] = seen.rows;
-    if (target === undefined) continue; // The pointer was on no button any more.
-    const answer = await until(
-      `an answer to the click on ${target}`,
-      async () => ({
-        title: (await asked.allInnerTexts())[0] ?? '',
-        told:
-          (await vscode.workbench.messages()).find((text) => /click it again|no job|has ended/i.test(text)) ??
-          '',
-      }),
-      ({ title, told }) => title !== '' || told !== '',
-    );
-    if (answer.title) {
-      expect(answer.title).toBe(`Migrate ${target}`);
-      acted++;
-      await page.keyboard.press('Escape');
-      await asked.waitFor({ state: 'hidden' });
-    } else await vscode.workbench.clearMessages();
+    expect(asked).toBe(`Migrate ${row}`);
+    acted++;
+    await vscode.workbench.page.keyboard.press('Escape');
+    await title.waitFor({ state: 'hidden' });
   }
   calm();
   expect(acted).toBeGreaterThan(CLICKS / 2);
