@@ -1,6 +1,6 @@
 /** What a session has to do with gdb: starting and ending it, stops, what is shown of what it says. It knows no jobs. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Event, OutputEvent } from '@vscode/debugadapter';
+import { type ErrorDestination, Event, OutputEvent } from '@vscode/debugadapter';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { GDBTargetDebugSession } from 'cdt-gdb-adapter/dist/desktop/GDBTargetDebugSession';
 import type { MIBreakpointInfo } from 'cdt-gdb-adapter/dist/mi';
@@ -8,6 +8,7 @@ import type { IGDBBackend } from 'cdt-gdb-adapter/dist/types/gdb';
 import type { FrameReference } from 'cdt-gdb-adapter/dist/types/session';
 import { asGodwitError } from '../agent/api/errors';
 import type { Exit } from '../agent/api/model';
+import { plain } from '../agent/api/plain';
 import { Breakpoints } from './breakpoints';
 import { Chatter } from './chatter';
 import { gdbFailed, noGdb } from './errors';
@@ -117,9 +118,9 @@ export abstract class GdbSession extends GDBTargetDebugSession {
     }
   }
 
-  /** One line of the session's own. */
+  /** One line of the session's own. The editor makes a message of what is important. */
   protected say(text: string, category: 'console' | 'important' | 'stderr' = 'console'): void {
-    super.sendEvent(new OutputEvent(`${text}\n`, category));
+    super.sendEvent(new OutputEvent(`${plain(text)}\n`, category));
   }
 
   private get ownGdb(): Gdb {
@@ -253,5 +254,18 @@ export abstract class GdbSession extends GDBTargetDebugSession {
     const why = asGodwitError(error);
     const variables = { code: why.code, ...(why.fix ? { fix: why.fix } : {}) };
     this.sendErrorResponse(response, { id: 1, format: why.toLine(), showUser: true, variables });
+  }
+
+  /** Of gdb's refusals, too, the editor makes messages. */
+  protected override sendErrorResponse(
+    response: DebugProtocol.Response,
+    error: number | DebugProtocol.Message,
+    format = '',
+    variables?: unknown,
+    destination?: ErrorDestination,
+  ): void {
+    const line = (text: string) => plain(text.trim().replace(/\s*\n\s*/g, ' '));
+    const told = typeof error === 'number' ? error : { ...error, format: line(error.format) };
+    super.sendErrorResponse(response, told, line(format), variables, destination);
   }
 }

@@ -1,5 +1,6 @@
 /** The extension, put together. It begins with its view, one of its commands or a session of its debug type. */
-import { commands, type Disposable, debug, type ExtensionContext, window, workspace } from 'vscode';
+import { commands, type Disposable, debug, type ExtensionContext, workspace } from 'vscode';
+import { GodwitError } from '../agent/api/errors';
 import { Cluster } from './cluster/cluster';
 import type { ClusterSource } from './cluster/source';
 import { GodwitCommand } from './command/godwit';
@@ -19,6 +20,7 @@ import { type Panels, registerPanels } from './panels/panels';
 import { living } from './prompts/places';
 import { JobTerminals } from './terminals';
 import { ClusterTree } from './tree/view';
+import { createLog } from './window';
 
 /** For other extensions and for tests. */
 export interface Godwit {
@@ -26,7 +28,7 @@ export interface Godwit {
 }
 
 export function activate(context: ExtensionContext): Godwit {
-  const log = window.createOutputChannel('Godwit', { log: true });
+  const log = createLog();
   const setting = () => workspace.getConfiguration('godwit').get<string>('agent', '');
   const cluster = new Cluster(setting, log);
   const debugged = new DebuggedJobs();
@@ -46,12 +48,12 @@ export function activate(context: ExtensionContext): Godwit {
     launchJob: (launch) => launching.launch(launch),
     launchJobInTerminal: (launch) => launching.launch(launch, (job) => terminals.show(job)),
     launchAndDebugJob: (launch) => launching.launchAndDebug(launch),
-    attachDebugger: (job, process) => launching.attach(job, process),
-    migrateJob: (job, node) => migration.migrate(job, node),
-    sendJobHome: (job) => migration.sendHome(job),
-    pinJob: (job) => pinning.set(job, true),
-    unpinJob: (job) => pinning.set(job, false),
-    endJob: (job, options) => ending.end(job, options),
+    attachDebugger: ofRow((job, process) => launching.attach(job, process)),
+    migrateJob: ofRow((job, node) => migration.migrate(job, node)),
+    sendJobHome: ofRow((job) => migration.sendHome(job)),
+    pinJob: ofRow((job) => pinning.set(job, true)),
+    unpinJob: ofRow((job) => pinning.set(job, false)),
+    endJob: ofRow((job, options) => ending.end(job, options)),
     doctor: () => doctor(command),
     ...showing(panels, terminals, targets),
   };
@@ -90,6 +92,24 @@ export function activate(context: ExtensionContext): Godwit {
 
 type Handler = (...args: unknown[]) => unknown;
 
+/**
+ * While VS Code draws rows anew it does not know them: a click on one has no argument then, and is not to be taken for
+ * a command without one, which asks for the job, and takes the only one there is.
+ */
+const ofRow =
+  (handler: Handler): Handler =>
+  (...args) => {
+    if (args.length > 0 && args[0] === undefined) throw rowGone();
+    return handler(...args);
+  };
+
+const rowGone = () =>
+  new GodwitError({
+    code: 'row-gone',
+    message: 'the row that was clicked was just being drawn anew',
+    fix: 'click it again',
+  });
+
 function showing(panels: Panels, terminals: JobTerminals, targets: Targets): Record<string, Handler> {
   return {
     showClusterLoad: () => panels.showLoad(),
@@ -103,7 +123,7 @@ function showing(panels: Panels, terminals: JobTerminals, targets: Targets): Rec
       });
       return job && panels.showTimeline(job.id);
     },
-    showConsole: async (given) => {
+    showConsole: ofRow(async (given) => {
       const job = await targets.job(given, {
         title: 'Show Console',
         placeholder: 'The job whose output to show',
@@ -112,7 +132,7 @@ function showing(panels: Panels, terminals: JobTerminals, targets: Targets): Rec
       });
       if (job?.tty) return terminals.show(job);
       return job && panels.showConsole(job.id);
-    },
+    }),
     // For `${command:pickJob}` in a launch.json, where an empty text means that none was picked.
     pickJob: async () => {
       const job = await targets.job(undefined, {

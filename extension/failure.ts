@@ -1,6 +1,7 @@
 /** What a person is told when something fails: the reason and, where there is one, the fix as a button. */
-import { commands, type LogOutputChannel, window } from 'vscode';
+import { commands } from 'vscode';
 import { asGodwitError, type Failure, GodwitError } from '../agent/api/errors';
+import { type Log, tell } from './window';
 
 interface Remedy {
   title: string;
@@ -20,7 +21,6 @@ const CHOOSE_AGENT: Remedy = {
 const REMEDIES: Readonly<Record<string, Remedy>> = {
   'no-agent': START,
   'agent-lost': START,
-  'not-allowed': CHOOSE_AGENT,
   'bad-lab': CHOOSE_AGENT,
   'no-job': { title: 'Launch Job…', command: 'godwit.launchJob' },
   'no-such-lab': START,
@@ -35,16 +35,16 @@ const REMEDIES: Readonly<Record<string, Remedy>> = {
 export const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
 /** Tells it, and does what the person chooses. Resolves when the message is gone. */
-export async function showFailure(error: unknown, what: string, log: LogOutputChannel): Promise<void> {
+export async function showFailure(error: unknown, what: string, log: Log): Promise<void> {
   const failure = asGodwitError(error);
   // Whoever gave it up knows.
   if (failure.code === 'cancelled') return;
   log.error(`${what}: ${failure.toLine()}`);
-  if (failure.code === 'internal') log.error(failure);
+  if (failure.code === 'internal') log.trace(failure);
   const remedy = failure instanceof RemediedError ? failure.remedy : REMEDIES[failure.code];
   // A fix that has a button needs no words.
   const told = sentence(remedy ? failure.message : failure.toLine());
-  const chosen = await window.showErrorMessage(told, ...(remedy ? [remedy.title] : []));
+  const chosen = await tell('error', told, ...(remedy ? [remedy.title] : []));
   if (!remedy || chosen === undefined) return;
   try {
     if ('run' in remedy) await remedy.run();

@@ -3,7 +3,10 @@ import * as vscode from 'vscode';
 import { z } from 'zod';
 import { asGodwitError } from '../agent/api/errors';
 import { JobId } from '../agent/api/model';
+import { printable } from '../agent/api/text';
 import { findTerminal, JobTerminal } from '../agent/client/terminal';
+import { JobOutput } from './job-output';
+import { openTerminal } from './window';
 
 /** Until the editor has laid the terminal out. */
 const USUAL = { rows: 24, columns: 80 };
@@ -31,8 +34,7 @@ export class JobTerminals implements vscode.Disposable {
   }
 
   show({ id, name }: { id: string; name: string }): void {
-    const terminal =
-      this.#open.get(id) ?? vscode.window.createTerminal({ name, pty: new JobPty(this.socket(), id) });
+    const terminal = this.#open.get(id) ?? openTerminal(name, new JobPty(this.socket(), id));
     this.#open.set(id, terminal);
     terminal.show();
   }
@@ -49,12 +51,14 @@ class JobPty implements vscode.Pseudoterminal {
   readonly #terminal: JobTerminal;
   /** A character may come in pieces. */
   readonly #text = new TextDecoder();
+  readonly #output = new JobOutput();
 
   constructor(
     private readonly socket: string,
     private readonly job: string,
   ) {
-    const write = async (chunk: Buffer) => this.#write.fire(this.#text.decode(chunk, { stream: true }));
+    const write = async (chunk: Buffer) =>
+      this.#write.fire(this.#output.take(this.#text.decode(chunk, { stream: true })));
     this.#terminal = new JobTerminal({ socket, job, write, size: USUAL });
   }
 
@@ -70,7 +74,7 @@ class JobPty implements vscode.Pseudoterminal {
       const how = await this.#terminal.show(from, size);
       if (how === 'ended') this.#write.fire('\r\n[the job has ended]\r\n');
     } catch (error) {
-      this.#write.fire(`\r\n${asGodwitError(error).toLine()}\r\n`);
+      this.#write.fire(`\r\n${printable(asGodwitError(error).toLine())}\r\n`);
     }
   }
 

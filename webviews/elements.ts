@@ -1,4 +1,5 @@
 /** Building a document by hand. Texts are set as texts: nothing that a job is called can become markup. */
+import { cut, printable } from '../agent/api/plain';
 
 type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -10,7 +11,7 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
 ): HTMLElementTagNameMap[Tag] {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) setAttribute(made, name, value);
-  made.append(...children);
+  made.append(...children.map((child) => (typeof child === 'string' ? shown(child) : child)));
   return made;
 }
 
@@ -20,13 +21,17 @@ export function setAttribute(
   value: string | number | boolean | undefined,
 ): void {
   if (value === undefined || value === false) target.removeAttribute(name);
-  else target.setAttribute(name, value === true ? '' : String(value));
+  else target.setAttribute(name, value === true ? '' : shown(String(value)));
 }
 
 /** Only what changes is touched: a live text must not disturb selections or screen readers. */
 export function setText(target: Element, text: string): void {
-  if (target.textContent !== text) target.textContent = text;
+  const line = shown(text);
+  if (target.textContent !== line) target.textContent = line;
 }
+
+/** Nothing in it is unseen, or turns the direction of what is beside it. */
+const shown = (text: string): string => printable(cut(text));
 
 /**
  * Makes `parent` hold one part for each item, in their order. Parts live as long as an item has their key, so that

@@ -34,6 +34,8 @@ export const ToLoad = z.object({
   type: z.literal('load'),
   /** Does an agent answer? If not, `nodes` is what was heard last. */
   connected: z.boolean(),
+  /** Why an agent that is there can't be asked. */
+  problem: z.string().nullable(),
   now: Time,
   nodes: list(NodeLoad, { most: MOST_NODES }),
 });
@@ -65,7 +67,7 @@ export const ToTimeline = z.discriminatedUnion('type', [
     moves: ClusterSnapshot.shape.moves,
     /** How many older jobs are not shown. */
     leftOut: z.int().min(0),
-    /** Why the history is not up to date. */
+    /** Why the history is not up to date, or an agent that is there can't be asked. */
     problem: z.string().nullable(),
   }),
   /** Brings a job's lane into view. */

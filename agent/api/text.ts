@@ -25,18 +25,25 @@ export const utf8Length = (text: string): number => new TextEncoder().encode(tex
 /** A byte of a character after its first (RFC 3629, 3). */
 const isContinuation = (byte: number): boolean => (byte & 0xc0) === 0x80;
 
-/** Control characters, and those that nobody sees but that turn, hide or break what stands beside them (Unicode, 4.5). */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+/**
+ * Control characters, line ends, signs that turn the direction of writing, and what is not seen at all (Unicode's
+ * default ignorable code points); but for those that join letters and emoji, or choose an emoji's look.
+ */
+const HIDDEN =
+  /(?!\u200c|\u200d|[\ufe00-\ufe0f]|[\u{e0100}-\u{e01ef}])[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
-/** For a terminal that is not to be told anything by it: `\x1b`, `\u202e`. */
-export const printable = (text: string): string =>
-  text.replace(UNSEEN, (character) => {
-    const named = { '\n': '\\n', '\t': '\\t', '\r': '\\r' }[character];
-    const code = character.codePointAt(0)!.toString(16);
-    return named ?? (code.length <= 2 ? `\\x${code.padStart(2, '0')}` : `\\u${code.padStart(4, '0')}`);
-  });
+/** In one line, hidden characters as a C program would have them: `\n`, `\x1b`, `\u{202e}`. */
+export const printable = (text: string): string => text.replace(HIDDEN, escaped);
 
-export const isPrintable = (text: string): boolean => text.search(UNSEEN) < 0;
+function escaped(character: string): string {
+  const named = { '\n': '\\n', '\t': '\\t', '\r': '\\r' }[character];
+  if (named) return named;
+  const code = character.codePointAt(0)!;
+  const figures = code.toString(16);
+  return code < 0x100 ? `\\x${figures.padStart(2, '0')}` : `\\u{${figures}}`;
+}
+
+export const isPrintable = (text: string): boolean => text.search(HIDDEN) < 0;
 
 /** Enough to recognize a program by its arguments; an argument list may have megabytes. */
 const COMMAND_SHOWN = 300;

@@ -2,8 +2,6 @@
 import { constants } from 'node:os';
 import { printable } from '../api/text';
 
-export { printable };
-
 /** As a shell shows the status of any program whose reader has gone. */
 const BROKEN_PIPE_STATUS = 128 + constants.signals.SIGPIPE;
 

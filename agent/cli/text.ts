@@ -1,5 +1,5 @@
 /** Figures and tables for people to read. */
-import { printable } from './output';
+import { printable } from '../api/text';
 
 export { commandLine, exitText, size, span } from '../api/figures';
 

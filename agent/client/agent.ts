@@ -22,7 +22,7 @@ const CUT: ReadonlySet<string> = new Set(['no-agent', 'connection-lost', 'stream
 /** What an agent says while it, or the agent of the job's home, comes up again. */
 const NOT_YET: ReadonlySet<string> = new Set(['node-unreachable', 'ticket-refused', 'timeout', 'no-hello']);
 
-/** @throws GodwitError `no-agent`, `not-allowed`, `wrong-version`, `connection-lost` */
+/** @throws GodwitError `no-agent`, `not-admitted`, `wrong-version`, `connection-lost` */
 export async function dial(socket: string): Promise<Agent> {
   try {
     const self = { name: 'godwit', kind: 'client' } as const;

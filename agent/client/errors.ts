@@ -3,7 +3,7 @@ import { GodwitError } from '../api/errors';
 
 export const notAllowed = (socket: string) =>
   new GodwitError({
-    code: 'not-allowed',
+    code: 'not-admitted',
     message: `this user may not ask the agent at ${socket}`,
     fix: 'have its administrator add you to the group godwit, or run the same as root',
   });

@@ -1,12 +1,13 @@
 import type { Duplex } from 'node:stream';
-import { type Disposable, EventEmitter, type LogOutputChannel } from 'vscode';
+import { type Disposable, EventEmitter } from 'vscode';
 import type { ClientContract } from '../../agent/api/client-contract';
 import type { ClusterSnapshot } from '../../agent/api/client-events';
 import type { CallOptions, Method, Result, SentParams } from '../../agent/api/contract';
 import { asGodwitError, type GodwitError } from '../../agent/api/errors';
 import { type Agent, dial } from '../../agent/client/agent';
 import { findSocket } from '../../agent/client/agent-socket';
-import { clusterLost, noCluster } from './errors';
+import type { Log } from '../window';
+import { clusterLost, noCluster, notAdmitted } from './errors';
 import type { ClusterSource } from './source';
 
 /** Milliseconds between two attempts to reach an agent: soon after it went, and soon enough for one that a person starts. */
@@ -16,7 +17,7 @@ const RETRY_MOST_MS = 2_000;
 /**
  * - `connecting`: for the first time, or to another agent than before
  * - `none`: nobody answers there
- * - `refused`: it answers and can't be used: no permission, another version
+ * - `refused`: it is there and can't be used: this user is not admitted, it is of another version
  * - `lost`: it answered and does no longer
  */
 export type ClusterState = 'connecting' | 'connected' | 'none' | 'refused' | 'lost';
@@ -25,7 +26,7 @@ export type ClusterState = 'connecting' | 'connected' | 'none' | 'refused' | 'lo
 export class Cluster implements ClusterSource, Disposable {
   readonly #changes = new EventEmitter<ClusterSnapshot | undefined>();
   readonly #states = new EventEmitter<ClusterState>();
-  /** Each snapshot as it comes, and undefined when the agent is lost. */
+  /** Each snapshot as it comes, and undefined when the agent is lost, or refuses. */
   readonly onDidChange = this.#changes.event;
   readonly onDidChangeState = this.#states.event;
 
@@ -41,7 +42,7 @@ export class Cluster implements ClusterSource, Disposable {
 
   constructor(
     private readonly setting: () => string,
-    private readonly log: LogOutputChannel,
+    private readonly log: Log,
   ) {
     void this.#hold(this.#holding.signal);
   }
@@ -57,6 +58,10 @@ export class Cluster implements ClusterSource, Disposable {
   /** Why there is no connection. */
   get problem(): GodwitError | undefined {
     return this.#problem;
+  }
+
+  get refusal(): GodwitError | undefined {
+    return this.#state === 'refused' ? this.#problem : undefined;
   }
 
   /** Of the agent that is, or would be, asked. */
@@ -87,22 +92,23 @@ export class Cluster implements ClusterSource, Disposable {
     void this.#hold(this.#holding.signal);
   }
 
-  /** Resolves when there is a snapshot; rejects with the problem when there is none in time. */
+  /** Resolves when there is a snapshot; rejects with the problem when there is none in time, or there will be none. */
   async ready(withinMs: number): Promise<ClusterSnapshot> {
     this.#hurry();
-    const snapshot = await this.until((one) => one, withinMs);
+    const unless = () => this.#state === 'refused';
+    const snapshot = await this.until((one) => one, withinMs, { unless });
     if (!snapshot) throw this.#problem ?? noCluster(this.#socket);
     return snapshot;
   }
 
   /**
    * Resolves with what is found in the snapshot that there is, or in the first later one; undefined if it is not found
-   * in time. `later`: the present one is too old to tell.
+   * in time. `later`: the present one is too old to tell. `unless`: when it is given up before.
    */
   until<T>(
     find: (snapshot: ClusterSnapshot) => T | undefined | false,
     withinMs: number,
-    { later = false } = {},
+    { later = false, unless }: { later?: boolean; unless?: () => boolean } = {},
   ): Promise<T | undefined> {
     return new Promise((resolve) => {
       const end = (found: T | undefined) => {
@@ -113,6 +119,7 @@ export class Cluster implements ClusterSource, Disposable {
       const look = (snapshot: ClusterSnapshot | undefined) => {
         const found = snapshot && find(snapshot);
         if (found) end(found);
+        else if (unless?.()) end(undefined);
       };
       const timer = setTimeout(() => end(undefined), withinMs);
       const listening = this.onDidChange(look);
@@ -180,7 +187,8 @@ export class Cluster implements ClusterSource, Disposable {
   }
 
   #missed(error: GodwitError) {
-    if (error.code !== 'no-agent') this.#enter('refused', error);
+    if (error.code === 'not-admitted') this.#enter('refused', notAdmitted(this.#socket));
+    else if (error.code !== 'no-agent') this.#enter('refused', error);
     else if (this.#state !== 'lost') this.#enter('none', noCluster(this.#socket), error.message);
   }
 
@@ -188,7 +196,8 @@ export class Cluster implements ClusterSource, Disposable {
     const before = this.#state;
     this.#state = state;
     this.#problem = problem;
-    if (state !== 'connected' && this.#snapshot) this.#take(undefined);
+    if (state !== 'connected' && (this.#snapshot || (state === 'refused' && state !== before)))
+      this.#take(undefined);
     if (state === before) return;
     this.log.info(`agent at ${this.#socket}: ${state}${detail ? `: ${detail}` : ''}`);
     this.#states.fire(state);

@@ -8,6 +8,14 @@ export const noCluster = (socket: string) =>
     fix: 'start a local cluster',
   });
 
+/** By the permissions of its socket: whether it is well, nobody here can tell. */
+export const notAdmitted = (socket: string) =>
+  new GodwitError({
+    code: 'not-admitted',
+    message: `you are not admitted to this cluster, by the agent at ${socket}`,
+    fix: 'have its administrator add you to the group godwit, or to "users" in the agent’s configuration',
+  });
+
 export const clusterLost = (socket: string) =>
   new GodwitError({
     code: 'agent-lost',

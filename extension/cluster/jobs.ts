@@ -2,6 +2,13 @@ import { GodwitError, noSuchJob } from '../../agent/api/errors';
 import type { Job } from '../../agent/api/model';
 import { isOver } from './descriptions';
 
+/** @throws GodwitError `no-such-job` */
+export function jobById(id: string, jobs: readonly Job[]): Job {
+  const job = jobs.find((one) => one.id === id);
+  if (!job) throw noSuchJob(id);
+  return job;
+}
+
 /**
  * The job that a person means by an id, a name, or the beginning of an id; of equals the one that lives, else the
  * latest.

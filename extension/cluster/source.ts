@@ -4,11 +4,14 @@ import type { Event } from 'vscode';
 import type { ClientContract } from '../../agent/api/client-contract';
 import type { ClusterSnapshot } from '../../agent/api/client-events';
 import type { CallOptions, Method, Result, SentParams } from '../../agent/api/contract';
+import type { GodwitError } from '../../agent/api/errors';
 
 export interface ClusterSource {
   /** Undefined while no agent answers. */
   readonly snapshot: ClusterSnapshot | undefined;
-  /** Each snapshot as it comes, and undefined when the agent is lost. */
+  /** Why an agent that is there can't be asked. */
+  readonly refusal: GodwitError | undefined;
+  /** Each snapshot as it comes, and undefined when the agent is lost, or refuses. */
   readonly onDidChange: Event<ClusterSnapshot | undefined>;
   /** @throws GodwitError `no-agent`, `connection-lost`, and whatever the agent refuses */
   call<M extends Method<ClientContract>>(

@@ -1,10 +1,10 @@
 /** The `godwit` command that comes with the extension: what needs no agent, it does. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import type { LogOutputChannel } from 'vscode';
 import type { z } from 'zod';
 import { GodwitError } from '../../agent/api/errors';
 import { parseJson, parseWith } from '../../agent/api/schema';
+import type { Log } from '../window';
 
 /** Far more than any of its answers; whatever prints more is not the command. */
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
@@ -12,10 +12,10 @@ const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 export class GodwitCommand {
   constructor(
     private readonly program: string,
-    private readonly log: LogOutputChannel,
+    private readonly log: Log,
   ) {}
 
-  static beside(extension: string, log: LogOutputChannel): GodwitCommand {
+  static beside(extension: string, log: Log): GodwitCommand {
     return new GodwitCommand(join(extension, 'dist', 'godwit.cjs'), log);
   }
 

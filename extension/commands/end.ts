@@ -1,9 +1,9 @@
-import { window } from 'vscode';
 import { z } from 'zod';
 import type { Job } from '../../agent/api/model';
 import type { Cluster } from '../cluster/cluster';
 import { isOver } from '../cluster/descriptions';
 import { living } from '../prompts/places';
+import { ask, tell } from '../window';
 import type { Targets } from './targets';
 
 /** What a program that heeds SIGTERM takes; then the harder way is offered. */
@@ -38,7 +38,7 @@ export class Ending {
     const kill = 'End with SIGKILL';
     const seconds = ENDS_WITHIN_MS / 1000;
     const message = `${job.name} got SIGTERM and has not ended within ${seconds} s.`;
-    if ((await window.showWarningMessage(message, kill)) !== kill) return false;
+    if ((await tell('warning', message, kill)) !== kill) return false;
     return this.#kill(job, 'SIGKILL');
   }
 
@@ -55,5 +55,5 @@ export class Ending {
 async function confirmed(job: Job): Promise<boolean> {
   const end = 'End Job';
   const detail = `It runs on ${job.node} and gets SIGTERM${job.debugged ? '; its debugger goes with it' : ''}.`;
-  return (await window.showWarningMessage(`End ${job.name}?`, { modal: true, detail }, end)) === end;
+  return (await ask('warning', `End ${job.name}?`, detail, end)) === end;
 }

@@ -1,5 +1,7 @@
 /** The cluster on this machine: brought up, taken down. */
-import { ProgressLocation, window, workspace } from 'vscode';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { workspace } from 'vscode';
 import { z } from 'zod';
 import { commandLine } from '../../agent/api/figures';
 import { NodeName } from '../../agent/api/model';
@@ -8,11 +10,15 @@ import { isOver } from '../cluster/descriptions';
 import type { GodwitCommand } from '../command/godwit';
 import type { DebuggedJobs } from '../debug/sessions';
 import { RemediedError } from '../failure';
+import { ask, during, openTerminal, tell } from '../window';
 
 /** The agents have answered to `lab up` already. */
 const SEEN_WITHIN_MS = 15_000;
 /** In which agents that have just started hear of each other. */
 const ACQUAINTED_WITHIN_MS = 5_000;
+/** Agents that have just been started, on a machine that does much else, and how often they are looked for. */
+const ANSWER_WITHIN_MS = 15_000;
+const LOOK_EVERY_MS = 500;
 
 const LabStatus = z.object({
   nodes: z.array(z.object({ name: NodeName, address: z.string(), socket: z.string(), state: z.string() })),
@@ -26,27 +32,25 @@ export class Lab {
     private readonly debugged: DebuggedJobs,
   ) {}
 
-  /** Is a cluster to be seen when it is over? @throws GodwitError `not-root`, `lab-failed`, `no-agent` */
+  /**
+   * Is a cluster to be seen when it is over?
+   * @throws GodwitError `not-admitted`, `not-root`, `lab-failed`, `lab-broken`, `no-agent`
+   */
   async start(): Promise<boolean> {
     const there = await this.#status();
-    const dead = there.nodes.filter(({ state }) => state !== 'up');
-    if (dead.length > 0) throw this.#broken(dead.map(({ name }) => name));
     if (there.nodes.length > 0) {
-      await this.#see(there);
-      void window.showInformationMessage(`The local cluster is up already: ${listed(there)}.`);
+      await this.#see(silent(there).length > 0 ? await this.#mended(there) : there);
+      void tell('information', `The local cluster is up already: ${listed(there)}.`);
       return true;
     }
     const nodes = workspace.getConfiguration('godwit').get<number>('labNodes', 3);
-    if (process.getuid?.() !== 0) throw this.#needsRoot(nodes);
-    const status = await window.withProgress(
-      { location: ProgressLocation.Notification, title: `Starting a local cluster of ${counted(nodes)}…` },
-      async () => {
-        const made = await this.#ask(['lab', 'up', '--nodes', String(nodes)]);
-        await this.#see(made);
-        return made;
-      },
-    );
-    void window.showInformationMessage(`The local cluster is up: ${listed(status)}.`);
+    if (!isRoot()) throw this.#needsRoot(nodes);
+    const status = await during(`Starting a local cluster of ${counted(nodes)}…`, async () => {
+      const made = await this.#ask(['lab', 'up', '--nodes', String(nodes)]);
+      await this.#see(made);
+      return made;
+    });
+    void tell('information', `The local cluster is up: ${listed(status)}.`);
     return true;
   }
 
@@ -54,21 +58,36 @@ export class Lab {
   async stop(options: { confirmed: boolean }): Promise<boolean> {
     const status = await this.#status();
     if (status.nodes.length === 0) {
-      void window.showInformationMessage('No local cluster is running.');
+      void tell('information', 'No local cluster is running.');
       return false;
     }
+    if (!isRoot()) throw this.#needsRootToStop();
     if (!options.confirmed && !(await this.#confirm(status))) return false;
-    if (process.getuid?.() !== 0) throw this.#needsRootToStop();
-    await window.withProgress(
-      { location: ProgressLocation.Notification, title: 'Stopping the local cluster…' },
-      async () => {
-        if (this.#isSeen(status)) await this.debugged.stopAll();
-        await this.#ask(['lab', 'down']);
-      },
-    );
+    await during('Stopping the local cluster…', async () => {
+      if (this.#isSeen(status)) await this.debugged.stopAll();
+      await this.#ask(['lab', 'down']);
+    });
     this.cluster.reconnect();
-    void window.showInformationMessage('The local cluster is stopped.');
+    void tell('information', 'The local cluster is stopped.');
     return true;
+  }
+
+  /** Agents that start, or are slow, are waited for; those that are gone are started where that is possible. */
+  async #mended(there: LabStatus): Promise<LabStatus> {
+    // What others may see nobody else can judge, let alone mend: the view tells which nodes are down.
+    if (!isRoot()) return there;
+    const waiting = 'Waiting for the local cluster’s agents…';
+    const status = await during(waiting, async () => {
+      let now = await this.#ask(['lab', 'up']).catch(() => there);
+      const deadline = performance.now() + ANSWER_WITHIN_MS;
+      while (silent(now).length > 0 && performance.now() < deadline) {
+        await sleep(LOOK_EVERY_MS);
+        now = await this.#status();
+      }
+      return now;
+    });
+    if (silent(status).length > 0) throw this.#broken(silent(status));
+    return status;
   }
 
   #broken(dead: string[]) {
@@ -95,9 +114,7 @@ export class Lab {
       ? `${running.length === 1 ? 'This job' : `These ${running.length} jobs`} will be ended: ${names}.`
       : 'All jobs that run on it will be ended.';
     const stop = 'Stop and End Jobs';
-    return (
-      (await window.showWarningMessage('Stop the local cluster?', { modal: true, detail }, stop)) === stop
-    );
+    return (await ask('warning', 'Stop the local cluster?', detail, stop)) === stop;
   }
 
   /** The view may be on another agent, by its setting. */
@@ -108,13 +125,21 @@ export class Lab {
     await this.cluster.until(({ nodes }) => nodes.every(({ state }) => state === 'up'), ACQUAINTED_WITHIN_MS);
   }
 
-  /** Is it the cluster that the view shows? */
+  /** Is it the cluster that the view shows? By a node's own socket, or a user's beside it. */
   #isSeen({ nodes }: LabStatus): boolean {
-    return nodes.some(({ socket }) => socket === this.cluster.socket);
+    const shown = this.cluster.socket;
+    return nodes.some(({ socket }) => socket === shown || shown.startsWith(`${dirname(socket)}/`));
   }
 
-  #status(): Promise<LabStatus> {
-    return this.#ask(['lab', 'status']);
+  /** Who may not ask its agents is told so, whatever the command makes of that. */
+  async #status(): Promise<LabStatus> {
+    const { refusal } = this.cluster;
+    const refused = refusal?.code === 'not-admitted' ? refusal : undefined;
+    const status = await this.#ask(['lab', 'status']).catch((error) => {
+      throw refused ?? error;
+    });
+    if (refused && silent(status).length > 0) throw refused;
+    return status;
   }
 
   #ask(args: string[]): Promise<LabStatus> {
@@ -157,7 +182,7 @@ function inTerminal(message: string, line: string): RemediedError {
     {
       title: 'Open a Terminal with sudo',
       run: () => {
-        const terminal = window.createTerminal({ name: 'Godwit' });
+        const terminal = openTerminal('Godwit');
         terminal.show();
         // It is the person who presses Enter.
         terminal.sendText(line, false);
@@ -166,5 +191,7 @@ function inTerminal(message: string, line: string): RemediedError {
   );
 }
 
+const isRoot = () => process.getuid?.() === 0;
+const silent = ({ nodes }: LabStatus) => nodes.filter(({ state }) => state !== 'up').map(({ name }) => name);
 const counted = (nodes: number) => `${nodes} node${nodes === 1 ? '' : 's'}`;
 const listed = ({ nodes }: LabStatus) => nodes.map(({ name }) => name).join(', ');

@@ -1,10 +1,12 @@
-import { commands, debug, window, workspace } from 'vscode';
+import { commands, debug, workspace } from 'vscode';
 import { z } from 'zod';
 import type { Job } from '../../agent/api/model';
+import { plain } from '../../agent/api/plain';
 import { inheritance } from '../../agent/client/launcher';
 import type { Cluster } from '../cluster/cluster';
 import { complete, Launch, type Launches } from '../launch/request';
 import { living, snapshotOf } from '../prompts/places';
+import { tell } from '../window';
 import { nodeGiven, type Targets } from './targets';
 
 const DebugLaunch = Launch.extend({ stopAtEntry: z.boolean().default(false) });
@@ -53,7 +55,7 @@ export class Launching {
     return debug.startDebugging(workspace.workspaceFolders?.[0], {
       type: 'godwit',
       request: 'launch',
-      name: name ?? program.split('/').at(-1)!,
+      name: plain(name ?? program.split('/').at(-1)!),
       program,
       args,
       cwd,
@@ -75,7 +77,7 @@ export class Launching {
     return debug.startDebugging(workspace.workspaceFolders?.[0], {
       type: 'godwit',
       request: 'attach',
-      name: job.name,
+      name: plain(job.name),
       job: job.id,
       ...(typeof process === 'number' ? { process } : {}),
     });
@@ -105,9 +107,6 @@ async function offerNext(job: string, message: string): Promise<void> {
     'Attach Debugger': 'godwit.attachDebugger',
     'Migrate…': 'godwit.migrateJob',
   };
-  const chosen = await window.showInformationMessage(
-    message,
-    ...(Object.keys(next) as (keyof typeof next)[]),
-  );
+  const chosen = await tell('information', message, ...(Object.keys(next) as (keyof typeof next)[]));
   if (chosen) await commands.executeCommand(next[chosen], job);
 }

@@ -1,5 +1,5 @@
 /** Moves: asked for, explained when they can't be, followed, taken back. */
-import { type CancellationToken, ProgressLocation, window } from 'vscode';
+import type { CancellationToken } from 'vscode';
 import { asGodwitError, GodwitError } from '../../agent/api/errors';
 import { span } from '../../agent/api/figures';
 import type { Job, MoveReport, Obstacle } from '../../agent/api/model';
@@ -8,6 +8,7 @@ import { PHASE_WORDS } from '../cluster/descriptions';
 import type { DebuggedJobs } from '../debug/sessions';
 import { RemediedError } from '../failure';
 import { askForNode, living } from '../prompts/places';
+import { during, tell } from '../window';
 import { remedyFor } from './remedies';
 import { nodeGiven, type Targets } from './targets';
 
@@ -63,15 +64,11 @@ export class Migration {
         cannotMove(job, node, obstacles),
         obstacles.map(({ code }) => code),
       );
-    const moving = window.withProgress(
-      {
-        location: ProgressLocation.Notification,
-        title: `Moving ${job.name} to ${node}`,
-        cancellable: true,
-      },
-      (progress, token) => this.#follow(job, node, token, (message) => progress.report({ message })),
-    );
-    const report = await Promise.resolve(moving).catch((error) => {
+    const report = await during(
+      `Moving ${job.name} to ${node}`,
+      (say, token) => this.#follow(job, node, token, say),
+      { cancellable: true },
+    ).catch((error) => {
       const refused = asGodwitError(error);
       throw this.#remedied(job, node, refused, [refused.code]);
     });
@@ -135,27 +132,20 @@ export class Migration {
 
   #tell(job: Job, { from, to, freezeMs }: MoveReport) {
     const timeline = 'Show Migration Timeline';
-    void window
-      .showInformationMessage(
-        `${job.name} moved from ${from} to ${to}, frozen for ${span(freezeMs)}.`,
-        timeline,
-      )
-      .then((chosen) => chosen && this.showTimeline(job.id));
+    const moved = `${job.name} moved from ${from} to ${to}, frozen for ${span(freezeMs)}.`;
+    void tell('information', moved, timeline).then((chosen) => chosen && this.showTimeline(job.id));
   }
 
   /** Taking a move back can come too late; where the job is then, its home knows. */
   async #tellWhere(job: Job): Promise<void> {
     const settled = await this.#settled(job.id);
     if (!settled) {
-      void window.showWarningMessage(
-        `The move of ${job.name} is being taken back, which takes longer than usual.`,
-      );
+      void tell('warning', `The move of ${job.name} is being taken back, which takes longer than usual.`);
     } else if (settled.node === job.node) {
-      void window.showInformationMessage(
-        `The move of ${job.name} was taken back; it runs on at ${job.node}.`,
-      );
+      void tell('information', `The move of ${job.name} was taken back; it runs on at ${job.node}.`);
     } else {
-      void window.showInformationMessage(
+      void tell(
+        'information',
         `It was too late to take the move of ${job.name} back: it is on ${settled.node}.`,
       );
     }

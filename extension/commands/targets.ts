@@ -2,7 +2,7 @@
 import { debug } from 'vscode';
 import type { Job } from '../../agent/api/model';
 import type { Cluster } from '../cluster/cluster';
-import { resolveJob } from '../cluster/jobs';
+import { jobById, resolveJob } from '../cluster/jobs';
 import type { DebuggedJobs } from '../debug/sessions';
 import { askForJob, type JobQuestion, snapshotOf } from '../prompts/places';
 import type { Dismissed } from '../prompts/steps';
@@ -20,14 +20,16 @@ export class Targets {
    * @throws GodwitError `no-such-job`, `ambiguous-job`, `no-job`, `no-agent`
    */
   async job(given: unknown, question: Omit<JobQuestion, 'likely'>): Promise<Job | Dismissed> {
-    const reference = this.#reference(given);
-    if (reference !== undefined) return resolveJob(reference, (await snapshotOf(this.cluster)).jobs);
+    const jobs = async () => (await snapshotOf(this.cluster)).jobs;
+    const id = this.#pointedAt(given);
+    if (id !== undefined) return jobById(id, await jobs());
+    if (typeof given === 'string' && given !== '') return resolveJob(given, await jobs());
     return askForJob(this.cluster, { ...question, likely: this.debugged.jobOf(debug.activeDebugSession) });
   }
 
-  #reference(given: unknown): string | undefined {
-    if (typeof given === 'string' && given !== '') return meantBy(given).job ?? given;
-    // A toolbar's button says for which session it was pressed.
+  /** The job of the row, or of the toolbar, whose button was pressed: that one and no other that is called like it. */
+  #pointedAt(given: unknown): string | undefined {
+    if (typeof given === 'string') return meantBy(given).job;
     const session = (given as { sessionId?: unknown } | null | undefined)?.sessionId;
     return typeof session === 'string' ? this.debugged.jobOf(session) : undefined;
   }

@@ -4,7 +4,6 @@ import {
   commands,
   type DebugConfiguration,
   type DebugConfigurationProvider,
-  type LogOutputChannel,
   type WorkspaceFolder,
   window,
 } from 'vscode';
@@ -13,12 +12,13 @@ import type { Cluster } from '../cluster/cluster';
 import { sentence } from '../failure';
 import { isExecutable } from '../launch/programs';
 import { snapshotOf } from '../prompts/places';
+import { ask, type Log } from '../window';
 
 /** Makes whole what a launch.json leaves out, and sees to it that there is a cluster to debug on. */
 export class Configurations implements DebugConfigurationProvider {
   constructor(
     private readonly cluster: Cluster,
-    private readonly log: LogOutputChannel,
+    private readonly log: Log,
   ) {}
 
   /** F5 without a launch.json comes with nothing at all. */
@@ -68,12 +68,8 @@ export class Configurations implements DebugConfigurationProvider {
       const start = 'Start Local Cluster';
       const buttons = failure.code === 'no-agent' || failure.code === 'agent-lost' ? [start] : [];
       const detail = sentence(buttons.length > 0 ? failure.message : failure.toLine());
-      const told = window.showErrorMessage(
-        'There is no cluster to debug on.',
-        { modal: true, detail },
-        ...buttons,
-      );
-      if ((await told) !== start) return false;
+      if ((await ask('error', 'There is no cluster to debug on.', detail, ...buttons)) !== start)
+        return false;
       return (await commands.executeCommand('godwit.startLocalCluster')) === true;
     }
   }

@@ -4,6 +4,7 @@ import { access, open, readdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { CancellationTokenSource, ThemeIcon, Uri, window, workspace } from 'vscode';
+import { plain } from '../../agent/api/plain';
 import { askToPick, type BACK, type Choice, type Dismissed, type Position } from '../prompts/steps';
 
 /** Files of the workspace that are looked at, and how long: a large tree must not keep a person waiting. */
@@ -54,8 +55,8 @@ export function fullPath(typed: string): string {
 
 function offer(recent: readonly string[], here: readonly string[]): Choice<string | typeof BROWSE>[] {
   const choice = (path: string, icon: string): Choice<string> => ({
-    label: basename(path),
-    description: shown(dirname(path)),
+    label: plain(basename(path)),
+    description: plain(shown(dirname(path))),
     iconPath: new ThemeIcon(icon),
     value: path,
   });
@@ -63,7 +64,7 @@ function offer(recent: readonly string[], here: readonly string[]): Choice<strin
     ...recent.map((path) => choice(path, 'history')),
     ...here.filter((path) => !recent.includes(path)).map((path) => choice(path, 'file-binary')),
     {
-      label: 'Browse…',
+      label: plain('Browse…'),
       iconPath: new ThemeIcon('folder-opened'),
       alwaysShow: true,
       value: BROWSE,
@@ -133,8 +134,8 @@ async function completions(typed: string, scripts: boolean): Promise<Choice<stri
   const text = typed.trim();
   if (text === '') return [];
   const asTyped: Choice<string> = {
-    label: text,
-    description: text.includes('/') ? 'this path' : 'looked for in PATH',
+    label: plain(text),
+    description: plain(text.includes('/') ? 'this path' : 'looked for in PATH'),
     iconPath: new ThemeIcon('arrow-right'),
     alwaysShow: true,
     value: text,
@@ -156,7 +157,7 @@ async function completion(folder: string, entry: Dirent, scripts: boolean): Prom
   const path = folder + entry.name;
   const common = { alwaysShow: true };
   if (entry.isDirectory())
-    return { ...common, label: `${path}/`, iconPath: new ThemeIcon('folder'), value: `${path}/` };
+    return { ...common, label: plain(`${path}/`), iconPath: new ThemeIcon('folder'), value: `${path}/` };
   if (!(await isExecutable(fullPath(path), scripts))) return null;
-  return { ...common, label: path, iconPath: new ThemeIcon('file-binary'), value: path };
+  return { ...common, label: plain(path), iconPath: new ThemeIcon('file-binary'), value: path };
 }

@@ -1,8 +1,10 @@
 /** The hosts of consoles: one panel a job. */
 import * as vscode from 'vscode';
 import type { Job } from '../../agent/api/model';
+import { plain } from '../../agent/api/plain';
 import { ConsoleState, type FromWebview, type Reading, type ToConsole } from '../../webviews/messages';
 import type { ClusterSource } from '../cluster/source';
+import { openPanel } from '../window';
 import { ConsoleReader } from './console-reader';
 import { viewType, WebviewHost, webviewOptions } from './webview-host';
 
@@ -28,10 +30,7 @@ export class ConsolePanels implements vscode.WebviewPanelSerializer, vscode.Disp
       job,
       this.cluster.snapshot?.jobs.find(({ id }) => id === job),
     );
-    this.take(
-      job,
-      vscode.window.createWebviewPanel(viewType('console'), title, column, webviewOptions(this.extension)),
-    );
+    this.take(job, openPanel(viewType('console'), title, column, webviewOptions(this.extension)));
   }
 
   async deserializeWebviewPanel(panel: vscode.WebviewPanel, kept: unknown): Promise<void> {
@@ -53,7 +52,7 @@ export class ConsolePanels implements vscode.WebviewPanelSerializer, vscode.Disp
   }
 }
 
-const titleOf = (id: string, job: Job | undefined): string => `Console: ${job?.name ?? id}`;
+const titleOf = (id: string, job: Job | undefined) => plain(`Console: ${job?.name ?? id}`);
 
 class ConsolePanel {
   private readonly host: WebviewHost<ToConsole>;

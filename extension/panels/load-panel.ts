@@ -40,6 +40,7 @@ export class LoadPanel extends SinglePanel {
   private send(): void {
     const { now, loads } = this.samples;
     const connected = this.cluster.snapshot !== undefined;
-    this.host?.send({ type: 'load', connected, now, nodes: loads });
+    const problem = this.cluster.refusal?.toLine() ?? null;
+    this.host?.send({ type: 'load', connected, problem, now, nodes: loads });
   }
 }

@@ -1,5 +1,6 @@
 /** A panel of which there is at most one: shown again where it is, and restored when the editor starts. */
 import * as vscode from 'vscode';
+import { openPanel } from '../window';
 import { viewType, type WebviewName, webviewOptions } from './webview-host';
 
 export abstract class SinglePanel implements vscode.WebviewPanelSerializer, vscode.Disposable {
@@ -23,14 +24,7 @@ export abstract class SinglePanel implements vscode.WebviewPanelSerializer, vsco
       return;
     }
     const column = vscode.window.activeTextEditor ? vscode.ViewColumn.Beside : vscode.ViewColumn.Active;
-    this.take(
-      vscode.window.createWebviewPanel(
-        viewType(this.name),
-        this.title,
-        column,
-        webviewOptions(this.extension),
-      ),
-    );
+    this.take(openPanel(viewType(this.name), this.title, column, webviewOptions(this.extension)));
   }
 
   async deserializeWebviewPanel(panel: vscode.WebviewPanel): Promise<void> {

@@ -76,7 +76,7 @@ export class TimelinePanel extends SinglePanel {
       history: events,
       moves: snapshot?.moves ?? [],
       leftOut,
-      problem,
+      problem: this.cluster.refusal?.toLine() ?? problem,
     });
   }
 

@@ -4,9 +4,11 @@ import type { ClusterSnapshot } from '../../agent/api/client-events';
 import { GodwitError } from '../../agent/api/errors';
 import { commandLine } from '../../agent/api/figures';
 import type { Job, Node } from '../../agent/api/model';
+import { plain } from '../../agent/api/plain';
 import type { Cluster } from '../cluster/cluster';
 import { isOver, jobFigures, nodeFigures, STATE_WORDS } from '../cluster/descriptions';
 import { noCluster } from '../cluster/errors';
+import { jobById } from '../cluster/jobs';
 import { askToPick, type BACK, type Choice, type Dismissed, type Position } from './steps';
 
 /** An agent that is there says what there is within this time. */
@@ -25,7 +27,7 @@ export interface JobQuestion {
 
 export const living = (job: Job) => !isOver(job);
 
-/** The only job there is is not asked for. @throws GodwitError `no-job`, `no-agent` */
+/** The only job there is is not asked for. @throws GodwitError `no-job`, `no-such-job`, `no-agent` */
 export async function askForJob(cluster: Cluster, question: JobQuestion): Promise<Job | Dismissed> {
   const { title, placeholder, of, likely, none } = question;
   const first = await snapshotOf(cluster);
@@ -42,15 +44,15 @@ export async function askForJob(cluster: Cluster, question: JobQuestion): Promis
     follow: (set) => cluster.onDidChange((snapshot) => snapshot && set(choices(snapshot))),
   });
   if (typeof picked !== 'string') return undefined;
-  return (cluster.snapshot ?? first).jobs.find(({ id }) => id === picked);
+  return jobById(picked, (cluster.snapshot ?? first).jobs);
 }
 
 function jobChoice(job: Job, { moves }: ClusterSnapshot): Choice<string> {
   const move = moves.find((one) => one.job === job.id);
   return {
-    label: job.name,
-    description: `${isOver(job) ? '' : `${job.node} · `}${jobFigures(job, move)}`,
-    detail: commandLine(job.command),
+    label: plain(job.name),
+    description: plain(`${isOver(job) ? '' : `${job.node} · `}${jobFigures(job, move)}`),
+    detail: plain(commandLine(job.command)),
     iconPath: new ThemeIcon(
       job.debugged ? 'debug-alt' : job.state === 'stopped' ? 'debug-pause' : 'play-circle',
     ),
@@ -78,8 +80,8 @@ export async function askForNode(
     const others = nodes.filter(({ name }) => name !== except);
     return [
       {
-        label: 'best',
-        description: 'the node with the most to spare',
+        label: plain('best'),
+        description: plain('the node with the most to spare'),
         iconPath: new ThemeIcon('sparkle'),
         value: 'best',
       },
@@ -99,9 +101,9 @@ function nodeChoice(node: Node, jobs: Job[], isHome: boolean): Choice<string> {
   const here = jobs.filter((job) => job.node === node.name && living(job));
   const named = here.map((job) => `${job.name} (${STATE_WORDS[job.state]})`).join(', ');
   return {
-    label: node.name,
-    description: `${nodeFigures(node)}${isHome ? ' · the job’s home' : ''}`,
-    detail: named || 'no jobs',
+    label: plain(node.name),
+    description: plain(`${nodeFigures(node)}${isHome ? ' · the job’s home' : ''}`),
+    detail: plain(named || 'no jobs'),
     iconPath: new ThemeIcon(isHome ? 'home' : node.state === 'up' ? 'server' : 'warning'),
     value: node.name,
   };

@@ -1,12 +1,8 @@
 /** Questions asked one after the other, each with a way back to the one before. */
-import {
-  type Disposable,
-  type QuickInput,
-  QuickInputButtons,
-  type QuickPickItem,
-  type QuickPickItemKind,
-  window,
-} from 'vscode';
+import { type Disposable, type QuickInput, QuickInputButtons } from 'vscode';
+
+import { type Plain, plain } from '../../agent/api/plain';
+import { createInput, createPick, type PlainItem } from '../window';
 
 /** The person wants the question before. */
 export const BACK = Symbol('back');
@@ -44,8 +40,7 @@ export async function inSteps<State>(
   return so;
 }
 
-export interface Choice<T> extends QuickPickItem {
-  kind?: QuickPickItemKind;
+export interface Choice<T> extends PlainItem {
   /** Of a separator: none. */
   value?: T;
 }
@@ -66,10 +61,10 @@ export interface PickOptions<T> extends Position {
 }
 
 export function askToPick<T>(options: PickOptions<T>): Promise<T | typeof BACK | Dismissed> {
-  const pick = window.createQuickPick<Choice<T>>();
+  const pick = createPick<Choice<T>>();
   const { placeholder, items, active, complete, typed = '', follow, onTheWay } = options;
   place(pick, options);
-  pick.placeholder = placeholder;
+  pick.placeholder = plain(placeholder);
   pick.matchOnDescription = true;
   pick.ignoreFocusOut = false;
   pick.items = items;
@@ -123,36 +118,41 @@ export interface TextOptions extends Position {
 }
 
 export function askForText(options: TextOptions): Promise<string | typeof BACK | Dismissed> {
-  const input = window.createInputBox();
-  const { prompt, placeholder, value, wrong = () => undefined } = options;
+  const input = createInput();
+  const { prompt, placeholder, value, wrong } = options;
+  const complaint = (text: string) => {
+    const said = wrong?.(text);
+    return said === undefined ? undefined : plain(said);
+  };
   place(input, options);
-  input.prompt = prompt;
-  input.placeholder = placeholder;
+  input.prompt = plain(prompt);
+  input.placeholder = placeholder === undefined ? undefined : plain(placeholder);
   input.value = value;
   input.valueSelection = [0, value.length];
   const parts: Disposable[] = [
     input,
     input.onDidChangeValue((text) => {
-      input.validationMessage = wrong(text);
+      input.validationMessage = complaint(text);
     }),
   ];
   return settle(input, parts, (done) => {
     parts.push(
       input.onDidAccept(() => {
-        input.validationMessage = wrong(input.value);
+        input.validationMessage = complaint(input.value);
         if (!input.validationMessage) done(input.value);
       }),
     );
   });
 }
 
-function place(input: QuickInput, { title, step, totalSteps }: Position) {
-  input.title = title;
+function place(input: Asking, { title, step, totalSteps }: Position) {
+  input.title = plain(title);
   input.step = step;
   input.totalSteps = totalSteps;
 }
 
-interface Asking extends QuickInput {
+interface Asking extends Omit<QuickInput, 'title'> {
+  title: Plain | undefined;
   buttons: readonly unknown[];
   onDidTriggerButton(listener: (button: unknown) => void): Disposable;
 }

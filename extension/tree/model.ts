@@ -2,6 +2,7 @@
 import type { ClusterSnapshot, MoveUnderWay } from '../../agent/api/client-events';
 import { commandLine, size, span } from '../../agent/api/figures';
 import type { Job, Node } from '../../agent/api/model';
+import { markdown, type Plain, plain } from '../../agent/api/plain';
 import {
   cpus,
   endText,
@@ -20,14 +21,14 @@ const ENDED_SHOWN = 20;
 export interface Item {
   /** `node:node1`, `job:abcdefghij`, `ended` */
   id: string;
-  label: string;
-  description: string;
+  label: Plain;
+  description: Plain;
   /** A ThemeIcon's name and, where it has one, its colour. */
   icon: { name: string; color?: string };
-  /** Markdown. */
-  tooltip: string;
+  /** Markdown, made for whoever wants to read it. */
+  tooltip: () => string;
   /** For a screen reader. */
-  spoken: string;
+  spoken: Plain;
   /** Words that the menus ask for. */
   context: string;
   /** Of a leaf: none. */
@@ -65,8 +66,9 @@ export function buildTree({ nodes, jobs, moves }: ClusterSnapshot): Tree {
     );
   };
   const moveOf = (job: Job) => moves.find((move) => move.job === job.id);
-  const living = jobs.filter((job) => !isOver(job) || moveOf(job));
-  const over = jobs.filter((job) => !living.includes(job)).sort(latestFirst);
+  const isShown = (job: Job) => !isOver(job) || moveOf(job) !== undefined;
+  const living = jobs.filter(isShown).sort(oldestFirst);
+  const over = jobs.filter((job) => !isShown(job)).sort(latestFirst);
   const onNode = ({ name }: Node) => living.filter(({ node }) => node === name);
   add(ROOT, [
     ...nodes.map((node) => nodeItem(node, onNode(node))),
@@ -85,9 +87,15 @@ export function buildTree({ nodes, jobs, moves }: ClusterSnapshot): Tree {
   return { items, children };
 }
 
-const latestFirst = (a: Job, b: Job) => (b.ended ?? b.started).localeCompare(a.ended ?? a.started);
+/** A job that comes is the last of its node's, whatever the order in which nodes have answered. */
+const oldestFirst = (a: Job, b: Job) => a.started.localeCompare(b.started) || a.id.localeCompare(b.id);
+const latestFirst = (a: Job, b: Job) =>
+  (b.ended ?? b.started).localeCompare(a.ended ?? a.started) || a.id.localeCompare(b.id);
 
-/** The elements to be drawn anew, with all that is below each; the root stands for the whole view. */
+/**
+ * The elements to be drawn anew, with all that is below each; the root stands for the whole view. What is not seen
+ * before it is asked for, a tooltip, does not count.
+ */
 export function changedElements(before: Tree, after: Tree): string[] {
   const changed: string[] = [];
   const visit = (id: string) => {
@@ -117,11 +125,11 @@ function nodeItem(node: Node, jobs: Job[]): Item {
   }[node.state];
   return {
     id: nodeElement(node.name),
-    label: node.name,
-    description: nodeFigures(node),
+    label: plain(node.name),
+    description: plain(nodeFigures(node)),
     icon,
-    tooltip: nodeTooltip(node, jobs.length),
-    spoken: spokenNode(node, jobs.length),
+    tooltip: () => nodeTooltip(node, jobs.length),
+    spoken: plain(spokenNode(node, jobs.length)),
     context: `node ${node.state}`,
     // A node that may get a job stays open, so that the job is seen to arrive.
     fold: 'open',
@@ -130,11 +138,11 @@ function nodeItem(node: Node, jobs: Job[]): Item {
 
 const endedItem = (count: number): Item => ({
   id: ENDED,
-  label: 'Ended',
-  description: String(count),
+  label: plain('Ended'),
+  description: plain(String(count)),
   icon: { name: 'archive' },
-  tooltip: 'Jobs that are over, the latest first',
-  spoken: `Ended jobs, ${count}`,
+  tooltip: () => 'Jobs that are over, the latest first',
+  spoken: plain(`Ended jobs, ${count}`),
   context: 'ended-group',
   fold: 'closed',
 });
@@ -142,11 +150,11 @@ const endedItem = (count: number): Item => ({
 function jobItem(job: Job, move: MoveUnderWay | undefined): Item {
   return {
     id: jobElement(job.id),
-    label: job.name,
-    description: jobFigures(job, move),
+    label: plain(job.name),
+    description: plain(jobFigures(job, move)),
     icon: jobIcon(job, move),
-    tooltip: jobTooltip(job, move),
-    spoken: spokenJob(job, move),
+    tooltip: () => jobTooltip(job, move),
+    spoken: plain(spokenJob(job, move)),
     context: ['job', ...flags(job, move)].join(' '),
     fold: 'none',
   };
@@ -172,11 +180,11 @@ function jobIcon(job: Job, move: MoveUnderWay | undefined): Item['icon'] {
   return { name: job.pinned ? 'pinned' : 'play-circle', color: 'charts.green' };
 }
 
-const row = (name: string, value: string) => `| ${name} | ${escapeMarkdown(value)} |`;
+const row = (name: string, value: string) => `| ${name} | ${markdown(value)} |`;
 const rows = (...lines: (string | false)[]) => ['| | |', '|:--|:--|', ...lines.filter(Boolean)].join('\n');
 
 function nodeTooltip(node: Node, jobs: number): string {
-  const head = `**${escapeMarkdown(node.name)}** — ${node.state}`;
+  const head = `**${markdown(node.name)}** — ${node.state}`;
   if (node.state === 'down') return `${head}\n\nIts agent has not answered for a while.`;
   const used = node.memTotal - node.memFree;
   return `${head}\n\n${rows(
@@ -191,7 +199,7 @@ function nodeTooltip(node: Node, jobs: number): string {
 function jobTooltip(job: Job, move: MoveUnderWay | undefined): string {
   const state = move ? `${move.from} → ${move.to}: ${PHASE_WORDS[move.phase]}` : describeState(job);
   const lasted = job.ended === null ? null : Date.parse(job.ended) - Date.parse(job.started);
-  return `**${escapeMarkdown(job.name)}** — ${escapeMarkdown(state)}\n\n${rows(
+  return `**${markdown(job.name)}** — ${markdown(state)}\n\n${rows(
     row('Command', commandLine(job.command)),
     row('Id', job.id),
     row('Home', job.home),
@@ -211,7 +219,3 @@ function describeState(job: Job): string {
 }
 
 const localTime = (moment: string) => new Date(moment).toLocaleString();
-
-/** What others named must not become markup, nor end a table's cell. */
-export const escapeMarkdown = (text: string): string =>
-  text.replace(/[\\`*_{}[\]()#+\-.!|<>~$&]/g, '\\$&').replace(/\s+/g, ' ');

@@ -8,13 +8,14 @@ import {
   ThemeIcon,
   type TreeDataProvider,
   type TreeDragAndDropController,
-  TreeItem,
+  type TreeItem,
   TreeItemCollapsibleState,
-  type TreeView,
-  window,
 } from 'vscode';
+import { plain } from '../../agent/api/plain';
 import type { Cluster } from '../cluster/cluster';
 import { sentence } from '../failure';
+import { createTree } from '../window';
+import { SteadyFigures } from './figures';
 import { buildTree, changedElements, EMPTY, type Item, meantBy, parentOf, ROOT, type Tree } from './model';
 
 /** VS Code's own name for what is dragged out of this view. */
@@ -38,9 +39,11 @@ export class ClusterTree implements TreeDataProvider<string>, TreeDragAndDropCon
   readonly dropMimeTypes = [MIME];
   readonly #changes = new EventEmitter<string[] | undefined>();
   readonly onDidChangeTreeData = this.#changes.event;
-  readonly #view: TreeView<string>;
+  readonly #view: ReturnType<typeof createTree<string>>;
   readonly #parts: Disposable;
   #tree: Tree = EMPTY;
+  #before: Tree = EMPTY;
+  readonly #figures = new SteadyFigures();
   #drawn = Number.NEGATIVE_INFINITY;
   #drawing: NodeJS.Timeout | undefined;
 
@@ -48,7 +51,7 @@ export class ClusterTree implements TreeDataProvider<string>, TreeDragAndDropCon
     private readonly cluster: Cluster,
     private readonly migrate: (job: string, node: string) => void,
   ) {
-    this.#view = window.createTreeView('godwit.cluster', {
+    this.#view = createTree('godwit.cluster', {
       treeDataProvider: this,
       dragAndDropController: this,
       showCollapseAll: false,
@@ -69,20 +72,27 @@ export class ClusterTree implements TreeDataProvider<string>, TreeDragAndDropCon
   }
 
   getTreeItem(element: string): TreeItem {
-    const item = this.#tree.items.get(element);
-    // It has gone since it was drawn; the view is told of that as well.
-    if (!item) return new TreeItem('');
-    const { label, description, icon, tooltip, spoken, context, fold } = item;
+    // One that has gone since it was drawn stays what it was: the view is told, and asks for its children anew.
+    const item = this.#tree.items.get(element) ?? this.#before.items.get(element);
+    if (!item) return { id: element, label: '' };
+    const { label, description, icon, spoken, context, fold } = item;
     return {
       id: element,
       label,
       description,
       iconPath: new ThemeIcon(icon.name, icon.color ? new ThemeColor(icon.color) : undefined),
-      tooltip: new MarkdownString(tooltip),
       accessibilityInformation: { label: spoken },
       contextValue: context,
       collapsibleState: FOLDS[fold],
     };
+  }
+
+  /** Asked for by whoever points at the row. Nothing in it is trusted: it has no links to commands, icons or HTML. */
+  resolveTreeItem(item: TreeItem, element: string): TreeItem {
+    this.#figures.read(performance.now());
+    const tooltip = this.#tree.items.get(element)?.tooltip();
+    if (tooltip !== undefined) item.tooltip = new MarkdownString(tooltip);
+    return item;
   }
 
   getChildren(element?: string): string[] {
@@ -120,8 +130,9 @@ export class ClusterTree implements TreeDataProvider<string>, TreeDragAndDropCon
     this.#drawing = undefined;
     this.#drawn = performance.now();
     const { snapshot } = this.cluster;
-    const tree = snapshot ? buildTree(snapshot) : EMPTY;
+    const tree = snapshot ? buildTree(this.#figures.settle(snapshot, this.#drawn)) : EMPTY;
     const changed = changedElements(this.#tree, tree);
+    this.#before = this.#tree;
     this.#tree = tree;
     if (changed.includes(ROOT)) this.#changes.fire(undefined);
     else if (changed.length > 0) this.#changes.fire(changed);
@@ -131,9 +142,6 @@ export class ClusterTree implements TreeDataProvider<string>, TreeDragAndDropCon
   #explain() {
     const { state, problem } = this.cluster;
     const telling = state === 'refused' && problem;
-    // Cleared by undefined, which the declared type has no room for.
-    (this.#view as { message: string | undefined }).message = telling
-      ? sentence(problem.toLine())
-      : undefined;
+    this.#view.message = telling ? plain(sentence(problem.toLine())) : undefined;
   }
 }

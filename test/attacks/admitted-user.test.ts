@@ -480,7 +480,7 @@ describe('what a user can take from others', () => {
     for (const name of ['\u001b[2J', 'a\nb', '\u202eabc'])
       await expect(stage.ann.run(['true'], { name })).rejects.toThrow(/a name has no control characters/);
     await stage.ann.run(['sh', '-c', 'sleep 1000', '\u001b]0;title\u0007\u202e']);
-    expect(await stage.bob.text(['ps'])).toContain('\\x1b]0;title\\x07\\u202e');
+    expect(await stage.bob.text(['ps'])).toContain('\\x1b]0;title\\x07\\u{202e}');
   });
 
   it('is not what no kernel would start: it is refused before anything is made', async () => {

@@ -1,16 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { ClusterSnapshot } from '../../agent/api/client-events';
 import type { Job, Node } from '../../agent/api/model';
-import { resolveJob } from '../../extension/cluster/jobs';
-import {
-  buildTree,
-  changedElements,
-  EMPTY,
-  escapeMarkdown,
-  meantBy,
-  parentOf,
-  ROOT,
-} from '../../extension/tree/model';
+import { jobById, resolveJob } from '../../extension/cluster/jobs';
+import { SteadyFigures } from '../../extension/tree/figures';
+import { buildTree, changedElements, EMPTY, meantBy, parentOf, ROOT } from '../../extension/tree/model';
 
 const node = (name: string, more: Partial<Node> = {}): Node => ({
   name,
@@ -165,14 +158,81 @@ describe('the view of a snapshot', () => {
     expect(parentOf(tree, 'job:unknown')).toBeUndefined();
   });
 
-  it('takes no markup from names', () => {
-    const { items } = buildTree(
-      snapshot([job('a', { name: '[x](command:evil)', command: ['a|b', '`c`\nd'] })]),
+  it('takes no markup, link or icon from names and commands', () => {
+    const name = '[x](command:evil) $(zap) https://e.org';
+    const { items } = buildTree(snapshot([job('a', { name, command: ['a|b', '`c`\nd'] })]));
+    const { label, spoken, tooltip } = items.get('job:a')!;
+    for (const text of [label, spoken]) expect(text).not.toMatch(/\]\(|\$\(/);
+    expect(tooltip()).not.toMatch(/[[\]()$`]|https?:/);
+    expect(unescaped(tooltip())).toContain("'a|b' '`c`\\nd'");
+    expect(unescaped(tooltip())).toContain(name);
+  });
+
+  it('has jobs in the order in which they came, however the nodes have answered', () => {
+    const late = job('a', { started: '2030-01-01T00:00:05.000Z' });
+    const { children } = buildTree(snapshot([late, job('c'), job('b')]));
+    expect(children.get('node:node1')).toEqual(['job:b', 'job:c', 'job:a']);
+  });
+});
+
+/** As a browser reads what Markdown has left alone. */
+const unescaped = (text: string) =>
+  text.replace(/&#(\d+);/g, (_, code) => String.fromCodePoint(Number(code)));
+
+describe('figures', () => {
+  const loaded = (cpu: number, load: number, rss = 12_000_000) =>
+    snapshot([job('a', { cpu, rss }), job('b')], { nodes: [node('node1', { load }), node('node2')] });
+  /** What is drawn for snapshots that come at these seconds. */
+  const drawn = (figures: SteadyFigures, ...seen: [number, ClusterSnapshot][]) => {
+    let before = EMPTY;
+    return seen.map(([second, one]) => {
+      const after = buildTree(figures.settle(one, second * 1000));
+      const changed = changedElements(before, after);
+      before = after;
+      return changed;
+    });
+  };
+
+  it('change with every snapshot and nothing is drawn anew', () => {
+    const seen = drawn(
+      new SteadyFigures(),
+      ...[0, 1, 2, 3, 4].map((n): [number, ClusterSnapshot] => [n, loaded(n / 4, n / 2, n * 1e7)]),
     );
-    const { tooltip } = items.get('job:a')!;
-    expect(tooltip).toContain('\\[x\\]\\(command:evil\\)');
-    expect(tooltip).toContain("'a\\|b' '\\`c\\` d'");
-    expect(escapeMarkdown('<b>')).toBe('\\<b\\>');
+    expect(seen).toEqual([[ROOT], [], [], [], []]);
+  });
+
+  it('are drawn anew after a while, of the row alone that they are of, if the difference tells something', () => {
+    const seen = drawn(
+      new SteadyFigures(),
+      [0, loaded(0.5, 1)],
+      [6, loaded(0.55, 1.05, 12_100_000)],
+      [7, loaded(0.9, 1)],
+      [8, loaded(0.1, 1)],
+      [13, loaded(0.1, 1)],
+    );
+    expect(seen).toEqual([[ROOT], [], ['job:a'], [], ['job:a']]);
+  });
+
+  it('wait while somebody reads a tooltip', () => {
+    const figures = new SteadyFigures();
+    let before = buildTree(figures.settle(loaded(0.5, 1), 0));
+    figures.read(5_000);
+    for (const second of [6, 10, 19]) {
+      const after = buildTree(figures.settle(loaded(0.1, 0.2), second * 1000));
+      expect(changedElements(before, after)).toEqual([]);
+      before = after;
+    }
+    const after = buildTree(figures.settle(loaded(0.1, 0.2), 21_000));
+    expect(changedElements(before, after)).toEqual(['node:node1', 'job:a']);
+  });
+
+  it('are those of the new state at once', () => {
+    const figures = new SteadyFigures();
+    const before = buildTree(figures.settle(loaded(0.5, 1), 0));
+    const stopped = snapshot([job('a', { state: 'stopped', cpu: 0, rss: 5e6 }), job('b')]);
+    const after = buildTree(figures.settle(stopped, 100));
+    expect(changedElements(before, after)).toEqual(['job:a']);
+    expect(after.items.get('job:a')!.description).toBe('stopped · 5.0 MB');
   });
 });
 
@@ -231,6 +291,12 @@ describe('a job by what a person calls it', () => {
     expect(resolveJob('sim', [...jobs, early]).id).toBe('aaaaaaaaaa');
     const late = { ...early, id: 'eeeeeeeeee', started: '2030-01-02T00:00:00.000Z' };
     expect(resolveJob('sim', [early, late]).id).toBe('eeeeeeeeee');
+  });
+
+  it('is never another one where a row stands for it', () => {
+    const gone = 'ffffffffff';
+    expect(jobById('aaaaaaaaaa', jobs).name).toBe('sim');
+    expect(() => jobById(gone, [...jobs, job('bbbbbbbbbb', { name: gone })])).toThrow(/no job "ffffffffff"/);
   });
 
   it('is refused where it is none, or one of several', () => {

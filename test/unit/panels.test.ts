@@ -92,7 +92,7 @@ describe('the samples of the load', () => {
   it('are what the webview takes', () => {
     const samples = new LoadSamples();
     samples.take(snapshot(0));
-    const message = { type: 'load', connected: true, now: samples.now, nodes: samples.loads };
+    const message = { type: 'load', connected: true, problem: null, now: samples.now, nodes: samples.loads };
     expect(ToLoad.parse(message)).toEqual(message);
   });
 });

@@ -1,5 +1,5 @@
 /** Above the terminal: which job it is, where it is now, how it stands. */
-import { exitText, size } from '../../agent/api/figures';
+import { commandLine, exitText, size } from '../../agent/api/figures';
 import { element, setAttribute, setText } from '../elements';
 import type { ConsoleHead, Reading } from '../messages';
 
@@ -24,8 +24,8 @@ export class Head {
   show({ id, job, connected, reading, leftOut, move }: ConsoleHead): void {
     setText(this.name, job?.name ?? id);
     setAttribute(this.name, 'title', id);
-    setText(this.command, job?.command.join(' ') ?? '');
-    setAttribute(this.command, 'title', job?.command.join(' '));
+    setText(this.command, job ? commandLine(job.command) : '');
+    setAttribute(this.command, 'title', job ? commandLine(job.command) : undefined);
     setText(this.node, job ? place(job.node, move?.to) : '');
     setText(this.state, job ? stateText(job) : '');
     this.root.dataset.state = job?.exit && job.exit.exit !== 0 ? 'failed' : (job?.state ?? 'unknown');

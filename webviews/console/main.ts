@@ -13,6 +13,7 @@ import { lendNonce } from './nonce';
 
 /** Lines that can be scrolled back to: some megabytes of memory, and more than anyone reads. */
 const SCROLLBACK_LINES = 10_000;
+const OSC_LINK = 8;
 
 lendNonce();
 const head = new Head();
@@ -36,6 +37,8 @@ const terminal = new Terminal({
 const fit = new FitAddon();
 terminal.loadAddon(fit);
 terminal.open(frame);
+// A program's links (OSC 8) have an address that can't be seen before it is followed: their text is text.
+terminal.parser.registerOscHandler(OSC_LINK, () => true);
 terminal.attachCustomKeyEventHandler((event) => {
   if (event.type === 'keydown') scrollBy(event);
   // Nothing is typed into it: every key is the page's, and Tab goes on to its next part.

@@ -65,12 +65,12 @@ function choose(next: View): void {
 function show(message: ToLoad): void {
   tellChanges(latest?.nodes ?? [], message.nodes);
   latest = message;
-  const { connected, nodes, now } = message;
+  const { connected, nodes, now, problem } = message;
   const known = nodes.length > 0;
-  empty.hidden = known;
+  empty.hidden = known || problem !== null;
   head.hidden = content.hidden = !known;
-  notice.hidden = connected || !known;
-  setText(notice, 'No agent answers; this is what was heard last.');
+  notice.hidden = connected || (!known && problem === null);
+  setText(notice, problem ?? 'No agent answers; this is what was heard last.');
   document.body.classList.toggle('stale', !connected);
   setText(summary, summaryOf(nodes));
   // A chart that is not seen has no size to be drawn in.

@@ -1,5 +1,5 @@
 /** One job: its head, and a track with its marks. */
-import { exitText } from '../../agent/api/figures';
+import { commandLine, exitText } from '../../agent/api/figures';
 import { element, Parts, setAttribute, setText } from '../elements';
 import type { TimelineJob } from '../messages';
 import { inWords, type Mark } from './marks';
@@ -60,7 +60,7 @@ export class LaneRow {
     setText(this.state, stateText(job));
     this.root.dataset.job = job.id;
     this.root.dataset.state = job.exit && job.exit.exit !== 0 ? 'failed' : job.state;
-    setAttribute(this.state, 'title', `${job.command.join(' ')}\n${job.id}, home ${job.home}`);
+    setAttribute(this.state, 'title', `${commandLine(job.command)} · ${job.id}, home ${job.home}`);
     setAttribute(this.track, 'aria-label', `${job.name}, ${stateText(job)}`);
     this.marks.show(marks);
     this.keepReachable();

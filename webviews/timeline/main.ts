@@ -126,12 +126,13 @@ class Timeline implements Controlled {
   }
 
   private showWhole({ connected, leftOut, problem }: TimelineMessage, any: boolean): void {
-    this.empties.cluster.hidden = connected || any;
+    this.empties.cluster.hidden = connected || any || problem !== null;
     this.empties.jobs.hidden = !connected || any;
     this.head.hidden = this.main.hidden = !any;
-    const said = [connected ? '' : 'No agent answers; this is what was heard last.', problem ?? ''].filter(
-      Boolean,
-    );
+    const said = [
+      connected || !any ? '' : 'No agent answers; this is what was heard last.',
+      problem ?? '',
+    ].filter(Boolean);
     this.notice.hidden = said.length === 0 || (!any && problem === null);
     setText(this.notice, said.join(' '));
     this.leftOut.hidden = leftOut === 0;

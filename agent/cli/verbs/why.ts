@@ -1,7 +1,7 @@
 import { Argument, type Command } from 'commander';
 import type { Preflight, ReachedFile } from '../../api/model';
+import { printable } from '../../api/text';
 import { ask } from '../../client/agent';
-import { printable } from '../output';
 import { size, span } from '../text';
 import { addAgentOption, addJsonOption, JOB, perform } from '../verb';
 

@@ -146,6 +146,15 @@ export function extensionTests(): void {
       await end(id);
     });
 
+    it('takes a click on a row that is drawn anew for no other job', async () => {
+      const id = await launch();
+      // As VS Code calls for a row that it has just forgotten.
+      assert.equal(await run('endJob', undefined, { signal: 'SIGKILL' }), undefined);
+      assert.equal(await run('endJob', 'job:aaaaaaaaaa', { signal: 'SIGKILL' }), undefined);
+      assert.equal(job(id)!.state, 'running');
+      await end(id);
+    });
+
     it('keeps a pinned job where it is until it is unpinned', async () => {
       const id = await launch();
       assert.equal(await run('pinJob', id), id);

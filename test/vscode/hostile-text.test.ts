@@ -1,0 +1,184 @@
+/** Text that others chose (names, commands, output) is text wherever the editor shows it: no link, no icon, no markup. */
+import { join } from 'node:path';
+import type { Locator } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { commandLine } from '../../agent/api/figures';
+import { Godwit } from '../support/godwit';
+import { inProject } from '../support/project';
+import { queens } from '../support/subjects';
+import { newestPackage } from './harness/extension';
+import { Place } from './harness/place';
+import { Vscode } from './harness/vscode';
+import { until } from './harness/wait';
+import { makeWorkspace } from './workspace';
+
+const LAB = `t${process.pid}-text`;
+const TEST_MS = 300_000;
+
+/** What a job may be called by whoever launches it, and how that reads. */
+const NAMES = {
+  link: ['[l](command:godwit.doctor)', '[l](command:godwit.doctor)'],
+  address: ['https://example.com/a www.example.com', 'https://example.com/a www.example.com'],
+  icon: ['$(zap) $(sync~spin)', '$(zap) $(sync~spin)'],
+  markup: ['<b>b</b> **b** `c` | d', '<b>b</b> **b** `c` | d'],
+  bidi: ['a\u202egnp.exe', 'a\\u{202e}gnp.exe'],
+  lines: ['one\ntwo\u001b[31m', 'one\\ntwo\\x1b[31m'],
+} as const;
+const [, LINK_SHOWN] = NAMES.link;
+const SHOWN = Object.values(NAMES).map(([, shown]) => shown);
+const NO_JOB = '[n](command:godwit.doctor)';
+/** A command that is more than its program. */
+const COMMAND = ['/bin/sh', '-c', 'while sleep 1; do :; done', '$(zap)', '[c](command:godwit.doctor)'];
+
+let place: Place;
+let vscode: Vscode;
+let godwit: Godwit;
+const jobs = new Map<string, string>();
+
+beforeAll(async () => {
+  const down = [process.execPath, inProject('dist', 'godwit.cjs'), 'lab', 'down', '--name', LAB];
+  place = new Place('godwit-text', down);
+  godwit = await Godwit.labUp(LAB, { nodes: 2 });
+  const folder = join(place.folder, 'queens');
+  await makeWorkspace(queens, folder, [{ name: 'no such job', request: 'attach', job: NO_JOB }]);
+  vscode = await Vscode.open({
+    folder,
+    view: 'Godwit',
+    extensions: [newestPackage()],
+    env: { GODWIT_LAB: LAB },
+  });
+  await watchMessages();
+  await vscode.workbench.openView('Godwit');
+  for (const [name] of Object.values(NAMES)) jobs.set(name, (await godwit.run(COMMAND, { name })).id);
+}, TEST_MS);
+
+afterAll(async () => {
+  await vscode?.close();
+  await place?.close();
+}, TEST_MS);
+
+afterEach(async ({ task }) => {
+  if (task.result?.state === 'fail') await vscode?.keep(`text-${task.name}`).catch(() => {});
+});
+
+/** Nothing that can be seen keeps two signs apart that would mean something together. */
+const read = (text: string) => text.replaceAll('\u2060', '').replaceAll('\u00a0', ' ');
+const texts = async (all: Locator) => (await all.allInnerTexts()).map(read);
+
+/** Messages come and go: each is noted, with the links in it. */
+interface Noted {
+  messages: string[];
+  links: string[];
+}
+
+const watchMessages = () =>
+  vscode.workbench.page.evaluate(`
+    window.noted = { messages: [], links: [] };
+    new MutationObserver(() => {
+      for (const one of document.querySelectorAll('.notification-list-item-message, .dialog-message-container')) {
+        if (!noted.messages.includes(one.innerText)) noted.messages.push(one.innerText);
+        for (const link of one.querySelectorAll('a')) noted.links.push(link.outerHTML);
+      }
+    }).observe(document.body, { childList: true, subtree: true, characterData: true });
+  `);
+
+async function noted(): Promise<Noted> {
+  const { messages, links } = await vscode.workbench.page.evaluate<Noted>('noted');
+  return { messages: messages.map(read), links };
+}
+
+const message = (text: string) =>
+  until(`a message with "${text}"`, noted, ({ messages }) => messages.some((one) => one.includes(text)));
+
+test('in the view', { timeout: TEST_MS }, async () => {
+  const labels = vscode.workbench.rows.locator('.label-name');
+  await until(
+    'all jobs',
+    () => texts(labels),
+    (seen) => SHOWN.every((name) => seen.includes(name)),
+  );
+  expect(await labels.locator('.codicon').count()).toBe(0);
+});
+
+test('in a tooltip', { timeout: TEST_MS }, async () => {
+  await until(
+    'all jobs',
+    () => vscode.workbench.tree(),
+    ({ length }) => length > SHOWN.length,
+  );
+  const hover = vscode.workbench.page.locator('.monaco-hover:visible');
+  for (const name of SHOWN) {
+    await vscode.workbench.rows
+      .locator('.label-name')
+      .nth(await labelIndex(name))
+      .hover({ position: AT_ITS_BEGINNING });
+    const told = await until(
+      `what is said of ${name}`,
+      async () => (await texts(hover)).join(),
+      (text) => text.includes(name) && text.includes('Command'),
+    );
+    expect(await hover.locator('td a, strong a, .codicon, img, b, code').count(), name).toBe(0);
+    expect(told).toContain("'$(zap)' '[c](command:godwit.doctor)'");
+    await vscode.workbench.restMouse();
+    await hover.first().waitFor({ state: 'hidden' });
+  }
+});
+
+/** Its middle may be behind the row's buttons. */
+const AT_ITS_BEGINNING = { x: 6, y: 8 };
+const labelIndex = async (name: string) =>
+  (await texts(vscode.workbench.rows.locator('.label-name'))).indexOf(name);
+
+test('in a pick, a progress and a message', { timeout: TEST_MS }, async () => {
+  await vscode.workbench.command('Godwit: Migrate Job…');
+  await vscode.workbench.asked('The job to move');
+  const rows = vscode.workbench.page.locator('.quick-input-list .monaco-list-row');
+  await rows.nth(SHOWN.length - 1).waitFor();
+  // The first line of each has the name, the second the command.
+  const labels = await texts(rows.locator('.label-name'));
+  const command = commandLine(COMMAND);
+  expect(labels.filter((text) => text !== command).sort()).toEqual([...SHOWN].sort());
+  expect(labels.filter((text) => text === command).length).toBe(SHOWN.length);
+  expect(await rows.locator('.label-name .codicon, .label-description .codicon').count()).toBe(0);
+  await rows.filter({ hasText: '[l]' }).click();
+  await vscode.workbench.asked('where shall it go?');
+  const title = await texts(vscode.workbench.page.locator('.quick-input-title'));
+  expect(title).toEqual([`Migrate ${LINK_SHOWN}`]);
+  await vscode.workbench.pick('where shall it go?', 'node2');
+  await message(`Moving ${LINK_SHOWN} to node2`);
+  await message(`${LINK_SHOWN} moved from node1 to node2`);
+  expect((await noted()).links).toEqual([]);
+});
+
+test('in the message of a refusal', { timeout: TEST_MS }, async () => {
+  await vscode.workbench.startDebugging('no such job');
+  await message(`no job "${NO_JOB}"`);
+  await vscode.workbench.debug.ended();
+  await vscode.workbench.page.keyboard.press('Escape');
+  expect((await noted()).links).toEqual([]);
+});
+
+test('in the panels', { timeout: TEST_MS }, async () => {
+  await vscode.workbench.command('Godwit: Show Migration Timeline');
+  const timeline = vscode.workbench.webview('Migration Timeline').content;
+  const names = timeline.locator('.lane button');
+  await until(
+    'a lane for each',
+    () => texts(names),
+    (seen) => SHOWN.every((name) => seen.includes(name)),
+  );
+  await names.filter({ hasText: '[l]' }).click();
+  const tab = vscode.workbench.page.locator('.tab.active').filter({ hasText: 'Console: ' });
+  await until(
+    'the console’s title',
+    () => texts(tab.locator('.label-name')),
+    ([title]) => title === `Console: ${LINK_SHOWN}`,
+  );
+  const head = vscode.workbench.webview('Console').content.locator('header');
+  await until(
+    'its head',
+    () => texts(head),
+    ([text]) => text?.includes(LINK_SHOWN) ?? false,
+  );
+  expect(await head.locator('a').count()).toBe(0);
+});
