@@ -32,7 +32,7 @@ export class AgentLink extends EventEmitter<AgentLinkEvents> {
     super();
   }
 
-  /** @throws GodwitError `no-agent`, `not-allowed`, `wrong-version` */
+  /** @throws GodwitError `no-agent`, `not-admitted`, `wrong-version` */
   static async open(socket: string, patienceMs: number): Promise<AgentLink> {
     const link = new AgentLink(socket, patienceMs, await dial(socket));
     void link.keep();

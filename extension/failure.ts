@@ -20,7 +20,7 @@ const CHOOSE_AGENT: Remedy = {
 const REMEDIES: Readonly<Record<string, Remedy>> = {
   'no-agent': START,
   'agent-lost': START,
-  'not-allowed': CHOOSE_AGENT,
+  'not-admitted': CHOOSE_AGENT,
   'bad-lab': CHOOSE_AGENT,
   'no-job': { title: 'Launch Job…', command: 'godwit.launchJob' },
   'no-such-lab': START,

@@ -102,6 +102,14 @@ export const noAgent = (socket: string, why: string) =>
     fix: "start a lab with `godwit lab up`, or this machine's agent with `godwit agent`",
   });
 
+/** Somebody may well answer there, others. */
+export const notAdmitted = (socket: string) =>
+  new GodwitError({
+    code: 'not-admitted',
+    message: `this user is not admitted to the agent at ${socket}`,
+    fix: 'ask its administrator for the group godwit, or run the same as root',
+  });
+
 export const badMessage = (what: string, why: string) =>
   new GodwitError({ code: 'bad-message', message: `${what} is not valid: ${why}` });
 

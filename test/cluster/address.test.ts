@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { boundOf, bridgeNamespace, namespacePath, nodeNamespace } from '../../agent/lab/network';
+import { boundOf, bridgeNamespace, nodeNamespace } from '../../agent/lab/namespaces';
 import { FaultLab } from '../support/fault-lab';
 import { Godwit } from '../support/godwit';
 import { end, launch, run } from '../support/processes';
@@ -39,7 +39,7 @@ async function until(what: string, holds: () => Promise<boolean> | boolean): Pro
 
 const has = async (path: string, argv: string[]) =>
   (await run(['nsenter', `--net=${path}`, ...argv])).stdout.trim();
-const inNode = (node: string) => namespacePath(nodeNamespace(LAB, node));
+const inNode = (node: string) => nodeNamespace(LAB, node);
 
 async function launched(argv: string[], on = 'node1', address?: string): Promise<string> {
   const { id } = await godwit.run(['python3', ...argv], { on, ...(address ? { address } : {}) });
@@ -62,7 +62,7 @@ class Client {
 
   constructor(namespace: string, ip: string) {
     const program = ['python3', fixture('echo-client.py'), ip, '7000'];
-    this.#child = launch(['nsenter', `--net=${namespacePath(namespace)}`, ...program]);
+    this.#child = launch(['nsenter', `--net=${namespace}`, ...program]);
     for (const stream of [this.#child.stdout!, this.#child.stderr!])
       stream.setEncoding('utf8').on('data', (text: string) => {
         this.said = (this.said + text).slice(-2_000);
@@ -201,7 +201,16 @@ describe('with an address of its own', () => {
       godwit.text(['run', '--detach', '--address', address, '--', 'sleep', '100']);
     await expect(again(first.ip)).rejects.toThrow(`${first.ip} is in use: another job has it`);
     const foreign = first.ip.replace(/\.\d+$/, '.200');
-    await run(['ip', '-n', bridgeNamespace(LAB), 'address', 'add', `${foreign}/16`, 'dev', 'bridge']);
+    await run([
+      'nsenter',
+      `--net=${bridgeNamespace(LAB)}`,
+      'ip',
+      'address',
+      'add',
+      `${foreign}/16`,
+      'dev',
+      'bridge',
+    ]);
     await expect(again(foreign)).rejects.toThrow(/\.200 is in use: .* answers for it/);
     await expect(again('192.168.77.1')).rejects.toThrow('is not one of the addresses that node1 gives');
     const second = await server();
