@@ -110,13 +110,6 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
         fix: `\`godwit unpin ${id}\` first`,
       });
     }
-    if (node.members.state(to) === 'draining') {
-      obstacles.push({
-        code: 'draining',
-        what: `${to} is being drained`,
-        fix: 'choose another node, or `godwit undrain` it',
-      });
-    }
     try {
       const there = await node.peers.call(to, 'node.preflight', {
         ...{ job: id, bytes, machine, ports, shared },

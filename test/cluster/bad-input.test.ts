@@ -142,7 +142,7 @@ describe('wrong usage ends with 2', () => {
     [[], /say what to do/],
     [['fly'], /unknown command 'fly'/],
     [['migrate', 'job'], /missing required argument 'node'/],
-    [['migrate', 'job', 'node2', '--transfer', 'pigeon'], /pigeon.*auto, stop, post-copy, pre-copy/],
+    [['migrate', 'job', 'node2', '--transfer', 'pigeon'], /pigeon.*stop or auto/],
     [['run'], /missing required argument 'program'/],
     [['run', '--env', 'X', '--', 'true'], /NAME=VALUE/],
     [['kill', 'job', '-s', 'SIGNONE'], /no such signal/],

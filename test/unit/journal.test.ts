@@ -72,12 +72,10 @@ describe('a job in the journal', () => {
       moves: 0,
     });
     expect(job.ledger).toEqual({ host: 'node1', epoch: 0, attempted: 0, open: null, debts: [], lost: false });
-    await journal.letGo(id);
     await journal.ended(id, 0, { exit: 143, signal: 'SIGTERM' });
     reopen();
     expect(await journal.job(id)).toMatchObject({
       state: 'ended',
-      held: false,
       exit: { exit: 143, signal: 'SIGTERM' },
     });
     expect(await journal.jobs({ ended: false })).toEqual([]);
@@ -172,20 +170,16 @@ describe('the rules of epochs', () => {
     expect((await journal.job(id)).moves).toBe(0);
   });
 
-  it('a lost job says so until a person gives it back', async () => {
+  it('a lost job says so, and does not come back', async () => {
     await launch();
     await intend('node2');
     await journal.enter(id, { type: 'commit', epoch: 1 });
     await journal.enter(id, { type: 'lost', epoch: 1, reason: 'gone', salvage: true });
     reopen();
     expect(await journal.job(id)).toMatchObject({ state: 'lost', ledger: { lost: true } });
-    await journal.enter(id, { type: 'returned', of: 1, epoch: 2, reason: 'adopted' });
-    reopen();
-    expect(await journal.job(id)).toMatchObject({
-      state: 'running',
-      ended: null,
-      ledger: { lost: false, host: 'node1' },
-    });
+    const back = journal.enter(id, { type: 'returned', of: 1, epoch: 2, reason: 'late' });
+    await expect(back).rejects.toEqual(code('epoch-lost'));
+    expect(await journal.job(id)).toMatchObject({ state: 'lost', ledger: { lost: true } });
   });
 
   it('an end that an older host reports is refused, and an ended job is not moved', async () => {
