@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { GodwitError } from '../api/errors';
 import { NodeName } from '../api/model';
 import { parseJson, parseWith } from '../api/schema';
+import { LEVELS } from '../log';
 
 const Path = z.string().startsWith('/', 'a path must be absolute');
 /** Of one spelling, so that those of two nodes can be compared. CRIU ends a mount's name at a `]`. */
@@ -64,6 +65,8 @@ export const AgentConfig = z
         pool: AddressPool.optional(),
       })
       .optional(),
+    /** What is below it is not said in the log. */
+    logLevel: z.enum(LEVELS).default('info'),
     /** The lab that this node belongs to; absent on a real machine. */
     lab: z.string().optional(),
   })

@@ -3,6 +3,7 @@ import type { ClusterSnapshot } from '../api/client-events';
 import type { CallerConnection } from '../api/contract';
 import type { Node } from '../api/model';
 import type { HomeView } from '../api/peer-contract';
+import type { Log } from '../log';
 
 /** The load changes all the time: so often is it told. */
 const LOAD_MS = 1_000;
@@ -34,7 +35,7 @@ export class ClusterWatch {
 
   constructor(
     private readonly sources: Sources,
-    private readonly log: (line: string) => void,
+    private readonly log: Log,
   ) {
     for (const home of sources.names)
       this.#refreshing.set(

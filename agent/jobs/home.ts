@@ -8,6 +8,7 @@ import type { EndOfJob, SharedMount, Sight } from '../api/peer-contract';
 import type { Peers } from '../cluster/peers';
 import { jobMounts } from '../homefs/mounts';
 import type { HomedJob, Journal } from '../journal/journal';
+import type { Log } from '../log';
 import type { Addresses } from '../network/assign';
 import type { Layout } from './layout';
 import { readStatus } from './status';
@@ -29,7 +30,7 @@ export interface HomeOptions {
   addresses: Addresses;
   /** What of this node others may have as well. */
   shared: () => Promise<SharedMount[]>;
-  log: (line: string) => void;
+  log: Log;
 }
 
 /** The jobs that call this node home: where they live, their console, how they ended. */
@@ -76,7 +77,7 @@ export class Home {
       const { pid } = await peers.call(host, 'host.launch', { ...order, ...files }, options);
       await journal.running(id, pid);
     } catch (error) {
-      log(`${id}: not launched: ${(error as Error).message}`);
+      log(`not launched: ${(error as Error).message}`, { job: id });
       await journal.unlaunched(id);
       await rm(layout.job(id), { recursive: true, force: true });
       throw error;
@@ -211,7 +212,7 @@ export class Home {
         if (sights.length > 0) await journal.running(job.id, PROGRAM);
         else await journal.unlaunched(job.id);
       } catch (error) {
-        log(`${job.id}: was it launched? ${asGodwitError(error).message}`);
+        log(`was it launched? ${asGodwitError(error).message}`, { job: job.id });
       }
     }
   }

@@ -34,7 +34,7 @@ export interface Debt {
  * - `committed`: the job is the destination's; it has not said yet that it thawed.
  * - `aborted`: the job is the source's; it has not said yet that it resumed.
  * - `returned`: committed, never thawed, given back to the source, which has not said yet that it resumed.
- * - `lost`: nobody runs it, but the source may hold its frozen copy.
+ * - `lost`: nobody runs it, but the source may hold its frozen copy: a person decides.
  */
 export interface OpenMove {
   move: Move;
@@ -63,8 +63,10 @@ export type Entry =
   | { type: 'resumed'; epoch: Epoch }
   /** Move `of` was committed and never thawed: back to where it came from, as `epoch`. */
   | { type: 'returned'; epoch: Epoch; of: Epoch; reason: string }
-  /** `salvage`: the source may still hold its frozen copy, so the move stays open. */
+  /** `salvage`: the source may still hold its frozen copy, so the move stays open for a person to decide. */
   | { type: 'lost'; epoch: Epoch; reason: string; salvage: boolean }
+  /** A person let go of a lost job's frozen copy. */
+  | { type: 'forgotten'; epoch: Epoch }
   /** A debt is paid. */
   | { type: 'cleaned'; epoch: Epoch; node: NodeName };
 
@@ -155,6 +157,9 @@ function decide(ledger: Ledger, open: OpenMove, entry: Decision): Ledger {
       }
       allow(open, entry.type, ['aborted', 'returned']);
       return { ...owing(ledger, toSource), lost: true, open: null };
+    case 'forgotten':
+      allow(open, entry.type, ['lost']);
+      return { ...owing(ledger, toSource), open: null };
     default:
       throw new Error(`not a known entry ${JSON.stringify(entry satisfies never)} after ${outcome}`);
   }
@@ -162,7 +167,7 @@ function decide(ledger: Ledger, open: OpenMove, entry: Decision): Ledger {
 
 function giveBack(ledger: Ledger, open: OpenMove, as: Epoch): Ledger {
   const { move } = open;
-  allow(open, 'return', ['committed']);
+  allow(open, 'return', ['committed', 'lost']);
   if (as !== ledger.attempted + 1) {
     throw refused('stale-epoch', `the next epoch is ${ledger.attempted + 1}, not ${as}`);
   }
@@ -172,6 +177,7 @@ function giveBack(ledger: Ledger, open: OpenMove, as: Epoch): Ledger {
     host: move.from,
     epoch: as,
     attempted: as,
+    lost: false,
     open: { move, outcome: 'returned' },
   };
 }

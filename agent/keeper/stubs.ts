@@ -5,6 +5,7 @@ import type { Exit } from '../api/model';
 import { freshStub, type ParkedStub, Stub } from '../debug/stub';
 import { JobCgroup } from '../freezer/cgroup';
 import { nodePid } from '../freezer/processes';
+import type { Log } from '../log';
 import type { JobPlace } from './contract';
 
 /** A job freezes in milliseconds; one that does not has a thread deep in a driver, and is left alone. */
@@ -55,7 +56,7 @@ export class Stubs {
       ended: (place: JobPlace) => Promise<{ code: number } | { signal: number }>;
       /** How gdbserver is called inside a job. */
       gdbserver: string[];
-      log: (line: string) => void;
+      log: Log;
     },
   ) {}
 
@@ -201,7 +202,7 @@ export class Stubs {
     const { stubs, leaving } = this.#job(place.job);
     stubs.set(pid, stub);
     stub.once('ended', (reason) => {
-      this.options.log(`${place.job}: the debugger has left process ${pid}: ${reason}`);
+      this.options.log(`the debugger has left process ${pid}: ${reason}`, { job: place.job });
       if (stubs.get(pid) === stub) stubs.delete(pid);
       leaving.add(stub);
     });

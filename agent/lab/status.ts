@@ -2,6 +2,7 @@
 import { open } from 'node:fs/promises';
 import { connectUnix } from '../api/client';
 import { asGodwitError, notAdmitted } from '../api/errors';
+import { messageOf } from '../log';
 import { checkName, doorOf, nodePaths, readLab } from './description';
 import { RESTARTED } from './processes';
 
@@ -60,7 +61,12 @@ export async function answers(socket: string): Promise<'up' | 'down' | 'refused'
 export async function lastWords(log: string): Promise<string> {
   const lines = (await endOf(log)).trim().split('\n');
   // What its supervisor says comes after that.
-  return lines.filter((line) => !line.includes(RESTARTED)).at(-1) ?? '';
+  return (
+    lines
+      .map(messageOf)
+      .filter((words) => words !== RESTARTED)
+      .at(-1) ?? ''
+  );
 }
 
 async function endOf(path: string): Promise<string> {

@@ -38,8 +38,9 @@ type Phase =
   | { at: 'losing'; move: Move }
   /** The last answer is being written; then the move is over. */
   | { at: 'closing'; move: Move; ending: Ending }
-  /** Nobody runs it, but the source may hold its frozen copy. */
-  | { at: 'lost'; move: Move };
+  /** Nobody runs it, but the source may hold its frozen copy: a person decides. */
+  | { at: 'lost'; move: Move }
+  | { at: 'forgetting'; move: Move };
 
 /** `debts` are the journal's. */
 export type HomeState = Phase & { debts: readonly Debt[] };
@@ -58,6 +59,9 @@ export type HomeInput =
   /** A node asked for the outcome of `epoch`: its agent was restarted or lost the connection. */
   | { type: 'asked'; node: NodeName; epoch: Epoch }
   | { type: 'retry' }
+  /** Of a lost job: give the source's frozen copy its life back, or let it go. */
+  | { type: 'adopt' }
+  | { type: 'forget' }
   | { type: 'restarted'; ledger: Ledger };
 
 export type HomeEffect =
@@ -103,6 +107,9 @@ export function stepHome(state: HomeState, input: HomeInput): Next {
       return asked(state, input.node, input.epoch);
     case 'retry':
       return { state, effects: insist(state) };
+    case 'adopt':
+    case 'forget':
+      return decide(state, input.type);
     case 'restarted':
       return restarted(input.ledger);
     default:
@@ -197,6 +204,9 @@ function written(state: HomeState, entry: Entry): Next {
         : { at: 'idle', debts };
       return insisting(next, [{ do: 'report', epoch, outcome: 'lost', reason: entry.reason }]);
     }
+    case 'forgotten':
+      if (awaiting?.at !== 'forgetting') break;
+      return insisting({ at: 'idle', debts });
     default:
       return never(entry);
   }
@@ -351,6 +361,16 @@ function paid(state: HomeState, node: NodeName, role: Debt['role'], epoch: Epoch
   const due = state.debts.some((debt) => debt.node === node && debt.role === role && debt.epoch === epoch);
   if (!due) return stay(state, 'answer', `${node} owes nothing of epoch ${epoch}`);
   return { state, effects: [write({ type: 'cleaned', epoch, node })] };
+}
+
+function decide(state: HomeState, word: 'adopt' | 'forget'): Next {
+  if (state.at !== 'lost') return stay(state, word, `not while ${state.at}`);
+  const { move, debts } = state;
+  if (word === 'adopt') return returning(state, move, 'a person gave the frozen copy its life back');
+  return {
+    state: { at: 'forgetting', move, debts },
+    effects: [write({ type: 'forgotten', epoch: move.epoch })],
+  };
 }
 
 function restarted({ open, debts, epoch }: Ledger): Next {

@@ -21,6 +21,7 @@ export function phaseOf(state: HomeState): MovePhase | null {
     case 'resuming':
       return 'returning';
     case 'losing':
+    case 'forgetting':
       return 'lost';
     case 'closing':
       return state.ending.outcome === 'moved' ? 'thawing' : 'returning';

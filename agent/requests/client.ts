@@ -275,7 +275,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
       } catch (error) {
         if (['job-ended', 'no-such-job'].includes(asGodwitError(error).code)) return;
         if (performance.now() > until)
-          return node.log(`${target.job}: its debugger's client has gone: ${error}`);
+          return node.log(`its debugger's client has gone: ${error}`, { job: target.job });
         await sleep(GONE_PAUSE_MS);
       }
     }

@@ -30,9 +30,9 @@ import { commandLine } from './processes';
 import { inProject } from './project';
 
 /** A move's last debts are paid after an agent's restart and a few seconds of asking again, longer where all is slow. */
-const SETTLE_MS = 40_000;
+const SETTLE_MS = 120_000;
 const POLL_MS = 20;
-const MOVE_MS = 20_000;
+const MOVE_MS = 90_000;
 /** As the program ends when it is asked to. */
 const EXIT_STATUS = 7;
 
@@ -165,13 +165,7 @@ export class FaultLab {
   lastWords(lines = 40): string {
     const all = this.nodes.flatMap((node) => {
       const { agent, keeper } = this.paths(node);
-      return [agent.log, keeper.log].flatMap((file) =>
-        read(file)
-          .split('\n')
-          .slice(-lines)
-          .filter(Boolean)
-          .map((line) => line.replace(' ', ` ${node} `)),
-      );
+      return [agent.log, keeper.log].flatMap((file) => read(file).split('\n').slice(-lines).filter(Boolean));
     });
     return all.sort().slice(-lines).join('\n');
   }
@@ -351,7 +345,7 @@ export class FaultJob {
   /** It prints more than it has. */
   async goesOn(): Promise<void> {
     const before = this.output.length;
-    await this.lab.comesTo(async () => (this.output.length > before ? null : 'it prints nothing'), 10_000);
+    await this.lab.comesTo(async () => (this.output.length > before ? null : 'it prints nothing'));
   }
 
   signal(signal: string): Promise<unknown> {
@@ -359,7 +353,7 @@ export class FaultJob {
   }
 
   wait(): Promise<Exit> {
-    return this.lab.ask(this.home, 'jobs.wait', { job: this.id }, 20_000);
+    return this.lab.ask(this.home, 'jobs.wait', { job: this.id }, 90_000);
   }
 
   /** Asks it to end, and checks that not a byte of what it said is missing or there twice. */

@@ -127,7 +127,7 @@ describe('an agent’s configuration', () => {
   };
 
   it('is read as it was written', async () => {
-    expect(await load(good)).toEqual({ ...good, groups: ['godwit'], sharedPaths: [] });
+    expect(await load(good)).toEqual({ ...good, groups: ['godwit'], sharedPaths: [], logLevel: 'info' });
   });
 
   it.each([

@@ -103,6 +103,8 @@ export class World {
   readonly trace: string[] = [];
   readonly reports: string[] = [];
   stranded = 0;
+  /** A person gave an old copy its life back. */
+  private adopted = false;
 
   constructor(
     host: NodeId,
@@ -147,6 +149,13 @@ export class World {
             this.home({ type: 'migrate', move: nextMove(this.ledger, to, 'stop') });
           });
         }
+      }
+      if (home.home.at === 'lost') {
+        add('adopt', 1, true, () => {
+          this.adopted = true;
+          this.home({ type: 'adopt' });
+        });
+        add('forget', 1, false, () => this.home({ type: 'forget' }));
       }
       add('cancel', 1, true, () => this.home({ type: 'cancel', reason: 'cancelled' }));
       add('timeout', 1, true, () => this.home({ type: 'timeout' }));
@@ -467,7 +476,7 @@ export class World {
 
   /** A frozen copy runs on: it has to be the one that ran last. */
   private live(node: NodeId, copy: Copy): void {
-    if (copy.lived !== this.lives) throw new Error(`an old copy is thawed on ${node}`);
+    if (copy.lived !== this.lives && !this.adopted) throw new Error(`an old copy is thawed on ${node}`);
     copy.state = 'running';
     copy.lived = ++this.lives;
   }
