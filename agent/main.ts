@@ -32,6 +32,7 @@ import { openJournal } from './journal/sqlite';
 import { watched } from './journal/watched';
 import { keeperContract } from './keeper/contract';
 import { KeeperWatch } from './keeper/watch';
+import { DaemonLog, logFailures } from './log';
 import { faultPointsIn, faultsFolder, noFaultPoints } from './migration/fault-points';
 import { Moves } from './migration/moves';
 import type { Place } from './migration/place';
@@ -49,7 +50,9 @@ const VIEW_TIMEOUT_MS = 5_000;
 /** A keeper that has ended is started anew at once; on a loaded machine that takes a while. */
 const KEEPER_PATIENCE_MS = 10_000;
 
-const log = (line: string) => console.log(`${new Date().toISOString()} ${line}`);
+const daemon = new DaemonLog('agent.log');
+/** Every line has the node's name, once that is known. */
+let log = daemon.log;
 
 async function assemble(
   config: FixedConfig,
@@ -179,6 +182,8 @@ async function main(configFile: string) {
   const first = await loadConfig(configFile);
   const config: FixedConfig = first;
   const { name } = config;
+  daemon.level = config.logLevel;
+  log = log.with({ node: name });
   const tls = await loadTls(config.tls);
   const certificate = readCertificate(tls.cert);
   const settings = new Settings({
@@ -241,16 +246,16 @@ async function main(configFile: string) {
   process.on('SIGHUP', () => void reload());
   node.members.start();
   void node.home.start();
-  log(`agent of ${name} is up`);
+  log('the agent is up');
 
   await Promise.race([onceEmitted(process, 'SIGTERM'), onceEmitted(process, 'SIGINT')]);
   journal.close();
   process.exit(0);
 }
 
-process.on('unhandledRejection', (error) => log(`unhandled: ${(error as Error)?.stack ?? error}`));
+logFailures(daemon.log);
 
 main(process.argv[2] ?? '').catch((error: Error) => {
-  console.error(error.message);
+  log.error(error.message);
   process.exit(1);
 });

@@ -1,5 +1,6 @@
 /** Building a document by hand. Texts are set as texts: nothing that a job is called can become markup. */
-import { cut, printable } from '../agent/api/plain';
+import { shortened } from '../agent/api/plain';
+import { printable } from '../agent/api/text';
 
 type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -31,7 +32,7 @@ export function setText(target: Element, text: string): void {
 }
 
 /** Nothing in it is unseen, or turns the direction of what is beside it. */
-const shown = (text: string): string => printable(cut(text));
+const shown = (text: string): string => printable(shortened(text));
 
 /**
  * Makes `parent` hold one part for each item, in their order. Parts live as long as an item has their key, so that

@@ -26,7 +26,7 @@ import {
   STREAM_PATH,
   type TlsEndpoint,
 } from './endpoint';
-import { GodwitError, noAgent, nodeUnreachable } from './errors';
+import { GodwitError, noAgent, nodeUnreachable, notAdmitted } from './errors';
 import type { Hello, Kind } from './hello';
 import { Connection, type Heartbeat, PEER_HEARTBEAT } from './rpc';
 import { MAX_CHUNK_BYTES, SocketStream } from './streams';
@@ -212,7 +212,8 @@ const MISTRUST = /^(ERR_SSL_|ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)
 
 function explain(endpoint: Endpoint, error: Error & { code?: unknown }, trusted: boolean): GodwitError {
   if (error instanceof GodwitError) return error;
-  if ('path' in endpoint) return noAgent(endpoint.path, error.message);
+  if ('path' in endpoint)
+    return error.code === 'EACCES' ? notAdmitted(endpoint.path) : noAgent(endpoint.path, error.message);
   const { expectName } = endpoint;
   if (MISTRUST.test(String(error.code))) return errors.certificateRefused(expectName, error.message);
   // A server of Node's looks at the certificate after the handshake, and hangs up without a word.

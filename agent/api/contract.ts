@@ -1,5 +1,4 @@
 /** A contract is written once, as schemas; both sides of the wire take their types and their checks from it. */
-import type { Duplex } from 'node:stream';
 import type { ZodType, z } from 'zod';
 import type { User } from './model';
 
@@ -42,7 +41,7 @@ export interface CallerConnection {
   readonly unsent: number;
   readonly closed: Promise<Error>;
   /** What it goes over; by a Unix socket the kernel knows who is at the other end. */
-  readonly transport?: Duplex | undefined;
+  readonly transport?: unknown;
 }
 
 export type Handlers<C extends Contract> = {

@@ -148,6 +148,14 @@ export const noAgent = (socket: string, why: string) =>
     fix: "start a lab with `godwit lab up`, or this machine's agent with `godwit agent`",
   });
 
+/** Somebody may well answer there, others. */
+export const notAdmitted = (socket: string) =>
+  new GodwitError({
+    code: 'not-admitted',
+    message: `this user is not admitted to the agent at ${socket}`,
+    fix: 'ask its administrator for the group godwit, or run the same as root',
+  });
+
 /** Enough to find the place: the rest is whatever the other side has sent. */
 const WRONG_SHOWN = 300;
 

@@ -48,7 +48,7 @@ export const Bytes = z.int().min(0);
 export const JobState = z.enum(['starting', 'running', 'stopped', 'moving', 'ended', 'lost']);
 export type JobState = z.infer<typeof JobState>;
 
-export const NodeState = z.enum(['up', 'suspect', 'down', 'draining']);
+export const NodeState = z.enum(['up', 'suspect', 'down']);
 export type NodeState = z.infer<typeof NodeState>;
 
 /** How a program ended: `exit` 0..255, or 128 + the signal's number with the signal's name beside it. */

@@ -28,7 +28,8 @@ export function plain(text: string): Plain {
   return shortened(parted) as Plain;
 }
 
-const shortened = (text: string): string => cut(text, LONGEST_TEXT - 1);
+/** Of a longer text its beginning, never amid a character. */
+export const shortened = (text: string): string => cut(text, LONGEST_TEXT - 1);
 
 /**
  * The same as Markdown in which nothing is markup, and no address becomes a link: all but letters and digits are

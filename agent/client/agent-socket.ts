@@ -1,6 +1,6 @@
 /** Which agent is asked. */
 import { existsSync } from 'node:fs';
-import { checkName, nodePaths, userSocket } from '../lab/description';
+import { checkName, doorOf, nodePaths } from '../lab/description';
 
 /** Where this machine's own agent listens. */
 const OWN_SOCKET = '/run/godwit/agent.sock';
@@ -26,10 +26,4 @@ export function findSocket(given: string | undefined): string {
   checkName(lab);
   const { agent, userSockets } = nodePaths(lab, FIRST_NODE);
   return doorOf(agent.socket, userSockets);
-}
-
-/** The user's own socket; the agent's, which only root may use, for whoever has none. */
-function doorOf(agent: string, users: string): string {
-  const socket = userSocket(users, process.getuid?.() ?? 0);
-  return existsSync(socket) ? socket : agent;
 }

@@ -1,11 +1,10 @@
 /** Asking an agent, once or through its restarts. */
-import { access, constants } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, connectUnix } from '../api/client';
 import { type ClientContract, clientContract } from '../api/client-contract';
 import { type ClientEvents, clientEvents } from '../api/client-events';
 import { asGodwitError, GodwitError } from '../api/errors';
-import { agentGone, lostInCall, notAllowed } from './errors';
+import { agentGone, lostInCall } from './errors';
 
 export type Agent = Client<ClientContract, ClientEvents>;
 
@@ -23,18 +22,8 @@ const CUT: ReadonlySet<string> = new Set(['no-agent', 'connection-lost', 'stream
 const NOT_YET: ReadonlySet<string> = new Set(['node-unreachable', 'ticket-refused', 'timeout', 'no-hello']);
 
 /** @throws GodwitError `no-agent`, `not-admitted`, `wrong-version`, `connection-lost` */
-export async function dial(socket: string): Promise<Agent> {
-  try {
-    const self = { name: 'godwit', kind: 'client' } as const;
-    return await connectUnix(socket, { ...self, contract: clientContract, events: clientEvents });
-  } catch (error) {
-    const denied = await access(socket, constants.W_OK).then(
-      () => false,
-      ({ code }: NodeJS.ErrnoException) => code === 'EACCES',
-    );
-    throw denied ? notAllowed(socket) : error;
-  }
-}
+export const dial = (socket: string): Promise<Agent> =>
+  connectUnix(socket, { name: 'godwit', kind: 'client', contract: clientContract, events: clientEvents });
 
 /** One question, asked once: what an agent was told just before it ended may have been done or not. */
 export async function ask<T>(socket: string, question: (agent: Agent) => Promise<T>): Promise<T> {

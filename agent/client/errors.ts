@@ -1,13 +1,6 @@
 /** What can go wrong between an agent and whoever asks it. */
 import { GodwitError } from '../api/errors';
 
-export const notAllowed = (socket: string) =>
-  new GodwitError({
-    code: 'not-admitted',
-    message: `this user may not ask the agent at ${socket}`,
-    fix: 'have its administrator add you to the group godwit, or run the same as root',
-  });
-
 export const lostInCall = (why: string) =>
   new GodwitError({
     code: 'connection-lost',

@@ -8,6 +8,7 @@ import { MOST_NODES } from '../api/lists';
 import { Id, NodeName } from '../api/model';
 import { parseJson, parseWith } from '../api/schema';
 import { PinnedKey } from '../api/tls';
+import { LEVELS } from '../log';
 import { PerUser } from './per-user';
 
 const Path = z.string().startsWith('/', 'a path must be absolute');
@@ -103,6 +104,8 @@ export const AgentConfig = z
         pool: AddressPool.optional(),
       })
       .optional(),
+    /** What is below it is not said in the log. */
+    logLevel: z.enum(LEVELS).default('info'),
     /** The lab that this node belongs to; absent on a real machine. */
     lab: z.string().optional(),
   })

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { User } from '../api/model';
+import type { Log } from '../log';
 
 /** A directory of users may be asked over the network. */
 const ASK_DEADLINE_MS = 10_000;
@@ -16,7 +17,7 @@ interface Admitted {
 }
 
 /** Each once, without root. Those who are not known here are told to `log` and left out. */
-export async function readUsers({ users, groups }: Admitted, log: (line: string) => void): Promise<User[]> {
+export async function readUsers({ users, groups }: Admitted, log: Log): Promise<User[]> {
   const members = (await Promise.all(groups.map(membersOf))).flat();
   const found = new Map<number, User>();
   for (const name of new Set([...users, ...members])) {

@@ -5,6 +5,7 @@ import { GodwitError } from '../api/errors';
 import { fitting, PAGE_BYTES } from '../api/lists';
 import type { Node } from '../api/model';
 import type { HomeView } from '../api/peer-contract';
+import type { Log } from '../log';
 
 /** The load changes all the time: so often is it told. */
 const LOAD_MS = 1_000;
@@ -41,7 +42,7 @@ export class ClusterWatch {
 
   constructor(
     private readonly sources: Sources,
-    private readonly log: (line: string) => void,
+    private readonly log: Log,
     /** How many one user may have. */
     private readonly mostOfOne = Number.POSITIVE_INFINITY,
   ) {}

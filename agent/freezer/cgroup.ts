@@ -1,9 +1,10 @@
-import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GodwitError, isNodeError } from '../api/errors';
 import { nodeCgroup } from './hierarchy';
 import { killEach, threadsOf } from './processes';
+import { removeTree } from './tree';
 
 /** The kernel freezes a job in well under a millisecond; so often is it asked. */
 const POLL_MS = 1;
@@ -15,9 +16,6 @@ const IN_VFORK = 'D';
 const ENTERING_VFORK = 'R';
 /** A killed process can take this long to let go of its memory before its cgroup is empty. */
 const EMPTY_DEADLINE_MS = 10_000;
-/** rmdir answers EBUSY for a moment after the last process has gone. */
-const REMOVE_TRIES = 100;
-const REMOVE_PAUSE_MS = 20;
 
 /**
  * A job's cgroup (v2): a folder with two leaves. All the job's processes live in `run`, which is what is frozen and
@@ -108,9 +106,9 @@ export class JobCgroup {
     return Number(/^usage_usec (\d+)/m.exec(stat)?.[1] ?? 0);
   }
 
-  /** Removes the folders; the job's processes must have ended. One that isn't there is no error. */
+  /** Removes the folders, with those that others have made in them; the job's processes must have ended. */
   async remove(): Promise<void> {
-    for (const folder of [this.run, this.attach, this.path]) await removeFolder(folder);
+    await removeTree(this.path);
   }
 
   async #isEmpty(): Promise<boolean> {
@@ -166,18 +164,6 @@ async function pidsIn(folder: string): Promise<number[]> {
   } catch (error) {
     if (isGone(error)) return [];
     throw error;
-  }
-}
-
-async function removeFolder(folder: string): Promise<void> {
-  for (let left = REMOVE_TRIES; ; left--) {
-    try {
-      return await rmdir(folder);
-    } catch (error) {
-      if (isGone(error)) return;
-      if (left === 0 || !isNodeError(error) || error.code !== 'EBUSY') throw error;
-      await sleep(REMOVE_PAUSE_MS);
-    }
   }
 }
 

@@ -1,5 +1,5 @@
 /** Processes that are found again by a file, whoever started them and whoever has died since. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { isNodeError } from '../api/errors';
 
 /** A process as no other will ever be: its number, and when it began, in ticks since the boot (man 5 proc_pid_stat). */
@@ -26,6 +26,21 @@ export async function cpuTimeOf(pid: number): Promise<string> {
 }
 
 export const isAlive = async ({ pid, started }: Identity) => (await startOf(pid)) === started;
+
+/** The processes that this one has started and that have not been waited for. */
+export async function childrenOf(pid: number): Promise<Identity[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const found = await Promise.all(
+    pids.map(async (child) => {
+      const [, parent, ...rest] = await statOf(child);
+      return Number(parent) === pid ? [{ pid: child, started: rest[17] ?? '' }] : [];
+    }),
+  );
+  return found.flat();
+}
+
+/** Whether a signal or a tracer has stopped it. */
+export const isStopped = async (pid: number) => /^[tT]$/.test((await statOf(pid))[0] ?? '');
 
 export const killPid = (pid: number): void => signalPid(pid, 'SIGKILL');
 

@@ -5,11 +5,11 @@
  */
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { GodwitError, isNodeError } from '../api/errors';
 import { size } from '../api/figures';
 import type { Limits, Obstacle } from '../api/model';
 import { findHierarchy } from './hierarchy';
+import { removeTree } from './tree';
 
 /** The kernel's own default period, microseconds (sched-bwc.rst). */
 const PERIOD_US = 100_000;
@@ -19,9 +19,6 @@ const LEAST_QUOTA_US = 1_000;
 const FOLDER = 'godwit';
 /** A job's PID 1 is Godwit's, not the program's. */
 const OWN_PROCESSES = 1;
-/** rmdir answers EBUSY for a moment after the last process has gone. */
-const REMOVE_TRIES = 100;
-const REMOVE_PAUSE_MS = 20;
 
 type Name = 'cpu' | 'memory' | 'pids';
 const NAMES: readonly Name[] = ['cpu', 'memory', 'pids'];
@@ -167,7 +164,8 @@ export class JobAccount {
 
   /** Removes the groups of version 1; those of version 2 are the job's cgroup itself. */
   async remove(): Promise<void> {
-    for (const folder of this.joined) await removeFolder(folder);
+    const ours = this.controllers.filter(({ version }) => version === 1);
+    for (const one of ours) await removeTree(this.#folder(one), one.at);
   }
 
   #find(name: Name): { version: 1 | 2; folder: string } {
@@ -189,18 +187,6 @@ export async function sweepAccounts(node: string): Promise<void> {
     // One that is in use refuses.
     for (const group of groups)
       if (group.isDirectory()) await rmdir(join(folder, group.name)).catch(() => {});
-  }
-}
-
-async function removeFolder(folder: string): Promise<void> {
-  for (let left = REMOVE_TRIES; ; left--) {
-    try {
-      return await rmdir(folder);
-    } catch (error) {
-      if (!isNodeError(error) || error.code === 'ENOENT') return;
-      if (left === 0 || error.code !== 'EBUSY') throw error;
-      await sleep(REMOVE_PAUSE_MS);
-    }
   }
 }
 

@@ -12,6 +12,7 @@ import { asGodwitError, GodwitError } from '../api/errors';
 import type { Tickets } from '../api/tickets';
 import type { Peers } from '../cluster/peers';
 import { pathInHierarchy } from '../freezer/hierarchy';
+import type { Log } from '../log';
 import { syncHome, unmountHome } from './control';
 import type { Daemons } from './daemons';
 import { joinWires } from './join';
@@ -45,7 +46,7 @@ export interface MountedOptions {
   program: string;
   /** The folder of the mounts. */
   roots: string;
-  log: (line: string) => void;
+  log: Log;
 }
 
 /** Which copy's files: `epoch` is the one under which they are mounted, whatever becomes of the copy later. */
@@ -163,7 +164,7 @@ export class MountedFiles {
     const { signal } = joining.over;
     let [pause, said] = [FIRST_PAUSE_MS, ''];
     const joined = () => {
-      if (said) log(`${mount.job}: the files of its home ${mount.home} are reached again`);
+      if (said) log(`the files of its home ${mount.home} are reached again`, { job: mount.job });
       [pause, said] = [FIRST_PAUSE_MS, ''];
     };
     while (!signal.aborted) {
@@ -175,7 +176,7 @@ export class MountedFiles {
         if (signal.aborted) return null;
         if (OVER.includes(code)) return failure;
         if (FOR_GOOD.includes(code)) return this.#lose(mount, message);
-        if (message !== said) log(`${mount.job}: the files of its home ${mount.home} wait: ${message}`);
+        if (message !== said) log(`the files of its home ${mount.home} wait: ${message}`, { job: mount.job });
         said = message;
       }
       if (!signal.aborted && !(await daemons.find(nameOf(mount)))) {

@@ -5,6 +5,9 @@
 
 /** One line of a mountinfo file (man 5 proc_pid_mountinfo). */
 export interface Mount {
+  id: string;
+  /** The mount on which it is mounted. */
+  parent: string;
   at: string;
   /** `major:minor` of its file system. */
   device: string;
@@ -20,12 +23,12 @@ export interface Mount {
 export function parseMounts(mountinfo: string): Mount[] {
   return mountinfo.split('\n').flatMap((line) => {
     const [place = '', source = ''] = line.split(' - ');
-    const [, , device, root, at] = place.split(' ');
+    const [id = '', parent = '', device, root, at] = place.split(' ');
     const [type = '', of = '', options = ''] = source.split(' ');
     return device && root && at
       ? [
           {
-            ...{ at: decode(at), device, root: decode(root), type },
+            ...{ id, parent, at: decode(at), device, root: decode(root), type },
             ...{ source: decode(of), options: options.split(',') },
           },
         ]

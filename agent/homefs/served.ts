@@ -5,6 +5,7 @@ import type { User } from '../api/model';
 import { pipeStreams } from '../api/streams';
 import type { Tickets } from '../api/tickets';
 import type { HomedJob, Journal } from '../journal/journal';
+import type { Log } from '../log';
 import type { Daemons } from './daemons';
 import { serveCommand } from './program';
 
@@ -26,7 +27,7 @@ export interface ServedOptions {
   program: string;
   /** Folders of which no job sees more than the name. */
   without: string[];
-  log: (line: string) => void;
+  log: Log;
 }
 
 /** The nodes that have a copy of the job, or have one still to clear away. */
@@ -103,7 +104,7 @@ export class ServedFiles {
         for (const name of own) if (!needed.has(name.split('.').slice(2).join('.'))) await daemons.end(name);
         if (needed.size === 0) this.#jobs.delete(job);
       } catch (error) {
-        log(`${job}: its files are served on: ${(error as Error).message}`);
+        log(`its files are served on: ${(error as Error).message}`, { job });
       }
     }
   }

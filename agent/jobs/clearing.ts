@@ -42,7 +42,7 @@ export class Clearing {
     const cgroup = JobCgroup.at(copy.cgroup);
     if ((await cgroup.pids()).length > 0)
       await sockets(this.options.helper, 'silence', cgroup.run).catch((error: Error) =>
-        this.options.log(`${copy.job}: ${error.message}`),
+        this.options.log(error.message, { job: copy.job, epoch: copy.epoch }),
       );
     const files = mountOf(copy);
     // What dies while its home does not answer, or never will, waits for it on its way out: the files are taken from it.

@@ -11,6 +11,7 @@ import type { Peers } from '../cluster/peers';
 import type { PerUser } from '../cluster/per-user';
 import { jobMounts } from '../homefs/mounts';
 import type { HomedJob, Journal } from '../journal/journal';
+import type { Log } from '../log';
 import type { Addresses } from '../network/assign';
 import { assertStartable, boundedResources } from './admission';
 import { Consoles } from './console';
@@ -39,7 +40,7 @@ export interface HomeOptions {
   perUser: PerUser;
   /** What of this node others may have as well. */
   shared: () => Promise<SharedMount[]>;
-  log: (line: string) => void;
+  log: Log;
 }
 
 /** The jobs that call this node home: where they live, their console, how they ended. */
@@ -104,7 +105,7 @@ export class Home {
       await journal.running(id, pid);
       this.consoles.watch(id);
     } catch (error) {
-      log(`${id}: not launched: ${(error as Error).message}`);
+      log(`not launched: ${(error as Error).message}`, { job: id });
       await journal.unlaunched(id);
       await rm(layout.job(id), { recursive: true, force: true });
       throw error;
@@ -279,7 +280,7 @@ export class Home {
         if (sights.length > 0) await journal.running(job.id, PROGRAM);
         else await journal.unlaunched(job.id);
       } catch (error) {
-        log(`${job.id}: was it launched? ${asGodwitError(error).message}`);
+        log(`was it launched? ${asGodwitError(error).message}`, { job: job.id });
       }
     }
   }

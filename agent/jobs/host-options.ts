@@ -3,6 +3,7 @@ import type { EndOfJob, SharedMount } from '../api/peer-contract';
 import type { MountedFiles } from '../homefs/mounted';
 import type { Journal } from '../journal/journal';
 import type { KeeperContract } from '../keeper/contract';
+import type { Log } from '../log';
 import type { JobNetworks } from '../network/interface';
 import type { Layout } from './layout';
 
@@ -19,7 +20,7 @@ export interface HostOptions {
   mounted: MountedFiles;
   /** What of this node others may have as well. */
   shared: () => Promise<SharedMount[]>;
-  log: (line: string) => void;
+  log: Log;
   /** Tells the job's home; rejects when it can't be reached. */
   tellEnded: (home: string, ended: EndOfJob) => Promise<void>;
 }

@@ -123,16 +123,17 @@ export class Host {
       await launch(order, copy, this.options);
       await this.note(copy);
     } catch (error) {
-      await this.#clearing
-        .clearLaunch(copy)
-        .catch(({ message }: Error) =>
-          this.options.log(`${copy.job}: what a failed launch left could not be cleared: ${message}`),
-        );
+      await this.#clearing.clearLaunch(copy).catch(({ message }: Error) =>
+        this.options.log(`what a failed launch left could not be cleared: ${message}`, {
+          job: copy.job,
+          epoch: copy.epoch,
+        }),
+      );
       await this.options.journal.clearNote(order.job);
       throw error;
     }
     this.adopt(copy);
-    this.options.log(`${order.job}: launched on ${this.options.node}`);
+    this.options.log(`launched on ${this.options.node}`, { job: order.job });
     return { pid: PROGRAM };
   }
 
@@ -198,12 +199,12 @@ export class Host {
     const lost = this.#copies.get(files.job);
     if (lost?.files !== files.epoch || !(await this.#isWhatCounts(lost))) return;
     const reason = `the files of its home ${lost.home} are lost to it: ${why}`;
-    log(`${lost.job}: ended: ${reason}`);
+    log(`ended: ${reason}`, { job: lost.job });
     this.release(lost.job);
     const { job, epoch, home } = lost;
     const exit = { exit: 128 + constants.signals.SIGKILL, signal: 'SIGKILL' };
     await this.#insist(lost, () => this.options.tellEnded(home, { job, epoch, exit, lost: reason }));
-    await this.clear(lost).catch((error: Error) => log(`${lost.job}: not cleared: ${error.message}`));
+    await this.clear(lost).catch((error: Error) => log(`not cleared: ${error.message}`, { job: lost.job }));
     await journal.clearNote(lost.job);
   }
 
@@ -248,15 +249,18 @@ export class Host {
     const ended = await this.#ending.of(copy);
     if (!(await this.#isWhatCounts(copy))) return;
     const { exit, lost } = await this.#ending.explain(copy, ended);
-    this.options.log(`${copy.job}: ${lost ? `lost: ${lost}` : `ended, ${exit.signal ?? exit.exit}`}`);
+    const how = lost ? `lost: ${lost}` : `ended, ${exit.signal ?? exit.exit}`;
+    this.options.log(how, { job: copy.job, epoch: copy.epoch });
     // When the home knows of its end, its address is free for others.
-    await this.#freeAddress(copy).catch((error: Error) => this.options.log(`${copy.job}: ${error.message}`));
+    await this.#freeAddress(copy).catch((error: Error) =>
+      this.options.log(error.message, { job: copy.job, epoch: copy.epoch }),
+    );
     await this.#insist(copy, () =>
       this.options.tellEnded(copy.home, { job: copy.job, epoch: copy.epoch, exit, lost }),
     );
     this.release(copy.job);
     await this.clear(copy).catch((error: Error) =>
-      this.options.log(`${copy.job}: not cleared: ${error.message}`),
+      this.options.log(`not cleared: ${error.message}`, { job: copy.job, epoch: copy.epoch }),
     );
     await this.options.journal.clearNote(copy.job);
   }
@@ -266,7 +270,10 @@ export class Host {
     if (copy.held || !(await this.#isWhatCounts(copy))) return;
     const cgroup = JobCgroup.at(copy.cgroup);
     if (await cgroup.isFrozen().catch(() => false)) {
-      this.options.log(`${copy.job}: its keeper went while it held it frozen: thawed`);
+      this.options.log(`its keeper went while it held it frozen: thawed`, {
+        job: copy.job,
+        epoch: copy.epoch,
+      });
       await cgroup.thaw();
     }
   }

@@ -87,8 +87,6 @@ export interface Journal {
   /** The job is gone, outside of any move, and not by its own doing; an older host than that of `epoch` is refused. */
   lost(job: JobId, epoch: Epoch, reason: string): Promise<void>;
   pin(job: JobId, pinned: boolean): Promise<void>;
-  /** It was launched stopped; now it runs. */
-  letGo(job: JobId): Promise<void>;
 
   /** Rejects with `no-such-job`. */
   job(job: JobId): Promise<HomedJob>;

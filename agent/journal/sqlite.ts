@@ -308,13 +308,6 @@ class SqliteJournal implements Journal {
     });
   }
 
-  letGo(job: JobId) {
-    return this.transaction(() => {
-      this.read(job);
-      this.run('UPDATE jobs SET held = 0 WHERE id = ?', job);
-    });
-  }
-
   job(job: JobId) {
     return this.reading(() => this.read(job));
   }

@@ -21,7 +21,6 @@ export function watched(journal: Journal, changed: () => void): Journal {
     ended: telling(journal.ended),
     lost: telling(journal.lost),
     pin: telling(journal.pin),
-    letGo: telling(journal.letGo),
     putNote: telling(journal.putNote),
     clearNote: telling(journal.clearNote),
     job: (job) => journal.job(job),

@@ -14,13 +14,14 @@ import { Tickets } from '../api/tickets';
 import { loadConfig } from '../cluster/config';
 import { debuggerTools } from '../debug/tools';
 import { identityLine, startOf } from '../freezer/identity';
+import { DaemonLog, logFailures } from '../log';
 import { type KeeperContract, keeperContract } from './contract';
 import { Processes } from './processes';
 import { Stubs } from './stubs';
 import { End, Supervision } from './supervision';
 import { keeperPidFile } from './watch';
 
-const log = (line: string) => console.log(`${new Date().toISOString()} ${line}`);
+const daemon = new DaemonLog('keeper.log');
 
 const WORDS = "a supervisor's words";
 
@@ -78,6 +79,8 @@ const MASK = 0o022;
 async function main(configFile: string) {
   process.umask(MASK);
   const config = await loadConfig(configFile);
+  daemon.level = config.logLevel;
+  const log = daemon.log.with({ node: config.name });
   const processes = new Processes();
   const tickets = new Tickets();
   const stubs = new Stubs({
@@ -95,12 +98,14 @@ async function main(configFile: string) {
   });
   const started = (await startOf(process.pid)) ?? '0';
   await writeFile(keeperPidFile(config.state), identityLine({ pid: process.pid, started }), { mode: 0o600 });
-  log(`keeper of ${config.name} holds`);
+  log('the keeper holds');
   await once(process, 'SIGTERM');
   process.exit(0);
 }
 
+logFailures(daemon.log);
+
 main(process.argv[2] ?? '').catch((error: Error) => {
-  console.error(error.message);
+  daemon.log.error(error.message);
   process.exit(1);
 });

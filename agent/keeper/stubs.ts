@@ -6,6 +6,7 @@ import { freshStub, type ParkedStub, Stub } from '../debug/stub';
 import type { Tools } from '../debug/tools';
 import { JobCgroup } from '../freezer/cgroup';
 import { nodePid } from '../freezer/processes';
+import type { Log } from '../log';
 import type { JobPlace } from './contract';
 
 /** A job freezes in milliseconds; one that does not has a thread deep in a driver, and is left alone. */
@@ -55,7 +56,7 @@ export class Stubs {
       /** How the job ended, from its supervisor; answers when it has. */
       ended: (place: JobPlace) => Promise<{ code: number } | { signal: number }>;
       tools: Tools;
-      log: (line: string) => void;
+      log: Log;
     },
   ) {}
 
@@ -204,7 +205,7 @@ export class Stubs {
     const { stubs, leaving } = this.#job(place.job);
     stubs.set(pid, stub);
     stub.once('ended', (reason) => {
-      this.options.log(`${place.job}: the debugger has left process ${pid}: ${reason}`);
+      this.options.log(`the debugger has left process ${pid}: ${reason}`, { job: place.job });
       if (stubs.get(pid) === stub) stubs.delete(pid);
       leaving.add(stub);
     });

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../api/client';
 import { isAlive, readIdentity } from '../freezer/identity';
+import type { Log } from '../log';
 import { keeperContract } from './contract';
 
 /** Starting Node and loading a program takes a hundredth of that, and on a busy machine a tenth. */
@@ -28,7 +29,7 @@ export interface KeeperWatchOptions {
   socket: string;
   /** The program and its configuration. */
   argv: [string, ...string[]];
-  log: (line: string) => void;
+  log: Log;
 }
 
 export class KeeperWatch {

@@ -10,7 +10,7 @@ const run = promisify(execFile);
 
 /** A lab lives for days; ten years is for ever. */
 const VALID_DAYS = 3650;
-const OPENSSL_TIMEOUT_MS = 10_000;
+const OPENSSL_TIMEOUT_MS = 60_000;
 
 export interface Authority {
   cert: string;

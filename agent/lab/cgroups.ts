@@ -1,13 +1,9 @@
 /** The cgroup folders of a lab's nodes, with the jobs below them. */
-import { readdir, rmdir, writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isNodeError } from '../api/errors';
 import { findHierarchy, nodeCgroup, removeNodeCgroup } from '../freezer/hierarchy';
-
-/** rmdir(2) answers EBUSY for a moment after the last process has gone. */
-const REMOVE_TRIES = 100;
-const REMOVE_PAUSE_MS = 20;
+import { removeTree } from '../freezer/tree';
 
 /** The lab's node folders in the cgroup v2 hierarchy, by name. */
 export async function findNodeCgroups(isNode: (name: string) => boolean): Promise<string[]> {
@@ -24,21 +20,6 @@ export async function killNode(node: string): Promise<void> {
 export async function removeNode(node: string): Promise<void> {
   await removeTree(await nodeCgroup(node));
   await removeNodeCgroup(node);
-}
-
-/** Removes a cgroup and those below it, the deepest first; their processes must have ended. */
-export async function removeTree(folder: string): Promise<void> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  for (const entry of entries) if (entry.isDirectory()) await removeTree(join(folder, entry.name));
-  for (let left = REMOVE_TRIES; ; left--) {
-    try {
-      return await rmdir(folder);
-    } catch (error) {
-      if (isNodeError(error) && error.code === 'ENOENT') return;
-      if (left === 0 || !isNodeError(error) || error.code !== 'EBUSY') throw error;
-      await sleep(REMOVE_PAUSE_MS);
-    }
-  }
 }
 
 function unlessGone(error: unknown): void {

@@ -1,4 +1,5 @@
 /** What a lab is: its name, its nodes and where all of it is kept. */
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -7,7 +8,7 @@ import { NodeName } from '../api/model';
 import type { AgentConfig } from '../cluster/config';
 import { authorityIn, certificateFiles } from './certificates';
 import { badLab } from './errors';
-import { jobAddresses, NODE_BRIDGE, nodeAddress } from './network';
+import { jobAddresses, NODE_BRIDGE, nodeAddress } from './subnet';
 
 const LABS = '/var/lib/godwit/labs';
 /** Every node is at its own address, so all can listen at one port. */
@@ -54,13 +55,20 @@ export interface LabRequest {
 
 /** The socket of one user in the folder of them all. */
 export const userSocket = (folder: string, uid: number) => join(folder, `${uid}`);
+/** Where this user asks: at a socket of their own, or at the agent's, which is root's, where they have none. */
+export function doorOf(agent: string, users: string, uid = process.getuid?.() ?? 0): string {
+  const socket = userSocket(users, uid);
+  return existsSync(socket) ? socket : agent;
+}
 /** (uid_t)-1 is no user's (credentials(7)). */
 const LAST_UID = 2 ** 32 - 2;
 
 export const labFolder = (lab: string) => join(LABS, lab);
 export const labFile = (lab: string) => join(labFolder(lab), 'lab.json');
-/** The names of the nodes' mount namespaces. */
+/** The names of its namespaces. */
 export const nodesFolder = (lab: string) => join(labFolder(lab), 'namespaces');
+/** There from the moment when the lab was whole. */
+export const wholeFile = (lab: string) => join(labFolder(lab), 'whole');
 export const labsFolder = () => LABS;
 export const authorityFolder = (lab: string) => join(labFolder(lab), 'ca');
 
@@ -74,7 +82,13 @@ export const nodePaths = (lab: string, node: string) => {
     userSockets: inside('user'),
     tls: inside('tls'),
     software: inside('software'),
-    agent: { socket: inside('agent.sock'), log: inside('agent.log'), pidFile: inside('agent.pid') },
+    agent: {
+      socket: inside('agent.sock'),
+      log: inside('agent.log'),
+      pidFile: inside('agent.pid'),
+      /** Who starts it again when it has ended. */
+      supervisorFile: inside('supervisor.pid'),
+    },
     keeper: { socket: inside('keeper.sock'), log: inside('keeper.log'), pidFile: inside('keeper.pid') },
   };
 };

@@ -1,43 +1,47 @@
 /** Taking a lab down, whatever is left of it. */
-import { rm } from 'node:fs/promises';
 import { isAlive, readIdentity } from '../freezer/identity';
+import { removeMounted } from '../homefs/removal';
 import { findNodeCgroups, killNode, removeNode } from './cgroups';
 import { isCgroupOf, labFolder, nodePaths, readLab } from './description';
-import { unmountBelow } from './mounts';
-import { findNamespaces, processesIn, removeNamespace } from './network';
-import { killAll } from './processes';
+import { findNamespaces, formerNames, networkOf, processesIn } from './namespaces';
+import { endAll, endSupervised, killAll } from './processes';
 import { removeGroups } from './quota';
 
 /**
- * Ends every process of the lab and removes all that was made for it. Parts that are gone already are passed over.
- * @throws GodwitError `will-not-end`, `still-mounted`; done again, it goes on from there
+ * Ends every process of the lab and removes all that was made for it. Parts that are gone already are passed over; what
+ * others have mounted over the lab's folder, or put into its cgroups, stands in nobody's way.
+ * @throws GodwitError `will-not-end`, `still-mounted`, `cannot-remove`; done again, it goes on from there
  */
 export async function removeLab(name: string): Promise<void> {
-  const namespaces = await findNamespaces(name);
+  const networks = await networksOf(name);
   const cgroups = await findNodeCgroups(isCgroupOf(name));
-  const daemons = await recordedDaemons(name);
   // Agents and keepers first: they would take the end of a job for news.
-  await killAll(async () => (await Promise.all(daemons.map(alivePid))).filter((pid) => pid !== null));
+  for (const { agent, keeper } of await daemonsOf(name)) {
+    await endSupervised(agent);
+    await endAll([await readIdentity(keeper.pidFile)]);
+  }
   for (const node of cgroups) await killNode(node);
-  await killAll(() => processesIn(namespaces));
-  const folder = labFolder(name);
-  await unmountBelow(folder);
-  for (const namespace of namespaces) await removeNamespace(namespace);
+  await killAll(() => processesIn(networks));
   for (const node of cgroups) await removeNode(node);
   await removeGroups(isCgroupOf(name));
-  // Looked at again at the last moment: through a mount of `/` this would remove the machine.
-  await unmountBelow(folder);
-  await rm(folder, { recursive: true, force: true });
+  await removeMounted('tree', [labFolder(name), ...(await formerNames(name))]);
 }
 
-async function recordedDaemons(name: string) {
-  const nodes = (await readLab(name))?.nodes ?? [];
-  const files = nodes.flatMap((node) => {
-    const { agent, keeper } = nodePaths(name, node.name);
-    return [agent.pidFile, keeper.pidFile];
-  });
-  return (await Promise.all(files.map(readIdentity))).filter((identity) => identity !== null);
+/** Whether anything of it lives: after a reboot there is but a folder. */
+export async function isAlight(name: string): Promise<boolean> {
+  return (await networksOf(name)).length > 0;
 }
 
-const alivePid = async (identity: { pid: number; started: string }) =>
-  (await isAlive(identity)) ? identity.pid : null;
+/** The network namespaces that have a name, and those of its daemons: a name may have been taken away. */
+async function networksOf(name: string): Promise<string[]> {
+  const named = (await findNamespaces(name)).map(({ namespace }) => namespace);
+  const files = (await daemonsOf(name)).flatMap(({ agent, keeper }) => [agent.pidFile, keeper.pidFile]);
+  const daemons = (await Promise.all(files.map(readIdentity))).filter((identity) => identity !== null);
+  const alive = await Promise.all(
+    daemons.map(async (one) => ((await isAlive(one)) ? networkOf(one.pid) : '')),
+  );
+  return [...new Set([...named, ...alive])].filter((namespace) => namespace.startsWith('net:'));
+}
+
+const daemonsOf = async (name: string) =>
+  ((await readLab(name))?.nodes ?? []).map((node) => nodePaths(name, node.name));

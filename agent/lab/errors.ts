@@ -32,11 +32,18 @@ export const notRoot = () =>
 export const badLab = (why: string) =>
   new GodwitError({ code: 'bad-lab', message: `there can be no such lab: ${why}` });
 
-export const labUpAlready = (name: string) =>
+export const labUpAlready = (name: string, difference: string) =>
   new GodwitError({
     code: 'lab-up',
-    message: `lab "${name}" is up already`,
+    message: `lab "${name}" is up already, ${difference}`,
     fix: 'use it as it is, or take it down with `godwit lab down`',
+  });
+
+export const labBroken = (name: string, why: string) =>
+  new GodwitError({
+    code: 'lab-broken',
+    message: `lab "${name}" is up and can't be mended: ${why}`,
+    fix: '`godwit lab down` ends what is left of it',
   });
 
 export const labBusy = (name: string) =>
@@ -62,13 +69,6 @@ export const noCpuQuota = () =>
     message:
       'nodes of different speed need the cpu controller of cgroups, and neither version offers it here',
     fix: 'leave out --cpus',
-  });
-
-export const stillMounted = (paths: string[]) =>
-  new GodwitError({
-    code: 'still-mounted',
-    message: `the lab's folder can't be removed: ${paths.join(', ')} can't be unmounted`,
-    fix: 'unmount it, then take the lab down again',
   });
 
 export const willNotEnd = (pids: number[]) =>

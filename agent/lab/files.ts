@@ -6,7 +6,8 @@
 import { lstat, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { run } from './command';
-import { type Lab, type LabNode, nodePaths, nodesFolder } from './description';
+import { type Lab, type LabNode, nodePaths } from './description';
+import { bindAgain, boundOf, filesNamespace } from './namespaces';
 
 /** Of the folders in `/`, those of the system (hier(7), and what package managers add); all others hold data. */
 const SYSTEM =
@@ -16,7 +17,7 @@ const MORE_DATA = ['/var/tmp'];
 
 /** Where a node's mount namespace has a name; null for one that has the machine's files. */
 export const filesOf = (lab: string, { name, files }: LabNode): string | null =>
-  files === 'private' ? join(nodesFolder(lab), name) : null;
+  files === 'private' ? filesNamespace(lab, name) : null;
 
 async function dataFolders(): Promise<string[]> {
   const top = (await readdir('/')).filter((name) => !SYSTEM.test(name)).map((name) => `/${name}`);
@@ -64,22 +65,18 @@ const COVER = `set -e
 while [ "$1" != -- ]; do mount --bind "$1" "$2"; shift 2; done; shift
 for folder; do mount -t tmpfs -o "mode=$(stat -c %a "$folder")" godwit-lab "$folder"; done`;
 
-/** Names for mount namespaces can be bound only where mounts are not passed on to those very namespaces. */
-export async function makeNodesFolder(lab: Lab): Promise<void> {
-  if (lab.nodes.every(({ files }) => files === 'machine')) return;
-  const folder = nodesFolder(lab.name);
-  await mkdir(folder, { mode: 0o700 });
-  await run('mount', '--bind', folder, folder);
-  await run('mount', '--make-private', folder);
-}
-
-/** Makes the node's mount namespace, if it has one. @throws GodwitError `command-failed` */
-export async function makeFiles(lab: Lab, node: LabNode): Promise<void> {
+/**
+ * Makes the node's mount namespace, if it has one and it is not there.
+ * @param process one that is in it, if there is one
+ * @throws GodwitError `command-failed`
+ */
+export async function makeFiles(lab: Lab, node: LabNode, process: number | null): Promise<void> {
   const namespace = filesOf(lab.name, node);
-  if (!namespace) return;
+  if (!namespace || (await boundOf([namespace])).length > 0) return;
+  if (process !== null) return bindAgain(namespace, 'mnt', process);
   const software = await softwareOf(lab, node);
   for (const { at } of software) await mkdir(at, { recursive: true, mode: 0o755 });
-  await writeFile(namespace, '', { flag: 'wx' });
+  await writeFile(namespace, '');
   const cover = ['sh', '-c', COVER, 'sh', ...software.flatMap(({ from, at }) => [from, at]), '--'];
   // What the machine unmounts goes here too; nothing that is mounted here is seen outside.
   const unshare = [`--mount=${namespace}`, '--propagation', 'slave'];

@@ -1,20 +1,31 @@
-import { createServer } from 'node:net';
-import { labBusy } from './errors';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { commandFailed, labBusy } from './errors';
+
+/** Root's alone: whoever can open a lock can hold it. */
+const LOCKS = '/run/godwit/locks';
 
 /**
- * Holds a lab while its parts are made or removed. The lock is a socket in the abstract namespace (unix(7)): no file,
- * and it ends with the process that holds it.
- * @throws GodwitError `lab-busy`
+ * Holds a lab while its parts are made or removed. The lock is flock(1)'s, and ends with this process: the holder reads
+ * until its end.
+ * @throws GodwitError `lab-busy`, `command-failed`
  */
 export async function withLock<T>(lab: string, action: () => Promise<T>): Promise<T> {
-  const lock = createServer();
-  await new Promise<void>((resolve, reject) => {
-    lock.once('error', () => reject(labBusy(lab)));
-    lock.listen(`\0godwit-lab-${lab}`, resolve);
+  await mkdir(join(LOCKS, '..'), { recursive: true, mode: 0o755 });
+  await mkdir(LOCKS, { recursive: true, mode: 0o700 });
+  const argv = ['--exclusive', '--nonblock', '--no-fork', join(LOCKS, lab), 'sh', '-c', 'echo; exec cat'];
+  const holder = spawn('flock', argv, { stdio: ['pipe', 'pipe', 'ignore'] });
+  const ended = once(holder, 'close').catch((error) => {
+    throw commandFailed('flock', error);
   });
+  const held = await Promise.race([once(holder.stdout, 'data').then(() => true), ended.then(() => false)]);
+  if (!held) throw labBusy(lab);
   try {
     return await action();
   } finally {
-    await new Promise((resolve) => lock.close(resolve));
+    holder.stdin.end();
+    await ended;
   }
 }

@@ -1,20 +1,62 @@
 /** Agents and keepers: started apart from whoever starts them, and found again by a file that names them for certain. */
 import { spawn } from 'node:child_process';
-import { open, writeFile } from 'node:fs/promises';
+import { open, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Identity, identityLine, killPid, startOf } from '../freezer/identity';
+import {
+  childrenOf,
+  type Identity,
+  identityLine,
+  isAlive,
+  isStopped,
+  killPid,
+  readIdentity,
+  signalPid,
+  startOf,
+} from '../freezer/identity';
 import { willNotEnd } from './errors';
-import { namespacePath } from './network';
 
-const END_DEADLINE_MS = 10_000;
+/** The kernel ends a process at once, unless it waits for a disk or for the files of another node. */
+const END_DEADLINE_MS = 60_000;
 const POLL_MS = 10;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
+/** Seconds until an agent that has ended is started again; doubled each time, up to the second figure. */
+const FIRST_PAUSE_S = 1;
+const LONGEST_PAUSE_S = 32;
+/** What a supervisor says of that. */
+export const RESTARTED = 'the agent has ended and is started again';
+/** An agent that was up for so many seconds has not failed to start. */
+const STEADY_S = 60;
+
+/** `FILE PROGRAM ARG…`: joins the cgroup of the file, if one is named, before it becomes the program. */
+const JOIN = `[ -z "$1" ] || echo $$ >"$1" || exit 1
+shift; exec "$@"`;
+
+/**
+ * `FILE PROGRAM ARG…`: the program runs, for ever: when it ends it is started again. FILE names the process that it is.
+ * A shell, since one is kept for each node, and there it is a hundredth of what another Node.js would be.
+ */
+const SUPERVISE = `file=$1; shift; pause=${FIRST_PAUSE_S}
+began() { read -r line <"/proc/$1/stat"; set -- \${line##*) }; echo "\${20}"; }
+uptime() { read -r up rest </proc/uptime; echo "\${up%.*}"; }
+while :; do
+  at=$(uptime)
+  "$@" & pid=$!
+  (umask 077; echo "$pid $(began $pid)" >"$file.new") && mv "$file.new" "$file"
+  wait $pid; status=$?
+  [ $(($(uptime) - at)) -lt ${STEADY_S} ] || pause=${FIRST_PAUSE_S}
+  printf '{"time":"%s","level":"error","msg":"${RESTARTED}","status":%s,"pauseSeconds":%s}\\n' \\
+    "$(date -u +%Y-%m-%dT%H:%M:%S.000Z)" $status $pause
+  sleep $pause
+  pause=$((pause * 2)); [ $pause -le ${LONGEST_PAUSE_S} ] || pause=${LONGEST_PAUSE_S}
+done`;
+
 export interface Start {
-  /** Its network's name. */
-  namespace: string;
-  /** The mount namespace; null for this process's own. */
+  /** The names of its network and its mount namespace; null for this process's own mounts. */
+  network: string;
   files: string | null;
+  /** The cgroup.procs of the cgroup that it is to be in, if any. */
+  join: string | null;
   argv: [string, ...string[]];
   log: string;
   pidFile: string;
@@ -24,11 +66,11 @@ export interface Start {
  * Starts a process in a network and a mount namespace, in a session of its own, its words in a log. nsenter(1) becomes
  * the program, so the number stays; unlike `ip netns exec` it leaves the mounts alone.
  */
-export async function startApart({ namespace, files, argv, log, pidFile }: Start): Promise<Identity> {
+export async function startApart({ network, files, join, argv, log, pidFile }: Start): Promise<Identity> {
   const out = await open(log, 'a', 0o600);
   try {
-    const place = [`--net=${namespacePath(namespace)}`, ...(files ? [`--mount=${files}`] : [])];
-    const child = spawn('nsenter', [...place, ...argv], {
+    const place = [`--net=${network}`, ...(files ? [`--mount=${files}`] : [])];
+    const child = spawn('sh', ['-c', JOIN, 'sh', join ?? '', 'nsenter', ...place, ...argv], {
       detached: true,
       cwd: '/',
       // Nothing of the terminal that the lab is started from: it outlives it.
@@ -43,6 +85,47 @@ export async function startApart({ namespace, files, argv, log, pidFile }: Start
   } finally {
     await out.close();
   }
+}
+
+interface Supervised extends Start {
+  /** Where the supervisor is named; `pidFile` names what it has started last. */
+  supervisorFile: string;
+}
+
+/** As `startApart`; a process that ends is started again, with growing pauses. Precondition: neither is there. */
+export async function startSupervised({
+  supervisorFile,
+  pidFile,
+  argv,
+  ...start
+}: Supervised): Promise<Identity> {
+  await rm(pidFile, { force: true });
+  const supervisor: [string, ...string[]] = ['sh', '-c', SUPERVISE, 'sh', pidFile, ...argv];
+  return startApart({ ...start, argv: supervisor, pidFile: supervisorFile });
+}
+
+/** Ends a supervisor and what it has started, and nothing starts that again. @throws GodwitError `will-not-end` */
+export async function endSupervised({
+  supervisorFile,
+  pidFile,
+}: Pick<Supervised, 'supervisorFile' | 'pidFile'>): Promise<void> {
+  const supervisor = await readIdentity(supervisorFile);
+  const ending = [await readIdentity(pidFile)];
+  if (supervisor && (await isAlive(supervisor))) {
+    // One that stands still starts nothing while its children are counted.
+    signalPid(supervisor.pid, 'SIGSTOP');
+    while ((await isAlive(supervisor)) && !(await isStopped(supervisor.pid))) await sleep(POLL_MS);
+    ending.push(supervisor, ...(await childrenOf(supervisor.pid)));
+  }
+  await endAll(ending);
+}
+
+/** @throws GodwitError `will-not-end` */
+export async function endAll(identities: (Identity | null)[]): Promise<void> {
+  await killAll(async () => {
+    const alive = identities.map(async (one) => (one && (await isAlive(one)) ? [one.pid] : []));
+    return (await Promise.all(alive)).flat();
+  });
 }
 
 /**

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hierarchy } from '../freezer/hierarchy';
 import { controllersV1 } from '../freezer/limits';
-import { removeTree } from './cgroups';
+import { removeTree } from '../freezer/tree';
 import { noCpuQuota } from './errors';
 
 /** The kernel's own default period, microseconds (sched-bwc.rst). */
@@ -53,12 +53,12 @@ export async function setQuota({ folder, version }: Controller, node: string, cp
   await writeFile(join(folder, node, 'cpu.max'), `${quota} ${PERIOD_US}`);
 }
 
-/** Puts a process, and all it will start, under the node's quota. */
-export async function underQuota({ folder, version }: Controller, node: string, pid: number): Promise<void> {
+/** The file into which a process writes its number to be under the node's quota, with all that it will start. */
+export async function quotaMembers({ folder, version }: Controller, node: string): Promise<string> {
   // A folder that hands a controller on has no processes itself (cgroup-v2.rst, "No Internal Process Constraint").
   const own = version === 1 ? join(folder, node) : join(folder, node, DAEMONS);
   await mkdir(own, { recursive: true });
-  await writeFile(join(own, 'cgroup.procs'), String(pid));
+  return join(own, 'cgroup.procs');
 }
 
 /**
@@ -72,7 +72,7 @@ export async function removeGroups(isNode: (name: string) => boolean): Promise<v
 
 async function removeBelow(folder: string, isNode: (name: string) => boolean): Promise<void> {
   const names = await readdir(folder).catch(() => []);
-  for (const name of names.filter(isNode)) await removeTree(join(folder, name));
+  for (const name of names.filter(isNode)) await removeTree(join(folder, name), dirname(folder));
   // While other nodes are below it, it stays.
   await rmdir(folder).catch(() => {});
 }

@@ -8,6 +8,7 @@ import type { ToDestination, ToSource } from '../api/move-contract';
 import type { Peers } from '../cluster/peers';
 import type { Entry, Journal, Ledger, Move } from '../journal/journal';
 import { nextMove } from '../journal/ledger';
+import type { Fields, Log } from '../log';
 import { FAULT_POINTS, type FaultPoints } from './fault-points';
 import {
   type Ending,
@@ -55,7 +56,7 @@ export class Conduct {
       peers: Peers;
       changed: () => void;
       points: FaultPoints;
-      log: (line: string) => void;
+      log: Log;
     },
   ) {
     this.#runner = new Runner(
@@ -146,7 +147,7 @@ export class Conduct {
       case 'report':
         this.#backoff.reset();
         if (effect.outcome !== 'moved')
-          this.#log(`epoch ${effect.epoch}: ${effect.outcome}: ${effect.reason}`);
+          this.#log(`${effect.outcome}: ${effect.reason}`, { epoch: effect.epoch });
         return this.#ended?.(effect);
       case 'stranded':
         return this.#log(`a person should look: ${effect.reason}`);
@@ -202,7 +203,8 @@ export class Conduct {
       if ('message' in heard) await this.#passes(`${heard.message.type}-heard`);
       this.#runner.feed(heard);
     } catch (error) {
-      this.#log(`${word}: ${(error as Error).message}`);
+      const fields = { peer: node, epoch: message.epoch };
+      this.#log(`${message.type}: ${(error as Error).message}`, fields);
       this.#runner.feed({ type: 'disconnected', node });
     } finally {
       this.#underWay.delete(word);
@@ -215,8 +217,8 @@ export class Conduct {
     if (point) await this.options.points.reach(`home.${point}`);
   }
 
-  #log(line: string) {
-    this.options.log(`${this.job} moves: ${line}`);
+  #log(line: string, fields: Fields = {}) {
+    this.options.log(line, { job: this.job, role: 'home', ...fields });
   }
 }
 

@@ -40,6 +40,9 @@ const DUMP_END_MS = 60_000;
 const CUT_MS = 500;
 const PAGE_BYTES = 4096;
 const ORPHAN_POLL_MS = 20;
+/** A supervisor reports an end within milliseconds, on a busy machine within a second; one that was killed never does. */
+const REPORT_MS = 10_000;
+const REPORT_POLL_MS = 20;
 
 const stillDumped = (job: string) =>
   new GodwitError({
@@ -136,8 +139,14 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
   }
 
   async #endedByItself(): Promise<boolean> {
-    const copy = this.place.host.copy(this.job);
-    return !copy || (copy.injury === null && (await this.place.host.presence(copy)) === 'ended');
+    for (const until = performance.now() + REPORT_MS; ; await sleep(REPORT_POLL_MS)) {
+      const copy = this.place.host.copy(this.job);
+      if (!copy) return true;
+      if (copy.injury !== null) return false;
+      const presence = await this.place.host.presence(copy);
+      // Nothing of it lives: its supervisor may be about to say how it ended.
+      if (presence !== 'none' || performance.now() > until) return presence === 'ended';
+    }
   }
 
   /** Opens the streams while the job still runs; then park, freeze, dump, carry. */

@@ -8,6 +8,7 @@
 import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from '../log';
 
 export const FAULT_POINTS = {
   home: [
@@ -66,7 +67,7 @@ export const faultsFolder = (state: string) => join(state, 'faults');
 
 export const noFaultPoints: FaultPoints = { reach: () => Promise.resolve() };
 
-export function faultPointsIn(folder: string, log: (line: string) => void): FaultPoints {
+export function faultPointsIn(folder: string, log: Log): FaultPoints {
   return {
     async reach(point) {
       const armed = join(folder, point);

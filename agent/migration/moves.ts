@@ -86,7 +86,7 @@ export class Moves {
     await sweep(this.place, notes).catch((error: Error) => log(`not all is swept: ${error.message}`));
     for (const { job, note, detail } of notes) {
       const copy = Copy.parse(detail.copy);
-      log(`${job}: found here, ${note.state} as epoch ${note.epoch}`);
+      log(`found here, ${note.state} as epoch ${note.epoch}`, { job });
       if (note.state === 'hosting') {
         await this.#rehost(copy);
         this.departure(job, copy.home).restart(note, copy);

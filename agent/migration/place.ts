@@ -6,6 +6,7 @@ import type { Host } from '../jobs/host';
 import type { Layout } from '../jobs/layout';
 import type { Journal } from '../journal/journal';
 import type { KeeperContract } from '../keeper/contract';
+import type { Log } from '../log';
 import type { FaultPoints } from './fault-points';
 
 /** What the hands of a move work with on a node. */
@@ -25,7 +26,7 @@ export interface Place {
   points: FaultPoints;
   /** Something of a move has changed that is not in the journal. */
   changed: () => void;
-  log: (line: string) => void;
+  log: Log;
 }
 
 /** Each debugged process takes some 50 ms. */

@@ -161,6 +161,6 @@ export abstract class Role<
   }
 
   protected log(line: string): void {
-    this.place.log(`${this.job} ${this.machine.verb}: ${line}`);
+    this.place.log(line, { job: this.job, role: this.machine.role, peer: this.home });
   }
 }

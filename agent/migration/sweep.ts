@@ -44,10 +44,12 @@ async function sweepFolder(
     if (!COPY.test(name) || known.has(name)) continue;
     const path = join(folder, name);
     if ((await processesNaming(path)).length > 0) {
-      log(`${name}: ${what} of no copy that is known here, in use by a process of nobody's, stays`);
+      log.warn(`${what} of no copy that is known here, in use by a process of nobody's, stays`, {
+        copy: name,
+      });
       continue;
     }
-    log(`${name}: ${what} of no copy that is known here, removed`);
+    log(`${what} of no copy that is known here, removed`, { copy: name });
     await remove(path);
   }
 }
@@ -65,9 +67,9 @@ async function sweepCgroups({ cgroup: node, log }: Sweeping, known: Set<string>)
     const { length } = await cgroup.pids();
     if (length > 0) {
       living.push(name);
-      log(`${name}: ${length} processes of no copy that is known here, left to a person`);
+      log.warn(`${length} processes of no copy that is known here, left to a person`, { copy: name });
     } else {
-      log(`${name}: a cgroup of no copy that is known here, removed`);
+      log('a cgroup of no copy that is known here, removed', { copy: name });
       await cgroup.remove();
     }
   }

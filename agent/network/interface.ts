@@ -15,6 +15,7 @@ import { z } from 'zod';
 import { GodwitError } from '../api/errors';
 import type { Address } from '../api/model';
 import { parseJson, parseWith } from '../api/schema';
+import { removeMounted } from '../homefs/removal';
 import { hardwareAddress } from './address';
 
 /** The job's end, as the job sees it. */
@@ -81,10 +82,8 @@ export class JobNetworks {
     await run('unshare', `--net=${namespace}`, 'ip', 'link', 'set', 'lo', 'up');
     const { job } = copy;
     const inside = ['name', INSIDE, 'address', hardwareAddress(address.ip), 'netns', namespace];
-    await ip('link', 'add', port(job), 'type', 'veth', 'peer', ...inside);
+    await ip('link', 'add', port(job), 'address', portAddress(address), 'type', 'veth', 'peer', ...inside);
     await ip('link', 'set', port(job), 'alias', `godwit job ${job}`);
-    // A bridge takes the lowest address of its ports for its own: this is none of the low ones.
-    await ip('link', 'set', port(job), 'address', hardwareAddress(address.ip).replace('02', 'fe'));
     await ip('link', 'set', port(job), 'master', this.options.bridge!);
     const within = (...args: string[]) => run('nsenter', `--net=${namespace}`, 'ip', ...args);
     // The namespace comes to life elsewhere with the same addresses: none may be made up on the way.
@@ -122,10 +121,11 @@ export class JobNetworks {
   async remove(copy: Addressed): Promise<void> {
     const namespace = this.namespaceOf(copy);
     if (namespace === null) return;
-    // It takes its other end with it.
-    if (await exists(port(copy.job))) await ip('link', 'delete', port(copy.job));
+    // It takes its other end with it. Another's interface of that name is not touched: making ours fails by its name.
+    if (copy.address && (await isOurs(copy.job, copy.address))) await ip('link', 'delete', port(copy.job));
     await run('umount', '--lazy', namespace).catch(() => {});
-    await rm(namespace, { force: true });
+    // Refused while somebody else has mounted something there, or has copied the mount.
+    await rm(namespace, { force: true }).catch(() => removeMounted('name', [namespace]));
   }
 
   /** Who on the bridge has this address already; null when nobody answers. */
@@ -139,9 +139,12 @@ export class JobNetworks {
 /** The port of a job, of which a node holds one copy at the most; an interface's name may have 15 bytes. */
 const port = (job: string) => `gw${job}`;
 
-const exists = (name: string) =>
-  run('ip', 'link', 'show', 'dev', name).then(
-    () => true,
+/** A bridge takes the lowest address of its ports for its own: this is none of the low ones, and tells ours from others. */
+const portAddress = ({ ip: address }: Address) => hardwareAddress(address).replace('02', 'fe');
+
+const isOurs = (job: string, address: Address) =>
+  run('ip', '-o', 'link', 'show', 'dev', port(job)).then(
+    (found) => found.includes(` ${portAddress(address)} `),
     () => false,
   );
 

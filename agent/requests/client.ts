@@ -149,7 +149,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
       } catch (error) {
         if (SAID.has(asGodwitError(error).code)) return;
         if (performance.now() > until)
-          return node.log(`${target.job}: its debugger's client has gone: ${error}`);
+          return node.log(`its debugger's client has gone: ${error}`, { job: target.job });
         await sleep(GONE_PAUSE_MS);
       }
     }

@@ -3,13 +3,14 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { User } from '../api/model';
 import type { Server } from '../api/server';
+import type { Log } from '../log';
 
 export interface DoorsOptions {
   folder: string;
   users: () => Promise<User[]>;
   /** Serves one user at `path`. */
   open: (path: string, user: User) => Promise<Pick<Server, 'close'>>;
-  log: (line: string) => void;
+  log: Log;
 }
 
 export class Doors {

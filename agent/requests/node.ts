@@ -11,6 +11,7 @@ import type { Home } from '../jobs/home';
 import type { Host } from '../jobs/host';
 import type { Layout } from '../jobs/layout';
 import type { Stops } from '../jobs/stops';
+import type { Log } from '../log';
 import type { Moves } from '../migration/moves';
 import type { View } from './view';
 
@@ -32,5 +33,5 @@ export interface NodeParts {
   stops: Stops;
   view: View;
   watch: ClusterWatch;
-  log: (line: string) => void;
+  log: Log;
 }

@@ -28,7 +28,7 @@ export async function why(
     // What the home shares is its own there.
     direct: to === own ? source.shared.map(({ at }) => at) : there.direct,
   });
-  const all = [...source.obstacles, ...decided(node, job, to), ...there.obstacles, ...locks];
+  const all = [...source.obstacles, ...decided(job), ...there.obstacles, ...locks];
   const { bytes } = source;
   const seen = { can: all.length === 0, bytes, estimateMs: node.moves.pace.estimate(bytes), home: own };
   if (may(user, job)) return { ...seen, obstacles: all, ...files };
@@ -38,20 +38,13 @@ export async function why(
 }
 
 /** What people have decided. */
-function decided(node: NodeParts, { id, pinned, ledger }: HomedJob, to: string): Obstacle[] {
+function decided({ id, pinned, ledger }: HomedJob): Obstacle[] {
   const found: Obstacle[] = [];
   if (pinned) {
     found.push({
       code: 'pinned',
       what: `it is pinned to ${ledger.host}`,
       fix: `\`godwit unpin ${id}\` first`,
-    });
-  }
-  if (node.members.state(to) === 'draining') {
-    found.push({
-      code: 'draining',
-      what: `${to} is being drained`,
-      fix: 'choose another node, or `godwit undrain` it',
     });
   }
   return found;

@@ -9,7 +9,6 @@ const OF_THE_NODE = new Set([
   'cpu-features',
   'criu-version',
   'disk-full',
-  'draining',
   'kernel-version',
   'no-criu',
   'no-memory',

@@ -9,7 +9,7 @@ import { type Client, connectTls } from '../../agent/api/client';
 import type { TlsEndpoint } from '../../agent/api/endpoint';
 import { type PeerContract, peerContract } from '../../agent/api/peer-contract';
 import type { TlsFiles, TlsIdentity } from '../../agent/api/tls';
-import { namespacePath, nodeNamespace } from '../../agent/lab/network';
+import { nodeNamespace } from '../../agent/lab/namespaces';
 import type { Stage } from './stage';
 
 /** Carries what comes to a Unix socket to a port that is reached from there. */
@@ -76,7 +76,7 @@ export class Intruder {
   async #reach(target: string): Promise<number> {
     const { listen } = this.stage.configOf(target);
     const path = join(this.#folder, target);
-    const place = `--net=${namespacePath(nodeNamespace(this.stage.lab, this.node))}`;
+    const place = `--net=${nodeNamespace(this.stage.lab, this.node)}`;
     const argv = [place, process.execPath, '-e', RELAY, path, String(listen.port), listen.host];
     const relay = spawn('nsenter', argv, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#relays.push(relay);

@@ -27,7 +27,7 @@ import { inProject } from '../support/project';
 const ACCOUNTS = { ann: 'games', bob: 'news', eve: 'man' } as const;
 export type Person = keyof typeof ACCOUNTS;
 
-const SOON_MS = 30_000;
+const SOON_MS = 90_000;
 const POLL_MS = 20;
 /** Below a folder that every node of a lab sees. */
 const FOLDERS = '/var/lib/godwit';

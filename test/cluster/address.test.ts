@@ -1,10 +1,11 @@
 /** Programs that use the network, moved while they do. */
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { boundOf, bridgeNamespace, namespacePath, nodeNamespace } from '../../agent/lab/network';
+import { nodeCgroup } from '../../agent/freezer/hierarchy';
+import { boundOf, bridgeNamespace, nodeNamespace } from '../../agent/lab/namespaces';
 import { FaultLab } from '../support/fault-lab';
 import { Godwit } from '../support/godwit';
 import { end, launch, run } from '../support/processes';
@@ -13,7 +14,7 @@ import { inProject } from '../support/project';
 const LAB = `addr-${process.pid}`;
 const ROUND = ['node2', 'node3', 'node1'] as const;
 /** What a slow machine may need to see what is about to be so. */
-const SOON_MS = 30_000;
+const SOON_MS = 120_000;
 
 const fixture = (name: string) => inProject('test', 'fixtures', 'network', name);
 
@@ -39,7 +40,11 @@ async function until(what: string, holds: () => Promise<boolean> | boolean): Pro
 
 const has = async (path: string, argv: string[]) =>
   (await run(['nsenter', `--net=${path}`, ...argv])).stdout.trim();
-const inNode = (node: string) => namespacePath(nodeNamespace(LAB, node));
+async function ipIn(namespace: string, ...args: string[]): Promise<void> {
+  const { status, stderr } = await run(['nsenter', `--net=${namespace}`, 'ip', ...args]);
+  if (status !== 0) throw new Error(`ip ${args.join(' ')}: ${stderr}`);
+}
+const inNode = (node: string) => nodeNamespace(LAB, node);
 
 async function launched(argv: string[], on = 'node1', address?: string): Promise<string> {
   const { id } = await godwit.run(['python3', ...argv], { on, ...(address ? { address } : {}) });
@@ -62,7 +67,7 @@ class Client {
 
   constructor(namespace: string, ip: string) {
     const program = ['python3', fixture('echo-client.py'), ip, '7000'];
-    this.#child = launch(['nsenter', `--net=${namespacePath(namespace)}`, ...program]);
+    this.#child = launch(['nsenter', `--net=${namespace}`, ...program]);
     for (const stream of [this.#child.stdout!, this.#child.stderr!])
       stream.setEncoding('utf8').on('data', (text: string) => {
         this.said = (this.said + text).slice(-2_000);
@@ -153,7 +158,7 @@ describe('with an address of its own', () => {
   it('connections of others go on, wherever it moves and wherever they are', async () => {
     const { job, ip } = await server();
     const hub = bridgeNamespace(LAB);
-    await run(['ip', '-n', hub, 'address', 'add', ip.replace(/\.1$/, '.250/16'), 'dev', 'bridge']);
+    await ipIn(hub, 'address', 'add', ip.replace(/\.1$/, '.250/16'), 'dev', 'bridge');
     for (const namespace of [nodeNamespace(LAB, 'node1'), nodeNamespace(LAB, 'node2'), hub])
       new Client(namespace, ip);
     await allGoOn();
@@ -201,7 +206,7 @@ describe('with an address of its own', () => {
       godwit.text(['run', '--detach', '--address', address, '--', 'sleep', '100']);
     await expect(again(first.ip)).rejects.toThrow(`${first.ip} is in use: another job has it`);
     const foreign = first.ip.replace(/\.\d+$/, '.200');
-    await run(['ip', '-n', bridgeNamespace(LAB), 'address', 'add', `${foreign}/16`, 'dev', 'bridge']);
+    await ipIn(bridgeNamespace(LAB), 'address', 'add', `${foreign}/16`, 'dev', 'bridge');
     await expect(again(foreign)).rejects.toThrow(/\.200 is in use: .* answers for it/);
     await expect(again('192.168.77.1')).rejects.toThrow('is not one of the addresses that node1 gives');
     const second = await server();
@@ -217,6 +222,34 @@ describe('with an address of its own', () => {
     await until('its namespaces are gone', () => namespaces().length === 0);
     expect((await server(first.ip)).ip).toBe(first.ip);
   });
+});
+
+it('takes away what is the job’s, whatever others have made beside it, and nothing else', async () => {
+  const { job } = await server();
+  const theirs = ['link', 'show', 'dev', `gw${job}`];
+  await ipIn(inNode('node2'), 'link', 'add', `gw${job}`, 'type', 'veth', 'peer', 'name', 'theirs');
+  await expect(godwit.migrate(job, 'node2')).rejects.toThrow(`gw${job}`);
+  expect(await has(inNode('node2'), ['ip', ...theirs])).toContain(`gw${job}`);
+  await until('it is not moving', async () => (await godwit.job(job)).state === 'running');
+
+  const { state } = lab.paths('node1');
+  const cgroup = join(await nodeCgroup(`${LAB}-node1`), `${job}.0`);
+  for (const path of [join(cgroup, 'run', 'theirs', 'deep'), join(cgroup, 'theirs')])
+    mkdirSync(path, { recursive: true });
+  const networks = join(state, 'networks');
+  const mount = async (...args: string[]) => expect((await run(['mount', ...args])).status).toBe(0);
+  // As `ip netns add` does with its own folder, and once more over the name itself.
+  await mount('--rbind', networks, networks);
+  await mount('--bind', '/dev/null', join(networks, `${job}.0`));
+  try {
+    await godwit.kill(job, 'SIGTERM');
+    await godwit.wait(job);
+    await until('its namespace is gone', () => namespaces().length === 0);
+    await until('its cgroup is gone', () => !existsSync(cgroup));
+  } finally {
+    await run(['umount', '--recursive', networks]);
+    await ipIn(inNode('node2'), 'link', 'delete', `gw${job}`);
+  }
 });
 
 it('leaves no namespace, interface or mount behind', async () => {

@@ -12,6 +12,7 @@ import { connectUnix } from '../../agent/api/client';
 import { clientContract } from '../../agent/api/client-contract';
 import { issueCertificate, makeAuthority } from '../../agent/lab/certificates';
 import { restartAgent } from '../../agent/lab/lab';
+import { nodeNamespace } from '../../agent/lab/namespaces';
 import { Godwit, Refused } from '../support/godwit';
 import { end, launch, type Outcome, run } from '../support/processes';
 import { inProject } from '../support/project';
@@ -141,7 +142,7 @@ describe('wrong usage ends with 2', () => {
     [[], /say what to do/],
     [['fly'], /unknown command 'fly'/],
     [['migrate', 'job'], /missing required argument 'node'/],
-    [['migrate', 'job', 'node2', '--transfer', 'pigeon'], /pigeon.*auto, stop, post-copy, pre-copy/],
+    [['migrate', 'job', 'node2', '--transfer', 'pigeon'], /pigeon.*stop or auto/],
     [['run'], /missing required argument 'program'/],
     [['run', '--env', 'X', '--', 'true'], /NAME=VALUE/],
     [['kill', 'job', '-s', 'SIGNONE'], /no such signal/],
@@ -284,7 +285,7 @@ describe('an agent', () => {
     const file = join(folder, 'second.json');
     writeFileSync(file, JSON.stringify(config));
     const outcome = await cli(['agent', '--config', file], {
-      prefix: ['ip', 'netns', 'exec', `gw-${LAB}-node2`],
+      prefix: ['nsenter', `--net=${nodeNamespace(LAB, 'node2')}`],
     });
     const { host, port } = config.listen;
     expect(outcome.status).toBe(1);
@@ -383,9 +384,12 @@ describe('the port for other nodes', () => {
     const script =
       'printf "GET /nothing HTTP/1.1\\r\\nHost: node1\\r\\n\\r\\n" | timeout 10 openssl s_client "$@"';
     const where = ['-quiet', '-connect', `${host}:${port}`, '-servername', 'node1'];
-    return run(['ip', 'netns', 'exec', `gw-${LAB}-node2`, 'sh', '-c', script, 'ask', ...where, ...args], {
-      limitMs: 30_000,
-    });
+    return run(
+      ['nsenter', `--net=${nodeNamespace(LAB, 'node2')}`, 'sh', '-c', script, 'ask', ...where, ...args],
+      {
+        limitMs: 30_000,
+      },
+    );
   };
 
   it('listens to nobody without a certificate, or with one of another authority', async () => {
@@ -417,7 +421,7 @@ describe('the port for other nodes', () => {
         ended(tls.connect(identity), 'x'.repeat(100000)),
       ]).then(() => console.log('hung up on each'));`;
     const { stdout, stderr } = await run(
-      ['ip', 'netns', 'exec', `gw-${LAB}-node2`, process.execPath, '-e', script],
+      ['nsenter', `--net=${nodeNamespace(LAB, 'node2')}`, process.execPath, '-e', script],
       { limitMs: 30_000 },
     );
     expect({ stdout, stderr }).toEqual({ stdout: 'hung up on each\n', stderr: '' });
@@ -442,7 +446,7 @@ describe('the port for other nodes', () => {
     writeFileSync(join(folder, 'stranger.json'), JSON.stringify(config));
     const node = process.execPath;
     const agent = [node, inProject('dist', 'agent.cjs'), join(folder, 'stranger.json')];
-    children.push(launch(['ip', 'netns', 'exec', `gw-${LAB}-node2`, ...agent]));
+    children.push(launch(['nsenter', `--net=${nodeNamespace(LAB, 'node2')}`, ...agent]));
     const stranger = (args: string[]) => cli(args, { env: { GODWIT_AGENT: config.socket } });
     for (let tries = 0; (await stranger(['nodes'])).status !== 0; tries++) {
       if (tries > 50) throw new Error('it did not start');

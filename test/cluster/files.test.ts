@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { asGodwitError } from '../../agent/api/errors';
-import { bridgeNamespace, nodeNamespace, processesIn } from '../../agent/lab/network';
+import { bridgeNamespace, processesOfNode } from '../../agent/lab/namespaces';
 import { compile } from '../support/c-programs';
 import { FaultJob, FaultLab } from '../support/fault-lab';
 import { commandLine } from '../support/processes';
@@ -63,13 +63,13 @@ async function checked(job: FaultJob): Promise<void> {
 
 /** Those at home. */
 async function servers(): Promise<number[]> {
-  const pids = await processesIn([nodeNamespace(lab.name, 'node1')]);
+  const pids = await processesOfNode(lab.name, 'node1');
   return pids.filter((pid) => commandLine(pid).split('\0').includes('serve'));
 }
 
 /** The cable of a node, at the bridge. */
 const cable = (node: string, state: 'up' | 'down') =>
-  execFileSync('ip', ['-n', bridgeNamespace(lab.name), 'link', 'set', node, state]);
+  execFileSync('nsenter', [`--net=${bridgeNamespace(lab.name)}`, 'ip', 'link', 'set', node, state]);
 
 test('a job works with all kinds of files wherever it is, and home again', { timeout: 240_000 }, async () => {
   const seen = execFileSync('nsenter', [...lab.seenFrom('node2'), 'ls', '-A', '/root', '/tmp'], {
@@ -228,7 +228,7 @@ function statusOf(pid: number): string {
 /** The type of the file system by which the job on that node has `file` open. */
 async function fileSystemOf(file: string, node: string): Promise<string> {
   // Its shell, not one that is about to become a `sleep`.
-  const [pid] = (await processesIn([nodeNamespace(lab.name, node)])).filter(
+  const [pid] = (await processesOfNode(lab.name, node)).filter(
     (process) => commandLine(process).split('\0').at(-2) === file && /^NSpid:.*\t2$/m.test(statusOf(process)),
   );
   const mount = /^mnt_id:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/3`, 'utf8'))![1];

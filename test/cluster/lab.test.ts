@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -10,6 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -18,12 +19,25 @@ import { connectUnix } from '../../agent/api/client';
 import type { GodwitError } from '../../agent/api/errors';
 import { loadConfig } from '../../agent/cluster/config';
 import { nodeCgroup } from '../../agent/freezer/hierarchy';
-import { labDown, labStatus, labUp, type Programs, restartAgent } from '../../agent/lab/lab';
+import { isAlive, readIdentity } from '../../agent/freezer/identity';
+import { nodePaths } from '../../agent/lab/description';
+import {
+  killAgent,
+  labDown,
+  labStatus,
+  labUp,
+  type Programs,
+  restartAgent,
+  setLink,
+} from '../../agent/lab/lab';
 import { withLock } from '../../agent/lab/lock';
+import { bridgeNamespace, findNamespaces, nodeNamespace } from '../../agent/lab/namespaces';
 import { cpuMount } from '../../agent/lab/quota';
 import { contract } from '../fixtures/lab/stand-in';
+import { inProject } from '../support/project';
 
 const LABS = '/var/lib/godwit/labs';
+const SOON = { timeout: 60_000, interval: 100 };
 /** Names that no person's lab has. */
 const ONE = `t${process.pid}-one`;
 const TWO = `t${process.pid}-two`;
@@ -201,12 +215,23 @@ describe('a lab', () => {
     other.close();
   });
 
-  it('that is up is not touched by another up', async () => {
-    const { nodes } = await labUp({ name: ONE, nodes: 2, programs });
-    const pid = await pidOf(nodes[0]!.socket);
-    expect(await failure(labUp({ name: ONE, nodes: 3, programs }))).toMatchObject({ code: 'lab-up' });
+  it('that is up is not touched by another up, and is no other than was asked for', async () => {
+    const { nodes } = await labUp({ name: ONE, nodes: 2, cpus: [1, 0.5], programs });
+    const pids = () => Promise.all(nodes.map(({ socket }) => pidOf(socket)));
+    const before = await pids();
+    for (const same of [{}, { nodes: 2 }, { cpus: [1, 0.5], nodes: 2 }])
+      expect(await labUp({ name: ONE, ...same, programs })).toEqual({ nodes });
+    for (const [other, what] of [
+      [{ nodes: 3 }, 'nodes: 2, not 3'],
+      [{ nodes: 2, cpus: [1, 1] }, 'CPUs: 1,0.5, not 1,1'],
+      [{ users: ['games'] }, 'users: none, not games'],
+    ] as const)
+      expect(await failure(labUp({ name: ONE, ...(other as object), programs }))).toMatchObject({
+        code: 'lab-up',
+        message: expect.stringContaining(what),
+      });
     expect(await labStatus({ name: ONE })).toEqual({ nodes });
-    expect(await pidOf(nodes[0]!.socket)).toBe(pid);
+    expect(await pids()).toEqual(before);
   });
 
   it('is held while it is being made', async () => {
@@ -214,6 +239,7 @@ describe('a lab', () => {
       expect(await failure(labUp({ name: ONE, programs }))).toMatchObject({ code: 'lab-busy' });
       expect(await failure(labDown({ name: ONE }))).toMatchObject({ code: 'lab-busy' });
     });
+    await withLock(ONE, async () => {});
     expect(traces(ONE)).toEqual(nothing);
   });
 
@@ -233,7 +259,7 @@ describe('a lab', () => {
 
   it('shows an agent that has died as down', async () => {
     const { nodes } = await labUp({ name: ONE, nodes: 2, programs });
-    process.kill(await pidOf(nodes[1]!.socket), 'SIGKILL');
+    await killAgent(ONE, 'node2');
     const { nodes: after } = await labStatus({ name: ONE });
     expect(after.map(({ state }) => state)).toEqual(['up', 'down']);
     await restartAgent(ONE, 'node2');
@@ -242,13 +268,17 @@ describe('a lab', () => {
 
   it('gives each node its share of the CPUs', async () => {
     const { nodes } = await labUp({ name: ONE, nodes: 2, cpus: [1, 0.25], programs });
-    // The stand-in's own children stand for jobs: they are under the quota as the keeper is.
-    const shares = await Promise.all(
-      nodes.map(async ({ name }) => burn(join(nodeFolder(ONE, name), 'keeper.sock'))),
-    );
-    expect(shares[1]).toBeGreaterThan(0.1);
-    expect(shares[1]).toBeLessThan(0.4);
-    expect(shares[0]! / shares[1]!).toBeGreaterThan(1.8);
+    // The stand-in's own children stand for jobs: they are under the quota as the daemons are.
+    for (const daemon of ['keeper.sock', 'agent.sock']) {
+      const groups = await Promise.all(
+        nodes.map(async ({ name }) => burn(join(nodeFolder(ONE, name), daemon))),
+      );
+      expect(groups.map(quotaIn)).toEqual([1, 0.25]);
+      // It wants a whole CPU, however busy the machine is.
+      await vi.waitFor(() => expect(throttled(groups[1]!)).toBeGreaterThan(0), SOON);
+    }
+    await restartAgent(ONE, 'node2');
+    expect(quotaIn(await burn(nodes[1]!.socket))).toBe(0.25);
     await labDown({ name: ONE });
     expect(traces(ONE)).toEqual(nothing);
   });
@@ -311,8 +341,8 @@ describe('what is left of a lab', () => {
   });
 
   it('with a recycled process number spares that process', async () => {
-    const { nodes } = await labUp({ name: ONE, nodes: 1, programs });
-    process.kill(await pidOf(nodes[0]!.socket), 'SIGKILL');
+    await labUp({ name: ONE, nodes: 1, programs });
+    await killAgent(ONE, 'node1');
     const bystander = spawn('sleep', ['60'], { stdio: 'ignore' });
     try {
       writeFileSync(join(nodeFolder(ONE, 'node1'), 'agent.pid'), `${bystander.pid} 1\n`);
@@ -350,17 +380,241 @@ describe('what is left of a lab', () => {
 
   it('is found although its folder, or its network’s names, are gone', async () => {
     await labUp({ name: ONE, nodes: 1, programs });
-    rmSync(join(LABS, ONE), { recursive: true });
+    // What is mounted there stays.
+    spawnSync('rm', ['-rf', join(LABS, ONE)]);
+    expect(existsSync(join(LABS, ONE, 'lab.json'))).toBe(false);
+    expect(await failure(labUp({ name: ONE, programs }))).toMatchObject({ code: 'lab-broken' });
     await labDown({ name: ONE });
     expect(traces(ONE)).toEqual(nothing);
 
-    await labUp({ name: ONE, nodes: 1, programs });
-    for (const name of readdirSync('/run/netns').filter((name) => name.includes(ONE)))
-      execFileSync('ip', ['netns', 'delete', name]);
+    await labUp({ name: ONE, nodes: 2, programs });
+    for (const { path } of await findNamespaces(ONE)) execFileSync('umount', [path]);
     await labDown({ name: ONE });
     expect(traces(ONE)).toEqual(nothing);
   });
 });
+
+describe('while others work on the machine, a lab', () => {
+  /** What a shell does as root on a machine of its own: none of its mounts are seen outside. */
+  const apart = (script: string) =>
+    spawnSync('unshare', ['--mount', '--propagation', 'private', 'sh', '-ec', script], { encoding: 'utf8' });
+  const command = `${process.execPath} ${inProject('dist', 'godwit.cjs')} lab`;
+
+  it('goes after somebody has made a network namespace', () => {
+    const script = `${command} up --name ${ONE} --nodes 1; ip netns add ${TWO}; ${command} down --name ${ONE}
+      grep ${ONE} /proc/self/mountinfo && exit 9; ip netns list`;
+    try {
+      const { status, stdout, stderr } = apart(script);
+      expect([status, stderr]).toEqual([0, '']);
+      expect(stdout).toContain(TWO);
+    } finally {
+      spawnSync('ip', ['netns', 'delete', TWO]);
+    }
+    expect(traces(ONE)).toEqual(nothing);
+  });
+
+  it('of an earlier build goes, that somebody has hidden by doing so', () => {
+    const former = `/run/netns/gw-${ONE}`;
+    const script = `mkdir -p /run/netns; for name in ${former} ${former}-node1; do
+        touch $name; unshare --net=$name ip link set lo up; done
+      nsenter --net=${former}-node1 sleep 1000 & sleeper=$!
+      ip netns add ${TWO}; ${command} down --name ${ONE}
+      wait $sleeper || echo ended $?
+      grep ${ONE} /proc/self/mountinfo && exit 9; ip netns list`;
+    try {
+      const { status, stdout, stderr } = apart(script);
+      expect([status, stderr.replace(/Killed\n/g, '')]).toEqual([0, '']);
+      expect(stdout).toMatch(/ended 137/);
+      expect(stdout).toContain(TWO);
+    } finally {
+      spawnSync('ip', ['netns', 'delete', TWO]);
+    }
+    expect(traces(ONE)).toEqual(nothing);
+  });
+
+  it.each([
+    ['its own folder', () => join(LABS, ONE)],
+    ['a node’s folder', () => nodeFolder(ONE, 'node1')],
+    ['the folder of its names', () => join(LABS, ONE, 'namespaces')],
+    ['one of its names', () => nodeNamespace(ONE, 'node1')],
+  ])('goes although something is mounted over %s', async (_what, at) => {
+    const { nodes } = await labUp({ name: ONE, nodes: 1, programs });
+    const pid = await pidOf(nodes[0]!.socket);
+    const files = mkdtempSync(join(folder, 'others-'));
+    writeFileSync(join(files, 'file'), '');
+    const target = statSync(at()).isDirectory() ? files : join(files, 'file');
+    execFileSync('mount', ['--bind', target, at()]);
+    await labDown({ name: ONE });
+    expect(runs(pid)).toBe(false);
+    expect(traces(ONE)).toEqual(nothing);
+    expect(readdirSync(files)).toEqual(['file']);
+  });
+
+  it('goes, and nothing else does, from under what is mounted over all labs', () => {
+    const script = `${command} up --name ${ONE} --nodes 1; mount -t tmpfs theirs ${LABS}; touch ${LABS}/theirs
+      ${command} down --name ${ONE}; ls ${LABS}; umount ${LABS}; grep ${ONE} /proc/self/mountinfo && exit 9; true`;
+    const { status, stdout, stderr } = apart(script);
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^theirs$/m);
+    expect(traces(ONE)).toEqual(nothing);
+  });
+
+  it('goes with what is in its cgroups, and a stranger there lives on where that can be', async () => {
+    await labUp({ name: ONE, nodes: 1, cpus: [1], programs });
+    const v1 = cpuMount(readFileSync('/proc/self/mountinfo', 'utf8'));
+    const stranger = spawn('sleep', ['1000'], { stdio: 'ignore' });
+    const ended = new Promise((resolve) => stranger.once('exit', resolve));
+    try {
+      const cgroups = [
+        join(cgroup2Folder, `${ONE}-node1`),
+        ...(v1 ? [join(v1, 'godwit', `${ONE}-node1`)] : []),
+      ];
+      for (const path of cgroups) mkdirSync(join(path, 'theirs', 'deep'), { recursive: true });
+      // Of version 1 only: what is in a node's cgroup of version 2 is its jobs'.
+      const own = v1 ? cgroups[1]! : cgroups[0]!;
+      writeFileSync(join(own, 'theirs', 'deep', 'cgroup.procs'), String(stranger.pid));
+      await labDown({ name: ONE });
+      expect(traces(ONE)).toEqual(nothing);
+      expect(runs(stranger.pid!)).toBe(v1 !== undefined);
+    } finally {
+      stranger.kill('SIGKILL');
+      await ended;
+    }
+  });
+
+  it('goes when all mounts of the machine were made shared', () => {
+    const script = `mount --make-rshared /; ${command} up --name ${ONE} --nodes 1; mount --make-rshared /
+      ${command} down --name ${ONE}; grep ${ONE} /proc/self/mountinfo && exit 9; true`;
+    const { status, stderr } = apart(script);
+    expect([status, stderr]).toEqual([0, '']);
+    expect(traces(ONE)).toEqual(nothing);
+  });
+
+  it('is held against a user who listens where an earlier build had its lock', async () => {
+    const lock = createServer();
+    await new Promise<void>((resolve) => lock.listen(`\0godwit-lab-${ONE}`, resolve));
+    try {
+      expect((await labUp({ name: ONE, nodes: 1, programs })).nodes).toHaveLength(1);
+      await labDown({ name: ONE });
+    } finally {
+      lock.close();
+    }
+  });
+});
+
+describe('a lab that has lost', () => {
+  const others = async (nodes: { socket: string }[]) => Promise.all(nodes.map(({ socket }) => pidOf(socket)));
+  const reaches = async (from: string, to: string) => {
+    const remote = await talk(join(nodeFolder(ONE, from), 'agent.sock'));
+    try {
+      return (await remote.call('reach', { node: to })).name;
+    } finally {
+      remote.close();
+    }
+  };
+
+  it('an agent has it back by itself, whoever has ended it', async () => {
+    const { nodes } = await labUp({ name: ONE, nodes: 1, programs });
+    const { socket } = nodes[0]!;
+    for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL'] as const) {
+      const pid = await pidOf(socket);
+      process.kill(pid, signal);
+      await vi.waitFor(async () => expect(await pidOf(socket)).not.toBe(pid), SOON);
+    }
+    expect(await labStatus({ name: ONE })).toEqual({ nodes });
+  });
+
+  it('an agent that was to stay away does not have it back, until it is asked for', async () => {
+    const { nodes } = await labUp({ name: ONE, nodes: 1, programs });
+    const { supervisorFile, pidFile } = nodePaths(ONE, 'node1').agent;
+    const supervisor = Number(readFileSync(supervisorFile, 'utf8').split(' ')[0]);
+    process.kill(await pidOf(nodes[0]!.socket), 'SIGKILL');
+    await killAgent(ONE, 'node1');
+    expect(runs(supervisor)).toBe(false);
+    expect(await readIdentity(pidFile).then((one) => one && isAlive(one))).toBe(false);
+    const { nodes: after } = await labStatus({ name: ONE });
+    expect(after.map(({ state }) => state)).toEqual(['down']);
+    expect(await labUp({ name: ONE, programs })).toEqual({ nodes });
+  });
+
+  it('an agent that can’t start says why, and is started more and more rarely', async () => {
+    const { nodes } = await labUp({ name: ONE, nodes: 1, programs });
+    const fail = `/run/godwit-test-fail-${ONE}-node1-agent`;
+    writeFileSync(fail, '');
+    failFiles.push(fail);
+    process.kill(await pidOf(nodes[0]!.socket), 'SIGKILL');
+    const log = () => readFileSync(nodePaths(ONE, 'node1').agent.log, 'utf8');
+    await vi.waitFor(() => expect(log().match(/told to fail/g)?.length).toBeGreaterThanOrEqual(2), SOON);
+    const pauses = [...log().matchAll(/"pauseSeconds":(\d+)/g)].map(([, seconds]) => Number(seconds));
+    expect(pauses.slice(0, 2)).toEqual([1, 2]);
+    const { nodes: down } = await labStatus({ name: ONE });
+    expect(down).toMatchObject([{ state: 'down', why: 'told to fail' }]);
+    rmSync(fail);
+    await vi.waitFor(async () => expect(await labStatus({ name: ONE })).toEqual({ nodes }), SOON);
+  });
+
+  it.each<[string, () => unknown]>([
+    ['its supervisors', () => endBy(nodePaths(ONE, 'node2').agent.supervisorFile)],
+    [
+      'an agent and its keeper',
+      async () => {
+        await killAgent(ONE, 'node2');
+        await endBy(nodePaths(ONE, 'node2').keeper.pidFile);
+      },
+    ],
+    ['a cable', () => inNetwork(bridgeNamespace(ONE), 'link', 'delete', 'node2')],
+    ['a plugged-in cable', () => setLink(ONE, 'node2', 'down')],
+    ['a node’s bridge', () => inNetwork(nodeNamespace(ONE, 'node2'), 'link', 'delete', 'br0')],
+    ['the bridge between them', () => execFileSync('umount', [bridgeNamespace(ONE)])],
+    ['the name of a node’s network', () => execFileSync('umount', [nodeNamespace(ONE, 'node2')])],
+    [
+      'all names',
+      async () => {
+        for (const { path } of await findNamespaces(ONE)) execFileSync('umount', [path]);
+      },
+    ],
+  ])('%s has it back with another up, and its jobs run on', async (_what, lose) => {
+    const { nodes } = await labUp({ name: ONE, nodes: 2, programs });
+    const remote = await talk(nodes[1]!.socket);
+    const { pid: job } = await remote.call('spawn', { argv: ['sleep', '1000'] });
+    remote.close();
+    const untouched = await others(nodes.slice(0, 1));
+    await lose();
+    expect(await labUp({ name: ONE, nodes: 2, programs })).toEqual({ nodes });
+    expect(await reaches('node1', 'node2')).toBe('node2 heard node1');
+    expect(await reaches('node2', 'node1')).toBe('node1 heard node2');
+    expect(runs(job)).toBe(true);
+    expect(await others(nodes.slice(0, 1))).toEqual(untouched);
+    await labDown({ name: ONE });
+    expect(runs(job)).toBe(false);
+    expect(traces(ONE)).toEqual(nothing);
+  });
+
+  it('a node’s folder is refused by name', async () => {
+    await labUp({ name: ONE, nodes: 1, programs });
+    rmSync(join(nodeFolder(ONE, 'node1'), 'config.json'));
+    expect(await failure(labUp({ name: ONE, programs }))).toMatchObject({
+      code: 'lab-broken',
+      message: expect.stringContaining('node1'),
+    });
+  });
+
+  it('its maker is made anew', async () => {
+    await labUp({ name: ONE, nodes: 1, programs });
+    rmSync(join(LABS, ONE, 'whole'));
+    const { nodes } = await labUp({ name: ONE, nodes: 2, programs });
+    expect(nodes).toHaveLength(2);
+  });
+});
+
+const inNetwork = (namespace: string, ...args: string[]) =>
+  execFileSync('nsenter', [`--net=${namespace}`, 'ip', ...args]);
+
+async function endBy(file: string): Promise<void> {
+  const identity = (await readIdentity(file))!;
+  process.kill(identity.pid, 'SIGKILL');
+  await vi.waitFor(async () => expect(await isAlive(identity)).toBe(false), SOON);
+}
 
 /** One that has ended may wait a while for the machine's PID 1 to take note. */
 function runs(pid: number): boolean {
@@ -381,17 +635,25 @@ async function pidOf(socket: string): Promise<number> {
   return pid;
 }
 
-/** The CPU time that a busy child of the daemon gets in a second, in seconds. */
-async function burn(socket: string): Promise<number> {
+/** The cgroup with the cpu controller in which a busy child of the daemon is. */
+async function burn(socket: string): Promise<string> {
   const remote = await talk(socket);
   const { pid } = await remote.call('spawn', { argv: ['sh', '-c', 'while :; do :; done'] });
   remote.close();
-  const ticks = () => {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[11]);
-  };
   expect(readlinkSync(`/proc/${pid}/ns/net`)).not.toBe(readlinkSync('/proc/self/ns/net'));
-  const start = ticks();
-  await new Promise((resolve) => setTimeout(resolve, 1500));
-  return (ticks() - start) / 100 / 1.5;
+  const v1 = cpuMount(readFileSync('/proc/self/mountinfo', 'utf8'));
+  const wanted = v1 ? /^\d+:(?:.*,)?cpu(?:,.*)?:(.*)$/m : /^0::(.*)$/m;
+  const path = wanted.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))![1]!;
+  return v1 ? join(v1, path) : join(cgroup2Folder, '..', path, '..');
 }
+
+function quotaIn(cgroup: string): number {
+  const number = (file: string) => Number(readFileSync(join(cgroup, file), 'utf8'));
+  if (existsSync(join(cgroup, 'cpu.cfs_quota_us')))
+    return number('cpu.cfs_quota_us') / number('cpu.cfs_period_us');
+  const [quota, period] = readFileSync(join(cgroup, 'cpu.max'), 'utf8').split(' ').map(Number);
+  return quota! / period!;
+}
+
+const throttled = (cgroup: string) =>
+  Number(/^nr_throttled (\d+)/m.exec(readFileSync(join(cgroup, 'cpu.stat'), 'utf8'))?.[1]);

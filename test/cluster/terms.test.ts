@@ -25,7 +25,7 @@ import { inProject } from '../support/project';
 
 /** A name that no person's lab has. */
 const LAB = `terms-${process.pid}`;
-const SOON_MS = 30_000;
+const SOON_MS = 90_000;
 /** Debian's user without rights. */
 const NAME = 'nobody';
 const numbers = (flag: string) =>

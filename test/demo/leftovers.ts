@@ -13,13 +13,9 @@ export function leftovers(lab: string, folder: string): string[] {
     ...read('/proc/self/mountinfo')
       .split('\n')
       .flatMap((line) => (named(line) ? [`mount ${line.split(' ')[4]}`] : [])),
-    ...list('/run/netns').flatMap((name) => (isOf(lab, name) ? [`network namespace ${name}`] : [])),
     ...cgroups(lab).map((path) => `cgroup ${path}`),
   ];
 }
-
-const isOf = (lab: string, namespace: string) =>
-  namespace === `gw-${lab}` || new RegExp(`^gw-${lab}-node\\d+$`).test(namespace);
 
 function processes(): { pid: string; command: string }[] {
   const pids = list('/proc').filter((name) => /^\d+$/.test(name) && name !== String(process.pid));

@@ -20,7 +20,7 @@ import { peerContract } from '../../agent/api/peer-contract';
 import { loadTls, mutualTls } from '../../agent/api/tls';
 import { loadConfig } from '../../agent/cluster/config';
 import { nodePaths } from '../../agent/lab/description';
-import { nodeNamespace } from '../../agent/lab/network';
+import { nodeNamespace } from '../../agent/lab/namespaces';
 import { Godwit } from '../support/godwit';
 import { hugeTexts, mutated, oddRequest, Random } from './inputs';
 
@@ -137,7 +137,7 @@ class Probe {
 /** From a process of its own, in a node's network where it is to come from there. */
 async function send(order: Order, namespace?: string): Promise<string> {
   const argv = [process.execPath, __filename, 'doors', '--order', JSON.stringify(order)];
-  const all = namespace ? ['ip', 'netns', 'exec', namespace, ...argv] : argv;
+  const all = namespace ? ['nsenter', `--net=${namespace}`, ...argv] : argv;
   const { stdout } = await promisify(execFile)(all[0]!, all.slice(1), { maxBuffer: 1024 * 1024 });
   return stdout.trim();
 }

@@ -10,7 +10,7 @@ import type { Cast, Fault, RoleName } from './faults';
 import type { Gdb } from './gdb';
 
 /** A step that a move does not come by within this is not on its way. */
-const REACH_MS = 20_000;
+const REACH_MS = 60_000;
 const POLL_MS = 5;
 /** What a move takes: a fault at a random moment comes before that. */
 const MOVE_MS = 600;

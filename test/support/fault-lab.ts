@@ -18,10 +18,11 @@ import type { Exit, Job, MoveReport } from '../../agent/api/model';
 import { findCriu } from '../../agent/checkpoint/criu';
 import { loadConfig } from '../../agent/cluster/config';
 import { nodeCgroup } from '../../agent/freezer/hierarchy';
+import { childrenOf } from '../../agent/freezer/identity';
+import { parseMounts } from '../../agent/homefs/mounts';
 import { nodePaths } from '../../agent/lab/description';
 import { killAgent, killKeeper, labDown, labUp, restartAgent, setLink } from '../../agent/lab/lab';
-import { mountsBelow } from '../../agent/lab/mounts';
-import { findNamespaces, nodeNamespace, processesIn } from '../../agent/lab/network';
+import { findNamespaces, processesIn, processesOfNode } from '../../agent/lab/namespaces';
 import { type FaultPoint, faultsFolder } from '../../agent/migration/fault-points';
 import { compile } from './c-programs';
 import { Gdb } from './gdb';
@@ -29,9 +30,9 @@ import { commandLine } from './processes';
 import { inProject } from './project';
 
 /** A move's last debts are paid after an agent's restart and a few seconds of asking again, longer where all is slow. */
-const SETTLE_MS = 40_000;
+const SETTLE_MS = 120_000;
 const POLL_MS = 20;
-const MOVE_MS = 20_000;
+const MOVE_MS = 90_000;
 /** As the program ends when it is asked to. */
 const EXIT_STATUS = 7;
 
@@ -156,7 +157,7 @@ export class FaultLab {
 
   /** The processes of a node, the jobs' own included, whose command line has this word. */
   async processesWith(node: string, word: string): Promise<number[]> {
-    const pids = await processesIn([nodeNamespace(this.name, node)]);
+    const pids = await processesOfNode(this.name, node);
     return pids.filter((pid) => commandLine(pid).split('\0').includes(word));
   }
 
@@ -164,13 +165,7 @@ export class FaultLab {
   lastWords(lines = 40): string {
     const all = this.nodes.flatMap((node) => {
       const { agent, keeper } = this.paths(node);
-      return [agent.log, keeper.log].flatMap((file) =>
-        read(file)
-          .split('\n')
-          .slice(-lines)
-          .filter(Boolean)
-          .map((line) => line.replace(' ', ` ${node} `)),
-      );
+      return [agent.log, keeper.log].flatMap((file) => read(file).split('\n').slice(-lines).filter(Boolean));
     });
     return all.sort().slice(-lines).join('\n');
   }
@@ -218,16 +213,19 @@ export class FaultLab {
   async leftovers(): Promise<string[]> {
     const cgroups = (await this.#cgroups()).map(({ copy }) => `cgroup ${copy}`);
     const mounts = this.nodes.flatMap((node) => {
-      const seen = read(`/proc/${this.seenFrom(node)[1]}/mountinfo`);
-      return ['roots', 'images'].flatMap((kind) => mountsBelow(join(this.paths(node).state, kind), seen));
+      const seen = parseMounts(read(`/proc/${this.seenFrom(node)[1]}/mountinfo`)).map(({ at }) => at);
+      return ['roots', 'images'].flatMap((kind) =>
+        seen.filter((at) => at.startsWith(`${join(this.paths(node).state, kind)}/`)),
+      );
     });
     const folders = this.nodes.flatMap((node) =>
       ['images', 'roots', 'reports', 'served', 'mounted'].flatMap((kind) =>
         list(join(this.paths(node).state, kind)).map((name) => `${kind} ${node}/${name}`),
       ),
     );
-    const daemons = this.nodes.flatMap((node) => this.#pids(node));
-    const processes = (await processesIn(await findNamespaces(this.name)))
+    const daemons = (await Promise.all(this.nodes.map((node) => this.#daemons(node)))).flat();
+    const networks = (await findNamespaces(this.name)).map(({ namespace }) => namespace);
+    const processes = (await processesIn(networks))
       .filter((pid) => !daemons.includes(pid))
       .map((pid) => `process ${pid} ${read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ')}`);
     return [...cgroups, ...mounts.map((at) => `mount ${at}`), ...folders, ...processes];
@@ -236,6 +234,13 @@ export class FaultLab {
   /** For nsenter(1): to see a node's files and mounts as it does. */
   seenFrom(node: string): string[] {
     return ['-t', `${this.#pids(node).find((pid) => existsSync(`/proc/${pid}`))}`, '-m'];
+  }
+
+  /** With whoever starts the agent again, and what that has started. */
+  async #daemons(node: string): Promise<number[]> {
+    const supervisor = Number(read(this.paths(node).agent.supervisorFile).split(' ')[0]);
+    const started = (await childrenOf(supervisor)).map(({ pid }) => pid);
+    return [...this.#pids(node), supervisor, ...started];
   }
 
   /** Its agent's and its keeper's. */
@@ -340,7 +345,7 @@ export class FaultJob {
   /** It prints more than it has. */
   async goesOn(): Promise<void> {
     const before = this.output.length;
-    await this.lab.comesTo(async () => (this.output.length > before ? null : 'it prints nothing'), 10_000);
+    await this.lab.comesTo(async () => (this.output.length > before ? null : 'it prints nothing'));
   }
 
   signal(signal: string): Promise<unknown> {
@@ -348,7 +353,7 @@ export class FaultJob {
   }
 
   wait(): Promise<Exit> {
-    return this.lab.ask(this.home, 'jobs.wait', { job: this.id }, 20_000);
+    return this.lab.ask(this.home, 'jobs.wait', { job: this.id }, 90_000);
   }
 
   /** Asks it to end, and checks that not a byte of what it said is missing or there twice. */

@@ -4,7 +4,7 @@ import { EventEmitter, once } from 'node:events';
 import { end, launch } from './processes';
 
 /** A stop, a list, a step: all but a wait for the program itself. */
-const ANSWER_MS = 30_000;
+const ANSWER_MS = 120_000;
 /** Kept for a failure's report. */
 const MAX_TRANSCRIPT = 200_000;
 
@@ -85,7 +85,7 @@ export class Gdb {
   }
 
   /** Lets gdb leave by itself, as a person would; what does not leave is killed. */
-  async quit(limitMs = 5_000): Promise<void> {
+  async quit(limitMs = 60_000): Promise<void> {
     this.#process.stdin?.end('quit\n');
     const left = await Promise.race([this.#gone(), after(limitMs).then(() => 'too long')]);
     if (left) this.kill();

@@ -6,10 +6,10 @@ import { run } from './processes';
 import { inProject } from './project';
 import { Terminal } from './terminal';
 
-const ASK_MS = 20_000;
+const ASK_MS = 60_000;
 /** Three agents and three keepers start at once on as little as one slow CPU. */
-const LAB_MS = 90_000;
-const MOVE_MS = 60_000;
+const LAB_MS = 180_000;
+const MOVE_MS = 120_000;
 
 const LabNodes = z.object({
   nodes: z.array(z.object({ name: z.string(), address: z.string(), socket: z.string(), state: z.string() })),
@@ -122,7 +122,7 @@ export class Godwit {
   }
 
   /** Answers at the job's end. */
-  async wait(job: string, limitMs = 60_000): Promise<Waited> {
+  async wait(job: string, limitMs = 120_000): Promise<Waited> {
     // Its status is the program's own: only what it prints tells whether it could wait.
     const { status, stdout, stderr } = await this.#spawn(['wait', job, '--json'], limitMs);
     if (!stdout.trim()) throw new Refused(typed(['wait', job]), status, stderr.trim());

@@ -53,7 +53,7 @@ export interface Outcome {
 /** Runs a program to its end. @throws Error when it takes longer than `limitMs` or can't be started */
 export function run(
   argv: readonly string[],
-  { limitMs = 60_000, ...options }: Launch & { limitMs?: number | undefined } = {},
+  { limitMs = 180_000, ...options }: Launch & { limitMs?: number | undefined } = {},
 ): Promise<Outcome> {
   const child = launch(argv, options);
   const output = { stdout: '', stderr: '' };

@@ -19,7 +19,7 @@ const STOP_MS = 180_000;
 /** So that a command that was just given is under way in the program. */
 const UNDER_WAY_MS = 400;
 /** The source lets its copy go right after the destination runs. */
-const ONE_COPY_MS = 10_000;
+const ONE_COPY_MS = 60_000;
 
 export interface Setting {
   godwit: Godwit;

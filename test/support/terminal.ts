@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { inProject } from './project';
 
 /** What a slow machine may need to show what is about to come. */
-const SOON_MS = 30_000;
+const SOON_MS = 120_000;
 const LOOK_MS = 20;
 
 const running = new Set<Terminal>();

@@ -3,7 +3,7 @@ import { remedyFor } from '../../extension/commands/remedies';
 
 it.each([
   [['no-memory'], 'choose-another-node'],
-  [['node-unreachable', 'draining'], 'choose-another-node'],
+  [['node-unreachable', 'no-memory'], 'choose-another-node'],
   [['debugger-at-fork'], 'end-debug-session'],
   [['pinned'], 'unpin'],
   [['pinned', 'no-memory'], null],

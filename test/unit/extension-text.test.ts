@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { Terminal } from '@xterm/xterm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LONGEST_TEXT, markdown, plain, printable } from '../../agent/api/plain';
+import { LONGEST_TEXT, markdown, plain } from '../../agent/api/plain';
+import { printable } from '../../agent/api/text';
 import { JobOutput } from '../../extension/job-output';
 import { inProject } from '../support/project';
 

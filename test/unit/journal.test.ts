@@ -73,12 +73,10 @@ describe('a job in the journal', () => {
       moves: 0,
     });
     expect(job.ledger).toEqual({ host: 'node1', epoch: 0, attempted: 0, open: null, debts: [], lost: false });
-    await journal.letGo(id);
     await journal.ended(id, 0, { exit: 143, signal: 'SIGTERM' });
     reopen();
     expect(await journal.job(id)).toMatchObject({
       state: 'ended',
-      held: false,
       exit: { exit: 143, signal: 'SIGTERM' },
     });
     expect(await journal.jobs({ ended: false })).toEqual([]);
@@ -172,7 +170,7 @@ describe('the rules of epochs', () => {
     expect((await journal.job(id)).moves).toBe(0);
   });
 
-  it('a lost job says so until a person gives it back', async () => {
+  it('a lost job says so until it is given back', async () => {
     await launch();
     await intend('node2');
     await journal.enter(id, { type: 'commit', epoch: 1 });
@@ -344,5 +342,5 @@ describe('a writer killed at any moment', () => {
       expect(ledger.epoch).toBeGreaterThanOrEqual(last);
       expect(last).toBeGreaterThan(epoch);
     }
-  }, 30_000);
+  }, 120_000);
 });

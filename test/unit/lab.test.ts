@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { AgentConfig, loadConfig } from '../../agent/cluster/config';
 import { isAlive, readIdentity } from '../../agent/freezer/identity';
+import { mountsOver } from '../../agent/homefs/removal';
 import { agentConfig, describe as describeLab, isCgroupOf } from '../../agent/lab/description';
-import { mountsBelow } from '../../agent/lab/mounts';
-import { cpuMount, setQuota, underQuota } from '../../agent/lab/quota';
+import { cpuMount, quotaMembers, setQuota } from '../../agent/lab/quota';
 
 const folder = mkdtempSync(join(tmpdir(), 'godwit-lab-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -43,19 +43,28 @@ describe('a lab’s description', () => {
   });
 });
 
-describe('the mounts below a folder', () => {
-  const mountinfo = [
-    '27 1 254:0 / / rw,relatime - ext4 /dev/vda rw',
-    '50 27 254:0 / /labs/one rw - ext4 /dev/vda rw',
-    '51 27 254:0 / /labs/one/node1/with\\040space rw shared:1 - ext4 /dev/vda rw',
-    '52 27 254:0 / /labs/one-more/root rw - ext4 /dev/vda rw',
-    '53 27 254:0 /labs/one /elsewhere rw - ext4 /dev/vda rw',
-    '',
-  ].join('\n');
+describe('what is mounted over a folder', () => {
+  const line = (id: number, parent: number, at: string) =>
+    `${id} ${parent} 254:0 / ${at} rw,relatime - ext4 /dev/vda rw`;
+  const over = (path: string, ...lines: string[]) =>
+    mountsOver(path, [line(27, 1, '/'), ...lines].join('\n'));
 
-  it('are found by where they are, the last first', () => {
-    expect(mountsBelow('/labs/one', mountinfo)).toEqual(['/labs/one/node1/with space', '/labs/one']);
-    expect(mountsBelow('/labs/none', mountinfo)).toEqual([]);
+  it('is what is at it or below, the last first', () => {
+    const mounts = [line(50, 27, '/labs/one'), line(51, 50, '/labs/one/with\\040space')];
+    const others = [line(52, 27, '/labs/one-more/root'), line(53, 27, '/elsewhere')];
+    expect(over('/labs/one', ...mounts, ...others)).toEqual(['/labs/one/with space', '/labs/one']);
+    expect(over('/labs/none', ...mounts, ...others)).toEqual([]);
+  });
+
+  it('is what covers a folder above it, and not what it is on', () => {
+    const disk = line(30, 27, '/labs');
+    const ours = [line(50, 30, '/labs/one/names'), line(51, 50, '/labs/one/names/net')];
+    const covering = [line(60, 30, '/labs'), line(61, 27, '/')];
+    expect(over('/labs/one', disk, ...ours, ...covering)).toEqual([
+      '/labs',
+      '/labs/one/names/net',
+      '/labs/one/names',
+    ]);
   });
 });
 
@@ -73,14 +82,15 @@ describe('the cpu controller', () => {
   it('is told the share in each version’s way', async () => {
     const v1 = { folder: join(folder, 'v1', 'godwit'), version: 1 } as const;
     await setQuota(v1, 'l-node1', 0.25);
-    await underQuota(v1, 'l-node1', 123);
+    const members = join(v1.folder, 'l-node1', 'cgroup.procs');
+    expect(await quotaMembers(v1, 'l-node1')).toBe(members);
     const read = (...path: string[]) => readFileSync(join(folder, ...path), 'utf8');
     expect(read('v1', 'godwit', 'l-node1', 'cpu.cfs_period_us')).toBe('100000');
     expect(read('v1', 'godwit', 'l-node1', 'cpu.cfs_quota_us')).toBe('25000');
-    expect(read('v1', 'godwit', 'l-node1', 'cgroup.procs')).toBe('123');
     const v2 = { folder: join(folder, 'v2', 'godwit'), version: 2 } as const;
     mkdirSync(v2.folder, { recursive: true });
     await setQuota(v2, 'l-node1', 1.5);
+    expect(await quotaMembers(v2, 'l-node1')).toBe(join(v2.folder, 'l-node1', 'daemons', 'cgroup.procs'));
     expect(read('v2', 'godwit', 'l-node1', 'cpu.max')).toBe('150000 100000');
     for (const above of [['v2'], ['v2', 'godwit']])
       expect(read(...above, 'cgroup.subtree_control')).toBe('+cpu');
@@ -123,6 +133,7 @@ describe('an agent’s configuration', () => {
       groups: ['godwit'],
       sharedPaths: [],
       acceptRootJobs: true,
+      logLevel: 'info',
     });
   });
 

@@ -58,7 +58,7 @@ describe('a move, whatever happens', () => {
     );
     // A world in which none of these happens would prove nothing.
     for (const [end, count] of Object.entries(ends)) expect(count, end).toBeGreaterThan(10);
-  }, 60_000);
+  }, 600_000);
 });
 
 /** The machines with one rule broken. */
@@ -168,7 +168,7 @@ describe('the properties can fail', () => {
       );
       expect(found.failed).toBe(true);
     },
-    60_000,
+    600_000,
   );
 });
 

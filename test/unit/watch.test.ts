@@ -5,6 +5,7 @@ import type { Job, Node } from '../../agent/api/model';
 import type { HomeView } from '../../agent/api/peer-contract';
 import { ANSWER_WITHIN_MS, Changes } from '../../agent/cluster/changes';
 import { ClusterWatch, compose, OVER_SHOWN, type Sources } from '../../agent/cluster/watch';
+import { logTo } from '../../agent/log';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -150,7 +151,10 @@ class Watcher implements CallerConnection {
 describe('a watch', () => {
   const begin = () => {
     const cluster = new Cluster();
-    const watch = new ClusterWatch(cluster, (line) => expect.fail(line));
+    const watch = new ClusterWatch(
+      cluster,
+      logTo((line) => expect.fail(line)),
+    );
     const watcher = new Watcher();
     watch.add(watcher);
     return { cluster, watch, watcher };

@@ -338,7 +338,7 @@ describe('hello', () => {
     await stillServes(path);
   });
 
-  it('must come soon', { timeout: 10_000 }, async () => {
+  it('must come soon', { timeout: 60_000 }, async () => {
     const { path, server } = await unixServer();
     const { closed } = await rawSocket(path, { hello: false });
     // Connections that never get so far: nothing sent, and half a request.
@@ -399,7 +399,7 @@ describe('events', () => {
     await stillServes(path);
   });
 
-  it('end the connection of a client that does not read', { timeout: 10_000 }, async () => {
+  it('end the connection of a client that does not read', { timeout: 60_000 }, async () => {
     const { path, server } = await unixServer();
     const { socket } = await rawSocket(path);
     await until(() => server.peers.size === 1);

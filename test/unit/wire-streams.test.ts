@@ -101,7 +101,7 @@ for (const [wire, make, makeRelayed] of [
       await until(() => near.destroyed && far.destroyed);
     });
 
-    it('carries 100 MB intact, both ways at once', { timeout: 30_000 }, async () => {
+    it('carries 100 MB intact, both ways at once', { timeout: 120_000 }, async () => {
       const { near, far } = await make();
       const block = randomBytes(1024 * 1024);
       const blocks = () => Readable.from(Array.from({ length: 100 }, () => block));

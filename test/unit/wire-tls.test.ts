@@ -206,7 +206,7 @@ describe('between nodes', () => {
     await stillServes(port);
   });
 
-  it('plain HTTP, garbage and connections that say nothing end', { timeout: 10_000 }, async () => {
+  it('plain HTTP, garbage and connections that say nothing end', { timeout: 60_000 }, async () => {
     const { port } = await tlsServer(certificates.node1);
     const ends = ['', 'GET / HTTP/1.1\r\n\r\n', '\x16\x03\x01'].map(
       (text) =>

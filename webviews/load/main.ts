@@ -79,7 +79,7 @@ function show(message: ToLoad): void {
 }
 
 function summaryOf(nodes: readonly NodeLoad[]): string {
-  const up = nodes.filter(({ state }) => state === 'up' || state === 'draining');
+  const up = nodes.filter(({ state }) => state === 'up');
   const sum = (of: (node: NodeLoad) => number) => up.reduce((total, node) => total + of(node), 0);
   const jobs = sum(({ jobs }) => jobs);
   const there = up.length === nodes.length ? `${nodes.length}` : `${up.length} of ${nodes.length}`;

@@ -10,6 +10,7 @@ const COLUMNS: Column<LabStatus['nodes'][number]>[] = [
   { title: 'ADDRESS', cell: ({ address }) => address },
   { title: 'STATE', cell: ({ state }) => state },
   { title: 'SOCKET', cell: ({ socket }) => socket },
+  { title: 'WHY', cell: ({ why }) => why ?? '-' },
 ];
 
 interface Named {
@@ -34,7 +35,9 @@ interface Up extends Named {
 
 const addUp = (lab: Command) =>
   addLabOption(addJsonOption(lab.command('up')))
-    .description('Makes the lab, and returns when each of its agents answers.')
+    .description(
+      'Makes the lab, or what one that is up has lost, and returns when each of its agents answers.',
+    )
     .option('--nodes <number>', 'how many nodes; 3, or as many as --cpus has', count)
     .option('--cpus <shares>', 'the CPUs of each node, e.g. 1,0.5,0.25; without it each may use all', shares)
     .option('--users <names>', 'who may use it besides root, e.g. ann,ben', words)

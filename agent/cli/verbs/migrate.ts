@@ -1,4 +1,4 @@
-import { Argument, type Command, Option } from 'commander';
+import { Argument, type Command, InvalidArgumentError } from 'commander';
 import { type MoveReport, Transfer } from '../../api/model';
 import { ask } from '../../client/agent';
 import { moveText } from '../moves';
@@ -10,9 +10,7 @@ export const addMigrate = (program: Command) =>
     .description('Moves a job to another node while it runs, and returns when it runs there.')
     .addArgument(JOB())
     .addArgument(new Argument('<node>', 'where to: a name, "home" or "best"'))
-    .addOption(
-      new Option('--transfer <how>', 'how its memory travels').choices(Transfer.options).default('auto'),
-    )
+    .option('--transfer <how>', 'how its memory travels: stop, or auto', transferOf, 'auto' as const)
     .action(
       perform<{ transfer: Transfer }, [string, string]>(async (invocation, { transfer }, job, node) => {
         const report = await ask(invocation.socket, (agent) =>
@@ -22,6 +20,13 @@ export const addMigrate = (program: Command) =>
         await invocation.answer(report, reportText(report));
       }),
     );
+
+/** The agent says which of them it can. */
+function transferOf(text: string): Transfer {
+  const known = Transfer.safeParse(text);
+  if (!known.success) throw new InvalidArgumentError('It must be stop or auto.');
+  return known.data;
+}
 
 const reportText = (report: MoveReport) =>
   `job ${report.job} moved from ${report.from} to ${report.to}: ${moveText(report)}`;

@@ -1,0 +1,83 @@
+/** Which agents of a lab answer whoever asks for it. */
+import { open } from 'node:fs/promises';
+import { connectUnix } from '../api/client';
+import { asGodwitError, notAdmitted } from '../api/errors';
+import { messageOf } from '../log';
+import { checkName, doorOf, nodePaths, readLab } from './description';
+import { RESTARTED } from './processes';
+
+/** How long a node that is up may take to say so, on a machine that does much else. */
+const STATUS_TIMEOUT_MS = 10_000;
+
+/** Of a log; its last line is shorter. */
+const END_BYTES = 64 * 1024;
+
+export interface LabStatus {
+  nodes: {
+    name: string;
+    address: string;
+    /** Where whoever asks reaches it. */
+    socket: string;
+    state: 'up' | 'down';
+    /** The last words of its log, where it is down and has left some. */
+    why?: string;
+  }[];
+}
+
+/**
+ * The lab's nodes, none if it isn't up. A node is `up` when its agent answers.
+ * @throws GodwitError `bad-lab`, `not-admitted` if whoever asks may ask none of them
+ */
+export async function labStatus({ name = 'lab' }: { name?: string | undefined } = {}): Promise<LabStatus> {
+  checkName(name);
+  const lab = await readLab(name);
+  const asked = (lab?.nodes ?? []).map(async (node) => {
+    const { agent, userSockets } = nodePaths(name, node.name);
+    const socket = doorOf(agent.socket, userSockets);
+    const answer = await answers(socket);
+    const why = answer === 'down' ? await lastWords(agent.log) : '';
+    return { node: { name: node.name, address: node.address, socket, ...(why ? { why } : {}) }, answer };
+  });
+  const all = await Promise.all(asked);
+  if (all.length > 0 && all.every(({ answer }) => answer === 'refused'))
+    throw notAdmitted(all[0]!.node.socket);
+  // Who is admitted has no socket of their own where the agent is away since it was started.
+  return { nodes: all.map(({ node, answer }) => ({ ...node, state: answer === 'up' ? 'up' : 'down' })) };
+}
+
+/** The hello alone is asked for: whoever gives it is there. */
+export async function answers(socket: string): Promise<'up' | 'down' | 'refused'> {
+  try {
+    const options = { name: 'lab', kind: 'client', contract: {}, timeoutMs: STATUS_TIMEOUT_MS } as const;
+    const remote = await connectUnix(socket, options);
+    remote.close();
+    return 'up';
+  } catch (error) {
+    return asGodwitError(error).code === 'not-admitted' ? 'refused' : 'down';
+  }
+}
+
+/** What a daemon has said last in its log; empty where there is none to read. */
+export async function lastWords(log: string): Promise<string> {
+  const lines = (await endOf(log)).trim().split('\n');
+  // What its supervisor says comes after that.
+  return (
+    lines
+      .map(messageOf)
+      .filter((words) => words !== RESTARTED)
+      .at(-1) ?? ''
+  );
+}
+
+async function endOf(path: string): Promise<string> {
+  const file = await open(path).catch(() => null);
+  if (!file) return '';
+  try {
+    const { size } = await file.stat();
+    const buffer = Buffer.alloc(Math.min(size, END_BYTES));
+    await file.read(buffer, 0, buffer.length, size - buffer.length);
+    return buffer.toString();
+  } finally {
+    await file.close();
+  }
+}
