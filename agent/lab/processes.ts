@@ -33,15 +33,16 @@ const JOIN = `[ -z "$1" ] || echo $$ >"$1" || exit 1
 shift; exec "$@"`;
 
 /**
- * `FILE PROGRAM ARG…`: the program runs, for ever: when it ends it is started again. FILE names the process that it is.
+ * `FILE PROGRAM ARG…`: the program runs, for ever: when it ends it is started again. FILE names the process that it is. What the
+ * shell itself says of ended processes is not kept.
  * A shell, since one is kept for each node, and there it is a hundredth of what another Node.js would be.
  */
-const SUPERVISE = `file=$1; shift; pause=${FIRST_PAUSE_S}
+const SUPERVISE = `exec 2>/dev/null; file=$1; shift; pause=${FIRST_PAUSE_S}
 began() { read -r line <"/proc/$1/stat"; set -- \${line##*) }; echo "\${20}"; }
 uptime() { read -r up rest </proc/uptime; echo "\${up%.*}"; }
 while :; do
   at=$(uptime)
-  "$@" & pid=$!
+  "$@" 2>&1 & pid=$!
   (umask 077; echo "$pid $(began $pid)" >"$file.new") && mv "$file.new" "$file"
   wait $pid; status=$?
   [ $(($(uptime) - at)) -lt ${STEADY_S} ] || pause=${FIRST_PAUSE_S}

@@ -1,6 +1,15 @@
 /** What goes wrong during a move, or between two: the job goes on, once, and nothing of it is left anywhere else. */
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -450,4 +459,24 @@ test('whoever asked for a move goes away during it', async () => {
     await job.goesOn();
   }
   await isOver(job);
+});
+
+test('what agents and keepers have said of all that are lines of JSON, of the jobs that they are about', () => {
+  const entries = lab.nodes.flatMap((node) =>
+    [lab.paths(node).agent.log, lab.paths(node).keeper.log].flatMap((file) =>
+      readFileSync(file, 'utf8')
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as Record<string, unknown>),
+    ),
+  );
+  for (const entry of entries)
+    expect(entry).toMatchObject({
+      time: expect.stringMatching(/^\d{4}-.*Z$/),
+      level: expect.stringMatching(/^(info|warn|error)$/),
+      msg: expect.any(String),
+    });
+  const moves = entries.filter(({ role }) => role === 'source' || role === 'home');
+  expect(moves.length).toBeGreaterThan(0);
+  for (const { job } of moves) expect(job).toMatch(/^[a-z0-9]{10}$/);
 });

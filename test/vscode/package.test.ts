@@ -21,6 +21,7 @@ const FILES = [
   'dist/adapter.cjs',
   'dist/agent.cjs',
   'dist/extension.cjs',
+  'dist/godwit-as-user.so',
   'dist/godwit-helper',
   'dist/godwit-homefs',
   'dist/godwit-limits.so',
