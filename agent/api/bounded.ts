@@ -6,8 +6,9 @@ interface Wrong {
   message: string;
 }
 
-export const firstOf = ({ issues }: ZodError): Wrong =>
-  issues[0] ?? { path: [], message: 'it does not fit its schema' };
+const UNFIT = 'it does not fit its schema';
+
+export const firstOf = ({ issues }: ZodError): Wrong => issues[0] ?? { path: [], message: UNFIT };
 
 interface Count {
   most: number;
@@ -19,20 +20,19 @@ interface Count {
  * the last that is: zod's own arrays make an issue of every wrong item, and a message holds millions.
  */
 export function list<S extends ZodType>(item: S, { most, least = 0 }: Count) {
-  return z
-    .custom<z.input<S>[]>(Array.isArray, 'expected a list')
-    .transform((given, context): z.output<S>[] => {
-      if (given.length > most) return refuse(context, given, `${given.length} items, at most ${most} may be`);
-      if (given.length < least)
-        return refuse(context, given, `${given.length} items, at least ${least} must be`);
-      const taken: z.output<S>[] = [];
-      for (const [index, value] of given.entries()) {
-        const parsed = item.safeParse(value);
-        if (!parsed.success) return refuseAt(context, value, [index], parsed.error);
-        taken.push(parsed.data);
-      }
-      return taken;
-    });
+  return z.custom<z.input<S>[]>().transform((given, context): z.output<S>[] => {
+    if (!Array.isArray(given)) return refuseKind(context, given, 'array');
+    if (given.length > most) return refuse(context, given, `${given.length} items, at most ${most} may be`);
+    if (given.length < least)
+      return refuse(context, given, `${given.length} items, at least ${least} must be`);
+    const taken: z.output<S>[] = [];
+    for (const [index, value] of given.entries()) {
+      const parsed = item.safeParse(value);
+      if (!parsed.success) return refuseAt(context, value, [index], parsed.error);
+      taken.push(parsed.data);
+    }
+    return taken;
+  });
 }
 
 /** Where the names are certain ones, none of them need be there. */
@@ -42,7 +42,8 @@ type Named<K extends string, V> = string extends K ? Record<string, V> : Partial
 export function dictionary<K extends ZodType<string>, V extends ZodType>(key: K, value: V, { most }: Count) {
   type Given = Named<z.input<K> & string, z.input<V>>;
   type Taken = Named<z.output<K>, z.output<V>>;
-  return z.custom<Given>(isDictionary, 'expected an object').transform((given, context): Taken => {
+  return z.custom<Given>().transform((given, context): Taken => {
+    if (!isDictionary(given)) return refuseKind(context, given, 'object');
     const entries = Object.entries(given);
     if (entries.length > most)
       return refuse(context, given, `${entries.length} entries, at most ${most} may be`);
@@ -69,7 +70,16 @@ function refuse(context: Refine, input: unknown, message: string, path: Property
   return z.NEVER;
 }
 
-function refuseAt(context: Refine, input: unknown, at: PropertyKey[], error: ZodError): never {
-  const { path, message } = firstOf(error);
-  return refuse(context, input, message, [...at, ...path]);
+function refuseKind(context: Refine, input: unknown, expected: 'array' | 'object'): never {
+  context.addIssue({ code: 'invalid_type', expected, input });
+  return z.NEVER;
+}
+
+/** As its own schema has it, at its place in the whole. */
+function refuseAt(context: Refine, input: unknown, at: PropertyKey[], { issues: [issue] }: ZodError): never {
+  const path = [...at, ...(issue?.path ?? [])];
+  if (!issue) return refuse(context, input, UNFIT, path);
+  const whole = { ...issue, path, input: issue.path.length === 0 ? input : undefined };
+  context.addIssue(whole as Parameters<Refine['addIssue']>[0]);
+  return z.NEVER;
 }

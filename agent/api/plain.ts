@@ -29,7 +29,8 @@ export function plain(text: string): Plain {
 }
 
 /** Of a longer text its beginning, never amid a character. */
-export const shortened = (text: string): string => cut(text, LONGEST_TEXT - 1);
+export const shortened = (text: string): string =>
+  text.length > LONGEST_TEXT ? cut(text, LONGEST_TEXT - 1) : text;
 
 /**
  * The same as Markdown in which nothing is markup, and no address becomes a link: all but letters and digits are

@@ -113,10 +113,7 @@ void become_user(char **argv) {
   const gid_t gid = id_of(required(argv, "--gid"));
   set_groups(required(argv, "--groups"));
   if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid)) fail("user");
-  /*
-   * A debugger's server is root: under it a set-user-ID program would be root in the hands of whoever debugs it. So
-   * for a user's job there are none (ptrace(2), "Effect of execve").
-   */
+  /* No set-user-ID program gives it more: what CRIU restores of a user's job is judged by that (powers.c). */
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail("user");
 }
 

@@ -181,8 +181,8 @@ describe('what is bounded', () => {
     expect(fails(() => parseWith(numbers, { of: [1, 2, 3, 4] }, 'it'))).toMatch(/of: 4 items, at most 3/);
     expect(fails(() => parseWith(numbers, { of: [] }, 'it'))).toMatch(/at least 1/);
     expect(fails(() => parseWith(numbers, { of: [1, 'x', 'y'] }, 'it'))).toMatch(/of\.1: .*number/);
-    expect(fails(() => parseWith(numbers, { of: {} }, 'it'))).toMatch(/of: expected a list/);
-    expect(fails(() => parseWith(numbers, {}, 'it'))).toMatch(/of: expected a list/);
+    expect(fails(() => parseWith(numbers, { of: {} }, 'it'))).toMatch(/of: Invalid input: expected array/);
+    expect(fails(() => parseWith(numbers, {}, 'it'))).toMatch(/of: Invalid input: expected array/);
     const named = dictionary(z.string().max(9), z.number(), { most: 2 });
     expect(fails(() => parseWith(named, { a: 1, b: 2, c: 3 }, 'it'))).toMatch(/3 entries, at most 2/);
     expect(fails(() => parseWith(named, { a: 'x' }, 'it'))).toMatch(/a: .*number/);
@@ -228,7 +228,7 @@ describe('what is bounded', () => {
   });
 
   it('a text for a terminal: nothing in it that is not seen', () => {
-    expect(printable('a\u001b[2J\n\u202e\u200b\ud800é😀')).toBe('a\\x1b[2J\\n\\u202e\\u200b\\ud800é😀');
+    expect(printable('a\u001b[2J\n\u202e\u200b\ud800é😀')).toBe('a\\x1b[2J\\n\\u{202e}\\u{200b}\\u{d800}é😀');
   });
 
   it('a page: as much as fits, and one item at least', () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { AgentConfig, loadConfig } from '../../agent/cluster/config';
+import { PerUser } from '../../agent/cluster/per-user';
 import { isAlive, readIdentity } from '../../agent/freezer/identity';
 import { mountsOver } from '../../agent/homefs/removal';
 import { agentConfig, describe as describeLab, isCgroupOf } from '../../agent/lab/description';
@@ -133,6 +134,7 @@ describe('an agent’s configuration', () => {
       groups: ['godwit'],
       sharedPaths: [],
       acceptRootJobs: true,
+      perUser: PerUser.parse({}),
       logLevel: 'info',
     });
   });
