@@ -111,18 +111,16 @@ export class Gdbserver {
   async ask(request: string, limit = ANSWER_LIMIT): Promise<string> {
     const reply = this.resume(request);
     const began = performance.now();
-    const patience = new Patience(limit, () => this.#work());
+    // Nobody looks before an answer takes its time: most come within a millisecond.
+    let patience: Patience | undefined;
     let timer: NodeJS.Timeout | undefined;
     const silence = new Promise<never>((_, reject) => {
-      timer = setInterval(
-        () => {
-          const waited = performance.now() - began;
-          if (waited < limit) return;
-          if (patience.exhausted || waited > MOST_LIMITS * limit)
-            reject(gdbserverSilent(request, Math.round(waited)));
-        },
-        Math.min(LOOK, limit),
-      );
+      timer = setInterval(() => {
+        patience ??= new Patience(limit, () => this.#work());
+        const waited = performance.now() - began;
+        if (patience.exhausted || waited > MOST_LIMITS * limit)
+          reject(gdbserverSilent(request, Math.round(waited)));
+      }, LOOK);
     });
     try {
       return await Promise.race([reply, silence]);

@@ -14,13 +14,15 @@ import { parseStopReply, replaceSignal, threadOfStop } from './packets';
 import { isStopSignal, STOP_SIGNAL, settle } from './park';
 import type { Memory, ParkedStub, Stop, ThreadRegisters } from './parked';
 import { withSignals } from './resume';
-import { isAlive, isOurStopQueued, isStopQueued } from './threads';
+import { isAlive, isBeingKilled, isOurStopQueued, isStopQueued } from './threads';
 import type { Turns } from './turns';
 import type { Target } from './unpark';
 import { JobFiles } from './vfile';
 
 /** Milliseconds for a process to vanish after the gdbserver in its namespace has. */
-export const VANISH_LIMIT = 5_000;
+export const VANISH_LIMIT = 1_000;
+/** Milliseconds for one that is being killed: it has to get a processor for that, and to give its memory back. */
+const DEATH_LIMIT = 30_000;
 const POLL = 20;
 /** Milliseconds in which gdbserver tells of a stop, even with hundreds of threads. */
 const STOP_AGAIN = 500;
@@ -362,10 +364,18 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     this.#run = null;
     this.emit('deserted', isAlive(this.nodePid));
     if (this.#isBesideItself()) endProcess(this.nodePid);
-    for (let until = Date.now() + VANISH_LIMIT; isAlive(this.nodePid) && Date.now() < until; )
-      await sleep(POLL);
+    await vanishes(this.nodePid);
     if (isAlive(this.nodePid)) this.emit('lost', lostDebugger(this.pid, server.words));
     else this.emit('vanished', exitReply(this.#memory, await this.hooks.exitStatus()));
+  }
+}
+
+/** Resolves when the process has ended, or is not about to. */
+async function vanishes(pid: number): Promise<void> {
+  const began = performance.now();
+  for (let waited = 0; isAlive(pid); waited = performance.now() - began) {
+    if (waited > (isBeingKilled(pid) ? DEATH_LIMIT : VANISH_LIMIT)) return;
+    await sleep(POLL);
   }
 }
 

@@ -30,6 +30,7 @@ export interface ThreadView {
 }
 
 const STOP_BIT = 1n << 18n;
+const KILL_BIT = 1n << 8n;
 const queued = (mask: string | undefined): boolean => (BigInt(`0x${mask ?? '0'}`) & STOP_BIT) !== 0n;
 
 /** None when the process has gone. */
@@ -90,6 +91,15 @@ export function parseSyscall(text: string): Stand | null {
 
 /** Does the process exist and live? */
 export const isAlive = (pid: number): boolean => threadsOf(pid).some((thread) => !isDead(thread));
+
+/** Has it a SIGKILL that it has yet to meet, which goes to the whole process? */
+export const isBeingKilled = (pid: number): boolean => {
+  const status = read(`/proc/${pid}/status`) ?? '';
+  const pending = ['SigPnd', 'ShdPnd'].map(
+    (field) => new RegExp(`^${field}:\\s+(\\w+)$`, 'm').exec(status)?.[1],
+  );
+  return pending.some((mask) => (BigInt(`0x${mask ?? '0'}`) & KILL_BIT) !== 0n);
+};
 
 /**
  * The auxiliary vector (elf.h) begins with a small key, of one word: after its first four bytes there are four zeros of

@@ -31,6 +31,8 @@ async function scene() {
           heard.push(message);
           if (message.kind === 'packet')
             session.send({ kind: 'packet', payload: message.payload.toUpperCase() });
+          // As a stub that has left the process.
+          if (message.kind === 'bye') session.send({ kind: 'bye' });
         });
       place.session = session;
       const ticket = agent.issue((stream) => {
