@@ -2,6 +2,7 @@
 import type * as vscode from 'vscode';
 import type { ToLoad } from '../../webviews/messages';
 import type { ClusterSource } from '../cluster/source';
+import { sentence } from '../failure';
 import { offer } from './offer';
 import { LoadSamples } from './samples';
 import { SinglePanel } from './single-panel';
@@ -40,7 +41,8 @@ export class LoadPanel extends SinglePanel {
   private send(): void {
     const { now, loads } = this.samples;
     const connected = this.cluster.snapshot !== undefined;
-    const problem = this.cluster.refusal?.toLine() ?? null;
+    const { refusal } = this.cluster;
+    const problem = refusal ? sentence(refusal.toLine()) : null;
     this.host?.send({ type: 'load', connected, problem, now, nodes: loads });
   }
 }

@@ -2,6 +2,7 @@
 import type * as vscode from 'vscode';
 import type { FromWebview, TimelineJob, ToTimeline } from '../../webviews/messages';
 import type { ClusterSource } from '../cluster/source';
+import { sentence } from '../failure';
 import { HistoryReader, type JobHistory } from './history';
 import { offer } from './offer';
 import { SinglePanel } from './single-panel';
@@ -63,6 +64,7 @@ export class TimelinePanel extends SinglePanel {
     // With nothing known yet it would say that there are no jobs.
     if (snapshot && !this.history.latest) return;
     const { jobs, events, leftOut, problem } = this.history.latest ?? nothing;
+    const why = this.cluster.refusal?.toLine() ?? problem;
     this.host?.send({
       type: 'timeline',
       connected: snapshot !== undefined,
@@ -76,7 +78,7 @@ export class TimelinePanel extends SinglePanel {
       history: events,
       moves: snapshot?.moves ?? [],
       leftOut,
-      problem: this.cluster.refusal?.toLine() ?? problem,
+      problem: why === null ? null : sentence(why),
     });
   }
 

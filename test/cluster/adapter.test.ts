@@ -438,6 +438,7 @@ describe('what can be wrong', () => {
       /no agent answers at \/nowhere\/sock/,
     ],
     ['an unknown job', 'attach', { job: 'nobody' }, /no job "nobody"/],
+    ['a job called like a link', 'attach', { job: '[n](command:x)' }, /no job "\[n\]\u2060\(command:x\)"/],
     ['a process id', 'attach', { job: 'x', process: 'y' }, /"process" must be a number, not a text/],
   ])('%s', async (_, request, config, complaint) => {
     const client = await adapter();

@@ -1,4 +1,4 @@
-/** Text that others chose (names, commands, output) is text wherever the editor shows it: no link, no icon, no markup. */
+/** What others chose (names, commands, what a job prints) is text wherever the editor shows it: no link, no icon, no markup. */
 import { join } from 'node:path';
 import type { Locator } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -14,6 +14,8 @@ import { makeWorkspace } from './workspace';
 
 const LAB = `t${process.pid}-text`;
 const TEST_MS = 300_000;
+/** In which the editor does what it does with what it is told. */
+const NOTICED_MS = 1_000;
 
 /** What a job may be called by whoever launches it, and how that reads. */
 const NAMES = {
@@ -24,7 +26,7 @@ const NAMES = {
   bidi: ['a\u202egnp.exe', 'a\\u{202e}gnp.exe'],
   lines: ['one\ntwo\u001b[31m', 'one\\ntwo\\x1b[31m'],
 } as const;
-const [, LINK_SHOWN] = NAMES.link;
+const [LINK, LINK_SHOWN] = NAMES.link;
 const SHOWN = Object.values(NAMES).map(([, shown]) => shown);
 const NO_JOB = '[n](command:godwit.doctor)';
 /** A command that is more than its program. */
@@ -77,7 +79,8 @@ const watchMessages = () =>
     new MutationObserver(() => {
       for (const one of document.querySelectorAll('.notification-list-item-message, .dialog-message-container')) {
         if (!noted.messages.includes(one.innerText)) noted.messages.push(one.innerText);
-        for (const link of one.querySelectorAll('a')) noted.links.push(link.outerHTML);
+        for (const { outerHTML } of one.querySelectorAll("a"))
+          if (!noted.links.includes(outerHTML)) noted.links.push(outerHTML);
       }
     }).observe(document.body, { childList: true, subtree: true, characterData: true });
   `);
@@ -151,6 +154,16 @@ test('in a pick, a progress and a message', { timeout: TEST_MS }, async () => {
 });
 
 test('in the message of a refusal', { timeout: TEST_MS }, async () => {
+  await vscode.workbench.openView('Godwit');
+  await godwit.text(['pin', jobs.get(LINK)!]);
+  await until(
+    'the pin',
+    () => vscode.workbench.tree(),
+    (rows) => rows.some((row) => row.includes('pinned')),
+  );
+  await vscode.workbench.contextMenu(vscode.workbench.row('[l]'), 'Migrate Job…');
+  await vscode.workbench.pick('where shall it go?', 'best');
+  await message(`Job ${LINK_SHOWN} can't move to`);
   await vscode.workbench.startDebugging('no such job');
   await message(`no job "${NO_JOB}"`);
   await vscode.workbench.debug.ended();
@@ -181,4 +194,53 @@ test('in the panels', { timeout: TEST_MS }, async () => {
     ([text]) => text?.includes(LINK_SHOWN) ?? false,
   );
   expect(await head.locator('a').count()).toBe(0);
+});
+
+async function showConsole(job: string): Promise<void> {
+  await vscode.workbench.openView('Godwit');
+  const there = (rows: string[]) => rows.some((row) => row.includes(job));
+  await until(`the job ${job}`, () => vscode.workbench.tree(), there);
+  await vscode.workbench.contextMenu(vscode.workbench.row(job), 'Show Console');
+}
+
+test('a console has no links but what is seen, and no title of the program’s', {
+  timeout: TEST_MS,
+}, async () => {
+  const print = `printf '\\033]0;TITLE\\007\\033]8;;command:godwit.doctor\\007CLICK\\033]8;;\\007\\n'; exec sleep 1000`;
+  const { id } = await godwit.run(['/bin/sh', '-c', print], { name: 'printer' });
+  await showConsole('printer');
+  const console = vscode.workbench.webview('Console: printer');
+  await console.opened();
+  const text = console.content.locator('.xterm-rows').getByText('CLICK');
+  expect((await text.getAttribute('class')) ?? '').not.toContain('underline');
+  // Above the rows is what takes the pointer for all of them.
+  await text.hover({ force: true });
+  await vscode.workbench.page.waitForTimeout(NOTICED_MS);
+  expect(await console.content.locator('.xterm-cursor-pointer').count()).toBe(0);
+  expect(await vscode.workbench.page.locator('.tab', { hasText: 'TITLE' }).count()).toBe(0);
+  await godwit.kill(id);
+});
+
+test('a job at a terminal is answered nothing about the clipboard', { timeout: TEST_MS }, async () => {
+  const { page } = vscode.workbench;
+  const ask = `printf '\\033]52;c;?\\007'; read -rt 5 -d '' -n 60 reply; printf 'reply:%q.\\n' "$reply"`;
+  const script = `stty -icanon -echo; read -rn 1; echo asking; ${ask}; exec sleep 1000`;
+  const run = ['run', '--detach', '--tty', '--name', 'asker', '--', '/bin/bash', '-c', script];
+  const id = (await godwit.text(run)).trim();
+  await showConsole('asker');
+  const terminal = page.locator('.terminal-wrapper.active .xterm');
+  await terminal.waitFor();
+  const typed = async () => {
+    await terminal.click();
+    await page.keyboard.press('x');
+    return (await godwit.logs(id)).includes('asking');
+  };
+  await until('the question', typed, Boolean);
+  const said = await until(
+    'an answer, or none',
+    () => godwit.logs(id),
+    (text) => text.includes('reply:'),
+  );
+  expect(said.slice(said.indexOf('reply:'))).not.toContain('52;');
+  await godwit.kill(id);
 });

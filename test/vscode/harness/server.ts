@@ -1,7 +1,7 @@
 /** A VS Code server on this machine alone: workbench, extension host, file system; no marketplace, no telemetry. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../../support/processes';
 import { findServer } from './installation';
@@ -20,6 +20,8 @@ export interface ServerOptions {
   env?: Record<string, string>;
   /** The .vsix files to install first. */
   extensions?: string[];
+  /** As whom it runs, with all that is in its place: root if absent. */
+  user?: { uid: number; gid: number };
   /** Further arguments of the server. */
   args?: string[];
 }
@@ -120,18 +122,27 @@ export class VscodeServer {
     if (status !== 0) throw new Error(`VS Code could not install ${file}: ${stderr || stdout}`);
   }
 
+  /** The user may have no way to the project's own Node.js: theirs is a copy. */
+  #handOver({ uid, gid }: { uid: number; gid: number }): string {
+    const node = join(this.place.folder, 'node');
+    copyFileSync(this.#program.node, node);
+    execFileSync('chown', ['-R', `${uid}:${gid}`, this.place.folder]);
+    return node;
+  }
+
   async #start(): Promise<void> {
     // Not among its arguments, which every user of this machine can read.
     const token = join(this.place.folder, 'token');
     writeFileSync(token, this.#token, { mode: 0o600 });
+    const { user } = this.options;
     const child = spawn(
-      this.#program.node,
+      user ? this.#handOver(user) : this.#program.node,
       this.#arguments(
         ...['--host', '127.0.0.1', '--port', '0', '--connection-token-file', token],
         ...['--accept-server-license-terms', '--telemetry-level', 'off', '--disable-workspace-trust'],
         ...(this.options.args ?? []),
       ),
-      { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env: this.#environment() },
+      { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env: this.#environment(), ...user },
     );
     this.#process = child;
     await new Promise<void>((resolve, reject) => {
