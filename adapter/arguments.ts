@@ -1,8 +1,7 @@
 /** What a launch.json may say to the debug type `godwit`. */
 import { z } from 'zod';
-import { dictionary } from '../agent/api/bounded';
 import { JobReference } from '../agent/api/client-contract';
-import { Limits, MOST_WORDS, Words } from '../agent/api/model';
+import { Limits } from '../agent/api/model';
 import { wrongArguments } from './errors';
 
 const common = {
@@ -18,11 +17,11 @@ export const LaunchArguments = z.object({
   ...common,
   /** A path, relative ones to `cwd`; without a slash it is looked for in PATH. */
   program: z.string().min(1),
-  args: Words.default([]),
+  args: z.array(z.string()).default([]),
   /** The program's folder by default. */
   cwd: z.string().startsWith('/').optional(),
   /** On top of this process's environment; `null` takes a variable away. */
-  env: dictionary(z.string(), z.string().nullable(), { most: MOST_WORDS }).default({}),
+  env: z.record(z.string(), z.string().nullable()).default({}),
   /** `best`, `home`, or a node's name. */
   node: z.string().min(1).default('best'),
   /** The job's name. (`name` is the configuration's.) */

@@ -13,9 +13,9 @@ export const NodeName = z
 export type NodeName = z.infer<typeof NodeName>;
 
 /** Of one job: more reasons than this help nobody. */
-export const MOST_OBSTACLES = 1_000;
+export const MOST_OBSTACLES = 10_000;
 /** Of one process; what they take together is bounded besides (see jobs/admission.ts). */
-export const MOST_WORDS = 65_536;
+const MOST_WORDS = 65_536;
 /** PATH_MAX (limits.h). */
 const MOST_PATH_BYTES = 4_096;
 

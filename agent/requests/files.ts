@@ -1,12 +1,11 @@
 /** How the files that a job has open would be reached from another node, and which of them can't be. */
+import { fitting } from '../api/lists';
 import { MOST_FILES_SHOWN, type Obstacle, type Preflight, type ReachedFile } from '../api/model';
+import { MOST_FILES_TOLD } from '../api/peer-contract';
 import { lockedBy } from '../checkpoint/files';
 import type { Findings } from '../checkpoint/preflight';
 import { isIn } from '../homefs/shared';
 import type { Copy } from '../jobs/copy';
-
-/** Of one job, from node to node: a job that has more open is not told of the rest. */
-const MAX_FILES = 10_000;
 
 /** A file as its host tells of it. */
 interface FileHere {
@@ -15,13 +14,16 @@ interface FileHere {
 }
 
 /** At the source. Only where files are another node's too, a lock is known outside of the kernel that has the job. */
-export function filesHere({ files, who }: Findings, { mounts, direct }: Copy): Promise<FileHere[]> {
-  return Promise.all(
-    files.slice(0, MAX_FILES).map(async (file) => {
+export async function filesHere({ files, who }: Findings, { mounts, direct }: Copy): Promise<FileHere[]> {
+  const all = await Promise.all(
+    files.map(async (file) => {
       const holder = isIn(file.path, mounts, direct) ? await lockedBy(file) : null;
       return { path: file.path, lock: holder === null ? null : who(holder) };
     }),
   );
+  // Of too many to be told of, the locked ones are.
+  const first = all.sort((a, b) => Number(b.lock !== null) - Number(a.lock !== null));
+  return fitting(first.slice(0, MOST_FILES_TOLD));
 }
 
 /** Where a move would lead, and what of its mounts the job would find there. */

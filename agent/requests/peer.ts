@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { Caller, Handlers } from '../api/contract';
 import { asGodwitError, type GodwitError, jobMoving } from '../api/errors';
+import { fitting } from '../api/lists';
 import type { Obstacle, User } from '../api/model';
 import { MOST_MEANT, type PeerContract } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
@@ -157,7 +158,7 @@ function answers(node: NodeParts): Handlers<PeerContract> {
       });
       const obstacles = [...(await sourceObstacles(config.name, config.criu)), ...findings.obstacles];
       return {
-        ...{ obstacles, bytes: findings.bytes, ports: findings.ports },
+        ...{ obstacles: fitting(obstacles), bytes: findings.bytes, ports: fitting(findings.ports) },
         ...{ files: await filesHere(findings, copy), mounts: copy.mounts, shared: copy.shared },
         machine: await thisMachine(config.criu),
       };

@@ -1,7 +1,7 @@
 /** What would stop a move, asked by the job's home before anything is touched. */
 import type { Result } from '../api/contract';
 import { asGodwitError } from '../api/errors';
-import type { Obstacle, Preflight, User } from '../api/model';
+import { MOST_OBSTACLES, type Obstacle, type Preflight, type User } from '../api/model';
 import type { PeerContract } from '../api/peer-contract';
 import type { HomedJob } from '../journal/journal';
 import { filesThere } from './files';
@@ -28,7 +28,7 @@ export async function why(
     // What the home shares is its own there.
     direct: to === own ? source.shared.map(({ at }) => at) : there.direct,
   });
-  const all = [...source.obstacles, ...decided(job), ...there.obstacles, ...locks];
+  const all = [...source.obstacles, ...decided(job), ...there.obstacles, ...locks].slice(0, MOST_OBSTACLES);
   const { bytes } = source;
   const seen = { can: all.length === 0, bytes, estimateMs: node.moves.pace.estimate(bytes), home: own };
   if (may(user, job)) return { ...seen, obstacles: all, ...files };

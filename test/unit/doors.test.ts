@@ -2,7 +2,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import { LaunchArguments } from '../../adapter/arguments';
 import { MAX_MESSAGE_BYTES } from '../../agent/api/allowance';
 import { dictionary, list } from '../../agent/api/bounded';
 import { clientContract } from '../../agent/api/client-contract';
@@ -119,7 +118,6 @@ describe('a message of any length', () => {
     ['an open move', StoredOpen],
     ['debts', StoredDebts],
     ['a manifest', Manifest],
-    ['arguments of a debug session', LaunchArguments],
     ['a webview’s message', FromWebview],
     ['a message to the console', ToConsole],
     ['a message to the timeline', ToTimeline],

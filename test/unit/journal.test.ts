@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type JobSpec, ROOT } from '../../agent/api/model';
 import type { Journal } from '../../agent/journal/journal';
 import { type Entry, nextMove } from '../../agent/journal/ledger';
+import { APPLICATION_ID, MIGRATIONS } from '../../agent/journal/schema';
 import { EVENTS_KEPT, openJournal } from '../../agent/journal/sqlite';
 
 const spec: JobSpec = {
@@ -246,6 +247,67 @@ describe('what is kept', () => {
     for (const job of [id, 'bbbbbbbbbb', 'cccccccccc']) await journal.forget(job);
     expect((await journal.jobs({ ended: true })).map((job) => job.id)).toEqual([id, 'cccccccccc']);
     await expect(journal.command('bbbbbbbbbb')).rejects.toEqual(code('no-such-job'));
+  });
+});
+
+describe('what is large', () => {
+  const words = Array.from({ length: 1_000 }, (_, n) => `word${n}`);
+
+  it('is kept of a command, and is in no list; the environment is not kept', async () => {
+    await journal.launch({
+      id,
+      name: 'sim',
+      spec: { ...spec, args: words, env: { SECRET: 'x' } },
+      host: 'node1',
+      held: false,
+    });
+    expect(await journal.command(id)).toEqual(['/bin/true', ...words]);
+    const [listed] = await journal.jobs({ ended: false });
+    expect(listed!.spec.command.at(-1)).toBe('…');
+    expect(JSON.stringify(listed).length).toBeLessThan(2_000);
+    journal.close();
+    expect(readFileSync(file).includes('SECRET')).toBe(false);
+    journal = openJournal(file);
+  });
+
+  it('is taken out of what an older version wrote', async () => {
+    journal.close();
+    rmSync(file);
+    const old = new DatabaseSync(file);
+    old.exec(`${MIGRATIONS[0]}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = 1`);
+    const insert = old.prepare(
+      `INSERT INTO jobs VALUES (?, 'sim', ?, 'running', 2, NULL, '2026', NULL, 0, 0, 0, 'node1', 0, 0, NULL, '[]', NULL)`,
+    );
+    const user = { name: 'games', uid: 5, gid: 5, groups: [5] };
+    insert.run(
+      id,
+      JSON.stringify({ ...spec, args: ['a "b"'], env: { A: '1' }, user, tty: { rows: 1, columns: 2 } }),
+    );
+    insert.run('bbbbbbbbbb', JSON.stringify({ ...spec, args: words }));
+    insert.run('cccccccccc', JSON.stringify({ ...spec, args: [] }));
+    old.close();
+    journal = openJournal(file);
+    const jobs = await journal.jobs({ ended: true });
+    expect(jobs.map(({ spec: { command } }) => command)).toEqual([
+      ['/bin/true', 'a "b"'],
+      ['/bin/true', '…'],
+      ['/bin/true'],
+    ]);
+    expect(jobs[0]!.spec).toMatchObject({ user, tty: { rows: 1, columns: 2 } });
+    expect(await journal.command('bbbbbbbbbb')).toEqual(['/bin/true', ...words]);
+    expect(await journal.users()).toEqual([0, 5]);
+  });
+
+  it('are the jobs of one user: as many as may be', async () => {
+    const user = { name: 'games', uid: 5, gid: 5, groups: [5] };
+    const one = (job: string, most: number) =>
+      journal.launch({ id: job, name: 'sim', spec: { ...spec, user }, host: 'node1', held: false, most });
+    await one('bbbbbbbbbb', 2);
+    await launch();
+    await one('cccccccccc', 2);
+    await expect(one('dddddddddd', 2)).rejects.toEqual(code('too-many-jobs'));
+    await journal.ended('bbbbbbbbbb', 0, { exit: 0, signal: null });
+    await one('dddddddddd', 2);
   });
 });
 

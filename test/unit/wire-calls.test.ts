@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
-import { connect as connectSocket } from 'node:net';
+import { connect as connectSocket, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { MAX_MESSAGE_BYTES, MAX_UNSENT_BYTES } from '../../agent/api/allowance';
@@ -186,6 +186,86 @@ describe('calls', () => {
       expect(frame).toMatchObject({ error: { data: { code: 'too-many-calls' } } });
     await stillServes(path);
   });
+});
+
+describe('of all connections of one user', () => {
+  const MIB = 1024 * 1024;
+  const allowance = { calls: 10, bytes: 8 * MIB, unsent: 8 * MIB };
+
+  it('calls are counted together, and others are answered', async () => {
+    const { path } = await unixServer({ allowance });
+    const [one, other] = [await rawSocket(path), await rawSocket(path)];
+    for (let id = 0; id < 6; id++)
+      for (const { say } of [one, other]) say({ jsonrpc: '2.0', id, method: 'forever', params: {} });
+    const refused = () =>
+      [...one.frames, ...other.frames].filter((frame) => JSON.stringify(frame).includes('too-many-calls'));
+    await until(() => refused().length === 2);
+    one.socket.terminate();
+    // As soon as it is seen that the one has gone, the other has the room.
+    let id = 100;
+    await until(() => {
+      other.say({ jsonrpc: '2.0', id: id++, method: 'add', params: { a: 1, b: 2 } });
+      return other.frames.some((frame) => JSON.stringify(frame).includes('"sum":3'));
+    });
+  });
+
+  it('messages that never come to their end are counted together', async () => {
+    const { path } = await unixServer({ allowance });
+    const sockets = await Promise.all(Array.from({ length: 4 }, () => rawSocket(path)));
+    // The header of a frame of 4,000,000 bytes, and most of them.
+    const begun = Buffer.alloc(3 * MIB);
+    begun.set([0x81, 0xff, 0, 0, 0, 0, 0, 0x3d, 0x09, 0x00, 0, 0, 0, 0]);
+    for (const { socket } of sockets) (socket as unknown as { _socket: Socket })._socket.write(begun);
+    await until(() => sockets.some(({ socket }) => socket.readyState === socket.CLOSED));
+    await stillServes((await unixServer()).path);
+  });
+});
+
+describe('what nobody waits for', () => {
+  it('answers and cancellations of nothing are not kept, and change nothing', async () => {
+    const { path } = await unixServer();
+    const { say, frames } = await rawSocket(path);
+    for (let id = 0; id < 5_000; id++) {
+      say({ jsonrpc: '2.0', id, result: {} });
+      say({ jsonrpc: '2.0', method: '$/cancelRequest', params: { id } });
+    }
+    // Were they waited for one by one, this would come after ten thousand turns.
+    say({ jsonrpc: '2.0', id: 1, method: 'add', params: { a: 1, b: 2 } });
+    await until(() => frames.some((frame) => JSON.stringify(frame).includes('"sum":3')));
+  });
+
+  it('pings of one who never reads are not answered without end', async () => {
+    const { path } = await unixServer();
+    const { socket } = await rawSocket(path);
+    const raw = (socket as unknown as { _socket: Socket })._socket;
+    raw.pause();
+    const ping = Buffer.concat([Buffer.from([0x89, 0xfd, 0, 0, 0, 0]), Buffer.alloc(125)]);
+    const many = Buffer.concat(Array.from({ length: 8_000 }, () => ping));
+    const before = process.memoryUsage().arrayBuffers + process.memoryUsage().external;
+    for (let n = 0; n < 40; n++) await new Promise<void>((resolve) => raw.write(many, () => resolve()));
+    const after = process.memoryUsage().arrayBuffers + process.memoryUsage().external;
+    expect(after - before).toBeLessThan(many.length * 10);
+    socket.terminate();
+    await stillServes(path);
+  });
+
+  it('a refused upgrade does not keep its connection', async () => {
+    const { path } = await unixServer();
+    const socket = connectSocket({ path, allowHalfOpen: true });
+    socket.write('GET /nowhere HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+    let ended = false;
+    socket.on('data', () => {});
+    socket.once('error', () => {
+      ended = true;
+    });
+    await new Promise((resolve) => socket.once('end', resolve));
+    // Its own half it never ends: the other side has gone when writing fails.
+    for (const deadline = Date.now() + 30_000; !ended && Date.now() < deadline; ) {
+      socket.write('x');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(ended).toBe(true);
+  }, 40_000);
 });
 
 describe('garbage', () => {
