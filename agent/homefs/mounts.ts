@@ -50,11 +50,34 @@ const NOT_NAMED = /\]/;
 /** A FUSE mount that is closed to all but the user who made it (fuse(8), allow_other): CRIU, which is root, can't look in. */
 const isPrivate = ({ type, options }: Mount) => /^fuse(\.|$)/.test(type) && !options.includes('allow_other');
 
+/**
+ * Is there another mount over the folders that lead to it? One that is made within that other has it as its parent; with
+ * the same parent it is below.
+ */
+function coveredAmong(mounts: Mount[]): (mount: Mount) => boolean {
+  const byId = new Map(mounts.map((mount) => [mount.id, mount]));
+  const byParent = new Map<string, Mount[]>();
+  for (const mount of mounts) {
+    const beside = byParent.get(mount.parent);
+    if (beside) beside.push(mount);
+    else byParent.set(mount.parent, [mount]);
+  }
+  const isCovered = ({ id, at, parent }: Mount): boolean => {
+    const beside = byParent.get(parent) ?? [];
+    if (beside.some((other) => at.startsWith(`${other.at}/`))) return true;
+    // The root of a namespace may be its own parent.
+    const around = parent === id ? undefined : byId.get(parent);
+    return around !== undefined && isCovered(around);
+  };
+  return isCovered;
+}
+
 /** The mount points that jobs launched here see besides `/`, parents before children; none below `without`. */
 export function jobMounts(mountinfo: string, without: string): string[] {
   const mounts = parseMounts(mountinfo);
   const root = mounts.find(({ at }) => at === '/');
-  const open = mounts.filter((mount) => !isPrivate(mount));
+  const isCovered = coveredAmong(mounts);
+  const open = mounts.filter((mount) => !isPrivate(mount) && !isCovered(mount));
   const wanted = open.filter(
     ({ at, device, root: folder, type }) =>
       ![...OWN, without].some((tree) => at === tree || at.startsWith(`${tree}/`)) &&

@@ -76,7 +76,7 @@ export async function makeFiles(lab: Lab, node: LabNode, process: number | null)
   if (process !== null) return bindAgain(namespace, 'mnt', process);
   const software = await softwareOf(lab, node);
   for (const { at } of software) await mkdir(at, { recursive: true, mode: 0o755 });
-  await writeFile(namespace, '');
+  await writeFile(namespace, '', { mode: 0o600 });
   const cover = ['sh', '-c', COVER, 'sh', ...software.flatMap(({ from, at }) => [from, at]), '--'];
   // What the machine unmounts goes here too; nothing that is mounted here is seen outside.
   const unshare = [`--mount=${namespace}`, '--propagation', 'slave'];

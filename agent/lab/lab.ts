@@ -151,7 +151,7 @@ async function make(lab: Lab): Promise<void> {
       await startAgent(lab, node);
     }),
   );
-  await writeFile(wholeFile(lab.name), '');
+  await writeFile(wholeFile(lab.name), '', { mode: 0o644 });
 }
 
 /** Only when all are done with trying can what they made be taken down. */

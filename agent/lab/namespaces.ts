@@ -60,13 +60,13 @@ export async function makeNodesFolder(lab: string): Promise<void> {
 
 /** Makes a network namespace with this name. */
 export async function makeNetworkNamespace(path: string): Promise<void> {
-  await writeFile(path, '');
+  await writeFile(path, '', { mode: 0o600 });
   await run('unshare', `--net=${path}`, 'ip', 'link', 'set', 'lo', 'up');
 }
 
 /** Gives its name back to the namespace of a process. @param kind as in `/proc/PID/ns` */
 export async function bindAgain(path: string, kind: 'net' | 'mnt', pid: number): Promise<void> {
-  await writeFile(path, '');
+  await writeFile(path, '', { mode: 0o600 });
   await run('mount', '--bind', `/proc/${pid}/ns/${kind}`, path);
 }
 

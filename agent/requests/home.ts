@@ -101,6 +101,7 @@ export class OwnJobs {
   /** A page of one job's, as clients are told it. @throws `no-such-job`, `bad-message` */
   async historyOf(job: string, after: string | undefined, mayLook: (job: HomedJob) => boolean) {
     const place = { after: placeIn(after), bytes: PAGE_BYTES };
+    await this.node.home.job(job);
     const { events, next } = await this.history(job, place, mayLook);
     return { events, next: next === null ? null : `${next}` };
   }

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { jobMounts } from '../../agent/homefs/mounts';
 
-const line = (at: string, { device = '8:2', root = '/', type = 'ext4', options = 'rw' } = {}) =>
-  `30 1 ${device} ${root} ${at} rw,relatime shared:1 - ${type} source ${options}`;
+const line = (at: string, { device = '8:2', root = '/', type = 'ext4', options = 'rw', on = '/' } = {}) =>
+  `${at} ${at === '/' ? 1 : on} ${device} ${root} ${at} rw,relatime shared:1 - ${type} source ${options}`;
 
-test('a job has the mounts that hold files, parents first, and nothing of the kernel or of other jobs', () => {
+test('a job has the mounts that hold files, parents first, and nothing of the kernel, of other jobs, or that others cover', () => {
   const mountinfo = [
     line('/', { device: '8:1' }),
-    line('/home/a\\040b', { type: 'xfs' }),
+    line('/home/a\\040b', { type: 'xfs', on: '/home' }),
     line('/home'),
     ...['/proc', '/sys/fs/cgroup', '/dev/shm'].map((at) => line(at, { type: 'tmpfs' })),
     line('/net', { type: 'autofs' }),
@@ -20,9 +20,12 @@ test('a job has the mounts that hold files, parents first, and nothing of the ke
     line('/mnt/common', { device: '0:53', type: 'fuse.sshfs', options: 'rw,user_id=1000,allow_other' }),
     line('/opt/own', { device: '8:1', root: '/opt/own' }),
     line('/opt/more', { device: '8:1', root: '/srv' }),
-    line('/home'),
+    line('/home', { on: '/home', id: 'upper' }),
     line('/odd]', {}),
+    line('/data/covered', { device: '8:3' }),
+    line('/data/covered/too', { device: '8:4', on: '/data/covered' }),
+    line('/data', { type: 'tmpfs' }),
     '',
   ].join('\n');
-  expect(jobMounts(mountinfo, '/state')).toEqual(['/home', '/home/a b', '/mnt/common', '/opt/more']);
+  expect(jobMounts(mountinfo, '/state')).toEqual(['/data', '/home', '/home/a b', '/mnt/common', '/opt/more']);
 });
