@@ -131,7 +131,7 @@ static void become_server(char **argv) {
   make_root();
   /* Which would end it before it has let its process go, when its keeper has ended and nobody reads its complaints. */
   signal(SIGPIPE, SIG_IGN);
-  if (option(argv, "--uid")) {
+  if (!is_for_root(argv)) {
     confine(argv, flag(argv, "--ptrace") ? CAP_SYS_PTRACE : -1);
     if (flag(argv, "--ptrace")) hand_down(CAP_SYS_PTRACE);
   }

@@ -40,6 +40,8 @@ void enter_root(char **argv) __attribute__((noreturn));
 int trim_mounts(char **argv);
 /* This process gets what `--umask` and each `--rlimit NAME=SOFT:HARD` say. */
 void set_limits(char **argv);
+/* Does `--uid` name root? */
+bool is_for_root(char **argv);
 /* This process becomes `--uid`, `--gid`, `--groups`, for good; for `--uid 0` it stays what it is. */
 void become_user(char **argv);
 /* A user's or group's number; false for what is none, and for the one that means "unchanged" to the kernel. */

@@ -107,9 +107,11 @@ static void set_groups(const char *text) {
   if (setgroups(count, groups)) fail("user");
 }
 
+bool is_for_root(char **argv) { return id_of(required(argv, "--uid")) == 0; }
+
 void become_user(char **argv) {
+  if (is_for_root(argv)) return;
   const uid_t uid = id_of(required(argv, "--uid"));
-  if (uid == 0) return;
   const gid_t gid = id_of(required(argv, "--gid"));
   set_groups(required(argv, "--groups"));
   if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid)) fail("user");

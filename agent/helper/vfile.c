@@ -124,7 +124,7 @@ int read_files(char **argv) {
   snprintf(root, sizeof root, "/proc/%.20s/root", required(argv, "--init"));
   if (chroot(root) || chdir("/")) return say_error("root", errno);
   close_range(STDERR_FILENO + 1, ~0u, 0);
-  confine(argv, option(argv, "--uid") ? -1 : CAP_DAC_READ_SEARCH);
+  confine(argv, is_for_root(argv) ? CAP_DAC_READ_SEARCH : -1);
   while (serve()) continue;
   return 0;
 }

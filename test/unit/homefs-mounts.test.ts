@@ -1,13 +1,15 @@
 import { expect, test } from 'vitest';
 import { jobMounts } from '../../agent/homefs/mounts';
 
-const line = (at: string, { device = '8:2', root = '/', type = 'ext4', options = 'rw', on = '/' } = {}) =>
-  `${at} ${at === '/' ? 1 : on} ${device} ${root} ${at} rw,relatime shared:1 - ${type} source ${options}`;
+const line = (
+  at: string,
+  { device = '8:2', root = '/', type = 'ext4', options = 'rw', on = '/', id = at } = {},
+) => `${id} ${on} ${device} ${root} ${at} rw,relatime shared:1 - ${type} source ${options}`;
 
 test('a job has the mounts that hold files, parents first, and nothing of the kernel, of other jobs, or that others cover', () => {
   const mountinfo = [
     line('/', { device: '8:1' }),
-    line('/home/a\\040b', { type: 'xfs', on: '/home' }),
+    line('/home/a\\040b', { type: 'xfs', on: 'upper' }),
     line('/home'),
     ...['/proc', '/sys/fs/cgroup', '/dev/shm'].map((at) => line(at, { type: 'tmpfs' })),
     line('/net', { type: 'autofs' }),
