@@ -15,6 +15,7 @@ import { plain } from '../../agent/api/plain';
 import type { Cluster } from '../cluster/cluster';
 import { sentence } from '../failure';
 import { createTree } from '../window';
+import { Asked } from './asked';
 import { SteadyFigures } from './figures';
 import { buildTree, changedElements, EMPTY, type Item, meantBy, parentOf, ROOT, type Tree } from './model';
 
@@ -44,6 +45,7 @@ export class ClusterTree implements TreeDataProvider<string>, TreeDragAndDropCon
   #tree: Tree = EMPTY;
   #before: Tree = EMPTY;
   readonly #figures = new SteadyFigures();
+  readonly #asked = new Asked();
   #drawn = Number.NEGATIVE_INFINITY;
   #drawing: NodeJS.Timeout | undefined;
 
@@ -96,6 +98,7 @@ export class ClusterTree implements TreeDataProvider<string>, TreeDragAndDropCon
   }
 
   getChildren(element?: string): string[] {
+    this.#asked.asked(element ?? ROOT);
     return [...(this.#tree.children.get(element ?? ROOT) ?? [])];
   }
 
@@ -131,9 +134,13 @@ export class ClusterTree implements TreeDataProvider<string>, TreeDragAndDropCon
     this.#drawn = performance.now();
     const { snapshot } = this.cluster;
     const tree = snapshot ? buildTree(this.#figures.settle(snapshot, this.#drawn)) : EMPTY;
-    const changed = changedElements(this.#tree, tree);
+    const overdue = this.#view.visible ? this.#asked.overdue(this.#drawn) : [];
+    const changed = [...new Set([...changedElements(this.#tree, tree), ...overdue])];
     this.#before = this.#tree;
     this.#tree = tree;
+    for (const element of changed)
+      if (element === ROOT || tree.items.get(element)?.fold === 'open')
+        this.#asked.told(element, this.#drawn);
     if (changed.includes(ROOT)) this.#changes.fire(undefined);
     else if (changed.length > 0) this.#changes.fire(changed);
   }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ClusterSnapshot } from '../../agent/api/client-events';
 import type { Job, Node } from '../../agent/api/model';
 import { jobById, resolveJob } from '../../extension/cluster/jobs';
+import { Asked } from '../../extension/tree/asked';
 import { SteadyFigures } from '../../extension/tree/figures';
 import { buildTree, changedElements, EMPTY, meantBy, parentOf, ROOT } from '../../extension/tree/model';
 
@@ -178,6 +179,22 @@ describe('the view of a snapshot', () => {
 /** As a browser reads what Markdown has left alone. */
 const unescaped = (text: string) =>
   text.replace(/&#(\d+);/g, (_, code) => String.fromCodePoint(Number(code)));
+
+describe('what VS Code was told to draw anew and has not asked for', () => {
+  it('is told again, a few times', () => {
+    const asked = new Asked();
+    asked.told('node:a', 0);
+    asked.told('node:b', 0);
+    asked.asked('node:b');
+    expect(asked.overdue(500)).toEqual([]);
+    for (const second of [1, 2]) {
+      expect(asked.overdue(second * 1000)).toEqual(['node:a']);
+      asked.told('node:a', second * 1000);
+    }
+    expect(asked.overdue(3_000)).toEqual([]);
+    expect(asked.overdue(9_000)).toEqual([]);
+  });
+});
 
 describe('figures', () => {
   const loaded = (cpu: number, load: number, rss = 12_000_000) =>
