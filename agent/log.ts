@@ -29,6 +29,7 @@ const LOOK_MS = 60_000;
 const MOST_CHARACTERS = 4_096;
 
 const STDOUT = 1;
+const STDERR = 2;
 
 /** A log that hands its lines to `write`, without their newlines. */
 export function logTo(write: (line: string) => void, level: () => Level = () => 'info'): Log {
@@ -93,6 +94,14 @@ export class DaemonLog {
       // There is no room for a copy: what was said before is lost.
     }
   }
+}
+
+/** The last word of a daemon that could not start: in its log, and in plain words for whoever reads its standard error. */
+export function endWith(log: Log, { message }: Error): never {
+  log.error(message);
+  const [out, err] = [fstatSync(STDOUT), fstatSync(STDERR)];
+  if (out.ino !== err.ino || out.dev !== err.dev) writeSync(STDERR, `${message}\n`);
+  process.exit(1);
 }
 
 /** Whatever ends the daemon, or would have been heard by nobody, is in the log. */

@@ -32,7 +32,7 @@ import { openJournal } from './journal/sqlite';
 import { watched } from './journal/watched';
 import { keeperContract } from './keeper/contract';
 import { KeeperWatch } from './keeper/watch';
-import { DaemonLog, logFailures } from './log';
+import { DaemonLog, endWith, logFailures } from './log';
 import { faultPointsIn, faultsFolder, noFaultPoints } from './migration/fault-points';
 import { Moves } from './migration/moves';
 import type { Place } from './migration/place';
@@ -255,7 +255,4 @@ async function main(configFile: string) {
 
 logFailures(daemon.log);
 
-main(process.argv[2] ?? '').catch((error: Error) => {
-  log.error(error.message);
-  process.exit(1);
-});
+main(process.argv[2] ?? '').catch((error: Error) => endWith(log, error));

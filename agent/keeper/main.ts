@@ -14,7 +14,7 @@ import { Tickets } from '../api/tickets';
 import { loadConfig } from '../cluster/config';
 import { debuggerTools } from '../debug/tools';
 import { identityLine, startOf } from '../freezer/identity';
-import { DaemonLog, logFailures } from '../log';
+import { DaemonLog, endWith, logFailures } from '../log';
 import { type KeeperContract, keeperContract } from './contract';
 import { Processes } from './processes';
 import { Stubs } from './stubs';
@@ -105,7 +105,4 @@ async function main(configFile: string) {
 
 logFailures(daemon.log);
 
-main(process.argv[2] ?? '').catch((error: Error) => {
-  daemon.log.error(error.message);
-  process.exit(1);
-});
+main(process.argv[2] ?? '').catch((error: Error) => endWith(daemon.log, error));

@@ -228,7 +228,7 @@ describe('who may not', () => {
   it('another user than the agent serves', async () => {
     for (const args of [['ps'], ['nodes'], ['run', '--detach', '--', 'true']])
       expect(expectRefused(await cli(args, asNobody))).toBe(
-        `godwit: this user may not ask the agent at ${socketOf('node1')}; have its administrator add you to the group godwit, or run the same as root`,
+        `godwit: this user is not admitted to the agent at ${socketOf('node1')}; ask its administrator for the group godwit, or run the same as root`,
       );
   });
 
@@ -243,10 +243,13 @@ describe('who may not', () => {
 });
 
 describe('a lab', () => {
-  it('is up already', async () => {
+  it('is up already: it is the answer as it is, and is not made another', async () => {
     const { id } = await godwit.run(['sleep', '1000']);
-    expect(expectRefused(await cli(['lab', 'up', '--name', LAB]))).toBe(
-      `godwit: lab "${LAB}" is up already; use it as it is, or take it down with \`godwit lab down\``,
+    const { status, stdout } = await cli(['lab', 'up', '--name', LAB, '--json']);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout).nodes).toHaveLength(2);
+    expect(expectRefused(await cli(['lab', 'up', '--name', LAB, '--nodes', '3']))).toMatch(
+      /^godwit: lab ".+" is up already, with nodes: 2, not 3; /,
     );
     expect((await godwit.job(id)).state).toBe('running');
   });
