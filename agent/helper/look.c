@@ -81,6 +81,10 @@ static void describe(const char *pid, const char *fd, const char *path, const ch
 
 /* --- mounts that have gone ----------------------------------------------------------------------------------------- */
 
+/* statfs(2) */
+#define MQUEUE_MAGIC 0x19800202
+#define DMA_BUF_MAGIC 0x444d4142
+
 /* Of the job's namespace, by their ids, in order. */
 static uint64_t *mounts;
 static size_t mount_count;
@@ -109,12 +113,17 @@ static void read_mounts(const char *init) {
   qsort(mounts, mount_count, sizeof *mounts, by_id);
 }
 
-/* Files that were never on a mount of the namespace (memfd_create(2) and its like) are named as deleted. */
+/*
+ * Files that were never on a mount of the namespace (memfd_create(2) and its like) are named as deleted, except for the
+ * kernel's own file systems of message queues and of shared buffers.
+ */
 static void look_at_mount(const char *pid, const char *path, const char *target) {
   struct statx about;
+  struct statfs where;
   if (*target != '/' || ends(target, " (deleted)") || starts(target, "/dev/") || !mount_count) return;
   if (statx(AT_FDCWD, path, 0, STATX_TYPE | STATX_MNT_ID, &about) || !(about.stx_mask & STATX_MNT_ID)) return;
   if (!S_ISREG(about.stx_mode) && !S_ISDIR(about.stx_mode)) return;
+  if (statfs(path, &where) || where.f_type == MQUEUE_MAGIC || where.f_type == DMA_BUF_MAGIC) return;
   uint64_t id = about.stx_mnt_id;
   if (!bsearch(&id, mounts, mount_count, sizeof id, by_id)) printf("m\t%s\t%s\n", pid, target);
 }
