@@ -159,7 +159,7 @@ it('what is root’s is not theirs, and what is theirs is root’s too', async (
   // Root's own socket does not open for them.
   const { socket } = nodePaths(LAB, 'node1').agent;
   const wrong = new Godwit({ agent: socket, temp: folder, user }, join(folder, 'godwit.cjs'));
-  expect(await codeOf(wrong.jobs())).toMatch(/may not ask/);
+  expect(await codeOf(wrong.jobs())).toMatch(/is not admitted/);
   expect(statSync(join(nodePaths(LAB, 'node1').state, 'journal.db')).mode & 0o077).toBe(0);
 });
 
