@@ -6,9 +6,8 @@ interface Wrong {
   message: string;
 }
 
-const UNFIT = 'it does not fit its schema';
-
-export const firstOf = ({ issues }: ZodError): Wrong => issues[0] ?? { path: [], message: UNFIT };
+export const firstOf = ({ issues }: ZodError): Wrong =>
+  issues[0] ?? { path: [], message: 'it does not fit its schema' };
 
 interface Count {
   most: number;
@@ -65,8 +64,8 @@ export const isDictionary = (value: unknown): value is Record<string, unknown> =
 
 type Refine = z.core.$RefinementCtx;
 
-function refuse(context: Refine, input: unknown, message: string, path: PropertyKey[] = []): never {
-  context.addIssue({ code: 'custom', input, message, path });
+function refuse(context: Refine, input: unknown, message: string): never {
+  context.addIssue({ code: 'custom', input, message });
   return z.NEVER;
 }
 
@@ -76,9 +75,9 @@ function refuseKind(context: Refine, input: unknown, expected: 'array' | 'object
 }
 
 /** As its own schema has it, at its place in the whole. */
-function refuseAt(context: Refine, input: unknown, at: PropertyKey[], { issues: [issue] }: ZodError): never {
-  const path = [...at, ...(issue?.path ?? [])];
-  if (!issue) return refuse(context, input, UNFIT, path);
+function refuseAt(context: Refine, input: unknown, at: PropertyKey[], { issues }: ZodError): never {
+  const issue = issues[0]!;
+  const path = [...at, ...issue.path];
   const whole = { ...issue, path, input: issue.path.length === 0 ? input : undefined };
   context.addIssue(whole as Parameters<Refine['addIssue']>[0]);
   return z.NEVER;

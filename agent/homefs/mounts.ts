@@ -2,6 +2,7 @@
  * Which of the home's mounts are in a job's root. The layout is the same on every node, whatever is mounted there
  * itself, for CRIU restores mounts one by one.
  */
+import { readFile } from 'node:fs/promises';
 
 /** One line of a mountinfo file (man 5 proc_pid_mountinfo). */
 export interface Mount {
@@ -88,3 +89,7 @@ export function jobMounts(mountinfo: string, without: string): string[] {
   );
   return [...new Set(wanted.map(({ at }) => at))].sort();
 }
+
+/** The same of this node as it is now. */
+export const jobMountsHere = async (without: string): Promise<string[]> =>
+  jobMounts(await readFile('/proc/self/mountinfo', 'utf8'), without);

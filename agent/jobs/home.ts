@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { asGodwitError, GodwitError } from '../api/errors';
 import { fitting } from '../api/lists';
@@ -9,7 +9,7 @@ import type { EndOfJob, SharedMount, Sight } from '../api/peer-contract';
 import { cut, printable } from '../api/text';
 import type { Peers } from '../cluster/peers';
 import type { PerUser } from '../cluster/per-user';
-import { jobMounts } from '../homefs/mounts';
+import { jobMountsHere } from '../homefs/mounts';
 import type { HomedJob, Journal } from '../journal/journal';
 import type { Log } from '../log';
 import type { Addresses } from '../network/assign';
@@ -115,7 +115,7 @@ export class Home {
 
   /** The layout of a job's root: the same wherever it goes. */
   async #mounts(): Promise<{ mounts: string[]; shared: SharedMount[] }> {
-    const own = jobMounts(await readFile('/proc/self/mountinfo', 'utf8'), this.options.layout.state);
+    const own = await jobMountsHere(this.options.layout.state);
     const shared = await this.options.shared();
     return { mounts: [...new Set([...own, ...shared.map(({ at }) => at)])].sort(), shared };
   }

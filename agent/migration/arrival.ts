@@ -1,6 +1,6 @@
 /** The destination's hands: they take a job in, restore it held, and thaw it or clear it away as they are told. */
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, rm, statfs } from 'node:fs/promises';
+import { mkdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
@@ -18,7 +18,7 @@ import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
 import { killEach, processesNaming } from '../freezer/processes';
 import { removeMountPoint } from '../homefs/mount-point';
-import { jobMounts } from '../homefs/mounts';
+import { jobMountsHere } from '../homefs/mounts';
 import { type Copy, mountOf, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
 import { readSupervision } from '../keeper/supervision';
@@ -295,7 +295,7 @@ export class Arrival extends Role<
 
   /** At home: of its mounts, those too that the job has reached by the mount of the home's files. */
   async #addMounts(copy: Copy, images: string): Promise<void> {
-    const own = jobMounts(await readFile('/proc/self/mountinfo', 'utf8'), this.place.layout.state);
+    const own = await jobMountsHere(this.place.layout.state);
     const added = own.filter((at) => !copy.mounts.includes(at));
     await addMountsIn(images, added);
     copy.mounts = [...copy.mounts, ...added].sort();
