@@ -27,7 +27,7 @@ import { PROGRAM_ENDED } from './messages';
 import { CRIU_ENV, type Place, UNPARK_LIMIT_MS } from './place';
 import { Plug } from './plug';
 import { Role } from './role';
-import { insist } from './runner';
+import { allOver, insist } from './runner';
 import { type SourceEffect, type SourceInput, type SourceState, sourceAtRest, stepSource } from './source';
 import { whileItMoves } from './stall';
 import { mayUnpark, SPOILED } from './unparking';
@@ -151,7 +151,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
 
   /** Opens the streams while the job still runs; then park, freeze, dump, carry. */
   async #carry({ epoch, to, ...tickets }: Send, signal: AbortSignal): Promise<SourceFigures> {
-    const { keeper, peers, layout, host, mounted, points } = this.place;
+    const { keeper, peers, layout, host, points } = this.place;
     const begun = performance.now();
     const copy = host.copy(this.job)!;
     const images = layout.imagesOf(this.job, epoch);
@@ -172,14 +172,8 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
         throw (await this.#silence(copy)) ?? error;
       });
     const frozenAfter = performance.now() - begun - frozenMs;
-    const files = mountOf(copy);
-    if (files) await mounted.sync(files);
-    await syncShared(copy.direct);
-    await host.networks.takeDown(copy);
-    await sockets(this.place.helper, 'hold', JobCgroup.at(copy.cgroup).run);
+    await this.#readyForDump(copy, images, parked);
     const dumping = performance.now();
-    await host.trimMounts(copy);
-    await this.#noteWhatTravels(copy, images, parked);
     await points.reach('source.parked');
     if (copy.terminal) {
       const { run } = JobCgroup.at(copy.cgroup);
@@ -200,6 +194,26 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       transfer: performance.now() - carrying,
       bytes: small + pagesWritten * PAGE_BYTES,
     };
+  }
+
+  /** Three things that have nothing to do with each other, and would each add to the time that the job is frozen. */
+  async #readyForDump(copy: Copy, images: string, parked: Manifest['parked']): Promise<void> {
+    await allOver([
+      this.#syncFiles(copy),
+      this.#holdNetwork(copy),
+      this.place.host.trimMounts(copy).then(() => this.#noteWhatTravels(copy, images, parked)),
+    ]);
+  }
+
+  async #syncFiles(copy: Copy): Promise<void> {
+    const files = mountOf(copy);
+    if (files) await this.place.mounted.sync(files);
+    await syncShared(copy.direct);
+  }
+
+  async #holdNetwork(copy: Copy): Promise<void> {
+    await this.place.host.networks.takeDown(copy);
+    await sockets(this.place.helper, 'hold', JobCgroup.at(copy.cgroup).run);
   }
 
   /** Said of the frozen job itself: what CRIU reads later, it finds by paths that others may change. */

@@ -35,6 +35,15 @@ export class Runner<State, Input, Effect> {
   }
 }
 
+/**
+ * Waits until all of them are over, also when one has failed: what undoes them may then be begun.
+ * @throws what the first of them, in this order, has failed with
+ */
+export async function allOver(works: Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(works)).find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
+}
+
 /** A time to come back that grows while nothing happens: 100 ms, doubled up to 5 s. One timer at a time. */
 export class Backoff {
   #wait = FIRST_MS;
