@@ -7,6 +7,7 @@ import {
   readlinkSync,
   realpathSync,
   rmSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,6 +57,11 @@ async function until(what: string, holds: () => Promise<boolean> | boolean): Pro
     if (Date.now() > end) throw new Error(`not so within ${SOON_MS} ms: ${what}`);
 }
 
+/** The fixtures' last step waits until it is said that they may leave. */
+const leave = (what: string) => join(folder, `leave-${what.replace(/\W/g, '-')}`);
+const lasting = (what: string, argv: readonly string[]) => ['env', `UNTIL=${leave(what)}`, ...argv];
+const mayLeave = (what: string) => writeFileSync(leave(what), '');
+
 const printed = (job: string, text: string) =>
   until(`it has printed "${text}"`, async () => (await godwit.logs(job)).includes(text));
 
@@ -91,9 +97,10 @@ describe('a program that is moved while it runs ends and prints as without Godwi
   for (const [what, argv] of Object.entries(programs)) {
     it(what, async () => {
       const alone = run([...argv(), `alone-${process.pid}`]);
-      const job = await launch([...argv(), `moved-${process.pid}`]);
+      const job = await launch(lasting(what, [...argv(), `moved-${process.pid}`]));
       await printed(job, '\n');
       await goRound(job);
+      mayLeave(what);
       const outcome = await godwit.wait(job);
       const { status, stdout, stderr } = await alone;
       expect(stderr).toBe('');
@@ -137,8 +144,10 @@ describe('what a job is, it is everywhere', () => {
   });
 
   it('ends with the status of a fault of its own', async () => {
-    const job = await launch(['sh', '-c', 'sleep 2; kill -s SEGV $$']);
+    const script = 'while [ ! -e "$UNTIL" ]; do sleep 0.02; done; kill -s SEGV $$';
+    const job = await launch(lasting('fault', ['sh', '-c', script]));
     await goRound(job, ['node3']);
+    mayLeave('fault');
     expect(await godwit.wait(job)).toEqual({ id: job, exit: 139, signal: 'SIGSEGV' });
   });
 
@@ -173,7 +182,7 @@ describe('what a job is, it is everywhere', () => {
   });
 
   it('runs once: nothing of it is left where it was', async () => {
-    const job = await launch([built('count'), '1000', '0']);
+    const job = await launch([built('count'), '100000', '0']);
     await printed(job, 'step 2,');
     for (const node of ROUND) {
       await goRound(job, [node]);
@@ -190,11 +199,11 @@ describe('what a job is, it is everywhere', () => {
 
 describe('what is said of it', () => {
   it('ps, nodes, why, history and logs agree', async () => {
-    const job = await launch([built('count'), '1000', '0'], { name: 'counting' });
+    const job = await launch([built('count'), '100000', '0'], { name: 'counting' });
     await printed(job, 'step 5,');
     expect(await godwit.job(job)).toMatchObject({
       name: 'counting',
-      command: [built('count'), '1000', '0'],
+      command: [built('count'), '100000', '0'],
       state: 'running',
       home: 'node1',
       node: 'node1',
@@ -240,11 +249,12 @@ describe('what is said of it', () => {
   it('`run` streams what it prints through its moves, and exits as it does', async () => {
     const name = `streamed-${process.pid}`;
     const streamed = godwit
-      .text(['run', '--name', name, '--', built('count'), '400', '9'])
+      .text(['run', '--name', name, '--', ...lasting(name, [built('count'), '400', '9'])])
       .catch((refused: { status: number; line: string }) => refused);
     const found = async () => (await godwit.jobs()).find((job) => job.name === name);
     await until('it runs', async () => (await found())?.state === 'running');
     await goRound((await found())!.id);
+    mayLeave(name);
     expect(await streamed).toMatchObject({ status: 9, line: '' });
     const { stdout } = await run([built('count'), '400', '9']);
     expect(await godwit.logs(name)).toBe(stdout);

@@ -47,6 +47,9 @@ async function scene() {
   return { agent, heard, opened, place };
 }
 
+/** What a command said last is here when it has been read, which may be after the command has ended. */
+const left = (heard: Message[]) => until(() => heard.some(({ kind }) => kind === 'bye'), 'the bye');
+
 /** A gdb that writes down its arguments and does what its first own argument says. */
 const GDB = `#!${process.execPath}
 const fs = require('node:fs');
@@ -108,6 +111,7 @@ describe('gdb', () => {
     expect(mode).toBe(0o700);
     expect(existsSync(dirname(path))).toBe(false);
     expect(opened).toMatchObject([{ job: 'sim', pid: 7, fresh: true }]);
+    await left(heard);
     expect(heard).toMatchObject([{ kind: 'packet', payload: 'g' }, { kind: 'bye' }]);
   });
 
@@ -189,6 +193,7 @@ describe('gdb', () => {
     const { status, stderr } = await agent.godwit(['gdb', 'sim'], { env: { PATH: folder } });
     expect(status).toBe(1);
     expect(stderr).toMatch(/^godwit: gdb is not installed; [^\n]+\n$/);
+    await left(heard);
     expect(heard).toMatchObject([{ kind: 'bye' }]);
     expect(linesLeft()).toEqual([]);
   });
@@ -227,6 +232,7 @@ describe('rsp', () => {
     client.end();
     expect(await run.status()).toBe(0);
     expect(run.stderr).toBe('');
+    await left(heard);
     expect(heard).toMatchObject([{ kind: 'packet', payload: 'g' }, { kind: 'bye' }]);
   });
 
@@ -272,6 +278,7 @@ describe('rsp', () => {
     run.child.kill('SIGINT');
     expect(await run.status()).toBe(130);
     expect(run.stderr).toBe('');
+    await left(heard);
     expect(heard).toMatchObject([{ kind: 'bye' }]);
     expect(existsSync(path)).toBe(false);
   });
