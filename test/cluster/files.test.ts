@@ -21,7 +21,7 @@ beforeAll(async () => {
   mkdirSync(join(folders.root, 'many'));
   for (let entry = 0; entry < 10_000; entry++) writeFileSync(join(folders.root, 'many', `${entry}`), '');
   program = await compile(inProject('test', 'programs', 'abroad.c'), folders.temp);
-  lab = await FaultLab.up('files');
+  lab = await FaultLab.up(`files${process.pid}`);
 }, 120_000);
 afterAll(async () => {
   await lab?.down();
