@@ -8,6 +8,7 @@
  *                           links, bytes that it takes, its file system's magic number in hexadecimal, a socket's protocol or what
  *                           else is of interest (`-` for nothing), and what /proc calls it
  *   m PID NAME              a file or folder on a mount that its namespace has no longer
+ *   s PID TID               a thread with semaphore operations that its end would undo (SEM_UNDO, semop(2))
  *   u INODE PEER            a connected Unix socket, and the socket at its other end
  *
  * stat(2) waits for the file system behind a descriptor: whoever calls this sets it a deadline.
@@ -16,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/kcmp.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
@@ -26,11 +28,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "helper.h"
+#include "sysv.h"
 
 static bool has_unix_sockets;
 
@@ -207,6 +211,21 @@ static void look_at_threads(const char *pid) {
   closedir(folder);
 }
 
+/*
+ * The kernel shows nobody what it would undo. A thread has a list of that from its first operation of the kind on, and
+ * all that were made by pthread_create(3) share one, whether or not anything is in it. PID 1 has none.
+ */
+static void look_at_undo(const char *pid, const char *init) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%.20s/task", pid);
+  DIR *folder = opendir(path);
+  if (!folder) return;
+  for (struct dirent *one; (one = readdir(folder));)
+    if (one->d_name[0] != '.' && syscall(SYS_kcmp, atoi(one->d_name), atoi(init), KCMP_SYSVSEM, 0, 0) > 0)
+      printf("s\t%s\t%s\n", pid, one->d_name);
+  closedir(folder);
+}
+
 /* A socket's peer, where it has one. `size` bytes of attributes follow the socket (rtnetlink(7)). */
 static void tell_peer(const struct unix_diag_msg *socket, size_t size) {
   const char *at = (const char *)(socket + 1);
@@ -260,6 +279,8 @@ int look(char **pids) {
     look_at_descriptors(*pid);
     look_at_mappings(*pid);
   }
+  if (enter_ipc(pids[0]) == 0 && has_semaphores())
+    for (char **pid = pids; *pid; pid++) look_at_undo(*pid, pids[0]);
   if (!has_unix_sockets) return 0;
   snprintf(path, sizeof path, "/proc/%s/ns/net", pids[0]);
   int net = open(path, O_RDONLY | O_CLOEXEC);
