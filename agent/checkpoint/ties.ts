@@ -63,6 +63,14 @@ export function namespaceObstacles({ namespaces }: Looked, who: Who): Obstacle[]
   );
 }
 
+export function policyObstacles({ scheduled }: Looked, who: Who): Obstacle[] {
+  return scheduled.map(({ pid, policy }) => ({
+    code: 'scheduling-policy',
+    what: `${who(pid)} has the scheduling policy SCHED_${policy.toUpperCase()}, which CRIU can't bring back`,
+    fix: 'have the program choose another policy before the move (chrt -o -p 0 TID)',
+  }));
+}
+
 /** The kernel keeps what it would undo to itself, so it can't be brought back. */
 export function semaphoreObstacles({ undoing }: Looked, who: Who): Obstacle[] {
   return [...new Set(undoing)].map((pid) => ({

@@ -8,6 +8,7 @@
  *                           links, bytes that it takes, its file system's magic number in hexadecimal, a socket's protocol or what
  *                           else is of interest (`-` for nothing), and what /proc calls it
  *   m PID NAME              a file or folder on a mount that its namespace has no longer
+ *   y PID TID POLICY        a thread with a scheduling policy of these (sched(7)) that CRIU does not know
  *   s PID TID               a thread with semaphore operations that its end would undo (SEM_UNDO, semop(2))
  *   u INODE PEER            a connected Unix socket, and the socket at its other end
  *
@@ -34,6 +35,7 @@
 #include <unistd.h>
 
 #include "helper.h"
+#include "scheduling.h"
 #include "sysv.h"
 
 static bool has_unix_sockets;
@@ -195,6 +197,7 @@ static void look_at_namespaces(const char *pid, const char *init) {
 static void look_at_threads(const char *pid) {
   char path[128], line[256];
   int tracer;
+  char policy[16];
   snprintf(path, sizeof path, "/proc/%s/task", pid);
   DIR *folder = opendir(path);
   if (!folder) return;
@@ -207,6 +210,9 @@ static void look_at_threads(const char *pid) {
       if (sscanf(line, "TracerPid: %d", &tracer) == 1) break;
     fclose(status);
     if (tracer) printf("t\t%s\t%s\t%d\n", pid, one->d_name, tracer);
+    if (scheduling_of(atoi(one->d_name), line, sizeof line) && sscanf(line, "%15s", policy) == 1 &&
+        (!strcmp(policy, "deadline") || !strcmp(policy, "ext")))
+      printf("y\t%s\t%s\t%s\n", pid, one->d_name, policy);
   }
   closedir(folder);
 }

@@ -67,10 +67,13 @@ struct at {
 
 /* --- a thread ----------------------------------------------------------------------------------------------------- */
 
-/* Lines of its status that are the same after a restore. What is pending may come while it is frozen, and is not. */
+/*
+ * Lines of its status that are the same after a restore. Not what is pending, which may come while it is frozen, nor what
+ * is blocked: in ppoll(2) and its like that is the call's own mask, with which the call is made anew.
+ */
 static void read_credentials(const struct at *at) {
   static const char *const names[] = {"Uid",    "Gid",    "CapInh", "CapPrm",  "CapEff",     "CapAmb",
-                                      "SigBlk", "NoNewPrivs", "Seccomp", "Seccomp_filters"};
+                                      "NoNewPrivs", "Seccomp", "Seccomp_filters"};
   static char value[512];
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (line_of(text, names[i], value, sizeof value)) ADD(at, names[i], "%s", value);

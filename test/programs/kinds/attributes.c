@@ -110,8 +110,13 @@ static void make_scheduling(void) {
 }
 
 static void make_real_time(void) {
-  static const struct one ones[] = {{ask_fifo, look_fifo}, {ask_robin, look_robin}, {ask_deadline, look_deadline}};
-  start(ones, 3);
+  static const struct one ones[] = {{ask_fifo, look_fifo}, {ask_robin, look_robin}};
+  start(ones, 2);
+}
+
+static void make_deadline(void) {
+  static const struct one ones[] = {{ask_deadline, look_deadline}};
+  start(ones, 1);
 }
 
 /* --- the priority of its reads and writes: best effort 6, and idle --- */
@@ -276,7 +281,7 @@ int main(int argc, char **argv) {
   /* All threads look in the check of the last that were started. */
   static const struct thing things[] = {
       {"asked", make_asked, check_asked},         {"filtered", make_filtered, check_filtered},
-      {"-real-time", make_real_time, check_nothing}, {"scheduling", make_scheduling, check_nothing},
+      {"-real-time", make_real_time, check_nothing}, {"-deadline", make_deadline, check_nothing}, {"scheduling", make_scheduling, check_nothing},
       {"of-threads", make_of_threads, check_threads}, {0},
   };
   return rounds(argc, argv, things);
