@@ -28,6 +28,9 @@
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
 #endif
+#ifndef PR_THP_DISABLE_EXCEPT_ADVISED
+#define PR_THP_DISABLE_EXCEPT_ADVISED 2
+#endif
 
 struct work {
   const struct place *place;
@@ -130,6 +133,14 @@ static bool merging_again(struct work *work, const struct trait *noted) {
   return call_prctl(work, noted, PR_SET_MEMORY_MERGE, 1, 0);
 }
 
+/*
+ * With huge pages only where it advises them (kernel 6.18) it has them: CRIU, which sees that they are restricted, brings
+ * it back without any.
+ */
+static bool huge_pages_again(struct work *work, const struct trait *noted) {
+  return call_prctl(work, noted, PR_SET_THP_DISABLE, 1, strcmp(noted->value, "1") ? 0 : PR_THP_DISABLE_EXCEPT_ADVISED);
+}
+
 static long speculation_of(const struct trait *trait) {
   return is_slot(trait, "speculative store") ? PR_SPEC_STORE_BYPASS : PR_SPEC_INDIRECT_BRANCH;
 }
@@ -207,6 +218,7 @@ static const struct {
     {"memory failures", failures_again},
     {"flusher of I/O", flusher_again},
     {"merging of memory", merging_again},
+    {"THP_enabled", huge_pages_again},
     {"speculative ", speculation_again},
     {"scheduling", scheduling_again},
     {"I/O priority", io_priority_again},

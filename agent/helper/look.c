@@ -219,15 +219,15 @@ static void look_at_threads(const char *pid) {
 
 /*
  * The kernel shows nobody what it would undo. A thread has a list of that from its first operation of the kind on, and
- * all that were made by pthread_create(3) share one, whether or not anything is in it. PID 1 has none.
+ * all that were made by pthread_create(3) share one, whether or not anything is in it. This process has none.
  */
-static void look_at_undo(const char *pid, const char *init) {
+static void look_at_undo(const char *pid) {
   char path[64];
   snprintf(path, sizeof path, "/proc/%.20s/task", pid);
   DIR *folder = opendir(path);
   if (!folder) return;
   for (struct dirent *one; (one = readdir(folder));)
-    if (one->d_name[0] != '.' && syscall(SYS_kcmp, atoi(one->d_name), atoi(init), KCMP_SYSVSEM, 0, 0) > 0)
+    if (one->d_name[0] != '.' && syscall(SYS_kcmp, atoi(one->d_name), getpid(), KCMP_SYSVSEM, 0, 0) > 0)
       printf("s\t%s\t%s\n", pid, one->d_name);
   closedir(folder);
 }
@@ -285,8 +285,9 @@ int look(char **pids) {
     look_at_descriptors(*pid);
     look_at_mappings(*pid);
   }
+  /* PID 1 is Godwit's and uses none; CRIU may have made it an empty list. */
   if (enter_ipc(pids[0]) == 0 && has_semaphores())
-    for (char **pid = pids; *pid; pid++) look_at_undo(*pid, pids[0]);
+    for (char **pid = pids + 1; *pid; pid++) look_at_undo(*pid);
   if (!has_unix_sockets) return 0;
   snprintf(path, sizeof path, "/proc/%s/ns/net", pids[0]);
   int net = open(path, O_RDONLY | O_CLOEXEC);

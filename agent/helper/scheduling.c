@@ -20,7 +20,7 @@ struct attributes {
 };
 
 /* sched(7) */
-enum { OTHER = 0, FIFO = 1, ROUND_ROBIN = 2, BATCH = 3, IDLE = 5, DEADLINE = 6, EXT = 7 };
+enum { OTHER = 0, FIFO = 1, ROUND_ROBIN = 2, BATCH = 3, IDLE = 5, DEADLINE = 6 };
 static const char *const names[] = {"other", "fifo", "rr", "batch", NULL, "idle", "deadline", "ext"};
 #define POLICIES (sizeof names / sizeof *names)
 
@@ -28,11 +28,33 @@ static const char *const names[] = {"other", "fifo", "rr", "batch", NULL, "idle"
 #define IO_CLASS_SHIFT 13
 #define IO_CLASS_REAL_TIME 1
 
-/* A slice of its own (sched_setattr(2) of an ordinary thread, kernel 6.12) stands in `runtime`. */
+/* SCHED_FLAG_UTIL_CLAMP_MIN and _MAX; what a thread has that was never clamped, where the kernel does that. */
+#define CLAMP_FLAGS 0x60u
+#define MOST_CLAMP 1024
+
+static uint64_t inits_slice;
+
+static bool look_at(pid_t thread, struct attributes *found) {
+  *found = (struct attributes){.size = sizeof *found};
+  if (syscall(SYS_sched_getattr, thread, found, sizeof *found, 0)) return false;
+  return found->policy < POLICIES && names[found->policy];
+}
+
+static bool is_fair(const struct attributes *one) {
+  return one->policy == OTHER || one->policy == BATCH || one->policy == IDLE;
+}
+
+void learn_slice(pid_t init) {
+  struct attributes found;
+  inits_slice = look_at(init, &found) && is_fair(&found) ? found.runtime : 0;
+}
+
 bool scheduling_of(pid_t thread, char *text, size_t room) {
-  struct attributes found = {.size = sizeof found};
-  if (syscall(SYS_sched_getattr, thread, &found, sizeof found, 0) || found.policy >= POLICIES || !names[found.policy])
-    return false;
+  struct attributes found;
+  if (!look_at(thread, &found)) return false;
+  /* A slice of its own (kernel 6.12) is told as the time that a deadline is about. */
+  if (is_fair(&found) && found.runtime == inits_slice) found.runtime = 0;
+  if (found.util_min == 0 && found.util_max == MOST_CLAMP) found.util_max = 0;
   snprintf(text, room, "%s flags %llx nice %d priority %u runtime %llu deadline %llu period %llu clamp %u %u",
            names[found.policy], (unsigned long long)found.flags, found.nice, found.priority,
            (unsigned long long)found.runtime, (unsigned long long)found.deadline, (unsigned long long)found.period,
@@ -48,6 +70,7 @@ static bool read_scheduling(const char *text, struct attributes *wanted) {
              &wanted->nice, &wanted->priority, &runtime, &deadline, &period, &wanted->util_min, &wanted->util_max) != 9)
     return false;
   wanted->flags = flags, wanted->runtime = runtime, wanted->deadline = deadline, wanted->period = period;
+  if (wanted->util_min || wanted->util_max) wanted->flags |= CLAMP_FLAGS;
   for (unsigned i = 0; i < POLICIES; i++)
     if (names[i] && !strcmp(name, names[i])) wanted->policy = i;
   return wanted->policy < POLICIES;

@@ -3,11 +3,7 @@
  * take a thread's number. Nothing is asked of the processes themselves.
  */
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <sched.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,7 +131,7 @@ static void read_limits(const struct at *at) {
   for (char *line = strchr(text, '\n'); line && line[1]; line = strchr(line + 1, '\n')) {
     /* The name has 26 places and blanks in it. */
     if (sscanf(line + 1 + 26, "%31s %31s", soft, hard) != 2) continue;
-    snprintf(slot, sizeof slot, "limit of %.25s", line + 1 + strlen("Max "));
+    snprintf(slot, sizeof slot, "limit of %.21s", line + 1 + strlen("Max "));
     for (size_t size = strlen(slot); size && slot[size - 1] == ' '; size--) slot[size - 1] = 0;
     ADD(at, slot, "%s:%s", soft, hard);
   }
@@ -218,5 +214,6 @@ static void read_all_of(pid_t pid, struct traits *traits) {
 
 void read_threads(char **pids, struct traits *traits) {
   learn_cpus(atoi(pids[0]));
+  learn_slice(atoi(pids[0]));
   for (char **pid = pids; *pid; pid++) read_all_of(atoi(*pid), traits);
 }

@@ -1,6 +1,7 @@
 /* The list of a job's traits: kept in an order, written down, read again, compared. */
 #include "traits.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ static void *enough(void *memory) {
 static char *plain(const char *text) {
   char *copy = enough(strdup(text));
   for (char *at = copy; *at; at++)
-    if (*at == '\t' || *at == '\n') *at = '?';
+    if (*at == '\t' || *at == '\n') *at = ' ';
   return copy;
 }
 

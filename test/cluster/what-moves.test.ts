@@ -26,7 +26,7 @@ import { end, launch } from '../support/processes';
 import { inProject } from '../support/project';
 import { goRounds, type Kind, roundsOf, says } from '../support/rounds';
 
-/** Eleven programs, three moves each, two at a time: a few minutes where the processors are wanted by many others. */
+/** Thirteen programs, three moves each, two at a time: a few minutes where the processors are wanted by many others. */
 const ALL_MS = 400_000;
 /** A name that no person's lab has. */
 const LAB = `what-${process.pid}`;
@@ -143,7 +143,8 @@ describe('programs that look around after each move', () => {
       const place = join(folder, 'rounds');
       const families = FAMILIES.map((name) => roundsOf(built(name), place, ROUND.length));
       const realTime = roundsOf(built('attributes'), place, ROUND.length, ['-real-time', 'of-threads']);
-      const kinds = [...families, realTime, building(place), shell(place)];
+      const forgotten = roundsOf(built('attributes'), place, ROUND.length, ['-forgotten']);
+      const kinds = [...families, realTime, forgotten, building(place), shell(place)];
       const outcomes = await goRounds(godwit, { kinds, nodes: ROUND, folder: place, consoleOf });
       expect(outcomes).toEqual(kinds.map(({ what }) => ({ what, problem: null })));
       // Nor has CRIU left a name of its own beside the files.

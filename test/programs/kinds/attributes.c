@@ -198,10 +198,14 @@ static int read_own(const char *path, int base) {
   return (int)strtoul(text, NULL, base);
 }
 
+static int huge_pages;
+
 static void make_asked(void) {
   EXPECT(personality(ADDR_NO_RANDOMIZE) >= 0);
   EXPECT(prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0) == 0);
-  EXPECT(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0);
+  /* But where it advises them, which kernels know since 6.18. */
+  if (prctl(PR_SET_THP_DISABLE, 1, 2, 0, 0)) EXPECT(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0);
+  huge_pages = prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0);
   write_own("/proc/self/oom_score_adj", "300");
   write_own("/proc/self/coredump_filter", "0x17");
 }
@@ -230,7 +234,7 @@ static void check_asked(int round) {
   static void *stack;
   EXPECT(personality(0xffffffff) == ADDR_NO_RANDOMIZE);
   EXPECT(prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) == 1);
-  EXPECT(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1);
+  EXPECT(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == huge_pages);
   EXPECT(read_own("/proc/self/oom_score_adj", 10) == 300);
   EXPECT(read_own("/proc/self/coredump_filter", 16) == 0x17);
   if (round == 1) stack = stack_of_next();
@@ -275,13 +279,33 @@ static void check_filtered(int round) {
   EXPECT(atomic_load(answered) == round);
 }
 
+/* --- what the kernel tells nobody else, and so is forgotten at the first move --- */
+
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
+#define PR_GET_MDWE 66
+#endif
+
+static void make_forgotten(void) {
+  EXPECT(prctl(PR_SET_TSC, PR_TSC_SIGSEGV) == 0);
+  if (prctl(PR_SET_MDWE, 1, 0, 0, 0)) EXPECT(errno == EINVAL);
+}
+
+static void check_forgotten(int round) {
+  int counter = 0;
+  (void)round;
+  EXPECT(prctl(PR_GET_TSC, &counter) == 0 && counter == PR_TSC_ENABLE);
+  EXPECT(prctl(PR_GET_MDWE, 0, 0, 0, 0) <= 0);
+}
+
 static void check_nothing(int round) { (void)round; }
 
 int main(int argc, char **argv) {
   /* All threads look in the check of the last that were started. */
   static const struct thing things[] = {
       {"asked", make_asked, check_asked},         {"filtered", make_filtered, check_filtered},
-      {"-real-time", make_real_time, check_nothing}, {"-deadline", make_deadline, check_nothing}, {"scheduling", make_scheduling, check_nothing},
+      {"-real-time", make_real_time, check_nothing}, {"-deadline", make_deadline, check_nothing}, {"-forgotten", make_forgotten, check_forgotten},
+      {"scheduling", make_scheduling, check_nothing},
       {"of-threads", make_of_threads, check_threads}, {0},
   };
   return rounds(argc, argv, things);
