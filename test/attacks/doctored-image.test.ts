@@ -142,7 +142,7 @@ const DOCTORS: [what: string, doctor: (images: string) => void, words: RegExp][]
   ],
   [
     'is to have no traits that can be read',
-    traits(/^.*$/s, '1\t2\t\n'),
+    traits(/^.*$/gs, '1\t2\t\n'),
     /what the job holds can't be looked at/,
   ],
   [
