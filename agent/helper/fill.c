@@ -1,10 +1,11 @@
 /*
  * How many bytes wait in pipes and in streams between Unix sockets. Not in what somebody outside can fill or empty while
- * the job is frozen (named FIFOs, the network), nor in terminals, whose queues are taken out for the dump.
+ * the job is frozen (named FIFOs, the network, what its PID 1 is fed by), nor in terminals, whose queues are taken out for
+ * the dump.
  */
 #include <stdio.h>
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,7 +33,7 @@ static void read_shared(int fd, const struct held *held, struct traits *traits) 
 void read_fill(const struct held *held, struct traits *traits) {
   static int process = -1;
   static pid_t whose;
-  if (strncmp(held->slot, "fd ", 3)) return;
+  if (strncmp(held->slot, "fd ", 3) || held->inner == 1) return;
   const bool is_unix = !strncmp(held->name, "socket:[", 8) && !strncmp(held->protocol, "UNIX", 4);
   if (!is_unix && strncmp(held->name, "pipe:[", 6)) return;
   if (process < 0 || whose != held->pid) {

@@ -176,18 +176,40 @@ static int inner_number(void) {
   return inner;
 }
 
-pid_t thread_numbered(pid_t pid, int thread) {
+/* Of the process that was asked about last: it is held, so they stay the same. */
+static struct {
+  pid_t pid;
+  size_t count;
+  struct {
+    pid_t tid;
+    int inner;
+  } *all;
+} known;
+
+static void learn_threads(pid_t pid) {
   char path[96];
-  pid_t found = -1;
+  known.pid = pid;
+  known.count = 0;
   snprintf(path, sizeof path, "/proc/%d/task", pid);
   DIR *folder = opendir(path);
-  if (!folder) return -1;
-  for (struct dirent *one; found < 0 && (one = readdir(folder));) {
+  if (!folder) return;
+  for (struct dirent *one; (one = readdir(folder));) {
     snprintf(path, sizeof path, "/proc/%d/task/%.20s/status", pid, one->d_name);
-    if (one->d_name[0] != '.' && read_file(path) && inner_number() == thread) found = atoi(one->d_name);
+    if (one->d_name[0] == '.' || !read_file(path)) continue;
+    void *more = realloc(known.all, (known.count + 1) * sizeof *known.all);
+    if (!more) break;
+    known.all = more;
+    known.all[known.count].tid = atoi(one->d_name);
+    known.all[known.count++].inner = inner_number();
   }
   closedir(folder);
-  return found;
+}
+
+pid_t thread_numbered(pid_t pid, int thread) {
+  if (known.pid != pid) learn_threads(pid);
+  for (size_t i = 0; i < known.count; i++)
+    if (known.all[i].inner == thread) return known.all[i].tid;
+  return -1;
 }
 
 static void read_all_of(pid_t pid, struct traits *traits) {

@@ -279,6 +279,43 @@ static void check_filtered(int round) {
   EXPECT(atomic_load(answered) == round);
 }
 
+/* --- a process that stands stopped, in whose name something is asked for again all the same --- */
+
+static pid_t stopped;
+
+static void be_stopped(void) {
+  EXPECT(personality(ADDR_NO_RANDOMIZE | SHORT_INODE) >= 0);
+  EXPECT(prctl(PR_SET_TIMERSLACK, 99999) == 0);
+  raise(SIGSTOP);
+  EXPECT(personality(0xffffffff) == (ADDR_NO_RANDOMIZE | SHORT_INODE) && prctl(PR_GET_TIMERSLACK) == 99999);
+  _exit(33);
+}
+
+static int is_stopped(void) {
+  char path[64], state = 0;
+  snprintf(path, sizeof path, "/proc/%d/stat", stopped);
+  FILE *stat = fopen(path, "r");
+  EXPECT(stat && fscanf(stat, "%*d %*s %c", &state) == 1);
+  fclose(stat);
+  return state == 'T';
+}
+
+static void make_stopped(void) {
+  siginfo_t info;
+  if ((stopped = fork()) == 0) be_stopped();
+  EXPECT(waitid(P_PID, stopped, &info, WSTOPPED) == 0 && is_stopped());
+}
+
+static void check_stopped(int round) {
+  char path[64];
+  int status;
+  snprintf(path, sizeof path, "/proc/%d/personality", stopped);
+  EXPECT(is_stopped() && read_own(path, 16) == (ADDR_NO_RANDOMIZE | SHORT_INODE));
+  if (round < 3) return;
+  EXPECT(kill(stopped, SIGCONT) == 0 && waitpid(stopped, &status, 0) == stopped);
+  EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 33);
+}
+
 /* --- what the kernel tells nobody else, and so is forgotten at the first move --- */
 
 #ifndef PR_SET_MDWE
@@ -286,9 +323,21 @@ static void check_filtered(int round) {
 #define PR_GET_MDWE 66
 #endif
 
+#ifndef PR_SET_SYSCALL_USER_DISPATCH
+#define PR_SET_SYSCALL_USER_DISPATCH 59
+#define PR_SYS_DISPATCH_ON 1
+#endif
+#define ARCH_GET_CPUID 0x1011
+#define ARCH_SET_CPUID 0x1012
+
+/* System calls are made as ever while this is 0, and would end it with SIGSYS otherwise. */
+static volatile char selector;
+
 static void make_forgotten(void) {
   EXPECT(prctl(PR_SET_TSC, PR_TSC_SIGSEGV) == 0);
   if (prctl(PR_SET_MDWE, 1, 0, 0, 0)) EXPECT(errno == EINVAL);
+  if (syscall(SYS_arch_prctl, ARCH_SET_CPUID, 0)) EXPECT(errno == ENODEV);
+  EXPECT(prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &selector) == 0);
 }
 
 static void check_forgotten(int round) {
@@ -296,6 +345,10 @@ static void check_forgotten(int round) {
   (void)round;
   EXPECT(prctl(PR_GET_TSC, &counter) == 0 && counter == PR_TSC_ENABLE);
   EXPECT(prctl(PR_GET_MDWE, 0, 0, 0, 0) <= 0);
+  EXPECT(syscall(SYS_arch_prctl, ARCH_GET_CPUID, 0) == 1);
+  selector = 1;
+  getppid();
+  selector = 0;
 }
 
 static void check_nothing(int round) { (void)round; }
@@ -304,6 +357,7 @@ int main(int argc, char **argv) {
   /* All threads look in the check of the last that were started. */
   static const struct thing things[] = {
       {"asked", make_asked, check_asked},         {"filtered", make_filtered, check_filtered},
+      {"stopped", make_stopped, check_stopped},
       {"-real-time", make_real_time, check_nothing}, {"-deadline", make_deadline, check_nothing}, {"-forgotten", make_forgotten, check_forgotten},
       {"scheduling", make_scheduling, check_nothing},
       {"of-threads", make_of_threads, check_threads}, {0},

@@ -264,6 +264,8 @@ static void check_removed(int round) {
   EXPECT(is_filled(still_there, 8192, 4) && shmctl(leaving, IPC_STAT, &about) == 0 && about.shm_nattch == 1);
   EXPECT(about.shm_perm.mode & SHM_DEST);
   EXPECT(shmctl(locked_segment, IPC_STAT, &about) == 0 && about.shm_perm.mode & SHM_LOCKED);
+  /* Made by root, for whom it is. */
+  EXPECT(about.shm_perm.uid == getuid() && about.shm_perm.cuid == 0);
   EXPECT(msgctl(small_queue, IPC_STAT, &queue) == 0 && queue.msg_qbytes == 1000);
   if (round < 3) return;
   EXPECT(shmdt(still_there) == 0 && shmctl(leaving, IPC_STAT, &about) == -1);
