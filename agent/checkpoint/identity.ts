@@ -9,10 +9,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { GodwitError } from '../api/errors';
 import type { Terms } from '../api/peer-contract';
+import type { JobCgroup } from '../freezer/cgroup';
 import { AS_USER_MARK } from './criu';
 
-/** In the image folder. */
+/** In the image folder: what they hold, and what the kernel keeps of them besides. */
 const NOTES = 'held';
+const TRAITS = 'traits';
 /** Each file is asked of its home; one that takes longer is silent. */
 const DEADLINE_MS = 30_000;
 
@@ -31,8 +33,8 @@ async function ask(
   { helper, pids, images, abroad }: Looked,
   options: string[] = [],
 ): Promise<string> {
-  const notes = ['--notes', join(images, NOTES), ...(abroad ? ['--abroad'] : [])];
-  const argv = [verb, ...notes, ...options, '--', ...pids.map(String)];
+  const notes = ['--notes', join(images, NOTES), '--traits', join(images, TRAITS)];
+  const argv = [verb, ...notes, ...(abroad ? ['--abroad'] : []), ...options, '--', ...pids.map(String)];
   const limits = { timeout: DEADLINE_MS, killSignal: 'SIGKILL' } as const;
   const asked = promisify(execFile)(helper, argv, limits);
   const { stdout } = await asked.catch((error: Error & { killed?: boolean; stdout?: string }) => {
@@ -54,11 +56,12 @@ export interface Restored extends Looked {
   mounts: string[];
   /** Its network namespace; null where it is in its host's. */
   network: string | null;
+  cgroup: JobCgroup;
 }
 
 /**
- * Of a restored job that is held.
- * @throws GodwitError `file-exchanged`, `beyond-its-rights`, `restored-as-root`
+ * Of a restored job that is held. What CRIU does not bring back is made again first (agent/helper/again.c).
+ * @throws GodwitError `file-exchanged`, `beyond-its-rights`, `restored-as-root`, `not-as-it-was`, `lock-taken`
  */
 export async function recogniseHeld(restored: Restored): Promise<void> {
   const { terms, root, mounts, network, images } = restored;
@@ -70,7 +73,8 @@ export async function recogniseHeld(restored: Restored): Promise<void> {
     ...mounts.flatMap((at) => ['--at', at]),
     ...(network === null ? [] : ['--network', network]),
   ];
-  const said = (await ask('recognise', restored, uid === 0 ? [] : whose)).trimEnd();
+  const cgroups = ['--run', restored.cgroup.run, '--attach', restored.cgroup.attach];
+  const said = (await ask('recognise', restored, [...cgroups, ...(uid === 0 ? [] : whose)])).trimEnd();
   if (said) throw explained(said);
 }
 
@@ -78,6 +82,7 @@ export async function recogniseHeld(restored: Restored): Promise<void> {
 function explained(line: string): GodwitError {
   const [what, process = '?', ...words] = line.split('\t');
   if (what === 'power') return beyondRights(process, words.join(' '));
+  if (what === 'trait') return otherTrait(process, words);
   const [slot = '', noted = '', found = ''] = words;
   const where = `${nameOf(slot)} of process ${process}`;
   if (what === 'other')
@@ -87,6 +92,15 @@ function explained(line: string): GodwitError {
       ? `process ${process} was restored with ${nameOf(slot)}, ${found}, which it did not have`
       : `${where}, ${noted}, was not restored`,
   );
+}
+
+/** `0` stands for the job as a process, and for the process as a thread. */
+function otherTrait(process: string, [thread, slot = '', noted, found, why = '-']: string[]): GodwitError {
+  const [kind, fd, , type] = slot.split(' ');
+  if (kind === 'lock' && noted === 'held' && why === TAKEN) return lockTaken(process, fd!, type!);
+  const whose = process === '0' ? 'the job' : `process ${process}`;
+  const exactly = thread === '0' || thread === process ? whose : `thread ${thread} of ${whose}`;
+  return notAsItWas(`${slot} of ${exactly} was ${noted} and is ${found}${why === '-' ? '' : ` (${why})`}`);
 }
 
 function nameOf(slot: string): string {
@@ -102,6 +116,19 @@ const exchanged = (message: string) =>
     message,
     fix: 'have nobody replace files that the job uses while it moves',
   });
+
+/** EAGAIN, as the C library has it. */
+const TAKEN = 'Resource temporarily unavailable';
+
+const lockTaken = (process: string, fd: string, type: string) =>
+  new GodwitError({
+    code: 'lock-taken',
+    message: `process ${process} held a ${type.toLowerCase()} lock by its descriptor ${fd}, on a file that somebody else has locked there`,
+    fix: 'move it when the other has let go of the file',
+  });
+
+const notAsItWas = (what: string) =>
+  new GodwitError({ code: 'not-as-it-was', message: `not all was restored as it was: ${what}` });
 
 const beyondRights = (process: string, what: string) =>
   new GodwitError({

@@ -33,6 +33,10 @@ export interface Looked {
   held: Held[];
   /** Files and folders in use on mounts that the job has no longer. */
   unmounted: { pid: number; name: string }[];
+  /** Threads with a scheduling policy that CRIU does not know. */
+  scheduled: { pid: number; policy: string }[];
+  /** Processes with semaphore operations that would be undone at their ends. */
+  undoing: number[];
   /** Of connected Unix sockets, by inode: the inode at the other end. */
   peers: Map<number, number>;
 }
@@ -51,12 +55,22 @@ export async function look(helper: string, pids: number[]): Promise<Looked> {
 }
 
 export function readLooked(text: string): Looked {
-  const found: Looked = { namespaces: [], traced: [], held: [], unmounted: [], peers: new Map() };
+  const found: Looked = {
+    namespaces: [],
+    traced: [],
+    held: [],
+    unmounted: [],
+    scheduled: [],
+    undoing: [],
+    peers: new Map(),
+  };
   for (const line of text.split('\n')) {
     const [what, ...words] = line.split('\t');
     if (what === 'n') found.namespaces.push({ pid: Number(words[0]), name: words[1] ?? '' });
     else if (what === 't') found.traced.push({ pid: Number(words[0]), tracer: Number(words[2]) });
     else if (what === 'm') found.unmounted.push({ pid: Number(words[0]), name: words.slice(1).join('\t') });
+    else if (what === 'y') found.scheduled.push({ pid: Number(words[0]), policy: words[2] ?? '' });
+    else if (what === 's') found.undoing.push(Number(words[0]));
     else if (what === 'u') found.peers.set(Number(words[0]), Number(words[1]));
     else if (what === 'd') found.held.push(heldOf(words));
   }

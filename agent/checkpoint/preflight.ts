@@ -8,7 +8,14 @@ import { type OpenFile, openFilesOf } from './files';
 import { heldObstacle } from './held';
 import { inodeOf, type Looked, look } from './look';
 import { boundPorts, type InetSocket, inetSockets, socketObstacle } from './network';
-import { externalSockets, mountObstacles, namespaceObstacles, tracerObstacles } from './ties';
+import {
+  externalSockets,
+  mountObstacles,
+  namespaceObstacles,
+  policyObstacles,
+  semaphoreObstacles,
+  tracerObstacles,
+} from './ties';
 
 export interface Findings {
   obstacles: Obstacle[];
@@ -60,6 +67,8 @@ async function obstaclesOf(
     ...tracerObstacles(looked, processes, stubbed, who),
     ...namespaceObstacles(looked, who),
     ...mountObstacles(looked, who),
+    ...policyObstacles(looked, who),
+    ...semaphoreObstacles(looked, who),
     ...externalSockets(looked, who),
     ...looked.held.map((held) => heldObstacle(held, who(held.pid))),
     ...sockets.map(({ socket, pid }) => socketObstacle(socket, own, who(pid))),

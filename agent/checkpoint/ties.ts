@@ -63,6 +63,23 @@ export function namespaceObstacles({ namespaces }: Looked, who: Who): Obstacle[]
   );
 }
 
+export function policyObstacles({ scheduled }: Looked, who: Who): Obstacle[] {
+  return scheduled.map(({ pid, policy }) => ({
+    code: 'scheduling-policy',
+    what: `${who(pid)} has the scheduling policy SCHED_${policy.toUpperCase()}, which CRIU can't bring back`,
+    fix: 'have the program choose another policy before the move (chrt -o -p 0 TID)',
+  }));
+}
+
+/** The kernel keeps what it would undo to itself, so it can't be brought back. */
+export function semaphoreObstacles({ undoing }: Looked, who: Who): Obstacle[] {
+  return [...new Set(undoing)].map((pid) => ({
+    code: 'semaphore-undo',
+    what: `${who(pid)} has threads, or operations that its end would undo (SEM_UNDO), in a job with System V semaphores`,
+    fix: 'use POSIX semaphores, or remove the System V ones before the move',
+  }));
+}
+
 /** Unix sockets whose other end nobody in the job has. */
 export function externalSockets({ held, peers }: Looked, who: Who): Obstacle[] {
   const own = new Set(held.map(({ name }) => inodeOf(name)));

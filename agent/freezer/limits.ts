@@ -79,9 +79,13 @@ export class JobAccount {
     return new JobAccount(cgroup, await findControllers());
   }
 
-  /** The groups, beside the leaf `run`, that each of the job's processes has to be in. */
-  get joined(): string[] {
-    const folders = this.controllers.filter(({ version }) => version === 1).map((one) => this.#folder(one));
+  /**
+   * The groups, beside the leaf `run`, that each of the job's processes has to be in. A group for CPU time would have
+   * none for real-time policies (sched-rt-group.rst), so a job without such a limit stays in its node's own.
+   */
+  joined(limits: Limits): string[] {
+    const needed = this.controllers.filter(({ name }) => name !== 'cpu' || limits.cpus !== undefined);
+    const folders = needed.filter(({ version }) => version === 1).map((one) => this.#folder(one));
     return [...new Set(folders)];
   }
 
@@ -89,7 +93,7 @@ export class JobAccount {
   async create(node: string, limits: Limits): Promise<void> {
     const [missing] = lacking(limits, this.controllers);
     if (missing) throw unavailable(missing, node);
-    for (const folder of this.joined) await mkdir(folder, { recursive: true });
+    for (const folder of this.joined(limits)) await mkdir(folder, { recursive: true });
     for (const { name, version, at } of this.controllers) if (version === 2) await this.#hand(name, at);
   }
 

@@ -15,7 +15,8 @@
  *   signal   a signal for a process of a job
  *   look     what processes hold that may not travel
  *   note, recognise
- *            what processes hold, written down before a dump and compared after a restore
+ *            what processes hold and what the kernel keeps of them, written down before a dump, and compared after a
+ *            restore, where what is missing is made again
  *   serve-debugger, read-files
  *            what a job's debugger needs beside the job, with no more rights than the job's user
  *   init     PID 1 of a job; started by `launch` only

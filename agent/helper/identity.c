@@ -1,10 +1,11 @@
 /*
  * What a frozen job's processes hold, so that it can be told after a restore whether each thing is still the same:
  *
- *   note --notes FILE [--abroad] -- INIT [PID...]
- *                   writes it down, one line a thing
- *   recognise --notes FILE [--abroad] [WHOSE] -- INIT [PID...]
- *                   compares it with that; with WHOSE also judges what a user's job may have (powers.c)
+ *   note --notes FILE --traits FILE [--abroad] -- INIT [PID...]
+ *                   writes it down, one line a thing; what the kernel keeps of them besides into the other (traits.c)
+ *   recognise --notes FILE --traits FILE --run CGROUP --attach CGROUP [--abroad] [WHOSE] -- INIT [PID...]
+ *                   compares it with that, and makes again what can be (again.c); with WHOSE also judges what a user's
+ *                   job may have (powers.c)
  *
  * `recognise` says the first thing that is not as it should be, and nothing where all is:
  *
@@ -12,6 +13,8 @@
  *   gone PROCESS SLOT NOTED -          nothing is there
  *   new PROCESS SLOT - FOUND           it was not there
  *   power PROCESS WHAT                 a user's job has no right to it
+ *   trait PROCESS THREAD WHAT NOTED FOUND WHY
+ *                                      it has another value; WHY it could not be made again, `-` if that was not tried
  *
  * A line is PROCESS, SLOT, TOKEN, NAME, apart by tabs: the process as the job numbers it; `fd 5`, `map 7f00…-7f01…`,
  * `exe`, `cwd` or `root`; what must be the same again; and what /proc calls it, for people. Files of the home have the
@@ -34,6 +37,7 @@
 
 #include "../command/shown.h"
 #include "helper.h"
+#include "traits.h"
 
 /* What a host's own mount shows of an inode number is not mixed with a device: these bits are the same everywhere. */
 #define LOW_BITS ((1ULL << SHOWN_DEVICE_SHIFT) - 1)
@@ -207,6 +211,7 @@ void each_held(char **pids, visit *visit) {
   learn_devices(pids[0]);
   for (bool goes_on = true; goes_on && *pids; pids++) {
     held.inner = inner_of(*pids);
+    held.pid = atoi(*pids);
     goes_on = each_place(*pids, &held, visit) && each_descriptor(*pids, &held, visit) && each_mapping(*pids, &held, visit);
   }
 }
@@ -214,17 +219,42 @@ void each_held(char **pids, visit *visit) {
 /* --- noted and recognised ----------------------------------------------------------------------------------------- */
 
 static FILE *notes;
+/* As they are on this node. */
+static struct traits own;
+
+static bool collect(const struct held *held) {
+  read_locks(held, &own);
+  read_fill(held, &own);
+  return true;
+}
 
 static bool write_down(const struct held *held) {
+  collect(held);
   return fprintf(notes, "%d\t%s\t%s\t%s\n", held->inner, held->slot, held->token, held->name) > 0;
 }
 
+/* All but what `each_held` tells of. */
+static void collect_others(char **pids) {
+  read_threads(pids, &own);
+  read_sysv(pids[0], &own);
+  sort_traits(&own);
+}
+
+static FILE *create(const char *path) {
+  const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  return fd < 0 ? NULL : fdopen(fd, "w");
+}
+
 int note(char **argv) {
+  char **pids = after_dashes(argv);
   is_abroad = flag(argv, "--abroad");
-  const int fd = open(required(argv, "--notes"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0 || !(notes = fdopen(fd, "w"))) return say_error("note", errno);
-  each_held(after_dashes(argv), write_down);
+  if (!(notes = create(required(argv, "--notes")))) return say_error("note", errno);
+  look_for_locks(pids);
+  each_held(pids, write_down);
   if (ferror(notes) || fclose(notes)) return say_error("note", errno);
+  collect_others(pids);
+  FILE *traits = create(required(argv, "--traits"));
+  if (!traits || !write_traits(traits, &own) || fclose(traits)) return say_error("note", errno);
   return 0;
 }
 
@@ -284,7 +314,57 @@ static bool is_recognised(const struct held *held) {
 
 static bool has_failed;
 
-static bool recognise_one(const struct held *held) { return !(has_failed = !is_recognised(held)); }
+static bool recognise_one(const struct held *held) {
+  collect(held);
+  return !(has_failed = !is_recognised(held));
+}
+
+/* --- traits ------------------------------------------------------------------------------------------------------- */
+
+static bool tell_difference(const struct trait *noted, const struct trait *found, void *error) {
+  const struct trait *one = noted ? noted : found;
+  const int why = *(int *)error;
+  if (may_differ(noted, found)) return true;
+  printf("trait\t%d\t%d\t%s\t%s\t%s\t%s\n", one->process, one->thread, one->slot, noted ? noted->value : NONE,
+         found ? found->value : NONE, why ? strerror(why) : NONE);
+  return false;
+}
+
+static bool is_beyond_rights(void) {
+  for (size_t i = 0; i < own.count; i++) {
+    const char *what = beyond_rights(&own.all[i]);
+    if (what) return printf("power\t%d\t%s\n", own.all[i].process, what) > 0;
+  }
+  return false;
+}
+
+static bool is_no_difference(const struct trait *noted, const struct trait *found, void *more) {
+  (void)more;
+  return may_differ(noted, found) && !is_slot(noted ? noted : found, "CPUs");
+}
+
+static void look_again(char **pids) {
+  clear_traits(&own);
+  look_for_locks(pids);
+  each_held(pids, collect);
+  collect_others(pids);
+}
+
+static int recognise_traits(char **argv, char **pids, bool is_users) {
+  struct traits noted = {0};
+  int error = 0;
+  FILE *traits = fopen(required(argv, "--traits"), "re");
+  if (!traits || !read_traits(traits, &noted)) return say_error("traits", traits ? EINVAL : errno);
+  fclose(traits);
+  const struct place place = {pids, required(argv, "--run"), required(argv, "--attach"), is_users};
+  if (!each_difference(&noted, &own, is_no_difference, NULL)) {
+    error = make_again(&place, &noted, &own);
+    look_again(pids);
+  }
+  if (is_users && is_beyond_rights()) return 0;
+  each_difference(&noted, &own, tell_difference, &error);
+  return 0;
+}
 
 int recognise(char **argv) {
   char *part[4];
@@ -292,7 +372,10 @@ int recognise(char **argv) {
   is_abroad = flag(argv, "--abroad");
   if (!(notes = fopen(required(argv, "--notes"), "re"))) return say_error("recognise", errno);
   if (!has_own_powers(argv, pids)) return 0;
+  look_for_locks(pids);
   each_held(pids, recognise_one);
-  if (!has_failed && next_noted(part)) say_line("gone", atoi(part[0]), part[1], part[3], "-");
-  return 0;
+  if (!has_failed && next_noted(part)) has_failed = !say_line("gone", atoi(part[0]), part[1], part[3], "-");
+  if (has_failed) return 0;
+  collect_others(pids);
+  return recognise_traits(argv, pids, option(argv, "--uid") != NULL);
 }

@@ -5,10 +5,12 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 
 struct held {
-  /* The process, as the job numbers it. */
+  /* The process, as the job numbers it, and as this node does. */
   int inner;
+  pid_t pid;
   /* `fd 5`, `map 7f0000000000`, `exe`, `cwd`, `root`. */
   char slot[32];
   /* What must be the same after a restore. */

@@ -8,6 +8,8 @@
  *                           links, bytes that it takes, its file system's magic number in hexadecimal, a socket's protocol or what
  *                           else is of interest (`-` for nothing), and what /proc calls it
  *   m PID NAME              a file or folder on a mount that its namespace has no longer
+ *   y PID TID POLICY        a thread with a scheduling policy of these (sched(7)) that CRIU does not know
+ *   s PID TID               a thread with semaphore operations that its end would undo (SEM_UNDO, semop(2))
  *   u INODE PEER            a connected Unix socket, and the socket at its other end
  *
  * stat(2) waits for the file system behind a descriptor: whoever calls this sets it a deadline.
@@ -16,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/kcmp.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
@@ -26,11 +29,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "helper.h"
+#include "scheduling.h"
+#include "sysv.h"
 
 static bool has_unix_sockets;
 
@@ -191,6 +197,7 @@ static void look_at_namespaces(const char *pid, const char *init) {
 static void look_at_threads(const char *pid) {
   char path[128], line[256];
   int tracer;
+  char policy[16];
   snprintf(path, sizeof path, "/proc/%s/task", pid);
   DIR *folder = opendir(path);
   if (!folder) return;
@@ -203,7 +210,25 @@ static void look_at_threads(const char *pid) {
       if (sscanf(line, "TracerPid: %d", &tracer) == 1) break;
     fclose(status);
     if (tracer) printf("t\t%s\t%s\t%d\n", pid, one->d_name, tracer);
+    if (scheduling_of(atoi(one->d_name), line, sizeof line) && sscanf(line, "%15s", policy) == 1 &&
+        (!strcmp(policy, "deadline") || !strcmp(policy, "ext")))
+      printf("y\t%s\t%s\t%s\n", pid, one->d_name, policy);
   }
+  closedir(folder);
+}
+
+/*
+ * The kernel shows nobody what it would undo. A thread has a list of that from its first operation of the kind on, and
+ * all that were made by pthread_create(3) share one, whether or not anything is in it. This process has none.
+ */
+static void look_at_undo(const char *pid) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%.20s/task", pid);
+  DIR *folder = opendir(path);
+  if (!folder) return;
+  for (struct dirent *one; (one = readdir(folder));)
+    if (one->d_name[0] != '.' && syscall(SYS_kcmp, atoi(one->d_name), getpid(), KCMP_SYSVSEM, 0, 0) > 0)
+      printf("s\t%s\t%s\n", pid, one->d_name);
   closedir(folder);
 }
 
@@ -260,6 +285,9 @@ int look(char **pids) {
     look_at_descriptors(*pid);
     look_at_mappings(*pid);
   }
+  /* PID 1 is Godwit's and uses none; CRIU may have made it an empty list. */
+  if (enter_ipc(pids[0]) == 0 && has_semaphores())
+    for (char **pid = pids + 1; *pid; pid++) look_at_undo(*pid);
   if (!has_unix_sockets) return 0;
   snprintf(path, sizeof path, "/proc/%s/ns/net", pids[0]);
   int net = open(path, O_RDONLY | O_CLOEXEC);

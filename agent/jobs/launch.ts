@@ -27,7 +27,7 @@ export async function launch(order: LaunchOrder, copy: Copy, options: HostOption
     await networks.putUp(copy);
     const files = mountOf(copy);
     if (files) await mounted.mount(files);
-    const groups = [cgroup.run, ...account.joined];
+    const groups = [cgroup.run, ...account.joined(order.limits)];
     const argv = [helper, 'launch', ...flags(order, copy, mount, groups, networks.namespaceOf(copy))];
     await keeper.call('process.start', { key: copy.supervisor, argv, env: wrapped(order.env) });
     copy.init = await launched(copy, order, keeper);

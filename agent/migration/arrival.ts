@@ -256,7 +256,7 @@ export class Arrival extends Role<
     const files = copy.files === null ? '/' : root;
     const orders = [
       ...outside,
-      ...account.joined.flatMap((group) => ['--join', group]),
+      ...account.joined(copy.limits).flatMap((group) => ['--join', group]),
       '--pidfile',
       join(images, 'pidfile'),
     ];
@@ -305,7 +305,9 @@ export class Arrival extends Role<
     const { helper } = this.place;
     const { mounts } = copy;
     const abroad = copy.files !== null;
-    return recogniseHeld({ helper, pids, images, abroad, terms: this.#terms!, root, mounts, network });
+    const cgroup = JobCgroup.at(copy.cgroup);
+    const job = { pids, cgroup, abroad, terms: this.#terms!, root, mounts, network };
+    return recogniseHeld({ helper, images, ...job });
   }
 
   /** CRIU would wait for files that do not come; it is ended with what it has restored. */

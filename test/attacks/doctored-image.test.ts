@@ -20,6 +20,8 @@ const GROUPS = 14;
 const NO_NEW_PRIVS = 18;
 /** core.proto: thread_core_entry */
 const SECCOMP_MODE = 11;
+const [SCHED_POLICY, SCHED_PRIORITY] = [4, 5];
+const SCHED_FIFO = 1;
 /** fdinfo.proto: file_entry; regfile.proto, sk-inet.proto */
 const REGULAR = 3;
 const INET = 4;
@@ -82,6 +84,16 @@ const rootsDevice = () =>
       return uid === 0 && (mode & 0o170077) === 0o020000;
     })!;
 
+/** What is said to be kept of its threads beside the image. */
+const traits = (was: RegExp, is: string) => (images: string) => {
+  const file = join(images, 'traits');
+  const text = readFileSync(file, 'utf8');
+  expect(text).toMatch(was);
+  writeFileSync(file, text.replaceAll(was, is));
+};
+const URGENT = 'scheduling\tfifo flags 0 nice 0 priority 50 runtime 0 deadline 0 period 0 clamp 0 0';
+const isUrgent = traits(/scheduling\t.*/g, URGENT);
+
 const DOCTORS: [what: string, doctor: (images: string) => void, words: RegExp][] = [
   [
     'says that it is root',
@@ -105,6 +117,33 @@ const DOCTORS: [what: string, doctor: (images: string) => void, words: RegExp][]
     'takes its filter away',
     people((core) => core.message(THREAD_CORE).set(SECCOMP_MODE, 0)),
     /no seccomp filter/,
+  ],
+  [
+    'has a real-time policy',
+    (images) => {
+      isUrgent(images);
+      people((core) => {
+        core.message(THREAD_CORE).set(SCHED_POLICY, SCHED_FIFO);
+        core.message(THREAD_CORE).set(SCHED_PRIORITY, 50);
+      })(images);
+    },
+    /can't have: a scheduling policy or priority/,
+  ],
+  ['is to be given a real-time policy', isUrgent, /scheduling of .* \(Operation not permitted\)/],
+  [
+    'is to read and write before all others',
+    traits(/I\/O priority\t.*/g, `I/O priority\t${1 << 13}`),
+    /I\/O priority of .* \(Operation not permitted\)/,
+  ],
+  [
+    'is to be spared when memory is short',
+    traits(/oom_score_adj\t.*/g, 'oom_score_adj\t-900'),
+    /oom_score_adj of .* \(Operation not permitted\)/,
+  ],
+  [
+    'is to have no traits that can be read',
+    traits(/^.*$/gs, '1\t2\t\n'),
+    /what the job holds can't be looked at/,
   ],
   [
     "has a file of root's open",

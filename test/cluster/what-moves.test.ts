@@ -26,12 +26,12 @@ import { end, launch } from '../support/processes';
 import { inProject } from '../support/project';
 import { goRounds, type Kind, roundsOf, says } from '../support/rounds';
 
-/** Nine programs, three moves each, two at a time: a few minutes where the processors are wanted by many others. */
+/** Thirteen programs, three moves each, two at a time: a few minutes where the processors are wanted by many others. */
 const ALL_MS = 400_000;
 /** A name that no person's lab has. */
 const LAB = `what-${process.pid}`;
 const ROUND = ['node2', 'node3', 'node1'] as const;
-const FAMILIES = ['processes', 'signals', 'ipc', 'descriptors', 'files', 'memory'];
+const FAMILIES = ['processes', 'signals', 'ipc', 'descriptors', 'files', 'memory', 'attributes', 'locks'];
 
 /** An account that Debian has; its jobs are restored without root's rights. */
 const USER = 'games';
@@ -142,7 +142,9 @@ describe('programs that look around after each move', () => {
     async () => {
       const place = join(folder, 'rounds');
       const families = FAMILIES.map((name) => roundsOf(built(name), place, ROUND.length));
-      const kinds = [...families, building(place), shell(place)];
+      const realTime = roundsOf(built('attributes'), place, ROUND.length, ['-real-time', 'of-threads']);
+      const forgotten = roundsOf(built('attributes'), place, ROUND.length, ['-forgotten']);
+      const kinds = [...families, realTime, forgotten, building(place), shell(place)];
       const outcomes = await goRounds(godwit, { kinds, nodes: ROUND, folder: place, consoleOf });
       expect(outcomes).toEqual(kinds.map(({ what }) => ({ what, problem: null })));
       // Nor has CRIU left a name of its own beside the files.
@@ -195,6 +197,19 @@ describe('what does not move is refused by name, before anything is frozen', () 
     ['a Landlock ruleset', 'kernel-object', kinds('descriptors', '-landlock')],
     ['secret memory', 'secret-memory', kinds('descriptors', '-secret')],
     ['a POSIX message queue', 'message-queue', kinds('ipc', '-mqueue')],
+    ['semaphore operations to be undone', 'semaphore-undo', kinds('ipc', '-undo')],
+    [
+      'threads beside System V semaphores',
+      'semaphore-undo',
+      python(
+        [
+          'import ctypes, threading',
+          'ctypes.CDLL(None).semget(1, 1, 0o1600)',
+          'threading.Thread(target=threading.Event().wait, daemon=True).start()',
+        ].join('\n'),
+      ),
+    ],
+    ['a deadline to be scheduled by', 'scheduling-policy', kinds('attributes', '-deadline')],
     ['a file that lost its name but has another', 'deleted-file', kinds('files', '-other-name')],
     ['a large deleted file', 'deleted-file', kinds('files', '-huge')],
     ['a device', 'device-open', python('f = open("/dev/fuse", "rb+", buffering=0)')],

@@ -241,6 +241,47 @@ static void check_sysv(int round) {
   post_letters(round + 1);
 }
 
+/* --- System V: a segment that goes with its last user, one that is locked in memory, a queue with less room --- */
+
+static int leaving, locked_segment, small_queue;
+static unsigned char *still_there;
+
+static void make_removed(void) {
+  struct msqid_ds about;
+  EXPECT((leaving = shmget(0x604, 8192, IPC_CREAT | 0600)) >= 0);
+  EXPECT((still_there = shmat(leaving, NULL, 0)) != (void *)-1);
+  fill(still_there, 8192, 4);
+  EXPECT(shmctl(leaving, IPC_RMID, NULL) == 0);
+  EXPECT((locked_segment = shmget(0x605, 4096, IPC_CREAT | 0600)) >= 0 && shmctl(locked_segment, SHM_LOCK, NULL) == 0);
+  EXPECT((small_queue = msgget(0x606, IPC_CREAT | 0600)) >= 0 && msgctl(small_queue, IPC_STAT, &about) == 0);
+  about.msg_qbytes = 1000;
+  EXPECT(msgctl(small_queue, IPC_SET, &about) == 0);
+}
+
+static void check_removed(int round) {
+  struct shmid_ds about;
+  struct msqid_ds queue;
+  EXPECT(is_filled(still_there, 8192, 4) && shmctl(leaving, IPC_STAT, &about) == 0 && about.shm_nattch == 1);
+  EXPECT(about.shm_perm.mode & SHM_DEST);
+  EXPECT(shmctl(locked_segment, IPC_STAT, &about) == 0 && about.shm_perm.mode & SHM_LOCKED);
+  /* Made by root, for whom it is. */
+  EXPECT(about.shm_perm.uid == getuid() && about.shm_perm.cuid == 0);
+  EXPECT(msgctl(small_queue, IPC_STAT, &queue) == 0 && queue.msg_qbytes == 1000);
+  if (round < 3) return;
+  EXPECT(shmdt(still_there) == 0 && shmctl(leaving, IPC_STAT, &about) == -1);
+}
+
+/* --- what the end of a process would undo --- */
+
+static void make_undo(void) {
+  int set;
+  struct sembuf down = {0, -1, SEM_UNDO};
+  EXPECT((set = semget(0x607, 1, IPC_CREAT | 0600)) >= 0 && semctl(set, 0, SETVAL, 1) == 0);
+  EXPECT(semop(set, &down, 1) == 0);
+}
+
+static void check_nothing(int round) { (void)round; }
+
 /* --- POSIX: shared memory by name, a named semaphore, one in shared memory --- */
 
 static unsigned char *named_memory;
@@ -297,7 +338,8 @@ int main(int argc, char **argv) {
   static const struct thing things[] = {
       {"pipes", make_pipes, check_pipes},    {"sockets", make_sockets, check_sockets},
       {"passed", make_passed, check_passed}, {"sysv", make_sysv, check_sysv},
-      {"posix", make_posix, check_posix},    {"-mqueue", make_mqueue, check_mqueue}, {0},
+      {"posix", make_posix, check_posix},    {"removed", make_removed, check_removed},
+      {"-mqueue", make_mqueue, check_mqueue}, {"-undo", make_undo, check_nothing}, {0},
   };
   return rounds(argc, argv, things);
 }

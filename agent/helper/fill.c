@@ -1,0 +1,48 @@
+/*
+ * How many bytes wait in pipes and in streams between Unix sockets. Not in what somebody outside can fill or empty while
+ * the job is frozen (named FIFOs, the network, what its PID 1 is fed by), nor in terminals, whose queues are taken out for
+ * the dump.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "helper.h"
+#include "traits.h"
+
+static bool is_stream(int fd) {
+  int domain = 0, type = 0;
+  socklen_t size = sizeof domain;
+  if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) || domain != AF_UNIX) return false;
+  size = sizeof type;
+  return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type != SOCK_DGRAM;
+}
+
+static void read_shared(int fd, const struct held *held, struct traits *traits) {
+  int bytes = 0;
+  char slot[64];
+  if (S_ISSOCK(held->status.st_mode) && !is_stream(fd)) return;
+  if (ioctl(fd, FIONREAD, &bytes)) return;
+  snprintf(slot, sizeof slot, "bytes in descriptor %s", held->slot + strlen("fd "));
+  add_trait(traits, held->inner, 0, slot, "%d", bytes);
+}
+
+void read_fill(const struct held *held, struct traits *traits) {
+  static int process = -1;
+  static pid_t whose;
+  if (strncmp(held->slot, "fd ", 3) || held->inner == 1) return;
+  const bool is_unix = !strncmp(held->name, "socket:[", 8) && !strncmp(held->protocol, "UNIX", 4);
+  if (!is_unix && strncmp(held->name, "pipe:[", 6)) return;
+  if (process < 0 || whose != held->pid) {
+    if (process >= 0) close(process);
+    process = open_process(held->pid);
+    whose = held->pid;
+  }
+  const int fd = share_descriptor(process, atoi(held->slot + strlen("fd ")));
+  if (fd < 0) return;
+  read_shared(fd, held, traits);
+  close(fd);
+}
