@@ -10,9 +10,8 @@ import { promisify } from 'node:util';
 import { GodwitError } from '../api/errors';
 import type { Terms } from '../api/peer-contract';
 import { AS_USER_MARK } from './criu';
+import { NOTES } from './noted';
 
-/** In the image folder. */
-const NOTES = 'held';
 /** Each file is asked of its home; one that takes longer is silent. */
 const DEADLINE_MS = 30_000;
 

@@ -8,7 +8,7 @@
  *   plug     a program with a connection to a socket as its descriptor 3
  *   feed     types into a job's terminal
  *   take-queues, put-queues
- *            what is on its way through a frozen job's terminal, into a file and back
+ *            what is on its way through a frozen job's terminals, into a file and back
  *   trim-mounts
  *            takes from a held job the mounts that it does not use
  *   peer     the resource limits of whoever asks for a job

@@ -94,7 +94,7 @@ void make_terminal(char **argv);
 void take_terminal(void);
 /* Carries what goes in and out until the program has ended; returns its status. */
 int serve_terminal(pid_t program);
-/* What is in the queues of a frozen job's terminal, into a file and back. */
+/* What is in the queues of a frozen job's terminals, into a file and back. */
 int take_queues(char **argv);
 int put_queues(char **argv);
 /* What a job's processes hold is written down; is it the same after a restore, and no more than a user may have? */

@@ -13,6 +13,7 @@ import { asUser, together } from '../checkpoint/criu';
 import { recogniseHeld } from '../checkpoint/identity';
 import { explainFile } from '../checkpoint/log';
 import { addMountsIn } from '../checkpoint/mounts-image';
+import { putQueues } from '../checkpoint/queues';
 import { verifyPages, verifyRestored } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
@@ -288,6 +289,8 @@ export class Arrival extends Role<
       await this.#recognise(received, pids, network);
       await this.place.host.trimMounts(copy);
     });
+    const { helper } = this.place;
+    await putQueues({ helper, processes: async () => processes, run: cgroup.run, images });
     // Only now: until here CRIU was among them.
     await account.set(copy.limits);
     return { restore: performance.now() - begun };
@@ -338,7 +341,6 @@ export class Arrival extends Role<
       return { type: 'copy-died' };
     }
     received.thawing = true;
-    await this.putQueues(copy, images);
     await this.place.host.networks.putUp(copy);
     await sockets(this.place.helper, 'release', JobCgroup.at(copy.cgroup).run);
     await this.place.keeper.call(

@@ -11,7 +11,7 @@ import { DUMP_LOG, dumpArguments } from '../checkpoint/arguments';
 import { asUser, seeingLimits, together } from '../checkpoint/criu';
 import { noteHeld } from '../checkpoint/identity';
 import { explainFile } from '../checkpoint/log';
-import { takeQueues } from '../checkpoint/queues';
+import { type Frozen, putQueues, takeQueues } from '../checkpoint/queues';
 import { readDumpStats } from '../checkpoint/stats';
 import { mendTimersIn } from '../checkpoint/timerfds';
 import { JobCgroup } from '../freezer/cgroup';
@@ -175,10 +175,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     await this.#readyForDump(copy, images, parked);
     const dumping = performance.now();
     await points.reach('source.parked');
-    if (copy.terminal) {
-      const { run } = JobCgroup.at(copy.cgroup);
-      await takeQueues({ helper: this.place.helper, init: copy.init!, run, images });
-    }
+    await takeQueues(this.#frozen(copy, images));
     signal.throwIfAborted();
     await this.#dump({ criu, copy, epoch, images, pages, to });
     await points.reach('source.dumped');
@@ -334,7 +331,8 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     if (may === 'spoiled') return this.#spoiled(copy);
     await this.place.host.networks.putUp(copy);
     await sockets(this.place.helper, 'release', JobCgroup.at(copy.cgroup).run);
-    await this.putQueues(copy, images);
+    // The job goes on, whatever becomes of what was typed.
+    await putQueues(this.#frozen(copy, images)).catch((error: Error) => this.log(error.message));
     await keeper.call(
       'job.unpark',
       { place: placeOf(copy), parked: may === 'yes' ? parked : [], thaw: !copy.held },
@@ -365,6 +363,11 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
 
   #clearImages(epoch: number) {
     return rm(this.place.layout.imagesOf(this.job, epoch), { recursive: true, force: true });
+  }
+
+  #frozen({ cgroup }: Copy, images: string): Frozen {
+    const group = JobCgroup.at(cgroup);
+    return { helper: this.place.helper, processes: () => jobProcesses(group), run: group.run, images };
   }
 
   #dumpKey(epoch: number) {
