@@ -9,6 +9,7 @@
  *   feed     types into a job's terminal
  *   take-queues, put-queues
  *            what is on its way through a frozen job's terminals, into a file and back
+ *   fifos    whether readers of FIFOs are told that a writer has gone
  *   trim-mounts
  *            takes from a held job the mounts that it does not use
  *   peer     the resource limits of whoever asks for a job
@@ -40,6 +41,7 @@ static const struct {
     {"feed", feed},
     {"take-queues", take_queues},
     {"put-queues", put_queues},
+    {"fifos", fifos},
     {"trim-mounts", trim_mounts},
     {"peer", peer},
     {"signal", signal_member},

@@ -97,6 +97,8 @@ int serve_terminal(pid_t program);
 /* What is in the queues of a frozen job's terminals, into a file and back. */
 int take_queues(char **argv);
 int put_queues(char **argv);
+/* What readers of FIFOs are told. */
+int fifos(char **argv);
 /* What a job's processes hold is written down; is it the same after a restore, and no more than a user may have? */
 int note(char **argv);
 int recognise(char **argv);

@@ -10,6 +10,7 @@ import type { Terms } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
 import { PAGE_SERVER_LOG, pageServerArguments, RESTORE_LOG, restoreArguments } from '../checkpoint/arguments';
 import { asUser, together } from '../checkpoint/criu';
+import { recogniseFifos, withFifos } from '../checkpoint/fifos';
 import { recogniseHeld } from '../checkpoint/identity';
 import { explainFile } from '../checkpoint/log';
 import { addMountsIn } from '../checkpoint/mounts-image';
@@ -272,7 +273,7 @@ export class Arrival extends Role<
       ...restoreArguments({ images, root, files, mounts: copy.mounts, direct: copy.direct }),
     ];
     signal.throwIfAborted();
-    const env = together(CRIU_ENV, asUser(copy.user, images));
+    const env = together(CRIU_ENV, asUser(copy.user, images), withFifos(images));
     await keeper.call('process.start', { key: copy.supervisor, argv, env });
     await this.place.points.reach('destination.restore-started');
     const first = { key: copy.supervisor, index: 0 };
@@ -290,7 +291,9 @@ export class Arrival extends Role<
       await this.place.host.trimMounts(copy);
     });
     const { helper } = this.place;
-    await putQueues({ helper, processes: async () => processes, run: cgroup.run, images });
+    const frozen = { helper, processes: async () => processes, run: cgroup.run, images };
+    await recogniseFifos(frozen);
+    await putQueues(frozen);
     // Only now: until here CRIU was among them.
     await account.set(copy.limits);
     return { restore: performance.now() - begun };

@@ -9,10 +9,12 @@ import type { FromSource, Send, SourceFigures, ToSource } from '../api/move-cont
 import { pipeStreams } from '../api/streams';
 import { DUMP_LOG, dumpArguments } from '../checkpoint/arguments';
 import { asUser, seeingLimits, together } from '../checkpoint/criu';
+import { noteFifos } from '../checkpoint/fifos';
 import { noteHeld } from '../checkpoint/identity';
 import { explainFile } from '../checkpoint/log';
 import { type Frozen, putQueues, takeQueues } from '../checkpoint/queues';
 import { readDumpStats } from '../checkpoint/stats';
+import { mendThreadsIn, seeingFirstThreads } from '../checkpoint/thread-timers';
 import { mendTimersIn } from '../checkpoint/timerfds';
 import { JobCgroup } from '../freezer/cgroup';
 import { cpuTimeOf, signalPid } from '../freezer/identity';
@@ -175,11 +177,12 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     await this.#readyForDump(copy, images, parked);
     const dumping = performance.now();
     await points.reach('source.parked');
-    await takeQueues(this.#frozen(copy, images));
+    await allOver([takeQueues(this.#frozen(copy, images)), noteFifos(this.#frozen(copy, images))]);
     signal.throwIfAborted();
     await this.#dump({ criu, copy, epoch, images, pages, to });
     await points.reach('source.dumped');
-    await mendTimersIn(images);
+    const frozen = this.#frozen(copy, images);
+    await Promise.all([mendTimersIn(images), mendThreadsIn(images, await frozen.processes())]);
     const carrying = performance.now();
     const small = await sendFolder(images, bundle);
     await points.reach('source.images-sent');
@@ -235,7 +238,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       ...dumpArguments({ init: copy.init!, images, run, mounts: copy.mounts, network, stream: true }),
     ];
     const key = this.#dumpKey(epoch);
-    const env = together(CRIU_ENV, await seeingLimits(), asUser(copy.user, images));
+    const env = together(CRIU_ENV, await seeingLimits(), asUser(copy.user, images), seeingFirstThreads());
     const plug = await Plug.in(images);
     const { pid } = await keeper.call('process.start', { key, argv: plug.command(helper, argv), env });
     const wire = await plug.connection();
