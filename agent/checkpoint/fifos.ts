@@ -67,7 +67,9 @@ export async function recogniseFifos(frozen: Frozen): Promise<void> {
   const other = noted.split('\n').find((line) => line !== '' && !found.has(`${line}\n`));
   if (other === undefined) return;
   const [, inner, fd, name] = other.split('\t');
-  throw failed(`descriptor ${fd} of process ${inner}, ${name}, would be told wrongly whether a writer has gone`);
+  throw failed(
+    `descriptor ${fd} of process ${inner}, ${name}, would be told wrongly whether a writer has gone`,
+  );
 }
 
 const failed = (why: string) =>

@@ -7,8 +7,16 @@ import { type JobProcess, jobProcesses, type ProcessSource } from '../freezer/pr
 import { type OpenFile, openFilesOf } from './files';
 import { heldObstacle } from './held';
 import { inodeOf, type Looked, look } from './look';
+import { messageObstacles } from './messages';
 import { boundPorts, type InetSocket, inetSockets, socketObstacle } from './network';
-import { externalSockets, mountObstacles, namespaceObstacles, tracerObstacles } from './ties';
+import { terminalObstacles } from './terminals';
+import {
+  externalSockets,
+  mountObstacles,
+  namespaceObstacles,
+  programObstacles,
+  tracerObstacles,
+} from './ties';
 
 export interface Findings {
   obstacles: Obstacle[];
@@ -60,6 +68,9 @@ async function obstaclesOf(
     ...tracerObstacles(looked, processes, stubbed, who),
     ...namespaceObstacles(looked, who),
     ...mountObstacles(looked, who),
+    ...programObstacles(looked, who),
+    ...terminalObstacles(looked, who),
+    ...messageObstacles(looked, who),
     ...externalSockets(looked, who),
     ...looked.held.map((held) => heldObstacle(held, who(held.pid))),
     ...sockets.map(({ socket, pid }) => socketObstacle(socket, own, who(pid))),

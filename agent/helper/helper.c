@@ -10,6 +10,7 @@
  *   take-queues, put-queues
  *            what is on its way through a frozen job's terminals, into a file and back
  *   fifos    whether readers of FIFOs are told that a writer has gone
+ *   messages what CRIU would lose of messages that wait in sockets
  *   trim-mounts
  *            takes from a held job the mounts that it does not use
  *   peer     the resource limits of whoever asks for a job
@@ -42,6 +43,7 @@ static const struct {
     {"take-queues", take_queues},
     {"put-queues", put_queues},
     {"fifos", fifos},
+    {"messages", messages},
     {"trim-mounts", trim_mounts},
     {"peer", peer},
     {"signal", signal_member},

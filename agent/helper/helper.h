@@ -97,6 +97,12 @@ int serve_terminal(pid_t program);
 /* What is in the queues of a frozen job's terminals, into a file and back. */
 int take_queues(char **argv);
 int put_queues(char **argv);
+/*
+ * What would be lost of a message that waits in a Unix socket: `credentials` (SO_PASSCRED), the name of its `sender`, or
+ * an `empty` one and those behind it; NULL where nothing is. Of a process that runs only the first is looked at.
+ */
+const char *lost_of(int fd, bool is_frozen);
+int messages(char **argv);
 /* What readers of FIFOs are told. */
 int fifos(char **argv);
 /* What a job's processes hold is written down; is it the same after a restore, and no more than a user may have? */

@@ -12,6 +12,7 @@ import { asUser, seeingLimits, together } from '../checkpoint/criu';
 import { noteFifos } from '../checkpoint/fifos';
 import { noteHeld } from '../checkpoint/identity';
 import { explainFile } from '../checkpoint/log';
+import { refuseMessages } from '../checkpoint/messages';
 import { type Frozen, putQueues, takeQueues } from '../checkpoint/queues';
 import { readDumpStats } from '../checkpoint/stats';
 import { mendThreadsIn, seeingFirstThreads } from '../checkpoint/thread-timers';
@@ -177,7 +178,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     await this.#readyForDump(copy, images, parked);
     const dumping = performance.now();
     await points.reach('source.parked');
-    await allOver([takeQueues(this.#frozen(copy, images)), noteFifos(this.#frozen(copy, images))]);
+    await this.#carryWhatWaits(copy, images);
     signal.throwIfAborted();
     await this.#dump({ criu, copy, epoch, images, pages, to });
     await points.reach('source.dumped');
@@ -203,6 +204,13 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       this.#holdNetwork(copy),
       this.place.host.trimMounts(copy).then(() => this.#noteWhatTravels(copy, images, parked)),
     ]);
+  }
+
+  /** What CRIU would lose of what is on its way within the job; it is noted what that holds. */
+  async #carryWhatWaits(copy: Copy, images: string): Promise<void> {
+    const frozen = this.#frozen(copy, images);
+    await refuseMessages(frozen);
+    await allOver([takeQueues(frozen), noteFifos(frozen)]);
   }
 
   async #syncFiles(copy: Copy): Promise<void> {
