@@ -11,6 +11,8 @@
  *            what is on its way through a frozen job's terminals, into a file and back
  *   fifos    whether readers of FIFOs are told that a writer has gone
  *   messages what CRIU would lose of messages that wait in sockets
+ *   events, overflow
+ *            which inotify queues are not empty; these programs are told that events were lost
  *   trim-mounts
  *            takes from a held job the mounts that it does not use
  *   peer     the resource limits of whoever asks for a job
@@ -44,6 +46,8 @@ static const struct {
     {"put-queues", put_queues},
     {"fifos", fifos},
     {"messages", messages},
+    {"events", events},
+    {"overflow", overflow},
     {"trim-mounts", trim_mounts},
     {"peer", peer},
     {"signal", signal_member},

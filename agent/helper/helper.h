@@ -103,6 +103,9 @@ int put_queues(char **argv);
  */
 const char *lost_of(int fd, bool is_frozen);
 int messages(char **argv);
+/* Which inotify queues are not empty, and telling whoever reads them that events were lost. */
+int events(char **argv);
+int overflow(char **argv);
 /* What readers of FIFOs are told. */
 int fifos(char **argv);
 /* What a job's processes hold is written down; is it the same after a restore, and no more than a user may have? */

@@ -10,6 +10,7 @@ import type { Terms } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
 import { PAGE_SERVER_LOG, pageServerArguments, RESTORE_LOG, restoreArguments } from '../checkpoint/arguments';
 import { asUser, together } from '../checkpoint/criu';
+import { tellOfLostEvents } from '../checkpoint/events';
 import { recogniseFifos, withFifos } from '../checkpoint/fifos';
 import { recogniseHeld } from '../checkpoint/identity';
 import { explainFile } from '../checkpoint/log';
@@ -294,6 +295,7 @@ export class Arrival extends Role<
     const frozen = { helper, processes: async () => processes, run: cgroup.run, images };
     await recogniseFifos(frozen);
     await putQueues(frozen);
+    await tellOfLostEvents(frozen);
     // Only now: until here CRIU was among them.
     await account.set(copy.limits);
     return { restore: performance.now() - begun };

@@ -9,6 +9,7 @@ import type { FromSource, Send, SourceFigures, ToSource } from '../api/move-cont
 import { pipeStreams } from '../api/streams';
 import { DUMP_LOG, dumpArguments } from '../checkpoint/arguments';
 import { asUser, seeingLimits, together } from '../checkpoint/criu';
+import { noteEvents } from '../checkpoint/events';
 import { noteFifos } from '../checkpoint/fifos';
 import { noteHeld } from '../checkpoint/identity';
 import { explainFile } from '../checkpoint/log';
@@ -210,7 +211,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
   async #carryWhatWaits(copy: Copy, images: string): Promise<void> {
     const frozen = this.#frozen(copy, images);
     await refuseMessages(frozen);
-    await allOver([takeQueues(frozen), noteFifos(frozen)]);
+    await allOver([takeQueues(frozen), noteFifos(frozen), noteEvents(frozen)]);
   }
 
   async #syncFiles(copy: Copy): Promise<void> {
