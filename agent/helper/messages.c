@@ -50,25 +50,36 @@ static ssize_t peek(int fd, char *bytes, size_t room, bool *is_named) {
   return size;
 }
 
-const char *lost_of(int fd, bool is_frozen) {
-  const int type = option_of(fd, SO_TYPE), before = option_of(fd, SO_PEEK_OFF);
-  const char *lost = NULL;
+static const char *lost_of_first(int fd, int type) {
   bool is_named = false;
   char first[1];
-  if (option_of(fd, SO_ACCEPTCONN) != 0) return NULL;
-  if (peek(fd, first, sizeof first, &is_named) < 0) return NULL;
+  const ssize_t size = peek(fd, first, sizeof first, &is_named);
+  if (size < 0) return NULL;
   if (option_of(fd, SO_PASSCRED) > 0) return "credentials";
   if (type != SOCK_DGRAM) return NULL;
-  if (is_named) return "sender";
-  /* What is behind the first can be looked at only while nobody else does. */
+  /* CRIU takes an empty one for the end. */
+  return is_named ? "sender" : size == 0 ? "empty" : NULL;
+}
+
+/* Only while nobody else looks: where the next look begins (SO_PEEK_OFF, socket(7)) is the socket's, not the looker's. */
+static const char *lost_of_others(int fd) {
   const int room = option_of(fd, SO_RCVBUF);
-  char *bytes = is_frozen && room > 0 ? malloc((size_t)room) : NULL;
+  const char *lost = NULL;
+  bool is_named = false;
+  char *bytes = room > 0 ? malloc((size_t)room) : NULL;
   if (!bytes || setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &(int){0}, sizeof(int))) return free(bytes), NULL;
   for (ssize_t size; !lost && (size = peek(fd, bytes, (size_t)room, &is_named)) >= 0;)
-    /* CRIU takes an empty one for the end. */
     lost = is_named ? "sender" : size == 0 ? "empty" : NULL;
-  setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &before, sizeof before);
   free(bytes);
+  return lost;
+}
+
+const char *lost_of(int fd, bool is_frozen) {
+  const int type = option_of(fd, SO_TYPE), before = option_of(fd, SO_PEEK_OFF);
+  if (option_of(fd, SO_ACCEPTCONN) != 0 || (before >= 0 && !is_frozen)) return NULL;
+  const char *lost = lost_of_first(fd, type);
+  if (!lost && is_frozen && type == SOCK_DGRAM) lost = lost_of_others(fd);
+  if (is_frozen) setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &before, sizeof before);
   return lost;
 }
 
