@@ -1,6 +1,7 @@
 /** What is on its way within a job when it moves: it is there afterwards, or the move is refused by name. */
 import { execFileSync } from 'node:child_process';
 import {
+  appendFileSync,
   chmodSync,
   copyFileSync,
   cpSync,
@@ -189,4 +190,26 @@ it('a program that was built anew while it runs is called by another name', asyn
   expect(names).toEqual(ROUND.map(() => `${program}.cr_link (deleted)`));
   // The new one is left as it is.
   expect(readFileSync(program).equals(readFileSync('/bin/true'))).toBe(true);
+});
+
+it('away from home file events tell of what its own node changes, not of what home does', async () => {
+  const [log, go] = [built('log'), built('log-go')];
+  writeFileSync(log, '');
+  const watch = [
+    'import ctypes, os, subprocess, sys',
+    'libc = ctypes.CDLL(None)',
+    'events = libc.inotify_init1(0)',
+    'libc.inotify_add_watch(events, sys.argv[1].encode(), 2)',
+    'own = "while [ ! -e $1 ]; do sleep 0.1; done; echo own >> $0"',
+    'subprocess.Popen(["sh", "-c", own, *sys.argv[1:]])',
+    'print("ready", flush=True)',
+    'while os.read(events, 4096): print(open(sys.argv[1]).read(), flush=True)',
+  ];
+  const id = await launched(['python3', '-c', watch.join('\n'), log, go]);
+  await godwit.migrate(id, 'node2');
+  appendFileSync(log, 'from home\n');
+  await godwit.migrate(id, 'node3');
+  expect(readFileSync(consoleOf(id), 'utf8')).toBe('ready\n');
+  writeFileSync(go, '');
+  await says(consoleOf(id), 'from home\nown\n');
 });
