@@ -122,6 +122,8 @@ const preloaded = (name, source) =>
   compile(`dist/${name}.so`, ['-shared', '-fPIC', ...STRICT, ...HARDENED], [source]);
 preloaded('godwit-limits', 'agent/checkpoint/limits.c');
 preloaded('godwit-as-user', 'agent/checkpoint/as-user.c');
+preloaded('godwit-thread-timers', 'agent/checkpoint/thread-timers.c');
+preloaded('godwit-fifos', 'agent/checkpoint/fifos.c');
 preloaded('godwit-own-file', 'agent/debug/own-file.c');
 preloaded('godwit-confined', 'agent/debug/confined.c');
 if (process.arch === 'x64') preloaded('godwit-xstate', 'agent/debug/xstate.c');

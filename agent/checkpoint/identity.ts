@@ -11,9 +11,9 @@ import { GodwitError } from '../api/errors';
 import type { Terms } from '../api/peer-contract';
 import type { JobCgroup } from '../freezer/cgroup';
 import { AS_USER_MARK } from './criu';
+import { NOTES } from './noted';
 
-/** In the image folder: what they hold, and what the kernel keeps of them besides. */
-const NOTES = 'held';
+/** In the image folder: what the kernel keeps of the processes besides what they hold. */
 const TRAITS = 'traits';
 /** Each file is asked of its home; one that takes longer is silent. */
 const DEADLINE_MS = 30_000;

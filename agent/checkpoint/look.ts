@@ -20,10 +20,20 @@ export interface Held {
   space: number;
   /** f_type of statfs(2). */
   magic: number;
-  /** A socket's protocol as its kernel module calls it (`TCP`, `UNIX-STREAM`); `semaphore` for such an eventfd. */
+  /**
+   * A socket's protocol as its kernel module calls it (`TCP`, `UNIX-STREAM`); `semaphore` for such an eventfd; a
+   * terminal's number for its master.
+   */
   kind: string;
   /** What /proc calls it: a path, `socket:[7]`, `anon_inode:[eventfd]`. */
   name: string;
+}
+
+/** As messages.c in the helper says. */
+export interface Waiting {
+  pid: number;
+  fd: number;
+  lost: string;
 }
 
 export interface Looked {
@@ -37,6 +47,10 @@ export interface Looked {
   scheduled: { pid: number; policy: string }[];
   /** Processes with semaphore operations that would be undone at their ends. */
   undoing: number[];
+  /** Programs whose files nobody may execute. */
+  locked: { pid: number; name: string }[];
+  /** Messages that wait in Unix sockets, and what of them would be lost. */
+  waiting: Waiting[];
   /** Of connected Unix sockets, by inode: the inode at the other end. */
   peers: Map<number, number>;
 }
@@ -62,6 +76,8 @@ export function readLooked(text: string): Looked {
     unmounted: [],
     scheduled: [],
     undoing: [],
+    locked: [],
+    waiting: [],
     peers: new Map(),
   };
   for (const line of text.split('\n')) {
@@ -71,6 +87,9 @@ export function readLooked(text: string): Looked {
     else if (what === 'm') found.unmounted.push({ pid: Number(words[0]), name: words.slice(1).join('\t') });
     else if (what === 'y') found.scheduled.push({ pid: Number(words[0]), policy: words[2] ?? '' });
     else if (what === 's') found.undoing.push(Number(words[0]));
+    else if (what === 'x') found.locked.push({ pid: Number(words[0]), name: words.slice(1).join('\t') });
+    else if (what === 'q')
+      found.waiting.push({ pid: Number(words[0]), fd: Number(words[1]), lost: words[2] ?? '' });
     else if (what === 'u') found.peers.set(Number(words[0]), Number(words[1]));
     else if (what === 'd') found.held.push(heldOf(words));
   }

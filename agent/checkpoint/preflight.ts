@@ -7,12 +7,15 @@ import { type JobProcess, jobProcesses, type ProcessSource } from '../freezer/pr
 import { type OpenFile, openFilesOf } from './files';
 import { heldObstacle } from './held';
 import { inodeOf, type Looked, look } from './look';
+import { messageObstacles } from './messages';
 import { boundPorts, type InetSocket, inetSockets, socketObstacle } from './network';
+import { terminalObstacles } from './terminals';
 import {
   externalSockets,
   mountObstacles,
   namespaceObstacles,
   policyObstacles,
+  programObstacles,
   semaphoreObstacles,
   tracerObstacles,
 } from './ties';
@@ -69,6 +72,9 @@ async function obstaclesOf(
     ...mountObstacles(looked, who),
     ...policyObstacles(looked, who),
     ...semaphoreObstacles(looked, who),
+    ...programObstacles(looked, who),
+    ...terminalObstacles(looked, who),
+    ...messageObstacles(looked, who),
     ...externalSockets(looked, who),
     ...looked.held.map((held) => heldObstacle(held, who(held.pid))),
     ...sockets.map(({ socket, pid }) => socketObstacle(socket, own, who(pid))),

@@ -60,6 +60,30 @@ export function messageOf(fields: [number: number, value: number | string][]): B
   );
 }
 
+/**
+ * The message with each of its messages `number` (below 16) as `change` makes it, all else as it stands.
+ * @throws GodwitError `bad-message`
+ */
+export function changed(
+  message: Buffer,
+  number: number,
+  change: (value: Buffer) => Buffer,
+  what: string,
+): Buffer {
+  const parts: Buffer[] = [];
+  let at = 0;
+  for (const field of fieldsOf(message, what)) {
+    if (field.number !== number || !Buffer.isBuffer(field.value)) continue;
+    const from = field.bytes.byteOffset - message.byteOffset;
+    const value = change(field.value);
+    const head = 1 + varintOf(field.bytes.length).length;
+    const tag = Buffer.from([number * 8 + BYTES]);
+    parts.push(message.subarray(at, from - head), tag, varintOf(value.length), value);
+    at = from + field.bytes.length;
+  }
+  return Buffer.concat([...parts, message.subarray(at)]);
+}
+
 function varintOf(value: number): Buffer {
   const bytes: number[] = [];
   let left = value;

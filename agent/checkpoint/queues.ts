@@ -1,17 +1,22 @@
-/** What is on its way through the terminal of a frozen job, carried beside CRIU's images: see helper/queues.c. */
+/** What is on its way through the terminals of a frozen job, carried beside CRIU's images: see helper/queues.c. */
 import { execFile } from 'node:child_process';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { GodwitError } from '../api/errors';
+import type { JobProcess } from '../freezer/processes';
+import { notedDescriptors } from './noted';
 
 const FILE = 'terminal-queues';
-/** It reads and writes some kilobytes. */
-const DEADLINE_MS = 10_000;
+/** It reads and writes some kilobytes a terminal. */
+const DEADLINE_MS = 30_000;
+/** As the notes call them: the master's device, and a slave's with its number (hexadecimal, as its major). */
+const MASTER = 'device 20000 5:2';
+const SLAVE = /^device 20000 88:([0-9a-f]+)$/;
 
-interface Terminal {
+export interface Frozen {
   helper: string;
-  /** PID 1, as this node numbers it. */
-  init: number;
+  processes: () => Promise<Pick<JobProcess, 'pid' | 'inner'>[]>;
   /** The cgroup that its processes are in. */
   run: string;
   /** Folder for the images. */
@@ -20,17 +25,41 @@ interface Terminal {
 
 const run = promisify(execFile);
 
-async function work(verb: string, { helper, init, run: cgroup, images }: Terminal): Promise<void> {
+async function work({ helper, run: cgroup, images }: Frozen, verb: string, more: string[]): Promise<void> {
   try {
-    const orders = [verb, `${init}`, cgroup, join(images, FILE)];
+    const orders = [verb, '--cgroup', cgroup, '--file', join(images, FILE), ...more];
     await run(helper, orders, { timeout: DEADLINE_MS, killSignal: 'SIGKILL' });
   } catch (error) {
     const said = (error as { stdout?: string }).stdout?.trim() || (error as Error).message;
-    throw new GodwitError({ code: 'terminal-failed', message: `the job's terminal can't be saved: ${said}` });
+    throw new GodwitError({
+      code: 'terminal-failed',
+      message: `what is on its way through the job's terminals can't be carried: ${said}`,
+    });
   }
 }
 
-/** Into the images, out of the terminal. The job is frozen. */
-export const takeQueues = (terminal: Terminal) => work('take-queues', terminal);
-/** Back, out of the images, once. The job is frozen. */
-export const putQueues = (terminal: Terminal) => work('put-queues', terminal);
+/** Into the images, out of the terminals. It has been noted what the job holds; one without terminals costs no more. */
+export async function takeQueues(frozen: Frozen): Promise<void> {
+  const descriptors = await notedDescriptors(frozen.images);
+  const masters = descriptors.filter(({ token }) => token === MASTER);
+  if (masters.length === 0) return;
+  const pids = new Map((await frozen.processes()).map(({ inner, pid }) => [inner, pid]));
+  const opened = descriptors.flatMap(({ token }) => SLAVE.exec(token)?.[1] ?? []);
+  await work(frozen, 'take-queues', [
+    ...[...new Set(opened)].flatMap((number) => ['--opened', `${Number.parseInt(number, 16)}`]),
+    '--',
+    ...masters.map(({ inner, fd }) => `${pids.get(inner)}:${fd}`),
+  ]);
+}
+
+/** Back, out of the images, once. The job is frozen, here or in a copy that has just been restored. */
+export async function putQueues(frozen: Frozen): Promise<void> {
+  if (!(await isThere(join(frozen.images, FILE)))) return;
+  await work(frozen, 'put-queues', ['--', ...(await frozen.processes()).map(({ pid }) => `${pid}`)]);
+}
+
+const isThere = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );

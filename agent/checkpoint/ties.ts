@@ -49,6 +49,14 @@ export function mountObstacles({ unmounted, namespaces }: Looked, who: Who): Obs
     }));
 }
 
+/** CRIU gives a process its program anew, which the kernel allows only of what could be executed. */
+export const programObstacles = ({ locked }: Looked, who: Who): Obstacle[] =>
+  locked.map(({ pid, name }) => ({
+    code: 'program-not-executable',
+    what: `${who(pid)} runs ${name}, which nobody may execute any more`,
+    fix: 'make the file executable again (chmod +x)',
+  }));
+
 export function namespaceObstacles({ namespaces }: Looked, who: Who): Obstacle[] {
   return namespaces.flatMap(({ pid, name }) =>
     name in NESTED

@@ -8,7 +8,11 @@
  *   plug     a program with a connection to a socket as its descriptor 3
  *   feed     types into a job's terminal
  *   take-queues, put-queues
- *            what is on its way through a frozen job's terminal, into a file and back
+ *            what is on its way through a frozen job's terminals, into a file and back
+ *   fifos    whether readers of FIFOs are told that a writer has gone
+ *   messages what CRIU would lose of messages that wait in sockets
+ *   events, overflow
+ *            which inotify queues are not empty; these programs are told that events were lost
  *   trim-mounts
  *            takes from a held job the mounts that it does not use
  *   peer     the resource limits of whoever asks for a job
@@ -41,6 +45,10 @@ static const struct {
     {"feed", feed},
     {"take-queues", take_queues},
     {"put-queues", put_queues},
+    {"fifos", fifos},
+    {"messages", messages},
+    {"events", events},
+    {"overflow", overflow},
     {"trim-mounts", trim_mounts},
     {"peer", peer},
     {"signal", signal_member},

@@ -94,9 +94,20 @@ void make_terminal(char **argv);
 void take_terminal(void);
 /* Carries what goes in and out until the program has ended; returns its status. */
 int serve_terminal(pid_t program);
-/* What is in the queues of a frozen job's terminal, into a file and back. */
+/* What is in the queues of a frozen job's terminals, into a file and back. */
 int take_queues(char **argv);
 int put_queues(char **argv);
+/*
+ * What would be lost of a message that waits in a Unix socket: `credentials` (SO_PASSCRED), the name of its `sender`, or
+ * an `empty` one and those behind it; NULL where nothing is. Of a process that runs only the first is looked at.
+ */
+const char *lost_of(int fd, bool is_frozen);
+int messages(char **argv);
+/* Which inotify queues are not empty, and telling whoever reads them that events were lost. */
+int events(char **argv);
+int overflow(char **argv);
+/* What readers of FIFOs are told. */
+int fifos(char **argv);
 /* What a job's processes hold is written down; is it the same after a restore, and no more than a user may have? */
 int note(char **argv);
 int recognise(char **argv);

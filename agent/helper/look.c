@@ -5,8 +5,10 @@
  *   t PID TID TRACER        a thread that is traced
  *   d PID FD MODE LINKS SPACE MAGIC KIND NAME
  *                           a descriptor (FD `map`: a mapping of a device or of a deleted file): st_mode in octal, hard
- *                           links, bytes that it takes, its file system's magic number in hexadecimal, a socket's protocol or what
- *                           else is of interest (`-` for nothing), and what /proc calls it
+ *                           links, bytes that it takes, its file system's magic number in hexadecimal, a socket's protocol, a
+ *                           terminal's number or what else is of interest (`-` for nothing), and what /proc calls it
+ *   x PID NAME              a program whose file nobody may execute any more
+ *   q PID FD WHAT           a message that waits in a Unix socket, and what of it would be lost (messages.c)
  *   m PID NAME              a file or folder on a mount that its namespace has no longer
  *   y PID TID POLICY        a thread with a scheduling policy of these (sched(7)) that CRIU does not know
  *   s PID TID               a thread with semaphore operations that its end would undo (SEM_UNDO, semop(2))
@@ -22,6 +24,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
+#include <linux/major.h>
 #include <linux/unix_diag.h>
 #include <sched.h>
 #include <stdio.h>
@@ -30,6 +33,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -57,16 +61,39 @@ static bool target_of(const char *path, char *target, size_t size) {
   return true;
 }
 
-/* An eventfd that counts down by one can't be told from others but here (kernel 6.5). */
-static bool is_semaphore(const char *pid, const char *fd) {
+/* What /proc/PID/fdinfo has behind `key`; false where it has none. */
+static bool info_of(const char *pid, const char *fd, const char *key, char *value, size_t room) {
   char path[64], line[128];
   bool found = false;
   snprintf(path, sizeof path, "/proc/%s/fdinfo/%s", pid, fd);
   FILE *info = fopen(path, "re");
   if (!info) return false;
-  while (fgets(line, sizeof line, info)) found |= starts(line, "eventfd-semaphore: 1");
+  while (!found && fgets(line, sizeof line, info)) {
+    if (!(found = starts(line, key))) continue;
+    const char *at = line + strlen(key) + strspn(line + strlen(key), " \t");
+    snprintf(value, room, "%.*s", (int)strcspn(at, "\n"), at);
+  }
   fclose(info);
   return found;
+}
+
+/* An eventfd that counts down by one can't be told from others but here (kernel 6.5). */
+static bool is_semaphore(const char *pid, const char *fd) {
+  char value[16];
+  return info_of(pid, fd, "eventfd-semaphore:", value, sizeof value) && !strcmp(value, "1");
+}
+
+static bool is_master(const struct stat *about) {
+  return S_ISCHR(about->st_mode) && about->st_rdev == makedev(TTYAUX_MAJOR, 2);
+}
+
+static void look_for_messages(const char *pid, const char *number) {
+  const int process = open_process(pid_of(pid));
+  const int fd = process < 0 ? -1 : share_descriptor(process, atoi(number));
+  const char *lost = fd < 0 ? NULL : lost_of(fd, false);
+  if (lost) printf("q\t%s\t%s\t%s\n", pid, number, lost);
+  if (fd >= 0) close(fd);
+  if (process >= 0) close(process);
 }
 
 static void describe(const char *pid, const char *fd, const char *path, const char *target) {
@@ -80,7 +107,9 @@ static void describe(const char *pid, const char *fd, const char *path, const ch
     if (size <= 0) strcpy(kind, "-");
     else kind[size] = 0;
     has_unix_sockets |= starts(kind, "UNIX");
-  } else if (!strcmp(target, "anon_inode:[eventfd]") && is_semaphore(pid, fd)) strcpy(kind, "semaphore");
+    if (starts(kind, "UNIX") && *fd != 'm') look_for_messages(pid, fd);
+  } else if (is_master(&about)) info_of(pid, fd, "tty-index:", kind, sizeof kind);
+  else if (!strcmp(target, "anon_inode:[eventfd]") && is_semaphore(pid, fd)) strcpy(kind, "semaphore");
   printf("d\t%s\t%s\t%o\t%lu\t%lld\t%lx\t%s\t%s\n", pid, fd, about.st_mode, (unsigned long)about.st_nlink,
          (long long)about.st_blocks * 512, (unsigned long)where.f_type, kind, target);
 }
@@ -141,6 +170,15 @@ static void look_at_places(const char *pid) {
     snprintf(path, sizeof path, "/proc/%.20s/%s", pid, names[i]);
     if (target_of(path, target, sizeof target)) look_at_mount(pid, path, target);
   }
+}
+
+/* A process can be given a program only that somebody may execute (PR_SET_MM_EXE_FILE, prctl(2)). */
+static void look_at_program(const char *pid) {
+  char path[64], target[4096];
+  struct stat about;
+  snprintf(path, sizeof path, "/proc/%.20s/exe", pid);
+  if (stat(path, &about) || about.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) return;
+  if (target_of(path, target, sizeof target)) printf("x\t%s\t%s\n", pid, target);
 }
 
 static void look_at_descriptors(const char *pid) {
@@ -280,6 +318,7 @@ int look(char **pids) {
   read_mounts(pids[0]);
   for (char **pid = pids; *pid; pid++) {
     look_at_places(*pid);
+    look_at_program(*pid);
     look_at_namespaces(*pid, pids[0]);
     look_at_threads(*pid);
     look_at_descriptors(*pid);

@@ -64,7 +64,7 @@ function handlers(processes: Processes, stubs: Stubs, tickets: Tickets): Handler
       stubs.check(job, pid, session);
       return { ticket: tickets.issue((stream) => stubs.connect(job, pid, session, stream)) };
     },
-    'stub.gone': ({ job, pid, session }) => stubs.gone(job, pid, session),
+    'stub.gone': ({ job, session }) => stubs.gone(job, session),
     'stub.list': () => stubs.list(),
     'job.park': ({ place }) => stubs.park(place),
     'job.unpark': ({ place, parked, thaw }) => stubs.unpark(place, parked, thaw),

@@ -25,7 +25,8 @@ interface Parked {
 
 /** What the keeper knows of one job: its stubs, or what became of them when they were parked. */
 class JobStubs {
-  readonly stubs = new Map<number, Stub>();
+  /** By session: which process one is attached to changes when its client follows a child. */
+  readonly stubs = new Map<string, Stub>();
   /** Done with their process, but with last words that their client has not heard yet. */
   readonly leaving = new Set<Stub>();
   /** Why a session's stub could not be attached again, by session. */
@@ -64,9 +65,8 @@ export class Stubs {
     const job = this.#job(place.job);
     return job.serially(async () => {
       if (job.parked) throw jobMoving(place.job);
-      const attached = job.stubs.get(pid);
-      if (attached?.session === session) return {};
-      if (attached) throw alreadyDebugged(place.job, pid);
+      if (job.stubs.has(session)) return {};
+      if (isDebugged(job, pid)) throw alreadyDebugged(place.job, pid);
       const cgroup = JobCgroup.at(place.cgroup);
       await cgroup.freeze(FREEZE_DEADLINE_MS);
       try {
@@ -89,16 +89,18 @@ export class Stubs {
     this.#stub(job, pid, session);
   }
 
-  async gone(job: string, pid: number, session: string): Promise<Record<string, never>> {
+  async gone(job: string, session: string): Promise<Record<string, never>> {
     const stubs = this.#jobs.get(job);
-    const stub = stubs?.stubs.get(pid);
-    if (stubs && stub?.session === session) await stubs.serially(() => stub.end());
+    const stub = stubs?.stubs.get(session);
+    if (stubs && stub) await stubs.serially(() => stub.end());
     return {};
   }
 
   list() {
     const stubs = [...this.#jobs].flatMap(([job, { stubs }]) =>
-      [...stubs].map(([pid, { session, connected, running }]) => ({ job, pid, session, connected, running })),
+      [...stubs.values()].map(({ pid, session, connected, running }) => ({
+        ...{ job, pid, session, connected, running },
+      })),
     );
     return { stubs };
   }
@@ -134,10 +136,10 @@ export class Stubs {
   }
 
   /** As before the park: those that let go already are attached again, the others go on. */
-  async #giveUpPark(place: JobPlace, stubs: Map<number, Stub>, released: Map<Stub, ParkedStub>) {
+  async #giveUpPark(place: JobPlace, stubs: Map<string, Stub>, released: Map<Stub, ParkedStub>) {
     const kept = [...stubs.values()].filter((stub) => !released.has(stub));
     stubs.clear();
-    for (const stub of kept) stubs.set(stub.pid, stub);
+    for (const stub of kept) stubs.set(stub.session, stub);
     await this.#unparkAll(place, [...released.values()], true);
     for (const stub of kept) await stub.unstop();
   }
@@ -203,10 +205,10 @@ export class Stubs {
       },
     });
     const { stubs, leaving } = this.#job(place.job);
-    stubs.set(pid, stub);
+    stubs.set(stub.session, stub);
     stub.once('ended', (reason) => {
       this.options.log(`the debugger has left process ${pid}: ${reason}`, { job: place.job });
-      if (stubs.get(pid) === stub) stubs.delete(pid);
+      if (stubs.get(stub.session) === stub) stubs.delete(stub.session);
       leaving.add(stub);
     });
     stub.once('deserted', (alive) => {
@@ -232,14 +234,17 @@ export class Stubs {
 
   #stub(job: string, pid: number, session: string): Stub {
     const stubs = this.#jobs.get(job);
-    const stub = stubs?.stubs.get(pid);
-    if (stub?.session === session) return stub;
+    const stub = stubs?.stubs.get(session);
+    if (stub) return stub;
     const leaving = [...(stubs?.leaving ?? [])].find((one) => one.session === session);
     if (leaving) return leaving;
-    if (stub) throw alreadyDebugged(job, pid);
+    if (stubs && isDebugged(stubs, pid)) throw alreadyDebugged(job, pid);
     throw notAttached(job, pid, stubs?.failures.get(session));
   }
 }
+
+const isDebugged = ({ stubs }: JobStubs, pid: number): boolean =>
+  [...stubs.values()].some((stub) => stub.pid === pid);
 
 const alreadyDebugged = (job: string, pid: number) =>
   new GodwitError({

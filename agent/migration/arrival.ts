@@ -10,9 +10,12 @@ import type { Terms } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
 import { PAGE_SERVER_LOG, pageServerArguments, RESTORE_LOG, restoreArguments } from '../checkpoint/arguments';
 import { asUser, together } from '../checkpoint/criu';
+import { tellOfLostEvents } from '../checkpoint/events';
+import { recogniseFifos, withFifos } from '../checkpoint/fifos';
 import { recogniseHeld } from '../checkpoint/identity';
 import { explainFile } from '../checkpoint/log';
 import { addMountsIn } from '../checkpoint/mounts-image';
+import { putQueues } from '../checkpoint/queues';
 import { verifyPages, verifyRestored } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
 import { JobAccount } from '../freezer/limits';
@@ -271,7 +274,7 @@ export class Arrival extends Role<
       ...restoreArguments({ images, root, files, mounts: copy.mounts, direct: copy.direct }),
     ];
     signal.throwIfAborted();
-    const env = together(CRIU_ENV, asUser(copy.user, images));
+    const env = together(CRIU_ENV, asUser(copy.user, images), withFifos(images));
     await keeper.call('process.start', { key: copy.supervisor, argv, env });
     await this.place.points.reach('destination.restore-started');
     const first = { key: copy.supervisor, index: 0 };
@@ -288,6 +291,11 @@ export class Arrival extends Role<
       await this.#recognise(received, pids, network);
       await this.place.host.trimMounts(copy);
     });
+    const { helper } = this.place;
+    const frozen = { helper, processes: async () => processes, run: cgroup.run, images };
+    await recogniseFifos(frozen);
+    await putQueues(frozen);
+    await tellOfLostEvents(frozen);
     // Only now: until here CRIU was among them.
     await account.set(copy.limits);
     return { restore: performance.now() - begun };
@@ -340,7 +348,6 @@ export class Arrival extends Role<
       return { type: 'copy-died' };
     }
     received.thawing = true;
-    await this.putQueues(copy, images);
     await this.place.host.networks.putUp(copy);
     await sockets(this.place.helper, 'release', JobCgroup.at(copy.cgroup).run);
     await this.place.keeper.call(

@@ -9,10 +9,14 @@ import type { FromSource, Send, SourceFigures, ToSource } from '../api/move-cont
 import { pipeStreams } from '../api/streams';
 import { DUMP_LOG, dumpArguments } from '../checkpoint/arguments';
 import { asUser, seeingLimits, together } from '../checkpoint/criu';
+import { noteEvents } from '../checkpoint/events';
+import { noteFifos } from '../checkpoint/fifos';
 import { noteHeld } from '../checkpoint/identity';
 import { explainFile } from '../checkpoint/log';
-import { takeQueues } from '../checkpoint/queues';
+import { refuseMessages } from '../checkpoint/messages';
+import { type Frozen, putQueues, takeQueues } from '../checkpoint/queues';
 import { readDumpStats } from '../checkpoint/stats';
+import { mendThreadsIn, seeingFirstThreads } from '../checkpoint/thread-timers';
 import { mendTimersIn } from '../checkpoint/timerfds';
 import { JobCgroup } from '../freezer/cgroup';
 import { cpuTimeOf, signalPid } from '../freezer/identity';
@@ -175,14 +179,12 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     await this.#readyForDump(copy, images, parked);
     const dumping = performance.now();
     await points.reach('source.parked');
-    if (copy.terminal) {
-      const { run } = JobCgroup.at(copy.cgroup);
-      await takeQueues({ helper: this.place.helper, init: copy.init!, run, images });
-    }
+    await this.#carryWhatWaits(copy, images);
     signal.throwIfAborted();
     await this.#dump({ criu, copy, epoch, images, pages, to });
     await points.reach('source.dumped');
-    await mendTimersIn(images);
+    const frozen = this.#frozen(copy, images);
+    await Promise.all([mendTimersIn(images), mendThreadsIn(images, await frozen.processes())]);
     const carrying = performance.now();
     const small = await sendFolder(images, bundle);
     await points.reach('source.images-sent');
@@ -203,6 +205,13 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       this.#holdNetwork(copy),
       this.place.host.trimMounts(copy).then(() => this.#noteWhatTravels(copy, images, parked)),
     ]);
+  }
+
+  /** What CRIU would lose of what is on its way within the job; it is noted what that holds. */
+  async #carryWhatWaits(copy: Copy, images: string): Promise<void> {
+    const frozen = this.#frozen(copy, images);
+    await refuseMessages(frozen);
+    await allOver([takeQueues(frozen), noteFifos(frozen), noteEvents(frozen)]);
   }
 
   async #syncFiles(copy: Copy): Promise<void> {
@@ -238,7 +247,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
       ...dumpArguments({ init: copy.init!, images, run, mounts: copy.mounts, network, stream: true }),
     ];
     const key = this.#dumpKey(epoch);
-    const env = together(CRIU_ENV, await seeingLimits(), asUser(copy.user, images));
+    const env = together(CRIU_ENV, await seeingLimits(), asUser(copy.user, images), seeingFirstThreads());
     const plug = await Plug.in(images);
     const { pid } = await keeper.call('process.start', { key, argv: plug.command(helper, argv), env });
     const wire = await plug.connection();
@@ -334,7 +343,8 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     if (may === 'spoiled') return this.#spoiled(copy);
     await this.place.host.networks.putUp(copy);
     await sockets(this.place.helper, 'release', JobCgroup.at(copy.cgroup).run);
-    await this.putQueues(copy, images);
+    // The job goes on, whatever becomes of what was typed.
+    await putQueues(this.#frozen(copy, images)).catch((error: Error) => this.log(error.message));
     await keeper.call(
       'job.unpark',
       { place: placeOf(copy), parked: may === 'yes' ? parked : [], thaw: !copy.held },
@@ -365,6 +375,11 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
 
   #clearImages(epoch: number) {
     return rm(this.place.layout.imagesOf(this.job, epoch), { recursive: true, force: true });
+  }
+
+  #frozen({ cgroup }: Copy, images: string): Frozen {
+    const group = JobCgroup.at(cgroup);
+    return { helper: this.place.helper, processes: () => jobProcesses(group), run: group.run, images };
   }
 
   #dumpKey(epoch: number) {

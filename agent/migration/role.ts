@@ -1,8 +1,5 @@
 /** What the hands of source and destination share: a machine that is fed, an answer an epoch, one long work at a time. */
 import type { Caller } from '../api/contract';
-import { putQueues } from '../checkpoint/queues';
-import { JobCgroup } from '../freezer/cgroup';
-import type { Copy } from '../jobs/copy';
 import type { Epoch } from '../journal/ledger';
 import type { Note } from '../journal/notes';
 import type { Ignored, Outcome, Presence, Step } from './messages';
@@ -118,14 +115,6 @@ export abstract class Role<
   protected async insist(work: () => Promise<void>, done: Input): Promise<void> {
     await insist(work, (line) => this.log(line));
     this.feed(done);
-  }
-
-  /** Before the job is thawed. It goes on, whatever becomes of what was typed. */
-  protected async putQueues({ terminal, init, cgroup }: Copy, images: string): Promise<void> {
-    if (!terminal || init === null) return;
-    const { helper } = this.place;
-    const { run } = JobCgroup.at(cgroup);
-    await putQueues({ helper, init, run, images }).catch((error: Error) => this.log(error.message));
   }
 
   /** The effects that mean the same in either role. */

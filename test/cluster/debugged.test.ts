@@ -109,3 +109,20 @@ it('a program that ends while its client looks for it after a move: the client h
   expect(await running.result(60_000)).toContain('exited normally');
   expect(await godwit.wait(id)).toEqual({ id, exit: 0, signal: null });
 }, 120_000);
+
+it('a child that its client has followed moves with its debugger; the parent goes on', async () => {
+  const { id, gdb } = await debugged([await built('followed')]);
+  await gdb.do('set follow-fork-mode child');
+  await gdb.do('break step');
+  expect(await gdb.do('continue', 60_000)).toContain('step (n=1)');
+  expect(await godwit.why(id, 'node2')).toMatchObject({ can: true, obstacles: [] });
+  for (const [at, node] of ['node2', 'node3', 'node1'].entries()) {
+    await godwit.migrate(id, node);
+    expect(await gdb.print('n')).toBe(`${at + 1}`);
+    expect(await gdb.do('continue', 60_000)).toContain(`step (n=${at + 2})`);
+  }
+  await gdb.do('delete');
+  expect(await gdb.do('continue', 60_000)).toContain('exited with code 03');
+  expect(await godwit.wait(id)).toEqual({ id, exit: 0, signal: null });
+  expect(await godwit.logs(id)).toBe('step 1\nstep 2\nstep 3\nstep 4\nstep 5\nchild 3\n');
+}, 120_000);

@@ -72,6 +72,8 @@ test('open files are told by path, with how they are reached and what lock is in
     unmounted: [],
     scheduled: [],
     undoing: [],
+    locked: [],
+    waiting: [],
     peers: new Map(),
     held: looked,
   });

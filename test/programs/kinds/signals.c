@@ -174,6 +174,50 @@ static void check_timers(int round) {
   EXPECT(left.it_value.tv_sec + left.it_value.tv_nsec / 1e9 > moment - seconds_now() - 0.001);
 }
 
+/* --- timers whose signals are for one thread: the first one, and another ------------------------------------------ */
+
+static pid_t told[2];
+static volatile int told_ticks[2];
+
+static void on_told(int number, siginfo_t *info, void *context) {
+  const int which = info->si_value.sival_int;
+  (void)number, (void)context;
+  EXPECT(info->si_code == SI_TIMER && (which == 0 || which == 1) && gettid() == told[which]);
+  told_ticks[which]++;
+}
+
+static void tick_for(int which) {
+  timer_t timer;
+  const struct itimerspec tick = {{0, 20000000}, {0, 20000000}};
+  struct sigevent event = {
+      .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN + 8, .sigev_value.sival_int = which};
+  event._sigev_un._tid = told[which] = gettid();
+  EXPECT(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0 && timer_settime(timer, 0, &tick, NULL) == 0);
+}
+
+static void *be_told(void *unused) {
+  (void)unused;
+  tick_for(1);
+  for (;;) pause();
+  return NULL;
+}
+
+static void make_told(void) {
+  pthread_t thread;
+  const struct sigaction act = {.sa_sigaction = on_told, .sa_flags = SA_SIGINFO | SA_RESTART};
+  EXPECT(sigaction(SIGRTMIN + 8, &act, NULL) == 0);
+  tick_for(0);
+  EXPECT(pthread_create(&thread, NULL, be_told, NULL) == 0);
+}
+
+static void check_told(int round) {
+  const int before[] = {told_ticks[0], told_ticks[1]};
+  (void)round;
+  for (double until = seconds_now() + 30; seconds_now() < until;)
+    if (told_ticks[0] - before[0] > 3 && told_ticks[1] - before[1] > 3) return;
+  EXPECT(!"both threads are told");
+}
+
 /* --- signalfd, with what is pending behind it; a handler's own stack --- */
 
 static int signal_fd;
@@ -259,6 +303,7 @@ int main(int argc, char **argv) {
       {"descriptors", make_descriptors, check_descriptors},
       {"sleeping", make_sleeping, check_sleeping},
       {"timers", make_timers, check_timers},
+      {"told", make_told, check_told},
       {0},
   };
   return rounds(argc, argv, things);

@@ -1,0 +1,76 @@
+/**
+ * Readers of FIFOs are told that a writer has gone if one has been there. Which of a frozen job's are, is noted at the
+ * source; CRIU restores with a library that brings it back so (fifos.c), and the copy is looked at before it is taken.
+ */
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { GodwitError } from '../api/errors';
+import { type NotedDescriptor, notedDescriptors } from './noted';
+import type { Frozen } from './queues';
+
+const FILE = 'fifos';
+const DEADLINE_MS = 10_000;
+/** In a token, S_IFIFO (inode(7)); pipes without a name are told by that. */
+const FIFO = /^\S+ 10000 /;
+const DELETED = / \(deleted\)$/;
+
+/** A reader, and whether it is told that a writer has gone. */
+interface Reader extends Pick<NotedDescriptor, 'inner' | 'fd' | 'name'> {
+  state: string;
+}
+
+async function readersOf(frozen: Frozen, descriptors: NotedDescriptor[]): Promise<Reader[]> {
+  const fifos = descriptors.filter(({ token, name }) => FIFO.test(token) && name.startsWith('/'));
+  if (fifos.length === 0) return [];
+  const processes = await frozen.processes();
+  const pids = new Map(processes.map(({ inner, pid }) => [inner, pid]));
+  const inners = new Map(processes.map(({ inner, pid }) => [pid, inner]));
+  const which = fifos.map(({ inner, fd }) => `${pids.get(inner)}:${fd}`);
+  const limits = { timeout: DEADLINE_MS, killSignal: 'SIGKILL' } as const;
+  const asked = promisify(execFile)(frozen.helper, ['fifos', '--cgroup', frozen.run, '--', ...which], limits);
+  const { stdout } = await asked.catch((error: Error & { stdout?: string }) => {
+    throw failed(error.stdout?.trim() || error.message);
+  });
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => {
+      const [pid, fd, state = ''] = line.split('\t');
+      const inner = inners.get(Number(pid))!;
+      const { name } = fifos.find((one) => one.inner === inner && one.fd === Number(fd))!;
+      return { inner, fd: Number(fd), name: name.replace(DELETED, ''), state };
+    });
+}
+
+const lineOf = ({ state, inner, fd, name }: Reader) => `${state}\t${inner}\t${fd}\t${name}\n`;
+
+/** It has been noted what the frozen job holds; one without FIFOs costs no more. */
+export async function noteFifos(frozen: Frozen): Promise<void> {
+  const readers = await readersOf(frozen, await notedDescriptors(frozen.images));
+  if (readers.length > 0) await writeFile(join(frozen.images, FILE), readers.map(lineOf).join(''));
+}
+
+/** The environment by which CRIU restores them so; it needs the file no more once it has started. */
+export const withFifos = (images: string): Record<string, string> => ({
+  LD_PRELOAD: join(__dirname, 'godwit-fifos.so'),
+  GODWIT_FIFOS: join(images, FILE),
+});
+
+/** Of a restored job that is held, and holds what was noted. @throws GodwitError `fifo-failed` */
+export async function recogniseFifos(frozen: Frozen): Promise<void> {
+  const noted = await readFile(join(frozen.images, FILE), 'utf8').catch(() => '');
+  if (noted === '') return;
+  const readers = await readersOf(frozen, await notedDescriptors(frozen.images));
+  const found = new Set(readers.map(lineOf));
+  const other = noted.split('\n').find((line) => line !== '' && !found.has(`${line}\n`));
+  if (other === undefined) return;
+  const [, inner, fd, name] = other.split('\t');
+  throw failed(
+    `descriptor ${fd} of process ${inner}, ${name}, would be told wrongly whether a writer has gone`,
+  );
+}
+
+const failed = (why: string) =>
+  new GodwitError({ code: 'fifo-failed', message: `the job's FIFOs can't be carried: ${why}` });

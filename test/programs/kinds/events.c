@@ -1,0 +1,58 @@
+/* inotify: what happened before a move and was not read yet is not forgotten without a word. */
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+
+#include "rounds.h"
+
+static int waiting, waiting_copy, silent, watch;
+
+static void touch(const char *name) {
+  const int fd = open(in_folder("%s", name), O_WRONLY | O_CREAT, 0600);
+  EXPECT(fd >= 0 && close(fd) == 0);
+}
+
+static int size_of(int fd) {
+  int size;
+  EXPECT(ioctl(fd, FIONREAD, &size) == 0);
+  return size;
+}
+
+static const struct inotify_event *next(int fd) {
+  static char space[4096] __attribute__((aligned(8)));
+  EXPECT(read(fd, space, sizeof space) >= (ssize_t)sizeof(struct inotify_event));
+  return (void *)space;
+}
+
+static void make_waiting(void) {
+  EXPECT((waiting = inotify_init1(0)) >= 0 && (silent = inotify_init1(IN_NONBLOCK)) >= 0);
+  EXPECT((watch = inotify_add_watch(waiting, folder, IN_CREATE)) == 1);
+  EXPECT(inotify_add_watch(silent, "/", IN_MOVE_SELF) == 1);
+  EXPECT((waiting_copy = dup(waiting)) >= 0);
+  touch("before");
+  EXPECT(size_of(waiting) > 0);
+}
+
+static void check_waiting(int round) {
+  char name[32];
+  /* All of what was there is in it: "look for yourself". And nothing else. */
+  EXPECT(size_of(waiting) == sizeof(struct inotify_event));
+  const struct inotify_event *event = next(waiting_copy);
+  EXPECT(event->mask == IN_Q_OVERFLOW && event->wd == -1);
+  EXPECT(size_of(waiting) == 0 && size_of(silent) == 0);
+  /* The watches go on. */
+  snprintf(name, sizeof name, "later-%d", round);
+  touch(name);
+  event = next(waiting);
+  EXPECT(event->mask == IN_CREATE && event->wd == watch && size_of(waiting) == 0);
+  unlink(in_folder("%s", name));
+  unlink(in_folder("before"));
+  if (round == 3) return;
+  touch("before");
+}
+
+int main(int argc, char **argv) {
+  const struct thing things[] = {{"waiting", make_waiting, check_waiting}, {NULL, NULL, NULL}};
+  return rounds(argc, argv, things);
+}
