@@ -60,6 +60,12 @@ export function heldObstacle(held: Held, who: string): Obstacle | null {
       what: `${who} ${has} a socket of the kind ${kind}, which CRIU can't save`,
       fix: 'have the program close it before the move',
     };
+  if (kind === 'lease')
+    return {
+      code: 'file-lease',
+      what: `${who} ${has} ${name} with a lease (F_SETLEASE), which the destination's own opening of it would break`,
+      fix: 'have the program give the lease up before the move',
+    };
   if (type === S_IFREG && name.endsWith(DELETED)) return deletedObstacle(held, who, has);
   return null;
 }

@@ -20,7 +20,7 @@ export interface Held {
   space: number;
   /** f_type of statfs(2). */
   magic: number;
-  /** A socket's protocol as its kernel module calls it (`TCP`, `UNIX-STREAM`); `semaphore` for such an eventfd. */
+  /** A socket's protocol as its kernel module calls it (`TCP`, `UNIX-STREAM`); `semaphore` for such an eventfd, `lease` of a file. */
   kind: string;
   /** What /proc calls it: a path, `socket:[7]`, `anon_inode:[eventfd]`. */
   name: string;
@@ -33,6 +33,10 @@ export interface Looked {
   held: Held[];
   /** Files and folders in use on mounts that the job has no longer. */
   unmounted: { pid: number; name: string }[];
+  /** Cgroups of threads that are not the job's, as lines of proc_pid_cgroup(5). */
+  cgroups: { pid: number; group: string }[];
+  /** Where it has mounted cgroups. */
+  cgroupMounts: string[];
   /** Of connected Unix sockets, by inode: the inode at the other end. */
   peers: Map<number, number>;
 }
@@ -51,12 +55,17 @@ export async function look(helper: string, pids: number[]): Promise<Looked> {
 }
 
 export function readLooked(text: string): Looked {
-  const found: Looked = { namespaces: [], traced: [], held: [], unmounted: [], peers: new Map() };
+  const found: Looked = {
+    ...{ namespaces: [], traced: [], held: [], unmounted: [] },
+    ...{ cgroups: [], cgroupMounts: [], peers: new Map() },
+  };
   for (const line of text.split('\n')) {
     const [what, ...words] = line.split('\t');
     if (what === 'n') found.namespaces.push({ pid: Number(words[0]), name: words[1] ?? '' });
     else if (what === 't') found.traced.push({ pid: Number(words[0]), tracer: Number(words[2]) });
     else if (what === 'm') found.unmounted.push({ pid: Number(words[0]), name: words.slice(1).join('\t') });
+    else if (what === 'c') found.cgroups.push({ pid: Number(words[0]), group: words.slice(1).join('\t') });
+    else if (what === 'f') found.cgroupMounts.push(words.slice(1).join('\t'));
     else if (what === 'u') found.peers.set(Number(words[0]), Number(words[1]));
     else if (what === 'd') found.held.push(heldOf(words));
   }

@@ -5,7 +5,7 @@ import type { BoundPort } from '../api/peer-contract';
 
 /** One row of /proc/PID/net/tcp and its like (proc_pid_net(5)). */
 export interface InetSocket {
-  protocol: 'tcp' | 'udp';
+  protocol: 'tcp' | 'udp' | 'icmp';
   /** IPv4 in dots, also where IPv6 carries it; IPv6 as eight groups in full. */
   local: string;
   port: number;
@@ -28,10 +28,11 @@ const ipText = (ip: string) => (ip.includes(':') ? `[${ip}]` : ip);
 
 /** The network sockets in the network namespace of a process; none of one that has gone. */
 export async function inetSockets(pid: number | 'self'): Promise<InetSocket[]> {
-  const tables = (['tcp', 'tcp6', 'udp', 'udp6'] as const).map(async (table) => {
-    const text = await readFile(`/proc/${pid}/net/${table}`, 'utf8').catch(() => '');
-    return parseSockets(text, table.startsWith('tcp') ? 'tcp' : 'udp');
-  });
+  const tables = (['tcp', 'udp', 'icmp'] as const).flatMap((protocol) =>
+    [protocol, `${protocol}6`].map(async (table) =>
+      parseSockets(await readFile(`/proc/${pid}/net/${table}`, 'utf8').catch(() => ''), protocol),
+    ),
+  );
   return (await Promise.all(tables)).flat();
 }
 
@@ -77,7 +78,7 @@ export function socketObstacle(socket: InetSocket, own: readonly InetSocket[], w
   }
   if (!isLoopback(local) || !isLoopback(remote))
     return atHost(`${who} has a ${kind} connection to ${ipText(remote)}:${remotePort}`);
-  if (protocol === 'udp' || hasOwnEnd(socket, own)) return null;
+  if (protocol !== 'tcp' || hasOwnEnd(socket, own)) return null;
   return {
     code: 'network-socket',
     what: `${who} has a TCP connection to ${ipText(remote)}:${remotePort}, a program outside the job`,
@@ -104,7 +105,7 @@ export const boundPorts = (own: readonly InetSocket[]): BoundPort[] =>
 
 /** Ports of the job that someone on this node has already. */
 export function takenPorts(wanted: readonly BoundPort[], here: readonly InetSocket[]): BoundPort[] {
-  const bound = here.filter((socket) => listens(socket) || socket.protocol === 'udp');
+  const bound = here.filter((socket) => listens(socket) || socket.protocol !== 'tcp');
   return wanted.filter(({ protocol, address, port }) =>
     bound.some(
       (other) =>

@@ -8,7 +8,13 @@ import { type OpenFile, openFilesOf } from './files';
 import { heldObstacle } from './held';
 import { inodeOf, type Looked, look } from './look';
 import { boundPorts, type InetSocket, inetSockets, socketObstacle } from './network';
-import { externalSockets, mountObstacles, namespaceObstacles, tracerObstacles } from './ties';
+import {
+  cgroupObstacles,
+  externalSockets,
+  mountObstacles,
+  namespaceObstacles,
+  tracerObstacles,
+} from './ties';
 
 export interface Findings {
   obstacles: Obstacle[];
@@ -16,6 +22,8 @@ export interface Findings {
   bytes: number;
   /** What it has in its host's own network, and needs at the destination. */
   ports: BoundPort[];
+  /** It has a socket of ICMP that needs no rights. */
+  pings: boolean;
   files: OpenFile[];
   /** A process of this node, as people are told of it. */
   who: (pid: number) => string;
@@ -33,7 +41,7 @@ export interface Question {
 export async function jobObstacles(job: ProcessSource, question: Question): Promise<Findings> {
   const processes = await jobProcesses(job);
   const [init] = processes;
-  const nothing = { obstacles: [], bytes: 0, ports: [], files: [], who: teller(processes) };
+  const nothing = { obstacles: [], bytes: 0, ports: [], pings: false, files: [], who: teller(processes) };
   if (!init) return nothing;
   const bytes = await memoryOf(processes, init.pid);
   try {
@@ -47,7 +55,7 @@ export async function jobObstacles(job: ProcessSource, question: Question): Prom
 async function obstaclesOf(
   processes: JobProcess[],
   { helper, debugged, address }: Question,
-): Promise<Pick<Findings, 'obstacles' | 'ports' | 'files'>> {
+): Promise<Pick<Findings, 'obstacles' | 'ports' | 'pings' | 'files'>> {
   const looked = await look(
     helper,
     processes.map(({ pid }) => pid),
@@ -59,6 +67,7 @@ async function obstaclesOf(
   const found = [
     ...tracerObstacles(looked, processes, stubbed, who),
     ...namespaceObstacles(looked, who),
+    ...cgroupObstacles(looked, who),
     ...mountObstacles(looked, who),
     ...externalSockets(looked, who),
     ...looked.held.map((held) => heldObstacle(held, who(held.pid))),
@@ -66,7 +75,8 @@ async function obstaclesOf(
   ].filter((obstacle) => obstacle !== null);
   // A process that has ten devices open has ten obstacles; ten threads that share them have no more.
   const byWords = new Map(found.map((obstacle) => [obstacle.code + obstacle.what, obstacle]));
-  return { obstacles: [...byWords.values()], ports: boundPorts(own), files: openFilesOf(looked) };
+  const pings = looked.held.some(({ kind }) => kind.startsWith('PING'));
+  return { obstacles: [...byWords.values()], ports: boundPorts(own), pings, files: openFilesOf(looked) };
 }
 
 function teller(processes: JobProcess[]): (pid: number) => string {

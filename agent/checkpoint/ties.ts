@@ -63,6 +63,20 @@ export function namespaceObstacles({ namespaces }: Looked, who: Who): Obstacle[]
   );
 }
 
+/**
+ * Godwit puts a job's processes into its own cgroups, on each node anew. What the job has made of cgroups itself is in
+ * the host's kernel, where nothing knows whose it is.
+ */
+export function cgroupObstacles({ cgroups, cgroupMounts }: Looked, who: Who): Obstacle[] {
+  const made = cgroups.map(({ pid, group }) => {
+    const [, controllers, ...path] = group.split(':');
+    return `${who(pid)} is in the cgroup ${path.join(':')}${controllers && ` (${controllers})`}, which is not Godwit's`;
+  });
+  const mounted = cgroupMounts.map((at) => `the job has mounted cgroups at ${at}`);
+  const fix = 'have the job leave cgroups alone; `run` has --cpus, --memory and --processes';
+  return [...made, ...mounted].map((what) => ({ code: 'own-cgroup', what, fix }));
+}
+
 /** Unix sockets whose other end nobody in the job has. */
 export function externalSockets({ held, peers }: Looked, who: Who): Obstacle[] {
   const own = new Set(held.map(({ name }) => inodeOf(name)));

@@ -8,6 +8,8 @@
  *                           links, bytes that it takes, its file system's magic number in hexadecimal, a socket's protocol or what
  *                           else is of interest (`-` for nothing), and what /proc calls it
  *   m PID NAME              a file or folder on a mount that its namespace has no longer
+ *   c PID GROUP             a cgroup of a thread that is not the job's: a line of proc_pid_cgroup(5)
+ *   f TYPE AT               a mount of the job's of the kernel's trees of cgroups
  *   u INODE PEER            a connected Unix socket, and the socket at its other end
  *
  * stat(2) waits for the file system behind a descriptor: whoever calls this sets it a deadline.
@@ -63,6 +65,18 @@ static bool is_semaphore(const char *pid, const char *fd) {
   return found;
 }
 
+/* A lease on the file (fcntl(2), F_SETLEASE). */
+static bool has_lease(const char *pid, const char *fd) {
+  char path[64], line[256];
+  bool found = false;
+  snprintf(path, sizeof path, "/proc/%s/fdinfo/%s", pid, fd);
+  FILE *info = fopen(path, "re");
+  if (!info) return false;
+  while (fgets(line, sizeof line, info)) found |= starts(line, "lock:") && (strstr(line, "LEASE") || strstr(line, "DELEG"));
+  fclose(info);
+  return found;
+}
+
 static void describe(const char *pid, const char *fd, const char *path, const char *target) {
   struct stat about;
   struct statfs where;
@@ -75,6 +89,7 @@ static void describe(const char *pid, const char *fd, const char *path, const ch
     else kind[size] = 0;
     has_unix_sockets |= starts(kind, "UNIX");
   } else if (!strcmp(target, "anon_inode:[eventfd]") && is_semaphore(pid, fd)) strcpy(kind, "semaphore");
+  else if ((S_ISREG(about.st_mode) || S_ISDIR(about.st_mode)) && has_lease(pid, fd)) strcpy(kind, "lease");
   printf("d\t%s\t%s\t%o\t%lu\t%lld\t%lx\t%s\t%s\n", pid, fd, about.st_mode, (unsigned long)about.st_nlink,
          (long long)about.st_blocks * 512, (unsigned long)where.f_type, kind, target);
 }
@@ -94,6 +109,13 @@ static int by_id(const void *a, const void *b) {
   return left < right ? -1 : left > right;
 }
 
+static void tell_cgroup_mount(const char *line) {
+  char at[256], type[32];
+  const char *rest = strstr(line, " - ");
+  if (!rest || sscanf(line, "%*s %*s %*s %*s %255s", at) != 1 || sscanf(rest, " - %31s", type) != 1) return;
+  if (!strcmp(type, "cgroup") || !strcmp(type, "cgroup2")) printf("f\t%s\t%s\n", type, at);
+}
+
 static void read_mounts(const char *init) {
   char path[64], *line = NULL;
   size_t room = 0, space = 0;
@@ -107,6 +129,7 @@ static void read_mounts(const char *init) {
       mounts = more;
     }
     mounts[mount_count++] = strtoull(line, NULL, 10);
+    tell_cgroup_mount(line);
   }
   free(line);
   fclose(info);
@@ -188,7 +211,7 @@ static void look_at_namespaces(const char *pid, const char *init) {
   }
 }
 
-static void look_at_threads(const char *pid) {
+static void look_at_threads(const char *pid, const char *init) {
   char path[128], line[256];
   int tracer;
   snprintf(path, sizeof path, "/proc/%s/task", pid);
@@ -202,6 +225,7 @@ static void look_at_threads(const char *pid) {
     for (tracer = 0; fgets(line, sizeof line, status);)
       if (sscanf(line, "TracerPid: %d", &tracer) == 1) break;
     fclose(status);
+    look_at_cgroups(pid, one->d_name, init);
     if (tracer) printf("t\t%s\t%s\t%d\n", pid, one->d_name, tracer);
   }
   closedir(folder);
@@ -256,7 +280,7 @@ int look(char **pids) {
   for (char **pid = pids; *pid; pid++) {
     look_at_places(*pid);
     look_at_namespaces(*pid, pids[0]);
-    look_at_threads(*pid);
+    look_at_threads(*pid, pids[0]);
     look_at_descriptors(*pid);
     look_at_mappings(*pid);
   }
