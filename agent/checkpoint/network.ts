@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Obstacle } from '../api/model';
 import type { BoundPort } from '../api/peer-contract';
+import { ACCEPT_FIRST } from '../network/sockets';
 
 /** One row of /proc/PID/net/tcp and its like (proc_pid_net(5)). */
 export interface InetSocket {
@@ -16,6 +17,8 @@ export interface InetSocket {
   state: number;
   /** 0 for one that no process has any more. */
   inode: number;
+  /** Bytes that wait to be read; of one that listens, connections that wait to be accepted. */
+  waiting: number;
 }
 
 const TCP_ESTABLISHED = 1;
@@ -43,7 +46,8 @@ export function parseSockets(table: string, protocol: InetSocket['protocol']): I
     if (!local || !remote) return [];
     const state = Number.parseInt(fields[3]!, 16);
     const places = { local: local.ip, port: local.port, remote: remote.ip, remotePort: remote.port };
-    return [{ protocol, ...places, state, inode: Number(fields[9]) }];
+    const waiting = Number.parseInt(fields[4]?.split(':')[1] ?? '0', 16);
+    return [{ protocol, ...places, state, inode: Number(fields[9]), waiting }];
   });
 }
 
@@ -90,6 +94,15 @@ export function socketObstacle(socket: InetSocket, own: readonly InetSocket[], w
 const hasOwnEnd = ({ state, port, remotePort }: InetSocket, own: readonly InetSocket[]): boolean =>
   state !== TCP_ESTABLISHED ||
   own.some((other) => other.port === remotePort && (other.remotePort === port || listens(other)));
+
+/** CRIU can't save a connection that no process has accepted. */
+export const waitsForAccept = (socket: InetSocket): boolean => listens(socket) && socket.waiting > 0;
+
+export const waitingObstacle = ({ local, port }: InetSocket, who: string): Obstacle => ({
+  code: 'connection-pending',
+  what: `${who} has not accepted a TCP connection yet that was made to ${ipText(local)}:${port}`,
+  fix: ACCEPT_FIRST,
+});
 
 const atHost = (what: string): Obstacle => ({
   code: 'network-socket',

@@ -73,9 +73,18 @@ export function cgroupObstacles({ cgroups, cgroupMounts }: Looked, who: Who): Ob
     return `${who(pid)} is in the cgroup ${path.join(':')}${controllers && ` (${controllers})`}, which is not Godwit's`;
   });
   const mounted = cgroupMounts.map((at) => `the job has mounted cgroups at ${at}`);
-  const fix = 'have the job leave cgroups alone; `run` has --cpus, --memory and --processes';
-  return [...made, ...mounted].map((what) => ({ code: 'own-cgroup', what, fix }));
+  return [...made, ...mounted].map(ownCgroup);
 }
+
+/** `made`: the names of cgroups within the job's own. */
+export const subgroupObstacles = (made: string[]): Obstacle[] =>
+  made.map((name) => ownCgroup(`the job has made the cgroup ${name} within its own`));
+
+const ownCgroup = (what: string): Obstacle => ({
+  code: 'own-cgroup',
+  what,
+  fix: 'have the job leave cgroups alone; `run` has --cpus, --memory and --processes',
+});
 
 /** Unix sockets whose other end nobody in the job has. */
 export function externalSockets({ held, peers }: Looked, who: Who): Obstacle[] {
