@@ -37,6 +37,8 @@ export interface Looked {
   cgroups: { pid: number; group: string }[];
   /** Where it has mounted cgroups. */
   cgroupMounts: string[];
+  /** File systems that it has mounted itself, and that CRIU can't save. */
+  foreign: { pid: number; type: string; at: string }[];
   /** Of connected Unix sockets, by inode: the inode at the other end. */
   peers: Map<number, number>;
 }
@@ -57,7 +59,7 @@ export async function look(helper: string, pids: number[]): Promise<Looked> {
 export function readLooked(text: string): Looked {
   const found: Looked = {
     ...{ namespaces: [], traced: [], held: [], unmounted: [] },
-    ...{ cgroups: [], cgroupMounts: [], peers: new Map() },
+    ...{ cgroups: [], cgroupMounts: [], foreign: [], peers: new Map() },
   };
   for (const line of text.split('\n')) {
     const [what, ...words] = line.split('\t');
@@ -65,11 +67,17 @@ export function readLooked(text: string): Looked {
     else if (what === 't') found.traced.push({ pid: Number(words[0]), tracer: Number(words[2]) });
     else if (what === 'm') found.unmounted.push({ pid: Number(words[0]), name: words.slice(1).join('\t') });
     else if (what === 'c') found.cgroups.push({ pid: Number(words[0]), group: words.slice(1).join('\t') });
-    else if (what === 'f') found.cgroupMounts.push(words.slice(1).join('\t'));
+    else if (what === 'f') mountFound(found, words);
     else if (what === 'u') found.peers.set(Number(words[0]), Number(words[1]));
     else if (what === 'd') found.held.push(heldOf(words));
   }
   return found;
+}
+
+function mountFound({ cgroupMounts, foreign }: Looked, [pid, type = '', ...rest]: string[]): void {
+  const at = rest.join('\t');
+  if (/^cgroup2?$/.test(type)) cgroupMounts.push(at);
+  else foreign.push({ pid: Number(pid), type, at });
 }
 
 function heldOf([pid, fd, mode = '', links, space, magic = '', kind = '', ...name]: string[]): Held {

@@ -3,11 +3,13 @@ import type { Obstacle } from '../api/model';
 import type { JobProcess } from '../freezer/processes';
 import { inodeOf, type Looked } from './look';
 
-/** Namespaces that CRIU can't bring back within a job, whose own are the same for all its processes. */
+/**
+ * Namespaces that CRIU can't bring back within a job, whose own are the same for all its processes. It does so with those
+ * of mounts, which only root's jobs can have without one of users.
+ */
 const NESTED: Readonly<Record<string, string>> = {
   pid: 'PID',
   user: 'user',
-  mnt: 'mount',
   net: 'network',
   uts: 'UTS',
   ipc: 'IPC',
@@ -38,15 +40,18 @@ export function tracerObstacles(
 }
 
 /** CRIU opens files by their paths, and these have none any more. */
-export function mountObstacles({ unmounted, namespaces }: Looked, who: Who): Obstacle[] {
-  const apart = new Set(namespaces.filter(({ name }) => name === 'mnt').map(({ pid }) => pid));
-  return unmounted
-    .filter(({ pid }) => !apart.has(pid))
-    .map(({ pid, name }) => ({
-      code: 'mount-gone',
-      what: `${who(pid)} uses ${name} on a mount that its home no longer has`,
-      fix: 'have the program close it, or leave that folder',
-    }));
+export function mountObstacles({ unmounted, foreign }: Looked, who: Who): Obstacle[] {
+  const gone = unmounted.map(({ pid, name }) => ({
+    code: 'mount-gone',
+    what: `${who(pid)} uses ${name} on a mount that its home no longer has`,
+    fix: 'have the program close it, or leave that folder',
+  }));
+  const unknown = foreign.map(({ pid, type, at }) => ({
+    code: 'own-mount',
+    what: `${who(pid)} has mounted ${at} itself, of the kind ${type}, which CRIU can't save`,
+    fix: 'have the job unmount it, or mount it at its home before the launch',
+  }));
+  return [...gone, ...unknown];
 }
 
 export function namespaceObstacles({ namespaces }: Looked, who: Who): Obstacle[] {

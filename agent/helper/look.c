@@ -9,7 +9,7 @@
  *                           else is of interest (`-` for nothing), and what /proc calls it
  *   m PID NAME              a file or folder on a mount that its namespace has no longer
  *   c PID GROUP             a cgroup of a thread that is not the job's: a line of proc_pid_cgroup(5)
- *   f TYPE AT               a mount of the job's of the kernel's trees of cgroups
+ *   f PID TYPE AT           a file system that the job has mounted itself, and that can't be saved
  *   u INODE PEER            a connected Unix socket, and the socket at its other end
  *
  * stat(2) waits for the file system behind a descriptor: whoever calls this sets it a deadline.
@@ -100,7 +100,7 @@ static void describe(const char *pid, const char *fd, const char *path, const ch
 #define MQUEUE_MAGIC 0x19800202
 #define DMA_BUF_MAGIC 0x444d4142
 
-/* Of the job's namespace, by their ids, in order. */
+/* Of all the namespaces of the job, by their ids, in order. */
 static uint64_t *mounts;
 static size_t mount_count;
 
@@ -109,30 +109,78 @@ static int by_id(const void *a, const void *b) {
   return left < right ? -1 : left > right;
 }
 
-static void tell_cgroup_mount(const char *line) {
-  char at[256], type[32];
-  const char *rest = strstr(line, " - ");
-  if (!rest || sscanf(line, "%*s %*s %*s %*s %255s", at) != 1 || sscanf(rest, " - %31s", type) != 1) return;
-  if (!strcmp(type, "cgroup") || !strcmp(type, "cgroup2")) printf("f\t%s\t%s\n", type, at);
+/* As "MAJOR:MINOR": the file systems that this machine has mounted. What a job has of others, it has mounted itself. */
+static bool is_mounted_here(const char *device) {
+  static char *known;
+  static size_t size;
+  char wanted[48];
+  if (!known) {
+    FILE *info = fopen("/proc/self/mountinfo", "re");
+    if (!info || getdelim(&known, &size, 0, info) < 0) known = "";
+    if (info) fclose(info);
+  }
+  snprintf(wanted, sizeof wanted, " %s ", device);
+  return strstr(known, wanted) != NULL;
 }
 
-static void read_mounts(const char *init) {
+/* File systems that CRIU brings back with all that is in them, or that have nothing but what the kernel says. */
+static bool is_saved(const char *type) {
+  static const char *const types[] = {"tmpfs", "proc", "sysfs", "devpts", "mqueue", "devtmpfs"};
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+    if (!strcmp(type, types[i])) return true;
+  return false;
+}
+
+/* Each is told of once, though several of the job's namespaces may have it. */
+static void tell_foreign(const char *pid, const char *line) {
+  static char told[4096];
+  char device[32], at[1024], type[32];
+  const char *rest = strstr(line, " - ");
+  if (!rest || sscanf(line, "%*s %*s %31s %*s %1023s", device, at) != 2 || sscanf(rest, " - %31s", type) != 1) return;
+  if (is_saved(type) || (is_mounted_here(device) && !starts(type, "cgroup"))) return;
+  if (strstr(told, at) || strlen(told) + strlen(at) + 2 > sizeof told) return;
+  strcat(strcat(told, at), "\n");
+  printf("f\t%s\t%s\t%s\n", pid, type, at);
+}
+
+static void add_mount(uint64_t id) {
+  static size_t room;
+  if (mount_count == room) {
+    uint64_t *more = realloc(mounts, (room = room ? 2 * room : 64) * sizeof *more);
+    if (!more) return;
+    mounts = more;
+  }
+  mounts[mount_count++] = id;
+}
+
+static void read_mounts(const char *pid) {
   char path[64], *line = NULL;
-  size_t room = 0, space = 0;
-  snprintf(path, sizeof path, "/proc/%.20s/mountinfo", init);
+  size_t room = 0;
+  snprintf(path, sizeof path, "/proc/%.20s/mountinfo", pid);
   FILE *info = fopen(path, "re");
   if (!info) return;
   while (getline(&line, &room, info) > 0) {
-    if (mount_count == space) {
-      uint64_t *more = realloc(mounts, (space = space ? 2 * space : 64) * sizeof *more);
-      if (!more) break;
-      mounts = more;
-    }
-    mounts[mount_count++] = strtoull(line, NULL, 10);
-    tell_cgroup_mount(line);
+    add_mount(strtoull(line, NULL, 10));
+    tell_foreign(pid, line);
   }
   free(line);
   fclose(info);
+}
+
+/* What was opened before a process got a namespace of its own stays on the mounts of the one that it had. */
+static void read_all_mounts(char **pids) {
+  ino_t known[64];
+  size_t count = 0, at;
+  char path[64];
+  struct stat space;
+  for (; *pids; pids++) {
+    snprintf(path, sizeof path, "/proc/%.20s/ns/mnt", *pids);
+    if (stat(path, &space)) continue;
+    for (at = 0; at < count && known[at] != space.st_ino;) at++;
+    if (at < count) continue;
+    if (count < sizeof known / sizeof *known) known[count++] = space.st_ino;
+    read_mounts(*pids);
+  }
   qsort(mounts, mount_count, sizeof *mounts, by_id);
 }
 
@@ -276,7 +324,7 @@ static void look_at_unix_sockets(void) {
 int look(char **pids) {
   char path[64];
   if (!pids[0]) return wrong_usage("look INIT [PID...]");
-  read_mounts(pids[0]);
+  read_all_mounts(pids);
   for (char **pid = pids; *pid; pid++) {
     look_at_places(*pid);
     look_at_namespaces(*pid, pids[0]);

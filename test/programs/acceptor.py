@@ -14,6 +14,7 @@ WAITS_S = 0.2
 CLIENTS = 4
 
 listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 listener.bind(("127.0.0.1", 0))
 listener.listen(64)
 place = listener.getsockname()
