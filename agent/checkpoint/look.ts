@@ -20,7 +20,7 @@ export interface Held {
   space: number;
   /** f_type of statfs(2). */
   magic: number;
-  /** A socket's protocol as its kernel module calls it (`TCP`, `UNIX-STREAM`); `semaphore` for such an eventfd, `lease` of a file. */
+  /** A socket's protocol as its kernel module calls it (`TCP`, `UNIX-STREAM`); `semaphore`, `thread`, `lease`, `corked`: see look.c. */
   kind: string;
   /** What /proc calls it: a path, `socket:[7]`, `anon_inode:[eventfd]`. */
   name: string;
@@ -38,7 +38,7 @@ export interface Looked {
   /** Where it has mounted cgroups. */
   cgroupMounts: string[];
   /** File systems that it has mounted itself, and that CRIU can't save. */
-  foreign: { pid: number; type: string; at: string }[];
+  foreign: { type: string; at: string }[];
   /** Of connected Unix sockets, by inode: the inode at the other end. */
   peers: Map<number, number>;
 }
@@ -74,10 +74,10 @@ export function readLooked(text: string): Looked {
   return found;
 }
 
-function mountFound({ cgroupMounts, foreign }: Looked, [pid, type = '', ...rest]: string[]): void {
+function mountFound({ cgroupMounts, foreign }: Looked, [type = '', ...rest]: string[]): void {
   const at = rest.join('\t');
   if (/^cgroup2?$/.test(type)) cgroupMounts.push(at);
-  else foreign.push({ pid: Number(pid), type, at });
+  else foreign.push({ type, at });
 }
 
 function heldOf([pid, fd, mode = '', links, space, magic = '', kind = '', ...name]: string[]): Held {

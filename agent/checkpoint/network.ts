@@ -78,7 +78,7 @@ export function socketObstacle(socket: InetSocket, own: readonly InetSocket[], w
   const place = `${ipText(local)}:${port}`;
   if (remotePort === 0) {
     if (isAny(local) || isLoopback(local)) return null;
-    return atHost(`${who} has a ${kind} socket at ${place}, an address of its host`);
+    return atHost(`${who} has a ${kind} socket at ${place}, which is no address of the job's own`);
   }
   if (!isLoopback(local) || !isLoopback(remote))
     return atHost(`${who} has a ${kind} connection to ${ipText(remote)}:${remotePort}`);

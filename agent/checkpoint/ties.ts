@@ -46,9 +46,9 @@ export function mountObstacles({ unmounted, foreign }: Looked, who: Who): Obstac
     what: `${who(pid)} uses ${name} on a mount that its home no longer has`,
     fix: 'have the program close it, or leave that folder',
   }));
-  const unknown = foreign.map(({ pid, type, at }) => ({
+  const unknown = foreign.map(({ type, at }) => ({
     code: 'own-mount',
-    what: `${who(pid)} has mounted ${at} itself, of the kind ${type}, which CRIU can't save`,
+    what: `the job has mounted ${at} itself, of the kind ${type}, whose content can't travel`,
     fix: 'have the job unmount it, or mount it at its home before the launch',
   }));
   return [...gone, ...unknown];

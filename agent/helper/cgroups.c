@@ -46,10 +46,24 @@ static bool is_jobs(const char *line, size_t size) {
   return false;
 }
 
+/* A thread that is ending is in no cgroup of v1 any more (proc_pid_stat(5): flags). */
+static bool is_ending(const char *pid, const char *tid) {
+  enum { PF_EXITING = 4 };
+  char path[96], line[512];
+  unsigned flags = PF_EXITING;
+  snprintf(path, sizeof path, "/proc/%.20s/task/%.20s/stat", pid, tid);
+  FILE *stat = fopen(path, "re");
+  if (!stat) return true;
+  const char *end = fgets(line, sizeof line, stat) ? strrchr(line, ')') : NULL;
+  if (end) sscanf(end, ") %*c %*d %*d %*d %*d %*d %u", &flags);
+  fclose(stat);
+  return flags & PF_EXITING;
+}
+
 void look_at_cgroups(const char *pid, const char *tid, const char *init) {
   static char groups[MOST];
   if (!*jobs && !read_groups(init, init, jobs)) return;
-  if (!read_groups(pid, tid, groups) || !strcmp(groups, jobs)) return;
+  if (!read_groups(pid, tid, groups) || !strcmp(groups, jobs) || is_ending(pid, tid)) return;
   for (const char *line = groups; *line;) {
     const size_t size = strcspn(line, "\n");
     if (!is_jobs(line, size)) printf("c\t%s\t%.*s\n", pid, (int)size, line);

@@ -9,7 +9,7 @@
  *                           else is of interest (`-` for nothing), and what /proc calls it
  *   m PID NAME              a file or folder on a mount that its namespace has no longer
  *   c PID GROUP             a cgroup of a thread that is not the job's: a line of proc_pid_cgroup(5)
- *   f PID TYPE AT           a file system that the job has mounted itself, and that can't be saved
+ *   f TYPE AT               a file system that the job has mounted itself, and that can't be saved
  *   u INODE PEER            a connected Unix socket, and the socket at its other end
  *
  * stat(2) waits for the file system behind a descriptor: whoever calls this sets it a deadline.
@@ -21,11 +21,15 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
+#include <linux/sockios.h>
 #include <linux/unix_diag.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -65,6 +69,30 @@ static bool is_semaphore(const char *pid, const char *fd) {
   return found;
 }
 
+/* A pidfd of a thread (pidfd_open(2), PIDFD_THREAD, which is O_EXCL). */
+static bool is_of_thread(const char *pid, const char *fd) {
+  char path[64], line[128];
+  unsigned flags = 0;
+  snprintf(path, sizeof path, "/proc/%s/fdinfo/%s", pid, fd);
+  FILE *info = fopen(path, "re");
+  if (!info) return false;
+  while (fgets(line, sizeof line, info) && sscanf(line, "flags: %o", &flags) != 1) continue;
+  fclose(info);
+  return flags & O_EXCL;
+}
+
+/* A datagram that is begun and not sent yet (udp(7), UDP_CORK). */
+static bool has_corked(const char *pid, const char *fd) {
+  int is_corked = 0, waiting = 0;
+  socklen_t size = sizeof is_corked;
+  const int process = open_process(pid_of(pid)), own = process < 0 ? -1 : share_descriptor(process, atoi(fd));
+  if (own >= 0 && !getsockopt(own, IPPROTO_UDP, UDP_CORK, &is_corked, &size) && is_corked)
+    ioctl(own, SIOCOUTQ, &waiting);
+  if (own >= 0) close(own);
+  if (process >= 0) close(process);
+  return is_corked && waiting > 0;
+}
+
 /* A lease on the file (fcntl(2), F_SETLEASE). */
 static bool has_lease(const char *pid, const char *fd) {
   char path[64], line[256];
@@ -88,7 +116,9 @@ static void describe(const char *pid, const char *fd, const char *path, const ch
     if (size <= 0) strcpy(kind, "-");
     else kind[size] = 0;
     has_unix_sockets |= starts(kind, "UNIX");
+    if (starts(kind, "UDP") && strcmp(fd, "map") && has_corked(pid, fd)) strcpy(kind, "corked");
   } else if (!strcmp(target, "anon_inode:[eventfd]") && is_semaphore(pid, fd)) strcpy(kind, "semaphore");
+  else if (ends(target, "[pidfd]") && is_of_thread(pid, fd)) strcpy(kind, "thread");
   else if ((S_ISREG(about.st_mode) || S_ISDIR(about.st_mode)) && has_lease(pid, fd)) strcpy(kind, "lease");
   printf("d\t%s\t%s\t%o\t%lu\t%lld\t%lx\t%s\t%s\n", pid, fd, about.st_mode, (unsigned long)about.st_nlink,
          (long long)about.st_blocks * 512, (unsigned long)where.f_type, kind, target);
@@ -125,14 +155,15 @@ static bool is_mounted_here(const char *device) {
 
 /* File systems that CRIU brings back with all that is in them, or that have nothing but what the kernel says. */
 static bool is_saved(const char *type) {
-  static const char *const types[] = {"tmpfs", "proc", "sysfs", "devpts", "mqueue", "devtmpfs"};
+  static const char *const types[] = {"tmpfs",   "proc",     "sysfs",   "devpts",     "mqueue",
+                                      "devtmpfs", "debugfs", "tracefs", "securityfs", "fusectl", "pstore"};
   for (size_t i = 0; i < sizeof types / sizeof *types; i++)
     if (!strcmp(type, types[i])) return true;
   return false;
 }
 
 /* Each is told of once, though several of the job's namespaces may have it. */
-static void tell_foreign(const char *pid, const char *line) {
+static void tell_foreign(const char *line) {
   static char told[4096];
   char device[32], at[1024], type[32];
   const char *rest = strstr(line, " - ");
@@ -140,7 +171,7 @@ static void tell_foreign(const char *pid, const char *line) {
   if (is_saved(type) || (is_mounted_here(device) && !starts(type, "cgroup"))) return;
   if (strstr(told, at) || strlen(told) + strlen(at) + 2 > sizeof told) return;
   strcat(strcat(told, at), "\n");
-  printf("f\t%s\t%s\t%s\n", pid, type, at);
+  printf("f\t%s\t%s\n", type, at);
 }
 
 static void add_mount(uint64_t id) {
@@ -161,7 +192,7 @@ static void read_mounts(const char *pid) {
   if (!info) return;
   while (getline(&line, &room, info) > 0) {
     add_mount(strtoull(line, NULL, 10));
-    tell_foreign(pid, line);
+    tell_foreign(line);
   }
   free(line);
   fclose(info);

@@ -56,6 +56,17 @@ const lease = (open: string, kind: string) =>
   python(
     `import fcntl, os\nfd = os.open("leased", os.O_CREAT | ${open})\nfcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.${kind})`,
   );
+const CORKED = `
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(("127.0.0.1", 9))
+s.setsockopt(socket.IPPROTO_UDP, 1, 1)
+s.send(b"begun")`;
+/** pidfd_open(2), PIDFD_THREAD */
+const THREAD = `
+import ctypes, os
+fd = ctypes.CDLL(None).syscall(434, os.getpid(), os.O_EXCL)
+assert fd >= 0`;
 /** In the job's own cgroup, and nothing of the mount is left. */
 const OWN_GROUP = `
 mkdir -p groups && mount -t cgroup2 none groups
@@ -67,6 +78,8 @@ describe('refused by name before anything is frozen', () => {
   it.each([
     ['a read lease', 'file-lease', () => lease('os.O_RDONLY', 'F_RDLCK')],
     ['a write lease', 'file-lease', () => lease('os.O_WRONLY', 'F_WRLCK')],
+    ['a datagram that is begun', 'network-socket', () => python(CORKED)],
+    ['a pidfd of a thread', 'kernel-object', () => python(THREAD)],
     ['cgroups that it has mounted', 'own-cgroup', () => shell('mkdir -p tree && mount -t cgroup2 none tree')],
     ['a cgroup of its own making', 'own-cgroup', () => shell(OWN_GROUP)],
   ])(
@@ -77,6 +90,22 @@ describe('refused by name before anything is frozen', () => {
     LIMIT_MS,
   );
 });
+
+/** The kernel has a thread that has ended in no cgroup of the first kind: that is nobody's doing. */
+it(
+  'a program whose first thread has ended is not said to be in cgroups of its own making',
+  async () => {
+    const lines = 'import ctypes, threading, time\nthreading.Thread(target=time.sleep, args=(1e6,)).start()';
+    const job = await launched([
+      'python3',
+      '-c',
+      `${lines}\nprint("ready", flush=True)\nctypes.CDLL(None).syscall(60, 0)`,
+    ]);
+    const { obstacles } = await godwit.why(job, 'node2');
+    expect(obstacles.map(({ code }) => code)).not.toContain('own-cgroup');
+  },
+  LIMIT_MS,
+);
 
 /** Sends one ping to itself by the socket that it has had since its beginning, when it is told to. */
 const PING = `

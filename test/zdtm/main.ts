@@ -85,7 +85,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
   });
 
 /** Two tests that want the same port are told so if they run side by side: alone they are not. */
-const metAnother = ({ verdict }: Row) => verdict.result === 'refused' && verdict.codes.includes('port-taken');
+const metAnother = ({ verdict }: Row) =>
+  (verdict.result === 'refused' && verdict.codes.includes('port-taken')) ||
+  (verdict.result === 'none' && /already in use/.test(verdict.why));
 
 async function tryThem(tests: SuiteTest[], stage: Stage): Promise<Row[]> {
   const rows = await tryAll(tests, stage, Number(options.jobs));
