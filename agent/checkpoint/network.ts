@@ -2,7 +2,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Obstacle } from '../api/model';
 import type { BoundPort } from '../api/peer-contract';
-import { ACCEPT_FIRST } from '../network/sockets';
 
 /** One row of /proc/PID/net/tcp and its like (proc_pid_net(5)). */
 export interface InetSocket {
@@ -94,6 +93,8 @@ export function socketObstacle(socket: InetSocket, own: readonly InetSocket[], w
 const hasOwnEnd = ({ state, port, remotePort }: InetSocket, own: readonly InetSocket[]): boolean =>
   state !== TCP_ESTABLISHED ||
   own.some((other) => other.port === remotePort && (other.remotePort === port || listens(other)));
+
+export const ACCEPT_FIRST = 'let the program accept it, and try again';
 
 /** CRIU can't save a connection that no process has accepted. */
 export const waitsForAccept = (socket: InetSocket): boolean => listens(socket) && socket.waiting > 0;

@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { Obstacle, User } from '../api/model';
+import { isAtLeast } from '../checkpoint/versions';
 
 export const PING_GROUPS = '/proc/sys/net/ipv4/ping_group_range';
 
@@ -13,8 +14,19 @@ export function mayPing(range: string, { gid, groups }: User): boolean {
   return [gid, ...groups].some((group) => group >= first && group <= last);
 }
 
-/** On the destination, of a job that has such a socket. */
-export async function pingObstacles(node: string, user: User): Promise<Obstacle[]> {
+/** The first CRIU that saves such sockets. */
+const LEAST_CRIU = '4.2';
+
+/** On the destination, of a job that has such a socket. `criu`: the source's. */
+export async function pingObstacles(node: string, user: User, criu: string | null): Promise<Obstacle[]> {
+  if (!isAtLeast(criu ?? '0', LEAST_CRIU))
+    return [
+      {
+        code: 'network-socket',
+        what: `the job has an ICMP socket, which CRIU before ${LEAST_CRIU} can't save`,
+        fix: 'run `npm run setup -- update` on both nodes, or have the program close it',
+      },
+    ];
   const range = await readFile(PING_GROUPS, 'utf8');
   if (mayPing(range, user)) return [];
   return [

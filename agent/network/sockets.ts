@@ -5,6 +5,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { GodwitError } from '../api/errors';
+import { ACCEPT_FIRST } from '../checkpoint/network';
 
 /** A few system calls a descriptor; programs with a million of them are the limit. */
 const ACT_MS = 30_000;
@@ -29,8 +30,6 @@ export async function settleConnections(helper: string, run: string): Promise<vo
   const left = Number(await ask(helper, 'settle', run));
   if (left > 0) throw notAccepted(left);
 }
-
-export const ACCEPT_FIRST = 'let the program accept it, and try again';
 
 const notAccepted = (count: number) =>
   new GodwitError({

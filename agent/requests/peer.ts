@@ -179,7 +179,7 @@ function answers(node: NodeParts): Handlers<PeerContract> {
           config.criu,
         )),
         ...(address ? await networkObstacles(host) : []),
-        ...(pings ? await pingObstacles(config.name, user) : []),
+        ...(pings ? await pingObstacles(config.name, user, machine.criu) : []),
         ...limitObstacles(config.name, limits, await findControllers()),
       ],
     }),

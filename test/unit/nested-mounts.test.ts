@@ -6,9 +6,16 @@ import { HomesMounts } from '../../agent/checkpoint/nested-mounts';
 const FILES = 50;
 const OWN = 60;
 
-const mount = (id: number, parent: number, device: number, root: string, at: string, key: string | null = null) =>
-  homesMount({ id, parent, device, root, at, key });
-const shown = (mounts: MountEntry[]) => mounts.map(({ id, parent, device, root, at }) => [id, parent, device, root, at]);
+const mount = (
+  id: number,
+  parent: number,
+  device: number,
+  root: string,
+  at: string,
+  key: string | null = null,
+) => homesMount({ id, parent, device, root, at, key });
+const shown = (mounts: MountEntry[]) =>
+  mounts.map(({ id, parent, device, root, at }) => [id, parent, device, root, at]);
 
 /** As another node has it: one that the job has kept, and two that were added when it came home. */
 const jobs = () => [
