@@ -89,7 +89,8 @@ export type LaunchOrder = z.infer<typeof LaunchOrder>;
 
 /** A port of the host's own network that a job has; `address` in full, IPv4 in dots. */
 export const BoundPort = z.object({
-  protocol: z.enum(['tcp', 'udp']),
+  /** Of `icmp` the port is what tells one `ping`'s answers from another's. */
+  protocol: z.enum(['tcp', 'udp', 'icmp']),
   address: z.string(),
   port: z.int().min(1).max(65_535),
 });
@@ -238,6 +239,8 @@ export const peerContract = {
       bytes: Bytes,
       machine: Machine,
       ports: BoundPorts(),
+      /** Has it a socket of ICMP that needs no rights (`ping` makes such)? */
+      pings: z.boolean().default(false),
       /** The files and folders that it has open; `lock`: who holds one on it that other nodes may meet. */
       files: list(z.object({ path: z.string(), lock: z.string().nullable() }), {
         most: MOST_FILES_TOLD,
@@ -255,6 +258,7 @@ export const peerContract = {
       limits: Limits,
       machine: Machine,
       ports: BoundPorts(),
+      pings: z.boolean().default(false),
       /** Has it an address of its own? */
       address: z.boolean(),
       shared: SharedMounts.default([]),

@@ -17,7 +17,7 @@ export interface OpenFile {
 }
 
 /** Each path once, in the order in which they are found. */
-export function openFilesOf({ held }: Looked): OpenFile[] {
+export function openFilesOf({ held }: Pick<Looked, 'held'>): OpenFile[] {
   const files = new Map<string, OpenFile>();
   for (const { fd, pid, mode, name } of held) {
     const type = mode & S_IFMT;

@@ -54,11 +54,23 @@ export function heldObstacle(held: Held, who: string): Obstacle | null {
       what: `${who} ${has} the device ${name}`,
       fix: 'have the program close it',
     };
+  if (kind === 'corked')
+    return {
+      code: 'network-socket',
+      what: `${who} ${has} a UDP socket with a datagram that is begun and not sent (UDP_CORK), which CRIU can't save`,
+      fix: 'have the program send it before the move',
+    };
   if (type === S_IFSOCK && kind !== '-' && !SAVED_SOCKETS.test(kind))
     return {
       code: 'network-socket',
       what: `${who} ${has} a socket of the kind ${kind}, which CRIU can't save`,
       fix: 'have the program close it before the move',
+    };
+  if (kind === 'lease')
+    return {
+      code: 'file-lease',
+      what: `${who} ${has} ${name} with a lease (F_SETLEASE), which the destination's own opening of it would break`,
+      fix: 'have the program give the lease up before the move',
     };
   if (type === S_IFREG && name.endsWith(DELETED)) return deletedObstacle(held, who, has);
   return null;
@@ -69,6 +81,12 @@ function objectObstacle({ name, kind }: Held, who: string, has: string): Obstacl
     return {
       code: 'eventfd-semaphore',
       what: `${who} ${has} an eventfd of the kind EFD_SEMAPHORE, which CRIU would bring back as a plain one`,
+      fix: 'have the program close it before the move',
+    };
+  if (kind === 'thread')
+    return {
+      code: 'kernel-object',
+      what: `${who} ${has} a pidfd of a thread (PIDFD_THREAD), which CRIU can't save`,
       fix: 'have the program close it before the move',
     };
   if (SAVED_INODES.test(name)) return null;

@@ -21,8 +21,8 @@ export interface Held {
   /** f_type of statfs(2). */
   magic: number;
   /**
-   * A socket's protocol as its kernel module calls it (`TCP`, `UNIX-STREAM`); `semaphore` for such an eventfd; a
-   * terminal's number for its master.
+   * A socket's protocol as its kernel module calls it (`TCP`, `UNIX-STREAM`); a terminal's number for its master;
+   * `semaphore`, `thread`, `lease`, `corked`: see look.c.
    */
   kind: string;
   /** What /proc calls it: a path, `socket:[7]`, `anon_inode:[eventfd]`. */
@@ -51,6 +51,12 @@ export interface Looked {
   locked: { pid: number; name: string }[];
   /** Messages that wait in Unix sockets, and what of them would be lost. */
   waiting: Waiting[];
+  /** Cgroups of threads that are not the job's, as lines of proc_pid_cgroup(5). */
+  cgroups: { pid: number; group: string }[];
+  /** Where it has mounted cgroups. */
+  cgroupMounts: string[];
+  /** File systems that it has mounted itself, and that CRIU can't save. */
+  foreign: { type: string; at: string }[];
   /** Of connected Unix sockets, by inode: the inode at the other end. */
   peers: Map<number, number>;
 }
@@ -70,15 +76,9 @@ export async function look(helper: string, pids: number[]): Promise<Looked> {
 
 export function readLooked(text: string): Looked {
   const found: Looked = {
-    namespaces: [],
-    traced: [],
-    held: [],
-    unmounted: [],
-    scheduled: [],
-    undoing: [],
-    locked: [],
-    waiting: [],
-    peers: new Map(),
+    ...{ namespaces: [], traced: [], held: [], unmounted: [] },
+    ...{ scheduled: [], undoing: [], locked: [], waiting: [] },
+    ...{ cgroups: [], cgroupMounts: [], foreign: [], peers: new Map() },
   };
   for (const line of text.split('\n')) {
     const [what, ...words] = line.split('\t');
@@ -90,10 +90,18 @@ export function readLooked(text: string): Looked {
     else if (what === 'x') found.locked.push({ pid: Number(words[0]), name: words.slice(1).join('\t') });
     else if (what === 'q')
       found.waiting.push({ pid: Number(words[0]), fd: Number(words[1]), lost: words[2] ?? '' });
+    else if (what === 'c') found.cgroups.push({ pid: Number(words[0]), group: words.slice(1).join('\t') });
+    else if (what === 'f') mountFound(found, words);
     else if (what === 'u') found.peers.set(Number(words[0]), Number(words[1]));
     else if (what === 'd') found.held.push(heldOf(words));
   }
   return found;
+}
+
+function mountFound({ cgroupMounts, foreign }: Looked, [type = '', ...rest]: string[]): void {
+  const at = rest.join('\t');
+  if (/^cgroup2?$/.test(type)) cgroupMounts.push(at);
+  else foreign.push({ type, at });
 }
 
 function heldOf([pid, fd, mode = '', links, space, magic = '', kind = '', ...name]: string[]): Held {

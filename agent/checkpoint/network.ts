@@ -5,7 +5,7 @@ import type { BoundPort } from '../api/peer-contract';
 
 /** One row of /proc/PID/net/tcp and its like (proc_pid_net(5)). */
 export interface InetSocket {
-  protocol: 'tcp' | 'udp';
+  protocol: 'tcp' | 'udp' | 'icmp';
   /** IPv4 in dots, also where IPv6 carries it; IPv6 as eight groups in full. */
   local: string;
   port: number;
@@ -16,6 +16,8 @@ export interface InetSocket {
   state: number;
   /** 0 for one that no process has any more. */
   inode: number;
+  /** Bytes that wait to be read; of one that listens, connections that wait to be accepted. */
+  waiting: number;
 }
 
 const TCP_ESTABLISHED = 1;
@@ -28,10 +30,11 @@ const ipText = (ip: string) => (ip.includes(':') ? `[${ip}]` : ip);
 
 /** The network sockets in the network namespace of a process; none of one that has gone. */
 export async function inetSockets(pid: number | 'self'): Promise<InetSocket[]> {
-  const tables = (['tcp', 'tcp6', 'udp', 'udp6'] as const).map(async (table) => {
-    const text = await readFile(`/proc/${pid}/net/${table}`, 'utf8').catch(() => '');
-    return parseSockets(text, table.startsWith('tcp') ? 'tcp' : 'udp');
-  });
+  const tables = (['tcp', 'udp', 'icmp'] as const).flatMap((protocol) =>
+    [protocol, `${protocol}6`].map(async (table) =>
+      parseSockets(await readFile(`/proc/${pid}/net/${table}`, 'utf8').catch(() => ''), protocol),
+    ),
+  );
   return (await Promise.all(tables)).flat();
 }
 
@@ -42,7 +45,8 @@ export function parseSockets(table: string, protocol: InetSocket['protocol']): I
     if (!local || !remote) return [];
     const state = Number.parseInt(fields[3]!, 16);
     const places = { local: local.ip, port: local.port, remote: remote.ip, remotePort: remote.port };
-    return [{ protocol, ...places, state, inode: Number(fields[9]) }];
+    const waiting = Number.parseInt(fields[4]?.split(':')[1] ?? '0', 16);
+    return [{ protocol, ...places, state, inode: Number(fields[9]), waiting }];
   });
 }
 
@@ -73,11 +77,11 @@ export function socketObstacle(socket: InetSocket, own: readonly InetSocket[], w
   const place = `${ipText(local)}:${port}`;
   if (remotePort === 0) {
     if (isAny(local) || isLoopback(local)) return null;
-    return atHost(`${who} has a ${kind} socket at ${place}, an address of its host`);
+    return atHost(`${who} has a ${kind} socket at ${place}, which is no address of the job's own`);
   }
   if (!isLoopback(local) || !isLoopback(remote))
     return atHost(`${who} has a ${kind} connection to ${ipText(remote)}:${remotePort}`);
-  if (protocol === 'udp' || hasOwnEnd(socket, own)) return null;
+  if (protocol !== 'tcp' || hasOwnEnd(socket, own)) return null;
   return {
     code: 'network-socket',
     what: `${who} has a TCP connection to ${ipText(remote)}:${remotePort}, a program outside the job`,
@@ -89,6 +93,17 @@ export function socketObstacle(socket: InetSocket, own: readonly InetSocket[], w
 const hasOwnEnd = ({ state, port, remotePort }: InetSocket, own: readonly InetSocket[]): boolean =>
   state !== TCP_ESTABLISHED ||
   own.some((other) => other.port === remotePort && (other.remotePort === port || listens(other)));
+
+export const ACCEPT_FIRST = 'let the program accept it, and try again';
+
+/** CRIU can't save a connection that no process has accepted. */
+export const waitsForAccept = (socket: InetSocket): boolean => listens(socket) && socket.waiting > 0;
+
+export const waitingObstacle = ({ local, port }: InetSocket, who: string): Obstacle => ({
+  code: 'connection-pending',
+  what: `${who} has not accepted a TCP connection yet that was made to ${ipText(local)}:${port}`,
+  fix: ACCEPT_FIRST,
+});
 
 const atHost = (what: string): Obstacle => ({
   code: 'network-socket',
@@ -104,7 +119,7 @@ export const boundPorts = (own: readonly InetSocket[]): BoundPort[] =>
 
 /** Ports of the job that someone on this node has already. */
 export function takenPorts(wanted: readonly BoundPort[], here: readonly InetSocket[]): BoundPort[] {
-  const bound = here.filter((socket) => listens(socket) || socket.protocol === 'udp');
+  const bound = here.filter((socket) => listens(socket) || socket.protocol !== 'tcp');
   return wanted.filter(({ protocol, address, port }) =>
     bound.some(
       (other) =>

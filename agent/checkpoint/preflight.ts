@@ -1,24 +1,38 @@
 /** What of a job would stop its move, looked for before anything is frozen. */
 import { readFile, statfs } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError } from '../api/errors';
 import type { Obstacle } from '../api/model';
 import type { BoundPort } from '../api/peer-contract';
-import { type JobProcess, jobProcesses, type ProcessSource } from '../freezer/processes';
+import type { JobCgroup } from '../freezer/cgroup';
+import { type JobProcess, jobProcesses } from '../freezer/processes';
 import { type OpenFile, openFilesOf } from './files';
 import { heldObstacle } from './held';
 import { inodeOf, type Looked, look } from './look';
 import { messageObstacles } from './messages';
-import { boundPorts, type InetSocket, inetSockets, socketObstacle } from './network';
+import {
+  boundPorts,
+  type InetSocket,
+  inetSockets,
+  socketObstacle,
+  waitingObstacle,
+  waitsForAccept,
+} from './network';
 import { terminalObstacles } from './terminals';
 import {
+  cgroupObstacles,
   externalSockets,
   mountObstacles,
   namespaceObstacles,
   policyObstacles,
   programObstacles,
   semaphoreObstacles,
+  subgroupObstacles,
   tracerObstacles,
 } from './ties';
+
+const ACCEPT_MS = 500;
+const ACCEPT_POLL_MS = 20;
 
 export interface Findings {
   obstacles: Obstacle[];
@@ -26,6 +40,8 @@ export interface Findings {
   bytes: number;
   /** What it has in its host's own network, and needs at the destination. */
   ports: BoundPort[];
+  /** It has a socket of ICMP that needs no rights. */
+  pings: boolean;
   files: OpenFile[];
   /** A process of this node, as people are told of it. */
   who: (pid: number) => string;
@@ -39,15 +55,26 @@ export interface Question {
   address: boolean;
 }
 
+interface OwnSocket {
+  socket: InetSocket;
+  pid: number;
+}
+
 /** On the source. */
-export async function jobObstacles(job: ProcessSource, question: Question): Promise<Findings> {
+export async function jobObstacles(job: JobCgroup, question: Question): Promise<Findings> {
   const processes = await jobProcesses(job);
   const [init] = processes;
-  const nothing = { obstacles: [], bytes: 0, ports: [], files: [], who: teller(processes) };
+  const nothing = { obstacles: [], bytes: 0, ports: [], pings: false, files: [], who: teller(processes) };
   if (!init) return nothing;
   const bytes = await memoryOf(processes, init.pid);
   try {
-    return { ...nothing, ...(await obstaclesOf(processes, question)), bytes };
+    const found = await obstaclesOf(processes, question);
+    return {
+      ...nothing,
+      ...found,
+      obstacles: [...subgroupObstacles(await job.made()), ...found.obstacles],
+      bytes,
+    };
   } catch (error) {
     const { code, message, fix } = asGodwitError(error);
     return { ...nothing, obstacles: [{ code, what: message, fix: fix ?? 'try again' }], bytes };
@@ -57,18 +84,20 @@ export async function jobObstacles(job: ProcessSource, question: Question): Prom
 async function obstaclesOf(
   processes: JobProcess[],
   { helper, debugged, address }: Question,
-): Promise<Pick<Findings, 'obstacles' | 'ports' | 'files'>> {
+): Promise<Pick<Findings, 'obstacles' | 'ports' | 'pings' | 'files'>> {
   const looked = await look(
     helper,
     processes.map(({ pid }) => pid),
   );
   const who = teller(processes);
   const stubbed = new Set(processes.filter(({ inner }) => debugged.has(inner)).map(({ pid }) => pid));
-  const sockets = address ? [] : await ownSockets(looked, processes[0]!.pid);
+  const all = await settledSockets(looked, processes[0]!.pid);
+  const sockets = address ? [] : all;
   const own = sockets.map(({ socket }) => socket);
   const found = [
     ...tracerObstacles(looked, processes, stubbed, who),
     ...namespaceObstacles(looked, who),
+    ...cgroupObstacles(looked, who),
     ...mountObstacles(looked, who),
     ...policyObstacles(looked, who),
     ...semaphoreObstacles(looked, who),
@@ -78,10 +107,12 @@ async function obstaclesOf(
     ...externalSockets(looked, who),
     ...looked.held.map((held) => heldObstacle(held, who(held.pid))),
     ...sockets.map(({ socket, pid }) => socketObstacle(socket, own, who(pid))),
+    ...all.flatMap(({ socket, pid }) => (waitsForAccept(socket) ? [waitingObstacle(socket, who(pid))] : [])),
   ].filter((obstacle) => obstacle !== null);
   // A process that has ten devices open has ten obstacles; ten threads that share them have no more.
   const byWords = new Map(found.map((obstacle) => [obstacle.code + obstacle.what, obstacle]));
-  return { obstacles: [...byWords.values()], ports: boundPorts(own), files: openFilesOf(looked) };
+  const pings = looked.held.some(({ kind }) => kind.startsWith('PING'));
+  return { obstacles: [...byWords.values()], ports: boundPorts(own), pings, files: openFilesOf(looked) };
 }
 
 function teller(processes: JobProcess[]): (pid: number) => string {
@@ -92,8 +123,18 @@ function teller(processes: JobProcess[]): (pid: number) => string {
   };
 }
 
+/** A program that is about to accept a connection is given the time. */
+async function settledSockets(looked: Looked, init: number): Promise<OwnSocket[]> {
+  const late = performance.now() + ACCEPT_MS;
+  for (;;) {
+    const sockets = await ownSockets(looked, init);
+    if (performance.now() > late || !sockets.some(({ socket }) => waitsForAccept(socket))) return sockets;
+    await sleep(ACCEPT_POLL_MS);
+  }
+}
+
 /** The job's network sockets, each with one process that has it open. All of a job is in one network. */
-async function ownSockets({ held }: Looked, init: number): Promise<{ socket: InetSocket; pid: number }[]> {
+async function ownSockets({ held }: Looked, init: number): Promise<OwnSocket[]> {
   const holders = new Map(held.map(({ pid, name }) => [inodeOf(name), pid]));
   return (await inetSockets(init)).flatMap((socket) => {
     const pid = holders.get(socket.inode);

@@ -49,12 +49,12 @@ export function fieldsOf(message: Buffer, what: string): Field[] {
   return found;
 }
 
-/** A message of numbers from 0 on and strings, in this order. */
-export function messageOf(fields: [number: number, value: number | string][]): Buffer {
+/** A message of numbers from 0 on, strings and messages, in this order. */
+export function messageOf(fields: [number: number, value: number | string | Buffer][]): Buffer {
   return Buffer.concat(
     fields.map(([number, value]) => {
       if (typeof value === 'number') return Buffer.concat([varintOf(number * 8 + VARINT), varintOf(value)]);
-      const bytes = Buffer.from(value, 'utf8');
+      const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
       return Buffer.concat([varintOf(number * 8 + BYTES), varintOf(bytes.length), bytes]);
     }),
   );

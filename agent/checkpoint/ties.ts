@@ -3,11 +3,13 @@ import type { Obstacle } from '../api/model';
 import type { JobProcess } from '../freezer/processes';
 import { inodeOf, type Looked } from './look';
 
-/** Namespaces that CRIU can't bring back within a job, whose own are the same for all its processes. */
+/**
+ * Namespaces that CRIU can't bring back within a job, whose own are the same for all its processes. It does so with those
+ * of mounts, which only root's jobs can have without one of users.
+ */
 const NESTED: Readonly<Record<string, string>> = {
   pid: 'PID',
   user: 'user',
-  mnt: 'mount',
   net: 'network',
   uts: 'UTS',
   ipc: 'IPC',
@@ -38,15 +40,18 @@ export function tracerObstacles(
 }
 
 /** CRIU opens files by their paths, and these have none any more. */
-export function mountObstacles({ unmounted, namespaces }: Looked, who: Who): Obstacle[] {
-  const apart = new Set(namespaces.filter(({ name }) => name === 'mnt').map(({ pid }) => pid));
-  return unmounted
-    .filter(({ pid }) => !apart.has(pid))
-    .map(({ pid, name }) => ({
-      code: 'mount-gone',
-      what: `${who(pid)} uses ${name} on a mount that its home no longer has`,
-      fix: 'have the program close it, or leave that folder',
-    }));
+export function mountObstacles({ unmounted, foreign }: Looked, who: Who): Obstacle[] {
+  const gone = unmounted.map(({ pid, name }) => ({
+    code: 'mount-gone',
+    what: `${who(pid)} uses ${name} on a mount that its home no longer has`,
+    fix: 'have the program close it, or leave that folder',
+  }));
+  const unknown = foreign.map(({ type, at }) => ({
+    code: 'own-mount',
+    what: `the job has mounted ${at} itself, of the kind ${type}, whose content can't travel`,
+    fix: 'have the job unmount it, or mount it at its home before the launch',
+  }));
+  return [...gone, ...unknown];
 }
 
 /** CRIU gives a process its program anew, which the kernel allows only of what could be executed. */
@@ -87,6 +92,28 @@ export function semaphoreObstacles({ undoing }: Looked, who: Who): Obstacle[] {
     fix: 'use POSIX semaphores, or remove the System V ones before the move',
   }));
 }
+/**
+ * Godwit puts a job's processes into its own cgroups, on each node anew. What the job has made of cgroups itself is in
+ * the host's kernel, where nothing knows whose it is.
+ */
+export function cgroupObstacles({ cgroups, cgroupMounts }: Looked, who: Who): Obstacle[] {
+  const made = cgroups.map(({ pid, group }) => {
+    const [, controllers, ...path] = group.split(':');
+    return `${who(pid)} is in the cgroup ${path.join(':')}${controllers && ` (${controllers})`}, which is not Godwit's`;
+  });
+  const mounted = cgroupMounts.map((at) => `the job has mounted cgroups at ${at}`);
+  return [...made, ...mounted].map(ownCgroup);
+}
+
+/** `made`: the names of cgroups within the job's own. */
+export const subgroupObstacles = (made: string[]): Obstacle[] =>
+  made.map((name) => ownCgroup(`the job has made the cgroup ${name} within its own`));
+
+const ownCgroup = (what: string): Obstacle => ({
+  code: 'own-cgroup',
+  what,
+  fix: 'have the job leave cgroups alone; `run` has --cpus, --memory and --processes',
+});
 
 /** Unix sockets whose other end nobody in the job has. */
 export function externalSockets({ held, peers }: Looked, who: Who): Obstacle[] {

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GodwitError, isNodeError } from '../api/errors';
@@ -98,6 +98,12 @@ export class JobCgroup {
   async pids(): Promise<number[]> {
     const leaves = await Promise.all([this.run, this.attach].map(pidsIn));
     return leaves.flat();
+  }
+
+  /** The cgroups that the job has made within its own: their processes are in no list of ours. */
+  async made(): Promise<string[]> {
+    const entries = await readdir(this.run, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   }
 
   /** CPU time of the job's life on this node, microseconds; processes that have ended count. */

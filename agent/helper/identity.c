@@ -27,11 +27,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -74,16 +76,37 @@ static bool is_kernels(dev_t device) {
   return false;
 }
 
+/* Does this machine have it mounted anywhere? As "MAJOR:MINOR" it stands in /proc/self/mountinfo. */
+static bool is_mounted_here(dev_t device) {
+  static char *known;
+  static size_t size;
+  char wanted[48];
+  if (!known) {
+    FILE *info = fopen("/proc/self/mountinfo", "re");
+    if (!info || getdelim(&known, &size, 0, info) < 0) known = "";
+    if (info) fclose(info);
+  }
+  snprintf(wanted, sizeof wanted, " %u:%u ", major(device), minor(device));
+  return strstr(known, wanted) != NULL;
+}
+
+/* On a tmpfs of the job's own: /dev/shm, or one that it has mounted itself. Its files are made anew with it. */
+static bool is_own(dev_t device, const char *path) {
+  struct statfs where;
+  if (device == own_device) return true;
+  return !is_mounted_here(device) && !statfs(path, &where) && where.f_type == TMPFS_MAGIC;
+}
+
 /* --- tokens ------------------------------------------------------------------------------------------------------- */
 
-static void token_of_file(struct held *held) {
+static void token_of_file(struct held *held, const char *path) {
   const struct stat *status = &held->status;
   const unsigned type = status->st_mode & S_IFMT;
   const bool is_device = S_ISCHR(type) || S_ISBLK(type);
   if (is_device && is_kernels(status->st_dev))
     snprintf(held->token, sizeof held->token, "device %o %x:%x", type, major(status->st_rdev), minor(status->st_rdev));
   else if (is_kernels(status->st_dev)) snprintf(held->token, sizeof held->token, "kernel's %o %.200s", type, held->name);
-  else if (status->st_nlink == 0 || ends(held->name, " (deleted)") || status->st_dev == own_device)
+  else if (status->st_nlink == 0 || ends(held->name, " (deleted)") || is_own(status->st_dev, path))
     snprintf(held->token, sizeof held->token, "own %o %u:%u", type, status->st_uid, status->st_gid);
   else if (is_abroad)
     snprintf(held->token, sizeof held->token, "%s %o %llx %x", status->st_dev == root_device ? "file" : "host's", type,
@@ -93,8 +116,14 @@ static void token_of_file(struct held *held) {
              (unsigned long long)shown_inode(status, root_device), is_device ? (unsigned)status->st_rdev : 0);
 }
 
-static bool is_nameless(const char *name) {
-  return starts(name, "pipe:[") || starts(name, "anon_inode:") || starts(name, "socket:[");
+/* A namespace of the job's is another one after a restore (namespaces(7)). */
+static bool is_namespace(const struct held *held) {
+  return S_ISREG(held->status.st_mode) && *held->name != '/' && strstr(held->name, ":[");
+}
+
+static bool is_nameless(const struct held *held) {
+  const char *name = held->name;
+  return starts(name, "pipe:[") || starts(name, "anon_inode:") || starts(name, "socket:[") || is_namespace(held);
 }
 
 static bool look_at(const char *path, struct held *held) {
@@ -104,8 +133,8 @@ static bool look_at(const char *path, struct held *held) {
   for (char *at = held->name; *at; at++)
     if (*at == '\n' || *at == '\t') *at = '?';
   *held->protocol = 0;
-  if (!is_nameless(held->name)) {
-    token_of_file(held);
+  if (!is_nameless(held)) {
+    token_of_file(held, path);
     return true;
   }
   if (S_ISSOCK(held->status.st_mode)) {

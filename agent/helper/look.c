@@ -12,6 +12,8 @@
  *   m PID NAME              a file or folder on a mount that its namespace has no longer
  *   y PID TID POLICY        a thread with a scheduling policy of these (sched(7)) that CRIU does not know
  *   s PID TID               a thread with semaphore operations that its end would undo (SEM_UNDO, semop(2))
+ *   c PID GROUP             a cgroup of a thread that is not the job's: a line of proc_pid_cgroup(5)
+ *   f TYPE AT               a file system that the job has mounted itself, and that can't be saved
  *   u INODE PEER            a connected Unix socket, and the socket at its other end
  *
  * stat(2) waits for the file system behind a descriptor: whoever calls this sets it a deadline.
@@ -21,15 +23,19 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/kcmp.h>
+#include <linux/major.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
-#include <linux/major.h>
+#include <linux/sockios.h>
 #include <linux/unix_diag.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -96,6 +102,42 @@ static void look_for_messages(const char *pid, const char *number) {
   if (process >= 0) close(process);
 }
 
+/* A pidfd of a thread (pidfd_open(2), PIDFD_THREAD, which is O_EXCL). */
+static bool is_of_thread(const char *pid, const char *fd) {
+  char path[64], line[128];
+  unsigned flags = 0;
+  snprintf(path, sizeof path, "/proc/%s/fdinfo/%s", pid, fd);
+  FILE *info = fopen(path, "re");
+  if (!info) return false;
+  while (fgets(line, sizeof line, info) && sscanf(line, "flags: %o", &flags) != 1) continue;
+  fclose(info);
+  return flags & O_EXCL;
+}
+
+/* A datagram that is begun and not sent yet (udp(7), UDP_CORK). */
+static bool has_corked(const char *pid, const char *fd) {
+  int is_corked = 0, waiting = 0;
+  socklen_t size = sizeof is_corked;
+  const int process = open_process(pid_of(pid)), own = process < 0 ? -1 : share_descriptor(process, atoi(fd));
+  if (own >= 0 && !getsockopt(own, IPPROTO_UDP, UDP_CORK, &is_corked, &size) && is_corked)
+    ioctl(own, SIOCOUTQ, &waiting);
+  if (own >= 0) close(own);
+  if (process >= 0) close(process);
+  return is_corked && waiting > 0;
+}
+
+/* A lease on the file (fcntl(2), F_SETLEASE). */
+static bool has_lease(const char *pid, const char *fd) {
+  char path[64], line[256];
+  bool found = false;
+  snprintf(path, sizeof path, "/proc/%s/fdinfo/%s", pid, fd);
+  FILE *info = fopen(path, "re");
+  if (!info) return false;
+  while (fgets(line, sizeof line, info)) found |= starts(line, "lock:") && (strstr(line, "LEASE") || strstr(line, "DELEG"));
+  fclose(info);
+  return found;
+}
+
 static void describe(const char *pid, const char *fd, const char *path, const char *target) {
   struct stat about;
   struct statfs where;
@@ -108,8 +150,11 @@ static void describe(const char *pid, const char *fd, const char *path, const ch
     else kind[size] = 0;
     has_unix_sockets |= starts(kind, "UNIX");
     if (starts(kind, "UNIX") && *fd != 'm') look_for_messages(pid, fd);
+    if (starts(kind, "UDP") && strcmp(fd, "map") && has_corked(pid, fd)) strcpy(kind, "corked");
   } else if (is_master(&about)) info_of(pid, fd, "tty-index:", kind, sizeof kind);
   else if (!strcmp(target, "anon_inode:[eventfd]") && is_semaphore(pid, fd)) strcpy(kind, "semaphore");
+  else if (ends(target, "[pidfd]") && is_of_thread(pid, fd)) strcpy(kind, "thread");
+  else if ((S_ISREG(about.st_mode) || S_ISDIR(about.st_mode)) && has_lease(pid, fd)) strcpy(kind, "lease");
   printf("d\t%s\t%s\t%o\t%lu\t%lld\t%lx\t%s\t%s\n", pid, fd, about.st_mode, (unsigned long)about.st_nlink,
          (long long)about.st_blocks * 512, (unsigned long)where.f_type, kind, target);
 }
@@ -120,7 +165,7 @@ static void describe(const char *pid, const char *fd, const char *path, const ch
 #define MQUEUE_MAGIC 0x19800202
 #define DMA_BUF_MAGIC 0x444d4142
 
-/* Of the job's namespace, by their ids, in order. */
+/* Of all the namespaces of the job, by their ids, in order. */
 static uint64_t *mounts;
 static size_t mount_count;
 
@@ -129,22 +174,79 @@ static int by_id(const void *a, const void *b) {
   return left < right ? -1 : left > right;
 }
 
-static void read_mounts(const char *init) {
+/* As "MAJOR:MINOR": the file systems that this machine has mounted. What a job has of others, it has mounted itself. */
+static bool is_mounted_here(const char *device) {
+  static char *known;
+  static size_t size;
+  char wanted[48];
+  if (!known) {
+    FILE *info = fopen("/proc/self/mountinfo", "re");
+    if (!info || getdelim(&known, &size, 0, info) < 0) known = "";
+    if (info) fclose(info);
+  }
+  snprintf(wanted, sizeof wanted, " %s ", device);
+  return strstr(known, wanted) != NULL;
+}
+
+/* File systems that CRIU brings back with all that is in them, or that have nothing but what the kernel says. */
+static bool is_saved(const char *type) {
+  static const char *const types[] = {"tmpfs",   "proc",     "sysfs",   "devpts",     "mqueue",
+                                      "devtmpfs", "debugfs", "tracefs", "securityfs", "fusectl", "pstore"};
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+    if (!strcmp(type, types[i])) return true;
+  return false;
+}
+
+/* Each is told of once, though several of the job's namespaces may have it. */
+static void tell_foreign(const char *line) {
+  static char told[4096];
+  char device[32], at[1024], type[32];
+  const char *rest = strstr(line, " - ");
+  if (!rest || sscanf(line, "%*s %*s %31s %*s %1023s", device, at) != 2 || sscanf(rest, " - %31s", type) != 1) return;
+  if (is_saved(type) || (is_mounted_here(device) && !starts(type, "cgroup"))) return;
+  if (strstr(told, at) || strlen(told) + strlen(at) + 2 > sizeof told) return;
+  strcat(strcat(told, at), "\n");
+  printf("f\t%s\t%s\n", type, at);
+}
+
+static void add_mount(uint64_t id) {
+  static size_t room;
+  if (mount_count == room) {
+    uint64_t *more = realloc(mounts, (room = room ? 2 * room : 64) * sizeof *more);
+    if (!more) return;
+    mounts = more;
+  }
+  mounts[mount_count++] = id;
+}
+
+static void read_mounts(const char *pid) {
   char path[64], *line = NULL;
-  size_t room = 0, space = 0;
-  snprintf(path, sizeof path, "/proc/%.20s/mountinfo", init);
+  size_t room = 0;
+  snprintf(path, sizeof path, "/proc/%.20s/mountinfo", pid);
   FILE *info = fopen(path, "re");
   if (!info) return;
   while (getline(&line, &room, info) > 0) {
-    if (mount_count == space) {
-      uint64_t *more = realloc(mounts, (space = space ? 2 * space : 64) * sizeof *more);
-      if (!more) break;
-      mounts = more;
-    }
-    mounts[mount_count++] = strtoull(line, NULL, 10);
+    add_mount(strtoull(line, NULL, 10));
+    tell_foreign(line);
   }
   free(line);
   fclose(info);
+}
+
+/* What was opened before a process got a namespace of its own stays on the mounts of the one that it had. */
+static void read_all_mounts(char **pids) {
+  ino_t known[64];
+  size_t count = 0, at;
+  char path[64];
+  struct stat space;
+  for (; *pids; pids++) {
+    snprintf(path, sizeof path, "/proc/%.20s/ns/mnt", *pids);
+    if (stat(path, &space)) continue;
+    for (at = 0; at < count && known[at] != space.st_ino;) at++;
+    if (at < count) continue;
+    if (count < sizeof known / sizeof *known) known[count++] = space.st_ino;
+    read_mounts(*pids);
+  }
   qsort(mounts, mount_count, sizeof *mounts, by_id);
 }
 
@@ -232,7 +334,7 @@ static void look_at_namespaces(const char *pid, const char *init) {
   }
 }
 
-static void look_at_threads(const char *pid) {
+static void look_at_threads(const char *pid, const char *init) {
   char path[128], line[256];
   int tracer;
   char policy[16];
@@ -247,6 +349,7 @@ static void look_at_threads(const char *pid) {
     for (tracer = 0; fgets(line, sizeof line, status);)
       if (sscanf(line, "TracerPid: %d", &tracer) == 1) break;
     fclose(status);
+    look_at_cgroups(pid, one->d_name, init);
     if (tracer) printf("t\t%s\t%s\t%d\n", pid, one->d_name, tracer);
     if (scheduling_of(atoi(one->d_name), line, sizeof line) && sscanf(line, "%15s", policy) == 1 &&
         (!strcmp(policy, "deadline") || !strcmp(policy, "ext")))
@@ -315,12 +418,12 @@ static void look_at_unix_sockets(void) {
 int look(char **pids) {
   char path[64];
   if (!pids[0]) return wrong_usage("look INIT [PID...]");
-  read_mounts(pids[0]);
+  read_all_mounts(pids);
   for (char **pid = pids; *pid; pid++) {
     look_at_places(*pid);
     look_at_program(*pid);
     look_at_namespaces(*pid, pids[0]);
-    look_at_threads(*pid);
+    look_at_threads(*pid, pids[0]);
     look_at_descriptors(*pid);
     look_at_mappings(*pid);
   }

@@ -9,12 +9,12 @@ import type { DestinationFigures, FromDestination, Tickets, ToDestination } from
 import type { Terms } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
 import { PAGE_SERVER_LOG, pageServerArguments, RESTORE_LOG, restoreArguments } from '../checkpoint/arguments';
+import { addMountsIn } from '../checkpoint/coming-home';
 import { asUser, together } from '../checkpoint/criu';
 import { tellOfLostEvents } from '../checkpoint/events';
 import { recogniseFifos, withFifos } from '../checkpoint/fifos';
 import { recogniseHeld } from '../checkpoint/identity';
 import { explainFile } from '../checkpoint/log';
-import { addMountsIn } from '../checkpoint/mounts-image';
 import { putQueues } from '../checkpoint/queues';
 import { verifyPages, verifyRestored } from '../checkpoint/verify';
 import { JobCgroup } from '../freezer/cgroup';
@@ -305,7 +305,7 @@ export class Arrival extends Role<
   async #addMounts(copy: Copy, images: string): Promise<void> {
     const own = await jobMountsHere(this.place.layout.state);
     const added = own.filter((at) => !copy.mounts.includes(at));
-    await addMountsIn(images, added);
+    await addMountsIn(images, added, own);
     copy.mounts = [...copy.mounts, ...added].sort();
   }
 

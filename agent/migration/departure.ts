@@ -24,7 +24,7 @@ import { jobProcesses, processesNaming } from '../freezer/processes';
 import { syncShared } from '../homefs/control';
 import { type Copy, mountOf, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
-import { sockets } from '../network/sockets';
+import { settleConnections, sockets } from '../network/sockets';
 import { sendFolder } from './carriage';
 import { type Manifest, readManifest, writeManifest } from './manifest';
 import { PROGRAM_ENDED } from './messages';
@@ -167,6 +167,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     this.#streams.push(bundle);
     await points.reach('source.streams-open');
 
+    await settleConnections(this.place.helper, JobCgroup.at(copy.cgroup).run);
     signal.throwIfAborted();
     const parking = performance.now();
     const { parked, parkMs, frozenMs } = await keeper

@@ -7,7 +7,7 @@
  * after, the home has written that the job lives there.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -17,6 +17,7 @@ import type { Address } from '../api/model';
 import { parseJson, parseWith } from '../api/schema';
 import { removeMounted } from '../homefs/removal';
 import { hardwareAddress } from './address';
+import { PING_GROUPS } from './ping';
 
 /** The job's end, as the job sees it. */
 const INSIDE = 'eth0';
@@ -80,6 +81,7 @@ export class JobNetworks {
     await mkdir(dirname(namespace), { recursive: true });
     await run('touch', namespace);
     await run('unshare', `--net=${namespace}`, 'ip', 'link', 'set', 'lo', 'up');
+    await this.#allowPings(namespace);
     const { job } = copy;
     const inside = ['name', INSIDE, 'address', hardwareAddress(address.ip), 'netns', namespace];
     await ip('link', 'add', port(job), 'address', portAddress(address), 'type', 'veth', 'peer', ...inside);
@@ -91,6 +93,12 @@ export class JobNetworks {
     await within('address', 'add', `${address.ip}/${address.bits}`, 'dev', INSIDE);
     await within('link', 'set', INSIDE, 'up');
     if (address.gateway) await within('route', 'add', 'default', 'via', address.gateway);
+  }
+
+  /** Who may make sockets of ICMP: those who may on the node. */
+  async #allowPings(namespace: string): Promise<void> {
+    const groups = await readFile(PING_GROUPS, 'utf8');
+    await run('nsenter', `--net=${namespace}`, 'sh', '-c', 'echo "$1" > "$0"', PING_GROUPS, groups.trim());
   }
 
   /** From now on the address does not answer here. */

@@ -5,6 +5,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { GodwitError } from '../api/errors';
+import { ACCEPT_FIRST } from '../checkpoint/network';
 
 /** A few system calls a descriptor; programs with a million of them are the limit. */
 const ACT_MS = 30_000;
@@ -18,13 +19,33 @@ const ACT_MS = 30_000;
  * Each may be repeated. @throws GodwitError `sockets-failed`
  */
 export async function sockets(helper: string, act: 'hold' | 'release' | 'silence', run: string) {
-  await promisify(execFile)(helper, ['sockets', act, run], { timeout: ACT_MS }).catch(
-    (error: Error & { stdout?: string }) => {
-      const reason = error.stdout?.trim() || error.message;
-      throw new GodwitError({
-        code: 'sockets-failed',
-        message: `the job's network could not be reached to ${act} it: ${reason}`,
-      });
-    },
-  );
+  await ask(helper, act, run);
+}
+
+/**
+ * Of a job that still runs: it takes what connections wait at its sockets, and none are let in any more, until the
+ * others' `release` or `hold`. @throws GodwitError `connection-pending` when it leaves some; `sockets-failed`
+ */
+export async function settleConnections(helper: string, run: string): Promise<void> {
+  const left = Number(await ask(helper, 'settle', run));
+  if (left > 0) throw notAccepted(left);
+}
+
+const notAccepted = (count: number) =>
+  new GodwitError({
+    code: 'connection-pending',
+    message: `the job has not accepted ${count === 1 ? 'a TCP connection' : `${count} TCP connections`} yet`,
+    fix: ACCEPT_FIRST,
+  });
+
+async function ask(helper: string, act: string, run: string): Promise<string> {
+  const asked = promisify(execFile)(helper, ['sockets', act, run], { timeout: ACT_MS });
+  const { stdout } = await asked.catch((error: Error & { stdout?: string }) => {
+    const reason = error.stdout?.trim() || error.message;
+    throw new GodwitError({
+      code: 'sockets-failed',
+      message: `the job's network could not be reached to ${act} it: ${reason}`,
+    });
+  });
+  return stdout;
 }

@@ -14,6 +14,7 @@ import { JobCgroup } from '../freezer/cgroup';
 import { findControllers, limitObstacles } from '../freezer/limits';
 import type { Host } from '../jobs/host';
 import { signalNamed } from '../jobs/signals';
+import { pingObstacles } from '../network/ping';
 import { judged, type Standing } from './callers';
 import { filesHere } from './files';
 import { OwnJobs } from './home';
@@ -146,7 +147,7 @@ function answers(node: NodeParts): Handlers<PeerContract> {
       const silent = await host.filesObstacle(copy);
       if (silent)
         return {
-          ...{ obstacles: [silent], bytes: 0, ports: [], files: [], mounts: [], shared: [] },
+          ...{ obstacles: [silent], bytes: 0, ports: [], pings: false, files: [], mounts: [], shared: [] },
           machine: await thisMachine(config.criu),
         };
       const stubs = await host.stubs().catch(() => []);
@@ -159,11 +160,12 @@ function answers(node: NodeParts): Handlers<PeerContract> {
       const obstacles = [...(await sourceObstacles(config.name, config.criu)), ...findings.obstacles];
       return {
         ...{ obstacles: fitting(obstacles), bytes: findings.bytes, ports: fitting(findings.ports) },
+        pings: findings.pings,
         ...{ files: await filesHere(findings, copy), mounts: copy.mounts, shared: copy.shared },
         machine: await thisMachine(config.criu),
       };
     },
-    'node.preflight': async ({ user, bytes, limits, machine, ports, address, shared }, caller) => ({
+    'node.preflight': async ({ user, bytes, limits, machine, ports, pings, address, shared }, caller) => ({
       direct: await host.direct(shared),
       obstacles: [
         ...asObstacles(jobRefusal(acceptance(node), caller.name, user)),
@@ -177,6 +179,7 @@ function answers(node: NodeParts): Handlers<PeerContract> {
           config.criu,
         )),
         ...(address ? await networkObstacles(host) : []),
+        ...(pings ? await pingObstacles(config.name, user, machine.criu) : []),
         ...limitObstacles(config.name, limits, await findControllers()),
       ],
     }),

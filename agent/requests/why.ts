@@ -54,12 +54,12 @@ async function destination(
   { peers }: NodeParts,
   { id, spec }: HomedJob,
   to: string,
-  { bytes, machine, ports, shared }: Source,
+  { bytes, machine, ports, pings, shared }: Source,
 ): Promise<{ obstacles: Obstacle[]; direct: string[] }> {
   const { user, limits, address } = spec;
   try {
     return await peers.call(to, 'node.preflight', {
-      ...{ job: id, user, bytes, machine, ports, shared, limits, address: address !== null },
+      ...{ job: id, user, bytes, machine, ports, pings, shared, limits, address: address !== null },
     });
   } catch (error) {
     const { message, fix } = asGodwitError(error);

@@ -66,17 +66,7 @@ test('open files are told by path, with how they are reached and what lock is in
     held('/home/fifo', 0o010600),
     held('socket:[7]', 0o140777),
   ];
-  const files = openFilesOf({
-    namespaces: [],
-    traced: [],
-    unmounted: [],
-    scheduled: [],
-    undoing: [],
-    locked: [],
-    waiting: [],
-    peers: new Map(),
-    held: looked,
-  });
+  const files = openFilesOf({ held: looked });
   expect(files).toEqual([
     {
       path: '/data/log',

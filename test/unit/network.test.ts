@@ -37,14 +37,15 @@ describe("the kernel's tables of sockets", () => {
         remotePort: 0,
         state: 10,
         inode: 7,
+        waiting: 0,
       },
       {
         ...{ protocol: 'tcp', local: '0:0:0:0:0:0:0:1', port: 80, remote: '0:0:0:0:0:0:0:1' },
-        ...{ remotePort: 65_535, state: 1, inode: 8 },
+        ...{ remotePort: 65_535, state: 1, inode: 8, waiting: 0 },
       },
       {
         ...{ protocol: 'tcp', local: '10.177.1.3', port: 22, remote: '10.177.1.3' },
-        ...{ remotePort: 32_769, state: 8, inode: 9 },
+        ...{ remotePort: 32_769, state: 8, inode: 9, waiting: 0 },
       },
     ]);
   });

@@ -1,0 +1,145 @@
+/** What a node's kernel has of a job outside of its processes is refused by name before anything is frozen. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Godwit, type RunOptions } from '../support/godwit';
+import { says } from '../support/rounds';
+
+const LAB = `early-${process.pid}`;
+const LIMIT_MS = 300_000;
+
+let godwit: Godwit;
+let folder = '';
+const jobs: string[] = [];
+
+beforeAll(async () => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-early-')));
+  godwit = await Godwit.labUp(LAB, { temp: folder });
+});
+afterEach(async () => {
+  for (const job of jobs.splice(0)) await godwit.kill(job).catch(() => {});
+});
+afterAll(async () => {
+  await Godwit.labDown(LAB);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const consoleOf = (job: string) => join('/var/lib/godwit/labs', LAB, 'node1', 'jobs', job, 'console');
+async function launched(argv: string[], options: RunOptions = {}): Promise<string> {
+  const { id } = await godwit.run(argv, { cwd: folder, ...options });
+  jobs.push(id);
+  await says(consoleOf(id), 'ready');
+  return id;
+}
+const python = (lines: string) => [
+  'python3',
+  '-c',
+  `${lines}\nprint("ready", flush=True)\nimport time\ntime.sleep(1e6)`,
+];
+const shell = (lines: string) => ['sh', '-ec', `${lines}\necho ready\nexec sleep 1000000`];
+
+async function expectRefused(job: string, code: string): Promise<void> {
+  const { can, obstacles } = await godwit.why(job, 'node2');
+  expect({ can, codes: [...new Set(obstacles.map((one) => one.code))] }).toEqual({
+    can: false,
+    codes: [code],
+  });
+  for (const { what, fix } of obstacles) expect([what, fix]).not.toContain('');
+  await expect(godwit.migrate(job, 'node2')).rejects.toThrow(obstacles[0]!.what);
+  // Not even an intent was written.
+  expect((await godwit.history(job)).map(({ event }) => event)).toEqual(['launched']);
+}
+
+const lease = (open: string, kind: string) =>
+  python(
+    `import fcntl, os\nfd = os.open("leased", os.O_CREAT | ${open})\nfcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.${kind})`,
+  );
+const CORKED = `
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(("127.0.0.1", 9))
+s.setsockopt(socket.IPPROTO_UDP, 1, 1)
+s.send(b"begun")`;
+/** pidfd_open(2), PIDFD_THREAD */
+const THREAD = `
+import ctypes, os
+fd = ctypes.CDLL(None).syscall(434, os.getpid(), os.O_EXCL)
+assert fd >= 0`;
+/** In the job's own cgroup, and nothing of the mount is left. */
+const OWN_GROUP = `
+mkdir -p groups && mount -t cgroup2 none groups
+group=groups$(sed -n 's/^0:://p' /proc/self/cgroup)/own
+mkdir "$group" && echo $$ > "$group/cgroup.procs"
+umount groups`;
+
+describe('refused by name before anything is frozen', () => {
+  it.each([
+    ['a read lease', 'file-lease', () => lease('os.O_RDONLY', 'F_RDLCK')],
+    ['a write lease', 'file-lease', () => lease('os.O_WRONLY', 'F_WRLCK')],
+    ['a datagram that is begun', 'network-socket', () => python(CORKED)],
+    ['a pidfd of a thread', 'kernel-object', () => python(THREAD)],
+    ['cgroups that it has mounted', 'own-cgroup', () => shell('mkdir -p tree && mount -t cgroup2 none tree')],
+    ['a cgroup of its own making', 'own-cgroup', () => shell(OWN_GROUP)],
+  ])(
+    '%s',
+    async (_what, code, argv) => {
+      await expectRefused(await launched(argv()), code);
+    },
+    LIMIT_MS,
+  );
+});
+
+/** The kernel has a thread that has ended in no cgroup of the first kind: that is nobody's doing. */
+it(
+  'a program whose first thread has ended is not said to be in cgroups of its own making',
+  async () => {
+    const lines = 'import ctypes, threading, time\nthreading.Thread(target=time.sleep, args=(1e6,)).start()';
+    const job = await launched([
+      'python3',
+      '-c',
+      `${lines}\nprint("ready", flush=True)\nctypes.CDLL(None).syscall(60, 0)`,
+    ]);
+    const { obstacles } = await godwit.why(job, 'node2');
+    expect(obstacles.map(({ code }) => code)).not.toContain('own-cgroup');
+  },
+  LIMIT_MS,
+);
+
+/** Sends one ping to itself by the socket that it has had since its beginning, when it is told to. */
+const PING = `
+import os, socket, struct, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+print("ready", flush=True)
+while not os.path.exists("ping"):
+    time.sleep(0.02)
+s.sendto(struct.pack("!BBHHH", 8, 0, 0, 0, 1), ("127.0.0.1", 0))
+print("pong" if s.recv(64)[0] == 0 else "not so: no answer", flush=True)
+`;
+
+/** As a node's administrator sets it (icmp(7)). */
+const letPing = (node: string, groups: string) =>
+  execFileSync('nsenter', [
+    `--net=/var/lib/godwit/labs/${LAB}/namespaces/${node}.net`,
+    ...['sh', '-c', 'echo "$0" > /proc/sys/net/ipv4/ping_group_range', groups],
+  ]);
+
+it.each([
+  ["in its host's network", {}],
+  ['with an address of its own', { address: 'auto' }],
+] as [string, RunOptions][])(
+  'a socket of ICMP moves to nodes that let its user make one, %s',
+  async (_where, options) => {
+    rmSync(join(folder, 'ping'), { force: true });
+    letPing('node1', '0 0');
+    letPing('node2', '1 0');
+    const job = await launched(['python3', '-c', PING], options);
+    await expectRefused(job, 'ping-group');
+    letPing('node2', '0 100');
+    await godwit.migrate(job, 'node2');
+    writeFileSync(join(folder, 'ping'), '');
+    await says(consoleOf(job), 'pong');
+  },
+  LIMIT_MS,
+);
