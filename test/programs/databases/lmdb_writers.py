@@ -6,6 +6,8 @@ import lmdb
 import writers
 
 SIZE = 64 * 1024 * 1024
+# One of the writers opens the database anew after so many transactions. Who finds it unlocked makes its mutexes anew.
+REOPENED_AFTER = 10
 
 
 def opened(folder, kind):
@@ -15,6 +17,7 @@ def opened(folder, kind):
 def transactions(folder, kind, writer):
     environment = opened(folder, kind)
     entries = environment.open_db(b"entries")
+    done = 0
     while True:
         with environment.begin(write=True) as change:
             number = int(change.get(b"counter", b"0")) + 1
@@ -24,6 +27,11 @@ def transactions(folder, kind, writer):
         if number % 7 == 0:
             look_around(environment, entries)
         yield number
+        done += 1
+        if writer == 2 and done % REOPENED_AFTER == 0:
+            environment.close()
+            environment = opened(folder, kind)
+            entries = environment.open_db(b"entries")
 
 
 def look_around(environment, entries):
