@@ -20,6 +20,7 @@ const entries = {
   adapter: 'adapter/main.ts',
   bench: 'test/bench/main.ts',
   'test/programs': 'test/programs/languages/main.ts',
+  'test/what-moves': 'test/what-moves/main.ts',
   'test/databases': 'test/programs/databases/main.ts',
   'demo-gdb': 'test/demo/gdb/main.ts',
   'demo-vscode': 'test/demo/vscode/main.ts',

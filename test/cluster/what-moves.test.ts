@@ -31,7 +31,20 @@ const ALL_MS = 400_000;
 /** A name that no person's lab has. */
 const LAB = `what-${process.pid}`;
 const ROUND = ['node2', 'node3', 'node1'] as const;
-const FAMILIES = ['processes', 'signals', 'ipc', 'descriptors', 'files', 'memory'];
+const FAMILIES = [
+  ...['processes', 'signals', 'ipc', 'descriptors', 'files', 'memory'],
+  ...['process-state', 'mappings', 'flags', 'clocks', 'ipcs', 'options'],
+];
+/** What a user may not set, and what only newer kernels have. */
+const SPECIAL: [program: string, things: string[]][] = [
+  ['process-state', ['-rights', '-odd']],
+  ['mappings', ['-guard', '-droppable']],
+  ['ipcs', ['-namespaces']],
+];
+const ANEW: [program: string, things: string[]][] = [
+  ['clocks', ['-anew']],
+  ['ipcs', ['-anew']],
+];
 
 /** An account that Debian has; its jobs are restored without root's rights. */
 const USER = 'games';
@@ -143,10 +156,26 @@ describe('programs that look around after each move', () => {
       const place = join(folder, 'rounds');
       const families = FAMILIES.map((name) => roundsOf(built(name), place, ROUND.length));
       const kinds = [...families, building(place), shell(place)];
-      const outcomes = await goRounds(godwit, { kinds, nodes: ROUND, folder: place, consoleOf });
+      const outcomes = await goRounds(godwit, { kinds, nodes: ROUND, folder: place, consoleOf, lab: LAB });
       expect(outcomes).toEqual(kinds.map(({ what }) => ({ what, problem: null })));
       // Nor has CRIU left a name of its own beside the files.
       expect(readdirSync(place).sort()).toEqual(ROUND.map((_, at) => `go-${at + 1}`));
+    },
+    ALL_MS,
+  );
+
+  it.each([
+    ['find what is for root alone, or for newer kernels, as it was', SPECIAL],
+    ['find what begins anew as the README says', ANEW],
+  ])(
+    '%s',
+    async (what, programs) => {
+      const place = join(folder, what.split(' ').slice(0, 3).join('-'));
+      const kinds = programs.flatMap(([name, things]) =>
+        things.map((thing) => roundsOf(built(name), place, ROUND.length, [thing])),
+      );
+      const outcomes = await goRounds(godwit, { kinds, nodes: ROUND, folder: place, consoleOf });
+      expect(outcomes).toEqual(kinds.map(({ what }) => ({ what, problem: null })));
     },
     ALL_MS,
   );
@@ -158,7 +187,7 @@ describe('programs that look around after each move', () => {
       mkdirSync(place);
       chmodSync(place, 0o1777);
       const kinds = FAMILIES.map((name) => roundsOf(built(name), place, ROUND.length));
-      const outcomes = await goRounds(asUser, { kinds, nodes: ROUND, folder: place, consoleOf });
+      const outcomes = await goRounds(asUser, { kinds, nodes: ROUND, folder: place, consoleOf, lab: LAB });
       expect(outcomes).toEqual(kinds.map(({ what }) => ({ what, problem: null })));
       expect(readdirSync(place).sort()).toEqual(ROUND.map((_, at) => `go-${at + 1}`));
     },

@@ -13,7 +13,7 @@
 #include "table.h"
 
 static long permissions(const struct ipc_perm *of) {
-  return of->__key * 31l + of->uid * 7l + of->gid * 5l + of->cuid * 3l + of->cgid * 2l + of->mode;
+  return of->__key * 31l + of->uid * 7l + of->gid * 5l + of->mode;
 }
 
 static int segment;
@@ -38,10 +38,6 @@ static long get_segment_pids(void) {
   struct shmid_ds now = segment_now();
   return now.shm_cpid * 100000l + now.shm_lpid;
 }
-static long get_segment_times(void) {
-  struct shmid_ds now = segment_now();
-  return now.shm_atime + now.shm_ctime;
-}
 static int set_locked(void) { return shmctl(segment, SHM_LOCK, NULL); }
 static long get_locked(void) { return segment_now().shm_perm.mode & SHM_LOCKED; }
 
@@ -57,11 +53,6 @@ static long get_semaphores(void) {
   return permissions(&now.sem_perm) + (long)now.sem_nsems * 1000 + semctl(semaphores, 1, GETVAL) + semaphores;
 }
 static long get_semaphore_pid(void) { return semctl(semaphores, 1, GETPID); }
-static long get_semaphore_times(void) {
-  struct semid_ds now = {0};
-  semctl(semaphores, 0, IPC_STAT, &now);
-  return now.sem_otime + now.sem_ctime;
-}
 
 static int messages;
 static int set_messages(void) {
@@ -82,7 +73,6 @@ static long get_messages(void) {
 }
 static long get_message_room(void) { return (long)messages_now().msg_qbytes; }
 static long get_message_pids(void) { return messages_now().msg_lspid * 100000l + messages_now().msg_lrpid; }
-static long get_message_times(void) { return messages_now().msg_stime + messages_now().msg_ctime; }
 
 /* --- names and limits of the job's own namespaces, for root to set --- */
 
@@ -131,7 +121,7 @@ SYSCTL(mq, "fs/mqueue/queues_max", "55")
 
 static int set_files(void) {
   int fd = open("/dev/shm/one", O_RDWR | O_CREAT, 0600);
-  struct timespec times[2] = {{1000000, 5}, {2000000, 7}};
+  struct timespec times[2] = {{1000000, 5}, {2000000, 123456789}};
   if (fd < 0 || ftruncate(fd, 1 << 20) || pwrite(fd, "end", 3, 1 << 19) != 3) return -1;
   if (fchmod(fd, 02751) || link("/dev/shm/one", "/dev/shm/two") || mkdir("/dev/shm/empty", 01777)) return -1;
   if (mkfifo("/dev/shm/fifo", 0640) || symlink("/nowhere", "/dev/shm/link")) return -1;
@@ -156,7 +146,7 @@ static long get_links(void) {
 }
 static long get_file_times(void) {
   struct stat now;
-  return stat("/dev/shm/one", &now) ? -1 : now.st_mtim.tv_sec * 1000 + now.st_mtim.tv_nsec;
+  return stat("/dev/shm/one", &now) ? -1 : now.st_mtim.tv_sec;
 }
 static long get_holes(void) {
   struct stat now;
@@ -180,51 +170,60 @@ static struct row rows[] = {
     {"semaphores: id, key, owner, mode, values", set_semaphores, get_semaphores, 0, 0, 0},
     {"messages: id, key, owner, mode, count", set_messages, get_messages, 0, 0, 0},
     {"/dev/shm: kinds, modes, owners, sizes", set_files, get_files, 0, 0, 0},
-    {"/dev/shm: times", done, get_file_times, 0, 0, 0},
+    {"/dev/shm: times, to the second", done, get_file_times, 0, 0, 0},
     {"/dev/shm: hard links", done, get_links, 0, 0, 0},
     {"/dev/shm: holes", done, get_holes, 0, 0, 0},
     {"/dev/shm: room", done, get_room, 0, 0, 0},
     {0},
 };
-static struct row details[] = {
-    {"SHM_LOCK", set_locked, get_locked, 0, 0, 0},
+/* Of the last operations of these objects a restore is one. */
+static struct row anew[] = {
     {"shared memory: pids", done, get_segment_pids, 0, 0, 0},
-    {"shared memory: times", done, get_segment_times, 0, 0, 0},
     {"semaphores: pid of the last operation", done, get_semaphore_pid, 0, 0, 0},
-    {"semaphores: times", done, get_semaphore_times, 0, 0, 0},
-    {"messages: room", done, get_message_room, 0, 0, 0},
     {"messages: pids", done, get_message_pids, 0, 0, 0},
-    {"messages: times", done, get_message_times, 0, 0, 0},
-    {"/dev/shm: extended attributes", set_attribute, get_attribute, 1, 0, 0},
     {0},
 };
 static struct row namespaces[] = {
     {"host name", set_host, get_host, 0, 0, 0},   {"domain name", set_domain, get_domain, 0, 0, 0},
-    {"kernel.shmmax", set_shmmax, get_shmmax, 1, 0, 0}, {"kernel.shmall", set_shmall, get_shmall, 1, 0, 0},
-    {"kernel.shmmni", set_shmmni, get_shmmni, 1, 0, 0}, {"kernel.shm_rmid_forced", set_rmid, get_rmid, 1, 0, 0},
-    {"kernel.msgmax", set_msgmax, get_msgmax, 1, 0, 0}, {"kernel.msgmnb", set_msgmnb, get_msgmnb, 1, 0, 0},
-    {"kernel.msgmni", set_msgmni, get_msgmni, 1, 0, 0}, {"kernel.sem", set_sem, get_sem, 1, 0, 0},
-    {"fs.mqueue.queues_max", set_mq, get_mq, 1, 0, 0},  {0},
+    {"kernel.shmmax", set_shmmax, get_shmmax, 0, 0, 0}, {"kernel.shmall", set_shmall, get_shmall, 0, 0, 0},
+    {"kernel.shmmni", set_shmmni, get_shmmni, 0, 0, 0}, {"kernel.shm_rmid_forced", set_rmid, get_rmid, 0, 0, 0},
+    {"kernel.msgmax", set_msgmax, get_msgmax, 0, 0, 0}, {"kernel.msgmnb", set_msgmnb, get_msgmnb, 0, 0, 0},
+    {"kernel.msgmni", set_msgmni, get_msgmni, 0, 0, 0}, {"kernel.sem", set_sem, get_sem, 0, 0, 0},
+    {"fs.mqueue.queues_max", set_mq, get_mq, 0, 0, 0},  {0},
 };
+/* Which are not what they were after a move. */
+static struct row lost[] = {
+    {"SHM_LOCK", set_locked, get_locked, 0, 0, 0},
+    {"messages: room", done, get_message_room, 0, 0, 0},
+    {"/dev/shm: extended attributes", set_attribute, get_attribute, 1, 0, 0},
+    {0},
+};
+static void make_lost(void) {
+  set_rows(rows);
+  set_rows(lost);
+}
+static void look_at_lost(int round) { (void)round, check_rows(lost); }
+
 static void make_rows(void) { set_rows(rows); }
 static void look_at_rows(int round) { (void)round, check_rows(rows); }
 /* Of the same objects: they are made first. */
-static void make_details(void) {
+static void make_anew(void) {
   set_rows(rows);
-  set_rows(details);
-  for (struct row *row = details; row->name; row++)
-    if (row->left_out) printf("left out: %s\n", row->name);
+  set_rows(anew);
 }
-static void look_at_details(int round) { (void)round, check_rows(details); }
+static void look_at_anew(int round) {
+  for (const struct row *row = anew; row->name; row++) {
+    now_at = row->name;
+    EXPECT(round > 1 || row->get() != row->was);
+  }
+}
 static void make_namespaces(void) {
   set_rows(namespaces);
-  for (struct row *row = namespaces; row->name; row++)
-    if (row->left_out) printf("left out: %s\n", row->name);
 }
 static void look_at_namespaces(int round) { (void)round, check_rows(namespaces); }
 
 int main(int argc, char **argv) {
-  static const struct thing things[] = {{"rows", make_rows, look_at_rows}, {"-details", make_details, look_at_details},
+  static const struct thing things[] = {{"-lost", make_lost, look_at_lost}, {"rows", make_rows, look_at_rows}, {"-anew", make_anew, look_at_anew},
                                         {"-namespaces", make_namespaces, look_at_namespaces}, {0}};
   return rounds(argc, argv, things);
 }

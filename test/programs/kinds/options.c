@@ -22,7 +22,6 @@
 #define SO_PREFER_BUSY_POLL 69
 #endif
 #define BUSY_POLL_BUDGET 70
-#define RESERVE_MEM 73
 #define TXREHASH 74
 #define RCVMARK 75
 #define PASSPIDFD 76
@@ -69,6 +68,38 @@ static struct option options[] = {
     {"SO_MARK", STREAM, SOL_SOCKET, SO_MARK, 77, 1, 0, 0},
     {"SO_RCVLOWAT", STREAM, SOL_SOCKET, SO_RCVLOWAT, 17, 0, 0, 0},
     {"SO_NO_CHECK", DATAGRAMS, SOL_SOCKET, SO_NO_CHECK, 1, 0, 0, 0},
+    {"SO_BUSY_POLL_BUDGET", STREAM, SOL_SOCKET, BUSY_POLL_BUDGET, 9, 1, 0, 0},
+    {"SO_BUF_LOCK", STREAM, SOL_SOCKET, 72, 3, 1, 0, 0},
+    {"SO_PASSCRED", LOCAL, SOL_SOCKET, SO_PASSCRED, 1, 0, 0, 0},
+    {"SO_PASSSEC", LOCAL, SOL_SOCKET, SO_PASSSEC, 1, 0, 0, 0},
+
+    {"TCP_NODELAY", CONNECTED, IPPROTO_TCP, TCP_NODELAY, 1, 0, 0, 0},
+    {"TCP_CORK", STREAM, IPPROTO_TCP, TCP_CORK, 1, 0, 0, 0},
+    {"TCP_KEEPIDLE", CONNECTED, IPPROTO_TCP, TCP_KEEPIDLE, 111, 0, 0, 0},
+    {"TCP_KEEPINTVL", CONNECTED, IPPROTO_TCP, TCP_KEEPINTVL, 22, 0, 0, 0},
+    {"TCP_KEEPCNT", CONNECTED, IPPROTO_TCP, TCP_KEEPCNT, 5, 0, 0, 0},
+
+    {"IP_TOS", CONNECTED, IPPROTO_IP, IP_TOS, 0x10, 0, 0, 0},
+    {"IP_TTL", STREAM, IPPROTO_IP, IP_TTL, 33, 0, 0, 0},
+    {"IP_FREEBIND", STREAM, IPPROTO_IP, IP_FREEBIND, 1, 0, 0, 0},
+    {"IP_PKTINFO", DATAGRAMS, IPPROTO_IP, IP_PKTINFO, 1, 0, 0, 0},
+    {"IP_HDRINCL", RAW4, IPPROTO_IP, IP_HDRINCL, 1, 1, 0, 0},
+    {"IP_NODEFRAG", RAW4, IPPROTO_IP, IP_NODEFRAG, 1, 1, 0, 0},
+
+    {"IPV6_V6ONLY", STREAM6, IPPROTO_IPV6, IPV6_V6ONLY, 1, 0, 0, 0},
+    {"IPV6_RECVPKTINFO", DATAGRAMS6, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, 0, 0, 0},
+    {"IPV6_FREEBIND", STREAM6, IPPROTO_IPV6, IPV6_FREE_BIND, 1, 1, 0, 0},
+    {"IPV6_ADDR_PREFERENCES", DATAGRAMS6, IPPROTO_IPV6, 72, 0x100, 1, 0, 0},
+
+    {"PACKET_RESERVE", FRAMES, SOL_PACKET, PACKET_RESERVE, 32, 1, 0, 0},
+    {"PACKET_AUXDATA", FRAMES, SOL_PACKET, PACKET_AUXDATA, 1, 1, 0, 0},
+    {"PACKET_ORIGDEV", FRAMES, SOL_PACKET, PACKET_ORIGDEV, 1, 1, 0, 0},
+    {"PACKET_TIMESTAMP", FRAMES, SOL_PACKET, PACKET_TIMESTAMP, 1, 1, 0, 0},
+    {"PACKET_LOSS", FRAMES, SOL_PACKET, PACKET_LOSS, 1, 1, 0, 0},
+};
+
+/* Which are not what they were after a move. */
+static struct option lost[] = {
     {"SO_TIMESTAMP", DATAGRAMS, SOL_SOCKET, SO_TIMESTAMP, 1, 0, 0, 0},
     {"SO_TIMESTAMPNS", DATAGRAMS6, SOL_SOCKET, SO_TIMESTAMPNS, 1, 0, 0, 0},
     {"SO_TIMESTAMPING", DATAGRAMS, SOL_SOCKET, SO_TIMESTAMPING, 0x18, 0, 0, 0},
@@ -79,25 +110,14 @@ static struct option options[] = {
     {"SO_SELECT_ERR_QUEUE", DATAGRAMS, SOL_SOCKET, SO_SELECT_ERR_QUEUE, 1, 0, 0, 0},
     {"SO_BUSY_POLL", STREAM, SOL_SOCKET, SO_BUSY_POLL, 20, 1, 0, 0},
     {"SO_PREFER_BUSY_POLL", STREAM, SOL_SOCKET, SO_PREFER_BUSY_POLL, 1, 1, 0, 0},
-    {"SO_BUSY_POLL_BUDGET", STREAM, SOL_SOCKET, BUSY_POLL_BUDGET, 9, 1, 0, 0},
     {"SO_INCOMING_CPU", STREAM, SOL_SOCKET, SO_INCOMING_CPU, 1, 1, 0, 0},
     {"SO_ZEROCOPY", STREAM, SOL_SOCKET, SO_ZEROCOPY, 1, 1, 0, 0},
-    {"SO_BUF_LOCK", STREAM, SOL_SOCKET, 72, 3, 1, 0, 0},
-    {"SO_RESERVE_MEM", STREAM, SOL_SOCKET, RESERVE_MEM, 1 << 16, 1, 0, 0},
     {"SO_TXREHASH", STREAM, SOL_SOCKET, TXREHASH, 0, 1, 0, 0},
     {"SO_RCVMARK", DATAGRAMS, SOL_SOCKET, RCVMARK, 1, 1, 0, 0},
     {"SO_RCVPRIORITY", DATAGRAMS, SOL_SOCKET, RCVPRIORITY, 1, 1, 0, 0},
-    {"SO_PASSCRED", LOCAL, SOL_SOCKET, SO_PASSCRED, 1, 0, 0, 0},
-    {"SO_PASSSEC", LOCAL, SOL_SOCKET, SO_PASSSEC, 1, 0, 0, 0},
     {"SO_PASSPIDFD", LOCAL, SOL_SOCKET, PASSPIDFD, 1, 1, 0, 0},
     {"SO_PASSRIGHTS", LOCAL_DATAGRAMS, SOL_SOCKET, PASSRIGHTS, 0, 1, 0, 0},
-
-    {"TCP_NODELAY", CONNECTED, IPPROTO_TCP, TCP_NODELAY, 1, 0, 0, 0},
-    {"TCP_CORK", STREAM, IPPROTO_TCP, TCP_CORK, 1, 0, 0, 0},
     {"TCP_MAXSEG", LISTENER, IPPROTO_TCP, TCP_MAXSEG, 1000, 0, 0, 0},
-    {"TCP_KEEPIDLE", CONNECTED, IPPROTO_TCP, TCP_KEEPIDLE, 111, 0, 0, 0},
-    {"TCP_KEEPINTVL", CONNECTED, IPPROTO_TCP, TCP_KEEPINTVL, 22, 0, 0, 0},
-    {"TCP_KEEPCNT", CONNECTED, IPPROTO_TCP, TCP_KEEPCNT, 5, 0, 0, 0},
     {"TCP_SYNCNT", STREAM, IPPROTO_TCP, TCP_SYNCNT, 4, 0, 0, 0},
     {"TCP_LINGER2", CONNECTED, IPPROTO_TCP, TCP_LINGER2, 13, 0, 0, 0},
     {"TCP_DEFER_ACCEPT", LISTENER, IPPROTO_TCP, TCP_DEFER_ACCEPT, 3, 0, 0, 0},
@@ -115,12 +135,8 @@ static struct option options[] = {
     {"TCP_RTO_MAX_MS", CONNECTED, IPPROTO_TCP, TCP_RTO_MAX_MS, 9000, 1, 0, 0},
     {"TCP_RTO_MIN_US", CONNECTED, IPPROTO_TCP, TCP_RTO_MIN_MICROS, 90000, 1, 0, 0},
     {"TCP_DELACK_MAX_US", CONNECTED, IPPROTO_TCP, TCP_DELACK_MAX_MICROS, 90000, 1, 0, 0},
-
-    {"IP_TOS", CONNECTED, IPPROTO_IP, IP_TOS, 0x10, 0, 0, 0},
-    {"IP_TTL", STREAM, IPPROTO_IP, IP_TTL, 33, 0, 0, 0},
     {"IP_MINTTL", STREAM, IPPROTO_IP, IP_MINTTL, 1, 0, 0, 0},
     {"IP_MTU_DISCOVER", DATAGRAMS, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO, 0, 0, 0},
-    {"IP_FREEBIND", STREAM, IPPROTO_IP, IP_FREEBIND, 1, 0, 0, 0},
     {"IP_TRANSPARENT", STREAM, IPPROTO_IP, IP_TRANSPARENT, 1, 1, 0, 0},
     {"IP_BIND_ADDRESS_NO_PORT", STREAM, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1, 0, 0, 0},
     {"IP_LOCAL_PORT_RANGE", STREAM, IPPROTO_IP, IP_LOCAL_PORT_RANGE, 41000 << 16 | 40000, 1, 0, 0},
@@ -129,55 +145,39 @@ static struct option options[] = {
     {"IP_RECVOPTS", DATAGRAMS, IPPROTO_IP, IP_RECVOPTS, 1, 0, 0, 0},
     {"IP_RETOPTS", DATAGRAMS, IPPROTO_IP, IP_RETOPTS, 1, 0, 0, 0},
     {"IP_RECVERR", DATAGRAMS, IPPROTO_IP, IP_RECVERR, 1, 0, 0, 0},
-    {"IP_PKTINFO", DATAGRAMS, IPPROTO_IP, IP_PKTINFO, 1, 0, 0, 0},
     {"IP_RECVORIGDSTADDR", DATAGRAMS, IPPROTO_IP, IP_RECVORIGDSTADDR, 1, 0, 0, 0},
     {"IP_RECVFRAGSIZE", DATAGRAMS, IPPROTO_IP, IP_RECVFRAGSIZE, 1, 0, 0, 0},
     {"IP_CHECKSUM", DATAGRAMS, IPPROTO_IP, 23, 1, 0, 0, 0},
     {"IP_MULTICAST_TTL", DATAGRAMS, IPPROTO_IP, IP_MULTICAST_TTL, 4, 0, 0, 0},
     {"IP_MULTICAST_LOOP", DATAGRAMS, IPPROTO_IP, IP_MULTICAST_LOOP, 0, 0, 0, 0},
     {"IP_MULTICAST_ALL", DATAGRAMS, IPPROTO_IP, IP_MULTICAST_ALL, 0, 0, 0, 0},
-    {"IP_HDRINCL", RAW4, IPPROTO_IP, IP_HDRINCL, 1, 1, 0, 0},
-    {"IP_NODEFRAG", RAW4, IPPROTO_IP, IP_NODEFRAG, 1, 1, 0, 0},
-
     {"UDP_NO_CHECK6_TX", DATAGRAMS6, IPPROTO_UDP, UDP_NO_CHECK6_TX, 1, 0, 0, 0},
     {"UDP_NO_CHECK6_RX", DATAGRAMS6, IPPROTO_UDP, UDP_NO_CHECK6_RX, 1, 0, 0, 0},
     {"UDP_SEGMENT", DATAGRAMS, IPPROTO_UDP, UDP_SEGMENT, 500, 0, 0, 0},
     {"UDP_GRO", DATAGRAMS, IPPROTO_UDP, UDP_GRO, 1, 0, 0, 0},
-
-    {"IPV6_V6ONLY", STREAM6, IPPROTO_IPV6, IPV6_V6ONLY, 1, 0, 0, 0},
     {"IPV6_UNICAST_HOPS", STREAM6, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 44, 0, 0, 0},
     {"IPV6_TCLASS", STREAM6, IPPROTO_IPV6, IPV6_TCLASS, 0x20, 0, 0, 0},
     {"IPV6_MTU_DISCOVER", DATAGRAMS6, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO, 0, 0, 0},
     {"IPV6_MULTICAST_HOPS", DATAGRAMS6, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 6, 0, 0, 0},
     {"IPV6_MULTICAST_LOOP", DATAGRAMS6, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0, 0, 0, 0},
     {"IPV6_MULTICAST_ALL", DATAGRAMS6, IPPROTO_IPV6, IPV6_MULTICAST_EVERY, 0, 1, 0, 0},
-    {"IPV6_RECVPKTINFO", DATAGRAMS6, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, 0, 0, 0},
     {"IPV6_RECVHOPLIMIT", DATAGRAMS6, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1, 0, 0, 0},
     {"IPV6_RECVTCLASS", DATAGRAMS6, IPPROTO_IPV6, IPV6_RECVTCLASS, 1, 0, 0, 0},
     {"IPV6_RECVERR", DATAGRAMS6, IPPROTO_IPV6, IPV6_RECVERR, 1, 0, 0, 0},
-    {"IPV6_FREEBIND", STREAM6, IPPROTO_IPV6, IPV6_FREE_BIND, 1, 1, 0, 0},
     {"IPV6_DONTFRAG", DATAGRAMS6, IPPROTO_IPV6, IPV6_DONTFRAG, 1, 0, 0, 0},
     {"IPV6_AUTOFLOWLABEL", DATAGRAMS6, IPPROTO_IPV6, 70, 0, 1, 0, 0},
     {"IPV6_FLOWINFO_SEND", DATAGRAMS6, IPPROTO_IPV6, 33, 1, 1, 0, 0},
-    {"IPV6_ADDR_PREFERENCES", DATAGRAMS6, IPPROTO_IPV6, 72, 0x100, 1, 0, 0},
     {"IPV6_MINHOPCOUNT", STREAM6, IPPROTO_IPV6, 73, 1, 1, 0, 0},
     {"IPV6_RECVORIGDSTADDR", DATAGRAMS6, IPPROTO_IPV6, 74, 1, 1, 0, 0},
-
     {"NETLINK_PKTINFO", ROUTES, SOL_NETLINK, NETLINK_PKTINFO, 1, 0, 0, 0},
     {"NETLINK_BROADCAST_ERROR", ROUTES, SOL_NETLINK, NETLINK_BROADCAST_ERROR, 1, 0, 0, 0},
     {"NETLINK_NO_ENOBUFS", ROUTES, SOL_NETLINK, NETLINK_NO_ENOBUFS, 1, 0, 0, 0},
     {"NETLINK_CAP_ACK", ROUTES, SOL_NETLINK, NETLINK_CAP_ACK, 1, 0, 0, 0},
     {"NETLINK_EXT_ACK", ROUTES, SOL_NETLINK, NETLINK_EXT_ACK, 1, 0, 0, 0},
     {"NETLINK_GET_STRICT_CHK", ROUTES, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1, 0, 0, 0},
-
-    {"PACKET_RESERVE", FRAMES, SOL_PACKET, PACKET_RESERVE, 32, 1, 0, 0},
-    {"PACKET_AUXDATA", FRAMES, SOL_PACKET, PACKET_AUXDATA, 1, 1, 0, 0},
-    {"PACKET_ORIGDEV", FRAMES, SOL_PACKET, PACKET_ORIGDEV, 1, 1, 0, 0},
-    {"PACKET_TIMESTAMP", FRAMES, SOL_PACKET, PACKET_TIMESTAMP, 1, 1, 0, 0},
-    {"PACKET_LOSS", FRAMES, SOL_PACKET, PACKET_LOSS, 1, 1, 0, 0},
 };
 
-#define COUNT (sizeof options / sizeof *options)
+#define COUNT(of) (sizeof of / sizeof *of)
 
 static int get_option(const struct option *one) {
   int is = 0;
@@ -197,11 +197,14 @@ static void set_structures(void) {
   struct linger linger = {1, 9};
   struct sock_filter line = BPF_STMT(BPF_RET | BPF_K, 0xffff);
   struct sock_fprog filter = {1, &line};
-  struct ip_mreqn group = {.imr_multiaddr.s_addr = inet_addr("239.1.2.3"), .imr_address.s_addr = htonl(INADDR_LOOPBACK)};
   EXPECT(setsockopt(sockets[STREAM], SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0);
   EXPECT(setsockopt(sockets[STREAM], SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) == 0);
   EXPECT(setsockopt(sockets[CONNECTED], SOL_SOCKET, SO_LINGER, &linger, sizeof linger) == 0);
   EXPECT(setsockopt(sockets[DATAGRAMS], SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0);
+}
+
+static void set_lost_structures(void) {
+  struct ip_mreqn group = {.imr_multiaddr.s_addr = inet_addr("239.1.2.3"), .imr_address.s_addr = htonl(INADDR_LOOPBACK)};
   EXPECT(setsockopt(sockets[DATAGRAMS], IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof group) == 0);
   EXPECT(setsockopt(sockets[STREAM], IPPROTO_TCP, TCP_CONGESTION, "reno", 4) == 0);
   EXPECT(setsockopt(sockets[DATAGRAMS], IPPROTO_IP, IP_MULTICAST_IF, &group, sizeof group) == 0);
@@ -227,8 +230,6 @@ static void check_structures(void) {
   struct timeval wait;
   struct linger linger = {0};
   struct sock_filter lines[8];
-  struct in_addr from = {0};
-  char congestion[16] = "";
   socklen_t size = sizeof linger;
   differs("SO_RCVTIMEO", 7200000, get_span(sockets[STREAM], SOL_SOCKET, SO_RCVTIMEO, &wait) ? -1 : wait.tv_sec * 1000000 + wait.tv_usec);
   differs("SO_SNDTIMEO", 7200000, get_span(sockets[STREAM], SOL_SOCKET, SO_SNDTIMEO, &wait) ? -1 : wait.tv_sec * 1000000 + wait.tv_usec);
@@ -236,7 +237,12 @@ static void check_structures(void) {
   differs("SO_LINGER", 109, linger.l_onoff * 100 + linger.l_linger);
   size = 8;
   differs("SO_ATTACH_FILTER", 0, getsockopt(sockets[DATAGRAMS], SOL_SOCKET, SO_GET_FILTER, lines, &size) || size != 1);
-  size = sizeof congestion;
+}
+
+static void check_lost_structures(void) {
+  struct in_addr from = {0};
+  char congestion[16] = "";
+  socklen_t size = sizeof congestion;
   getsockopt(sockets[STREAM], IPPROTO_TCP, TCP_CONGESTION, congestion, &size);
   differs("TCP_CONGESTION", 0, strcmp(congestion, "reno"));
   size = sizeof from;
@@ -267,29 +273,56 @@ static void connect_all(void) {
   sockets[FRAMES] = socket(AF_PACKET, SOCK_DGRAM, 0);
 }
 
-static void make_options(void) {
-  connect_all();
-  for (struct option *one = options; one < options + COUNT; one++) {
+static void set_all(struct option *of, size_t count) {
+  for (struct option *one = of; one < of + count; one++) {
     now_at = one->name;
     if (setsockopt(sockets[one->at], one->level, one->option, &one->value, sizeof one->value)) {
       EXPECT(one->optional);
+      if (getenv("SHOW")) fprintf(stderr, "left out: %s (%s)\n", one->name, strerror(errno));
       one->left_out = 1;
     }
   }
   /* Some have an effect on others. */
-  for (struct option *one = options; one < options + COUNT; one++)
+  for (struct option *one = of; one < of + count; one++)
     if (!one->left_out) one->was = get_option(one);
+}
+
+static void check_all(const struct option *of, size_t count) {
+  for (const struct option *one = of; one < of + count; one++)
+    if (!one->left_out) differs(one->name, one->was, get_option(one));
+}
+
+static void end_if_told(void) {
+  fflush(stdout);
+  if (told) _exit(1);
+}
+
+static void make_options(void) {
+  connect_all();
+  set_all(options, COUNT(options));
   set_structures();
   check_structures();
 }
 
 static void check_options(int round) {
   (void)round;
-  for (struct option *one = options; one < options + COUNT; one++)
-    if (!one->left_out) differs(one->name, one->was, get_option(one));
+  check_all(options, COUNT(options));
   check_structures();
-  fflush(stdout);
-  if (told) _exit(1);
+  end_if_told();
+}
+
+static void make_lost(void) {
+  connect_all();
+  set_all(lost, COUNT(lost));
+  set_lost_structures();
+  check_lost_structures();
+}
+
+static void check_lost(int round) {
+  (void)round;
+  check_all(lost, COUNT(lost));
+  check_lost_structures();
+  end_if_told();
 }
 
 /* Datagrams are held back until it is taken away. */
@@ -301,6 +334,6 @@ static void unchecked(int round) { (void)round; }
 
 int main(int argc, char **argv) {
   static const struct thing things[] = {
-      {"options", make_options, check_options}, {"-corked", make_corked, unchecked}, {0}};
+      {"options", make_options, check_options}, {"-lost", make_lost, check_lost}, {"-corked", make_corked, unchecked}, {0}};
   return rounds(argc, argv, things);
 }

@@ -35,6 +35,7 @@ static inline void set_rows(struct row *rows) {
         now_at = row->name;
         wrong(__LINE__, "it can be set");
       }
+      if (getenv("SHOW")) fprintf(stderr, "left out: %s (%s)\n", row->name, strerror(errno));
       row->left_out = 1;
     }
   }
