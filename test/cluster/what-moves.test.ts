@@ -44,6 +44,8 @@ const SPECIAL: [program: string, things: string[]][] = [
 const ANEW: [program: string, things: string[]][] = [
   ['clocks', ['-anew']],
   ['ipcs', ['-anew']],
+  ['flags', ['-anew']],
+  ['options', ['-anew']],
 ];
 
 /** An account that Debian has; its jobs are restored without root's rights. */

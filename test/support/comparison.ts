@@ -48,8 +48,8 @@ const MAY_DIFFER: readonly { field: RegExp; part?: RegExp; why: string }[] = [
     part: /\/memfd:(?=\/dev\/zero )/g,
     why: 'shared memory without a name is called otherwise',
   },
-  { field: /: O_TMPFILE$/, why: 'the same: what open(2) was told to make' },
-  { field: /: SO_REUSEPORT$/, why: 'CRIU sets it on TCP sockets that have a port, and leaves it' },
+  { field: /: O_TMPFILE$/, why: 'the file comes back as a deleted one, which is given no name any more' },
+  { field: /: SO_REUSEPORT$/, why: 'CRIU sets it on TCP connections, and leaves it' },
   { field: /: more$/, part: /^eventfd-id:.*$/gm, why: 'the machine’s own number' },
 ];
 

@@ -148,6 +148,7 @@ export const INVENTORY: Family[] = [
       thing('descriptors', 'memfd', 'memory behind a memfd, its seals'),
       thing('descriptors', 'pidfd', 'pidfd'),
       thing('descriptors', 'inotify', 'watches of inotify'),
+      anew('flags', '-anew', 'giving a name to a file that never had one (O_TMPFILE, linkat)'),
       documented(
         'cluster/on-disk',
         'syncfs and sync abroad bring what is written home, and not on to its disk',
@@ -302,6 +303,7 @@ export const INVENTORY: Family[] = [
         'PACKET_LOSS',
       ]),
       ...rows('options', ['SO_RCVTIMEO', 'SO_SNDTIMEO', 'SO_LINGER', 'SO_ATTACH_FILTER']),
+      anew('options', '-anew', 'SO_REUSEPORT of a TCP connection: it is set'),
       refused('network-socket', 'a socket of an odd kind', 'sockets of other families'),
       refused(
         'external-socket',

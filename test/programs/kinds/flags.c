@@ -430,7 +430,18 @@ static void look_at_rows(int round) {
   unlink(in_folder("flags"));
 }
 
+/* --- a file that never had a name can't be given one --- */
+
+static int unnamed = -1;
+static void make_unnamed(void) { EXPECT((unnamed = open(folder, O_TMPFILE | O_RDWR, 0600)) >= 0); }
+static void look_at_unnamed(int round) {
+  char path[64];
+  (void)round;
+  snprintf(path, sizeof path, "/proc/self/fd/%d", unnamed);
+  EXPECT(linkat(AT_FDCWD, path, AT_FDCWD, in_folder("named"), AT_SYMLINK_FOLLOW) == -1 && errno == ENOENT);
+}
+
 int main(int argc, char **argv) {
-  static const struct thing things[] = {{"-lost", make_lost, look_at_lost}, {"rows", make_rows, look_at_rows}, {"-packets", make_packets, look_at_packets}, {0}};
+  static const struct thing things[] = {{"-lost", make_lost, look_at_lost}, {"rows", make_rows, look_at_rows}, {"-packets", make_packets, look_at_packets}, {"-anew", make_unnamed, look_at_unnamed}, {0}};
   return rounds(argc, argv, things);
 }

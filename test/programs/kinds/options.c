@@ -332,8 +332,17 @@ static void make_corked(void) {
 }
 static void unchecked(int round) { (void)round; }
 
+/* --- what the restore leaves set: a TCP connection may share its port --- */
+
+static void make_anew(void) { connect_all(); }
+static void look_at_anew(int round) {
+  const struct option shared = {"", CONNECTED, SOL_SOCKET, SO_REUSEPORT, 1, 0, 0, 0};
+  (void)round;
+  EXPECT(get_option(&shared) == 1);
+}
+
 int main(int argc, char **argv) {
   static const struct thing things[] = {
-      {"options", make_options, check_options}, {"-lost", make_lost, check_lost}, {"-corked", make_corked, unchecked}, {0}};
+      {"options", make_options, check_options}, {"-lost", make_lost, check_lost}, {"-anew", make_anew, look_at_anew}, {"-corked", make_corked, unchecked}, {0}};
   return rounds(argc, argv, things);
 }
