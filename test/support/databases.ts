@@ -50,7 +50,20 @@ const lmdb = (kind: string) => python(`lmdb-${kind}`, 'lmdb_writers', kind, 'pyt
 export const SQLITE: readonly Database[] = ['rollback', 'rollback-mmap', 'wal', 'wal-mmap'].map(sqlite);
 export const LMDB: readonly Database[] = ['plain', 'writemap'].map(lmdb);
 
-export const DATABASES: readonly Database[] = [...SQLITE, ...LMDB];
+/** For the command alone: these take their time, and packages that start services. */
+const SERVERS: readonly Database[] = [
+  {
+    ...python('postgres', 'servers', 'postgres', 'postgresql', 'sys'),
+    isHere: async () => existsSync('/usr/lib/postgresql'),
+  },
+  {
+    ...python('redis', 'servers', 'redis', 'redis-server', 'sys'),
+    packages: ['python3', 'redis-server', 'redis-tools'],
+    isHere: async () => existsSync('/usr/bin/redis-server') && existsSync('/usr/bin/redis-check-aof'),
+  },
+];
+
+export const DATABASES: readonly Database[] = [...SQLITE, ...LMDB, ...SERVERS];
 
 export interface Trial {
   /** A new folder is made here. */

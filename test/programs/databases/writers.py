@@ -43,8 +43,9 @@ def start(folder, write_as):
     print("ready", flush=True)
     good = True
     while children:
-        pid, status = os.wait()
-        children.pop(pid, None)
+        # Of other children somebody else takes care.
+        pid, status = os.waitpid(next(iter(children)), 0)
+        children.pop(pid)
         good = good and status == 0
     return good
 
