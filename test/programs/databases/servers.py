@@ -26,7 +26,20 @@ def own(folder, name):
         shutil.chown(folder, name, name)
 
 
-class Postgres:
+class Server:
+    """A server that has ended is not waited for."""
+
+    def wait_a_little(self):
+        if self.server.poll() is not None:
+            raise RuntimeError(f"the server has ended with {self.server.returncode}")
+        time.sleep(0.2)
+
+    def end(self):
+        self.server.terminate()
+        self.server.wait()
+
+
+class Postgres(Server):
     programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1:]
 
     def __init__(self, folder):
@@ -45,11 +58,7 @@ class Postgres:
                 "-c", "checkpoint_timeout=30s", "-c", "log_min_messages=fatal"]
         self.server = subprocess.Popen(argv, **as_user("postgres"))
         while subprocess.run([self.program("pg_isready"), "-h", self.folder, "-U", "postgres"], stdout=subprocess.DEVNULL).returncode:
-            time.sleep(0.2)
-
-    def end(self):
-        self.server.terminate()
-        self.server.wait()
+            self.wait_a_little()
 
     def client(self):
         argv = [self.program("psql"), "-h", self.folder, "-U", "postgres", "-qAt", "-v", "ON_ERROR_STOP=1"]
@@ -79,7 +88,7 @@ class Postgres:
         return wrong, rows, int(self.ask("SELECT value FROM counter;")[0])
 
 
-class Redis:
+class Redis(Server):
     script = ("local n = redis.call('INCR', 'counter') redis.call('RPUSH', 'entries', ARGV[1] .. ' ' .. n) return n")
 
     def __init__(self, folder):
@@ -94,11 +103,7 @@ class Redis:
                 "--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no", "--logfile", os.devnull]
         self.server = subprocess.Popen(argv, **as_user("redis"))
         while self.ask("PING") not in ("PONG",):
-            time.sleep(0.2)
-
-    def end(self):
-        self.server.terminate()
-        self.server.wait()
+            self.wait_a_little()
 
     def fill(self):
         pass
