@@ -26,8 +26,8 @@ import { end, launch } from '../support/processes';
 import { inProject } from '../support/project';
 import { goRounds, type Kind, roundsOf, says } from '../support/rounds';
 
-/** Nine programs, three moves each, two at a time: a few minutes where the processors are wanted by many others. */
-const ALL_MS = 400_000;
+/** Fourteen programs, three moves each, one at a time where they are looked at: long where the processors are wanted by many. */
+const ALL_MS = 900_000;
 /** A name that no person's lab has. */
 const LAB = `what-${process.pid}`;
 const ROUND = ['node2', 'node3', 'node1'] as const;
