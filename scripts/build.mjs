@@ -21,6 +21,8 @@ const entries = {
   bench: 'test/bench/main.ts',
   'test/programs': 'test/programs/languages/main.ts',
   'test/zdtm': 'test/zdtm/main.ts',
+  'test/what-moves': 'test/what-moves/main.ts',
+  'test/databases': 'test/programs/databases/main.ts',
   'demo-gdb': 'test/demo/gdb/main.ts',
   'demo-vscode': 'test/demo/vscode/main.ts',
   chaos: 'test/chaos/main.ts',

@@ -17,6 +17,7 @@ trap finish EXIT
 in_vscode=
 case "${1:-vscode}" in vscode) in_vscode=vscode ;; esac
 bash scripts/setup.sh $in_vscode
+case "${1:-cluster}" in cluster) bash scripts/setup-tests.sh ;; esac
 npm run --silent build
 [ -z "$in_vscode" ] || npm run --silent package
 npm run --silent typecheck

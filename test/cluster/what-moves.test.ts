@@ -26,12 +26,27 @@ import { end, launch } from '../support/processes';
 import { inProject } from '../support/project';
 import { goRounds, type Kind, roundsOf, says } from '../support/rounds';
 
-/** Thirteen programs, three moves each, two at a time: a few minutes where the processors are wanted by many others. */
-const ALL_MS = 400_000;
+/** Eighteen programs, three moves each, one at a time where they are looked at: long where the processors are wanted by many. */
+const ALL_MS = 900_000;
 /** A name that no person's lab has. */
 const LAB = `what-${process.pid}`;
 const ROUND = ['node2', 'node3', 'node1'] as const;
-const FAMILIES = ['processes', 'signals', 'ipc', 'descriptors', 'files', 'memory', 'attributes', 'locks'];
+const FAMILIES = [
+  ...['processes', 'signals', 'ipc', 'descriptors', 'files', 'memory', 'attributes', 'locks'],
+  ...['process-state', 'mappings', 'flags', 'clocks', 'ipcs', 'options'],
+];
+/** What a user may not set, and what only newer kernels have. */
+const SPECIAL: [program: string, things: string[]][] = [
+  ['process-state', ['-rights', '-odd']],
+  ['mappings', ['-guard', '-droppable']],
+  ['ipcs', ['-namespaces']],
+];
+const ANEW: [program: string, things: string[]][] = [
+  ['clocks', ['-anew']],
+  ['ipcs', ['-anew']],
+  ['flags', ['-anew']],
+  ['options', ['-anew']],
+];
 
 /** An account that Debian has; its jobs are restored without root's rights. */
 const USER = 'games';
@@ -145,10 +160,26 @@ describe('programs that look around after each move', () => {
       const realTime = roundsOf(built('attributes'), place, ROUND.length, ['-real-time', 'of-threads']);
       const forgotten = roundsOf(built('attributes'), place, ROUND.length, ['-forgotten']);
       const kinds = [...families, realTime, forgotten, building(place), shell(place)];
-      const outcomes = await goRounds(godwit, { kinds, nodes: ROUND, folder: place, consoleOf });
+      const outcomes = await goRounds(godwit, { kinds, nodes: ROUND, folder: place, consoleOf, lab: LAB });
       expect(outcomes).toEqual(kinds.map(({ what }) => ({ what, problem: null })));
       // Nor has CRIU left a name of its own beside the files.
       expect(readdirSync(place).sort()).toEqual(ROUND.map((_, at) => `go-${at + 1}`));
+    },
+    ALL_MS,
+  );
+
+  it.each([
+    ['find what is for root alone, or for newer kernels, as it was', SPECIAL],
+    ['find what begins anew as the README says', ANEW],
+  ])(
+    '%s',
+    async (what, programs) => {
+      const place = join(folder, what.split(' ').slice(0, 3).join('-'));
+      const kinds = programs.flatMap(([name, things]) =>
+        things.map((thing) => roundsOf(built(name), place, ROUND.length, [thing])),
+      );
+      const outcomes = await goRounds(godwit, { kinds, nodes: ROUND, folder: place, consoleOf });
+      expect(outcomes).toEqual(kinds.map(({ what }) => ({ what, problem: null })));
     },
     ALL_MS,
   );
@@ -160,7 +191,7 @@ describe('programs that look around after each move', () => {
       mkdirSync(place);
       chmodSync(place, 0o1777);
       const kinds = FAMILIES.map((name) => roundsOf(built(name), place, ROUND.length));
-      const outcomes = await goRounds(asUser, { kinds, nodes: ROUND, folder: place, consoleOf });
+      const outcomes = await goRounds(asUser, { kinds, nodes: ROUND, folder: place, consoleOf, lab: LAB });
       expect(outcomes).toEqual(kinds.map(({ what }) => ({ what, problem: null })));
       expect(readdirSync(place).sort()).toEqual(ROUND.map((_, at) => `go-${at + 1}`));
     },

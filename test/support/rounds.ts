@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { migrateCompared } from './comparison';
 import type { Godwit } from './godwit';
 
 /** A machine whose processors are wanted by others too may take this long for what takes a moment. */
@@ -43,12 +44,14 @@ export interface Round {
   folder: string;
   /** Where a job's console is kept: looking there costs nothing. */
   consoleOf: (job: string) => string;
+  /** With it each process is looked at before and after each move, and must be what it was. */
+  lab?: string;
 }
 
 /** Launches all, moves them from node to node, lets them look after each move, and awaits their ends. */
 export async function goRounds(
   godwit: Godwit,
-  { kinds, nodes, folder, consoleOf }: Round,
+  { kinds, nodes, folder, consoleOf, lab }: Round,
 ): Promise<Outcome[]> {
   mkdirSync(folder, { recursive: true });
   const problems = new Map<Kind, string>();
@@ -68,7 +71,8 @@ export async function goRounds(
   await each('its beginning', (kind) => says(consoleOf(jobs.get(kind)!), kind.ready));
   for (const [at, node] of nodes.entries()) {
     await each(`its move to ${node}`, async (kind) => {
-      await godwit.migrate(jobs.get(kind)!, node);
+      if (lab) await migrateCompared(godwit, lab, jobs.get(kind)!, node);
+      else await godwit.migrate(jobs.get(kind)!, node);
     });
     writeFileSync(join(folder, `go-${at + 1}`), '');
     await each(`its look around on ${node}`, async (kind) => {

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# What the tests need besides: a program that looks at system calls, and databases. Changes only what is missing.
+set -euo pipefail
+
+missing_packages() {
+  command -v strace >/dev/null || echo strace
+  [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import sqlite3, lmdb' 2>/dev/null || echo python3 python3-lmdb
+}
+
+packages=$(missing_packages | tr '\n' ' ')
+[ -n "$packages" ] || exit 0
+if ! command -v apt-get >/dev/null; then
+  echo "setup: the tests need $packages" >&2
+  exit 1
+fi
+echo "setup: installing $packages"
+apt-get -qq update
+# shellcheck disable=SC2086 # one word a package
+DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends $packages >/dev/null
+packages=$(missing_packages | tr '\n' ' ')
+[ -z "$packages" ] || { echo "setup: still missing after the installation: $packages" >&2; exit 1; }

@@ -1,0 +1,4 @@
+/** `npm run docs:what-moves` */
+import { writePage } from './page';
+
+writePage();
