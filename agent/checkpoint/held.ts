@@ -69,7 +69,7 @@ export function heldObstacle(held: Held, who: string): Obstacle | null {
   if (kind === 'lease')
     return {
       code: 'file-lease',
-      what: `${who} ${has} ${name} with a lease (F_SETLEASE), which the destination's own opening of it would break`,
+      what: `${who} ${has} ${name} with a lease for writing (F_SETLEASE), which the destination's own opening of it would break`,
       fix: 'have the program give the lease up before the move',
     };
   if (type === S_IFREG && name.endsWith(DELETED)) return deletedObstacle(held, who, has);

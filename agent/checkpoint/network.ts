@@ -21,6 +21,7 @@ export interface InetSocket {
 }
 
 const TCP_ESTABLISHED = 1;
+const TCP_CLOSE_WAIT = 8;
 const TCP_LISTEN = 10;
 const listens = ({ protocol, state }: InetSocket) => protocol === 'tcp' && state === TCP_LISTEN;
 const ANY = ['0.0.0.0', '0:0:0:0:0:0:0:0'];
@@ -98,6 +99,18 @@ export const ACCEPT_FIRST = 'let the program accept it, and try again';
 
 /** CRIU can't save a connection that no process has accepted. */
 export const waitsForAccept = (socket: InetSocket): boolean => listens(socket) && socket.waiting > 0;
+
+/** The connections that no process has yet: by both their ends, and the port that they were made to. */
+export const unaccepted = (sockets: readonly InetSocket[]): { name: string; port: number }[] =>
+  sockets
+    .filter(
+      ({ protocol, inode, state }) =>
+        protocol === 'tcp' && inode === 0 && (state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT),
+    )
+    .map(({ local, port, remote, remotePort }) => ({
+      name: `${local} ${port} ${remote} ${remotePort}`,
+      port,
+    }));
 
 export const waitingObstacle = ({ local, port }: InetSocket, who: string): Obstacle => ({
   code: 'connection-pending',

@@ -15,12 +15,14 @@ import {
   type InetSocket,
   inetSockets,
   socketObstacle,
+  unaccepted,
   waitingObstacle,
   waitsForAccept,
 } from './network';
 import { terminalObstacles } from './terminals';
 import {
   cgroupObstacles,
+  endedThreads,
   externalSockets,
   mountObstacles,
   namespaceObstacles,
@@ -31,7 +33,8 @@ import {
   tracerObstacles,
 } from './ties';
 
-const ACCEPT_MS = 500;
+/** As long as the move itself gives a program for it (helper/sockets.c). */
+const ACCEPT_MS = 2_000;
 const ACCEPT_POLL_MS = 20;
 
 export interface Findings {
@@ -91,13 +94,15 @@ async function obstaclesOf(
   );
   const who = teller(processes);
   const stubbed = new Set(processes.filter(({ inner }) => debugged.has(inner)).map(({ pid }) => pid));
-  const all = await settledSockets(looked, processes[0]!.pid);
+  const init = processes[0]!.pid;
+  const all = await ownSockets(looked, init);
   const sockets = address ? [] : all;
   const own = sockets.map(({ socket }) => socket);
   const found = [
     ...tracerObstacles(looked, processes, stubbed, who),
     ...namespaceObstacles(looked, who),
     ...cgroupObstacles(looked, who),
+    ...endedThreads(processes, who),
     ...mountObstacles(looked, who),
     ...policyObstacles(looked, who),
     ...semaphoreObstacles(looked, who),
@@ -107,7 +112,7 @@ async function obstaclesOf(
     ...externalSockets(looked, who),
     ...looked.held.map((held) => heldObstacle(held, who(held.pid))),
     ...sockets.map(({ socket, pid }) => socketObstacle(socket, own, who(pid))),
-    ...all.flatMap(({ socket, pid }) => (waitsForAccept(socket) ? [waitingObstacle(socket, who(pid))] : [])),
+    ...(await idleListeners(all, init)).map(({ socket, pid }) => waitingObstacle(socket, who(pid))),
   ].filter((obstacle) => obstacle !== null);
   // A process that has ten devices open has ten obstacles; ten threads that share them have no more.
   const byWords = new Map(found.map((obstacle) => [obstacle.code + obstacle.what, obstacle]));
@@ -123,13 +128,19 @@ function teller(processes: JobProcess[]): (pid: number) => string {
   };
 }
 
-/** A program that is about to accept a connection is given the time. */
-async function settledSockets(looked: Looked, init: number): Promise<OwnSocket[]> {
+/**
+ * Listeners that leave a connection waiting. A busy server always has some: what counts is whether those that are there
+ * now are still there a while later.
+ */
+async function idleListeners(own: OwnSocket[], init: number): Promise<OwnSocket[]> {
+  const listeners = own.filter(({ socket }) => waitsForAccept(socket));
+  if (listeners.length === 0) return [];
   const late = performance.now() + ACCEPT_MS;
-  for (;;) {
-    const sockets = await ownSockets(looked, init);
-    if (performance.now() > late || !sockets.some(({ socket }) => waitsForAccept(socket))) return sockets;
-    await sleep(ACCEPT_POLL_MS);
+  for (let left = unaccepted(await inetSockets(init)); ; await sleep(ACCEPT_POLL_MS)) {
+    const there = new Set(unaccepted(await inetSockets(init)).map(({ name }) => name));
+    left = left.filter(({ name }) => there.has(name));
+    const idle = listeners.filter(({ socket }) => left.some(({ port }) => port === socket.port));
+    if (idle.length === 0 || performance.now() > late) return idle;
   }
 }
 

@@ -115,6 +115,17 @@ const ownCgroup = (what: string): Obstacle => ({
   fix: 'have the job leave cgroups alone; `run` has --cpus, --memory and --processes',
 });
 
+/** The kernel shows such a process as a zombie, though it runs. */
+export function endedThreads(processes: JobProcess[], who: Who): Obstacle[] {
+  return processes
+    .filter(({ state }) => state === 'Z')
+    .map(({ pid }) => ({
+      code: 'thread-ended',
+      what: `${who(pid)} goes on without its first thread, which CRIU can't save`,
+      fix: 'wait for its end',
+    }));
+}
+
 /** Unix sockets whose other end nobody in the job has. */
 export function externalSockets({ held, peers }: Looked, who: Who): Obstacle[] {
   const own = new Set(held.map(({ name }) => inodeOf(name)));

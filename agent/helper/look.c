@@ -126,14 +126,20 @@ static bool has_corked(const char *pid, const char *fd) {
   return is_corked && waiting > 0;
 }
 
-/* A lease on the file (fcntl(2), F_SETLEASE). */
+/*
+ * A lease on the file (fcntl(2), F_SETLEASE) that can't be carried: the destination opens the file while the source still
+ * has it. To a lease for reading that is nothing, unless it is being broken.
+ */
 static bool has_lease(const char *pid, const char *fd) {
   char path[64], line[256];
   bool found = false;
   snprintf(path, sizeof path, "/proc/%s/fdinfo/%s", pid, fd);
   FILE *info = fopen(path, "re");
   if (!info) return false;
-  while (fgets(line, sizeof line, info)) found |= starts(line, "lock:") && (strstr(line, "LEASE") || strstr(line, "DELEG"));
+  while (fgets(line, sizeof line, info)) {
+    if (!starts(line, "lock:") || !(strstr(line, " LEASE ") || strstr(line, " DELEG "))) continue;
+    found |= !strstr(line, " LEASE ") || !strstr(line, " ACTIVE ") || !strstr(line, " READ ");
+  }
   fclose(info);
   return found;
 }
