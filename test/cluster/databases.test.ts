@@ -8,8 +8,8 @@ import { Godwit } from '../support/godwit';
 
 const LAB = `databases-${process.pid}`;
 const ROUND = ['node2', 'node3', 'node1'] as const;
-/** Of all that `npm run test:databases` has, those that are not servers and don't rely on locks of files that are mapped. */
-const SHORT = ['sqlite-rollback'];
+/** Of all that `npm run test:databases` has: one of each kind that needs no server. */
+const SHORT = ['sqlite-rollback', 'sqlite-wal', 'lmdb-plain'];
 /** Of each writer, between two moves: more would take long where the machine has much else to do. */
 const LINES = 2;
 
