@@ -234,71 +234,86 @@ export class Arrival extends Role<
   }
 
   async #restore(epoch: number, signal: AbortSignal): Promise<DestinationFigures> {
-    const { keeper, criu } = this.place;
     const received = this.#received!;
-    const { copy, images, root } = received;
+    const { copy } = received;
     const begun = performance.now();
-    const server = await keeper.call(
-      'process.wait',
-      { key: this.#pagesKey(epoch) },
-      { timeoutMs: PAGES_END_MS },
-    );
+    const manifest = await this.#whatCame(epoch, received);
+    const account = await JobAccount.of(copy.cgroup);
+    const argv = await this.#restoreCommand(received, account);
+    signal.throwIfAborted();
+    copy.init = await this.#runCriu(received, argv);
+    await this.place.points.reach('destination.restored');
+    await this.#makeWhole(received, manifest);
+    // Only now: until here CRIU was among them.
+    await account.set(copy.limits);
+    return { restore: performance.now() - begun };
+  }
+
+  /** Everything that the source has sent, looked at: what CRIU is to restore. */
+  async #whatCame(epoch: number, received: Received): Promise<Manifest> {
+    const { copy, images } = received;
+    const { keeper, host, points } = this.place;
+    const key = this.#pagesKey(epoch);
+    const server = await keeper.call('process.wait', { key }, { timeoutMs: PAGES_END_MS });
     if (server.code !== 0) throw await this.#whyNoPages(images);
     await received.bundle;
     const manifest = await readManifest(images);
     received.manifest = manifest;
     copy.held = manifest.held;
-    await this.place.host.setMounts(copy, manifest);
-    await this.place.points.reach('destination.pages-here');
+    await host.setMounts(copy, manifest);
+    await points.reach('destination.pages-here');
     await verifyPages(images);
     if (copy.files === null) await this.#addMounts(copy, images);
+    return manifest;
+  }
 
-    const cgroup = JobCgroup.at(copy.cgroup);
-    const account = await JobAccount.of(copy.cgroup);
-    const outside = ['--cgroup', cgroup.run, '--outside', cgroup.attach, '--report', copy.report];
+  async #restoreCommand({ copy, images, root }: Received, account: JobAccount): Promise<string[]> {
+    const { helper, criu, host } = this.place;
+    const { run: inside, attach } = JobCgroup.at(copy.cgroup);
+    const network = host.networks.namespaceOf(copy);
     const files = copy.files === null ? '/' : root;
-    const orders = [
-      ...outside,
+    return [
+      ...[helper, 'restore', '--cgroup', inside, '--outside', attach, '--report', copy.report],
       ...account.joined(copy.limits).flatMap((group) => ['--join', group]),
-      '--pidfile',
-      join(images, 'pidfile'),
-    ];
-    const network = this.place.host.networks.namespaceOf(copy);
-    const argv = [
-      this.place.helper,
-      'restore',
-      ...orders,
+      ...['--pidfile', join(images, 'pidfile')],
       ...(network === null ? [] : ['--network', network]),
-      '--',
-      await criu(),
+      ...['--', await criu()],
       ...restoreArguments({ images, root, files, mounts: copy.mounts, direct: copy.direct }),
     ];
-    signal.throwIfAborted();
+  }
+
+  /** The job's PID 1, as this node numbers it. */
+  async #runCriu({ copy, images }: Received, argv: string[]): Promise<number> {
+    const { keeper, points } = this.place;
+    const key = copy.supervisor;
     const env = together(CRIU_ENV, asUser(copy.user, images), withFifos(images));
-    await keeper.call('process.start', { key: copy.supervisor, argv, env });
-    await this.place.points.reach('destination.restore-started');
-    const first = { key: copy.supervisor, index: 0 };
+    await keeper.call('process.start', { key, argv, env });
+    await points.reach('destination.restore-started');
     const { line } = await this.#whileHomeAnswers(copy, () =>
-      keeper.call('process.line', first, { timeoutMs: RESTORE_LIMIT_MS }),
+      keeper.call('process.line', { key, index: 0 }, { timeoutMs: RESTORE_LIMIT_MS }),
     );
     const said = line === null ? null : readSupervision(line);
     if (!said || !('restored' in said)) throw await explainFile('restore', join(images, RESTORE_LOG));
-    copy.init = said.restored.init;
-    await this.place.points.reach('destination.restored');
-    const processes = await verifyRestored(cgroup, copy.init, manifest.processes);
-    const pids = processes.map(({ pid }) => pid);
+    return said.restored.init;
+  }
+
+  /** Is it what was dumped? What CRIU does not bring back is made again. */
+  async #makeWhole(received: Received, { processes: expected }: Manifest): Promise<void> {
+    const { copy, images } = received;
+    const { helper, host } = this.place;
+    const cgroup = JobCgroup.at(copy.cgroup);
+    const processes = await verifyRestored(cgroup, copy.init!, expected);
     await this.#whileHomeAnswers(copy, async () => {
-      await this.#recognise(received, pids, network);
-      await this.place.host.trimMounts(copy);
+      await this.#recognise(
+        received,
+        processes.map(({ pid }) => pid),
+      );
+      await host.trimMounts(copy);
     });
-    const { helper } = this.place;
     const frozen = { helper, processes: async () => processes, run: cgroup.run, images };
     await recogniseFifos(frozen);
     await putQueues(frozen);
     await tellOfLostEvents(frozen);
-    // Only now: until here CRIU was among them.
-    await account.set(copy.limits);
-    return { restore: performance.now() - begun };
   }
 
   /** At home: of its mounts, those too that the job has reached by the mount of the home's files. */
@@ -309,9 +324,10 @@ export class Arrival extends Role<
     copy.mounts = [...copy.mounts, ...added].sort();
   }
 
-  #recognise({ copy, images, root }: Received, pids: number[], network: string | null): Promise<void> {
-    const { helper } = this.place;
+  #recognise({ copy, images, root }: Received, pids: number[]): Promise<void> {
+    const { helper, host } = this.place;
     const { mounts } = copy;
+    const network = host.networks.namespaceOf(copy);
     const abroad = copy.files !== null;
     const cgroup = JobCgroup.at(copy.cgroup);
     const job = { pids, cgroup, abroad, terms: this.#terms!, root, mounts, network };
