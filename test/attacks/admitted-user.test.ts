@@ -158,9 +158,9 @@ describe.skipIf(process.arch !== 'x64')('descriptors of PID 1 that its user has 
     await stage.ann.kill(id);
   });
 
-  it('are not taken for the terminal when it moves; it runs on where it is', async () => {
+  it('are not taken for the terminal when it moves; it runs on', async () => {
     const { id, secret } = await exchanged(MASTER);
-    await expect(stage.ann.migrate(id, 'node2')).rejects.toThrow(/terminal can't be saved/);
+    await stage.ann.migrate(id, 'node2');
     expect(readFileSync(secret, 'utf8')).toBe('of root\n');
     expect((await stage.ann.job(id)).state).toBe('running');
     await stage.ann.kill(id);
