@@ -48,6 +48,16 @@ const MAY_DIFFER: readonly { field: RegExp; part?: RegExp; why: string }[] = [
     part: /\/memfd:(?=\/dev\/zero )/g,
     why: 'shared memory without a name is called otherwise',
   },
+  {
+    field: /^mapping [^:]*$/,
+    part: /(?<=\/SYSV)[0-9a-f]{8}(?= \(deleted\))/g,
+    why: 'by which key a segment was made that has been removed; that of others is told with them',
+  },
+  {
+    field: /\b(SigPnd|ShdPnd)$/,
+    part: /^0{11}[04]0000$/g,
+    why: 'a SIGSTOP that waits, of the process or of its one thread: it will stop the process',
+  },
   { field: /: O_TMPFILE$/, why: 'the file comes back as a deleted one, which is given no name any more' },
   { field: /: SO_REUSEPORT$/, why: 'CRIU sets it on TCP connections, and leaves it' },
   { field: /: more$/, part: /^eventfd-id:.*$/gm, why: 'the machine’s own number' },

@@ -51,8 +51,9 @@ def status_of(where):
 
 class Job:
     def __init__(self, pids):
-        self.pids = pids
         self.inside = {pid: status_of(f"/proc/{pid}")["NSpid"].split()[-1] for pid in pids}
+        # In the same order on each node: what several share is called after the first.
+        self.pids = sorted(pids, key=lambda pid: int(self.inside[pid]))
 
     def first_with(self, kind, pid, *fds):
         """The first of the job's processes that has the same of this kind as this one."""
@@ -162,7 +163,7 @@ def describe_descriptor(job, pid, pidfd, fd, fields):
     fields[f"{name}: O_TMPFILE"] = str(bool(flags & os.O_TMPFILE & ~os.O_DIRECTORY))
     rest = re.sub(r"^(pos|flags|lock):.*\n", "", info, flags=re.M)
     if not target.startswith(("anon_inode:[timerfd]", "anon_inode:[pidfd]")):
-        fields[f"{name}: more"] = "\n".join(sorted(MACHINES.sub("", rest).strip().splitlines()))
+        fields[f"{name}: more"] = "\n".join(sorted(line.strip() for line in MACHINES.sub("", rest).strip().splitlines()))
     fields[f"{name}: locks"] = str(sorted(re.findall(r"^lock:\s*\d+: (\S+\s+\S+\s+\S+) \S+ \S+ (\S+ \S+)", info, re.M)))
     for other in job.pids:
         same = next((one for one in sorted(map(int, os.listdir(f"/proc/{other}/fd")))
