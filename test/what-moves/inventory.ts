@@ -165,7 +165,6 @@ export const INVENTORY: Family[] = [
       refused('io-uring', 'io_uring, where it was allowed', 'io_uring'),
       refused('perf-event', 'a performance counter', 'perf_event_open'),
       refused('bpf', 'a BPF map', 'bpf'),
-      refused('kernel-object', 'a Landlock ruleset', 'a Landlock ruleset that is open'),
       refused(
         'mount-gone',
         'a mount that is in use and has gone is named before anything is frozen',
