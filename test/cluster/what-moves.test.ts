@@ -45,7 +45,7 @@ const ANEW: [program: string, things: string[]][] = [
   ['clocks', ['-anew']],
   ['ipcs', ['-anew']],
   ['flags', ['-anew']],
-  ['options', ['-anew']],
+  ['options', ['-anew', '-peers']],
 ];
 
 /** An account that Debian has; its jobs are restored without root's rights. */
