@@ -37,8 +37,6 @@ export const Terms = z.object({
   limits: Limits,
   address: Address.nullable(),
   terminal: z.boolean(),
-  /** Its program may make an io_uring; any other has a filter that keeps it from that. */
-  allowIoUring: z.boolean(),
 });
 export type Terms = z.infer<typeof Terms>;
 
@@ -73,6 +71,8 @@ export const LaunchOrder = z.object({
   cwd: z.string().startsWith('/'),
   env: Variables,
   stopped: z.boolean(),
+  /** It may make an io_uring; the filter that every job has keeps any other from that (helper/filter.c). */
+  allowIoUring: z.boolean(),
   tty: WindowSize.optional(),
   umask: z.int().min(0).max(0o777).optional(),
   resources: Resources.optional(),

@@ -66,6 +66,12 @@ export function heldObstacle(held: Held, who: string): Obstacle | null {
       what: `${who} ${has} a socket of the kind ${kind}, which CRIU can't save`,
       fix: 'have the program close it before the move',
     };
+  if (kind === 'packets')
+    return {
+      code: 'packet-pipe',
+      what: `${who} ${has} a pipe that keeps each write apart (O_DIRECT), which CRIU can't save`,
+      fix: 'have the program close it before the move',
+    };
   if (kind === 'lease')
     return {
       code: 'file-lease',

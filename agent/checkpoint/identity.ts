@@ -69,7 +69,6 @@ export async function recogniseHeld(restored: Restored): Promise<void> {
   if (uid !== 0) await access(join(images, AS_USER_MARK)).catch(() => Promise.reject(notAsUser()));
   const whose = [
     ...['--uid', `${uid}`, '--gid', `${gid}`, '--groups', groups.join(), '--root', root],
-    ...(terms.allowIoUring ? [] : ['--filtered']),
     ...mounts.flatMap((at) => ['--at', at]),
     ...(network === null ? [] : ['--network', network]),
   ];

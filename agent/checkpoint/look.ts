@@ -22,7 +22,7 @@ export interface Held {
   magic: number;
   /**
    * A socket's protocol as its kernel module calls it (`TCP`, `UNIX-STREAM`); a terminal's number for its master;
-   * `semaphore`, `thread`, `lease`, `corked`: see look.c.
+   * `semaphore`, `thread`, `lease`, `corked`, `packets`: see look.c.
    */
   kind: string;
   /** What /proc calls it: a path, `socket:[7]`, `anon_inode:[eventfd]`. */
@@ -57,6 +57,10 @@ export interface Looked {
   cgroupMounts: string[];
   /** File systems that it has mounted itself, and that CRIU can't save. */
   foreign: { type: string; at: string }[];
+  /** Connections over Unix sockets that wait, by the inodes of their listener and of the other end: 0 if that is closed. */
+  unaccepted: { listener: number; client: number }[];
+  /** Of Unix sockets that are connected to one that nobody has: those that have sent something. */
+  unread: Set<number>;
   /** Of connected Unix sockets, by inode: the inode at the other end. */
   peers: Map<number, number>;
 }
@@ -79,6 +83,7 @@ export function readLooked(text: string): Looked {
     ...{ namespaces: [], traced: [], held: [], unmounted: [] },
     ...{ scheduled: [], undoing: [], locked: [], waiting: [] },
     ...{ cgroups: [], cgroupMounts: [], foreign: [], peers: new Map() },
+    ...{ unaccepted: [], unread: new Set() },
   };
   for (const line of text.split('\n')) {
     const [what, ...words] = line.split('\t');
@@ -92,6 +97,8 @@ export function readLooked(text: string): Looked {
       found.waiting.push({ pid: Number(words[0]), fd: Number(words[1]), lost: words[2] ?? '' });
     else if (what === 'c') found.cgroups.push({ pid: Number(words[0]), group: words.slice(1).join('\t') });
     else if (what === 'f') mountFound(found, words);
+    else if (what === 'i') found.unaccepted.push({ listener: Number(words[0]), client: Number(words[1]) });
+    else if (what === 'o') found.unread.add(Number(words[0]));
     else if (what === 'u') found.peers.set(Number(words[0]), Number(words[1]));
     else if (what === 'd') found.held.push(heldOf(words));
   }

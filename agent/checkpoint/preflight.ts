@@ -8,6 +8,7 @@ import type { JobCgroup } from '../freezer/cgroup';
 import { type JobProcess, jobProcesses } from '../freezer/processes';
 import { type OpenFile, openFilesOf } from './files';
 import { heldObstacle } from './held';
+import { type LocalConnection, stuckConnections } from './local-connections';
 import { inodeOf, type Looked, look } from './look';
 import { messageObstacles } from './messages';
 import {
@@ -19,6 +20,7 @@ import {
   waitingObstacle,
   waitsForAccept,
 } from './network';
+import { sessionObstacles } from './sessions';
 import { terminalObstacles } from './terminals';
 import {
   cgroupObstacles,
@@ -88,10 +90,12 @@ async function obstaclesOf(
   processes: JobProcess[],
   { helper, debugged, address }: Question,
 ): Promise<Pick<Findings, 'obstacles' | 'ports' | 'pings' | 'files'>> {
-  const looked = await look(
-    helper,
-    processes.map(({ pid }) => pid),
-  );
+  const lookAgain = () =>
+    look(
+      helper,
+      processes.map(({ pid }) => pid),
+    );
+  const looked = await lookAgain();
   const who = teller(processes);
   const stubbed = new Set(processes.filter(({ inner }) => debugged.has(inner)).map(({ pid }) => pid));
   const init = processes[0]!.pid;
@@ -103,6 +107,7 @@ async function obstaclesOf(
     ...namespaceObstacles(looked, who),
     ...cgroupObstacles(looked, who),
     ...endedThreads(processes, who),
+    ...sessionObstacles(processes, who),
     ...mountObstacles(looked, who),
     ...policyObstacles(looked, who),
     ...semaphoreObstacles(looked, who),
@@ -113,6 +118,7 @@ async function obstaclesOf(
     ...looked.held.map((held) => heldObstacle(held, who(held.pid))),
     ...sockets.map(({ socket, pid }) => socketObstacle(socket, own, who(pid))),
     ...(await idleListeners(all, init)).map(({ socket, pid }) => waitingObstacle(socket, who(pid))),
+    ...(await idleConnections(looked, lookAgain, who)).map(({ obstacle }) => obstacle),
   ].filter((obstacle) => obstacle !== null);
   // A process that has ten devices open has ten obstacles; ten threads that share them have no more.
   const byWords = new Map(found.map((obstacle) => [obstacle.code + obstacle.what, obstacle]));
@@ -142,6 +148,22 @@ async function idleListeners(own: OwnSocket[], init: number): Promise<OwnSocket[
     const idle = listeners.filter(({ socket }) => left.some(({ port }) => port === socket.port));
     if (idle.length === 0 || performance.now() > late) return idle;
   }
+}
+
+/** As with listeners of the network. */
+async function idleConnections(
+  looked: Looked,
+  lookAgain: () => Promise<Looked>,
+  who: (pid: number) => string,
+): Promise<LocalConnection[]> {
+  const late = performance.now() + ACCEPT_MS;
+  let left = stuckConnections(looked, who);
+  while (left.length > 0 && performance.now() < late) {
+    await sleep(ACCEPT_POLL_MS);
+    const there = new Set(stuckConnections(await lookAgain(), who).map(({ name }) => name));
+    left = left.filter(({ name }) => there.has(name));
+  }
+  return left;
 }
 
 /** The job's network sockets, each with one process that has it open. All of a job is in one network. */

@@ -16,6 +16,7 @@ const NESTED: Readonly<Record<string, string>> = {
   cgroup: 'cgroup',
   time: 'time',
 };
+const OF_CHILDREN = '_for_children';
 
 type Who = (pid: number) => string;
 
@@ -63,17 +64,18 @@ export const programObstacles = ({ locked }: Looked, who: Who): Obstacle[] =>
   }));
 
 export function namespaceObstacles({ namespaces }: Looked, who: Who): Obstacle[] {
-  return namespaces.flatMap(({ pid, name }) =>
-    name in NESTED
-      ? [
-          {
-            code: 'nested-namespace',
-            what: `${who(pid)} is in a ${NESTED[name]} namespace of its own`,
-            fix: 'run the job without a container or sandbox of its own',
-          },
-        ]
-      : [],
-  );
+  return namespaces.flatMap(({ pid, name }) => {
+    const kind = NESTED[name.replace(OF_CHILDREN, '')];
+    if (!kind) return [];
+    const is = name.endsWith(OF_CHILDREN) ? 'puts its children into' : 'is in';
+    return [
+      {
+        code: 'nested-namespace',
+        what: `${who(pid)} ${is} a ${kind} namespace of its own`,
+        fix: 'run the job without a container or sandbox of its own',
+      },
+    ];
+  });
 }
 
 export function policyObstacles({ scheduled }: Looked, who: Who): Obstacle[] {

@@ -12,6 +12,8 @@ export interface JobProcess {
   /** As the job numbers it: the same wherever it runs. */
   inner: number;
   parent: number;
+  /** The session's number, as the job numbers it. */
+  session: number;
   /** R, S, D, T (stopped by a signal), t (by a tracer), Z. A frozen process shows S. */
   state: string;
   comm: string;
@@ -72,6 +74,7 @@ export async function readProcess(pid: number): Promise<JobProcess | null> {
     pid,
     inner: innerOf(status) ?? pid,
     parent,
+    session: innerOf(status, 'NSsid') ?? 0,
     state,
     comm,
     rss: Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024,
@@ -136,9 +139,9 @@ async function readThread(pid: number, tid: number): Promise<Thread | null> {
 }
 
 /** NSpid: this node's number first, then one for each PID namespace further in; the job's own is the second. */
-function innerOf(status: string): number | null {
-  const numbers = /^NSpid:\s+(.*)$/m.exec(status)?.[1]?.split(/\s+/).map(Number) ?? [];
-  return numbers[1] ?? null;
+function innerOf(status: string, name = 'NSpid'): number | null {
+  const line = new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1];
+  return line?.split(/\s+/).map(Number)[1] ?? null;
 }
 
 /** null when the process has gone. */

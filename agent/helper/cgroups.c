@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "helper.h"
+#include "look.h"
 
 /* One line a hierarchy, of which there are a dozen; a path has at most 4096 bytes. */
 #define MOST (1 << 16)

@@ -31,8 +31,6 @@ void fail(const char *stage) __attribute__((noreturn));
 int launch(char **argv);
 int restore(char **argv);
 int look(char **pids);
-/* Of `look`: says the cgroups of a thread that are not the job's. */
-void look_at_cgroups(const char *pid, const char *tid, const char *init);
 int plug(char **argv);
 /* CRIU's action script, which `restore` gives it. */
 int hold(const char *action);

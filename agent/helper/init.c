@@ -4,18 +4,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "filter.h"
 #include "helper.h"
 
 /* Opens `path` as descriptor `as`; `stage` names it to the launcher when that fails. */
@@ -23,21 +20,6 @@ static void open_as(int as, const char *path, int flags, const char *stage) {
   int fd = open(path, flags);
   if (fd < 0 || dup2(fd, as) < 0) fail(stage);
   if (fd != as) close(fd);
-}
-
-/*
- * CRIU can't dump an io_uring, and programs that try one first (Node.js, databases) do without where there is none:
- * so here there is none. The number is the same on every architecture (asm-generic/unistd.h).
- */
-static void without_io_uring(void) {
-  struct sock_filter rules[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  struct sock_fprog filter = {sizeof rules / sizeof *rules, rules};
-  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter)) fail("init");
 }
 
 /*
@@ -55,7 +37,7 @@ static void run_program(char **argv) {
   tell(TALK, "ready", 0);
   char go;
   if (recv(TALK, &go, 1, 0) != 1) _exit(127);
-  if (!flag(argv, "--allow-io-uring")) without_io_uring();
+  if (filter_calls(flag(argv, "--allow-io-uring"))) fail("init");
   set_limits(argv);
   if (chdir(required(argv, "--cwd"))) fail("cwd");
   take_environment();

@@ -183,8 +183,8 @@ export class Conduct {
 
   #tellDestination(node: string, message: ToDestination): Promise<void> {
     return this.#tell(node, message, async (timeoutMs) => {
-      const { user, limits, address, tty, allowIoUring } = (await this.options.journal.job(this.job)).spec;
-      const terms = { user, limits, address, terminal: tty !== undefined, allowIoUring };
+      const { user, limits, address, tty } = (await this.options.journal.job(this.job)).spec;
+      const terms = { user, limits, address, terminal: tty !== undefined };
       const params = { job: this.job, home: this.options.node, terms, message };
       const answer = await this.options.peers.call(node, 'move.toDestination', params, { timeoutMs });
       this.#watch?.destination(answer);

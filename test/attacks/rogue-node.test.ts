@@ -80,7 +80,7 @@ const WORDS: { [M in Method<PeerContract>]: (job: Job) => SentParams<PeerContrac
     ...{
       job: id,
       home: 'node3',
-      terms: { user: ROOT, limits: {}, address: null, terminal: false, allowIoUring: false },
+      terms: { user: ROOT, limits: {}, address: null, terminal: false },
     },
     message: { type: 'prepare', epoch: epoch + 1, from: 'node1' },
   }),

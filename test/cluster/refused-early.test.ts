@@ -67,6 +67,12 @@ const THREAD = `
 import ctypes, os
 fd = ctypes.CDLL(None).syscall(434, os.getpid(), os.O_EXCL)
 assert fd >= 0`;
+const PACKET_FIFO = `
+import fcntl, os
+os.mkfifo("packets")
+fd = os.open("packets", os.O_RDWR)
+os.unlink("packets")
+fcntl.fcntl(fd, fcntl.F_SETFL, os.O_DIRECT)`;
 /** In the job's own cgroup, and nothing of the mount is left. */
 const OWN_GROUP = `
 mkdir -p groups && mount -t cgroup2 none groups
@@ -74,12 +80,71 @@ group=groups$(sed -n 's/^0:://p' /proc/self/cgroup)/own
 mkdir "$group" && echo $$ > "$group/cgroup.procs"
 umount groups`;
 
+const PACKETS = (more: string) => `
+import os
+r, w = os.pipe2(os.O_DIRECT)
+${more}`;
+/** unshare(2) */
+const UNSHARED = (flag: number) => `
+import ctypes
+assert ctypes.CDLL(None).unshare(${flag}) == 0`;
+const CLONE_NEWTIME = 0x80;
+const CLONE_NEWPID = 0x20000000;
+/** A connection that nobody has accepted. */
+const WAITING = (more: string, kind = 'STREAM') => `
+import os, socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_${kind})
+s.bind("\\0godwit-" + os.urandom(8).hex())
+s.listen(8)
+c = socket.socket(socket.AF_UNIX, socket.SOCK_${kind})
+c.connect(s.getsockname())
+${more}`;
+/** prctl(2), PR_SET_CHILD_SUBREAPER: the orphan is its, not PID 1's. */
+const REAPER = `
+import ctypes, os, time
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        time.sleep(1e6)
+    os._exit(0)
+os.wait()`;
+/** The middle one of three has left the session that its child is still in, and whose leader has ended. */
+const LEFT = `
+import os, time
+r, w = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        if os.fork() == 0:
+            time.sleep(1e6)
+        os.setsid()
+        os.write(w, b"left")
+        time.sleep(1e6)
+    os._exit(0)
+os.wait()
+os.read(r, 4)`;
+
 describe('refused by name before anything is frozen', () => {
   it.each([
     ['a lease for writing', 'file-lease', () => python(LEASE)],
     ['a datagram that is begun', 'network-socket', () => python(CORKED)],
     ['a pidfd of a thread', 'kernel-object', () => python(THREAD)],
     ['cgroups that it has mounted', 'own-cgroup', () => shell('mkdir -p tree && mount -t cgroup2 none tree')],
+    ['a pipe of packets, empty', 'packet-pipe', () => python(PACKETS(''))],
+    ['a pipe of packets with one in it', 'packet-pipe', () => python(PACKETS('os.write(w, b"packet")'))],
+    ['a FIFO that was made one of packets', 'packet-pipe', () => python(PACKET_FIFO)],
+    ['a time namespace for its children', 'nested-namespace', () => python(UNSHARED(CLONE_NEWTIME))],
+    ['a PID namespace for its children', 'nested-namespace', () => python(UNSHARED(CLONE_NEWPID))],
+    ['a Unix connection with data in it', 'connection-pending', () => python(WAITING('c.send(b"data")'))],
+    [
+      'one of SOCK_SEQPACKET with data in it',
+      'connection-pending',
+      () => python(WAITING('c.send(b"data")', 'SEQPACKET')),
+    ],
+    ['a Unix connection that is closed again', 'connection-pending', () => python(WAITING('c.close()'))],
+    ['an orphan in the session of a leader that has ended', 'session-leader', () => python(REAPER)],
+    ['a child in a session that its parent has left', 'session-leader', () => python(LEFT)],
     ['a cgroup of its own making', 'own-cgroup', () => shell(OWN_GROUP)],
   ])(
     '%s',
@@ -138,6 +203,55 @@ it.each([
     await godwit.migrate(job, 'node2');
     writeFileSync(join(folder, 'ping'), '');
     await says(consoleOf(job), 'pong');
+  },
+  LIMIT_MS,
+);
+
+/** Two wait while it moves. */
+const CONNECTIONS = `${WAITING('d = socket.socket(socket.AF_UNIX)\nd.connect(s.getsockname())')}
+import time
+print("ready", flush=True)
+while not os.path.exists("accept"):
+    time.sleep(0.02)
+for other, text in [(c, b"first"), (d, b"second")]:
+    other.send(text)
+print("got", *(s.accept()[0].recv(9).decode() for _ in "12"), flush=True)
+time.sleep(1e6)`;
+
+it(
+  'Unix connections that wait with nothing in them are accepted after a move',
+  async () => {
+    rmSync(join(folder, 'accept'), { force: true });
+    const job = await launched(['python3', '-c', CONNECTIONS]);
+    expect(await godwit.why(job, 'node2')).toMatchObject({ can: true, obstacles: [] });
+    await godwit.migrate(job, 'node2');
+    writeFileSync(join(folder, 'accept'), '');
+    await says(consoleOf(job), 'got first second');
+  },
+  LIMIT_MS,
+);
+
+/** Listens and accepts nobody. */
+const LISTENS = `
+import os, socket
+s = socket.socket(socket.AF_UNIX)
+s.bind("listens")
+s.listen(8)`;
+
+it(
+  'a Unix connection that waits to be accepted, from outside the job or to there',
+  async () => {
+    rmSync(join(folder, 'listens'), { force: true });
+    const server = await launched(python(LISTENS));
+    const client = await launched(
+      python('import socket\ns = socket.socket(socket.AF_UNIX)\ns.connect("listens")'),
+    );
+    await expectRefused(server, 'external-socket');
+    await expectRefused(client, 'external-socket');
+    await godwit.kill(client);
+    await godwit.wait(client);
+    // What has ended before it was accepted is there still.
+    await expectRefused(server, 'connection-pending');
   },
   LIMIT_MS,
 );

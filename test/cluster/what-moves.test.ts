@@ -33,7 +33,7 @@ const LAB = `what-${process.pid}`;
 const ROUND = ['node2', 'node3', 'node1'] as const;
 const FAMILIES = [
   ...['processes', 'signals', 'ipc', 'descriptors', 'files', 'memory', 'attributes', 'locks'],
-  ...['process-state', 'mappings', 'flags', 'clocks', 'ipcs', 'options'],
+  ...['process-state', 'mappings', 'flags', 'clocks', 'ipcs', 'options', 'absent'],
 ];
 /** What a user may not set, and what only newer kernels have. */
 const SPECIAL: [program: string, things: string[]][] = [
@@ -45,7 +45,7 @@ const ANEW: [program: string, things: string[]][] = [
   ['clocks', ['-anew']],
   ['ipcs', ['-anew']],
   ['flags', ['-anew']],
-  ['options', ['-anew']],
+  ['options', ['-anew', '-peers']],
 ];
 
 /** An account that Debian has; its jobs are restored without root's rights. */
@@ -211,6 +211,10 @@ it(
   ALL_MS,
 );
 
+it('what a move would lose is not there either where io_uring was allowed', async () => {
+  await launched([built('absent'), folder, '1'], { allowIoUring: true });
+});
+
 describe('what does not move is refused by name, before anything is frozen', () => {
   const kinds = (program: string, thing: string) => () => [built(program), folder, '1', thing];
   const python = (lines: string) => () => [
@@ -225,7 +229,7 @@ describe('what does not move is refused by name, before anything is frozen', () 
     ['a performance counter', 'perf-event', kinds('descriptors', '-perf')],
     ['a userfaultfd', 'userfaultfd', kinds('descriptors', '-userfaultfd')],
     ['a BPF map', 'bpf', kinds('descriptors', '-bpf')],
-    ['a Landlock ruleset', 'kernel-object', kinds('descriptors', '-landlock')],
+    ['a pipe of packets', 'packet-pipe', kinds('flags', '-packets')],
     ['secret memory', 'secret-memory', kinds('descriptors', '-secret')],
     ['a POSIX message queue', 'message-queue', kinds('ipc', '-mqueue')],
     ['semaphore operations to be undone', 'semaphore-undo', kinds('ipc', '-undo')],

@@ -24,6 +24,15 @@ const SERVER = readdirSync(inProject('agent/homefs'))
   .map((file) => inProject('agent/homefs', file));
 const server = (name: string) => [...own(name, 'messages'), ...SERVER, ...agents(COMMAND)];
 
+/** The parts of `look`, and what they ask. */
+const LOOK = agents(
+  ...['look', 'look-descriptors', 'look-mounts', 'look-processes', 'look-sockets', 'cgroups', 'member'].map(
+    (name) => `helper/${name}`,
+  ),
+  ...['messages', 'scheduling', 'sysv', 'traits', 'locks'].map((name) => `helper/${name}`),
+  COMMAND,
+);
+
 export const TARGETS: Target[] = [
   { name: 'requests', under: 'address', sources: server('requests'), corpus: 'requests' },
   { name: 'races', under: 'thread', sources: server('races'), corpus: 'requests' },
@@ -38,7 +47,7 @@ export const TARGETS: Target[] = [
   {
     name: 'look',
     under: 'address',
-    sources: [...own('look'), ...agents('helper/look', COMMAND)],
+    sources: [...own('look'), ...LOOK],
     corpus: 'look',
   },
 ];

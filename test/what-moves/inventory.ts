@@ -2,7 +2,18 @@
  * All state that a tree of Linux processes has, and what becomes of each piece in a move, with the test that proves it.
  * `docs/what-moves.md` is made of this (`npm run docs:what-moves`).
  */
-import { anew, carried, documented, type Family, madeAgain, refused, rows, special, thing } from './proofs';
+import {
+  absent,
+  anew,
+  carried,
+  documented,
+  type Family,
+  madeAgain,
+  refused,
+  rows,
+  special,
+  thing,
+} from './proofs';
 
 export const INVENTORY: Family[] = [
   {
@@ -50,6 +61,18 @@ export const INVENTORY: Family[] = [
       ),
       anew('clocks', '-anew', 'CPU time that was used: times, getrusage, CLOCK_PROCESS_CPUTIME_ID'),
       refused('traced', 'a tracer inside the job', 'a tracer'),
+      refused(
+        'session-leader',
+        'an orphan in the session of a leader that has ended',
+        'a session that nobody above is in',
+        'cluster/refused-early',
+      ),
+      refused(
+        'nested-namespace',
+        'a PID namespace for its children',
+        'pid_for_children, time_for_children',
+        'cluster/refused-early',
+      ),
     ],
   },
   {
@@ -59,6 +82,15 @@ export const INVENTORY: Family[] = [
         'cluster/terms',
         'runs as them, with their groups, folder, mask, limits and environment',
         'user, groups',
+      ),
+      absent(
+        'Landlock',
+        'mseal',
+        'PR_SET_MDWE',
+        'pkey_alloc',
+        'PR_SET_SYSCALL_USER_DISPATCH',
+        'PR_TSC_SIGSEGV',
+        'ARCH_SET_CPUID',
       ),
       ...special('process-state', [
         'supplementary groups',
@@ -163,9 +195,9 @@ export const INVENTORY: Family[] = [
       refused('device-open', 'a device', 'a device'),
       refused('eventfd-semaphore', 'a semaphore eventfd', 'EFD_SEMAPHORE'),
       refused('io-uring', 'io_uring, where it was allowed', 'io_uring'),
+      refused('packet-pipe', 'a pipe of packets', 'a pipe of packets (O_DIRECT)'),
       refused('perf-event', 'a performance counter', 'perf_event_open'),
       refused('bpf', 'a BPF map', 'bpf'),
-      refused('kernel-object', 'a Landlock ruleset', 'a Landlock ruleset that is open'),
       refused(
         'mount-gone',
         'a mount that is in use and has gone is named before anything is frozen',
@@ -304,7 +336,19 @@ export const INVENTORY: Family[] = [
       ]),
       ...rows('options', ['SO_RCVTIMEO', 'SO_SNDTIMEO', 'SO_LINGER', 'SO_ATTACH_FILTER']),
       anew('options', '-anew', 'SO_REUSEPORT of a TCP connection: it is set'),
+      anew('options', '-peers', 'SO_PEERCRED: another process and the job’s user'),
       refused('network-socket', 'a socket of an odd kind', 'sockets of other families'),
+      carried(
+        'cluster/refused-early',
+        'Unix connections that wait with nothing in them are accepted after a move',
+        'Unix connections that wait to be accepted',
+      ),
+      refused(
+        'connection-pending',
+        'a Unix connection with data in it',
+        'such with data in them, or closed again',
+        'cluster/refused-early',
+      ),
       refused(
         'external-socket',
         'a Unix socket to somebody outside',

@@ -10,7 +10,7 @@ export interface Proof {
 }
 
 export type Becomes =
-  | { how: 'carried' | 'made again' | 'documented' }
+  | { how: 'carried' | 'made again' | 'documented' | 'absent' }
   /** `why` names it, by this code, before anything is frozen. */
   | { how: 'refused'; code: string };
 
@@ -77,4 +77,10 @@ export const documented = (test: string, title: string, what: string): Item => (
   what,
   becomes: DOCUMENTED,
   proof: { test, title },
+});
+/** A kernel's answer where it has no such thing, in every job: what would be lost can't be asked for. */
+export const absent = (...names: string[]): Item => ({
+  what: names.join(' · '),
+  becomes: { how: 'absent' },
+  proof: { test: WHAT_MOVES, title: ROUNDS, program: 'absent', of: 'calls' },
 });

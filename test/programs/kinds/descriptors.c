@@ -169,11 +169,6 @@ static void make_fanotify(void) {
   EXPECT(fanotify_mark(refused, FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, folder) == 0);
 }
 
-static void make_landlock(void) {
-  uint64_t handled[1] = {1};
-  EXPECT((refused = syscall(SYS_landlock_create_ruleset, handled, sizeof handled, 0)) >= 0);
-}
-
 static void make_bpf(void) {
   struct { uint32_t type, key, value, entries; char rest[112]; } map = {2, 4, 8, 16, {0}};
   EXPECT((refused = syscall(SYS_bpf, 0, &map, sizeof map)) >= 0);
@@ -200,7 +195,6 @@ int main(int argc, char **argv) {
       {"-perf", make_perf, unchecked},
       {"-userfaultfd", make_userfaultfd, unchecked},
       {"-fanotify", make_fanotify, unchecked},
-      {"-landlock", make_landlock, unchecked},
       {"-bpf", make_bpf, unchecked},
       {"-secret", make_secret, unchecked},
       {"-limits", make_limits, unchecked},

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -341,8 +342,73 @@ static void look_at_anew(int round) {
   EXPECT(get_option(&shared) == 1);
 }
 
+/* --- whom a Unix socket names as its other end: from the first move on the job's user, by one of its processes --- */
+
+static int from_other;
+static pid_t other;
+
+static void give(int to, int fd) {
+  char space[CMSG_SPACE(sizeof fd)] = {0}, byte = 0;
+  struct iovec part = {&byte, 1};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+  struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+  *head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+  memcpy(CMSG_DATA(head), &fd, sizeof fd);
+  EXPECT(sendmsg(to, &message, 0) == 1);
+}
+
+static int given(int from) {
+  char space[CMSG_SPACE(sizeof(int))], byte;
+  int fd;
+  struct iovec part = {&byte, 1};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+  EXPECT(recvmsg(from, &message, 0) == 1 && CMSG_FIRSTHDR(&message));
+  memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+  return fd;
+}
+
+/* As another user: makes two ends, gives one away, and ends with this process. */
+static void be_other(int way) {
+  int ends[2];
+  char byte;
+  EXPECT(setgid(60) == 0 && setuid(5) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+  give(way, ends[0]);
+  while (read(way, &byte, 1) < 0 && errno == EINTR) continue;
+  _exit(0);
+}
+
+static struct ucred named_by(int fd) {
+  struct ucred who;
+  socklen_t size = sizeof who;
+  EXPECT(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0);
+  return who;
+}
+
+static void make_peers(void) {
+  int way[2];
+  EXPECT(socketpair(AF_UNIX, SOCK_STREAM, 0, way) == 0 && (other = fork()) >= 0);
+  if (other == 0) {
+    close(way[0]);
+    be_other(way[1]);
+  }
+  close(way[1]);
+  from_other = given(way[0]);
+  const struct ucred who = named_by(from_other);
+  EXPECT(who.pid == other && who.uid == 5 && who.gid == 60);
+}
+
+static void look_at_peers(int round) {
+  int ends[2];
+  (void)round;
+  const struct ucred who = named_by(from_other);
+  EXPECT(who.pid > 0 && kill(who.pid, 0) == 0 && who.uid == 0 && who.gid == 0);
+  /* What is made after it names its makers. */
+  EXPECT(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && named_by(ends[0]).pid == getpid());
+  close(ends[0]), close(ends[1]);
+}
+
 int main(int argc, char **argv) {
   static const struct thing things[] = {
-      {"options", make_options, check_options}, {"-lost", make_lost, check_lost}, {"-anew", make_anew, look_at_anew}, {"-corked", make_corked, unchecked}, {0}};
+      {"options", make_options, check_options}, {"-lost", make_lost, check_lost}, {"-anew", make_anew, look_at_anew}, {"-peers", make_peers, look_at_peers}, {"-corked", make_corked, unchecked}, {0}};
   return rounds(argc, argv, things);
 }
