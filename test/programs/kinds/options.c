@@ -1,9 +1,11 @@
 /* Every option of a socket that keeps state: set to what is not its default, and read back. */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/errqueue.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <linux/in6.h>
+#include <linux/net_tstamp.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -416,8 +418,46 @@ static void make_corked(void) {
 }
 static void unchecked(int round) { (void)round; }
 
+/* --- the numbers that the kernel gives to what was sent: nobody can read or set its counters --- */
+
+static int stamped = -1, copied = -1;
+
+static void make_anew(void) {
+  struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  const int how = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY;
+  EXPECT((stamped = socket(AF_INET, SOCK_DGRAM, 0)) >= 0 && connect(stamped, (void *)&at, sizeof at) == 0);
+  EXPECT(setsockopt(stamped, SOL_SOCKET, SO_TIMESTAMPING, &how, sizeof how) == 0);
+  EXPECT((copied = socket(AF_INET, SOCK_DGRAM, 0)) >= 0 && connect(copied, (void *)&at, sizeof at) == 0);
+  EXPECT(setsockopt(copied, SOL_SOCKET, SO_ZEROCOPY, &(int){1}, sizeof(int)) == 0);
+}
+
+/* Sends, and waits for what the kernel says of it. A port that nobody has may be told of meanwhile. */
+static long number_of_sent(int fd, int flags) {
+  static char bytes[4096];
+  for (double until = seconds_now() + 10; send(fd, bytes, 512, flags) < 0;) EXPECT(errno == ECONNREFUSED && seconds_now() < until);
+  for (double until = seconds_now() + 10; seconds_now() < until; pause_ms(1)) {
+    char space[512];
+    struct msghdr told = {.msg_control = space, .msg_controllen = sizeof space};
+    if (recvmsg(fd, &told, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) continue;
+    for (struct cmsghdr *one = CMSG_FIRSTHDR(&told); one; one = CMSG_NXTHDR(&told, one)) {
+      const struct sock_extended_err *error = (void *)CMSG_DATA(one);
+      if (one->cmsg_level == SOL_IP && one->cmsg_type == IP_RECVERR && error->ee_origin >= SO_EE_ORIGIN_TIMESTAMPING)
+        return error->ee_data;
+    }
+  }
+  return -1;
+}
+
+static void look_at_anew(int round) {
+  (void)round;
+  for (long number = 0; number < 2; number++) {
+    EXPECT(number_of_sent(stamped, 0) == number);
+    EXPECT(number_of_sent(copied, MSG_ZEROCOPY) == number);
+  }
+}
+
 int main(int argc, char **argv) {
   static const struct thing things[] = {
-      {"options", make_options, check_options}, {"-corked", make_corked, unchecked}, {0}};
+      {"options", make_options, check_options}, {"-anew", make_anew, look_at_anew}, {"-corked", make_corked, unchecked}, {0}};
   return rounds(argc, argv, things);
 }
