@@ -207,6 +207,17 @@ static bool queue_again(struct work *work, const struct trait *noted) {
   return enter_ipc(work->place->pids[0]) == 0 && set_room(id, noted->value, work->place->is_users);
 }
 
+/* Of a descriptor that a process of the job's own has. */
+static bool socket_again(struct work *work, const struct trait *noted) {
+  if (work->pid < 0 || noted->process == 1) return forbidden();
+  return option_again(work->pid, noted->slot, noted->value, work->place->is_users);
+}
+
+static bool membership_again(struct work *work, const struct trait *noted) {
+  if (work->pid < 0 || noted->process == 1) return forbidden();
+  return join_again(work->pid, noted->slot, noted->value, work->place->is_users);
+}
+
 /* --- all ---------------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -228,14 +239,18 @@ static const struct {
     {"oom_score_adj", badness_again},
     {SEGMENT, segment_again},
     {QUEUE, queue_again},
+    {OPTION, socket_again},
+    {GROUP, membership_again},
 };
 
 static int last_error;
 
 static bool remake_one(const struct trait *noted, const struct trait *found, void *more) {
   struct work *work = more;
-  (void)found;
-  if (!noted) return true;
+  /* CRIU sets some options to make a socket, and leaves them so. */
+  const struct trait unset = {.process = found ? found->process : 0, .slot = found ? found->slot : NULL};
+  if (!noted && !is_slot(found, OPTION)) return true;
+  if (!noted) noted = &unset;
   turn_to(work, noted->process);
   for (size_t i = 0; i < sizeof remakes / sizeof *remakes; i++) {
     if (!is_slot(noted, remakes[i].words)) continue;
@@ -262,6 +277,9 @@ static bool is_safe_here(const struct trait *noted) {
 
 bool may_differ(const struct trait *noted, const struct trait *found) {
   if (noted && is_slot(noted, "CPUs")) return true;
+  /* The kernel changes both by itself; a smaller window than a program may ask for is its own. */
+  if (is_slot(noted ? noted : found, OPTION "TCP_QUICKACK ")) return true;
+  if (!noted && is_slot(found, OPTION "TCP_WINDOW_CLAMP ")) return true;
   return noted && !found && is_slot(noted, "speculative ") && is_safe_here(noted);
 }
 

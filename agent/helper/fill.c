@@ -31,17 +31,10 @@ static void read_shared(int fd, const struct held *held, struct traits *traits) 
 }
 
 void read_fill(const struct held *held, struct traits *traits) {
-  static int process = -1;
-  static pid_t whose;
   if (strncmp(held->slot, "fd ", 3) || held->inner == 1) return;
   const bool is_unix = !strncmp(held->name, "socket:[", 8) && !strncmp(held->protocol, "UNIX", 4);
   if (!is_unix && strncmp(held->name, "pipe:[", 6)) return;
-  if (process < 0 || whose != held->pid) {
-    if (process >= 0) close(process);
-    process = open_process(held->pid);
-    whose = held->pid;
-  }
-  const int fd = share_descriptor(process, atoi(held->slot + strlen("fd ")));
+  const int fd = share_held(held->pid, atoi(held->slot + strlen("fd ")));
   if (fd < 0) return;
   read_shared(fd, held, traits);
   close(fd);

@@ -69,6 +69,8 @@ int open_member(const char *cgroup, pid_t pid);
 bool is_alive(int process);
 /* Descriptor `fd` of a process as one of this: the same open file, with no more rights than the process has to it. */
 int share_descriptor(int process, int fd);
+/* The same, for many in a row of a process that stays. */
+int share_held(pid_t pid, int fd);
 /* Signals a process of a job. */
 int signal_member(char **argv);
 /* Types a frame into a job's terminal. */

@@ -254,6 +254,7 @@ static struct traits own;
 static bool collect(const struct held *held) {
   read_locks(held, &own);
   read_fill(held, &own);
+  read_options(held, &own);
   return true;
 }
 
@@ -369,11 +370,13 @@ static bool is_beyond_rights(void) {
 
 static bool is_no_difference(const struct trait *noted, const struct trait *found, void *more) {
   (void)more;
-  return may_differ(noted, found) && !is_slot(noted ? noted : found, "CPUs");
+  const struct trait *one = noted ? noted : found;
+  return may_differ(noted, found) && !is_slot(one, "CPUs") && !is_slot(one, OPTION);
 }
 
 static void look_again(char **pids) {
   clear_traits(&own);
+  forget_sockets();
   look_for_locks(pids);
   each_held(pids, collect);
   collect_others(pids);

@@ -69,6 +69,17 @@ int open_member(const char *cgroup, pid_t pid) {
 
 int share_descriptor(int process, int fd) { return (int)syscall(SYS_pidfd_getfd, process, fd, 0); }
 
+int share_held(pid_t pid, int fd) {
+  static int process = -1;
+  static pid_t whose;
+  if (process < 0 || whose != pid) {
+    if (process >= 0) close(process);
+    process = open_process(pid);
+    whose = pid;
+  }
+  return share_descriptor(process, fd);
+}
+
 int signal_member(char **argv) {
   if (!argv[0] || !argv[1] || !argv[2]) return wrong_usage("signal PID CGROUP SIGNUM");
   const int process = open_member(argv[1], pid_of(argv[0]));

@@ -1,6 +1,6 @@
 /*
  * Traits: what the kernel keeps of a job's processes and threads besides what they hold, one value each. How they are
- * kept and compared (traits.c), read (threads.c, locks.c, sysv.c, fill.c) and made again (again.c).
+ * kept and compared (traits.c), read (threads.c, locks.c, sysv.c, fill.c, options.c, multicast.c) and made again (again.c).
  */
 #ifndef TRAITS_H
 #define TRAITS_H
@@ -54,6 +54,16 @@ void read_sysv(const char *init, struct traits *traits);
 /* Of a descriptor: locks that are held by it, and how full a pipe or a stream is. */
 void read_locks(const struct held *held, struct traits *traits);
 void read_fill(const struct held *held, struct traits *traits);
+/*
+ * Of a socket: its options that are not a fresh one's, and the multicast groups that it is in. A socket is told of once,
+ * until they are forgotten. This process is in the job's network from then on.
+ */
+#define OPTION "option "
+#define GROUP "group "
+void read_options(const struct held *held, struct traits *traits);
+void read_memberships(int fd, const struct held *held, struct traits *traits);
+void forget_groups(void);
+void forget_sockets(void);
 /* Does anybody on this machine hold a lock that one of these could have? */
 void look_for_locks(char **pids);
 
@@ -73,6 +83,11 @@ struct place {
  * last errno that was met on the way.
  */
 int make_again(const struct place *place, const struct traits *noted, const struct traits *found);
+/* Of a socket's; `noted` is NULL for what a fresh one has. False with errno where it can't be. */
+bool option_again(pid_t pid, const char *slot, const char *noted, bool is_users);
+bool join_again(pid_t pid, const char *slot, const char *noted, bool is_users);
+/* As setsockopt(2), for a user's job with no more rights than a user has. */
+bool set_option(int fd, int level, int number, const void *value, size_t size, bool is_users);
 /* May the difference stay? Some things can't be on every node. */
 bool may_differ(const struct trait *noted, const struct trait *found);
 /* What a user's job can't have by itself; NULL where nothing is wrong. */

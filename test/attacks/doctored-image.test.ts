@@ -141,6 +141,16 @@ const DOCTORS: [what: string, doctor: (images: string) => void, words: RegExp][]
     /oom_score_adj of .* \(Operation not permitted\)/,
   ],
   [
+    'is to have a socket that takes what is for others',
+    traits(/\n$/g, '\n2\t0\toption IP_TRANSPARENT of descriptor 6\t1\n'),
+    /option IP_TRANSPARENT of descriptor 6 .* \(Operation not permitted\)/,
+  ],
+  [
+    "is to have an option that its PID 1's descriptors get",
+    traits(/\n$/g, '\n1\t0\toption IP_TOS of descriptor 6\t16\n'),
+    /option IP_TOS of descriptor 6 .* \(Operation not permitted\)/,
+  ],
+  [
     'is to have no traits that can be read',
     traits(/^.*$/gs, '1\t2\t\n'),
     /what the job holds can't be looked at/,

@@ -59,7 +59,6 @@ const MAY_DIFFER: readonly { field: RegExp; part?: RegExp; why: string }[] = [
     why: 'a SIGSTOP that waits, of the process or of its one thread: it will stop the process',
   },
   { field: /: O_TMPFILE$/, why: 'the file comes back as a deleted one, which is given no name any more' },
-  { field: /: SO_REUSEPORT$/, why: 'CRIU sets it on TCP connections, and leaves it' },
   { field: /: more$/, part: /^eventfd-id:.*$/gm, why: 'the machine’s own number' },
 ];
 

@@ -41,6 +41,9 @@ export const rows = (program: string, names: string[]): Item[] =>
     becomes: CARRIED,
     proof: { test: WHAT_MOVES, title: ROUNDS, program, of: what },
   }));
+/** The same, of what CRIU leaves out. */
+export const rowsAgain = (program: string, names: string[]): Item[] =>
+  rows(program, names).map((item) => ({ ...item, becomes: { how: 'made again' } }));
 export const special = (program: string, names: string[]): Item[] =>
   names.map((what) => ({
     what,

@@ -1,0 +1,42 @@
+/* Options of sockets that a job may have set: which there are (known.c), and how they are read and set (options.c). */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stddef.h>
+
+#define MOST_OPTION 64
+
+enum form {
+  NUMBER,
+  LONG,
+  WORD,
+  BYTES,
+  /* The number of an interface, which has another on each node: told by its name. */
+  INTERFACE,
+  /* The same, in the network's order. */
+  INTERFACE_SWAPPED,
+  /* A word that only names what can't be made again. */
+  SIGN,
+};
+
+enum when {
+  ALWAYS,
+  /* Of a connected socket the kernel says something else by it. */
+  UNCONNECTED,
+  /* Of a TCP socket that was never connected, nor listens. */
+  CLOSED,
+  /* To a stream the kernel gives one by the packet that it began with. */
+  NO_STREAM,
+};
+
+struct known_option {
+  const char *name;
+  int level, number;
+  enum form form;
+  enum when when;
+};
+
+extern const struct known_option known_options[];
+extern const size_t known_count;
+
+#endif
