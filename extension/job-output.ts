@@ -38,6 +38,8 @@ export class JobOutput {
     // A terminal carries these out amid a sequence, which then goes on.
     if (isControl(sign) && !ABORTS.has(sign)) return sign;
     this.#at = 'text';
+    // The eight-bit form of a sequence's beginning: the one that was begun is over.
+    if (isUpperControl(sign)) return this.#step(sign);
     if (sign !== ']') return ESC + sign;
     this.#begin();
     return '';

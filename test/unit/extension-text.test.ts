@@ -139,6 +139,7 @@ describe('what a job prints into a terminal of the editor’s', () => {
     ['the clipboard, asked for', '\x1b]52;c;?\x1b\\', 52],
     ['commands by C1 controls', '\x9d52;c;?\x9c', 52],
     ['commands with controls amid the sequence', '\x1b\n\x00]52;c;?\x07', 52],
+    ['commands by C1 controls after an escape', '\x1b\x9d52;c;?\x07', 52],
     ['commands begun amid another', '\x1b]10;#fff\x9d52;c;?\x07', 52],
     ['commands begun amid another by an escape', '\x1b]10;#fff\x1b]52;c;?\x07', 52],
     ['links', '\x1b]8;;command:godwit.doctor\x07click\x1b]8;;\x07', 8],
