@@ -26,7 +26,7 @@ import { end, launch } from '../support/processes';
 import { inProject } from '../support/project';
 import { goRounds, type Kind, roundsOf, says } from '../support/rounds';
 
-/** Eighteen programs, three moves each, one at a time where they are looked at: long where the processors are wanted by many. */
+/** Seventeen programs, three moves each, one at a time where they are looked at: long where the processors are wanted by many. */
 const ALL_MS = 900_000;
 /** A name that no person's lab has. */
 const LAB = `what-${process.pid}`;
@@ -158,8 +158,7 @@ describe('programs that look around after each move', () => {
       const place = join(folder, 'rounds');
       const families = FAMILIES.map((name) => roundsOf(built(name), place, ROUND.length));
       const realTime = roundsOf(built('attributes'), place, ROUND.length, ['-real-time', 'of-threads']);
-      const forgotten = roundsOf(built('attributes'), place, ROUND.length, ['-forgotten']);
-      const kinds = [...families, realTime, forgotten, building(place), shell(place)];
+      const kinds = [...families, realTime, building(place), shell(place)];
       const outcomes = await goRounds(godwit, { kinds, nodes: ROUND, folder: place, consoleOf, lab: LAB });
       expect(outcomes).toEqual(kinds.map(({ what }) => ({ what, problem: null })));
       // Nor has CRIU left a name of its own beside the files.

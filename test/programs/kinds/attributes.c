@@ -316,51 +316,19 @@ static void check_stopped(int round) {
   EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 33);
 }
 
-/* --- what the kernel tells nobody else, and so is forgotten at the first move --- */
-
-#ifndef PR_SET_MDWE
-#define PR_SET_MDWE 65
-#define PR_GET_MDWE 66
-#endif
-
-#ifndef PR_SET_SYSCALL_USER_DISPATCH
-#define PR_SET_SYSCALL_USER_DISPATCH 59
-#define PR_SYS_DISPATCH_ON 1
-#endif
-#define ARCH_GET_CPUID 0x1011
-#define ARCH_SET_CPUID 0x1012
-
-/* System calls are made as ever while this is 0, and would end it with SIGSYS otherwise. */
-static volatile char selector;
-
-static void make_forgotten(void) {
-  EXPECT(prctl(PR_SET_TSC, PR_TSC_SIGSEGV) == 0);
-  if (prctl(PR_SET_MDWE, 1, 0, 0, 0)) EXPECT(errno == EINVAL);
-  if (syscall(SYS_arch_prctl, ARCH_SET_CPUID, 0)) EXPECT(errno == ENODEV);
-  EXPECT(prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &selector) == 0);
-}
-
-static void check_forgotten(int round) {
-  int counter = 0;
-  (void)round;
-  EXPECT(prctl(PR_GET_TSC, &counter) == 0 && counter == PR_TSC_ENABLE);
-  EXPECT(prctl(PR_GET_MDWE, 0, 0, 0, 0) <= 0);
-  EXPECT(syscall(SYS_arch_prctl, ARCH_GET_CPUID, 0) == 1);
-  selector = 1;
-  getppid();
-  selector = 0;
-}
-
 static void check_nothing(int round) { (void)round; }
 
 int main(int argc, char **argv) {
   /* All threads look in the check of the last that were started. */
   static const struct thing things[] = {
-      {"asked", make_asked, check_asked},         {"filtered", make_filtered, check_filtered},
+      {"asked", make_asked, check_asked},
+      {"filtered", make_filtered, check_filtered},
       {"stopped", make_stopped, check_stopped},
-      {"-real-time", make_real_time, check_nothing}, {"-deadline", make_deadline, check_nothing}, {"-forgotten", make_forgotten, check_forgotten},
+      {"-real-time", make_real_time, check_nothing},
+      {"-deadline", make_deadline, check_nothing},
       {"scheduling", make_scheduling, check_nothing},
-      {"of-threads", make_of_threads, check_threads}, {0},
+      {"of-threads", make_of_threads, check_threads},
+      {0},
   };
   return rounds(argc, argv, things);
 }
