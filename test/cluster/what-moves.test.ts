@@ -26,7 +26,7 @@ import { end, launch } from '../support/processes';
 import { inProject } from '../support/project';
 import { goRounds, type Kind, roundsOf, says } from '../support/rounds';
 
-/** Seventeen programs, three moves each, one at a time where they are looked at: long where the processors are wanted by many. */
+/** Eighteen programs, three moves each, one at a time where they are looked at: long where the processors are wanted by many. */
 const ALL_MS = 900_000;
 /** A name that no person's lab has. */
 const LAB = `what-${process.pid}`;
