@@ -96,7 +96,7 @@ void learn_mounts(char **pids) {
     if (count < sizeof known / sizeof *known) known[count++] = space.st_ino;
     read_mounts(*pids);
   }
-  qsort(mounts, mount_count, sizeof *mounts, by_id);
+  if (mount_count) qsort(mounts, mount_count, sizeof *mounts, by_id);
 }
 
 /*
