@@ -8,13 +8,14 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
+
+#include "opens.h"
 
 /* The paths, as CRIU opens them: without the first slash. */
 static char **quiet;
@@ -58,35 +59,17 @@ static void open_again(void) {
   close(fd);
 }
 
-static void notice(int fd, int folder, const char *path, int flags) {
-  if (fd < 0 || !quiet_count || strlen(path) >= sizeof reader_path || !is_quiet(path)) return;
+static int noticed(int fd, int folder, const char *path, int flags) {
+  if (fd < 0 || !quiet_count || strlen(path) >= sizeof reader_path || !is_quiet(path)) return fd;
   if (flags == O_RDWR) own = fd, reader = -1;
   else if (own >= 0 && (flags & O_ACCMODE) == O_RDONLY) {
     reader = fd, reader_folder = folder, reader_flags = flags;
     strcpy(reader_path, path);
   }
+  return fd;
 }
 
-typedef int opener(int folder, const char *path, int flags, ...);
-
-#define OPENS(name)                                            \
-  int name(int folder, const char *path, int flags, ...) {     \
-    static opener *next;                                       \
-    mode_t mode = 0;                                           \
-    if (!next) next = (opener *)dlsym(RTLD_NEXT, #name);       \
-    if (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE) { \
-      va_list list;                                            \
-      va_start(list, flags);                                   \
-      mode = va_arg(list, mode_t);                             \
-      va_end(list);                                            \
-    }                                                          \
-    const int fd = next(folder, path, flags, mode);            \
-    notice(fd, folder, path, flags);                           \
-    return fd;                                                 \
-  }
-
-OPENS(openat)
-OPENS(openat64)
+OPENS(noticed)
 
 int close(int fd) {
   static int (*next)(int fd);

@@ -2,13 +2,11 @@
  * Readers of FIFOs are told that a writer has gone if one has been there. Which of a frozen job's are, is noted at the
  * source; CRIU restores with a library that brings it back so (fifos.c), and the copy is looked at before it is taken.
  */
-import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { GodwitError } from '../api/errors';
+import { askOf, type Frozen } from './frozen';
 import { type NotedDescriptor, notedDescriptors } from './noted';
-import type { Frozen } from './queues';
 
 const FILE = 'fifos';
 const DEADLINE_MS = 10_000;
@@ -21,34 +19,23 @@ interface Reader extends Pick<NotedDescriptor, 'inner' | 'fd' | 'name'> {
   state: string;
 }
 
-async function readersOf(frozen: Frozen, descriptors: NotedDescriptor[]): Promise<Reader[]> {
-  const fifos = descriptors.filter(({ token, name }) => FIFO.test(token) && name.startsWith('/'));
+async function readersOf(frozen: Frozen, noted: NotedDescriptor[]): Promise<Reader[]> {
+  const fifos = noted.filter(({ token, name }) => FIFO.test(token) && name.startsWith('/'));
   if (fifos.length === 0) return [];
-  const processes = await frozen.processes();
-  const pids = new Map(processes.map(({ inner, pid }) => [inner, pid]));
-  const inners = new Map(processes.map(({ inner, pid }) => [pid, inner]));
-  const which = fifos.map(({ inner, fd }) => `${pids.get(inner)}:${fd}`);
-  const limits = { timeout: DEADLINE_MS, killSignal: 'SIGKILL' } as const;
-  const asked = promisify(execFile)(frozen.helper, ['fifos', '--cgroup', frozen.run, '--', ...which], limits);
-  const { stdout } = await asked.catch((error: Error & { stdout?: string }) => {
-    throw failed(error.stdout?.trim() || error.message);
+  const all = await askOf(frozen, 'fifos', fifos, DEADLINE_MS).catch(({ message }: Error) => {
+    throw failed(message);
   });
-  return stdout
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => {
-      const [pid, fd, state = ''] = line.split('\t');
-      const inner = inners.get(Number(pid))!;
-      const { name } = fifos.find((one) => one.inner === inner && one.fd === Number(fd))!;
-      return { inner, fd: Number(fd), name: name.replace(DELETED, ''), state };
-    });
+  return all.map(({ inner, fd, said: state }) => {
+    const { name } = fifos.find((one) => one.inner === inner && one.fd === fd)!;
+    return { inner, fd, name: name.replace(DELETED, ''), state };
+  });
 }
 
 const lineOf = ({ state, inner, fd, name }: Reader) => `${state}\t${inner}\t${fd}\t${name}\n`;
 
-/** It has been noted what the frozen job holds; one without FIFOs costs no more. */
-export async function noteFifos(frozen: Frozen): Promise<void> {
-  const readers = await readersOf(frozen, await notedDescriptors(frozen.images));
+/** `noted`: what the frozen job holds; one without FIFOs costs no more. */
+export async function noteFifos(frozen: Frozen, noted: NotedDescriptor[]): Promise<void> {
+  const readers = await readersOf(frozen, noted);
   if (readers.length > 0) await writeFile(join(frozen.images, FILE), readers.map(lineOf).join(''));
 }
 

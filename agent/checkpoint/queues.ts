@@ -4,8 +4,8 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { GodwitError } from '../api/errors';
-import type { JobProcess } from '../freezer/processes';
-import { notedDescriptors } from './noted';
+import { asTold, type Frozen } from './frozen';
+import type { NotedDescriptor } from './noted';
 
 const FILE = 'terminal-queues';
 /** It reads and writes some kilobytes a terminal. */
@@ -13,15 +13,6 @@ const DEADLINE_MS = 30_000;
 /** As the notes call them: the master's device, and a slave's with its number (hexadecimal, as its major). */
 const MASTER = 'device 20000 5:2';
 const SLAVE = /^device 20000 88:([0-9a-f]+)$/;
-
-export interface Frozen {
-  helper: string;
-  processes: () => Promise<Pick<JobProcess, 'pid' | 'inner'>[]>;
-  /** The cgroup that its processes are in. */
-  run: string;
-  /** Folder for the images. */
-  images: string;
-}
 
 const run = promisify(execFile);
 
@@ -38,24 +29,22 @@ async function work({ helper, run: cgroup, images }: Frozen, verb: string, more:
   }
 }
 
-/** Into the images, out of the terminals. It has been noted what the job holds; one without terminals costs no more. */
-export async function takeQueues(frozen: Frozen): Promise<void> {
-  const descriptors = await notedDescriptors(frozen.images);
-  const masters = descriptors.filter(({ token }) => token === MASTER);
+/** Into the images, out of the terminals. `noted`: what the job holds; one without terminals costs no more. */
+export async function takeQueues(frozen: Frozen, noted: NotedDescriptor[]): Promise<void> {
+  const masters = noted.filter(({ token }) => token === MASTER);
   if (masters.length === 0) return;
-  const pids = new Map((await frozen.processes()).map(({ inner, pid }) => [inner, pid]));
-  const opened = descriptors.flatMap(({ token }) => SLAVE.exec(token)?.[1] ?? []);
+  const opened = noted.flatMap(({ token }) => SLAVE.exec(token)?.[1] ?? []);
   await work(frozen, 'take-queues', [
     ...[...new Set(opened)].flatMap((number) => ['--opened', `${Number.parseInt(number, 16)}`]),
     '--',
-    ...masters.map(({ inner, fd }) => `${pids.get(inner)}:${fd}`),
+    ...asTold(frozen, masters),
   ]);
 }
 
 /** Back, out of the images, once. The job is frozen, here or in a copy that has just been restored. */
 export async function putQueues(frozen: Frozen): Promise<void> {
   if (!(await isThere(join(frozen.images, FILE)))) return;
-  await work(frozen, 'put-queues', ['--', ...(await frozen.processes()).map(({ pid }) => `${pid}`)]);
+  await work(frozen, 'put-queues', ['--', ...frozen.processes.map(({ pid }) => `${pid}`)]);
 }
 
 const isThere = (path: string) =>

@@ -2,16 +2,14 @@
  * Preloaded into a CRIU that dumps a job: in /proc/PID/timers, timers whose signals are for the process's first thread
  * look as if they were for the process. CRIU (4.2) fails at them (thread-timers.ts, which puts its image right).
  */
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/types.h>
 #include <unistd.h>
+
+#include "opens.h"
 
 /* In place of "tid": as the kernel says it of a timer for the process. */
 static void rename_first(char *text, const char *pid) {
@@ -61,29 +59,12 @@ static const char *process_of(int folder, char *target, size_t room) {
   return name && name[1] >= '0' && name[1] <= '9' ? name + 1 : NULL;
 }
 
-typedef int opener(int folder, const char *path, int flags, ...);
-
-static int open_at(opener *next, int folder, const char *path, int flags, mode_t mode) {
+static int shown_of(int fd, int folder, const char *path, int flags) {
   char target[256];
-  const int fd = next(folder, path, flags, mode);
+  (void)flags;
   if (fd < 0 || strcmp(path, "timers")) return fd;
   const char *pid = process_of(folder, target, sizeof target);
   return pid ? as_of_process(fd, pid) : fd;
 }
 
-#define OPENS(name)                                                        \
-  int name(int folder, const char *path, int flags, ...) {                 \
-    static opener *next;                                                   \
-    mode_t mode = 0;                                                       \
-    if (!next) next = (opener *)dlsym(RTLD_NEXT, #name);                   \
-    if (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE) {             \
-      va_list list;                                                        \
-      va_start(list, flags);                                               \
-      mode = va_arg(list, mode_t);                                         \
-      va_end(list);                                                        \
-    }                                                                      \
-    return open_at(next, folder, path, flags, mode);                       \
-  }
-
-OPENS(openat)
-OPENS(openat64)
+OPENS(shown_of)

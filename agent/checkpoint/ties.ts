@@ -94,6 +94,7 @@ export function semaphoreObstacles({ undoing }: Looked, who: Who): Obstacle[] {
     fix: 'use POSIX semaphores, or remove the System V ones before the move',
   }));
 }
+
 /**
  * Godwit puts a job's processes into its own cgroups, on each node anew. What the job has made of cgroups itself is in
  * the host's kernel, where nothing knows whose it is.

@@ -40,6 +40,7 @@
 #include "../command/shown.h"
 #include "helper.h"
 #include "traits.h"
+#include "words.h"
 
 /* What a host's own mount shows of an inode number is not mixed with a device: these bits are the same everywhere. */
 #define LOW_BITS ((1ULL << SHOWN_DEVICE_SHIFT) - 1)
@@ -48,13 +49,6 @@ static dev_t root_device, own_device;
 /* Of the trees that the kernel makes: names say there what a thing is. */
 static dev_t kernels[4];
 static bool is_abroad;
-
-static bool starts(const char *text, const char *with) { return !strncmp(text, with, strlen(with)); }
-
-static bool ends(const char *text, const char *with) {
-  size_t size = strlen(text), tail = strlen(with);
-  return size >= tail && !strcmp(text + size - tail, with);
-}
 
 static dev_t device_of(const char *init, const char *path) {
   char full[128];
@@ -106,7 +100,7 @@ static void token_of_file(struct held *held, const char *path) {
   if (is_device && is_kernels(status->st_dev))
     snprintf(held->token, sizeof held->token, "device %o %x:%x", type, major(status->st_rdev), minor(status->st_rdev));
   else if (is_kernels(status->st_dev)) snprintf(held->token, sizeof held->token, "kernel's %o %.200s", type, held->name);
-  else if (status->st_nlink == 0 || ends(held->name, " (deleted)") || is_own(status->st_dev, path))
+  else if (status->st_nlink == 0 || ends_with(held->name, " (deleted)") || is_own(status->st_dev, path))
     snprintf(held->token, sizeof held->token, "own %o %u:%u", type, status->st_uid, status->st_gid);
   else if (is_abroad)
     snprintf(held->token, sizeof held->token, "%s %o %llx %x", status->st_dev == root_device ? "file" : "host's", type,
@@ -123,7 +117,7 @@ static bool is_namespace(const struct held *held) {
 
 static bool is_nameless(const struct held *held) {
   const char *name = held->name;
-  return starts(name, "pipe:[") || starts(name, "anon_inode:") || starts(name, "socket:[") || is_namespace(held);
+  return starts_with(name, "pipe:[") || starts_with(name, "anon_inode:") || starts_with(name, "socket:[") || is_namespace(held);
 }
 
 static bool look_at(const char *path, struct held *held) {
@@ -143,7 +137,7 @@ static bool look_at(const char *path, struct held *held) {
   }
   /* A pipe's number and a socket's are new on each node. */
   snprintf(held->token, sizeof held->token, "%.*s %s", (int)strcspn(held->name, "["), held->name,
-           starts(held->name, "anon_inode:[") ? held->name + strlen("anon_inode:") : held->protocol);
+           starts_with(held->name, "anon_inode:[") ? held->name + strlen("anon_inode:") : held->protocol);
   return true;
 }
 
@@ -181,8 +175,8 @@ static bool each_descriptor(const char *pid, struct held *held, visit *visit) {
 
 /* Memory that is shared without a file: CRIU brings it back in one of its own making. */
 static bool is_memory(const char *name) {
-  return *name != '/' || starts(name, "/memfd:") || starts(name, "/SYSV") || starts(name, "/dev/zero ") ||
-         starts(name, "/anon_hugepage") || starts(name, "/[aio]");
+  return *name != '/' || starts_with(name, "/memfd:") || starts_with(name, "/SYSV") || starts_with(name, "/dev/zero ") ||
+         starts_with(name, "/anon_hugepage") || starts_with(name, "/[aio]");
 }
 
 struct mapping {
@@ -319,7 +313,7 @@ static bool is_same_file(const char *noted, const char *found) {
 
 /* What is told in the order of the processes and, of each, of its places, descriptors and mappings. */
 static int order_of(const char *slot) {
-  return starts(slot, "map ") ? 2 : starts(slot, "fd ") ? 1 : 0;
+  return starts_with(slot, "map ") ? 2 : starts_with(slot, "fd ") ? 1 : 0;
 }
 
 /* Is what was noted as the first of them missing, or is `held` new? */

@@ -18,6 +18,7 @@
 
 #include "helper.h"
 #include "look.h"
+#include "words.h"
 
 static bool has_unix_sockets;
 

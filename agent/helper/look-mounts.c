@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "look.h"
+#include "words.h"
 
 /* statfs(2) */
 #define MQUEUE_MAGIC 0x19800202

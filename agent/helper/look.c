@@ -32,13 +32,6 @@
 #include "helper.h"
 #include "sysv.h"
 
-bool starts_with(const char *text, const char *with) { return !strncmp(text, with, strlen(with)); }
-
-bool ends_with(const char *text, const char *with) {
-  size_t size = strlen(text), tail = strlen(with);
-  return size >= tail && !strcmp(text + size - tail, with);
-}
-
 bool target_of(const char *path, char *target, size_t size) {
   ssize_t length = readlink(path, target, size - 1);
   if (length < 0) return false;

@@ -5,8 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-bool starts_with(const char *text, const char *with);
-bool ends_with(const char *text, const char *with);
 /* The target of a link, on one line; false when it has gone. */
 bool target_of(const char *path, char *target, size_t size);
 

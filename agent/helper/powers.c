@@ -13,13 +13,12 @@
 
 #include "helper.h"
 #include "identity.h"
+#include "words.h"
 
 /* Of a line of /proc/PID/status: as many groups as a user may be in (NGROUPS_MAX), each of ten digits. */
 #define MOST_STATUS (1 << 20)
 
 static bool is_users;
-
-static bool starts(const char *text, const char *with) { return !strncmp(text, with, strlen(with)); }
 
 static bool refused_of(int inner, const char *what) {
   printf("power\t%d\t%s\n", inner, what);
@@ -55,14 +54,14 @@ static const char *wrong_in(const char *line, char **argv, bool is_init) {
   static const char *const none[] = {"CapInh:", "CapPrm:", "CapEff:", "CapAmb:"};
   const char *value = line + strcspn(line, ":") + 1;
   const char *gid = required(argv, "--gid");
-  if (starts(line, "Uid:")) return all_are(value, strtoul(option(argv, "--uid"), NULL, 10)) ? NULL : "another user's ids";
-  if (starts(line, "Gid:")) return all_are(value, strtoul(gid, NULL, 10)) ? NULL : "another group's ids";
-  if (starts(line, "Groups:")) return are_among(value, required(argv, "--groups")) ? NULL : "groups that its user is not in";
-  if (starts(line, "NoNewPrivs:")) return atoi(value) == 1 ? NULL : "no no_new_privs";
+  if (starts_with(line, "Uid:")) return all_are(value, strtoul(option(argv, "--uid"), NULL, 10)) ? NULL : "another user's ids";
+  if (starts_with(line, "Gid:")) return all_are(value, strtoul(gid, NULL, 10)) ? NULL : "another group's ids";
+  if (starts_with(line, "Groups:")) return are_among(value, required(argv, "--groups")) ? NULL : "groups that its user is not in";
+  if (starts_with(line, "NoNewPrivs:")) return atoi(value) == 1 ? NULL : "no no_new_privs";
   /* PID 1 has no filter: only the program and its children do without some calls (filter.c). */
-  if (starts(line, "Seccomp:") && !is_init) return atoi(value) ? NULL : "no seccomp filter";
+  if (starts_with(line, "Seccomp:") && !is_init) return atoi(value) ? NULL : "no seccomp filter";
   for (size_t i = 0; i < sizeof none / sizeof *none; i++)
-    if (starts(line, none[i]) && strtoull(value, NULL, 16)) return "capabilities";
+    if (starts_with(line, none[i]) && strtoull(value, NULL, 16)) return "capabilities";
   return NULL;
 }
 
@@ -213,7 +212,7 @@ static bool is_common(dev_t device) {
 static bool is_common_socket(const char *protocol) {
   static const char *const families[] = {"UNIX", "TCP", "UDP", "NETLINK", "PING"};
   for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-    if (starts(protocol, families[i])) return true;
+    if (starts_with(protocol, families[i])) return true;
   return false;
 }
 
@@ -229,9 +228,9 @@ bool is_permitted(const struct held *held) {
   const char *wrong = NULL;
   if (!is_users) return true;
   const mode_t mode = held->status.st_mode;
-  if (starts(held->name, "anon_inode:"))
+  if (starts_with(held->name, "anon_inode:"))
     wrong = is_common_object(held->name + strlen("anon_inode:")) ? NULL : held->name;
-  else if (S_ISSOCK(mode) && starts(held->name, "socket:["))
+  else if (S_ISSOCK(mode) && starts_with(held->name, "socket:["))
     wrong = is_common_socket(held->protocol) ? NULL : "a socket of a kind that its user may not make";
   else if (S_ISBLK(mode) || (S_ISCHR(mode) && !is_common(held->status.st_rdev)))
     wrong = held->name;

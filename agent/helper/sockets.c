@@ -29,6 +29,17 @@ static int bpf(enum bpf_cmd command, union bpf_attr *attr) {
   return (int)syscall(SYS_bpf, command, attr, sizeof *attr);
 }
 
+static int load(const struct bpf_insn *program, unsigned count, enum bpf_attach_type way) {
+  union bpf_attr attr = {
+      .prog_type = BPF_PROG_TYPE_CGROUP_SKB,
+      .insns = (uintptr_t)program,
+      .insn_cnt = count,
+      .license = (uintptr_t) "MIT",
+      .expected_attach_type = way,
+  };
+  return bpf(BPF_PROG_LOAD, &attr);
+}
+
 /* Drops all packets but those that CRIU itself makes to restore half-closed connections: they have this mark. */
 static int load_hold(enum bpf_attach_type way) {
   enum { CRIU_MARK = 0xC114, DROP = 0, PASS = 1 };
@@ -39,14 +50,7 @@ static int load_hold(enum bpf_attach_type way) {
       {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = DROP},
       {.code = BPF_JMP | BPF_EXIT},
   };
-  union bpf_attr attr = {
-      .prog_type = BPF_PROG_TYPE_CGROUP_SKB,
-      .insns = (uintptr_t)program,
-      .insn_cnt = sizeof program / sizeof *program,
-      .license = (uintptr_t) "MIT",
-      .expected_attach_type = way,
-  };
-  return bpf(BPF_PROG_LOAD, &attr);
+  return load(program, sizeof program / sizeof *program, way);
 }
 
 /* Takes the place of the one before, if there is one, and the program over. */
@@ -204,14 +208,7 @@ static int load_closed_door(void) {
       {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = PASS},
       {.code = BPF_JMP | BPF_EXIT},
   };
-  union bpf_attr attr = {
-      .prog_type = BPF_PROG_TYPE_CGROUP_SKB,
-      .insns = (uintptr_t)program,
-      .insn_cnt = sizeof program / sizeof *program,
-      .license = (uintptr_t) "MIT",
-      .expected_attach_type = BPF_CGROUP_INET_INGRESS,
-  };
-  return bpf(BPF_PROG_LOAD, &attr);
+  return load(program, sizeof program / sizeof *program, BPF_CGROUP_INET_INGRESS);
 }
 
 static int close_door(int cgroup) { return attach(cgroup, load_closed_door(), BPF_CGROUP_INET_INGRESS); }

@@ -310,7 +310,7 @@ export class Arrival extends Role<
       );
       await host.trimMounts(copy);
     });
-    const frozen = { helper, processes: async () => processes, run: cgroup.run, images };
+    const frozen = { helper, processes, run: cgroup.run, images };
     await recogniseFifos(frozen);
     await putQueues(frozen);
     await tellOfLostEvents(frozen);

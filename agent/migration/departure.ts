@@ -11,10 +11,12 @@ import { DUMP_LOG, dumpArguments } from '../checkpoint/arguments';
 import { asUser, seeingLimits, together } from '../checkpoint/criu';
 import { noteEvents } from '../checkpoint/events';
 import { noteFifos } from '../checkpoint/fifos';
+import type { Frozen } from '../checkpoint/frozen';
 import { noteHeld } from '../checkpoint/identity';
 import { explainFile } from '../checkpoint/log';
 import { refuseMessages } from '../checkpoint/messages';
-import { type Frozen, putQueues, takeQueues } from '../checkpoint/queues';
+import { notedDescriptors } from '../checkpoint/noted';
+import { putQueues, takeQueues } from '../checkpoint/queues';
 import { readDumpStats } from '../checkpoint/stats';
 import { mendThreadsIn, seeingFirstThreads } from '../checkpoint/thread-timers';
 import { mendTimersIn } from '../checkpoint/timerfds';
@@ -177,15 +179,15 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
         throw (await this.#silence(copy)) ?? error;
       });
     const frozenAfter = performance.now() - begun - frozenMs;
-    await this.#readyForDump(copy, images, parked);
+    const frozen = await this.#frozen(copy, images);
+    await this.#readyForDump(copy, frozen, parked);
     const dumping = performance.now();
     await points.reach('source.parked');
-    await this.#carryWhatWaits(copy, images);
+    await this.#carryWhatWaits(frozen);
     signal.throwIfAborted();
     await this.#dump({ criu, copy, epoch, images, pages, to });
     await points.reach('source.dumped');
-    const frozen = this.#frozen(copy, images);
-    await Promise.all([mendTimersIn(images), mendThreadsIn(images, await frozen.processes())]);
+    await Promise.all([mendTimersIn(images), mendThreadsIn(images, frozen.processes)]);
     const carrying = performance.now();
     const small = await sendFolder(images, bundle);
     await points.reach('source.images-sent');
@@ -200,19 +202,19 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
   }
 
   /** Three things that have nothing to do with each other, and would each add to the time that the job is frozen. */
-  async #readyForDump(copy: Copy, images: string, parked: Manifest['parked']): Promise<void> {
+  async #readyForDump(copy: Copy, frozen: Frozen, parked: Manifest['parked']): Promise<void> {
     await allOver([
       this.#syncFiles(copy),
       this.#holdNetwork(copy),
-      this.place.host.trimMounts(copy).then(() => this.#noteWhatTravels(copy, images, parked)),
+      this.place.host.trimMounts(copy).then(() => this.#noteWhatTravels(copy, frozen, parked)),
     ]);
   }
 
   /** What CRIU would lose of what is on its way within the job; it is noted what that holds. */
-  async #carryWhatWaits(copy: Copy, images: string): Promise<void> {
-    const frozen = this.#frozen(copy, images);
-    await refuseMessages(frozen);
-    await allOver([takeQueues(frozen), noteFifos(frozen), noteEvents(frozen)]);
+  async #carryWhatWaits(frozen: Frozen): Promise<void> {
+    const noted = await notedDescriptors(frozen.images);
+    await refuseMessages(frozen, noted);
+    await allOver([takeQueues(frozen, noted), noteFifos(frozen, noted), noteEvents(frozen, noted)]);
   }
 
   async #syncFiles(copy: Copy): Promise<void> {
@@ -227,10 +229,9 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
   }
 
   /** Said of the frozen job itself: what CRIU reads later, it finds by paths that others may change. */
-  async #noteWhatTravels(copy: Copy, images: string, parked: Manifest['parked']): Promise<void> {
-    const { held, mounts, shared, cgroup } = copy;
-    const { helper } = this.place;
-    const processes = await jobProcesses(JobCgroup.at(cgroup));
+  async #noteWhatTravels(copy: Copy, frozen: Frozen, parked: Manifest['parked']): Promise<void> {
+    const { held, mounts, shared } = copy;
+    const { helper, images, processes } = frozen;
     const pids = processes.map(({ pid }) => pid);
     const manifest = { processes: processes.map(({ inner }) => inner), parked, held, mounts, shared };
     await Promise.all([
@@ -345,7 +346,9 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     await this.place.host.networks.putUp(copy);
     await sockets(this.place.helper, 'release', JobCgroup.at(copy.cgroup).run);
     // The job goes on, whatever becomes of what was typed.
-    await putQueues(this.#frozen(copy, images)).catch((error: Error) => this.log(error.message));
+    await this.#frozen(copy, images)
+      .then(putQueues)
+      .catch((error: Error) => this.log(error.message));
     await keeper.call(
       'job.unpark',
       { place: placeOf(copy), parked: may === 'yes' ? parked : [], thaw: !copy.held },
@@ -378,9 +381,10 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     return rm(this.place.layout.imagesOf(this.job, epoch), { recursive: true, force: true });
   }
 
-  #frozen({ cgroup }: Copy, images: string): Frozen {
+  async #frozen({ cgroup }: Copy, images: string): Promise<Frozen> {
     const group = JobCgroup.at(cgroup);
-    return { helper: this.place.helper, processes: () => jobProcesses(group), run: group.run, images };
+    const processes = await jobProcesses(group);
+    return { helper: this.place.helper, processes, run: group.run, images };
   }
 
   #dumpKey(epoch: number) {
