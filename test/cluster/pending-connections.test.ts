@@ -1,47 +1,23 @@
 /** A TCP connection that no process has accepted yet can't be saved: the program takes it before it is frozen. */
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { Godwit } from '../support/godwit';
+import { expect, it } from 'vitest';
+import { LabOfJobs } from '../support/lab-of-jobs';
 import { inProject } from '../support/project';
 import { says } from '../support/rounds';
 
-const LAB = `pending-${process.pid}`;
 const LIMIT_MS = 400_000;
 
-let godwit: Godwit;
-let folder = '';
-const jobs: string[] = [];
-
-beforeAll(async () => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-pending-')));
-  godwit = await Godwit.labUp(LAB, { temp: folder });
-});
-afterEach(async () => {
-  for (const job of jobs.splice(0)) await godwit.kill(job).catch(() => {});
-});
-afterAll(async () => {
-  await Godwit.labDown(LAB);
-  rmSync(folder, { recursive: true, force: true });
-});
-
-const consoleOf = (job: string) => join('/var/lib/godwit/labs', LAB, 'node1', 'jobs', job, 'console');
-async function launched(argv: string[]): Promise<string> {
-  const { id } = await godwit.run(argv, { cwd: folder });
-  jobs.push(id);
-  await says(consoleOf(id), 'ready');
-  return id;
-}
+const lab = new LabOfJobs('pending');
 
 it(
   'a busy server moves, and no client of it is turned away',
   async () => {
-    const job = await launched(['python3', inProject('test', 'programs', 'acceptor.py'), folder]);
-    for (const node of ['node2', 'node3', 'node1']) await godwit.migrate(job, node);
-    writeFileSync(join(folder, 'end'), '');
-    await godwit.wait(job);
-    expect(await godwit.logs(job)).toBe('ready\ndone\n');
+    const job = await lab.launched(['python3', inProject('test', 'programs', 'acceptor.py'), lab.folder]);
+    for (const node of ['node2', 'node3', 'node1']) await lab.godwit.migrate(job, node);
+    writeFileSync(join(lab.folder, 'end'), '');
+    await lab.godwit.wait(job);
+    expect(await lab.godwit.logs(job)).toBe('ready\ndone\n');
   },
   LIMIT_MS,
 );
@@ -67,17 +43,17 @@ print(taken.recv(64).decode(), flush=True)
 it(
   'one that does not accept is refused by name before it is frozen, and moves when it has',
   async () => {
-    const job = await launched(['python3', '-c', LATE]);
-    const { can, obstacles } = await godwit.why(job, 'node2');
+    const job = await lab.launched(['python3', '-c', LATE]);
+    const { can, obstacles } = await lab.godwit.why(job, 'node2');
     expect({ can, obstacles }).toMatchObject({ can: false, obstacles: [{ code: 'connection-pending' }] });
     expect(obstacles[0]!.what).toMatch(/^process 2 \(python3\) has not accepted .* 127\.0\.0\.1:\d+$/);
-    await expect(godwit.migrate(job, 'node2')).rejects.toThrow(/has not accepted/);
-    expect((await godwit.history(job)).map(({ event }) => event)).toEqual(['launched']);
-    writeFileSync(join(folder, 'accept'), '');
-    await says(consoleOf(job), 'accepted');
-    await godwit.migrate(job, 'node2');
-    writeFileSync(join(folder, 'say'), '');
-    await says(consoleOf(job), 'all of it');
+    await expect(lab.godwit.migrate(job, 'node2')).rejects.toThrow(/has not accepted/);
+    expect((await lab.godwit.history(job)).map(({ event }) => event)).toEqual(['launched']);
+    writeFileSync(join(lab.folder, 'accept'), '');
+    await says(lab.consoleOf(job), 'accepted');
+    await lab.godwit.migrate(job, 'node2');
+    writeFileSync(join(lab.folder, 'say'), '');
+    await says(lab.consoleOf(job), 'all of it');
   },
   LIMIT_MS,
 );

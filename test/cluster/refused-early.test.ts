@@ -1,38 +1,15 @@
 /** What a node's kernel has of a job outside of its processes is refused by name before anything is frozen. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Godwit, type RunOptions } from '../support/godwit';
+import { describe, expect, it } from 'vitest';
+import type { RunOptions } from '../support/godwit';
+import { LabOfJobs } from '../support/lab-of-jobs';
 import { says } from '../support/rounds';
 
-const LAB = `early-${process.pid}`;
 const LIMIT_MS = 300_000;
 
-let godwit: Godwit;
-let folder = '';
-const jobs: string[] = [];
-
-beforeAll(async () => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-early-')));
-  godwit = await Godwit.labUp(LAB, { temp: folder });
-});
-afterEach(async () => {
-  for (const job of jobs.splice(0)) await godwit.kill(job).catch(() => {});
-});
-afterAll(async () => {
-  await Godwit.labDown(LAB);
-  rmSync(folder, { recursive: true, force: true });
-});
-
-const consoleOf = (job: string) => join('/var/lib/godwit/labs', LAB, 'node1', 'jobs', job, 'console');
-async function launched(argv: string[], options: RunOptions = {}): Promise<string> {
-  const { id } = await godwit.run(argv, { cwd: folder, ...options });
-  jobs.push(id);
-  await says(consoleOf(id), 'ready');
-  return id;
-}
+const lab = new LabOfJobs('early');
 const python = (lines: string) => [
   'python3',
   '-c',
@@ -41,15 +18,15 @@ const python = (lines: string) => [
 const shell = (lines: string) => ['sh', '-ec', `${lines}\necho ready\nexec sleep 1000000`];
 
 async function expectRefused(job: string, code: string): Promise<void> {
-  const { can, obstacles } = await godwit.why(job, 'node2');
+  const { can, obstacles } = await lab.godwit.why(job, 'node2');
   expect({ can, codes: [...new Set(obstacles.map((one) => one.code))] }).toEqual({
     can: false,
     codes: [code],
   });
   for (const { what, fix } of obstacles) expect([what, fix]).not.toContain('');
-  await expect(godwit.migrate(job, 'node2')).rejects.toThrow(obstacles[0]!.what);
+  await expect(lab.godwit.migrate(job, 'node2')).rejects.toThrow(obstacles[0]!.what);
   // Not even an intent was written.
-  expect((await godwit.history(job)).map(({ event }) => event)).toEqual(['launched']);
+  expect((await lab.godwit.history(job)).map(({ event }) => event)).toEqual(['launched']);
 }
 
 const LEASE = `
@@ -149,7 +126,7 @@ describe('refused by name before anything is frozen', () => {
   ])(
     '%s',
     async (_what, code, argv) => {
-      await expectRefused(await launched(argv()), code);
+      await expectRefused(await lab.launched(argv()), code);
     },
     LIMIT_MS,
   );
@@ -160,7 +137,7 @@ it(
   'a program whose first thread has ended is refused for that, and not for cgroups of its own making',
   async () => {
     const lines = 'import ctypes, threading, time\nthreading.Thread(target=time.sleep, args=(1e6,)).start()';
-    const job = await launched([
+    const job = await lab.launched([
       'python3',
       '-c',
       `${lines}\nprint("ready", flush=True)\nctypes.CDLL(None).syscall(60, 0)`,
@@ -184,7 +161,7 @@ print("pong" if s.recv(64)[0] == 0 else "not so: no answer", flush=True)
 /** As a node's administrator sets it (icmp(7)). */
 const letPing = (node: string, groups: string) =>
   execFileSync('nsenter', [
-    `--net=/var/lib/godwit/labs/${LAB}/namespaces/${node}.net`,
+    `--net=/var/lib/godwit/labs/${lab.name}/namespaces/${node}.net`,
     ...['sh', '-c', 'echo "$0" > /proc/sys/net/ipv4/ping_group_range', groups],
   ]);
 
@@ -194,15 +171,15 @@ it.each([
 ] as [string, RunOptions][])(
   'a socket of ICMP moves to nodes that let its user make one, %s',
   async (_where, options) => {
-    rmSync(join(folder, 'ping'), { force: true });
+    rmSync(join(lab.folder, 'ping'), { force: true });
     letPing('node1', '0 0');
     letPing('node2', '1 0');
-    const job = await launched(['python3', '-c', PING], options);
+    const job = await lab.launched(['python3', '-c', PING], options);
     await expectRefused(job, 'ping-group');
     letPing('node2', '0 100');
-    await godwit.migrate(job, 'node2');
-    writeFileSync(join(folder, 'ping'), '');
-    await says(consoleOf(job), 'pong');
+    await lab.godwit.migrate(job, 'node2');
+    writeFileSync(join(lab.folder, 'ping'), '');
+    await says(lab.consoleOf(job), 'pong');
   },
   LIMIT_MS,
 );
@@ -221,12 +198,12 @@ time.sleep(1e6)`;
 it(
   'Unix connections that wait with nothing in them are accepted after a move',
   async () => {
-    rmSync(join(folder, 'accept'), { force: true });
-    const job = await launched(['python3', '-c', CONNECTIONS]);
-    expect(await godwit.why(job, 'node2')).toMatchObject({ can: true, obstacles: [] });
-    await godwit.migrate(job, 'node2');
-    writeFileSync(join(folder, 'accept'), '');
-    await says(consoleOf(job), 'got first second');
+    rmSync(join(lab.folder, 'accept'), { force: true });
+    const job = await lab.launched(['python3', '-c', CONNECTIONS]);
+    expect(await lab.godwit.why(job, 'node2')).toMatchObject({ can: true, obstacles: [] });
+    await lab.godwit.migrate(job, 'node2');
+    writeFileSync(join(lab.folder, 'accept'), '');
+    await says(lab.consoleOf(job), 'got first second');
   },
   LIMIT_MS,
 );
@@ -241,15 +218,15 @@ s.listen(8)`;
 it(
   'a Unix connection that waits to be accepted, from outside the job or to there',
   async () => {
-    rmSync(join(folder, 'listens'), { force: true });
-    const server = await launched(python(LISTENS));
-    const client = await launched(
+    rmSync(join(lab.folder, 'listens'), { force: true });
+    const server = await lab.launched(python(LISTENS));
+    const client = await lab.launched(
       python('import socket\ns = socket.socket(socket.AF_UNIX)\ns.connect("listens")'),
     );
     await expectRefused(server, 'external-socket');
     await expectRefused(client, 'external-socket');
-    await godwit.kill(client);
-    await godwit.wait(client);
+    await lab.godwit.kill(client);
+    await lab.godwit.wait(client);
     // What has ended before it was accepted is there still.
     await expectRefused(server, 'connection-pending');
   },

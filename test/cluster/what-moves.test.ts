@@ -1,8 +1,5 @@
-/** A real program of each kind is moved round the cluster and finds all that it has as it was, or is refused by name. */
-import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
-  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -20,6 +17,7 @@ import { type ClientContract, clientContract } from '../../agent/api/client-cont
 import type { Remote } from '../../agent/api/contract';
 import { nodeCgroup } from '../../agent/freezer/hierarchy';
 import { killAgent } from '../../agent/lab/lab';
+import { godwitOf } from '../support/as-user';
 import { compile } from '../support/c-programs';
 import { Godwit } from '../support/godwit';
 import { end, launch } from '../support/processes';
@@ -50,7 +48,6 @@ const ANEW: [program: string, things: string[]][] = [
 
 /** An account that Debian has; its jobs are restored without root's rights. */
 const USER = 'games';
-const idOf = (flag: string) => Number(execFileSync('id', [flag, USER], { encoding: 'utf8' }));
 
 let godwit: Godwit;
 let asUser: Godwit;
@@ -62,14 +59,7 @@ beforeAll(async () => {
   folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-what-')));
   for (const name of FAMILIES) await compile(inProject('test', 'programs', 'kinds', `${name}.c`), folder);
   godwit = await Godwit.labUp(LAB, { temp: folder, users: [USER] });
-  // The project's own folder may be closed to them.
-  chmodSync(folder, 0o755);
-  cpSync(inProject('dist', 'godwit.cjs'), built('godwit.cjs'));
-  mkdirSync(built('temp'), { mode: 0o1777 });
-  chmodSync(built('temp'), 0o1777);
-  const user = { uid: idOf('-u'), gid: idOf('-g'), groups: [idOf('-g')] };
-  const users = join('/var/lib/godwit/labs', LAB, 'node1', 'user', `${user.uid}`);
-  asUser = new Godwit({ agent: users, temp: built('temp'), user }, built('godwit.cjs'));
+  asUser = godwitOf(USER, LAB, folder);
   const socket = join('/var/lib/godwit/labs', LAB, 'node1', 'agent.sock');
   agent = await connectUnix(socket, { name: 'test', kind: 'client', contract: clientContract });
 });

@@ -1,10 +1,7 @@
-/** What is on its way within a job when it moves: it is there afterwards, or the move is refused by name. */
-import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
   copyFileSync,
-  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -20,6 +17,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { nodeCgroup } from '../../agent/freezer/hierarchy';
+import { godwitOf } from '../support/as-user';
 import { compile } from '../support/c-programs';
 import { Godwit, type Refused } from '../support/godwit';
 import { inProject } from '../support/project';
@@ -33,7 +31,6 @@ const ROUND = ['node2', 'node3', 'node1'] as const;
 const FAMILIES = ['terminals', 'fifos', 'events', 'messages'];
 /** An account that Debian has; its jobs are restored without root's rights. */
 const USER = 'games';
-const idOf = (flag: string) => Number(execFileSync('id', [flag, USER], { encoding: 'utf8' }));
 
 let godwit: Godwit;
 let asUser: Godwit;
@@ -44,14 +41,7 @@ beforeAll(async () => {
   folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-waits-')));
   for (const name of FAMILIES) await compile(inProject('test', 'programs', 'kinds', `${name}.c`), folder);
   godwit = await Godwit.labUp(LAB, { temp: folder, users: [USER] });
-  // The project's own folder may be closed to them.
-  chmodSync(folder, 0o755);
-  cpSync(inProject('dist', 'godwit.cjs'), built('godwit.cjs'));
-  mkdirSync(built('temp'), { mode: 0o1777 });
-  chmodSync(built('temp'), 0o1777);
-  const user = { uid: idOf('-u'), gid: idOf('-g'), groups: [idOf('-g')] };
-  const socket = join(STATE, 'node1', 'user', `${user.uid}`);
-  asUser = new Godwit({ agent: socket, temp: built('temp'), user }, built('godwit.cjs'));
+  asUser = godwitOf(USER, LAB, folder);
 });
 afterEach(async () => {
   for (const job of jobs.splice(0)) await godwit.kill(job, 'SIGKILL').catch(() => {});
