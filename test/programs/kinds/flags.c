@@ -358,10 +358,6 @@ static long get_packet(void) {
   int on = -1;
   return ioctl(master, TIOCGPKT, &on) ? -errno : on;
 }
-static long get_exclusive(void) {
-  int on = -1;
-  return ioctl(slave, TIOCGEXCL, &on) ? -errno : on;
-}
 static long get_number(void) {
   unsigned int number = 999;
   return ioctl(master, TIOCGPTN, &number) ? -errno : (long)number;
@@ -415,7 +411,6 @@ static struct row lost[] = {
     {"F_SET_RW_HINT", set_hint, get_hint, 1, 0, 0},
     {"EPIOCSPARAMS", set_exact, get_exact, 1, 0, 0},
     {"inotify", set_notice, get_notice, 0, 0, 0},
-    {"TIOCEXCL", done, get_exclusive, 0, 0, 0},
     {0},
 };
 static void make_lost(void) { set_rows(lost); }

@@ -38,8 +38,6 @@ static long get_segment_pids(void) {
   struct shmid_ds now = segment_now();
   return now.shm_cpid * 100000l + now.shm_lpid;
 }
-static int set_locked(void) { return shmctl(segment, SHM_LOCK, NULL); }
-static long get_locked(void) { return segment_now().shm_perm.mode & SHM_LOCKED; }
 
 static int semaphores;
 static int set_semaphores(void) {
@@ -71,7 +69,6 @@ static long get_messages(void) {
   struct msqid_ds now = messages_now();
   return permissions(&now.msg_perm) + (long)now.msg_qnum * 1000 + messages;
 }
-static long get_message_room(void) { return (long)messages_now().msg_qbytes; }
 static long get_message_pids(void) { return messages_now().msg_lspid * 100000l + messages_now().msg_lrpid; }
 
 /* --- names and limits of the job's own namespaces, for root to set --- */
@@ -193,8 +190,6 @@ static struct row namespaces[] = {
 };
 /* Which are not what they were after a move. */
 static struct row lost[] = {
-    {"SHM_LOCK", set_locked, get_locked, 0, 0, 0},
-    {"messages: room", done, get_message_room, 0, 0, 0},
     {"/dev/shm: extended attributes", set_attribute, get_attribute, 1, 0, 0},
     {0},
 };

@@ -13,9 +13,6 @@
 /* In headers that are newer than this machine's. */
 #define GUARD_INSTALL 102
 #define MAP_DROP 0x08
-#ifndef SYS_mseal
-#define SYS_mseal 462
-#endif
 
 /* One line of what smaps says of the mapping at an address. */
 static int smaps_line(const void *at, const char *key, char *text, size_t size) {
@@ -111,13 +108,6 @@ static long get_onfault(void) {
   return flags_at(at_onfault) + digest(in, sizeof in) % 2;
 }
 
-static char *at_sealed;
-static int set_sealed(void) {
-  if (!(at_sealed = map(PROT_READ, MAP_PRIVATE))) return -1;
-  return syscall(SYS_mseal, at_sealed, SIZE, 0) ? -1 : 0;
-}
-static long get_sealed(void) { return flags_at(at_sealed); }
-
 static char *at_guard;
 static int set_guard(void) {
   if (!(at_guard = map(PROT_READ | PROT_WRITE, MAP_PRIVATE))) return -1;
@@ -133,22 +123,6 @@ static long get_guard(void) {
   close(pipes[0]);
   close(pipes[1]);
   return result;
-}
-
-static char *at_key;
-static int key;
-static int set_key(void) {
-  if (!(at_key = map(PROT_READ | PROT_WRITE, MAP_PRIVATE)) || (key = pkey_alloc(0, 0)) < 0) return -1;
-  at_key[0] = 1;
-  return pkey_mprotect(at_key, SIZE, PROT_READ | PROT_WRITE, key) || pkey_set(key, PKEY_DISABLE_WRITE);
-}
-static long get_key(void) {
-  char line[128] = "";
-  smaps_line(at_key, "ProtectionKey:", line, sizeof line);
-  /* The next that is given out is another one. */
-  int next = pkey_alloc(0, 0);
-  if (next >= 0) pkey_free(next);
-  return digest(line, strlen(line)) + 1000 * pkey_get(key) + (next != key);
 }
 
 static char *at_bound;
@@ -252,8 +226,6 @@ ALONE(droppable)
 /* Which are not what they were after a move. */
 static struct row lost[] = {
     {"MLOCK_ONFAULT", set_onfault, get_onfault, 0, 0, 0},
-    {"pkey_mprotect", set_key, get_key, 1, 0, 0},
-    {"mseal", set_sealed, get_sealed, 1, 0, 0},
     {"mbind", set_bound, get_bound, 1, 0, 0},
     {"MCL_FUTURE", set_future, get_future, 0, 0, 0},
     {0},

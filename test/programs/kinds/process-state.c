@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/ioprio.h>
 #include <linux/membarrier.h>
 #include <linux/mempolicy.h>
 #include <linux/seccomp.h>
@@ -13,21 +12,12 @@
 #include <stddef.h>
 #include <signal.h>
 #include <sys/fsuid.h>
-#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <asm/prctl.h>
 
 #include "table.h"
-
-/* In headers that are newer than this machine's. */
-#define SET_MDWE 65
-#define GET_MDWE 66
-#define SET_MEMORY_MERGE 67
-#define GET_MEMORY_MERGE 68
-#define GET_CPUID 0x1011
-#define SET_CPUID 0x1012
 
 static int prctl_set(int option, unsigned long value, unsigned long more) {
   return prctl(option, value, more, 0, 0) < 0 ? -1 : 0;
@@ -53,10 +43,6 @@ PLAIN(keepcaps, PR_SET_KEEPCAPS, 1, 0, PR_GET_KEEPCAPS, 0)
 PLAIN(securebits, PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP | SECBIT_KEEP_CAPS, 0, PR_GET_SECUREBITS, 0)
 PLAIN(no_new_privs, PR_SET_NO_NEW_PRIVS, 1, 0, PR_GET_NO_NEW_PRIVS, 0)
 PLAIN(thp, PR_SET_THP_DISABLE, 1, 0, PR_GET_THP_DISABLE, 0)
-PLAIN(slack, PR_SET_TIMERSLACK, 123456, 0, PR_GET_TIMERSLACK, 0)
-PLAIN(mce, PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, PR_MCE_KILL_GET, 0)
-PLAIN(merge, SET_MEMORY_MERGE, 1, 0, GET_MEMORY_MERGE, 0)
-PLAIN(mdwe, SET_MDWE, 1, 0, GET_MDWE, 0)
 PLAIN(bounding, PR_CAPBSET_DROP, CAP_SYS_BOOT, 0, PR_CAPBSET_READ, CAP_SYS_BOOT)
 
 static int set_comm(void) { return prctl_set(PR_SET_NAME, (unsigned long)"another name", 0); }
@@ -65,18 +51,6 @@ static long get_comm(void) {
   prctl(PR_GET_NAME, name, 0, 0, 0);
   return digest(name, sizeof name);
 }
-
-static int set_speculation(void) {
-  return prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, PR_SPEC_DISABLE, 0, 0);
-}
-static long get_speculation(void) { return prctl(PR_GET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, 0, 0, 0); }
-static int set_branches(void) {
-  return prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, PR_SPEC_DISABLE, 0, 0);
-}
-static long get_branches(void) { return prctl(PR_GET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, 0, 0, 0); }
-
-static int set_cpuid(void) { return syscall(SYS_arch_prctl, SET_CPUID, 0) ? -1 : 0; }
-static long get_cpuid(void) { return syscall(SYS_arch_prctl, GET_CPUID, 0); }
 
 static int set_gs(void) { return syscall(SYS_arch_prctl, ARCH_SET_GS, 0x123456789000) ? -1 : 0; }
 static long get_gs(void) {
@@ -148,22 +122,6 @@ static int set_slice(void) {
   return syscall(SYS_sched_setattr, 0, &wish, 0) ? -1 : 0;
 }
 static long get_slice(void) { return (long)scheduled().runtime; }
-static int set_ioprio(void) {
-  return syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 6)) ? -1 : 0;
-}
-static long get_ioprio(void) { return syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0); }
-static int set_affinity(void) {
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(0, &one);
-  return sched_setaffinity(0, sizeof one, &one);
-}
-static long get_affinity(void) {
-  cpu_set_t now;
-  CPU_ZERO(&now);
-  sched_getaffinity(0, sizeof now, &now);
-  return digest(&now, sizeof now);
-}
 
 /* --- what /proc lets be set --- */
 
@@ -187,8 +145,6 @@ static long read_proc(const char *name) {
 }
 static int set_oom(void) { return write_proc("oom_score_adj", "321"); }
 static long get_oom(void) { return read_proc("oom_score_adj"); }
-static int set_core(void) { return write_proc("coredump_filter", "0x7"); }
-static long get_core(void) { return read_proc("coredump_filter"); }
 static int nothing(void) { return 0; }
 static long get_cmdline(void) { return read_proc("cmdline"); }
 static long get_environ(void) { return read_proc("environ"); }
@@ -201,8 +157,6 @@ static long get_exe(void) {
 
 /* --- the rest --- */
 
-static int set_personality(void) { return personality(ADDR_NO_RANDOMIZE | READ_IMPLIES_EXEC | UNAME26) < 0; }
-static long get_personality(void) { return personality(0xffffffff); }
 static int set_umask(void) {
   umask(0137);
   return 0;
@@ -326,18 +280,7 @@ static struct row rights[] = {
 
 /* Which are not what they were after a move. */
 static struct row lost[] = {
-    {"PR_SET_TIMERSLACK", set_slack, get_slack, 0, 0, 0},
-    {"PR_MCE_KILL", set_mce, get_mce, 1, 0, 0},
-    {"PR_SET_MEMORY_MERGE", set_merge, get_merge, 1, 0, 0},
-    {"PR_SET_SPECULATION_CTRL PR_SPEC_STORE_BYPASS", set_speculation, get_speculation, 1, 0, 0},
-    {"PR_SET_SPECULATION_CTRL PR_SPEC_INDIRECT_BRANCH", set_branches, get_branches, 1, 0, 0},
-    {"ARCH_SET_CPUID", set_cpuid, get_cpuid, 1, 0, 0},
-    {"coredump_filter", set_core, get_core, 0, 0, 0},
-    {"I/O priority", set_ioprio, get_ioprio, 0, 0, 0},
-    {"CPU affinity", set_affinity, get_affinity, 0, 0, 0},
-    {"personality", set_personality, get_personality, 0, 0, 0},
     {"memory policy", set_policy_of_memory, get_policy_of_memory, 1, 0, 0},
-    {"PR_SET_MDWE", set_mdwe, get_mdwe, 1, 0, 0},
     {0},
 };
 static void make_lost(void) { set_rows(lost); }
