@@ -118,10 +118,10 @@ const ownCgroup = (what: string): Obstacle => ({
   fix: 'have the job leave cgroups alone; `run` has --cpus, --memory and --processes',
 });
 
-/** The kernel shows such a process as a zombie, though it runs. */
+/** The kernel shows such a process as a zombie, though it runs. One that has ended while it was looked at has one thread. */
 export function endedThreads(processes: JobProcess[], who: Who): Obstacle[] {
   return processes
-    .filter(({ state }) => state === 'Z')
+    .filter(({ state, threads }) => state === 'Z' && threads > 1)
     .map(({ pid }) => ({
       code: 'thread-ended',
       what: `${who(pid)} goes on without its first thread, which CRIU can't save`,

@@ -16,6 +16,8 @@ export interface JobProcess {
   session: number;
   /** R, S, D, T (stopped by a signal), t (by a tracer), Z. A frozen process shows S. */
   state: string;
+  /** That have not ended, and the first in any case. */
+  threads: number;
   comm: string;
   /** Resident memory, bytes. */
   rss: number;
@@ -76,6 +78,7 @@ export async function readProcess(pid: number): Promise<JobProcess | null> {
     parent,
     session: innerOf(status, 'NSsid') ?? 0,
     state,
+    threads: Number(/^Threads:\s+(\d+)/m.exec(status)?.[1] ?? 1),
     comm,
     rss: Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024,
     cpuUsec: (ticks * 1_000_000) / TICKS_PER_SECOND,

@@ -5,7 +5,7 @@ import { strandedOf } from '../../agent/checkpoint/sessions';
 const processes = (...rows: [inner: number, parent: number, session: number][]) =>
   rows.map(([inner, parent, session]) => ({
     ...{ pid: 1000 + inner, inner, parent: 1000 + parent, session },
-    ...{ state: 'S', comm: 'x', rss: 0, cpuUsec: 0 },
+    ...{ state: 'S', threads: 1, comm: 'x', rss: 0, cpuUsec: 0 },
   }));
 const stranded = (...rows: [number, number, number][]) =>
   strandedOf(processes([1, 0, 1], ...rows)).map(({ inner }) => inner);
