@@ -2,7 +2,7 @@
  * A job comes home to mounts that it did not have where it was: there it has reached their files by the mount of all
  * that is its home's. CRIU opens files by their paths, in the mounts that its images name; so these are added to them.
  */
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { badMessage } from '../api/errors';
 import { addMounts, IMAGE, imageOf, MAGIC_BYTES, MountIds, readEntries } from './mounts-image';
@@ -15,13 +15,21 @@ const IDS = "CRIU's image of PID 1";
 const IDS_OF_INIT = 'ids-1.img';
 const MNT_NS_ID = 9;
 
-/** In a folder of images, before it is restored. `own`: all that the home has for jobs. */
+/** Within the folder of images: those of mounts as they were sent, for what is added may have to be added anew. */
+const AS_SENT = 'mounts-as-sent';
+
+/**
+ * In a folder of images, before it is restored; what was added before is not any more.
+ *
+ * @param own all that the home has for jobs
+ */
 export async function addMountsIn(images: string, paths: string[], own: string[]): Promise<void> {
+  const sent = join(images, AS_SENT);
   const names = (await readdir(images)).filter((file) => MOUNTS.test(file));
-  if (names.length === 1 && paths.length === 0) return;
+  await keepAsSent(images, sent, names);
   const first = names.length > 1 ? await jobsImage(images) : names[0];
   if (first === undefined || !names.includes(first)) throw badMessage(IMAGE, 'a job has one');
-  const read = (name: string) => readFile(join(images, name));
+  const read = (name: string) => readFile(join(sent, name));
   const jobs = await read(first);
   const others = names.filter((name) => name !== first);
   const nested = await Promise.all(others.map(read));
@@ -30,6 +38,13 @@ export async function addMountsIn(images: string, paths: string[], own: string[]
   const arranged = nested.length > 0 ? atHome(image, nested, own, ids) : [image];
   for (const [index, name] of [first, ...others].entries())
     await writeFile(join(images, name), arranged[index]!);
+}
+
+async function keepAsSent(images: string, sent: string, names: string[]): Promise<void> {
+  await mkdir(sent, { recursive: true });
+  const kept = await readdir(sent);
+  for (const name of names.filter((one) => !kept.includes(one)))
+    await copyFile(join(images, name), join(sent, name));
 }
 
 /** The image of the mounts that the job's PID 1 has (criu/images/core.proto: task_kobj_ids_entry). */

@@ -31,6 +31,15 @@ export class Clearing {
     await this.#removeMade(copy);
   }
 
+  /** What a restore that failed has made, so that it can be tried again. */
+  async clearRestore(copy: Copy): Promise<void> {
+    const { keeper, helper } = this.options;
+    const key = copy.supervisor;
+    await keeper.call('process.wait', { key });
+    await keeper.call('process.forget', { key });
+    await sockets(helper, 'release', JobCgroup.at(copy.cgroup).run);
+  }
+
   async #supervisorGone({ report }: Copy): Promise<void> {
     const until = performance.now() + SUPERVISOR_END_MS;
     while (performance.now() < until && (await processesNaming(report)).length > 0)

@@ -180,6 +180,11 @@ export class Host {
     this.#samples.delete(job);
   }
 
+  /** A restore that failed is about to be tried again. */
+  clearRestore(copy: Copy): Promise<void> {
+    return this.#clearing.clearRestore(copy);
+  }
+
   /** Clears away what is left of a copy that is over. May have to be asked again: a restore may be about to begin. */
   clear(copy: Copy): Promise<void> {
     return this.#clearing.clear(copy);

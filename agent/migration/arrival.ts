@@ -43,6 +43,8 @@ import { mayUnpark, SPOILED } from './unparking';
 
 /** Whatever the size, the pages are here already: this is for CRIU to map them. */
 const RESTORE_LIMIT_MS = 600_000;
+/** A machine on which a mount goes in each second of a few is not one on which a job can be restored. */
+const MOUNTS_TRIES = 5;
 /** After the source said that all is sent, this is for the page server to notice. */
 const PAGES_END_MS = 60_000;
 
@@ -239,9 +241,8 @@ export class Arrival extends Role<
     const begun = performance.now();
     const manifest = await this.#whatCame(epoch, received);
     const account = await JobAccount.of(copy.cgroup);
-    const argv = await this.#restoreCommand(received, account);
-    signal.throwIfAborted();
-    copy.init = await this.#runCriu(received, argv);
+    const attempt = () => this.#attemptRestore(received, account, signal);
+    copy.init = copy.files === null ? await this.#amongMounts(copy, manifest, attempt) : await attempt();
     await this.place.points.reach('destination.restored');
     await this.#makeWhole(received, manifest);
     // Only now: until here CRIU was among them.
@@ -263,8 +264,34 @@ export class Arrival extends Role<
     await host.setMounts(copy, manifest);
     await points.reach('destination.pages-here');
     await verifyPages(images);
-    if (copy.files === null) await this.#addMounts(copy, images);
     return manifest;
+  }
+
+  /**
+   * At home a job gets all of the home's mounts, and somebody may take one away at any time: a container ends. CRIU fails
+   * then, before it has made any of the job's files; it is started again with those that are there now.
+   */
+  async #amongMounts(copy: Copy, { mounts }: Manifest, restore: () => Promise<number>): Promise<number> {
+    for (let left = MOUNTS_TRIES; ; left--) {
+      const own = await jobMountsHere(this.place.layout.state);
+      const added = own.filter((at) => !mounts.includes(at));
+      await addMountsIn(this.#paths(copy.epoch).images, added, own);
+      copy.mounts = [...mounts, ...added].sort();
+      await this.place.points.reach('destination.mounts-known');
+      try {
+        return await restore();
+      } catch (error) {
+        const now = await jobMountsHere(this.place.layout.state);
+        if (left === 1 || added.every((at) => now.includes(at))) throw error;
+        await this.place.host.clearRestore(copy);
+      }
+    }
+  }
+
+  async #attemptRestore(received: Received, account: JobAccount, signal: AbortSignal): Promise<number> {
+    const argv = await this.#restoreCommand(received, account);
+    signal.throwIfAborted();
+    return this.#runCriu(received, argv);
   }
 
   async #restoreCommand({ copy, images, root }: Received, account: JobAccount): Promise<string[]> {
@@ -314,14 +341,6 @@ export class Arrival extends Role<
     await recogniseFifos(frozen);
     await putQueues(frozen);
     await tellOfLostEvents(frozen);
-  }
-
-  /** At home: of its mounts, those too that the job has reached by the mount of the home's files. */
-  async #addMounts(copy: Copy, images: string): Promise<void> {
-    const own = await jobMountsHere(this.place.layout.state);
-    const added = own.filter((at) => !copy.mounts.includes(at));
-    await addMountsIn(images, added, own);
-    copy.mounts = [...copy.mounts, ...added].sort();
   }
 
   #recognise({ copy, images, root }: Received, pids: number[]): Promise<void> {

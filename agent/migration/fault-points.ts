@@ -41,6 +41,7 @@ export const FAULT_POINTS = {
     'receiving-noted',
     'prepared',
     'pages-here',
+    'mounts-known',
     'restore-started',
     'restored',
     'held-noted',

@@ -212,7 +212,7 @@ describe('a session that moves', () => {
 
 describe('a job that runs already', () => {
   it('is attached to, paused, watched, and left alone', async () => {
-    const job = await launchQuietly(['200', '50', '10', '4']);
+    const job = await launchQuietly(['5000', '50', '10', '4']);
     const { client } = await begin('attach', { job });
     await client.outputHas('round 5 ');
     await client.request('pause', { threadId: 1 });
@@ -234,13 +234,14 @@ describe('a job that runs already', () => {
     await client.gone();
     await nothingLeft();
     expect(await jobOf(job)).toMatchObject({ state: 'running', node: 'node3', debugged: false });
+    await lab.ask('node1', 'jobs.kill', { job, signal: 'SIGUSR1' });
     const { output } = await waitFor(job, 4);
     expect(output.startsWith(client.output)).toBe(true);
-    expect(output).toBe(await expectedOutput([200, 0, 10, 4]));
+    expect(output).toBe(await expectedOutput([5000, 0, 10, 4]));
   }, 120_000);
 
   it('has a second process', async () => {
-    const job = await launchQuietly(['400', '20', '10', '0', 'child']);
+    const job = await launchQuietly(['5000', '20', '10', '0', 'child']);
     const first = (await begin('attach', { job })).client;
     await first.outputHas('round 2 ');
     await first.request('pause', { threadId: 1 });
@@ -255,8 +256,11 @@ describe('a job that runs already', () => {
     await client.outputHas('Moved node1 → node2');
     await first.outputHas('Moved node1 → node2');
     await client.setBreakpoints(SOURCE, []);
-    await resume(client);
-    await resume(first);
+    for (const each of [client, first]) {
+      const [top] = await each.stack();
+      await each.evaluate('hurried=1', top!.id);
+      await resume(each);
+    }
     // Each process has its own end.
     expect(await client.event('exited', 60_000)).toEqual({ exitCode: 5 });
     await client.event('terminated');

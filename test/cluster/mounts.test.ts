@@ -118,6 +118,23 @@ it('a file that was opened elsewhere, on a mount that the job did not bring alon
   await job.says(3, 'of late\n');
 });
 
+it('a mount that goes while a job is on its way home keeps nothing back', async () => {
+  const kept = mount('stays');
+  const going = mount('goes');
+  const job = await reader(join(kept, 'file'), 'node2');
+  await job.opens();
+  lab.arm('node1', 'destination.mounts-known');
+  const moved = godwit.migrate(job.id, 'node1');
+  await lab.comesTo(async () => (lab.stands('node1', 'destination.mounts-known') ? null : 'not there yet'));
+  await unmount(going);
+  lab.disarm();
+  await moved;
+  expect(await mountsOf(job.id)).toEqual([kept]);
+  await job.says(1, 'of stays\n');
+  await godwit.migrate(job.id, 'node2');
+  await job.says(2, 'of stays\n');
+});
+
 it('a mount that is in use and has gone is named before anything is frozen', async () => {
   const at = mount('lost');
   const job = await reader(join(at, 'file'), 'node1');
