@@ -180,6 +180,18 @@ export abstract class GdbSession extends GDBTargetDebugSession {
     this.sendResponse(response);
   }
 
+  /**
+   * gdb has taken a command to go on; that the program runs it says a moment later. A breakpoint that the client wants in
+   * between would else be set while nobody stops the program for it, and be in gdb alone.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: as it is declared
+  protected override handleGDBResult(result: string, data: any): void {
+    super.handleGDBResult(result, data);
+    if (result !== 'running') return;
+    for (const thread of this.threads) thread.running = true;
+    this.isRunning = this.threads.length > 0;
+  }
+
   protected override handleGDBStopped(stopped: Stopped): void {
     const exit = exitOf(stopped);
     if (exit) return void this.programEnded(exit);

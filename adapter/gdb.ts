@@ -8,6 +8,8 @@ import { VarManager } from 'cdt-gdb-adapter/dist/varManager';
 
 /** Milliseconds for a process that was killed to be gone. */
 const KILL_MS = 5_000;
+/** A program that can be interrupted stops within milliseconds of it. */
+const INTERRUPT_AGAIN_MS = 1_000;
 
 class GdbProcess extends GDBFileSystemProcessManager {
   private child: ChildProcess | undefined;
@@ -47,6 +49,7 @@ class NamedVariables extends VarManager {
 
 export class Gdb extends GDBBackend {
   private variables = new NamedVariables(this);
+  private interruptAgain: NodeJS.Timeout | undefined;
 
   override get varManager(): VarManager {
     return this.variables;
@@ -54,6 +57,9 @@ export class Gdb extends GDBBackend {
 
   constructor(private readonly gdb: GdbProcess) {
     super(gdb);
+    this.on('execAsync', (what) => {
+      if (what === 'stopped') clearTimeout(this.interruptAgain);
+    });
   }
 
   /**
@@ -66,12 +72,23 @@ export class Gdb extends GDBBackend {
     for (const name of old.names) this.quietly(`-var-delete ${name}`);
   }
 
+  /**
+   * Stops all threads; where they stand already, that is what was wanted. An interrupt that comes while gdb steps the
+   * program off a breakpoint finds it standing, and is lost to it: so it is sent until there is a stop. One too many
+   * comes before whatever lets the program go again, and finds it standing.
+   */
   override pause(): void {
-    // It stops all threads. One that has stopped already is what was wanted.
-    this.quietly('-exec-interrupt');
+    clearTimeout(this.interruptAgain);
+    this.sendCommand('-exec-interrupt').then(
+      () => {
+        this.interruptAgain = setTimeout(() => this.pause(), INTERRUPT_AGAIN_MS).unref();
+      },
+      () => {},
+    );
   }
 
   end(): Promise<void> {
+    clearTimeout(this.interruptAgain);
     return this.gdb.end();
   }
 

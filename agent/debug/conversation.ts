@@ -120,10 +120,10 @@ export class Conversation extends EventEmitter<ConversationEvents> {
     else if (message.kind === 'bye') this.emit('bye');
   }
 
-  /** It is for what was asked before it, which may have to wait. */
+  /** It is for what was asked before it, which may have to wait; a second one right behind it says nothing new. */
   #takeInterrupt(): void {
     if (this.#waiting.length === 0 && !this.#serving) this.#inferior.interrupt();
-    else this.#waiting.push(INTERRUPT);
+    else if (this.#waiting.at(-1) !== INTERRUPT) this.#waiting.push(INTERRUPT);
     this.pump();
   }
 

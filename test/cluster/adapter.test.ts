@@ -12,6 +12,7 @@ import { inProject } from '../support/project';
 
 const SOURCE = inProject('test', 'fixtures', 'programs', 'errands.c');
 const at = (text: string) => lineOf(SOURCE, text);
+const SLOW_TO_SAY = inProject('test', 'fixtures', 'slow-gdb.sh');
 /** For what is to be there after a while, and is looked for until then. */
 const SOON_MS = 20_000;
 
@@ -545,6 +546,17 @@ describe('what cdt-gdb-adapter and gdb bring along', () => {
       expect((await placed).body.breakpoints).toMatchObject([{ verified: true }]);
       expect((await here(client)).values).toMatchObject({ round: String(round) });
     }
+    await client.request('disconnect');
+  }, 60_000);
+
+  it('a breakpoint that comes before gdb has said that the program runs', async () => {
+    const breakpoints = [{ line: at('int odd ='), condition: 'round == 1' }];
+    const { client } = await launch([5000, 20], { breakpoints, config: { gdb: SLOW_TO_SAY } });
+    await client.stopped();
+    await resume(client);
+    await client.setBreakpoints(SOURCE, [{ line: at('tally->count++') }]);
+    expect(await client.stopped()).toMatchObject({ reason: 'breakpoint' });
+    expect((await here(client)).line).toBe(at('tally->count++'));
     await client.request('disconnect');
   }, 60_000);
 
