@@ -33,8 +33,8 @@ const PROBE_MS = 10;
 const CLOSE_MS = 10_000;
 /** What a heap that has been busy keeps for a while. */
 const MOST_GROWTH_BYTES = 96 * 1024 * 1024;
-/** Before it is measured for the first time, the agent has seen this part of it all. */
-const WARM = 0.2;
+/** Before it is measured for the first time: until then its heap, and the code made of what it runs, still grow. */
+const WARM_MESSAGES = 200_000;
 
 /** Where one attacker comes in. */
 type Door = { path: string } | { host: string; port: number; config: string };
@@ -75,16 +75,16 @@ async function fuzzLab(lab: string, messages: number, seed: number): Promise<voi
   await probe.start(target.agent.socket);
   await sleep(3_000);
   console.log(`at rest: longest wait for an answer ${probe.takeLongest()} ms, ${mib(memoryOf(pid))}`);
-  const part = (of: number) => Math.ceil((messages * of) / 2);
-  const besetAll = async (of: number, from: number) => {
-    console.log(`a user: ${await send({ door: user, messages: part(of), seed: from })}`);
+  const besetAll = async (count: number, from: number) => {
+    const half = Math.ceil(count / 2);
+    console.log(`a user: ${await send({ door: user, messages: half, seed: from })}`);
     console.log(
-      `a node: ${await send({ door: node, messages: part(of), seed: from + 1 }, nodeNamespace(lab, 'node2'))}`,
+      `a node: ${await send({ door: node, messages: half, seed: from + 1 }, nodeNamespace(lab, 'node2'))}`,
     );
   };
-  await besetAll(WARM, seed);
+  await besetAll(WARM_MESSAGES, seed);
   const before = memoryOf(pid);
-  await besetAll(1 - WARM, seed + 2);
+  await besetAll(messages, seed + 2);
   await sleep(12_000);
   const after = memoryOf(pid);
   console.log(`longest wait for an answer ${probe.takeLongest()} ms; from ${mib(before)} to ${mib(after)}`);
