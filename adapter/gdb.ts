@@ -1,5 +1,6 @@
 /** gdb as cdt-gdb-adapter drives it, with what a session that must not hang or leave anything behind needs besides. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { GDBBackendFactory } from 'cdt-gdb-adapter/dist/desktop/factories/GDBBackendFactory';
 import { GDBFileSystemProcessManager } from 'cdt-gdb-adapter/dist/desktop/processManagers/GDBFileSystemProcessManager';
 import { GDBBackend } from 'cdt-gdb-adapter/dist/gdb/GDBBackend';
@@ -49,7 +50,8 @@ class NamedVariables extends VarManager {
 
 export class Gdb extends GDBBackend {
   private variables = new NamedVariables(this);
-  private interruptAgain: NodeJS.Timeout | undefined;
+  /** Aborted when there is a stop. */
+  private stopWanted = new AbortController();
 
   override get varManager(): VarManager {
     return this.variables;
@@ -58,7 +60,7 @@ export class Gdb extends GDBBackend {
   constructor(private readonly gdb: GdbProcess) {
     super(gdb);
     this.on('execAsync', (what) => {
-      if (what === 'stopped') clearTimeout(this.interruptAgain);
+      if (what === 'stopped') this.stopWanted.abort();
     });
   }
 
@@ -78,17 +80,21 @@ export class Gdb extends GDBBackend {
    * comes before whatever lets the program go again, and finds it standing.
    */
   override pause(): void {
-    clearTimeout(this.interruptAgain);
-    this.sendCommand('-exec-interrupt').then(
-      () => {
-        this.interruptAgain = setTimeout(() => this.pause(), INTERRUPT_AGAIN_MS).unref();
-      },
-      () => {},
-    );
+    this.stopWanted.abort();
+    this.stopWanted = new AbortController();
+    // Refused where the program stands, and aborted by the stop.
+    this.interruptUntil(this.stopWanted.signal).catch(() => {});
+  }
+
+  private async interruptUntil(stopped: AbortSignal): Promise<void> {
+    while (!stopped.aborted) {
+      await this.sendCommand('-exec-interrupt');
+      await sleep(INTERRUPT_AGAIN_MS, undefined, { signal: stopped, ref: false });
+    }
   }
 
   end(): Promise<void> {
-    clearTimeout(this.interruptAgain);
+    this.stopWanted.abort();
     return this.gdb.end();
   }
 
