@@ -2,7 +2,7 @@
  * A job comes home to mounts that it did not have where it was: there it has reached their files by the mount of all
  * that is its home's. CRIU opens files by their paths, in the mounts that its images name; so these are added to them.
  */
-import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { badMessage } from '../api/errors';
 import { addMounts, IMAGE, imageOf, MAGIC_BYTES, MountIds, readEntries } from './mounts-image';
@@ -15,36 +15,40 @@ const IDS = "CRIU's image of PID 1";
 const IDS_OF_INIT = 'ids-1.img';
 const MNT_NS_ID = 9;
 
-/** Within the folder of images: those of mounts as they were sent, for what is added may have to be added anew. */
-const AS_SENT = 'mounts-as-sent';
+/** Images of mounts, by their names in a folder of images. */
+export type MountImages = Map<string, Buffer>;
+
+/** Those that were sent: what is added to them may have to be added anew. */
+export async function mountImagesIn(images: string): Promise<MountImages> {
+  const names = (await readdir(images)).filter((file) => MOUNTS.test(file));
+  return new Map(
+    await Promise.all(names.map(async (name) => [name, await readFile(join(images, name))] as const)),
+  );
+}
 
 /**
  * In a folder of images, before it is restored; what was added before is not any more.
  *
+ * @param sent by `mountImagesIn`
  * @param own all that the home has for jobs
  */
-export async function addMountsIn(images: string, paths: string[], own: string[]): Promise<void> {
-  const sent = join(images, AS_SENT);
-  const names = (await readdir(images)).filter((file) => MOUNTS.test(file));
-  await keepAsSent(images, sent, names);
+export async function addMountsIn(
+  images: string,
+  sent: MountImages,
+  paths: string[],
+  own: string[],
+): Promise<void> {
+  const names = [...sent.keys()];
   const first = names.length > 1 ? await jobsImage(images) : names[0];
-  if (first === undefined || !names.includes(first)) throw badMessage(IMAGE, 'a job has one');
-  const read = (name: string) => readFile(join(sent, name));
-  const jobs = await read(first);
+  const jobs = sent.get(first ?? '');
+  if (first === undefined || jobs === undefined) throw badMessage(IMAGE, 'a job has one');
   const others = names.filter((name) => name !== first);
-  const nested = await Promise.all(others.map(read));
+  const nested = others.map((name) => sent.get(name)!);
   const ids = new MountIds([jobs, ...nested].map(readEntries));
   const image = addMounts(jobs, paths, ids);
   const arranged = nested.length > 0 ? atHome(image, nested, own, ids) : [image];
   for (const [index, name] of [first, ...others].entries())
     await writeFile(join(images, name), arranged[index]!);
-}
-
-async function keepAsSent(images: string, sent: string, names: string[]): Promise<void> {
-  await mkdir(sent, { recursive: true });
-  const kept = await readdir(sent);
-  for (const name of names.filter((one) => !kept.includes(one)))
-    await copyFile(join(images, name), join(sent, name));
 }
 
 /** The image of the mounts that the job's PID 1 has (criu/images/core.proto: task_kobj_ids_entry). */

@@ -9,7 +9,7 @@ import type { DestinationFigures, FromDestination, Tickets, ToDestination } from
 import type { Terms } from '../api/peer-contract';
 import { pipeStreams } from '../api/streams';
 import { PAGE_SERVER_LOG, pageServerArguments, RESTORE_LOG, restoreArguments } from '../checkpoint/arguments';
-import { addMountsIn } from '../checkpoint/coming-home';
+import { addMountsIn, mountImagesIn } from '../checkpoint/coming-home';
 import { asUser, together } from '../checkpoint/criu';
 import { tellOfLostEvents } from '../checkpoint/events';
 import { recogniseFifos, withFifos } from '../checkpoint/fifos';
@@ -241,8 +241,13 @@ export class Arrival extends Role<
     const begun = performance.now();
     const manifest = await this.#whatCame(epoch, received);
     const account = await JobAccount.of(copy.cgroup);
-    const attempt = () => this.#attemptRestore(received, account, signal);
-    copy.init = copy.files === null ? await this.#amongMounts(copy, manifest, attempt) : await attempt();
+    const attempt = async () => {
+      const argv = await this.#restoreCommand(received, account);
+      signal.throwIfAborted();
+      return this.#runCriu(received, argv);
+    };
+    copy.init =
+      copy.files === null ? await this.#amongMounts(received, manifest, attempt, signal) : await attempt();
     await this.place.points.reach('destination.restored');
     await this.#makeWhole(received, manifest);
     // Only now: until here CRIU was among them.
@@ -271,27 +276,28 @@ export class Arrival extends Role<
    * At home a job gets all of the home's mounts, and somebody may take one away at any time: a container ends. CRIU fails
    * then, before it has made any of the job's files; it is started again with those that are there now.
    */
-  async #amongMounts(copy: Copy, { mounts }: Manifest, restore: () => Promise<number>): Promise<number> {
+  async #amongMounts(
+    { copy, images }: Received,
+    { mounts }: Manifest,
+    restore: () => Promise<number>,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const sent = await mountImagesIn(images);
     for (let left = MOUNTS_TRIES; ; left--) {
       const own = await jobMountsHere(this.place.layout.state);
       const added = own.filter((at) => !mounts.includes(at));
-      await addMountsIn(this.#paths(copy.epoch).images, added, own);
+      await addMountsIn(images, sent, added, own);
       copy.mounts = [...mounts, ...added].sort();
       await this.place.points.reach('destination.mounts-known');
       try {
         return await restore();
       } catch (error) {
+        if (signal.aborted) throw error;
         const now = await jobMountsHere(this.place.layout.state);
         if (left === 1 || added.every((at) => now.includes(at))) throw error;
         await this.place.host.clearRestore(copy);
       }
     }
-  }
-
-  async #attemptRestore(received: Received, account: JobAccount, signal: AbortSignal): Promise<number> {
-    const argv = await this.#restoreCommand(received, account);
-    signal.throwIfAborted();
-    return this.#runCriu(received, argv);
   }
 
   async #restoreCommand({ copy, images, root }: Received, account: JobAccount): Promise<string[]> {
