@@ -13,8 +13,8 @@ import {
 import { build } from 'esbuild';
 
 const entries = {
-  godwit: 'agent/cli/main.ts',
-  agent: 'agent/main.ts',
+  godwit: 'agent/command/main.ts',
+  agent: 'agent/daemon/main.ts',
   keeper: 'agent/keeper/main.ts',
   extension: 'extension/extension.ts',
   adapter: 'adapter/main.ts',
@@ -98,7 +98,7 @@ function compile(binary, flags, parts) {
 }
 
 /** What each C program of Godwit's has: its arguments, and what it says. */
-const COMMON = 'agent/command';
+const COMMON = 'agent/native/common';
 
 /** Compiles a folder's C into one program, if its sources are newer than that or it was made with other flags. */
 function compileProgram(folder, binary, flags) {
@@ -116,17 +116,17 @@ function compileProgram(folder, binary, flags) {
   compile(binary, flags, parts);
   writeFileSync(made, by);
 }
-compileProgram('agent/helper', 'dist/godwit-helper', sanitized ? WITH_TRAPS : STATIC);
+compileProgram('agent/native/helper', 'dist/godwit-helper', sanitized ? WITH_TRAPS : STATIC);
 const forHomefs = ['-pthread', ...STRICT, ...(sanitized ? WITH_ASAN : STATIC)];
-compileProgram('agent/homefs', 'dist/godwit-homefs', forHomefs);
+compileProgram('agent/native/homefs', 'dist/godwit-homefs', forHomefs);
 
 /** What is preloaded into a program of the machine's to mend one thing in it. */
 const preloaded = (name, source) =>
   compile(`dist/${name}.so`, ['-shared', '-fPIC', ...STRICT, ...HARDENED], [source]);
-preloaded('godwit-limits', 'agent/checkpoint/limits.c');
-preloaded('godwit-as-user', 'agent/checkpoint/as-user.c');
-preloaded('godwit-thread-timers', 'agent/checkpoint/thread-timers.c');
-preloaded('godwit-fifos', 'agent/checkpoint/fifos.c');
-preloaded('godwit-own-file', 'agent/debug/own-file.c');
-preloaded('godwit-confined', 'agent/debug/confined.c');
-if (process.arch === 'x64') preloaded('godwit-xstate', 'agent/debug/xstate.c');
+preloaded('godwit-limits', 'agent/native/preload/limits.c');
+preloaded('godwit-as-user', 'agent/native/preload/as-user.c');
+preloaded('godwit-thread-timers', 'agent/native/preload/thread-timers.c');
+preloaded('godwit-fifos', 'agent/native/preload/fifos.c');
+preloaded('godwit-own-file', 'agent/native/preload/own-file.c');
+preloaded('godwit-confined', 'agent/native/preload/confined.c');
+if (process.arch === 'x64') preloaded('godwit-xstate', 'agent/native/preload/xstate.c');

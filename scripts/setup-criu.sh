@@ -10,7 +10,7 @@ criu_version() { "$1" --version 2>/dev/null | sed -n 's/^Version: //p'; }
 at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
 # 4.2 also saves sockets of ICMP, which the preflight refuses to move with an older one; what is newer than 4.2.1 saves
-# nothing more of what jobs have. As in agent/checkpoint/criu.ts: older ones don't know the vDSO of kernels from 6.13 on, nor TCP sockets from 6.16 on.
+# nothing more of what jobs have. As in agent/machine/criu/criu.ts: older ones don't know the vDSO of kernels from 6.13 on, nor TCP sockets from 6.16 on.
 least_criu=4.1
 ! at_least "$(uname -r | sed 's/[^0-9.].*//')" 6.16 || least_criu=4.2
 

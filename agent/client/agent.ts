@@ -1,9 +1,9 @@
 /** Asking an agent, once or through its restarts. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Client, connectUnix } from '../api/client';
 import { type ClientContract, clientContract } from '../api/client-contract';
 import { type ClientEvents, clientEvents } from '../api/client-events';
 import { asGodwitError, GodwitError } from '../api/errors';
+import { type Client, connectUnix } from '../wire/client';
 import { agentGone, lostInCall } from './errors';
 
 export type Agent = Client<ClientContract, ClientEvents>;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GodwitError } from '../api/errors';
-import { type Attempt, Line } from '../debug/line';
+import { type Attempt, Line } from '../debug/link/line';
 import { type Agent, ask, askThroughRestarts } from './agent';
 import { debuggerRefused } from './errors';
 

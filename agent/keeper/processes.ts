@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { GodwitError } from '../api/errors';
-import { killPid } from '../freezer/identity';
+import { killPid } from '../machine/proc/identity';
 import { type HeldProcess, MOST_HELD, type ProcessEnd } from './contract';
 
 /** A job's supervisor says three lines in its life; whoever says more is broken. */

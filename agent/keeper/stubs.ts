@@ -2,11 +2,11 @@ import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { GodwitError, initNotDebugged, jobMoving } from '../api/errors';
 import type { Exit } from '../api/model';
-import { freshStub, type ParkedStub, Stub } from '../debug/stub';
-import type { Tools } from '../debug/tools';
-import { JobCgroup } from '../freezer/cgroup';
-import { nodePid } from '../freezer/processes';
+import type { Tools } from '../debug/attach/tools';
+import { freshStub, type ParkedStub, Stub } from '../debug/stub/stub';
 import type { Log } from '../log';
+import { JobCgroup } from '../machine/cgroup/cgroup';
+import { nodePid } from '../machine/proc/processes';
 import type { JobPlace } from './contract';
 
 /** A job freezes in milliseconds; one that does not has a thread deep in a driver, and is left alone. */

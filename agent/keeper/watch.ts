@@ -8,9 +8,9 @@ import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect } from '../api/client';
-import { isAlive, readIdentity } from '../freezer/identity';
 import type { Log } from '../log';
+import { isAlive, readIdentity } from '../machine/proc/identity';
+import { connect } from '../wire/client';
 import { keeperContract } from './contract';
 
 /** Starting Node and loading a program takes a hundredth of that, and on a busy machine a tenth. */

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { TlsFiles } from '../api/tls';
+import type { TlsFiles } from '../wire/tls';
 import { commandFailed } from './errors';
 
 const run = promisify(execFile);

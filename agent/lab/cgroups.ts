@@ -2,8 +2,8 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isNodeError } from '../api/errors';
-import { findHierarchy, nodeCgroup, removeNodeCgroup } from '../freezer/hierarchy';
-import { removeTree } from '../freezer/tree';
+import { findHierarchy, nodeCgroup, removeNodeCgroup } from '../machine/cgroup/hierarchy';
+import { removeTree } from '../machine/cgroup/tree';
 
 /** The lab's node folders in the cgroup v2 hierarchy, by name. */
 export async function findNodeCgroups(isNode: (name: string) => boolean): Promise<string[]> {

@@ -1,6 +1,7 @@
 /** Taking a lab down, whatever is left of it. */
-import { isAlive, readIdentity } from '../freezer/identity';
-import { removeMounted } from '../homefs/removal';
+
+import { removeMounted } from '../machine/homefs/removal';
+import { isAlive, readIdentity } from '../machine/proc/identity';
 import { findNodeCgroups, killNode, removeNode } from './cgroups';
 import { isCgroupOf, labFolder, nodePaths, readLab } from './description';
 import { findNamespaces, formerNames, networkOf, processesIn } from './namespaces';

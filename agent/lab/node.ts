@@ -1,8 +1,8 @@
 /** A node of a lab: its folder, its namespaces and its daemons, each made where it is missing. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readCertificate } from '../api/tls';
-import { isAlive, readIdentity } from '../freezer/identity';
+import { isAlive, readIdentity } from '../machine/proc/identity';
+import { readCertificate } from '../wire/tls';
 import { type Authority, issueCertificate } from './certificates';
 import { agentConfig, cgroupName, type Keys, type Lab, type LabNode, nodePaths } from './description';
 import { nodeDidNotStart } from './errors';

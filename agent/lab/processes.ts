@@ -12,7 +12,7 @@ import {
   readIdentity,
   signalPid,
   startOf,
-} from '../freezer/identity';
+} from '../machine/proc/identity';
 import { willNotEnd } from './errors';
 
 /** The kernel ends a process at once, unless it waits for a disk or for the files of another node. */

@@ -1,9 +1,9 @@
 /** How much of the machine's CPUs a lab's node may use: a cgroup's quota, of whichever version has the controller. */
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { hierarchy } from '../freezer/hierarchy';
-import { controllersV1 } from '../freezer/limits';
-import { removeTree } from '../freezer/tree';
+import { hierarchy } from '../machine/cgroup/hierarchy';
+import { controllersV1 } from '../machine/cgroup/limits';
+import { removeTree } from '../machine/cgroup/tree';
 import { noCpuQuota } from './errors';
 
 /** The kernel's own default period, microseconds (sched-bwc.rst). */

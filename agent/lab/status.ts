@@ -1,8 +1,8 @@
 /** Which agents of a lab answer whoever asks for it. */
 import { open } from 'node:fs/promises';
-import { connectUnix } from '../api/client';
 import { asGodwitError, notAdmitted } from '../api/errors';
 import { messageOf } from '../log';
+import { connectUnix } from '../wire/client';
 import { checkName, doorOf, nodePaths, readLab } from './description';
 import { RESTARTED } from './processes';
 

@@ -1,5 +1,5 @@
 /** The addresses of a lab: its nodes' own, and those that they give to jobs. */
-import type { AddressPool } from '../cluster/config';
+import type { AddressPool } from '../api/config';
 import { run } from './command';
 
 export const PREFIX_BITS = 16;

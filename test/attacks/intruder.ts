@@ -5,11 +5,11 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream';
-import { type Client, connectTls } from '../../agent/api/client';
-import type { TlsEndpoint } from '../../agent/api/endpoint';
 import { type PeerContract, peerContract } from '../../agent/api/peer-contract';
-import type { TlsFiles, TlsIdentity } from '../../agent/api/tls';
 import { nodeNamespace } from '../../agent/lab/namespaces';
+import { type Client, connectTls } from '../../agent/wire/client';
+import type { TlsEndpoint } from '../../agent/wire/endpoint';
+import type { TlsFiles, TlsIdentity } from '../../agent/wire/tls';
 import type { Stage } from './stage';
 
 /** Carries what comes to a Unix socket to a port that is reached from there. */

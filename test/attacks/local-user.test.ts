@@ -10,8 +10,8 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { JobCgroup } from '../../agent/freezer/cgroup';
 import { cgroupName } from '../../agent/lab/description';
+import { JobCgroup } from '../../agent/machine/cgroup/cgroup';
 import { Godwit } from '../support/godwit';
 import { type Person, Stage } from './stage';
 

@@ -4,10 +4,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openStream } from '../../agent/api/client';
-import type { TlsFiles } from '../../agent/api/tls';
 import { authorityIn, issueCertificate, makeAuthority } from '../../agent/lab/certificates';
 import { authorityFolder } from '../../agent/lab/description';
+import { openStream } from '../../agent/wire/client';
+import type { TlsFiles } from '../../agent/wire/tls';
 import { Intruder, identity, outcome } from './intruder';
 import { Stage } from './stage';
 

@@ -1,12 +1,12 @@
 /** What a node tries that is a member of the cluster, with a certificate of its own, and hostile. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Client, connectUnix, openStream } from '../../agent/api/client';
 import { clientContract } from '../../agent/api/client-contract';
 import type { Method, SentParams } from '../../agent/api/contract';
 import { type Job, ROOT, type User } from '../../agent/api/model';
 import { type PeerContract, peerContract } from '../../agent/api/peer-contract';
-import { CALLERS } from '../../agent/requests/callers';
+import { CALLERS } from '../../agent/daemon/requests/callers';
+import { type Client, connectUnix, openStream } from '../../agent/wire/client';
 import { Intruder, outcome } from './intruder';
 import { Stage } from './stage';
 

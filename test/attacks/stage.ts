@@ -16,10 +16,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { z } from 'zod';
-import type { AgentConfig } from '../../agent/cluster/config';
+import type { AgentConfig } from '../../agent/api/config';
+import { type FaultPoint, faultsFolder } from '../../agent/daemon/migration/fault-points';
 import { nodePaths } from '../../agent/lab/description';
 import { restartAgent } from '../../agent/lab/lab';
-import { type FaultPoint, faultsFolder } from '../../agent/migration/fault-points';
 import { Godwit, type TestUser } from '../support/godwit';
 import { inProject } from '../support/project';
 

@@ -3,7 +3,7 @@
  * fault anywhere.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { FaultPoint } from '../../agent/migration/fault-points';
+import type { FaultPoint } from '../../agent/daemon/migration/fault-points';
 import { Chaos, POINTS, randomBlow, randomFrom } from '../support/chaos';
 import { FaultLab } from '../support/fault-lab';
 import { type Cast, FAULTS, type Fault, LONG_FAULTS } from '../support/faults';

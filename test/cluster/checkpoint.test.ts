@@ -18,21 +18,21 @@ import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { JobCgroup } from '../../agent/machine/cgroup/cgroup';
+import { removeNodeCgroup } from '../../agent/machine/cgroup/hierarchy';
 import {
   DUMP_LOG,
   dumpArguments,
   pageServerArguments,
   RESTORE_LOG,
   restoreArguments,
-} from '../../agent/checkpoint/arguments';
-import { findCriu } from '../../agent/checkpoint/criu';
-import { explainFile } from '../../agent/checkpoint/log';
-import { readDumpStats, readRestoreStats } from '../../agent/checkpoint/stats';
-import { verifyRestored } from '../../agent/checkpoint/verify';
-import { JobCgroup } from '../../agent/freezer/cgroup';
-import { removeNodeCgroup } from '../../agent/freezer/hierarchy';
-import { jobProcesses, nodePid, threadsOf } from '../../agent/freezer/processes';
-import { jobMounts } from '../../agent/homefs/mounts';
+} from '../../agent/machine/criu/arguments';
+import { findCriu } from '../../agent/machine/criu/criu';
+import { explainFile } from '../../agent/machine/criu/log';
+import { readDumpStats, readRestoreStats } from '../../agent/machine/criu/stats';
+import { verifyRestored } from '../../agent/machine/criu/verify';
+import { jobMounts } from '../../agent/machine/homefs/mounts';
+import { jobProcesses, nodePid, threadsOf } from '../../agent/machine/proc/processes';
 import { compile } from '../support/c-programs';
 
 const FREEZE_MS = 5_000;

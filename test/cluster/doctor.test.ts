@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { checks } from '../../agent/cli/doctor';
+import { checks } from '../../agent/command/doctor';
 
 let path: string | undefined;
 beforeEach(() => {

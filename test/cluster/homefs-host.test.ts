@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type ServeOrder, serveCommand } from '../../agent/homefs/program';
+import { type ServeOrder, serveCommand } from '../../agent/machine/homefs/program';
 import { SANITIZED } from '../support/c-programs';
 import { type Answer, FUSE, HostileHost, name, u32, u64 } from '../support/hostile-host';
 import { heard, MountedHome } from '../support/mounted-home';
@@ -43,10 +43,10 @@ afterAll(() => {
 
 /** The same program with threads that are slow to come back from giving up a lock. */
 async function compileLate(): Promise<string> {
-  const sources = ['homefs', 'command'].flatMap((part) =>
-    readdirSync(inProject('agent', part))
+  const sources = ['homefs', 'common'].flatMap((part) =>
+    readdirSync(inProject('agent', 'native', part))
       .filter((file) => file.endsWith('.c'))
-      .map((file) => inProject('agent', part, file)),
+      .map((file) => inProject('agent', 'native', part, file)),
   );
   const program = join(folder, 'late-homefs');
   const late = ['-Dpthread_mutex_unlock=late_unlock', inProject('test', 'programs', 'late-unlock.c')];

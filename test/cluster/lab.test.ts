@@ -15,11 +15,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { connectUnix } from '../../agent/api/client';
+import { loadConfig } from '../../agent/api/config';
 import type { GodwitError } from '../../agent/api/errors';
-import { loadConfig } from '../../agent/cluster/config';
-import { nodeCgroup } from '../../agent/freezer/hierarchy';
-import { isAlive, readIdentity } from '../../agent/freezer/identity';
 import { nodePaths } from '../../agent/lab/description';
 import {
   killAgent,
@@ -33,6 +30,9 @@ import {
 import { withLock } from '../../agent/lab/lock';
 import { bridgeNamespace, findNamespaces, nodeNamespace } from '../../agent/lab/namespaces';
 import { cpuMount } from '../../agent/lab/quota';
+import { nodeCgroup } from '../../agent/machine/cgroup/hierarchy';
+import { isAlive, readIdentity } from '../../agent/machine/proc/identity';
+import { connectUnix } from '../../agent/wire/client';
 import { contract } from '../fixtures/lab/stand-in';
 import { inProject } from '../support/project';
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { childrenOf, threadsOf } from '../../agent/debug/threads';
+import { childrenOf, threadsOf } from '../../agent/debug/attach/threads';
 import {
   Debuggee,
   type Debugger,

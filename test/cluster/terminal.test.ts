@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { inPath } from '../../agent/checkpoint/criu';
 import { restartAgent } from '../../agent/lab/lab';
+import { inPath } from '../../agent/machine/criu/criu';
 import { Godwit } from '../support/godwit';
 import { Terminal } from '../support/terminal';
 

@@ -16,10 +16,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { JobCgroup } from '../../agent/freezer/cgroup';
-import { nodeCgroup } from '../../agent/freezer/hierarchy';
-import { nodePid, parseStat } from '../../agent/freezer/processes';
 import { nodePaths } from '../../agent/lab/description';
+import { JobCgroup } from '../../agent/machine/cgroup/cgroup';
+import { nodeCgroup } from '../../agent/machine/cgroup/hierarchy';
+import { nodePid, parseStat } from '../../agent/machine/proc/processes';
 import { Godwit, type Refused } from '../support/godwit';
 import { inProject } from '../support/project';
 

@@ -1,11 +1,11 @@
 /** Whoever watches one agent hears of every job of the cluster, wherever its home and its host are. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { connectUnix } from '../../agent/api/client';
 import { clientContract } from '../../agent/api/client-contract';
 import { type ClusterSnapshot, clientEvents } from '../../agent/api/client-events';
 import type { Job } from '../../agent/api/model';
 import { nodePaths } from '../../agent/lab/description';
+import { connectUnix } from '../../agent/wire/client';
 import { Godwit } from '../support/godwit';
 
 const LAB = `watch-${process.pid}`;

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { nodeCgroup } from '../../agent/freezer/hierarchy';
+import { nodeCgroup } from '../../agent/machine/cgroup/hierarchy';
 import { godwitOf } from '../support/as-user';
 import { compile } from '../support/c-programs';
 import { Godwit, type Refused } from '../support/godwit';

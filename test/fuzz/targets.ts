@@ -15,13 +15,13 @@ export interface Target {
 
 const own = (...names: string[]) =>
   [...names, 'fuzz'].map((name) => inProject('test/fuzz/targets', `${name}.c`));
-const agents = (...names: string[]) => names.map((name) => inProject('agent', `${name}.c`));
-const COMMAND = 'command/command';
+const agents = (...names: string[]) => names.map((name) => inProject('agent/native', `${name}.c`));
+const COMMAND = 'common/command';
 
 /** The home's file server without what carries requests to it: the wire, its queue and threads. */
-const SERVER = readdirSync(inProject('agent/homefs'))
+const SERVER = readdirSync(inProject('agent/native/homefs'))
   .filter((file) => file.endsWith('.c') && !/^(homefs|serve|wire|mount|caller|control)\.c$/.test(file))
-  .map((file) => inProject('agent/homefs', file));
+  .map((file) => inProject('agent/native/homefs', file));
 const server = (name: string) => [...own(name, 'messages'), ...SERVER, ...agents(COMMAND)];
 
 /** The parts of `look`, and what they ask. */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../../agent/homefs/wire.h"
+#include "../../agent/native/homefs/wire.h"
 
 static void read_all(void *to, size_t size) {
   for (size_t at = 0; at < size;) {

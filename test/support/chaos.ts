@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError } from '../../agent/api/errors';
-import { FAULT_POINTS, type FaultPoint } from '../../agent/migration/fault-points';
+import { FAULT_POINTS, type FaultPoint } from '../../agent/daemon/migration/fault-points';
 import type { FaultJob, FaultLab } from './fault-lab';
 import type { Cast, Fault, RoleName } from './faults';
 import type { Gdb } from './gdb';

@@ -1,5 +1,5 @@
 /** What can be broken during a move, each a thing that a machine room does. */
-import { killPid } from '../../agent/freezer/identity';
+import { killPid } from '../../agent/machine/proc/identity';
 import type { FaultLab } from './fault-lab';
 
 export type RoleName = 'home' | 'source' | 'destination';

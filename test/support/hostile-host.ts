@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-/** The hello and the frames of agent/homefs/wire.c. */
+/** The hello and the frames of agent/native/homefs/wire.c. */
 const HELLO_BYTES = 96;
 const [BYTES, ACK] = [1, 2];
 const ACK_EVERY = 512 * 1024;

@@ -1,7 +1,7 @@
 /** A client of gdb's remote protocol by hand: what it sends is well framed, and may be anything. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { encodePacket, expandRunLength, PacketReader, unescapeBinary } from '../../agent/debug/codec';
+import { encodePacket, expandRunLength, PacketReader, unescapeBinary } from '../../agent/debug/rsp/codec';
 
 const ANSWER_MS = 90_000;
 

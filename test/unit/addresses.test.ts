@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { addressOf, firstFree, hardwareAddress, isInPool } from '../../agent/network/address';
-import { Addresses } from '../../agent/network/assign';
+import { Addresses } from '../../agent/daemon/jobs/addresses';
+import { addressOf, firstFree, hardwareAddress, isInPool } from '../../agent/machine/network/address';
 
 const pool = { first: '10.0.0.254', last: '10.0.1.2', bits: 16 };
 const all = ['10.0.0.254', '10.0.0.255', '10.0.1.0', '10.0.1.1', '10.0.1.2'];

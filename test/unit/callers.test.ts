@@ -4,9 +4,9 @@ import type { Handlers, Method, Params } from '../../agent/api/contract';
 import { GodwitError } from '../../agent/api/errors';
 import { ROOT, type User } from '../../agent/api/model';
 import { type PeerContract, peerContract } from '../../agent/api/peer-contract';
-import { type Ledger, launchedOn } from '../../agent/journal/ledger';
-import { CALLERS, judged, type Standing } from '../../agent/requests/callers';
-import { withoutReasons } from '../../agent/requests/rights';
+import { type Ledger, launchedOn } from '../../agent/daemon/journal/ledger';
+import { CALLERS, judged, type Standing } from '../../agent/daemon/requests/callers';
+import { withoutReasons } from '../../agent/daemon/requests/rights';
 
 const JOB = 'abcdefghij';
 const OTHER = 'bcdefghijk';

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { MAX_BYTES, receiveFolder, sendFolder } from '../../agent/migration/carriage';
-import { whileItMoves } from '../../agent/migration/stall';
+import { MAX_BYTES, receiveFolder, sendFolder } from '../../agent/daemon/migration/carriage';
+import { whileItMoves } from '../../agent/daemon/migration/stall';
 
 let folder = '';
 beforeEach(() => {

@@ -13,8 +13,8 @@ import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { GodwitError, noSuchJob } from '../../agent/api/errors';
-import { encodePacket } from '../../agent/debug/codec';
-import { type Message, Session } from '../../agent/debug/session';
+import { type Message, Session } from '../../agent/debug/link/session';
+import { encodePacket } from '../../agent/debug/rsp/codec';
 import { atEnd, FakeAgent, folder, type Run, until } from './cli-fixture';
 
 /** A stub that answers each packet with it in capitals, and an agent that leads to it. */

@@ -13,8 +13,8 @@ import { type ClientContract, clientContract } from '../../agent/api/client-cont
 import type { Handlers } from '../../agent/api/contract';
 import { GodwitError } from '../../agent/api/errors';
 import type { Job, MoveReport, Node } from '../../agent/api/model';
-import { type Server, serveUnix } from '../../agent/api/server';
-import { type StreamHandler, Tickets } from '../../agent/api/tickets';
+import { type Server, serveUnix } from '../../agent/wire/server';
+import { type StreamHandler, Tickets } from '../../agent/wire/tickets';
 
 /** No run of the command takes longer than this unless it hangs. */
 const RUN_TIMEOUT_MS = 60_000;
@@ -31,7 +31,7 @@ beforeAll(async () => {
   dist = join(folder, 'dist');
   mkdirSync(dist);
   await build({
-    entryPoints: { godwit: fileURLToPath(new URL('../../agent/cli/main.ts', import.meta.url)) },
+    entryPoints: { godwit: fileURLToPath(new URL('../../agent/command/main.ts', import.meta.url)) },
     outdir: dist,
     outExtension: { '.js': '.cjs' },
     bundle: true,

@@ -10,7 +10,7 @@ import {
   PacketReader,
   unescapeBinary,
   type WireItem,
-} from '../../agent/debug/codec';
+} from '../../agent/debug/rsp/codec';
 import {
   formatThreadId,
   isResume,
@@ -19,7 +19,7 @@ import {
   parseThreadId,
   replaceSignal,
   withoutSignal,
-} from '../../agent/debug/packets';
+} from '../../agent/debug/rsp/packets';
 
 const fixture = (name: string) => readFileSync(new URL(`../fixtures/rsp/${name}`, import.meta.url));
 

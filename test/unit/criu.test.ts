@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { dumpArguments, pageServerArguments, restoreArguments } from '../../agent/checkpoint/arguments';
-import { leastVersion, parseVersion } from '../../agent/checkpoint/criu';
-import { explain, tellingLine } from '../../agent/checkpoint/log';
-import { parseDumpStats, parseRestoreStats } from '../../agent/checkpoint/stats';
-import { isAtLeast } from '../../agent/checkpoint/versions';
+import { dumpArguments, pageServerArguments, restoreArguments } from '../../agent/machine/criu/arguments';
+import { leastVersion, parseVersion } from '../../agent/machine/criu/criu';
+import { explain, tellingLine } from '../../agent/machine/criu/log';
+import { parseDumpStats, parseRestoreStats } from '../../agent/machine/criu/stats';
+import { isAtLeast } from '../../agent/machine/versions';
 
 const HARMLESS = `(00.027054) Error (criu/util.c:1533): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not permitted
 `;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { cgroup2Mounts, placeIn } from '../../agent/freezer/hierarchy';
-import { controllersV1, limitObstacles } from '../../agent/freezer/limits';
-import { jobProcesses, nodePid, parseStat, readProcess, threadsOf } from '../../agent/freezer/processes';
+import { cgroup2Mounts, placeIn } from '../../agent/machine/cgroup/hierarchy';
+import { controllersV1, limitObstacles } from '../../agent/machine/cgroup/limits';
+import { jobProcesses, nodePid, parseStat, readProcess, threadsOf } from '../../agent/machine/proc/processes';
 
 describe('the cgroup v2 hierarchy', () => {
   it('is found beside v1, wherever it is mounted', () => {

@@ -3,11 +3,11 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { Link } from '../../agent/api/link';
-import { isAlive, killPid, startOf } from '../../agent/freezer/identity';
-import { Daemons } from '../../agent/homefs/daemons';
+import { Daemons } from '../../agent/daemon/homefs/daemons';
 import type { KeeperContract } from '../../agent/keeper/contract';
 import { Processes } from '../../agent/keeper/processes';
+import { isAlive, killPid, startOf } from '../../agent/machine/proc/identity';
+import type { Link } from '../../agent/wire/link';
 
 const NAME = `server-${process.pid}`;
 /** A process with that name among its words, which says nothing and stays. */

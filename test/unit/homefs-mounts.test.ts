@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { jobMounts } from '../../agent/homefs/mounts';
+import { jobMounts } from '../../agent/machine/homefs/mounts';
 
 const line = (
   at: string,

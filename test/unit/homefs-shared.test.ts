@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { openFilesOf } from '../../agent/checkpoint/files';
-import { AgentConfig } from '../../agent/cluster/config';
-import { alsoShared, isIn, sharedMounts } from '../../agent/homefs/shared';
-import { filesThere } from '../../agent/requests/files';
+import { AgentConfig } from '../../agent/api/config';
+import { openFilesOf } from '../../agent/daemon/preflight/locks';
+import { filesThere } from '../../agent/daemon/requests/files';
+import { alsoShared, isIn, sharedMounts } from '../../agent/machine/homefs/shared';
 
 const line = (at: string, type: string, source: string, root = '/') =>
   `30 1 0:40 ${root} ${at} rw,relatime shared:1 - ${type} ${source} rw`;

@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream';
 import { duplexPair } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { checkHellos, connectWire, joinWires, type WireHello } from '../../agent/homefs/join';
+import { checkHellos, connectWire, joinWires, type WireHello } from '../../agent/machine/homefs/join';
 import { SANITIZED } from '../support/c-programs';
 import { end, launch } from '../support/processes';
 import { inProject } from '../support/project';
@@ -24,7 +24,7 @@ let programs: { usual: string; late: string };
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'godwit-wire-'));
-  const wire = inProject('agent', 'homefs', 'wire.c');
+  const wire = inProject('agent', 'native', 'homefs', 'wire.c');
   programs = {
     usual: compile('wire-cat', [wire]),
     late: compile(

@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
-import { isAlive, killPid, startOf } from '../../agent/freezer/identity';
 import { Processes } from '../../agent/keeper/processes';
+import { isAlive, killPid, startOf } from '../../agent/machine/proc/identity';
 
 const never = new AbortController().signal;
 const pids: number[] = [];

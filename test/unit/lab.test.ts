@@ -2,12 +2,12 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { AgentConfig, loadConfig } from '../../agent/cluster/config';
-import { PerUser } from '../../agent/cluster/per-user';
-import { isAlive, readIdentity } from '../../agent/freezer/identity';
-import { mountsOver } from '../../agent/homefs/removal';
+import { AgentConfig, loadConfig } from '../../agent/api/config';
+import { PerUser } from '../../agent/api/per-user';
 import { agentConfig, describe as describeLab, isCgroupOf } from '../../agent/lab/description';
 import { cpuMount, quotaMembers, setQuota } from '../../agent/lab/quota';
+import { mountsOver } from '../../agent/machine/homefs/removal';
+import { isAlive, readIdentity } from '../../agent/machine/proc/identity';
 
 const folder = mkdtempSync(join(tmpdir(), 'godwit-lab-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Layout } from '../../agent/jobs/layout';
+import { Layout } from '../../agent/daemon/jobs/layout';
 
 let state: string;
 beforeAll(() => {

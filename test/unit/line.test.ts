@@ -8,9 +8,9 @@ import { type Duplex, duplexPair } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { GodwitError } from '../../agent/api/errors';
-import { encodePacket, MAX_PACKET, PacketReader, type WireItem } from '../../agent/debug/codec';
-import { type Attempt, Line, type LineOptions } from '../../agent/debug/line';
-import { type Message, refuse, Session, SessionState } from '../../agent/debug/session';
+import { type Attempt, Line, type LineOptions } from '../../agent/debug/link/line';
+import { type Message, refuse, Session, SessionState } from '../../agent/debug/link/session';
+import { encodePacket, MAX_PACKET, PacketReader, type WireItem } from '../../agent/debug/rsp/codec';
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/rsp/${name}`, import.meta.url));
 

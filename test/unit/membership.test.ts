@@ -2,10 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PinnedKey, readCertificate, type TlsIdentity } from '../../agent/api/tls';
-import { AgentConfig } from '../../agent/cluster/config';
-import { checkOwnCertificate, Refusals, refusal } from '../../agent/cluster/membership';
-import { Settings } from '../../agent/cluster/settings';
+import { AgentConfig } from '../../agent/api/config';
+import { PinnedKey } from '../../agent/api/pinned-key';
+import { checkOwnCertificate, Refusals, refusal } from '../../agent/daemon/cluster/membership';
+import { Settings } from '../../agent/daemon/cluster/settings';
+import { readCertificate, type TlsIdentity } from '../../agent/wire/tls';
 import { type Certificates, makeCertificates } from './wire-fixture';
 
 const folder = mkdtempSync(join(tmpdir(), 'godwit-members-'));

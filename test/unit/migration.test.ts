@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { destinationAtRest, stepDestination } from '../../agent/migration/destination';
-import { type HomeState, stepHome } from '../../agent/migration/home';
-import { type SourceState, stepSource } from '../../agent/migration/source';
+import { destinationAtRest, stepDestination } from '../../agent/daemon/migration/destination';
+import { type HomeState, stepHome } from '../../agent/daemon/migration/home';
+import { type SourceState, stepSource } from '../../agent/daemon/migration/source';
 import { type Action, type Machines, machines, NODES, type NodeId, World } from './move-world';
 
 /** Steps in which a healed world must be at rest. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { addMounts } from '../../agent/checkpoint/mounts-image';
-import { fieldsOf, messageOf } from '../../agent/checkpoint/protobuf';
+import { addMounts } from '../../agent/machine/criu/mounts-image';
+import { fieldsOf, messageOf } from '../../agent/machine/criu/protobuf';
 
 const MAGIC = Buffer.from('1943565428395655', 'hex');
 const entry = (id: number, parent: number, at: string) => {

@@ -3,15 +3,21 @@
  * connections that break, agents that die between any two steps. Every event is one action of `actions()`; whoever
  * chooses among them decides the order of everything.
  */
-import { type Entry, enter, type Ledger, launchedOn, nextMove } from '../../agent/journal/ledger';
-import type { Note } from '../../agent/journal/notes';
+import { type Entry, enter, type Ledger, launchedOn, nextMove } from '../../agent/daemon/journal/ledger';
+import type { Note } from '../../agent/daemon/journal/notes';
 import {
   type DestinationEffect,
   type DestinationInput,
   destinationAtRest,
   stepDestination,
-} from '../../agent/migration/destination';
-import { free, type HomeEffect, type HomeInput, homeAtRest, stepHome } from '../../agent/migration/home';
+} from '../../agent/daemon/migration/destination';
+import {
+  free,
+  type HomeEffect,
+  type HomeInput,
+  homeAtRest,
+  stepHome,
+} from '../../agent/daemon/migration/home';
 import type {
   FromDestination,
   FromSource,
@@ -19,8 +25,13 @@ import type {
   Presence,
   ToDestination,
   ToSource,
-} from '../../agent/migration/messages';
-import { type SourceEffect, type SourceInput, sourceAtRest, stepSource } from '../../agent/migration/source';
+} from '../../agent/daemon/migration/messages';
+import {
+  type SourceEffect,
+  type SourceInput,
+  sourceAtRest,
+  stepSource,
+} from '../../agent/daemon/migration/source';
 
 export interface Machines {
   home: typeof stepHome;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { homesMount, type MountEntry, MountIds } from '../../agent/checkpoint/mounts-image';
-import { HomesMounts } from '../../agent/checkpoint/nested-mounts';
+import { homesMount, type MountEntry, MountIds } from '../../agent/machine/criu/mounts-image';
+import { HomesMounts } from '../../agent/machine/criu/nested-mounts';
 
 /** The mount of all of the home's files, and a file system of the job's own. */
 const FILES = 50;

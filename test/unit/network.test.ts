@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  boundPorts,
-  type InetSocket,
-  parseSockets,
-  socketObstacle,
-  takenPorts,
-} from '../../agent/checkpoint/network';
+import { boundPorts, socketObstacle, takenPorts } from '../../agent/daemon/preflight/network';
+import { type InetSocket, parseSockets } from '../../agent/machine/network/inet-sockets';
 
 const HEAD =
   '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { Patience } from '../../agent/debug/patience';
+import { Patience } from '../../agent/machine/patience';
 
 const LIMIT_MS = 200;
 

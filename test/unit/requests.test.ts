@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { isSoundExpression } from '../../agent/debug/agent-expression';
-import { expandRunLength } from '../../agent/debug/codec';
-import { packetSizeOf, toldToClient, toldToServer } from '../../agent/debug/features';
-import { judge } from '../../agent/debug/requests';
+import { isSoundExpression } from '../../agent/debug/rsp/agent-expression';
+import { expandRunLength } from '../../agent/debug/rsp/codec';
+import { packetSizeOf, toldToClient, toldToServer } from '../../agent/debug/rsp/features';
+import { judge } from '../../agent/debug/rsp/requests';
 
 /** What gdbserver 13 tells. */
 const SIZE = 0x47ff;

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ROOT } from '../../agent/api/model';
-import { PerUser } from '../../agent/cluster/per-user';
-import { Layout } from '../../agent/jobs/layout';
-import { Retention } from '../../agent/jobs/retention';
-import type { Journal } from '../../agent/journal/journal';
-import { openJournal } from '../../agent/journal/sqlite';
+import { PerUser } from '../../agent/api/per-user';
+import { Layout } from '../../agent/daemon/jobs/layout';
+import { Retention } from '../../agent/daemon/jobs/retention';
+import type { Journal } from '../../agent/daemon/journal/journal';
+import { openJournal } from '../../agent/daemon/journal/sqlite';
 
 let folder: string;
 let journal: Journal;

@@ -9,7 +9,7 @@ import {
   refuse,
   Session,
   SessionState,
-} from '../../agent/debug/session';
+} from '../../agent/debug/link/session';
 
 const SESSION = 'a-session';
 

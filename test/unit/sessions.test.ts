@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { strandedOf } from '../../agent/checkpoint/sessions';
+import { strandedOf } from '../../agent/daemon/preflight/sessions';
 
 /** `inner parent session`, by the job's own numbers; the node's are a thousand more. */
 const processes = (...rows: [inner: number, parent: number, session: number][]) =>

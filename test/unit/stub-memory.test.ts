@@ -1,7 +1,8 @@
 /** What the stub remembers, and how it takes resume packets apart: pure functions. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { exitReply } from '../../agent/debug/exit-reply';
+import { parseStopReply } from '../../agent/debug/rsp/packets';
+import { exitReply } from '../../agent/debug/state/exit-reply';
 import {
   breakpointKey,
   comesAgain,
@@ -13,10 +14,9 @@ import {
   settingsPackets,
   told,
   withoutStopSignal,
-} from '../../agent/debug/memory';
-import { parseStopReply } from '../../agent/debug/packets';
-import { freshMemory, freshStub, type Memory, ParkedStub } from '../../agent/debug/parked';
-import { letsRun, signalsOf, steppedThreads, steps, withSignals } from '../../agent/debug/resume';
+} from '../../agent/debug/state/memory';
+import { freshMemory, freshStub, type Memory, ParkedStub } from '../../agent/debug/state/parked';
+import { letsRun, signalsOf, steppedThreads, steps, withSignals } from '../../agent/debug/state/resume';
 
 const stop = (reply: string) => ({ reply, siginfo: null });
 const given = (memory: Memory, ...packets: string[]): Memory =>

@@ -1,9 +1,9 @@
 /** How threads are held, and what their registers may have become: pure, and /proc's texts. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { generalOf, pcOf, restoredRegisters, withGeneral, withPc } from '../../agent/debug/registers';
-import { arm64, runsOf, x64 } from '../../agent/debug/spin';
-import { parseStatus, parseSyscall } from '../../agent/debug/threads';
+import { arm64, runsOf, x64 } from '../../agent/debug/attach/spin';
+import { parseStatus, parseSyscall } from '../../agent/debug/attach/threads';
+import { generalOf, pcOf, restoredRegisters, withGeneral, withPc } from '../../agent/debug/rsp/registers';
 
 /** Executes what is written, as an x86-64 processor would; where a thread ends that starts at `pc`. */
 function settles(bytes: Map<number, number>, pc: number): number {

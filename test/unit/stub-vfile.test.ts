@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ROOT } from '../../agent/api/model';
-import { unescapeBinary } from '../../agent/debug/codec';
-import { JobFiles } from '../../agent/debug/vfile';
+import { unescapeBinary } from '../../agent/debug/rsp/codec';
+import { JobFiles } from '../../agent/debug/stub/vfile';
 import { inProject } from '../support/project';
 
 const helper = inProject('dist', 'godwit-helper');

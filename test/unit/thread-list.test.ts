@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { threadList } from '../../agent/debug/thread-list';
+import { threadList } from '../../agent/debug/stub/thread-list';
 
 it('names the threads whose names are known', () => {
   expect(

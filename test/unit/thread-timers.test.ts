@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mendThreads, timersOfFirst } from '../../agent/checkpoint/thread-timers';
+import { mendThreads, timersOfFirst } from '../../agent/machine/criu/thread-timers';
 
 const message = (number: number, body: number[]) => [number * 8 + 2, ...varint(body.length), ...body];
 const varint = (value: number): number[] =>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mendTimers } from '../../agent/checkpoint/timerfds';
+import { mendTimers } from '../../agent/machine/criu/timerfds';
 
 /** The fields of timerfd_entry from settime_flags on: flags, seconds and nanoseconds left, those of the period. */
 type Timer = [flags: number, seconds: number, nanoseconds: number, period: number, periodNanoseconds: number];

@@ -3,8 +3,8 @@ import type { ClusterSnapshot } from '../../agent/api/client-events';
 import type { CallerConnection } from '../../agent/api/contract';
 import type { Job, Node } from '../../agent/api/model';
 import type { HomeView } from '../../agent/api/peer-contract';
-import { ANSWER_WITHIN_MS, Changes } from '../../agent/cluster/changes';
-import { ClusterWatch, compose, OVER_SHOWN, type Sources } from '../../agent/cluster/watch';
+import { ANSWER_WITHIN_MS, Changes } from '../../agent/daemon/cluster/changes';
+import { ClusterWatch, compose, OVER_SHOWN, type Sources } from '../../agent/daemon/cluster/watch';
 import { logTo } from '../../agent/log';
 
 beforeEach(() => void vi.useFakeTimers());

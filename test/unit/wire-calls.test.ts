@@ -3,9 +3,9 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { MAX_MESSAGE_BYTES, MAX_UNSENT_BYTES } from '../../agent/api/allowance';
-import { connectUnix } from '../../agent/api/client';
-import { PROTOCOL } from '../../agent/api/hello';
+import { MAX_MESSAGE_BYTES, MAX_UNSENT_BYTES } from '../../agent/wire/allowance';
+import { connectUnix } from '../../agent/wire/client';
+import { PROTOCOL } from '../../agent/wire/hello';
 import {
   atEnd,
   contract,

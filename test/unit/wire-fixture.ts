@@ -8,10 +8,10 @@ import { afterAll, afterEach, beforeAll } from 'vitest';
 import { z } from 'zod';
 import type { Contract, Events, Handlers } from '../../agent/api/contract';
 import { GodwitError } from '../../agent/api/errors';
-import { serveTls, serveUnix } from '../../agent/api/server';
-import { Tickets } from '../../agent/api/tickets';
-import { loadTls, type TlsIdentity } from '../../agent/api/tls';
 import { type Authority, issueCertificate, makeAuthority } from '../../agent/lab/certificates';
+import { serveTls, serveUnix } from '../../agent/wire/server';
+import { Tickets } from '../../agent/wire/tickets';
+import { loadTls, type TlsIdentity } from '../../agent/wire/tls';
 
 export const contract = {
   add: { params: z.object({ a: z.number(), b: z.number() }), result: z.object({ sum: z.number() }) },

@@ -5,11 +5,11 @@ import { type Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
-import { openStream } from '../../agent/api/client';
-import type { Endpoint } from '../../agent/api/endpoint';
 import type { GodwitError } from '../../agent/api/errors';
-import { pipeStreams } from '../../agent/api/streams';
-import { TICKET_LIFE_MS, Tickets } from '../../agent/api/tickets';
+import { openStream } from '../../agent/wire/client';
+import type { Endpoint } from '../../agent/wire/endpoint';
+import { pipeStreams } from '../../agent/wire/streams';
+import { TICKET_LIFE_MS, Tickets } from '../../agent/wire/tickets';
 import {
   atEnd,
   type Certificates,

@@ -1,8 +1,8 @@
 import { connect as connectSocket } from 'node:net';
 import { connect as connectSecurely } from 'node:tls';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { connectTls, openStream } from '../../agent/api/client';
-import { type Certified, loadTls, mutualTls, readCertificate, type TlsIdentity } from '../../agent/api/tls';
+import { connectTls, openStream } from '../../agent/wire/client';
+import { type Certified, loadTls, mutualTls, readCertificate, type TlsIdentity } from '../../agent/wire/tls';
 import {
   atEnd,
   type Certificates,

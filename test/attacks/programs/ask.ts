@@ -8,9 +8,9 @@ import { connect, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
-import { RPC_PATH } from '../../../agent/api/endpoint';
 import { asGodwitError } from '../../../agent/api/errors';
-import { Connection } from '../../../agent/api/rpc';
+import { RPC_PATH } from '../../../agent/wire/endpoint';
+import { Connection } from '../../../agent/wire/rpc';
 
 const INHERITED = 3;
 

@@ -12,7 +12,7 @@
 void end_of_mount(int status) __attribute__((noreturn));
 ssize_t write_to_kernel(int fd, const void *message, size_t size);
 
-#include "../../../agent/homefs/mount.c"
+#include "../../../agent/native/homefs/mount.c"
 
 #undef exit
 #undef write

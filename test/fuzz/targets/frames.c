@@ -1,5 +1,5 @@
 /* What is written into the pipe by which a job's terminal is fed, and what PID 1 of the job makes of it. */
-#include "../../../agent/helper/terminal.c"
+#include "../../../agent/native/helper/terminal.c"
 
 #include "fuzz.h"
 

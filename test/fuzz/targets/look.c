@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../../agent/helper/helper.h"
+#include "../../../agent/native/helper/helper.h"
 #include "fuzz.h"
 
 #define AT "/mnt"

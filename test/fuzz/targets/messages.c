@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../../agent/homefs/homefs.h"
-#include "../../../agent/homefs/serve.h"
+#include "../../../agent/native/homefs/homefs.h"
+#include "../../../agent/native/homefs/serve.h"
 
 #define AT "/mnt"
 /* Above the operations that there are are some that there are not. */

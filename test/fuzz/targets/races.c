@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../../agent/homefs/homefs.h"
+#include "../../../agent/native/homefs/homefs.h"
 #include "messages.h"
 
 #define THREADS 4

@@ -1,7 +1,7 @@
 /* Requests of a host to the home's file server, one after another. */
 #include <stdlib.h>
 
-#include "../../../agent/homefs/homefs.h"
+#include "../../../agent/native/homefs/homefs.h"
 #include "messages.h"
 
 static char *room;

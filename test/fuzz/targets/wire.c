@@ -2,7 +2,7 @@
  * What comes over a connection to either end of the wire: a hello, then frames. The input says what has been carried
  * before, and is what the other end sends.
  */
-#include "../../../agent/homefs/wire.c"
+#include "../../../agent/native/homefs/wire.c"
 
 #include "fuzz.h"
 

@@ -6,8 +6,8 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { inPath } from '../../../agent/checkpoint/criu';
 import { labFolder } from '../../../agent/lab/description';
+import { inPath } from '../../../agent/machine/criu/criu';
 import { Godwit } from '../../support/godwit';
 import { run } from '../../support/processes';
 import { inProject } from '../../support/project';

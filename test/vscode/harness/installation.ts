@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, readFileSync, realpathSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { z } from 'zod';
-import { findAgentNode } from '../../../agent/cli/runtime';
+import { findAgentNode } from '../../../agent/command/runtime';
 import { inProject } from '../../support/project';
 
 const INSTALLED = '/var/lib/godwit/vscode';

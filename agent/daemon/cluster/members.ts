@@ -1,0 +1,110 @@
+import { availableParallelism, freemem, totalmem } from 'node:os';
+import type { FixedConfig } from '../../api/config';
+import type { Node, NodeState } from '../../api/model';
+import type { Peers } from './peers';
+import type { Settings } from './settings';
+
+/** Often enough for people to see a node go, rarely enough to cost nothing. */
+const HEARTBEAT_MS = 1_000;
+/** Two heartbeats missed: worth a word. Ten: nobody should be sent there. */
+const SUSPECT_MS = 2_500;
+const DOWN_MS = 10_000;
+
+interface Member {
+  status: Node | null;
+  /** When it answered last, on this node's monotonic clock. */
+  heard: number;
+}
+
+/** Who is in the cluster, and how each was when it was heard last. */
+export class Members {
+  readonly #members = new Map<string, Member>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly node: string,
+    private readonly settings: Settings,
+    private readonly peers: Peers,
+    private readonly own: () => Promise<Node>,
+  ) {}
+
+  start() {
+    const beat = async () => {
+      const { names } = this.peers;
+      for (const name of this.#members.keys()) if (!names.includes(name)) this.#members.delete(name);
+      await Promise.all(names.map((name) => this.#ask(name)));
+      this.#timer = setTimeout(beat, HEARTBEAT_MS);
+    };
+    void beat();
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+  }
+
+  async list(): Promise<Node[]> {
+    await this.#ask(this.node);
+    return this.settings.now.members.map(({ name, address }) => {
+      const { status } = this.#member(name);
+      const unheard = { cpus: 0, speed: 0, load: 0, memTotal: 0, memFree: 0, jobs: 0 };
+      return { ...unheard, ...status, name, address, state: this.state(name) };
+    });
+  }
+
+  state(name: string): NodeState {
+    if (!this.peers.names.includes(name)) return 'down';
+    const { status, heard } = this.#member(name);
+    const silent = performance.now() - heard;
+    if (silent >= DOWN_MS) return 'down';
+    return silent >= SUSPECT_MS || !status ? 'suspect' : 'up';
+  }
+
+  /** One that is new has as long to say something as one that has fallen silent. */
+  #member(name: string): Member {
+    const member = this.#members.get(name) ?? { status: null, heard: performance.now() };
+    this.#members.set(name, member);
+    return member;
+  }
+
+  async #ask(name: string) {
+    try {
+      const status =
+        name === this.node
+          ? await this.own()
+          : await this.peers.call(name, 'node.status', {}, { timeoutMs: 2 * HEARTBEAT_MS });
+      this.#members.set(name, { status, heard: performance.now() });
+    } catch {
+      // Silence is what the state is made of.
+    }
+  }
+}
+
+/** The loop's time on the machine that is called 1.0, in milliseconds. */
+const REFERENCE_LOOP_MS = 160;
+
+/** Single-thread speed relative to the reference; the best of a few, for a busy machine only ever makes it slower. */
+export function measureSpeed(): number {
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 3; round++) {
+    const begun = performance.now();
+    let x = 1;
+    for (let i = 0; i < 20_000_000; i++) x = (x * 1103515245 + 12345) & 0x7fffffff;
+    if (x >= 0) best = Math.min(best, performance.now() - begun);
+  }
+  return Math.round((100 * REFERENCE_LOOP_MS) / best) / 100;
+}
+
+/** What this node has to offer. */
+export const capacity = (config: FixedConfig) => ({
+  cpus: config.cpus ?? availableParallelism(),
+  memTotal: totalmem(),
+  memFree: freemem(),
+});
+
+/** The node with the most speed to spare; the first of equals. */
+export function bestOf(nodes: Node[]): Node | undefined {
+  const spare = ({ cpus, load, jobs, speed }: Node) => (cpus - Math.max(load, jobs)) * speed;
+  return nodes
+    .filter(({ state }) => state === 'up')
+    .reduce<Node | undefined>((best, node) => (!best || spare(node) > spare(best) ? node : best), undefined);
+}

@@ -1,0 +1,65 @@
+/** The configuration in force: what an agent reads again at a SIGHUP is read here, each time it is needed. */
+import { isDeepStrictEqual } from 'node:util';
+import { type AgentConfig, loadConfig, REREAD, type Reread } from '../../api/config';
+import { GodwitError } from '../../api/errors';
+
+export class Settings {
+  #now: AgentConfig;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly options: {
+      file: string;
+      first: AgentConfig;
+      /** @throws GodwitError if the agent can't go on with this one */
+      check: (config: AgentConfig) => void;
+      log: (line: string) => void;
+    },
+  ) {
+    options.check(options.first);
+    this.#now = options.first;
+  }
+
+  get now(): Reread {
+    return this.#now;
+  }
+
+  /** One that can't be used leaves the old one in force. One call after the other. */
+  reload(): Promise<void> {
+    this.#last = this.#last.then(() => this.#reload());
+    return this.#last;
+  }
+
+  async #reload(): Promise<void> {
+    const { file, first, check, log } = this.options;
+    try {
+      const next = await loadConfig(file);
+      if (next.name !== first.name) throw otherNode(next.name, first.name);
+      check(next);
+      const waiting = restartKeys(first, next);
+      if (waiting.length > 0) log(`${file}: ${waiting.join(', ')}: in force after a restart of the agent`);
+      this.#now = { ...first, ...pickReread(next) };
+      log(`${file}: read again`);
+    } catch (error) {
+      log(`the configuration stays as it was: ${(error as Error).message}`);
+    }
+  }
+}
+
+const otherNode = (theirs: string, ours: string) =>
+  new GodwitError({
+    code: 'other-node',
+    message: `it is that of ${theirs}, and this agent is that of ${ours}`,
+  });
+
+const isReread = (key: string) => (REREAD as readonly string[]).includes(key);
+
+/** What has changed that a running agent does not take up. */
+const restartKeys = (first: AgentConfig, next: AgentConfig): string[] =>
+  [...new Set([...Object.keys(first), ...Object.keys(next)])].filter(
+    (key) =>
+      !isReread(key) && !isDeepStrictEqual(first[key as keyof AgentConfig], next[key as keyof AgentConfig]),
+  );
+
+const pickReread = (config: AgentConfig) =>
+  Object.fromEntries(REREAD.map((key) => [key, config[key]])) as unknown as Reread;

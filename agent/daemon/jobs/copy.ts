@@ -1,0 +1,63 @@
+import { constants } from 'node:os';
+import { z } from 'zod';
+import { Address, Epoch, type Exit, JobId, Limits, NodeName, ROOT, User } from '../../api/model';
+import { Mounts, SharedMounts } from '../../api/peer-contract';
+import { JobPlace, ProcessKey } from '../../keeper/contract';
+import type { End } from '../../keeper/supervision';
+import type { MountOf } from '../homefs/mounted';
+
+/** A job's body on this node: what a restarted agent must know to go on looking after it. */
+export const Copy = z.object({
+  job: JobId,
+  epoch: Epoch,
+  home: NodeName,
+  /** As whom its processes run, and reach the home's files. */
+  user: User.default(ROOT),
+  limits: Limits.default({}),
+  /** Its own, where it has one. */
+  address: Address.nullable().default(null),
+  /** Its PID 1 holds a pseudo-terminal. */
+  terminal: z.boolean().default(false),
+  cgroup: z.string().startsWith('/'),
+  /** PID 1 as this node numbers it; null until it is known. */
+  init: z.int().nullable(),
+  supervisor: ProcessKey,
+  /** The file in which the supervisor writes how it ended. */
+  report: z.string().startsWith('/'),
+  /** The epoch under which its home's files are mounted here; null at home itself. */
+  files: Epoch.nullable(),
+  /** The home's mounts in its root besides `/`. */
+  mounts: Mounts,
+  /** Those of them that its home shares with others. */
+  shared: SharedMounts.default([]),
+  /** The places of those that are this node's own: not over the mount of its home's files. */
+  direct: Mounts.default([]),
+  /** Launched stopped and not let go yet: it stays frozen. */
+  held: z.boolean(),
+  /** A debugger has been attached to it here: its keeper may have gone with a breakpoint in. */
+  debugged: z.boolean().default(false),
+  /** What has been done to it that may end it, and is not its own doing. */
+  injury: z.string().nullable().default(null),
+});
+export type Copy = z.infer<typeof Copy>;
+
+/** The mount of its home's files; null at home itself. */
+export const mountOf = ({ job, home, files, user, cgroup }: Copy): MountOf | null =>
+  files === null ? null : { job, epoch: files, home, uid: user.uid, cgroup };
+
+export const placeOf = ({ job, user, cgroup, init, supervisor, report }: Copy): JobPlace =>
+  JobPlace.parse({ job, user, cgroup, init, supervisor, report });
+
+/** The name of a signal by its number, `SIG34` for those without one. */
+const signalName = (number: number): string =>
+  Object.entries(constants.signals).find(([, value]) => value === number)?.[0] ?? `SIG${number}`;
+
+/** There are 64 (signal(7)). */
+const MOST_SIGNAL = 64;
+
+/** PID 1 ends as its program did: with its status, or 128 + the number of the signal that ended it. */
+export function exitOf(end: End): Exit {
+  if ('signal' in end) return { exit: 128 + end.signal, signal: signalName(end.signal) };
+  const signal = end.code - 128;
+  return { exit: end.code, signal: signal > 0 && signal <= MOST_SIGNAL ? signalName(signal) : null };
+}

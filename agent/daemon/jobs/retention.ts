@@ -1,0 +1,63 @@
+/** Jobs that are over are told of for a while, each user's for themselves; then they are forgotten with their consoles. */
+import { rm, stat } from 'node:fs/promises';
+import type { PerUser } from '../../api/per-user';
+import type { Journal } from '../journal/journal';
+import type { Layout } from './layout';
+
+/** As stat(2) counts (st_blocks). */
+const BLOCK_BYTES = 512;
+
+export interface RetentionOptions {
+  journal: Journal;
+  layout: Layout;
+  perUser: PerUser;
+  log: (line: string) => void;
+}
+
+export class Retention {
+  /** What is over does not grow any more. */
+  readonly #bytes = new Map<string, number>();
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(private readonly options: RetentionOptions) {}
+
+  /** One of this user's has ended; or, of all users, some may have ended that nobody looked at. */
+  review(uid?: number): Promise<void> {
+    const { journal, log } = this.options;
+    const work = async () => {
+      const users = uid === undefined ? await journal.users() : [uid];
+      for (const user of users) await this.#review(user);
+    };
+    this.#last = this.#last
+      .then(work)
+      .catch((error: Error) => log(`jobs that are over are kept: ${error.message}`));
+    return this.#last;
+  }
+
+  async #review(uid: number): Promise<void> {
+    const { endedJobs, endedBytes } = this.options.perUser;
+    let [jobs, bytes] = [0, 0];
+    for (const job of await this.options.journal.forgettable(uid)) {
+      jobs++;
+      bytes += await this.#size(job);
+      // The latest stays, whatever it has printed.
+      if (jobs > 1 && (jobs > endedJobs || bytes > endedBytes)) await this.#forget(job);
+    }
+  }
+
+  async #size(job: string): Promise<number> {
+    const known = this.#bytes.get(job);
+    if (known !== undefined) return known;
+    const { blocks } = await stat(this.options.layout.console(job)).catch(() => ({ blocks: 0 }));
+    this.#bytes.set(job, blocks * BLOCK_BYTES);
+    return blocks * BLOCK_BYTES;
+  }
+
+  /** The journal's word goes last: ended in between, it is found again. */
+  async #forget(job: string): Promise<void> {
+    const { journal, layout } = this.options;
+    await rm(layout.job(job), { recursive: true, force: true });
+    await journal.forget(job);
+    this.#bytes.delete(job);
+  }
+}

@@ -1,0 +1,116 @@
+/** What an agent knows for certain. One interface, so that a replicated store can take the file's place. */
+import type { Exit, HistoryEvent, JobId, JobSpec, KeptSpec, MoveReport, NodeName } from '../../api/model';
+import type { Entry, Epoch, Ledger } from './ledger';
+import type { Note } from './notes';
+
+export type { Debt, Entry, Epoch, Ledger, Move, OpenMove } from './ledger';
+export type { Note } from './notes';
+
+/** A job whose home is this node. */
+export interface HomedJob {
+  id: JobId;
+  name: string;
+  spec: KeptSpec;
+  /** As far as the journal knows; `stopped` and `moving` are for the host and the ledger to say. */
+  state: 'starting' | 'running' | 'ended' | 'lost';
+  /** The program's process id inside the job; null before it runs. */
+  pid: number | null;
+  exit: Exit | null;
+  /** ISO 8601, UTC. */
+  started: string;
+  ended: string | null;
+  pinned: boolean;
+  /** Launched stopped, and not let go yet. */
+  held: boolean;
+  /** Moves that ended on their destination. */
+  moves: number;
+  ledger: Ledger;
+  /** When the move that is not over was intended; null when there is none. */
+  moveStarted: string | null;
+  /** Where it stands in the order of the journal's jobs: a list that has come to it is read on from here. */
+  place: number;
+}
+
+export interface NewJob {
+  id: JobId;
+  name: string;
+  spec: JobSpec;
+  host: NodeName;
+  held: boolean;
+  /** How many jobs its user may have that are not over; as many as they like if absent. */
+  most?: number;
+}
+
+/** Which part of a list, oldest first: behind the place `after`, at most `limit`. All of it if absent. */
+export interface Part {
+  after?: number | undefined;
+  limit?: number | undefined;
+}
+
+/** An event of the history, and where it stands there. */
+export interface PlacedEvent {
+  place: number;
+  event: HistoryEvent;
+}
+
+/** What a node holds of a job, with what its hands need to carry on: home, image folder, parked stubs. */
+export interface NodeNote {
+  job: JobId;
+  note: Note;
+  /** JSON. */
+  detail: Record<string, unknown>;
+}
+
+/** What became of an epoch; `as` is the epoch as which a returned job lives on. */
+export type EpochOutcome =
+  | { outcome: 'moving' | 'committed' | 'aborted' | 'unknown' }
+  | { outcome: 'returned'; as: Epoch };
+
+/**
+ * Each method is one transaction: when it resolves, what it says is on the disk; when it rejects, nothing changed.
+ * Rejects with GodwitError: `no-such-job`, `job-exists`, `too-many-jobs`, `job-ended`, `journal-full`, `journal-failed`, and the
+ * epoch rules' codes (see `enter`).
+ */
+export interface Journal {
+  /** A job is about to be launched; it is `starting`. Its first epoch is 0. */
+  launch(job: NewJob): Promise<HomedJob>;
+  /** Its host runs it. */
+  running(job: JobId, pid: number): Promise<void>;
+  /** It could not be launched: as if it had never been. Only while it is `starting`. */
+  unlaunched(job: JobId): Promise<void>;
+  /** Enters a decision about a move, and its event in the history. Resolves with the ledger that it makes. */
+  enter(job: JobId, entry: Entry): Promise<Ledger>;
+  /** The figures of a move that is over, for the history. */
+  report(report: MoveReport): Promise<void>;
+  /** The program ended on the host, which hosted it as `epoch`; an older host is refused. Harmless when repeated. */
+  ended(job: JobId, epoch: Epoch, exit: Exit): Promise<void>;
+  /** The job is gone, outside of any move, and not by its own doing; an older host than that of `epoch` is refused. */
+  lost(job: JobId, epoch: Epoch, reason: string): Promise<void>;
+  pin(job: JobId, pinned: boolean): Promise<void>;
+
+  /** Rejects with `no-such-job`. */
+  job(job: JobId): Promise<HomedJob>;
+  /** The program and its arguments, whole. Rejects with `no-such-job`. */
+  command(job: JobId): Promise<string[]>;
+  jobs(options: { ended: boolean } & Part): Promise<HomedJob[]>;
+  /** Those whose id it is, or begins so, or whose name it is: those that are not over first, then the latest. */
+  find(reference: string, limit: number): Promise<HomedJob[]>;
+  /** The latest that ended, latest first. */
+  latestEnded(limit: number): Promise<HomedJob[]>;
+  /** Those of a user that are over and that nobody has anything to clear away of; the latest end first. */
+  forgettable(uid: number): Promise<JobId[]>;
+  /** Users who have jobs here. */
+  users(): Promise<number[]>;
+  /** As if it had never been: one that is forgettable. */
+  forget(job: JobId): Promise<void>;
+  outcome(job: JobId, epoch: Epoch): Promise<EpochOutcome>;
+  /** Of one job or of all, in the order in which it happened. */
+  history(options: { job?: JobId | undefined } & Part): Promise<PlacedEvent[]>;
+
+  /** A node has one note a job: this one takes the place of the one before. */
+  putNote(note: NodeNote): Promise<void>;
+  clearNote(job: JobId): Promise<void>;
+  notes(): Promise<NodeNote[]>;
+
+  close(): void;
+}

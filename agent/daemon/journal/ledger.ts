@@ -1,0 +1,193 @@
+/**
+ * What the home knows for certain of a job's moves, and the rules of its epochs, as pure values. A journal keeps
+ * a ledger per job; every decision enters it here or not at all.
+ */
+import { GodwitError } from '../../api/errors';
+import type { NodeName, Transfer } from '../../api/model';
+
+/** Counts the attempted moves of a job: the fencing token. */
+export type Epoch = number;
+
+/** One attempted move of a job. */
+export interface Move {
+  from: NodeName;
+  to: NodeName;
+  /** The epoch of this attempt. */
+  epoch: Epoch;
+  /** The epoch under which `from` hosts the job, and goes on hosting it if the move is aborted. */
+  since: Epoch;
+  transfer: Transfer;
+}
+
+/** What a node has still to clear away: it can't take part in another move of the job before it has. */
+export interface Debt {
+  node: NodeName;
+  role: 'source' | 'destination';
+  epoch: Epoch;
+  /** What it is to be told until it answers. */
+  word: 'abort' | 'discard';
+}
+
+/**
+ * A move that is not over.
+ * - `moving`: intended, nothing decided.
+ * - `committed`: the job is the destination's; it has not said yet that it thawed.
+ * - `aborted`: the job is the source's; it has not said yet that it resumed.
+ * - `returned`: committed, never thawed, given back to the source, which has not said yet that it resumed.
+ * - `lost`: nobody runs it, but the source may hold its frozen copy: a person decides.
+ */
+export interface OpenMove {
+  move: Move;
+  outcome: 'moving' | 'committed' | 'aborted' | 'returned' | 'lost';
+}
+
+export interface Ledger {
+  host: NodeName;
+  /** The epoch under which the host hosts the job. */
+  epoch: Epoch;
+  /** The highest epoch ever used; never below `epoch`. */
+  attempted: Epoch;
+  open: OpenMove | null;
+  debts: readonly Debt[];
+  lost: boolean;
+}
+
+/** A decision, or something learned, that the home's journal is to write. Each is one transaction. */
+export type Entry =
+  | { type: 'intent'; move: Move }
+  | { type: 'commit'; epoch: Epoch }
+  | { type: 'abort'; epoch: Epoch; reason: string }
+  /** The destination thawed: the move is over, the source is to discard its copy. */
+  | { type: 'thawed'; epoch: Epoch }
+  /** The source runs again after an abort or a return: the move is over. */
+  | { type: 'resumed'; epoch: Epoch }
+  /** Move `of` was committed and never thawed: back to where it came from, as `epoch`. */
+  | { type: 'returned'; epoch: Epoch; of: Epoch; reason: string }
+  /** `salvage`: the source may still hold its frozen copy, so the move stays open for a person to decide. */
+  | { type: 'lost'; epoch: Epoch; reason: string; salvage: boolean }
+  /** A person let go of a lost job's frozen copy. */
+  | { type: 'forgotten'; epoch: Epoch }
+  /** A debt is paid. */
+  | { type: 'cleaned'; epoch: Epoch; node: NodeName };
+
+export const launchedOn = (host: NodeName, epoch: Epoch): Ledger => ({
+  host,
+  epoch,
+  attempted: epoch,
+  open: null,
+  debts: [],
+  lost: false,
+});
+
+/** The move that would come next. */
+export const nextMove = (ledger: Ledger, to: NodeName, transfer: Transfer): Move => ({
+  from: ledger.host,
+  to,
+  epoch: ledger.attempted + 1,
+  since: ledger.epoch,
+  transfer,
+});
+
+const refused = (code: string, message: string) => new GodwitError({ code, message });
+
+/** The ledger after `entry`. Throws `stale-epoch`, `epoch-aborted`, `epoch-committed`, `job-moving`, `job-lost`, `node-indebted`. */
+export function enter(ledger: Ledger, entry: Entry): Ledger {
+  switch (entry.type) {
+    case 'intent':
+      return intend(ledger, entry.move);
+    case 'cleaned':
+      return {
+        ...ledger,
+        debts: ledger.debts.filter((debt) => debt.node !== entry.node || debt.epoch !== entry.epoch),
+      };
+    case 'returned':
+      return giveBack(ledger, openMove(ledger, entry.of, entry.type), entry.epoch);
+    default:
+      return decide(ledger, openMove(ledger, entry.epoch, entry.type), entry);
+  }
+}
+
+function intend(ledger: Ledger, move: Move): Ledger {
+  if (ledger.lost) throw refused('job-lost', 'the job is lost');
+  if (ledger.open) throw refused('job-moving', `move ${ledger.open.move.epoch} of the job is not over`);
+  if (move.epoch !== ledger.attempted + 1) {
+    throw refused('stale-epoch', `the next epoch is ${ledger.attempted + 1}, not ${move.epoch}`);
+  }
+  if (move.from !== ledger.host || move.since !== ledger.epoch || move.to === move.from) {
+    throw refused('stale-epoch', `the job is on ${ledger.host} since epoch ${ledger.epoch}`);
+  }
+  if (ledger.debts.some((debt) => debt.node === move.to)) {
+    throw refused('node-indebted', `${move.to} has not cleared away an earlier move of the job`);
+  }
+  return { ...ledger, attempted: move.epoch, open: { move, outcome: 'moving' } };
+}
+
+function openMove({ open }: Ledger, epoch: Epoch, word: string): OpenMove {
+  if (open && open.move.epoch === epoch) return open;
+  throw refused(
+    'stale-epoch',
+    `${word} of epoch ${epoch}: ${open ? `the move is ${open.move.epoch}` : 'no move is open'}`,
+  );
+}
+
+type Decision = Exclude<Entry, { type: 'intent' | 'cleaned' | 'returned' }>;
+
+function decide(ledger: Ledger, open: OpenMove, entry: Decision): Ledger {
+  const { move, outcome } = open;
+  const { epoch } = move;
+  const toSource: Debt = { node: move.from, role: 'source', epoch, word: 'discard' };
+  const toDestination: Debt = { node: move.to, role: 'destination', epoch, word: 'discard' };
+  switch (entry.type) {
+    case 'commit':
+      allow(open, entry.type, ['moving']);
+      return { ...ledger, host: move.to, epoch, open: { move, outcome: 'committed' } };
+    case 'abort':
+      allow(open, entry.type, ['moving']);
+      return { ...owing(ledger, { ...toDestination, word: 'abort' }), open: { move, outcome: 'aborted' } };
+    case 'thawed':
+      allow(open, entry.type, ['committed']);
+      return { ...owing(ledger, toSource), open: null };
+    case 'resumed':
+      allow(open, entry.type, ['aborted', 'returned']);
+      return { ...ledger, open: null };
+    case 'lost':
+      if (entry.salvage) {
+        allow(open, entry.type, ['committed']);
+        return { ...owing(ledger, toDestination), lost: true, open: { move, outcome: 'lost' } };
+      }
+      allow(open, entry.type, ['aborted', 'returned']);
+      return { ...owing(ledger, toSource), lost: true, open: null };
+    case 'forgotten':
+      allow(open, entry.type, ['lost']);
+      return { ...owing(ledger, toSource), open: null };
+    default:
+      throw new Error(`not a known entry ${JSON.stringify(entry satisfies never)} after ${outcome}`);
+  }
+}
+
+function giveBack(ledger: Ledger, open: OpenMove, as: Epoch): Ledger {
+  const { move } = open;
+  allow(open, 'return', ['committed', 'lost']);
+  if (as !== ledger.attempted + 1) {
+    throw refused('stale-epoch', `the next epoch is ${ledger.attempted + 1}, not ${as}`);
+  }
+  const debt: Debt = { node: move.to, role: 'destination', epoch: move.epoch, word: 'discard' };
+  return {
+    ...owing(ledger, debt),
+    host: move.from,
+    epoch: as,
+    attempted: as,
+    lost: false,
+    open: { move, outcome: 'returned' },
+  };
+}
+
+function allow({ move, outcome }: OpenMove, word: string, from: OpenMove['outcome'][]): void {
+  if (from.includes(outcome)) return;
+  throw refused(`epoch-${outcome}`, `${word} of epoch ${move.epoch}: it is ${outcome} already`);
+}
+
+function owing(ledger: Ledger, debt: Debt): Ledger {
+  const others = ledger.debts.filter(({ node, epoch }) => node !== debt.node || epoch !== debt.epoch);
+  return { ...ledger, debts: [...others, debt] };
+}

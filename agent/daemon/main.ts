@@ -1,0 +1,258 @@
+/** The agent: what a node decides. It may be ended at any time; what it needs to go on is in its journal and keeper. */
+import { once as onceEmitted } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { clientContract } from '../api/client-contract';
+import { type FixedConfig, loadConfig } from '../api/config';
+import { type EndOfJob, peerContract } from '../api/peer-contract';
+import { keeperContract } from '../keeper/contract';
+import { KeeperWatch } from '../keeper/watch';
+import { DaemonLog, endWith, logFailures } from '../log';
+import { sweepAccounts } from '../machine/cgroup/limits';
+import { findCriu } from '../machine/criu/criu';
+import { sharedMounts } from '../machine/homefs/shared';
+import { JobNetworks } from '../machine/network/interface';
+import { allowanceOf } from '../wire/allowance';
+import { Link } from '../wire/link';
+import { serveTls, serveUnix } from '../wire/server';
+import { Tickets } from '../wire/tickets';
+import { loadTls, readCertificate } from '../wire/tls';
+import { Changes } from './cluster/changes';
+import { Members, measureSpeed } from './cluster/members';
+import { checkOwnCertificate, Refusals, refusal } from './cluster/membership';
+import { Peers } from './cluster/peers';
+import { Settings } from './cluster/settings';
+import { readUsers } from './cluster/users';
+import { ClusterWatch } from './cluster/watch';
+import { Daemons } from './homefs/daemons';
+import { MountedFiles } from './homefs/mounted';
+import { ServedFiles } from './homefs/served';
+import { Addresses } from './jobs/addresses';
+import { addressesIn, Home } from './jobs/home';
+import { Host } from './jobs/host';
+import { Layout } from './jobs/layout';
+import { Stops } from './jobs/stops';
+import type { Journal } from './journal/journal';
+import { openJournal } from './journal/sqlite';
+import { watched } from './journal/watched';
+import { faultPointsIn, faultsFolder, noFaultPoints } from './migration/fault-points';
+import { Moves } from './migration/moves';
+import type { Place } from './migration/place';
+import { clientHandlers } from './requests/client';
+import { Doors } from './requests/doors';
+import type { NodeParts } from './requests/node';
+import { peerHandlers } from './requests/peer';
+import { View } from './requests/view';
+
+/** A home asks its jobs' hosts, each of which may be gone. */
+const VIEW_TIMEOUT_MS = 5_000;
+
+/** A keeper that has ended is started anew at once; on a loaded machine that takes a while. */
+const KEEPER_PATIENCE_MS = 10_000;
+
+const daemon = new DaemonLog('agent.log');
+/** Every line has the node's name, once that is known. */
+let log = daemon.log;
+
+async function assemble(
+  config: FixedConfig,
+  settings: Settings,
+  journal: Journal,
+  peers: Peers,
+  changes: Changes,
+): Promise<NodeParts> {
+  const { name, cgroup } = config;
+  const layout = new Layout(config.state);
+  layout.make();
+  const helper = layout.installHelper(join(__dirname, 'godwit-helper'));
+  const tickets = new Tickets(config.perUser.tickets);
+  const keeper = new Link(
+    { path: config.keeperSocket },
+    { name, kind: 'agent', contract: keeperContract, patienceMs: KEEPER_PATIENCE_MS },
+  );
+  const tellEnded = async (home: string, ended: EndOfJob) => {
+    await peers.call(home, 'home.ended', ended);
+  };
+  const networks = new JobNetworks({
+    node: name,
+    bridge: config.network?.bridge ?? null,
+    helper,
+    namespace: (job, epoch) => layout.network(job, epoch),
+  });
+  const addresses = new Addresses({
+    node: name,
+    pool: config.network?.pool ?? null,
+    taken: () => addressesIn(journal),
+    ownerOf: (ip) => networks.ownerOf(ip),
+  });
+  const program = join(__dirname, 'godwit-homefs');
+  const mounted = new MountedFiles({
+    daemons: new Daemons(layout.mounted, keeper, 'mounted'),
+    ...{ peers, tickets, program, roots: layout.roots, log },
+  });
+  const served = new ServedFiles({
+    daemons: new Daemons(layout.served, keeper, 'served'),
+    ...{ journal, tickets, program, without: [layout.roots], log },
+  });
+  const shared = async () =>
+    sharedMounts(await readFile('/proc/self/mountinfo', 'utf8'), config.sharedPaths, config.state);
+  const own = { node: name, helper, layout, journal, shared, log };
+  const host = new Host({ ...own, cgroup, keeper, networks, mounted, tellEnded });
+  mounted.onLost = (files, why) => void host.filesLost(files, why);
+  const home = new Home({ ...own, peers, addresses, perUser: config.perUser });
+  const criu = once(async () => (await findCriu(config.criu)).path);
+  const place: Place = {
+    node: name,
+    cgroup,
+    host,
+    mounted,
+    layout,
+    journal,
+    keeper,
+    peers,
+    tickets,
+    criu,
+    helper,
+    points: config.lab === undefined ? noFaultPoints : faultPointsIn(faultsFolder(config.state), log),
+    changed: () => changes.tell(),
+    log,
+  };
+  const moves = new Moves(place);
+  home.isMoving = (job) => moves.isMoving(job);
+  const members = new Members(name, settings, peers, () => peers.call(name, 'node.status', {}));
+  const parts = {
+    config,
+    settings,
+    refusals: new Refusals(log),
+    speed: measureSpeed(),
+    layout,
+    peers,
+    tickets,
+    members,
+    host,
+    home,
+    served,
+    moves,
+    log,
+  };
+  const stops = new Stops(host, () => changes.tell());
+  return {
+    ...parts,
+    changes,
+    stops,
+    view: new View(home, moves),
+    watch: watchOver(peers, members, config.perUser.watchers),
+  };
+}
+
+/** Asks every node, this one included, on behalf of those who watch. */
+function watchOver(peers: Peers, members: Members, mostOfOne: number): ClusterWatch {
+  return new ClusterWatch(
+    {
+      get names() {
+        return peers.names;
+      },
+      list: () => members.list(),
+      view: (home) => peers.call(home, 'home.view', {}, { timeoutMs: VIEW_TIMEOUT_MS }),
+      changed: async (node, seen, signal) =>
+        (await peers.call(node, 'node.changed', { seen }, { signal })).seen,
+    },
+    log,
+    mostOfOne,
+  );
+}
+
+/** What has been found stays found; what was not is looked for again. */
+function once<T>(find: () => Promise<T>): () => Promise<T> {
+  let found: Promise<T> | null = null;
+  return () => {
+    found ??= find().catch((error) => {
+      found = null;
+      throw error;
+    });
+    return found;
+  };
+}
+
+/** What it makes, and has its keeper and helpers make, only root may change; whoever has started it may have had none. */
+const MASK = 0o022;
+
+async function main(configFile: string) {
+  process.umask(MASK);
+  const first = await loadConfig(configFile);
+  const config: FixedConfig = first;
+  const { name } = config;
+  daemon.level = config.logLevel;
+  log = log.with({ node: name });
+  const tls = await loadTls(config.tls);
+  const certificate = readCertificate(tls.cert);
+  const settings = new Settings({
+    ...{ file: configFile, first, log },
+    check: (read) => checkOwnCertificate(read, certificate),
+  });
+  const changes = new Changes();
+  let told = () => changes.tell();
+  const journal = watched(openJournal(new Layout(config.state).journal), () => told());
+  const peers = new Peers(name, settings, tls);
+  const node = await assemble(config, settings, journal, peers, changes);
+  const handlers = peerHandlers(node);
+  peers.serve(handlers);
+  const { tickets, served } = node;
+  told = () => {
+    changes.tell();
+    served.review();
+  };
+
+  await sweepAccounts(config.cgroup);
+  const { keeperSocket: socket, state } = config;
+  const argv: [string, ...string[]] = [process.execPath, join(__dirname, 'keeper.cjs'), configFile];
+  await new KeeperWatch({ node: name, state, socket, argv, log }).start();
+  // What was under way is taken up before anybody is listened to.
+  await node.moves.restart(await journal.jobs({ ended: true }));
+  await served.restart();
+  const wire = await serveTls({
+    ...config.listen,
+    ...{ tls, name, kind: 'agent', contract: peerContract, handlers, tickets },
+    admits: (who) => {
+      const why = refusal(settings.now.members, name, who);
+      if (why) node.refusals.tell(`a connection was refused: ${why.message}`);
+      return why === null;
+    },
+  });
+  const clients = {
+    name,
+    kind: 'agent',
+    contract: clientContract,
+    handlers: clientHandlers(node),
+    tickets,
+  } as const;
+  await serveUnix({ ...clients, path: config.socket });
+  const { perUser } = config;
+  const bounds = { allowance: allowanceOf(perUser), maxConnections: perUser.connections };
+  const doors = new Doors({
+    folder: config.userSockets,
+    users: () => readUsers(settings.now, log),
+    open: (path, user) => serveUnix({ ...clients, ...bounds, path, user }),
+    log,
+  });
+  await doors.update();
+  const reload = async () => {
+    await settings.reload();
+    for (const part of [wire, node.peers, node.watch]) part.review();
+    // The members of its groups may be others too.
+    await doors.update();
+  };
+  // As daemons have it.
+  process.on('SIGHUP', () => void reload());
+  node.members.start();
+  void node.home.start();
+  log('the agent is up');
+
+  await Promise.race([onceEmitted(process, 'SIGTERM'), onceEmitted(process, 'SIGINT')]);
+  journal.close();
+  process.exit(0);
+}
+
+logFailures(daemon.log);
+
+main(process.argv[2] ?? '').catch((error: Error) => endWith(log, error));

@@ -1,0 +1,86 @@
+/**
+ * Named steps of a move at which a test can make an agent of a lab stand still, so that a fault strikes exactly there.
+ *
+ * A test writes the file `STATE/faults/POINT`. The agent that passes the point next takes it away, leaves
+ * `POINT.reached` in its place, and goes on when that is gone; an agent that is killed there and started again passes.
+ * Agents of real machines have no fault points at all.
+ */
+import { existsSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from '../../log';
+
+export const FAULT_POINTS = {
+  home: [
+    'intent-written',
+    'prepared-heard',
+    'sent-heard',
+    'held-heard',
+    'commit-written',
+    'thawed-heard',
+    'thawed-written',
+    'discarded-heard',
+    'abort-written',
+    'resumed-heard',
+  ],
+  source: [
+    'sending-noted',
+    'streams-open',
+    'parked',
+    'dump-started',
+    'dumped',
+    'images-sent',
+    'thawing',
+    'unparked',
+    'hosting-noted',
+    'killing',
+    'killed',
+    'cleared',
+  ],
+  destination: [
+    'receiving-noted',
+    'prepared',
+    'pages-here',
+    'mounts-known',
+    'restore-started',
+    'restored',
+    'held-noted',
+    'thawing-noted',
+    'unparked',
+    'hosting-noted',
+    'killing',
+    'killed',
+    'cleared',
+  ],
+} as const;
+
+export type FaultPoint = {
+  [R in keyof typeof FAULT_POINTS]: `${R}.${(typeof FAULT_POINTS)[R][number]}`;
+}[keyof typeof FAULT_POINTS];
+
+const POLL_MS = 5;
+
+export interface FaultPoints {
+  reach(point: FaultPoint): Promise<void>;
+}
+
+export const faultsFolder = (state: string) => join(state, 'faults');
+
+export const noFaultPoints: FaultPoints = { reach: () => Promise.resolve() };
+
+export function faultPointsIn(folder: string, log: Log): FaultPoints {
+  return {
+    async reach(point) {
+      const armed = join(folder, point);
+      const reached = `${armed}.reached`;
+      try {
+        renameSync(armed, reached);
+      } catch {
+        // Nobody waits for it.
+        return;
+      }
+      log(`stands still at ${point}`);
+      while (existsSync(reached)) await sleep(POLL_MS);
+    },
+  };
+}

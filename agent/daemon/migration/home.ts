@@ -1,0 +1,396 @@
+/**
+ * The home of a job drives its moves, and its journal is the only decider. What depends on a decision is said
+ * only after the journal has it: `write` is answered by `written` before the next word goes out. Words that must
+ * arrive (`commit`, `abort`, `return`, `discard`) are said again until they are answered.
+ *
+ * A write that fails leaves the hands not knowing: they read the journal again and give `restarted`.
+ * The answer to another node's `outcome?` is read from the journal, never from this state.
+ */
+import type { NodeName } from '../../api/model';
+import type { Debt, Entry, Epoch, Ledger, Move } from '../journal/ledger';
+import {
+  type FromDestination,
+  type FromSource,
+  type Ignored,
+  never,
+  type Step,
+  stay,
+  type ToDestination,
+  type ToSource,
+} from './messages';
+
+/** How a move ends, for whoever asked for it. */
+export type Ending = { outcome: 'moved' } | { outcome: 'aborted' | 'returned' | 'lost'; reason: string };
+
+type Phase =
+  | { at: 'idle' }
+  | { at: 'intending'; move: Move; cancelled: string | null }
+  | { at: 'preparing'; move: Move }
+  | { at: 'sending'; move: Move }
+  | { at: 'restoring'; move: Move }
+  | { at: 'committing'; move: Move }
+  | { at: 'aborting'; move: Move }
+  /** Committed: the destination is told until it answers. */
+  | { at: 'thawing'; move: Move }
+  | { at: 'returning'; move: Move }
+  /** Aborted, or returned as epoch `as`: the source is told until it answers. */
+  | { at: 'resuming'; move: Move; as: Epoch | null; reason: string }
+  | { at: 'losing'; move: Move }
+  /** The last answer is being written; then the move is over. */
+  | { at: 'closing'; move: Move; ending: Ending }
+  /** Nobody runs it, but the source may hold its frozen copy: a person decides. */
+  | { at: 'lost'; move: Move }
+  | { at: 'forgetting'; move: Move };
+
+/** `debts` are the journal's. */
+export type HomeState = Phase & { debts: readonly Debt[] };
+
+export type HomeInput =
+  /** The intent: the journal's host, its epoch and the next one. */
+  | { type: 'migrate'; move: Move }
+  /** The journal has `entry`, and with it is `ledger`. */
+  | { type: 'written'; entry: Entry; ledger: Ledger }
+  | { type: 'from-source'; node: NodeName; message: FromSource }
+  | { type: 'from-destination'; node: NodeName; message: FromDestination }
+  | { type: 'cancel'; reason: string }
+  /** The answer that is awaited has not come in the time that it may take. */
+  | { type: 'timeout' }
+  | { type: 'disconnected'; node: NodeName }
+  /** A node asked for the outcome of `epoch`: its agent was restarted or lost the connection. */
+  | { type: 'asked'; node: NodeName; epoch: Epoch }
+  | { type: 'retry' }
+  /** Of a lost job: give the source's frozen copy its life back, or let it go. */
+  | { type: 'adopt' }
+  | { type: 'forget' }
+  | { type: 'restarted'; ledger: Ledger };
+
+export type HomeEffect =
+  | { do: 'write'; entry: Entry }
+  | { do: 'tell-source'; node: NodeName; message: ToSource }
+  | { do: 'tell-destination'; node: NodeName; message: ToDestination }
+  /** Answer from the journal. */
+  | { do: 'answer-outcome'; node: NodeName; epoch: Epoch }
+  /** Come back with `retry` after a while that grows; one such timer a job. */
+  | { do: 'retry' }
+  | ({ do: 'report'; epoch: Epoch } & Ending)
+  /** Something that must not be: a person should look. */
+  | { do: 'stranded'; reason: string }
+  | Ignored;
+
+type Next = Step<HomeState, HomeEffect>;
+
+export const homeAtRest: HomeState = { at: 'idle', debts: [] };
+
+const write = (entry: Entry): HomeEffect => ({ do: 'write', entry });
+
+export function stepHome(state: HomeState, input: HomeInput): Next {
+  switch (input.type) {
+    case 'migrate':
+      return migrate(state, input.move);
+    case 'written':
+      return written({ ...state, debts: input.ledger.debts }, input.entry);
+    case 'from-source':
+      return fromSource(state, input.node, input.message);
+    case 'from-destination':
+      return fromDestination(state, input.node, input.message);
+    case 'cancel':
+      return beforeCommit(state)
+        ? abort(state, input.reason)
+        : stay(state, 'cancel', `too late: ${state.at}`);
+    case 'timeout':
+      if (awaited(state) === null) return stay(state, 'timeout', 'no answer is awaited');
+      return beforeCommit(state) ? abort(state, `${awaited(state)} took too long`) : { state, effects: [] };
+    case 'disconnected':
+      if (!beforeCommit(state) || awaited(state) !== input.node) return { state, effects: [] };
+      return abort(state, `the connection to ${input.node} was lost`);
+    case 'asked':
+      return asked(state, input.node, input.epoch);
+    case 'retry':
+      return { state, effects: insist(state) };
+    case 'adopt':
+    case 'forget':
+      return decide(state, input.type);
+    case 'restarted':
+      return restarted(input.ledger);
+    default:
+      return never(input);
+  }
+}
+
+/** May a move of the job begin, and may it go to `node`? */
+export const free = (state: HomeState, node: NodeName): boolean =>
+  state.at === 'idle' && !state.debts.some((debt) => debt.node === node);
+
+function migrate(state: HomeState, move: Move): Next {
+  if (state.at !== 'idle') return stay(state, 'migrate', `the job is ${state.at}`);
+  if (!free(state, move.to)) return stay(state, 'migrate', `${move.to} has not cleared away an earlier move`);
+  if (move.from === move.to || move.epoch <= move.since)
+    throw new Error('a move goes elsewhere, in a later epoch');
+  return {
+    state: { at: 'intending', move, cancelled: null, debts: state.debts },
+    effects: [write({ type: 'intent', move })],
+  };
+}
+
+type Revocable = HomeState & { at: 'intending' | 'preparing' | 'sending' | 'restoring' };
+
+const beforeCommit = (state: HomeState): state is Revocable =>
+  state.at === 'intending' || state.at === 'preparing' || state.at === 'sending' || state.at === 'restoring';
+
+/** Whose answer is the move waiting for? */
+function awaited(state: HomeState): NodeName | null {
+  switch (state.at) {
+    case 'preparing':
+    case 'restoring':
+    case 'thawing':
+      return state.move.to;
+    case 'sending':
+    case 'resuming':
+      return state.move.from;
+    default:
+      return null;
+  }
+}
+
+function abort(state: Revocable, reason: string): Next {
+  // An intent that is being written can only be revoked after it.
+  if (state.at === 'intending') return { state: { ...state, cancelled: reason }, effects: [] };
+  return aborting(state.move, state.debts, reason);
+}
+
+const aborting = (move: Move, debts: readonly Debt[], reason: string): Next => ({
+  state: { at: 'aborting', move, debts },
+  effects: [write({ type: 'abort', epoch: move.epoch, reason })],
+});
+
+/** A node that asks while its own answer is awaited has lost its work. */
+function asked(state: HomeState, node: NodeName, epoch: Epoch): Next {
+  const answer: HomeEffect = { do: 'answer-outcome', node, epoch };
+  if (!beforeCommit(state) || awaited(state) !== node || state.move.epoch !== epoch) {
+    return { state, effects: [answer] };
+  }
+  const { state: next, effects } = abort(state, `${node} lost its place in the move`);
+  return { state: next, effects: [answer, ...effects] };
+}
+
+function written(state: HomeState, entry: Entry): Next {
+  const { debts } = state;
+  if (entry.type === 'cleaned') return { state, effects: [] };
+  const epoch =
+    entry.type === 'intent' ? entry.move.epoch : entry.type === 'returned' ? entry.of : entry.epoch;
+  const awaiting = state.at === 'idle' || state.move.epoch !== epoch ? null : state;
+  switch (entry.type) {
+    case 'intent':
+      if (awaiting?.at !== 'intending') break;
+      if (awaiting.cancelled !== null) return aborting(awaiting.move, debts, awaiting.cancelled);
+      return prepare(awaiting.move, debts);
+    case 'commit':
+      if (awaiting?.at !== 'committing') break;
+      return insisting({ at: 'thawing', move: awaiting.move, debts });
+    case 'abort':
+      if (awaiting?.at !== 'aborting') break;
+      return insisting({ at: 'resuming', move: awaiting.move, as: null, reason: entry.reason, debts });
+    case 'returned':
+      if (awaiting?.at !== 'returning') break;
+      return insisting({ at: 'resuming', move: awaiting.move, as: entry.epoch, reason: entry.reason, debts });
+    case 'thawed':
+    case 'resumed':
+      if (awaiting?.at !== 'closing') break;
+      return insisting({ at: 'idle', debts }, [{ do: 'report', epoch, ...awaiting.ending }]);
+    case 'lost': {
+      if (awaiting?.at !== 'losing') break;
+      const next: HomeState = entry.salvage
+        ? { at: 'lost', move: awaiting.move, debts }
+        : { at: 'idle', debts };
+      return insisting(next, [{ do: 'report', epoch, outcome: 'lost', reason: entry.reason }]);
+    }
+    case 'forgotten':
+      if (awaiting?.at !== 'forgetting') break;
+      return insisting({ at: 'idle', debts });
+    default:
+      return never(entry);
+  }
+  return stay(state, `written ${entry.type}`, `not while ${state.at}`);
+}
+
+const prepare = (move: Move, debts: readonly Debt[]): Next => ({
+  state: { at: 'preparing', move, debts },
+  effects: [
+    {
+      do: 'tell-destination',
+      node: move.to,
+      message: { type: 'prepare', epoch: move.epoch, from: move.from },
+    },
+  ],
+});
+
+const insisting = (state: HomeState, first: HomeEffect[] = []): Next => ({
+  state,
+  effects: [...first, ...insist(state)],
+});
+
+/** All that has been decided and not been answered, said (again). */
+function insist(state: HomeState): HomeEffect[] {
+  const words = [...decided(state), ...state.debts.map(claim)];
+  return words.length === 0 ? [] : [...words, { do: 'retry' }];
+}
+
+function decided(state: HomeState): HomeEffect[] {
+  if (state.at === 'thawing') {
+    const { to: node, epoch } = state.move;
+    return [{ do: 'tell-destination', node, message: { type: 'commit', epoch } }];
+  }
+  if (state.at === 'resuming') {
+    const { from: node, epoch } = state.move;
+    const message: ToSource =
+      state.as === null ? { type: 'abort', epoch } : { type: 'return', epoch: state.as, of: epoch };
+    return [{ do: 'tell-source', node, message }];
+  }
+  return [];
+}
+
+const claim = ({ node, role, epoch, word }: Debt): HomeEffect =>
+  role === 'source'
+    ? { do: 'tell-source', node, message: { type: word, epoch } }
+    : { do: 'tell-destination', node, message: { type: word, epoch } };
+
+function fromSource(state: HomeState, node: NodeName, message: FromSource): Next {
+  if (message.type === 'discarded') return paid(state, node, 'source', message.epoch);
+  if (state.at === 'idle' || state.move.from !== node)
+    return stay(state, message.type, `${node} is not the source`);
+  const { move, debts } = state;
+  const answered = state.at === 'resuming' && message.epoch === (state.as ?? move.epoch) ? state : null;
+  switch (message.type) {
+    case 'sent':
+      if (state.at !== 'sending' || message.epoch !== move.epoch) break;
+      return {
+        state: { at: 'restoring', move, debts },
+        effects: [{ do: 'tell-destination', node: move.to, message: { type: 'restore', epoch: move.epoch } }],
+      };
+    case 'failed':
+      if (state.at !== 'sending' || message.epoch !== move.epoch) break;
+      return abort(state, message.reason);
+    case 'resumed': {
+      if (!answered) break;
+      const { as, reason } = answered;
+      return {
+        state: {
+          at: 'closing',
+          move,
+          debts,
+          ending: { outcome: as === null ? 'aborted' : 'returned', reason },
+        },
+        effects: [write({ type: 'resumed', epoch: move.epoch })],
+      };
+    }
+    case 'gone':
+      if (!answered) break;
+      return losing(
+        state,
+        move,
+        `${node} has no copy left to thaw: ${message.reason}; the move had been given up: ${answered.reason}`,
+        false,
+      );
+    default:
+      return never(message);
+  }
+  return stay(state, message.type, `epoch ${message.epoch}, while ${state.at} ${move.epoch}`);
+}
+
+function fromDestination(state: HomeState, node: NodeName, message: FromDestination): Next {
+  if (message.type === 'discarded' || message.type === 'dropped') {
+    return paid(state, node, 'destination', message.epoch);
+  }
+  if (state.at === 'idle' || state.move.to !== node || state.move.epoch !== message.epoch) {
+    return stay(state, message.type, `epoch ${message.epoch} is not the move's`);
+  }
+  const { move, debts } = state;
+  const { epoch } = move;
+  switch (message.type) {
+    case 'prepared': {
+      if (state.at !== 'preparing') break;
+      const { pages, images } = message;
+      const order: ToSource = { type: 'send', epoch, since: move.since, to: move.to, pages, images };
+      return {
+        state: { at: 'sending', move, debts },
+        effects: [{ do: 'tell-source', node: move.from, message: order }],
+      };
+    }
+    case 'held':
+      if (state.at !== 'restoring') break;
+      return { state: { at: 'committing', move, debts }, effects: [write({ type: 'commit', epoch })] };
+    case 'failed':
+      if (state.at === 'preparing' || state.at === 'restoring') return abort(state, message.reason);
+      if (state.at === 'thawing') {
+        return {
+          state,
+          effects: [{ do: 'stranded', reason: `${node} can't thaw the job: ${message.reason}` }],
+        };
+      }
+      break;
+    case 'thawed':
+      if (state.at !== 'thawing') break;
+      return {
+        state: { at: 'closing', move, debts, ending: { outcome: 'moved' } },
+        effects: [write({ type: 'thawed', epoch })],
+      };
+    case 'never-thawed':
+      if (state.at !== 'thawing') break;
+      return returning(state, move, `${node} lost its copy before it was thawed`);
+    case 'lost':
+      if (state.at !== 'thawing') break;
+      return losing(state, move, `${node} lost its copy while it was being thawed`, true);
+    default:
+      return never(message);
+  }
+  return stay(state, message.type, `not while ${state.at}`);
+}
+
+/** The move's epoch is the last that was used, so the next is the job's new one. */
+const returning = ({ debts }: HomeState, move: Move, reason: string): Next => ({
+  state: { at: 'returning', move, debts },
+  effects: [write({ type: 'returned', epoch: move.epoch + 1, of: move.epoch, reason })],
+});
+
+const losing = ({ debts }: HomeState, move: Move, reason: string, salvage: boolean): Next => ({
+  state: { at: 'losing', move, debts },
+  effects: [write({ type: 'lost', epoch: move.epoch, reason, salvage })],
+});
+
+function paid(state: HomeState, node: NodeName, role: Debt['role'], epoch: Epoch): Next {
+  const due = state.debts.some((debt) => debt.node === node && debt.role === role && debt.epoch === epoch);
+  if (!due) return stay(state, 'answer', `${node} owes nothing of epoch ${epoch}`);
+  return { state, effects: [write({ type: 'cleaned', epoch, node })] };
+}
+
+function decide(state: HomeState, word: 'adopt' | 'forget'): Next {
+  if (state.at !== 'lost') return stay(state, word, `not while ${state.at}`);
+  const { move, debts } = state;
+  if (word === 'adopt') return returning(state, move, 'a person gave the frozen copy its life back');
+  return {
+    state: { at: 'forgetting', move, debts },
+    effects: [write({ type: 'forgotten', epoch: move.epoch })],
+  };
+}
+
+function restarted({ open, debts, epoch }: Ledger): Next {
+  if (!open) return insisting({ at: 'idle', debts });
+  const { move, outcome } = open;
+  const reason = 'the home was restarted during the move';
+  switch (outcome) {
+    case 'moving': {
+      const next = aborting(move, debts, reason);
+      return { state: next.state, effects: [...next.effects, ...insist(next.state)] };
+    }
+    case 'committed':
+      return insisting({ at: 'thawing', move, debts });
+    case 'aborted':
+      return insisting({ at: 'resuming', move, as: null, reason, debts });
+    case 'returned':
+      return insisting({ at: 'resuming', move, as: epoch, reason, debts });
+    case 'lost':
+      return insisting({ at: 'lost', move, debts });
+    default:
+      return never(outcome);
+  }
+}

@@ -1,0 +1,46 @@
+/** What the three roles of a move have in common. The words themselves are the wire's. */
+import type { EpochOutcome } from '../../api/move-contract';
+
+export type {
+  DestinationFigures,
+  FromDestination,
+  FromSource,
+  Send,
+  SourceFigures,
+  Tickets,
+  ToDestination,
+  ToSource,
+} from '../../api/move-contract';
+
+export type Outcome = EpochOutcome['outcome'];
+
+/**
+ * What of the job is physically on the node when its agent starts. `held` is a restored copy, frozen.
+ * `ended`: it is not there, and the keeper knows how it ended. `none`: it is not there and nobody knows why.
+ */
+export type Presence = 'running' | 'frozen' | 'held' | 'ended' | 'none';
+
+/** Why a move fails whose job has come to its end meanwhile. */
+export const PROGRAM_ENDED = 'its program has ended';
+
+/** An input that means nothing in this state; for the log. */
+export interface Ignored {
+  do: 'ignored';
+  input: string;
+  reason: string;
+}
+
+export interface Step<State, Effect> {
+  state: State;
+  effects: Effect[];
+}
+
+export const stay = <State>(state: State, input: string, reason: string): Step<State, Ignored> => ({
+  state,
+  effects: [{ do: 'ignored', input, reason }],
+});
+
+/** Every case has been dealt with: what comes here is a fault in the program. */
+export function never(value: never): never {
+  throw new Error(`not a known case: ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,36 @@
+import type { KeeperContract } from '../../keeper/contract';
+import type { Log } from '../../log';
+import type { Link } from '../../wire/link';
+import type { Tickets } from '../../wire/tickets';
+import type { Peers } from '../cluster/peers';
+import type { MountedFiles } from '../homefs/mounted';
+import type { Host } from '../jobs/host';
+import type { Layout } from '../jobs/layout';
+import type { Journal } from '../journal/journal';
+import type { FaultPoints } from './fault-points';
+
+/** What the hands of a move work with on a node. */
+export interface Place {
+  node: string;
+  /** The node's folder in the cgroup hierarchy. */
+  cgroup: string;
+  host: Host;
+  mounted: MountedFiles;
+  layout: Layout;
+  journal: Journal;
+  keeper: Link<KeeperContract>;
+  peers: Peers;
+  tickets: Tickets;
+  criu: () => Promise<string>;
+  helper: string;
+  points: FaultPoints;
+  /** Something of a move has changed that is not in the journal. */
+  changed: () => void;
+  log: Log;
+}
+
+/** Each debugged process takes some 50 ms. */
+export const UNPARK_LIMIT_MS = 120_000;
+
+/** CRIU needs a PATH for the tools it calls, and nothing else. */
+export const CRIU_ENV = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };

@@ -1,0 +1,155 @@
+/** What the hands of source and destination share: a machine that is fed, an answer an epoch, one long work at a time. */
+import type { Caller } from '../../api/contract';
+import type { Epoch } from '../journal/ledger';
+import type { Note } from '../journal/notes';
+import type { Ignored, Outcome, Presence, Step } from './messages';
+import type { Place } from './place';
+import { Answers, Backoff, insist, Runner } from './runner';
+
+type RoleInput =
+  | { type: 'outcome'; epoch: Epoch; outcome: Outcome; returned?: Epoch }
+  | { type: 'cleared'; epoch: Epoch }
+  | { type: 'disconnected' }
+  | { type: 'retry' }
+  | { type: 'restarted'; note: Note | null; present: Presence };
+
+type RoleEffect<Answer> =
+  | { do: 'clear'; epoch: Epoch }
+  | { do: 'say'; message: Answer }
+  | { do: 'ask'; epoch: Epoch }
+  | { do: 'retry' }
+  | { do: 'stranded'; reason: string }
+  | Ignored;
+
+interface Machine<State, Input, Effect> {
+  rest: State;
+  step: (state: State, input: Input) => Step<State, Effect>;
+  role: 'source' | 'destination';
+  /** What the job does here, for the log. */
+  verb: string;
+}
+
+export abstract class Role<
+  State extends { at: string },
+  Input,
+  Effect,
+  Word extends { epoch: Epoch },
+  Answer extends { epoch: Epoch },
+> {
+  readonly #runner: Runner<State, Input | Word | RoleInput, Effect>;
+  readonly #answers = new Answers<Answer>();
+  readonly #backoff = new Backoff();
+  #takenUp: Promise<void> = Promise.resolve();
+  #takingUp = false;
+  /** The one long work under way: what it makes can only be undone after it. */
+  #work: Promise<void> = Promise.resolve();
+  #givingUp = new AbortController();
+
+  constructor(
+    protected readonly place: Place,
+    protected readonly job: string,
+    readonly home: string,
+    private readonly machine: Machine<State, Input | Word | RoleInput, Effect>,
+  ) {
+    const { rest, step } = machine;
+    this.#runner = new Runner(
+      rest,
+      step,
+      (effect) => this.perform(effect),
+      (error) => this.log(error.message),
+    );
+  }
+
+  /** Also until it is known what an earlier life of the agent has left: nobody else may touch the copy. */
+  get busy(): boolean {
+    return this.#takingUp || this.#runner.state.at !== 'idle';
+  }
+
+  /** Does what the home says, and answers when it is done. `signal`: the home has lost interest, or its connection. */
+  async tell(message: Word, signal: Caller['signal']): Promise<Answer> {
+    await this.#takenUp;
+    const answer = this.#answers.next(message.epoch, signal);
+    signal.addEventListener('abort', () => this.feed({ type: 'disconnected' }), { once: true });
+    this.feed(message);
+    return await answer;
+  }
+
+  protected abstract perform(effect: Effect): Promise<void> | void;
+
+  protected feed(input: Input | Word | RoleInput): void {
+    this.#runner.feed(input);
+  }
+
+  /** Takes up what an earlier life of the agent has left; the home's words wait until it has. */
+  protected takeUp(find: () => Promise<{ note: Note; present: Presence }>): void {
+    this.#takingUp = true;
+    this.#takenUp = insist(
+      async () => {
+        this.feed({ type: 'restarted', ...(await find()) });
+        this.#takingUp = false;
+      },
+      (line) => this.log(line),
+    );
+  }
+
+  /** Long work: its outcome comes back as an input. `signal` is aborted when its outcome is of no use any more. */
+  protected begin(work: (signal: AbortSignal) => Promise<Input>, failed: (reason: string) => Input): void {
+    this.#givingUp = new AbortController();
+    this.#work = work(this.#givingUp.signal).then(
+      (input) => this.feed(input),
+      (error: Error) => {
+        this.log(error.message);
+        this.feed(failed(error.message));
+      },
+    );
+  }
+
+  /** Ends the work under way: `prod` makes it fail at once wherever it stands. */
+  protected async giveUp(prod: () => Promise<void>): Promise<void> {
+    this.#givingUp.abort(new Error('the move was given up'));
+    await prod();
+    await this.#work;
+  }
+
+  /** What must be done, until it is. */
+  protected async insist(work: () => Promise<void>, done: Input): Promise<void> {
+    await insist(work, (line) => this.log(line));
+    this.feed(done);
+  }
+
+  /** The effects that mean the same in either role. */
+  protected async performAny(effect: RoleEffect<Answer>): Promise<void> {
+    switch (effect.do) {
+      case 'clear':
+        await this.place.journal.clearNote(this.job);
+        await this.place.points.reach(`${this.machine.role}.cleared`);
+        return this.feed({ type: 'cleared', epoch: effect.epoch });
+      case 'say':
+        this.#backoff.reset();
+        return this.#answers.give(effect.message);
+      case 'ask':
+        void this.#ask(effect.epoch);
+        return;
+      case 'retry':
+        return this.#backoff.again(() => this.feed({ type: 'retry' }));
+      case 'stranded':
+        return this.log(`stays frozen until a person decides: ${effect.reason}`);
+      case 'ignored':
+        return this.log(`${effect.input}: ${effect.reason}`);
+    }
+  }
+
+  async #ask(epoch: Epoch): Promise<void> {
+    try {
+      const answer = await this.place.peers.call(this.home, 'home.outcome', { job: this.job, epoch });
+      const returned = answer.outcome === 'returned' ? { returned: answer.as } : {};
+      this.feed({ type: 'outcome', epoch, outcome: answer.outcome, ...returned });
+    } catch (error) {
+      this.log(`its home ${this.home} does not answer: ${(error as Error).message}`);
+    }
+  }
+
+  protected log(line: string): void {
+    this.place.log(line, { job: this.job, role: this.machine.role, peer: this.home });
+  }
+}

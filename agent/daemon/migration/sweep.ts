@@ -1,0 +1,81 @@
+/** What is on a node that starts and belongs to no copy that it has written down: cleared away, unless it lives. */
+import { readdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { JobCgroup } from '../../machine/cgroup/cgroup';
+import { nodeCgroup } from '../../machine/cgroup/hierarchy';
+import { processesNaming } from '../../machine/proc/processes';
+import { Copy } from '../jobs/copy';
+import type { NodeNote } from '../journal/journal';
+import type { Place } from './place';
+
+/** As copies and their images are named: `JOB.EPOCH`. */
+const COPY = /^[a-z0-9]+\.\d+$/;
+
+type Sweeping = Pick<Place, 'layout' | 'cgroup' | 'mounted' | 'log'>;
+
+/** Precondition: nothing new has begun here yet. */
+export async function sweep(place: Sweeping, notes: NodeNote[]): Promise<void> {
+  const { layout, mounted } = place;
+  const known = new Set(notes.flatMap(namesOf));
+  // What lives may need what bears its name.
+  for (const name of await sweepCgroups(place, known)) known.add(name);
+  await sweepFolder(place, layout.images, known, 'images', (path) => rm(path, { recursive: true }));
+  await sweepFolder(place, layout.reports, known, 'a report', (path) => rm(path));
+  await sweepFolder(place, layout.roots, known, 'a mount', async (path) => {
+    const [job = '', epoch] = basename(path).split('.');
+    await mounted.end({ job, epoch: Number(epoch) });
+  });
+}
+
+/** All under which something of this note may be kept. */
+function namesOf({ job, note, detail }: NodeNote): string[] {
+  const copy = Copy.parse(detail.copy);
+  return [basename(copy.cgroup), `${job}.${note.epoch}`, `${job}.${copy.files ?? copy.epoch}`];
+}
+
+async function sweepFolder(
+  { log }: Sweeping,
+  folder: string,
+  known: Set<string>,
+  what: string,
+  remove: (path: string) => Promise<void>,
+): Promise<void> {
+  for (const name of await list(folder)) {
+    if (!COPY.test(name) || known.has(name)) continue;
+    const path = join(folder, name);
+    if ((await processesNaming(path)).length > 0) {
+      log.warn(`${what} of no copy that is known here, in use by a process of nobody's, stays`, {
+        copy: name,
+      });
+      continue;
+    }
+    log(`${what} of no copy that is known here, removed`, { copy: name });
+    await remove(path);
+  }
+}
+
+/**
+ * Answers with the names of those with processes in them. What nobody has written down may be a job's only copy: no
+ * agent ends it by itself.
+ */
+async function sweepCgroups({ cgroup: node, log }: Sweeping, known: Set<string>): Promise<string[]> {
+  const folder = await nodeCgroup(node);
+  const living: string[] = [];
+  for (const name of await list(folder)) {
+    if (!COPY.test(name) || known.has(name)) continue;
+    const cgroup = JobCgroup.at(join(folder, name));
+    const { length } = await cgroup.pids();
+    if (length > 0) {
+      living.push(name);
+      log.warn(`${length} processes of no copy that is known here, left to a person`, { copy: name });
+    } else {
+      log('a cgroup of no copy that is known here, removed', { copy: name });
+      await cgroup.remove();
+    }
+  }
+  return living;
+}
+
+async function list(folder: string): Promise<string[]> {
+  return readdir(folder).catch(() => []);
+}

@@ -1,0 +1,35 @@
+/**
+ * Which of a job's own pseudo-terminals CRIU (4.2) can bring back under their numbers. It opens new ones until the number
+ * is there: the lowest that is free comes first, 32 are tried, and it knows none beyond 1000 (criu/tty.c).
+ */
+import type { Obstacle } from '../../api/model';
+import type { Held, Looked } from '../../machine/criu/look';
+
+const MASTER = /^\/dev\/(pts\/)?ptmx$/;
+const MOST = 1000;
+const TRIED = 32;
+
+export function terminalObstacles({ held }: Looked, who: (pid: number) => string): Obstacle[] {
+  const masters = firstOfEach(held.filter(({ name, kind }) => MASTER.test(name) && /^\d+$/.test(kind)));
+  const all = new Set(masters.map(({ kind }) => Number(kind)));
+  return masters
+    .filter((master) => !isReached(Number(master.kind), all))
+    .map(({ pid, kind }) => ({
+      code: 'terminal-number',
+      what: `${who(pid)} has the terminal /dev/pts/${kind}, whose number CRIU can't give it again`,
+      fix: 'have it close terminals, so that those with lower numbers are used',
+    }));
+}
+
+/** Several processes may have one. */
+const firstOfEach = (masters: Held[]): Held[] => [
+  ...new Map(masters.toReversed().map((master) => [master.kind, master])).values(),
+];
+
+/** Were all the others there: the number is not far beyond the lowest that is free. */
+function isReached(number: number, all: Set<number>): boolean {
+  if (number > MOST) return false;
+  let free = 0;
+  while (free !== number && all.has(free)) free += 1;
+  return number - free < TRIED;
+}

@@ -1,0 +1,396 @@
+/**
+ * The inferior, as gdb calls it: the debugged process in gdbserver's hands, made to run and to stop. What its client
+ * knows of it is `memory`; what that has to hear is told by events.
+ */
+import { EventEmitter } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GodwitError } from '../../api/errors';
+import type { Exit } from '../../api/model';
+import type { Turns } from '../../machine/serial-queue';
+import type { Gdbserver } from '../attach/gdbserver';
+import { giveSiginfo, withSiginfo } from '../attach/inspect';
+import { isStopSignal, STOP_SIGNAL, settle } from '../attach/park';
+import { isAlive, isBeingKilled, isOurStopQueued, isStopQueued } from '../attach/threads';
+import type { Target } from '../attach/unpark';
+import { parseStopReply, replaceSignal, threadOfStop } from '../rsp/packets';
+import { exitReply } from '../state/exit-reply';
+import { comesAgain, isBirth, passesStopSignal, sameAgain, told } from '../state/memory';
+import type { Memory, ParkedStub, Stop, ThreadRegisters } from '../state/parked';
+import { withSignals } from '../state/resume';
+import { JobFiles } from './vfile';
+
+/** Milliseconds for a process to vanish after the gdbserver in its namespace has. */
+export const VANISH_LIMIT = 1_000;
+/** Milliseconds for one that is being killed: it has to get a processor for that, and to give its memory back. */
+const DEATH_LIMIT = 30_000;
+const POLL = 20;
+/** Milliseconds in which gdbserver tells of a stop, even with hundreds of threads. */
+const STOP_AGAIN = 500;
+/** gdb's number of SIGINT. */
+const INTERRUPT_SIGNAL = 2;
+
+export interface Hooks {
+  /** Freezes and thaws the job's `run` cgroup; used to leave a process when its client has gone. */
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
+  /** How the process ended, when it has. */
+  exitStatus(): Promise<Exit>;
+}
+
+interface InferiorOptions {
+  server: Gdbserver;
+  hooks: Hooks;
+  /** Replies of gdbserver that come by themselves take their turn among what is asked of it. */
+  turns: Turns;
+  /** Is there a client that will deal with a birth? */
+  attended: () => boolean;
+}
+
+interface InferiorEvents {
+  /** A stop that the client has to hear of. */
+  stopped: [reply: string];
+  /** It met a SIGSTOP of ours for which nobody waits any more. */
+  caught: [];
+  /** A run is over, and what came of it dealt with. */
+  arrived: [];
+  /** It has ended, as gdbserver told. */
+  ended: [];
+  /** It has ended together with gdbserver, so that nobody has told; `reply` says how. */
+  vanished: [reply: string];
+  /** gdbserver has ended, and not because it was told to; did the process still live? `lost` or `vanished` follows. */
+  deserted: [alive: boolean];
+  /** gdbserver has ended alone. */
+  lost: [why: GodwitError];
+}
+
+/** A resume that gdbserver has not answered yet. `taken`: somebody else than the usual way waits for the stop. */
+interface Run {
+  reply: Promise<string>;
+  taken: boolean;
+}
+
+export const nothingHeld = (pid: number) =>
+  new GodwitError({ code: 'debugger-gone', message: `no debugger holds process ${pid} any more` });
+
+const willNotStop = (pid: number, limit: number) =>
+  new GodwitError({
+    code: 'debugger-will-not-stop',
+    message: `process ${pid} did not stop for its debugger within ${Math.round(limit)} ms`,
+    fix: 'it may wait in the kernel, e.g. for a vforked child or a dead file server; try again',
+  });
+
+const lostDebugger = (pid: number, words: string) =>
+  new GodwitError({
+    code: 'lost-debugger',
+    message: `gdbserver ended while it held process ${pid}${words ? `: ${words}` : ''}`,
+    fix: 'attach the debugger anew; a breakpoint that was in may end the process',
+  });
+
+export class Inferior extends EventEmitter<InferiorEvents> {
+  readonly hooks: Hooks;
+  /** Registers of every thread, as they were when it was last brought to a standstill. */
+  registers: ThreadRegisters[];
+  /** gdbserver is in the middle of asking the client for symbols. */
+  lookingUp = false;
+  /** The threads, as the client is reading them window by window. */
+  threadList: string | null = null;
+  readonly #target: Target;
+  readonly #turns: Turns;
+  readonly #attended: () => boolean;
+  #memory: Memory;
+  #files: JobFiles;
+  #server: Gdbserver | null;
+  #run: Run | null = null;
+  /** This gdbserver has told of a stop. */
+  #met = false;
+  /** A SIGSTOP of ours has been sent and not seen. */
+  #stopOwed = false;
+
+  constructor(target: Target, parked: ParkedStub, { server, hooks, turns, attended }: InferiorOptions) {
+    super();
+    this.hooks = hooks;
+    this.registers = parked.registers;
+    this.#target = { ...target };
+    this.#turns = turns;
+    this.#attended = attended;
+    this.#memory = structuredClone(parked.memory);
+    this.#files = this.#openFiles();
+    this.#server = server;
+    void server.closed.then(() => turns.take(() => this.#lose(server)));
+  }
+
+  /** As it is numbered inside the job; another one after the client has followed a fork's child. */
+  get pid(): number {
+    return this.#memory.pid;
+  }
+
+  /** As this node numbers it. */
+  get nodePid(): number {
+    return this.#target.pid;
+  }
+
+  get memory(): Memory {
+    return this.#memory;
+  }
+
+  get files(): JobFiles {
+    return this.#files;
+  }
+
+  /** null once nobody debugs it any more. */
+  get server(): Gdbserver | null {
+    return this.#server;
+  }
+
+  /** Does gdbserver let it run? The client may think so of one that stands still, e.g. between park and unpark. */
+  get runs(): boolean {
+    return this.#run !== null;
+  }
+
+  /** @throws debugger-gone */
+  held(): Gdbserver {
+    if (!this.#server) throw nothingHeld(this.pid);
+    return this.#server;
+  }
+
+  note(change: Partial<Memory>): void {
+    this.#memory = { ...this.#memory, ...change };
+  }
+
+  /** Notes stops of which the client is to hear later. */
+  keep(stops: Stop[]): void {
+    this.note({ pending: [...this.#memory.pending, ...stops] });
+  }
+
+  /** The client hears of a stop. */
+  report(stop: Stop): void {
+    this.#memory = told(this.#memory, stop);
+    this.emit('stopped', stop.reply);
+  }
+
+  /** The client hears of a stop that was kept, and speaks of its thread from then on. */
+  async deliver(stop: Stop): Promise<void> {
+    const thread = threadOfStop(stop.reply);
+    if (thread !== undefined) await this.#server?.ask(`Hg${thread}`);
+    this.report(stop);
+  }
+
+  /** The client has let the parent go, and this child of it is debugged from now on. */
+  follow(nodePid: number, pid: number): void {
+    this.#target.pid = nodePid;
+    this.note({ pid, event: null, children: this.#memory.children.filter((child) => child !== pid) });
+    this.#files.close();
+    this.#files = this.#openFiles();
+  }
+
+  /** From here on gdbserver's end is nobody's loss. */
+  forgetServer(): void {
+    this.#server = null;
+  }
+
+  /** Nothing is expected of it any more. */
+  close(): void {
+    this.#run = null;
+    this.#files.close();
+  }
+
+  #openFiles(): JobFiles {
+    const { tools, owner, init } = this.#target;
+    return new JobFiles({ helper: tools.helper, owner, init }, this.#memory.files);
+  }
+
+  // ---- Running
+
+  letRun(packet: string): void {
+    const run: Run = { reply: this.held().resume(packet), taken: false };
+    this.#run = run;
+    const arrived = (reply: string) => this.#turns.take(() => (run.taken ? undefined : this.#arrived(reply)));
+    // A failure is the end of gdbserver, which is dealt with where that is noticed.
+    void run.reply.then(arrived, () => {}).then(() => this.emit('arrived'));
+    if (this.#memory.interrupted) this.#sendStop();
+  }
+
+  /** Runs on as it last ran. */
+  runOn(): void {
+    this.letRun(sameAgain(this.#memory));
+  }
+
+  /** After it was held: goes on with what its client knows it to do. */
+  async goOn(): Promise<void> {
+    const { running, pending, interrupted } = this.#memory;
+    if (!running) return;
+    const [first, ...rest] = pending;
+    if (first) {
+      this.note({ pending: rest });
+      await this.deliver(first);
+    } else if (interrupted) {
+      const thread = this.registers[0]?.thread;
+      const reply = thread === undefined ? 'S02' : `T02thread:${thread};`;
+      await this.deliver({ reply, siginfo: null });
+    } else this.runOn();
+  }
+
+  /** A stop that came too late for one try of a park waits for the next one; there is none any more. */
+  goOnIfCaught(): void {
+    if (this.#server && this.#memory.running && !this.#run) this.runOn();
+  }
+
+  #arrived(reply: string): void {
+    this.#run = null;
+    this.#met = true;
+    if (isStopSignal(reply)) this.#metStopSignal(reply);
+    else if (this.#isEnd(reply)) this.#exited(reply);
+    else {
+      if (this.#stopOwed) this.#stopOwed = isStopQueued(this.nodePid);
+      this.report({ reply, siginfo: null });
+    }
+  }
+
+  #metStopSignal(reply: string): void {
+    const ours = this.#stopOwed;
+    this.#stopOwed = ours && isStopQueued(this.nodePid);
+    if (this.#memory.interrupted)
+      this.report({ reply: replaceSignal(reply, INTERRUPT_SIGNAL), siginfo: null });
+    else if (ours) this.emit('caught');
+    else if (passesStopSignal(this.#memory)) this.letRun(passingStop(reply, sameAgain(this.#memory)));
+    else this.report({ reply, siginfo: null });
+  }
+
+  // ---- Stopping
+
+  /** The client wants it stopped: it is at once, or as soon as it has run again. */
+  interrupt(): void {
+    if (!this.#memory.running) return;
+    this.note({ interrupted: true });
+    if (this.#run) this.#sendStop();
+  }
+
+  #sendStop(): void {
+    if (this.#stopOwed) return;
+    this.#stopOwed = true;
+    this.#signalStop();
+    if (this.#run) void this.#insistOnStop(this.#run);
+  }
+
+  #signalStop(): void {
+    try {
+      // For the process, not for one thread: any of them may be about to end, and gdbserver stops all when one has met it.
+      process.kill(this.nodePid, 'SIGSTOP');
+    } catch {
+      // It has ended: gdbserver is about to say so.
+    }
+  }
+
+  /**
+   * A thread that gdbserver is about to stop by itself may meet ours instead, and gdbserver takes it for its own: one
+   * that has gone from the queues and is not told of is sent again.
+   */
+  async #insistOnStop(run: Run): Promise<void> {
+    for (;;) {
+      await sleep(STOP_AGAIN);
+      if (this.#run !== run || !this.#stopOwed) return;
+      if (!isOurStopQueued(this.nodePid)) this.#signalStop();
+    }
+  }
+
+  /**
+   * Stops it if it runs. false: the client has been told of a birth, which it must deal with. `until`: as Date.now().
+   * @throws debugger-will-not-stop; debugger-gone: it has ended, as the client has been told
+   */
+  async halt(until: number): Promise<boolean> {
+    const run = this.#run;
+    if (!run) return true;
+    this.#sendStop();
+    const started = Date.now();
+    const reply = await Promise.race([run.reply, sleep(Math.max(0, until - started), null)]);
+    if (reply === null) throw willNotStop(this.pid, until - started);
+    run.taken = true;
+    this.#run = null;
+    this.#stopOwed = isStopQueued(this.nodePid);
+    if (isStopSignal(reply)) return true;
+    if (this.#isEnd(reply)) {
+      this.#exited(reply);
+      throw nothingHeld(this.pid);
+    }
+    if (isBirth(parseStopReply(reply)) && this.#attended()) {
+      this.report({ reply, siginfo: null });
+      return false;
+    }
+    this.keep([await withSiginfo(this.held(), reply)]);
+    return true;
+  }
+
+  /** No SIGSTOP is queued any more, which would stop the process for good. `registers`: as in park.ts. */
+  async settle(registers: ThreadRegisters[]): Promise<void> {
+    const server = this.held();
+    this.#stopOwed = false;
+    if (!isStopQueued(this.nodePid)) return;
+    this.keep(await settle(server, this.nodePid, registers));
+    const { stop, running, pending } = this.#memory;
+    for (const known of [...pending].reverse()) await giveSiginfo(server, known);
+    if (stop && !running) await giveSiginfo(server, stop);
+  }
+
+  // ---- Ending
+
+  /** Does the reply say that this very process has ended? */
+  #isEnd(reply: string): boolean {
+    const stop = parseStopReply(reply);
+    if (stop?.kind !== 'exited' && stop?.kind !== 'signalled') return false;
+    return stop.process === undefined || stop.process === this.pid;
+  }
+
+  #exited(reply: string): void {
+    const server = this.#server;
+    this.#server = null;
+    this.report({ reply, siginfo: null });
+    void server?.kill();
+    this.emit('ended');
+  }
+
+  /**
+   * gdbserver keeps to itself, until it lets the process run, that a thread at a breakpoint is to begin at its
+   * instruction and not one byte into it (swbreak of its regcache): one that is ended before leaves it there.
+   */
+  #isBesideItself(): boolean {
+    const { running, stop } = this.#memory;
+    return this.#met && !running && stop !== null && comesAgain(parseStopReply(stop.reply));
+  }
+
+  /** gdbserver has ended. With the process, or alone? */
+  async #lose(server: Gdbserver): Promise<void> {
+    if (this.#server !== server) return;
+    this.#server = null;
+    this.#run = null;
+    this.emit('deserted', isAlive(this.nodePid));
+    if (this.#isBesideItself()) endProcess(this.nodePid);
+    await vanishes(this.nodePid);
+    if (isAlive(this.nodePid)) this.emit('lost', lostDebugger(this.pid, server.words));
+    else this.emit('vanished', exitReply(this.#memory, await this.hooks.exitStatus()));
+  }
+}
+
+/** Resolves when the process has ended, or is not about to. */
+async function vanishes(pid: number): Promise<void> {
+  const began = performance.now();
+  for (let waited = 0; isAlive(pid); waited = performance.now() - began) {
+    if (waited > (isBeingKilled(pid) ? DEATH_LIMIT : VANISH_LIMIT)) return;
+    await sleep(POLL);
+  }
+}
+
+/** What would go on from the wrong byte must not go on at all. */
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}
+
+/** The resume that lets a thread meet the SIGSTOP which somebody else has sent it. */
+function passingStop(reply: string, resume: string): string {
+  const thread = threadOfStop(reply);
+  const owed = thread === undefined ? [] : [{ thread, signal: STOP_SIGNAL }];
+  return withSignals(resume, owed).packet;
+}

@@ -1,0 +1,140 @@
+/**
+ * A process brought to a standstill, nothing of its debugger's in it: to be parked, and as before if that fails; or to
+ * be left for good.
+ */
+import { GodwitError } from '../../api/errors';
+import type { Gdbserver } from '../attach/gdbserver';
+import {
+  generalRegisters,
+  insist,
+  otherProcesses,
+  putInBreakpoints,
+  select,
+  takeOutBreakpoints,
+  threadNames,
+  withSiginfo,
+} from '../attach/inspect';
+import { atBirth, letFall } from '../attach/park';
+import { unescapeBinary } from '../rsp/codec';
+import { parseStopReply, threadOfStop } from '../rsp/packets';
+import { isBirth, programSignal, sameAgain } from '../state/memory';
+import type { Memory, Stop } from '../state/parked';
+import { steppedThreads, withSignals } from '../state/resume';
+import type { Inferior } from './inferior';
+
+/** siginfo_t of a finished single step: SIGTRAP with TRAP_TRACE (siginfo.h). */
+const SIGTRAP = 5;
+const TRAP_TRACE = 2;
+
+const holdsSeveral = (children: number[]) =>
+  new GodwitError({
+    code: 'debugger-holds-several',
+    message: `one debugger holds several processes of the job (also ${children.join(', ')})`,
+    fix: 'detach it from all but one (in gdb: `set detach-on-fork on`), then move the job',
+  });
+
+/**
+ * Brings the process to a stop at which it can be parked. false: its client has something to deal with first.
+ * `until`: as Date.now(). @throws debugger-will-not-stop, debugger-at-fork, debugger-holds-several, debugger-gone
+ */
+export async function stopForPark(inferior: Inferior, until: number): Promise<boolean> {
+  const server = inferior.held();
+  const { event } = inferior.memory;
+  if (inferior.lookingUp || event === 'vfork' || (event !== null && !inferior.runs)) return false;
+  return (await inferior.halt(until)) && !(await bearsChildren(inferior, server));
+}
+
+/** Does gdbserver hold a child that the client has not heard of? It hears of it now. @throws debugger-holds-several */
+async function bearsChildren(inferior: Inferior, server: Gdbserver): Promise<boolean> {
+  const others = otherProcesses(await threadNames(server), inferior.pid);
+  if (others.length === 0) return false;
+  const { children, running } = inferior.memory;
+  if (others.every((child) => children.includes(child))) {
+    await inferior.goOn();
+    throw holdsSeveral(others);
+  }
+  if (!running) throw atBirth('a fork');
+  // The event is there already: gdbserver tells of it, after others perhaps, without letting anybody go.
+  for (;;) {
+    const reply = await server.ask(sameAgain(inferior.memory));
+    if (!isBirth(parseStopReply(reply))) inferior.keep([await withSiginfo(server, reply)]);
+    else {
+      inferior.report({ reply, siginfo: null });
+      return true;
+    }
+  }
+}
+
+/** Nothing of the debugger's is in the process any more, and all that a thread is stands written down. */
+export async function standStill(inferior: Inferior): Promise<void> {
+  const server = inferior.held();
+  await takeOutBreakpoints(server, inferior.memory);
+  const { stop, running } = inferior.memory;
+  if (running) inferior.keep(await finishedSteps(server, inferior.memory));
+  else if (stop) inferior.note({ stop: await withSiginfo(server, stop.reply) });
+  inferior.registers = await generalRegisters(server, await threadNames(server));
+  await inferior.settle(running ? [] : inferior.registers);
+}
+
+/** Takes `standStill` back. Returns the breakpoints that the server refuses now. */
+export async function backIn(inferior: Inferior): Promise<string[]> {
+  const server = inferior.held();
+  const refused = await putInBreakpoints(server, inferior.memory);
+  await select(server, inferior.memory);
+  return refused;
+}
+
+/** Lets the process go on alone, with its signals. Precondition: stopped. */
+export async function leave(inferior: Inferior): Promise<void> {
+  const server = inferior.held();
+  for (const child of otherProcesses(await threadNames(server), inferior.pid))
+    await insist(server, `D;${child.toString(16)}`);
+  await takeOutBreakpoints(server, inferior.memory);
+  const { stop, running } = inferior.memory;
+  if (stop && !running) inferior.note({ stop: await withSiginfo(server, stop.reply) });
+  await inferior.settle([]);
+  await inferior.hooks.freeze();
+  try {
+    inferior.forgetServer();
+    await letFall(server, inferior.nodePid, leavingPacket(inferior.memory), { leaving: true });
+  } finally {
+    await inferior.hooks.thaw();
+  }
+}
+
+/**
+ * Threads that had just taken the step they were asked for when all were stopped. gdbserver would forget it, and
+ * the step would be taken twice.
+ */
+async function finishedSteps(server: Gdbserver, { pending, resume }: Memory): Promise<Stop[]> {
+  const told = pending.map(({ reply }) => threadOfStop(reply));
+  const finished: Stop[] = [];
+  for (const thread of steppedThreads(resume ?? '')) {
+    if (thread === null || told.includes(thread)) continue;
+    const stop = await withSiginfo(server, `T05thread:${thread};`);
+    if (stop.siginfo !== null && saysStepped(stop.siginfo)) finished.push(stop);
+  }
+  return finished;
+}
+
+function saysStepped(siginfo: string): boolean {
+  const bytes = unescapeBinary(siginfo);
+  return bytes.length >= 12 && bytes.readInt32LE(0) === SIGTRAP && bytes.readInt32LE(8) === TRAP_TRACE;
+}
+
+/** Lets all threads run, those that stopped for a signal of the program's own with that signal. */
+function leavingPacket({ stop, running, pending, settings }: Memory): string {
+  const stops = [...(stop && !running ? [stop] : []), ...pending];
+  const signals = stops.flatMap(({ reply }) => {
+    const signal = programSignal(parseStopReply(reply));
+    const thread = threadOfStop(reply);
+    return signal !== null && thread !== undefined && reaches(settings, signal) ? [{ thread, signal }] : [];
+  });
+  return withSignals('vCont;c', signals).packet;
+}
+
+/** Does the client let this signal reach the program when it leaves? */
+function reaches(settings: Memory['settings'], signal: number): boolean {
+  const list = settings.QProgramSignals?.slice('QProgramSignals:'.length).split(';');
+  return list === undefined || list.some((known) => Number.parseInt(known, 16) === signal);
+}

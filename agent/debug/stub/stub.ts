@@ -1,0 +1,310 @@
+/**
+ * The node's half of a debug connection. It answers the client, by the debug server beside the process or by itself,
+ * and can leave the process and take it up again elsewhere without the client's knowing.
+ *
+ *     attached --stop--> held --release--> (a ParkedStub travels) --unpark--> held --go--> attached
+ *                        held --unstop--> attached
+ */
+import { EventEmitter, once } from 'node:events';
+import type { Duplex } from 'node:stream';
+import { asGodwitError, GodwitError } from '../../api/errors';
+import { Turns } from '../../machine/serial-queue';
+import type { Gdbserver } from '../attach/gdbserver';
+import { atBirth, letFall } from '../attach/park';
+import { isAlive } from '../attach/threads';
+import { attach, type Target } from '../attach/unpark';
+import { refuse } from '../link/session';
+import { isResume } from '../rsp/packets';
+import type { ParkedStub } from '../state/parked';
+import { Conversation, sentence } from './conversation';
+import { type Hooks, Inferior, nothingHeld } from './inferior';
+import { backIn, leave, standStill, stopForPark } from './standstill';
+
+export type { Target } from '../attach/unpark';
+export { freshStub, ParkedStub } from '../state/parked';
+export type { Hooks } from './inferior';
+
+/** Milliseconds for which a client that vanished without good-bye may come back. */
+export const GRACE = 60_000;
+/** Milliseconds to leave a process whose client has gone: as long as a vfork may reasonably take. */
+const LEAVE_LIMIT = 30_000;
+
+const ENDINGS = { killed: 'its debugger has killed it', detached: 'its debugger has detached' };
+
+export interface StubOptions {
+  hooks: Hooks;
+  /** Milliseconds; GRACE by default. */
+  grace?: number;
+}
+
+interface StubEvents {
+  /** The stub has nothing to do with the process any more: that ended, or was left. There is nothing to park. */
+  ended: [reason: string];
+  /** The session is over too. */
+  closed: [];
+  /** gdbserver ended by itself; `ended` and `closed` follow. */
+  'lost-debugger': [why: GodwitError];
+  /** gdbserver ended by itself, whatever becomes of the process now; did that still live? */
+  deserted: [alive: boolean];
+  client: [connected: boolean];
+}
+
+const isAway = (pid: number) =>
+  new GodwitError({
+    code: 'debugger-away',
+    message: `the debugger of process ${pid} is on its way to another node`,
+    fix: 'ask again where the job is then',
+  });
+
+export class Stub extends EventEmitter<StubEvents> {
+  readonly session: string;
+  readonly #turns = new Turns();
+  readonly #inferior: Inferior;
+  readonly #conversation: Conversation;
+  readonly #changes = new EventEmitter<{ change: [] }>();
+  #phase: 'attached' | 'held' | 'released' | 'ended' | 'closed' = 'held';
+  /** A park waits for a moment in which the process can be stopped. */
+  #parking = false;
+  #bye: boolean;
+  #ending: Promise<void> | undefined;
+
+  /**
+   * Precondition: the process is frozen in `target.run`, untraced. Then it is in ptrace-stop there, held until `go`.
+   * On failure it is as it was before. @throws debugger-attach-failed, cannot-hold
+   */
+  static async unpark(target: Target, parked: ParkedStub, options: StubOptions): Promise<Stub> {
+    const { server, refused } = await attach(target, parked);
+    const stub = new Stub(target, parked, options, server);
+    stub.#tellLost(refused);
+    return stub;
+  }
+
+  private constructor(
+    target: Target,
+    parked: ParkedStub,
+    { hooks, grace = GRACE }: StubOptions,
+    server: Gdbserver,
+  ) {
+    super();
+    const turns = this.#turns;
+    this.session = parked.session;
+    this.#bye = parked.bye;
+    const inferior = new Inferior(target, parked, { server, hooks, turns, attended: () => !this.#bye });
+    const ready = () => this.#phase === 'ended' || (this.#phase === 'attached' && !inferior.runs);
+    this.#inferior = inferior;
+    this.#conversation = new Conversation(parked, { inferior, turns, grace, ready });
+    this.#followInferior();
+    this.#followConversation();
+  }
+
+  #followInferior(): void {
+    this.#inferior.on('stopped', (reply) => {
+      this.#conversation.reply(reply);
+      this.#changes.emit('change');
+    });
+    this.#inferior.on('caught', () => {
+      if (this.#parking) this.#changes.emit('change');
+      else this.#inferior.runOn();
+    });
+    this.#inferior.on('arrived', () => this.#conversation.pump());
+    this.#inferior.on('ended', () => this.#end('it has ended'));
+    this.#inferior.on('vanished', (reply) => this.#vanished(reply));
+    this.#inferior.on('deserted', (alive) => this.emit('deserted', alive));
+    this.#inferior.on('lost', (why) => this.#fail(why));
+  }
+
+  #followConversation(): void {
+    this.#conversation.on('connected', (connected) => this.emit('client', connected));
+    this.#conversation.on('served', () => this.#changes.emit('change'));
+    this.#conversation.on('bye', () => void this.end());
+    this.#conversation.on('ended', (how) => {
+      this.#end(ENDINGS[how]);
+      if (how === 'detached') this.#close('detached');
+    });
+  }
+
+  /** The process, as it is numbered inside the job; another one after the client has followed a fork's child. */
+  get pid(): number {
+    return this.#inferior.pid;
+  }
+
+  get connected(): boolean {
+    return this.#conversation.connected;
+  }
+
+  /** Does the process run, as the client knows it? */
+  get running(): boolean {
+    return this.#inferior.memory.running;
+  }
+
+  /** Joins the client's stream, in place of any before. */
+  connect(stream: Duplex): void {
+    if (this.#phase === 'released') refuse(stream, isAway(this.pid));
+    else this.#conversation.join(stream);
+  }
+
+  // ---- Held and let go
+
+  /** After the thaw: goes on with whatever it was doing. */
+  go(): void {
+    this.#conversation.expect();
+    void this.#turns
+      .take(() => this.#goOn())
+      .catch((error) => this.#fail(error))
+      .then(() => (this.#bye ? this.end() : this.#conversation.pump()));
+  }
+
+  /**
+   * Park, phase 1: brings the process to a stop, takes breakpoints out, remembers registers. The client's requests
+   * wait from here on. `limit`: milliseconds. On failure all goes on as before.
+   * @throws debugger-will-not-stop, debugger-at-fork, debugger-holds-several, debugger-gone
+   */
+  async stop(limit: number): Promise<void> {
+    const until = Date.now() + limit;
+    this.#parking = true;
+    try {
+      while (!(await this.#turns.take(() => this.#tryStop(until)))) {
+        this.#conversation.pump();
+        await this.#change(until - Date.now());
+        const { event } = this.#inferior.memory;
+        if (Date.now() >= until) throw atBirth(event ? `a ${event}` : 'an event');
+      }
+    } finally {
+      this.#parking = false;
+      await this.#turns.take(() => {
+        if (this.#phase === 'attached') this.#inferior.goOnIfCaught();
+      });
+    }
+  }
+
+  /** Takes `stop` back, or a `release` that failed. Precondition: the job is thawed. */
+  async unstop(): Promise<void> {
+    await this.#turns.take(() => this.#takeBack());
+    if (this.#bye) await this.end();
+    this.#conversation.pump();
+  }
+
+  /**
+   * Park, phase 2. Precondition: stopped, and `run` frozen. Then the process is untraced and the stub is only a value.
+   * @throws debugger-at-fork: a fork came to light, the process is held as before; `unstop` once it is thawed
+   */
+  release(): Promise<ParkedStub> {
+    return this.#turns.take(async () => {
+      if (this.#phase !== 'held') throw nothingHeld(this.pid);
+      const inferior = this.#inferior;
+      const { stops, birth } = await letFall(inferior.held(), inferior.nodePid, 'vCont;c');
+      inferior.keep(stops);
+      if (birth) throw atBirth(`a ${birth}`);
+      inferior.forgetServer();
+      inferior.close();
+      this.#phase = 'released';
+      const { memory, registers } = inferior;
+      return { session: this.session, ...this.#conversation.park(), memory, registers, bye: this.#bye };
+    });
+  }
+
+  /**
+   * Leaves the process for good: breakpoints out, its signals delivered, it runs on. While the stub is held the
+   * leaving waits for `go`, here or where it is unparked.
+   */
+  end(): Promise<void> {
+    this.#bye = true;
+    if (this.#phase !== 'attached' && this.#phase !== 'ended') return Promise.resolve();
+    this.#ending ??= this.#finish();
+    return this.#ending;
+  }
+
+  /** false: the client has something to deal with first. */
+  async #tryStop(until: number): Promise<boolean> {
+    if (this.#phase === 'held') return true;
+    if (!(await stopForPark(this.#inferior, until))) return false;
+    this.#phase = 'held';
+    try {
+      await standStill(this.#inferior);
+      return true;
+    } catch (error) {
+      await this.#takeBack();
+      throw error;
+    }
+  }
+
+  async #takeBack(): Promise<void> {
+    if (this.#phase !== 'held') return;
+    this.#tellLost(await backIn(this.#inferior));
+    await this.#goOn();
+  }
+
+  async #goOn(): Promise<void> {
+    if (this.#phase !== 'held') return;
+    this.#phase = 'attached';
+    await this.#inferior.goOn();
+  }
+
+  /** The client has heard of something or been answered; or the time (milliseconds) is over. */
+  async #change(limit: number): Promise<void> {
+    if (limit > 0)
+      await once(this.#changes, 'change', { signal: AbortSignal.timeout(limit) }).catch(() => {});
+  }
+
+  #tellLost(breakpoints: string[]): void {
+    for (const breakpoint of breakpoints) this.#conversation.tell({ event: 'breakpoint-lost', breakpoint });
+  }
+
+  // ---- Ending
+
+  async #finish(): Promise<void> {
+    const { server } = this.#inferior;
+    try {
+      const until = Date.now() + LEAVE_LIMIT;
+      await this.#turns.take(async () => {
+        if (this.#phase !== 'attached' || !this.#inferior.server) return;
+        await this.#inferior.halt(until);
+        await leave(this.#inferior);
+        this.#end('its debugger has gone');
+      });
+    } catch (error) {
+      if (this.#phase === 'attached') this.emit('lost-debugger', asGodwitError(error));
+      // One that was killed meanwhile ends for its parent only when nobody traces it any more.
+      if (!isAlive(this.#inferior.nodePid)) await server?.kill();
+    }
+    this.#close('the client has gone');
+  }
+
+  #end(reason: string): void {
+    if (this.#phase === 'ended' || this.#phase === 'closed') return;
+    this.#phase = 'ended';
+    this.#inferior.close();
+    this.#changes.emit('change');
+    this.emit('ended', reason);
+  }
+
+  #close(reason: string): void {
+    if (this.#phase === 'closed' || this.#phase === 'released') return;
+    this.#end(reason);
+    this.#phase = 'closed';
+    this.#conversation.end(reason);
+    this.emit('closed');
+  }
+
+  /** The process has ended under gdbserver's hands, and gdbserver with it. */
+  #vanished(reply: string): void {
+    const { unanswered } = this.#conversation;
+    const stop = { reply, siginfo: null };
+    if (this.running || (unanswered !== null && isResume(unanswered))) this.#inferior.report(stop);
+    else {
+      this.#inferior.note({ stop });
+      if (unanswered !== null) this.#conversation.reply('E01');
+    }
+    this.#conversation.unanswered = null;
+    this.#end('it has ended');
+  }
+
+  #fail(error: unknown): void {
+    const why = asGodwitError(error);
+    this.#inferior.forgetServer();
+    if (this.running || this.#conversation.unanswered !== null) this.#conversation.reply(sentence(why));
+    this.#conversation.tell({ event: 'lost-debugger', message: why.toLine() });
+    this.emit('lost-debugger', why);
+    this.#close(why.message);
+  }
+}

@@ -1,0 +1,214 @@
+/**
+ * What a job uses and may use: cgroups with the controllers cpu, memory and pids, of whichever version has each. With
+ * version 2 that is the job's leaf `run` itself; each controller that stands in a hierarchy of version 1 has a group of
+ * the same name there, which the job's processes are in as well.
+ */
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
+import { GodwitError, isNodeError } from '../../api/errors';
+import { size } from '../../api/figures';
+import type { Limits, Obstacle } from '../../api/model';
+import { findHierarchy } from './hierarchy';
+import { removeTree } from './tree';
+
+/** The kernel's own default period, microseconds (sched-bwc.rst). */
+const PERIOD_US = 100_000;
+/** The shortest share of a period that the kernel takes. */
+const LEAST_QUOTA_US = 1_000;
+/** Godwit's folder in each hierarchy. */
+const FOLDER = 'godwit';
+/** A job's PID 1 is Godwit's, not the program's. */
+const OWN_PROCESSES = 1;
+
+type Name = 'cpu' | 'memory' | 'pids';
+const NAMES: readonly Name[] = ['cpu', 'memory', 'pids'];
+const NEEDED: Record<keyof Limits, Name> = { cpus: 'cpu', memory: 'memory', processes: 'pids' };
+
+export interface Controller {
+  name: Name;
+  version: 1 | 2;
+  /** Where its hierarchy is mounted. */
+  at: string;
+}
+
+/** The controllers of version 1 in a mountinfo text (man 5 proc_pid_mountinfo) that can be written. */
+export function controllersV1(mountinfo: string): Controller[] {
+  const found: Controller[] = [];
+  for (const line of mountinfo.split('\n')) {
+    const [place = '', source = ''] = line.split(' - ');
+    const [type, , options = ''] = source.split(' ');
+    const [, , , , at = '', how = ''] = place.split(' ');
+    if (type !== 'cgroup' || !how.split(',').includes('rw')) continue;
+    for (const name of NAMES) if (options.split(',').includes(name)) found.push({ name, version: 1, at });
+  }
+  return found;
+}
+
+export async function findControllers(): Promise<Controller[]> {
+  const first = controllersV1(await readFile('/proc/self/mountinfo', 'utf8'));
+  const at = await findHierarchy();
+  if (!at) return first;
+  const offered = (await readFile(join(at, 'cgroup.controllers'), 'utf8')).trim().split(/\s+/);
+  const second = NAMES.filter((name) => offered.includes(name));
+  return [...first, ...second.map((name) => ({ name, version: 2 as const, at }))];
+}
+
+/** The limits of `wanted` that no controller among `found` enforces. */
+function lacking(wanted: Limits, found: readonly Controller[]): string[] {
+  const limits = (Object.keys(NEEDED) as (keyof Limits)[]).filter((limit) => wanted[limit] !== undefined);
+  return limits.filter((limit) => !found.some(({ name }) => name === NEEDED[limit]));
+}
+
+/** What stands against a job with these limits on a node that has these controllers. */
+export function limitObstacles(node: string, limits: Limits, found: readonly Controller[]): Obstacle[] {
+  return lacking(limits, found).map((limit) => {
+    const { code, message, fix } = unavailable(limit, node);
+    return { code, what: message, fix: fix! };
+  });
+}
+
+export class JobAccount {
+  private constructor(
+    /** The job's folder in the hierarchy of version 2. */
+    private readonly cgroup: string,
+    private readonly controllers: readonly Controller[],
+  ) {}
+
+  /** @param cgroup JobCgroup's `path` */
+  static async of(cgroup: string): Promise<JobAccount> {
+    return new JobAccount(cgroup, await findControllers());
+  }
+
+  /**
+   * The groups, beside the leaf `run`, that each of the job's processes has to be in. A group for CPU time would have
+   * none for real-time policies (sched-rt-group.rst), so a job without such a limit stays in its node's own.
+   */
+  joined(limits: Limits): string[] {
+    const needed = this.controllers.filter(({ name }) => name !== 'cpu' || limits.cpus !== undefined);
+    const folders = needed.filter(({ version }) => version === 1).map((one) => this.#folder(one));
+    return [...new Set(folders)];
+  }
+
+  /** Makes the groups; the job's cgroup is there already. @throws `limit-unavailable` */
+  async create(node: string, limits: Limits): Promise<void> {
+    const [missing] = lacking(limits, this.controllers);
+    if (missing) throw unavailable(missing, node);
+    for (const folder of this.joined(limits)) await mkdir(folder, { recursive: true });
+    for (const { name, version, at } of this.controllers) if (version === 2) await this.#hand(name, at);
+  }
+
+  /** A controller reaches a folder through every folder above it (cgroup-v2.rst, "Top-down Constraint"). */
+  async #hand(name: Name, at: string): Promise<void> {
+    const names = relative(at, this.cgroup).split('/');
+    const above = [at, ...names.map((_, index) => join(at, ...names.slice(0, index + 1)))];
+    for (const folder of above) await writeFile(join(folder, 'cgroup.subtree_control'), `+${name}`);
+  }
+
+  /** From now on they hold, also for what the job has already. @throws `over-limit` */
+  async set(limits: Limits): Promise<void> {
+    const { cpus, memory, processes } = limits;
+    if (cpus !== undefined) await this.#setCpus(cpus);
+    if (memory !== undefined) await this.#setMemory(memory);
+    if (processes !== undefined) {
+      const { folder } = this.#find('pids');
+      await writeFile(join(folder, 'pids.max'), `${processes + OWN_PROCESSES}`);
+    }
+  }
+
+  async #setCpus(cpus: number): Promise<void> {
+    const { version, folder } = this.#find('cpu');
+    const quota = Math.max(LEAST_QUOTA_US, Math.round(cpus * PERIOD_US));
+    if (version === 2) return writeFile(join(folder, 'cpu.max'), `${quota} ${PERIOD_US}`);
+    await writeFile(join(folder, 'cpu.cfs_period_us'), `${PERIOD_US}`);
+    await writeFile(join(folder, 'cpu.cfs_quota_us'), `${quota}`).catch((error) => {
+      // More than a group above it has: that one's quota holds then.
+      if (!isNodeError(error) || error.code !== 'EINVAL') throw error;
+    });
+  }
+
+  /** Of memory and swap together. What can't be taken from the job must fit: version 2 would kill it otherwise. */
+  async #setMemory(bytes: number): Promise<void> {
+    const { version, folder } = this.#find('memory');
+    const used = (await this.#memory())?.kept ?? 0;
+    if (used > bytes) throw overLimit(used, bytes);
+    const file = version === 1 ? 'memory.limit_in_bytes' : 'memory.max';
+    await writeFile(join(folder, file), `${bytes}`);
+    // Without swap there is nothing to limit, and on some kernels no file to say so.
+    if (version === 1)
+      await writeFile(join(folder, 'memory.memsw.limit_in_bytes'), `${bytes}`).catch(() => {});
+    else await writeFile(join(folder, 'memory.swap.max'), '0').catch(() => {});
+  }
+
+  /** Bytes of memory that its processes hold; null where nobody counts. */
+  async memory(): Promise<number | null> {
+    return (await this.#memory().catch(() => null))?.held ?? null;
+  }
+
+  /** `kept`: what has no other place than memory and swap. */
+  async #memory(): Promise<{ held: number; kept: number } | null> {
+    const controller = this.controllers.find(({ name }) => name === 'memory');
+    if (!controller) return null;
+    const stat = await readFile(join(this.#folder(controller), 'memory.stat'), 'utf8');
+    const bytes = (name: string) => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(stat)?.[1] ?? 0);
+    if (controller.version === 2) {
+      return { held: bytes('anon') + bytes('file_mapped'), kept: bytes('anon') + bytes('shmem') };
+    }
+    const anon = bytes('total_rss');
+    return { held: anon + bytes('total_mapped_file'), kept: anon + bytes('total_shmem') };
+  }
+
+  /** How many of its processes the kernel has killed here for want of memory within its limit. */
+  async memoryKills(): Promise<number> {
+    const controller = this.controllers.find(({ name }) => name === 'memory');
+    if (!controller) return 0;
+    const file = controller.version === 1 ? 'memory.oom_control' : 'memory.events';
+    const text = await readFile(join(this.#folder(controller), file), 'utf8').catch(() => '');
+    return Number(/^oom_kill (\d+)/m.exec(text)?.[1] ?? 0);
+  }
+
+  /** Removes the groups of version 1; those of version 2 are the job's cgroup itself. */
+  async remove(): Promise<void> {
+    const ours = this.controllers.filter(({ version }) => version === 1);
+    for (const one of ours) await removeTree(this.#folder(one), one.at);
+  }
+
+  #find(name: Name): { version: 1 | 2; folder: string } {
+    const controller = this.controllers.find((one) => one.name === name)!;
+    return { version: controller.version, folder: this.#folder(controller) };
+  }
+
+  #folder({ version, at }: Controller): string {
+    if (version === 2) return join(this.cgroup, 'run');
+    return join(at, FOLDER, basename(dirname(this.cgroup)), basename(this.cgroup));
+  }
+}
+
+/** Removes what is left of jobs that have ended: every group of the node in version 1 that nothing is in. */
+export async function sweepAccounts(node: string): Promise<void> {
+  for (const { at } of (await findControllers()).filter(({ version }) => version === 1)) {
+    const folder = join(at, FOLDER, node);
+    const groups = await readdir(folder, { withFileTypes: true }).catch(() => []);
+    // One that is in use refuses.
+    for (const group of groups)
+      if (group.isDirectory()) await rmdir(join(folder, group.name)).catch(() => {});
+  }
+}
+
+const LIMIT_NAMES: Record<string, string> = {
+  cpus: 'CPUs',
+  memory: 'memory',
+  processes: 'the number of processes',
+};
+
+const unavailable = (limit: string, node: string) =>
+  new GodwitError({
+    code: 'limit-unavailable',
+    message: `${node} can't limit ${LIMIT_NAMES[limit]} of a job: its cgroups lack the controller ${NEEDED[limit as keyof Limits]}`,
+    fix: `leave out --${limit}, choose another node, or enable the controller there`,
+  });
+
+const overLimit = (used: number, limit: number) =>
+  new GodwitError({
+    code: 'over-limit',
+    message: `the job holds ${size(used)} of memory, and its limit is ${size(limit)}`,
+  });

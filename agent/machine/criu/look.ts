@@ -1,0 +1,135 @@
+/** What a job's processes hold, as `godwit-helper look` tells it (agent/native/helper/look.c has the lines). */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { GodwitError } from '../../api/errors';
+
+/** A home that takes longer to say what a file is would hold up a dump, which asks the same. */
+const DEADLINE_MS = 5_000;
+/** Some hundred thousand descriptors; a job that has more takes its chance with CRIU. */
+const MAX_OUTPUT_BYTES = 32 * 1024 * 1024;
+
+/** A descriptor, or a mapping of a device or a deleted file. */
+export interface Held {
+  /** As this node numbers it. */
+  pid: number;
+  fd: number | 'map';
+  /** st_mode and st_nlink of stat(2). */
+  mode: number;
+  links: number;
+  /** Bytes on its disk: what of it would travel. */
+  space: number;
+  /** f_type of statfs(2). */
+  magic: number;
+  /**
+   * A socket's protocol as its kernel module calls it (`TCP`, `UNIX-STREAM`); a terminal's number for its master;
+   * `semaphore`, `thread`, `lease`, `corked`, `packets`: see look.c.
+   */
+  kind: string;
+  /** What /proc calls it: a path, `socket:[7]`, `anon_inode:[eventfd]`. */
+  name: string;
+}
+
+/** As messages.c in the helper says. */
+export interface Waiting {
+  pid: number;
+  fd: number;
+  lost: string;
+}
+
+export interface Looked {
+  /** Namespaces of a process that are not those of the job's PID 1. */
+  namespaces: { pid: number; name: string }[];
+  traced: { pid: number; tracer: number }[];
+  held: Held[];
+  /** Files and folders in use on mounts that the job has no longer. */
+  unmounted: { pid: number; name: string }[];
+  /** Threads with a scheduling policy that CRIU does not know. */
+  scheduled: { pid: number; policy: string }[];
+  /** Processes with semaphore operations that would be undone at their ends. */
+  undoing: number[];
+  /** Programs whose files nobody may execute. */
+  locked: { pid: number; name: string }[];
+  /** Messages that wait in Unix sockets, and what of them would be lost. */
+  waiting: Waiting[];
+  /** Cgroups of threads that are not the job's, as lines of proc_pid_cgroup(5). */
+  cgroups: { pid: number; group: string }[];
+  /** Where it has mounted cgroups. */
+  cgroupMounts: string[];
+  /** File systems that it has mounted itself, and that CRIU can't save. */
+  foreign: { type: string; at: string }[];
+  /** Connections over Unix sockets that wait, by the inodes of their listener and of the other end: 0 if that is closed. */
+  unaccepted: { listener: number; client: number }[];
+  /** Of Unix sockets that are connected to one that nobody has: those that have sent something. */
+  unread: Set<number>;
+  /** Of connected Unix sockets, by inode: the inode at the other end. */
+  peers: Map<number, number>;
+}
+
+/**
+ * `pids`: the job's processes as this node numbers them, its PID 1 first.
+ * @throws GodwitError `home-unreachable` when a file that the job has open does not answer
+ */
+export async function look(helper: string, pids: number[]): Promise<Looked> {
+  const options = { timeout: DEADLINE_MS, killSignal: 'SIGKILL', maxBuffer: MAX_OUTPUT_BYTES } as const;
+  const asked = promisify(execFile)(helper, ['look', ...pids.map(String)], options);
+  const { stdout } = await asked.catch((error: Error & { killed?: boolean }) => {
+    throw error.killed ? silent() : error;
+  });
+  return readLooked(stdout);
+}
+
+export function readLooked(text: string): Looked {
+  const found: Looked = {
+    ...{ namespaces: [], traced: [], held: [], unmounted: [] },
+    ...{ scheduled: [], undoing: [], locked: [], waiting: [] },
+    ...{ cgroups: [], cgroupMounts: [], foreign: [], peers: new Map() },
+    ...{ unaccepted: [], unread: new Set() },
+  };
+  for (const line of text.split('\n')) {
+    const [what, ...words] = line.split('\t');
+    if (what === 'n') found.namespaces.push({ pid: Number(words[0]), name: words[1] ?? '' });
+    else if (what === 't') found.traced.push({ pid: Number(words[0]), tracer: Number(words[2]) });
+    else if (what === 'm') found.unmounted.push({ pid: Number(words[0]), name: words.slice(1).join('\t') });
+    else if (what === 'y') found.scheduled.push({ pid: Number(words[0]), policy: words[2] ?? '' });
+    else if (what === 's') found.undoing.push(Number(words[0]));
+    else if (what === 'x') found.locked.push({ pid: Number(words[0]), name: words.slice(1).join('\t') });
+    else if (what === 'q')
+      found.waiting.push({ pid: Number(words[0]), fd: Number(words[1]), lost: words[2] ?? '' });
+    else if (what === 'c') found.cgroups.push({ pid: Number(words[0]), group: words.slice(1).join('\t') });
+    else if (what === 'f') mountFound(found, words);
+    else if (what === 'i') found.unaccepted.push({ listener: Number(words[0]), client: Number(words[1]) });
+    else if (what === 'o') found.unread.add(Number(words[0]));
+    else if (what === 'u') found.peers.set(Number(words[0]), Number(words[1]));
+    else if (what === 'd') found.held.push(heldOf(words));
+  }
+  return found;
+}
+
+function mountFound({ cgroupMounts, foreign }: Looked, [type = '', ...rest]: string[]): void {
+  const at = rest.join('\t');
+  if (/^cgroup2?$/.test(type)) cgroupMounts.push(at);
+  else foreign.push({ type, at });
+}
+
+function heldOf([pid, fd, mode = '', links, space, magic = '', kind = '', ...name]: string[]): Held {
+  return {
+    pid: Number(pid),
+    fd: fd === 'map' ? 'map' : Number(fd),
+    mode: Number.parseInt(mode, 8),
+    links: Number(links),
+    space: Number(space),
+    magic: Number.parseInt(magic, 16),
+    kind,
+    name: name.join('\t'),
+  };
+}
+
+/** Of a socket, by what /proc calls it; 0 of anything else. */
+export const inodeOf = (name: string): number => Number(/^socket:\[(\d+)\]$/.exec(name)?.[1] ?? 0);
+
+const silent = () =>
+  new GodwitError({
+    code: 'home-unreachable',
+    message: `a file that the job has open did not answer within ${DEADLINE_MS} ms`,
+    fix: "is the job's home up, and its disk in order?",
+  });

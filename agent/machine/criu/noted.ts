@@ -1,0 +1,33 @@
+/** What `godwit-helper note` has written down of a frozen job (agent/native/helper/identity.c has the lines). */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** In the image folder. */
+export const NOTES = 'held';
+
+export interface Noted {
+  /** The process, as the job numbers it. */
+  inner: number;
+  /** `fd 5`, `map 7f00…`, `exe`, `cwd`, `root`. */
+  slot: string;
+  /** What must be the same after a restore. */
+  token: string;
+  /** What /proc calls it. */
+  name: string;
+}
+
+export interface NotedDescriptor extends Noted {
+  fd: number;
+}
+
+/** The descriptors of all processes. */
+export async function notedDescriptors(images: string): Promise<NotedDescriptor[]> {
+  const text = await readFile(join(images, NOTES), 'utf8');
+  return text.split('\n').flatMap((line) => {
+    const [inner, slot = '', token = '', ...name] = line.split('\t');
+    const fd = /^fd (\d+)$/.exec(slot)?.[1];
+    return fd === undefined
+      ? []
+      : [{ inner: Number(inner), slot, token, name: name.join('\t'), fd: Number(fd) }];
+  });
+}

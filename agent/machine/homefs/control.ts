@@ -1,0 +1,63 @@
+/** What is done to a mounted home from outside. Each is safe to do again. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { GodwitError } from '../../api/errors';
+
+/** As much as a machine's memory may hold back of what was written, to a server that may be slow. */
+const SHARED_DEADLINE_MS = 20_000;
+/** Asks nothing of the home, so that only the kernel's own work is waited for. */
+const UNMOUNT_DEADLINE_MS = 10_000;
+
+/**
+ * Waits until all that was written on the host is at home, mappings included. The job must be frozen, or there is no
+ * end to it.
+ * @throws GodwitError `home-stalled` if the home has not answered within `deadlineMs`
+ */
+export async function syncHome(program: string, at: string, deadlineMs: number): Promise<void> {
+  await run(program, ['sync', '--at', at], deadlineMs, (why) => ({
+    code: 'home-stalled',
+    message: `the home does not answer for the files at ${at} within ${deadlineMs} ms${why}`,
+    fix: 'see whether the home and its network are up, then try again',
+  }));
+}
+
+/**
+ * Takes the mount away, also while its home is gone. `abort`: at once, for whoever still uses it too, who gets
+ * ENOTCONN; else it stays for those until they are done.
+ * @throws GodwitError `cannot-unmount`
+ */
+export async function unmountHome(program: string, at: string, { abort }: { abort: boolean }): Promise<void> {
+  const args = ['unmount', '--at', at, ...(abort ? ['--abort'] : [])];
+  await run(program, args, UNMOUNT_DEADLINE_MS, (why) => ({
+    code: 'cannot-unmount',
+    message: `the home's files at ${at} can't be unmounted${why}`,
+  }));
+}
+
+/**
+ * Waits until all that was written into these shared folders is where other nodes can read it: a network file system
+ * holds back what has been written to it (nfs(5), close-to-open).
+ * @throws GodwitError `shared-stalled`
+ */
+export async function syncShared(folders: string[]): Promise<void> {
+  if (folders.length === 0) return;
+  await run('sync', ['--file-system', '--', ...folders], SHARED_DEADLINE_MS, (why) => ({
+    code: 'shared-stalled',
+    message: `what was written to ${folders.join(', ')} is not on its server within ${SHARED_DEADLINE_MS} ms${why}`,
+    fix: 'see whether its server is up, then try again',
+  }));
+}
+
+async function run(
+  program: string,
+  args: string[],
+  timeout: number,
+  failure: (why: string) => ConstructorParameters<typeof GodwitError>[0],
+): Promise<void> {
+  try {
+    await promisify(execFile)(program, args, { timeout, killSignal: 'SIGKILL' });
+  } catch (error) {
+    const said = (error as { stdout?: string }).stdout?.trim();
+    throw new GodwitError(failure(said ? `: ${said}` : ''), { cause: error });
+  }
+}

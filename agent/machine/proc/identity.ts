@@ -1,0 +1,63 @@
+/** Processes that are found again by a file, whoever started them and whoever has died since. */
+import { readdir, readFile } from 'node:fs/promises';
+import { isNodeError } from '../../api/errors';
+
+/** A process as no other will ever be: its number, and when it began, in ticks since the boot (man 5 proc_pid_stat). */
+export interface Identity {
+  pid: number;
+  started: string;
+}
+
+/** The fields from the third on; the second is a name that may contain spaces and parentheses. Empty: no such process. */
+async function statOf(pid: number): Promise<string[]> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return stat ? stat.slice(stat.lastIndexOf(')') + 2).split(' ') : [];
+}
+
+/** null when the process has ended. */
+export async function startOf(pid: number): Promise<string | null> {
+  const [state, ...rest] = await statOf(pid);
+  return !state || state === 'Z' || state === 'X' ? null : (rest[18] ?? null);
+}
+
+/** The CPU time that a process has used, in ticks, as something to compare with: user's and kernel's, fields 14 and 15. */
+export async function cpuTimeOf(pid: number): Promise<string> {
+  return (await statOf(pid)).slice(11, 13).join('+');
+}
+
+export const isAlive = async ({ pid, started }: Identity) => (await startOf(pid)) === started;
+
+/** The processes that this one has started and that have not been waited for. */
+export async function childrenOf(pid: number): Promise<Identity[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const found = await Promise.all(
+    pids.map(async (child) => {
+      const [, parent, ...rest] = await statOf(child);
+      return Number(parent) === pid ? [{ pid: child, started: rest[17] ?? '' }] : [];
+    }),
+  );
+  return found.flat();
+}
+
+/** Whether a signal or a tracer has stopped it. */
+export const isStopped = async (pid: number) => /^[tT]$/.test((await statOf(pid))[0] ?? '');
+
+export const killPid = (pid: number): void => signalPid(pid, 'SIGKILL');
+
+/** One that has ended is no error. */
+export function signalPid(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!isNodeError(error) || error.code !== 'ESRCH') throw error;
+  }
+}
+
+/** What `readIdentity` reads. */
+export const identityLine = ({ pid, started }: Identity) => `${pid} ${started}\n`;
+
+/** null where there is no such file, or no sense in it. */
+export async function readIdentity(file: string): Promise<Identity | null> {
+  const [, pid, started] = /^(\d+) (\d+)\n$/.exec(await readFile(file, 'utf8').catch(() => '')) ?? [];
+  return pid && started ? { pid: Number(pid), started } : null;
+}

@@ -1,0 +1,73 @@
+/**
+ * A certificate of the cluster's own authority says who somebody is: the node that it names, and its key. Whether that
+ * node is one to speak with is for the list of members to say.
+ */
+import { createHash, X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { PeerCertificate, TLSSocket } from 'node:tls';
+import { NodeName } from '../api/model';
+import { SHA256 } from '../api/pinned-key';
+import { unreadableCertificate, wrongKey, wrongName } from './errors';
+
+/** Paths of PEM files. */
+export interface TlsFiles {
+  ca: string;
+  cert: string;
+  key: string;
+}
+
+/** Their contents. */
+export interface TlsIdentity {
+  ca: Buffer;
+  cert: Buffer;
+  key: Buffer;
+}
+
+/** @throws GodwitError `unreadable-certificate` */
+export async function loadTls({ ca, cert, key }: TlsFiles): Promise<TlsIdentity> {
+  const read = (file: string) =>
+    readFile(file).catch((error: Error) => {
+      throw unreadableCertificate(file, error.message);
+    });
+  return { ca: await read(ca), cert: await read(cert), key: await read(key) };
+}
+
+/** Both sides speak TLS 1.3 and nothing older, and show a certificate. */
+export const mutualTls = (identity: TlsIdentity) =>
+  ({ ...identity, minVersion: 'TLSv1.3', requestCert: true, rejectUnauthorized: true }) as const;
+
+/** Who a certificate stands for. */
+export interface Certified {
+  name: string;
+  /** As of `PinnedKey` (api/pinned-key.ts). */
+  key: string;
+}
+
+/** Null if its common name is no node's name. @param certificate PEM or DER */
+export function readCertificate(certificate: Buffer): Certified | null {
+  return certifiedBy(new X509Certificate(certificate));
+}
+
+/** Who is at the other end of a connection; null if its certificate names no node. */
+export function certifiedAt(socket: TLSSocket): Certified | null {
+  const certificate = socket.getPeerX509Certificate();
+  return certificate ? certifiedBy(certificate) : null;
+}
+
+function certifiedBy(certificate: X509Certificate): Certified | null {
+  const name = NodeName.safeParse(certificate.toLegacyObject().subject?.CN).data;
+  if (name === undefined) return null;
+  const info = certificate.publicKey.export({ type: 'spki', format: 'der' });
+  return { name, key: SHA256 + createHash('sha256').update(info).digest('hex') };
+}
+
+/**
+ * For `checkServerIdentity`: a node is known by its name, not by a host name or an address, and by its key where one is
+ * pinned.
+ */
+export const expectNode =
+  (name: string, key: string | undefined) => (_host: string, certificate: PeerCertificate) => {
+    const found = readCertificate(certificate.raw);
+    if (found?.name !== name) return wrongName(name, found?.name ?? 'no node');
+    return key === undefined || found.key === key ? undefined : wrongKey(found, key);
+  };
