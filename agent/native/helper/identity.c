@@ -124,6 +124,9 @@ static bool look_at(const char *path, struct held *held) {
   ssize_t size = readlink(path, held->name, sizeof held->name - 1);
   if (size < 0 || stat(path, &held->status)) return false;
   held->name[size] = 0;
+  char pid[16];
+  snprintf(pid, sizeof pid, "%d", held->pid);
+  keep_name(pid, held->name, &held->status);
   for (char *at = held->name; *at; at++)
     if (*at == '\n' || *at == '\t') *at = '?';
   *held->protocol = 0;
