@@ -12,7 +12,7 @@ export interface Commands {
 export function loadingArguments(folder: string): string[] {
   const lines = [
     'import sys',
-    'sys.path.append(' + JSON.stringify(folder) + ')',
+    `sys.path.append(${JSON.stringify(folder)})`,
     'kept = sys.dont_write_bytecode',
     'sys.dont_write_bytecode = True',
     'import godwit_values',
