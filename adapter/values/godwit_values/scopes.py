@@ -174,17 +174,17 @@ def registers_of(frame, scope):
 def registers_in(group, frame):
     architecture = frame.architecture()
     if group == "vector":
-        names = [name for name in names_of(architecture, "all") if is_vector(frame, name)]
+        names = [name for name in names_of(architecture) if is_vector(frame, name)]
     elif group == "others":
         shown = {name for one in ("general", "float", "system") for name in names_of(architecture, one)}
-        names = [name for name in names_of(architecture, "all") if name not in shown and not is_vector(frame, name)]
+        names = [name for name in names_of(architecture) if name not in shown and not is_vector(frame, name)]
     else:
         names = names_of(architecture, group)
     return [register_part(name, frame) for name in names]
 
 
-def names_of(architecture, group):
-    return [register.name for register in architecture.registers(group) if register.name]
+def names_of(architecture, *group):
+    return [register.name for register in architecture.registers(*group) if register.name]
 
 
 def is_vector(frame, name):

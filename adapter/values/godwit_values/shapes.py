@@ -25,8 +25,10 @@ NO_POINTEE = (gdb.TYPE_CODE_VOID, gdb.TYPE_CODE_FUNC, gdb.TYPE_CODE_METHOD)
 class Part:
     """One of the things that a value is made of. `get` reads it."""
 
-    def __init__(self, name, get, expression=None, field=None, how=None, kind=None, attributes=(), bits=None):
+    def __init__(self, name, get, expression=None, field=None, how=None, kind=None, attributes=(), bits=None, unsaid=False):
         self.name = name
+        # The expression is what its parts are said by, and does not mean itself.
+        self.unsaid = unsaid
         # How many, where it is but some of those at its address. 0: that can't be known.
         self.bits = bits
         self.get = get
@@ -213,7 +215,7 @@ class Fields(Shape):
                 name += "#%d" % names[name]
             yield Part(
                 name, self.getter(field), self.said(field), field.name or None,
-                kind=kind_of(field), attributes=attributes_of(field), bits=field.bitsize or None,
+                kind=kind_of(field), attributes=attributes_of(field), bits=field.bitsize or None, unsaid=not field.name,
             )
 
     def getter(self, field):

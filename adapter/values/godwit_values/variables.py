@@ -14,7 +14,7 @@ class Variable:
 
     def __init__(self, part, at, language, how=None, parent=None):
         self.name, self.expression, self.field = part.name, part.expression, part.field
-        self.kind, self.attributes, self.bits = part.kind, part.attributes, part.bits
+        self.kind, self.attributes, self.bits, self.unsaid = part.kind, part.attributes, part.bits, part.unsaid
         self.at, self.language, self.parent = at, language, parent
         self.how = part.how or how or words.How()
         self._get = part.get
@@ -67,7 +67,7 @@ class Variable:
             if strict:
                 raise
             told.update({"value": "<%s>" % words.problem(error), "failed": True})
-        if self.expression is not None and len(self.expression) <= words.IN_LIST:
+        if self.expression is not None and not self.unsaid and len(self.expression) <= words.IN_LIST:
             told["expression"] = self.expression
         if self.kind:
             told["kind"] = self.kind
