@@ -1,4 +1,5 @@
 """What is in a frame: its variables, those of its file, its registers."""
+import re
 import gdb
 from . import expressions, stacks, words
 from .shapes import Part
@@ -174,7 +175,7 @@ def registers_of(frame, scope):
 def registers_in(group, frame):
     architecture = frame.architecture()
     if group == "vector":
-        names = [name for name in names_of(architecture) if is_vector(frame, name)]
+        names = [name for name in with_narrower(names_of(architecture)) if is_vector(frame, name)]
     elif group == "others":
         shown = {name for one in ("general", "float", "system") for name in names_of(architecture, one)}
         names = [name for name in names_of(architecture) if name not in shown and not is_vector(frame, name)]
@@ -185,6 +186,15 @@ def registers_in(group, frame):
 
 def names_of(architecture, *group):
     return [register.name for register in architecture.registers(*group) if register.name]
+
+
+def with_narrower(names):
+    """gdb lists of x86's vectors the widest alone, and has the others too."""
+    for name in names:
+        yield name
+        wide = re.match(r"^([yz])mm(\d+)$", name)
+        for narrower in {"z": "yx", "y": "x"}[wide.group(1)] if wide else "":
+            yield "%smm%s" % (narrower, wide.group(2))
 
 
 def is_vector(frame, name):
