@@ -46,6 +46,7 @@ export abstract class ValuesSession extends GdbSession {
   private readonly scopes = new OfAStop<Holder>(1);
   /** gdb's name for what the function returned that was just stepped out of. */
   private returned: string | undefined;
+  private memoryChanged = false;
   private client: DebugProtocol.InitializeRequestArguments | undefined;
 
   constructor() {
@@ -249,9 +250,19 @@ export abstract class ValuesSession extends GdbSession {
     response: DebugProtocol.EvaluateResponse,
     args: DebugProtocol.EvaluateArguments,
   ): Promise<void> {
+    this.memoryChanged = false;
     await super.evaluateRequest(response, args);
     if (!this.canRequestProceed() || this.isRunning) return;
     await this.values?.ask('written', {}).catch(() => {});
+    // gdb does not tell of registers.
+    if (this.memoryChanged || args.expression.includes('=')) this.changed();
+  }
+
+  /** What a person's command writes is seen by the command; the rest is this session's own doing. */
+  // biome-ignore lint/suspicious/noExplicitAny: as it is declared
+  protected override handleGDBNotify(notification: string, data: any): void {
+    if (notification === 'memory-changed') this.memoryChanged = true;
+    else super.handleGDBNotify(notification, data);
   }
 
   /** Where a variable is in memory. @throws Error where it is in none */

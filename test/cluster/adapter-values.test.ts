@@ -453,6 +453,17 @@ describe.each([
     expect(values(await open(client, locals.get('base')))).toMatchObject({ x: '1', y: '2' });
   });
 
+  it('a container that leads round in a circle keeps nobody from the others', async () => {
+    const client = await standing(CPP, 'all of them are there', { moved });
+    const id = await frameId(client);
+    const root = 'ages._M_t._M_impl._M_header._M_parent';
+    await client.evaluate(`${root}->_M_right->_M_left = ${root}->_M_right`, id, 'repl');
+    const locals = await localsOf(client);
+    expect(locals.get('ages')).toMatchObject({ value: expect.stringContaining('too long') });
+    expect(values(locals)).toMatchObject({ numbers: '[3] {1, 2, 3}', text: '"hello"' });
+    expect(await client.evaluate('text', id)).toBe('"hello"');
+  });
+
   it('looking calls nothing; strings and members are set', async () => {
     const client = await standing(CPP, 'all of them are there', { moved });
     const id = await frameId(client);

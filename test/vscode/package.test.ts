@@ -26,6 +26,7 @@ const FILES = [
   'dist/gdb/godwit_values/command.py',
   'dist/gdb/godwit_values/evaluating.py',
   'dist/gdb/godwit_values/expressions.py',
+  'dist/gdb/godwit_values/patience.py',
   'dist/gdb/godwit_values/rust.py',
   'dist/gdb/godwit_values/scopes.py',
   'dist/gdb/godwit_values/shapes.py',

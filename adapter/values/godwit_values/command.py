@@ -2,8 +2,12 @@
 import json
 import gdb
 from . import assigning, evaluating, rust, scopes, stacks, words
+from .patience import TooLong, patience
 from .shapes import followed
 from .state import FIRST_REFERENCE, STOP
+
+# Seconds to find what is to be shown; each line has its own besides.
+PATIENCE_S = 10
 
 
 class Values(gdb.MICommand):
@@ -15,7 +19,7 @@ class Values(gdb.MICommand):
             question = json.loads(arguments[0])
             STOP.at(question["stop"])
             return {"answer": json.dumps(QUESTIONS[question["ask"]](question))}
-        except Exception as error:
+        except (Exception, TooLong) as error:
             raise gdb.GdbError(words.problem(error))
 
 
@@ -54,7 +58,8 @@ def prepare_language(at):
 def children(question):
     held = holder(question)
     with stacks.standing(held.at):
-        lines = held.children(question.get("start") or 0, question.get("count"), question.get("only"))
+        with patience(PATIENCE_S):
+            lines = held.children(question.get("start") or 0, question.get("count"), question.get("only"))
         letter = question.get("letter")
         if letter:
             for line in lines:
@@ -68,10 +73,8 @@ def evaluate(question):
     if at is not None:
         prepare_language(at)
     how = how_of(question, words.BY_ITSELF)
-    variable = evaluating.evaluate(
-        question["expression"], at, how, question.get("elements"), question.get("harmless", False), question.get("changes", False)
-    )
-    with stacks.standing(at), evaluating.without_effects(question.get("harmless", False)):
+    with stacks.standing(at) as frame, evaluating.without_effects(question.get("harmless", False)):
+        variable = evaluating.evaluate(question["expression"], at, frame, how, question.get("elements"), question.get("changes", False))
         told = variable.told(strict=True)
         if question.get("whole"):
             told["value"] = evaluating.copied(variable)
@@ -93,7 +96,9 @@ def place(question):
     if "reference" in question or "scope" in question:
         variable = holder(question).named_child(question["name"])
     else:
-        variable = evaluating.evaluate(question["name"], at_of(question), words.How(), harmless=True)
+        at = at_of(question)
+        with stacks.standing(at) as frame, evaluating.without_effects(True):
+            variable = evaluating.evaluate(question["name"], at, frame, words.How())
     with stacks.standing(variable.at):
         address = variable.address
         if address is None:

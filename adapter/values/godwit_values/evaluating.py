@@ -25,18 +25,17 @@ def without_effects(wanted):
             gdb.execute("set %s %s" % (name, "on" if value else "off"), to_string=True)
 
 
-def evaluate(expression, at, how, elements=None, harmless=False, changes=False):
-    """Raises gdb.error with what is wrong with it."""
-    with stacks.standing(at) as frame, without_effects(harmless):
-        try:
-            value = gdb.parse_and_eval(expression)
-        finally:
-            if changes:
-                STOP.written()
-        if elements is not None:
-            value = several(value, int(gdb.parse_and_eval(elements)))
-        language = "c" if frame is None else stacks.language_of(frame)
-        return Variable(Part(expression, lambda: value, expression, how=how), at, language)
+def evaluate(expression, at, frame, how, elements=None, changes=False):
+    """Raises gdb.error with what is wrong with it. The frame is selected."""
+    try:
+        value = gdb.parse_and_eval(expression)
+    finally:
+        if changes:
+            STOP.written()
+    if elements is not None:
+        value = several(value, int(gdb.parse_and_eval(elements)))
+    language = "c" if frame is None else stacks.language_of(frame)
+    return Variable(Part(expression, lambda: value, expression, how=how), at, language)
 
 
 def assignable(expression, at):

@@ -266,6 +266,8 @@ class Row(Shape):
         if inner:
             return "{…}" if self.indexed else "{}"
         values = self.values(0, min(self.indexed, words.ITEMS))
+        if values and values[0].is_lazy:
+            values[0].fetch_lazy()  # nothing of it can be read: said once
         parts = [text_inside(value, self.how, self.language) for value in values]
         return "[%d] %s" % (self.indexed, words.listed(parts, self.indexed > words.ITEMS))
 

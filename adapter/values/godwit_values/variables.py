@@ -1,12 +1,15 @@
 """What an editor shows on a line, and opens."""
 import gdb
 from . import shapes, words
+from .patience import TooLong, patience
 from .state import STOP
 
 # Lines for one question: of what has a number, and of what has to be walked. The rest is behind one more line.
 MOST_LINES = 1000
 MOST_WALKED = 100
 MOST_NAMED = 5000
+# Seconds for one line.
+PATIENCE_S = 3
 
 
 class Variable:
@@ -60,10 +63,11 @@ class Variable:
         """As the contract has it. Strict: what can't be read is an error, not a text."""
         told = {"name": self.name}
         try:
-            value = self.value
-            told["type"] = words.type_name(value.type)
-            self.tell_value(told, value)
-        except Exception as error:  # a printer's may be any
+            with patience(PATIENCE_S):
+                value = self.value
+                told["type"] = words.type_name(value.type)
+                self.tell_value(told, value)
+        except (Exception, TooLong) as error:  # a printer's may be any
             if strict:
                 raise
             told.update({"value": "<%s>" % words.problem(error), "failed": True})

@@ -1,6 +1,7 @@
 """How values read: numbers, texts, addresses. Everything has a bound, whatever the program says."""
 import re
 import gdb
+from .patience import TooLong
 
 # Characters of a text in a list, and where it is asked for by itself.
 IN_LIST = 1000
@@ -168,4 +169,6 @@ def listed(parts, more):
 
 
 def problem(error):
+    if isinstance(error, TooLong):
+        return "it takes too long to read this: is it made yet?"
     return bounded(re.sub(r"\s*\n\s*", " ", str(error).strip()) or type(error).__name__, IN_LIST)
