@@ -67,14 +67,13 @@ export interface Questions {
     elements?: string;
     /** Nothing may be called or written. */
     harmless?: boolean;
-    /** Something may have been called or written. */
-    changes?: boolean;
     /** All of it, for the clipboard. */
     whole?: boolean;
   };
   assign: ((Holder & { name: string }) | { expression: string; at?: At }) & { value: Wanted };
   place: (Holder & { name: string }) | { name: string; at?: At };
-  written: object;
+  /** Nothing: an answer says that gdb knows the command. */
+  known: object;
 }
 
 export const ANSWERS = {
@@ -83,5 +82,5 @@ export const ANSWERS = {
   evaluate: Value,
   assign: Value,
   place: Place,
-  written: Nothing,
+  known: Nothing,
 };

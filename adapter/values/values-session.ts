@@ -47,7 +47,8 @@ export abstract class ValuesSession extends GdbSession {
   /** gdb's name for what the function returned that was just stepped out of. */
   private returned: string | undefined;
   private memoryChanged = false;
-  private client: DebugProtocol.InitializeRequestArguments | undefined;
+  /** What the editor wants to hear of. */
+  private hearsOf = { values: false, memory: false };
 
   constructor() {
     super();
@@ -58,7 +59,8 @@ export abstract class ValuesSession extends GdbSession {
     response: DebugProtocol.InitializeResponse,
     args: DebugProtocol.InitializeRequestArguments,
   ): void {
-    this.client = args;
+    const { supportsInvalidatedEvent: values = false, supportsMemoryEvent: memory = false } = args;
+    this.hearsOf = { values, memory };
     response.body = {
       ...response.body,
       supportsDelayedStackTraceLoading: true,
@@ -71,7 +73,7 @@ export abstract class ValuesSession extends GdbSession {
 
   protected override async connectGdb(socket: string, options: GdbOptions): Promise<void> {
     await super.connectGdb(socket, options);
-    await this.asked.ask('written', {}).catch(() => {
+    await this.asked.ask('known', {}).catch(() => {
       throw gdbFailed('it is older than gdb 12, or was built without Python');
     });
   }
@@ -93,7 +95,7 @@ export abstract class ValuesSession extends GdbSession {
     return this.values;
   }
 
-  private async answer<R extends DebugProtocol.Response>(
+  private async respond<R extends DebugProtocol.Response>(
     response: R,
     work: (values: Values) => Promise<R['body']>,
   ): Promise<void> {
@@ -113,7 +115,7 @@ export abstract class ValuesSession extends GdbSession {
     response: DebugProtocol.StackTraceResponse,
     { threadId, startFrame = 0, levels = 0, format }: DebugProtocol.StackTraceArguments,
   ): Promise<void> {
-    return this.answer(response, async (values) => {
+    return this.respond(response, async (values) => {
       const names = format?.parameters !== false;
       const found = await values.ask('frames', {
         thread: threadId,
@@ -140,7 +142,7 @@ export abstract class ValuesSession extends GdbSession {
     response: DebugProtocol.ScopesResponse,
     { frameId }: DebugProtocol.ScopesArguments,
   ): void {
-    void this.answer(response, async () => {
+    void this.respond(response, async () => {
       const at = this.at(frameId);
       const scope = (name: string, scope: ScopeName, presentationHint?: string): DebugProtocol.Scope => ({
         name,
@@ -176,7 +178,7 @@ export abstract class ValuesSession extends GdbSession {
     response: DebugProtocol.VariablesResponse,
     { variablesReference, start, count, filter, format }: DebugProtocol.VariablesArguments,
   ): Promise<void> {
-    return this.answer(response, async (values) => {
+    return this.respond(response, async (values) => {
       const { variables } = await values.ask('children', {
         ...this.holder(variablesReference),
         ...(filter ? { only: filter } : {}),
@@ -192,7 +194,7 @@ export abstract class ValuesSession extends GdbSession {
     response: DebugProtocol.SetVariableResponse,
     { variablesReference, name, value }: DebugProtocol.SetVariableArguments,
   ): Promise<void> {
-    return this.answer(response, async (values) => {
+    return this.respond(response, async (values) => {
       const holder = this.holder(variablesReference);
       const set = await values.ask('assign', { ...holder, name, value: parseWanted(value) });
       this.changed();
@@ -204,7 +206,7 @@ export abstract class ValuesSession extends GdbSession {
     response: DebugProtocol.SetExpressionResponse,
     { expression, value, frameId }: DebugProtocol.SetExpressionArguments,
   ): Promise<void> {
-    return this.answer(response, async (values) => {
+    return this.respond(response, async (values) => {
       const set = await values.ask('assign', {
         expression: parseWatch(expression).expression,
         ...this.from(frameId),
@@ -225,11 +227,10 @@ export abstract class ValuesSession extends GdbSession {
   ): Promise<void> {
     const { expression, context = 'watch', frameId, format } = args;
     if (context === 'repl' && expression.trim().startsWith('>')) return this.commandRequest(response, args);
-    return this.answer(response, async (values) => {
+    return this.respond(response, async (values) => {
       const { expression: said, letter, ...watch } = parseWatch(expression);
       const harmless = HARMLESS.has(context);
       if (harmless && assigns(said)) throw new Error('it would change the program');
-      const changes = !harmless && (assigns(said) || calls(said));
       const shown = letter ?? (format?.hex ? 'x' : undefined);
       const value = await values.ask('evaluate', {
         expression: said,
@@ -237,10 +238,9 @@ export abstract class ValuesSession extends GdbSession {
         ...(shown ? { letter: shown } : {}),
         ...this.from(frameId),
         harmless,
-        changes,
         whole: context === 'clipboard',
       });
-      if (changes && context === 'repl') this.changed();
+      if (context === 'repl' && (assigns(said) || calls(said))) this.changed();
       return asResult(value);
     });
   }
@@ -252,8 +252,6 @@ export abstract class ValuesSession extends GdbSession {
   ): Promise<void> {
     this.memoryChanged = false;
     await super.evaluateRequest(response, args);
-    if (!this.canRequestProceed() || this.isRunning) return;
-    await this.values?.ask('written', {}).catch(() => {});
     // gdb does not tell of registers.
     if (this.memoryChanged || args.expression.includes('=')) this.changed();
   }
@@ -278,7 +276,7 @@ export abstract class ValuesSession extends GdbSession {
 
   /** Other views may show what was written to. */
   private changed(): void {
-    if (this.client?.supportsInvalidatedEvent) this.tell(new InvalidatedEvent(['variables']));
+    if (this.hearsOf.values) this.tell(new InvalidatedEvent(['variables']));
   }
 
   // ---- Memory
@@ -287,7 +285,7 @@ export abstract class ValuesSession extends GdbSession {
     response: DebugProtocol.ReadMemoryResponse,
     { memoryReference, offset = 0, count }: DebugProtocol.ReadMemoryArguments,
   ): Promise<void> {
-    return this.answer(response, async () => {
+    return this.respond(response, async () => {
       const address = addressOf(memoryReference, offset);
       if (count <= 0) return { address };
       const wanted = Math.min(count, MAX_READ);
@@ -308,13 +306,12 @@ export abstract class ValuesSession extends GdbSession {
     response: DebugProtocol.WriteMemoryResponse,
     { memoryReference, offset = 0, data }: DebugProtocol.WriteMemoryArguments,
   ): Promise<void> {
-    return this.answer(response, async (values) => {
+    return this.respond(response, async () => {
       const bytes = Buffer.from(data, 'base64');
       if (bytes.length === 0) return { bytesWritten: 0 };
       const address = addressOf(memoryReference, offset);
       await this.gdb.sendCommand(`-data-write-memory-bytes ${address} ${bytes.toString('hex')}`);
-      await values.ask('written', {});
-      if (this.client?.supportsMemoryEvent) this.tell(new MemoryEvent(memoryReference, offset, bytes.length));
+      if (this.hearsOf.memory) this.tell(new MemoryEvent(memoryReference, offset, bytes.length));
       this.changed();
       return { bytesWritten: bytes.length };
     });

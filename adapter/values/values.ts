@@ -1,6 +1,6 @@
 /** The program's values, asked of the Python that is loaded into gdb. */
 import type { z } from 'zod';
-import { quoted } from '../log-points';
+import { literal, quoted } from '../quoting';
 import { ANSWERS, type Questions } from './contract';
 
 /** gdb: answers one command at a time. */
@@ -38,15 +38,8 @@ export class Values {
     question: Questions[Q],
   ): Promise<z.infer<(typeof ANSWERS)[Q]>> {
     const { answer } = await this.gdb.sendCommand<{ answer: string }>(
-      `-godwit-values ${quoted(ascii(JSON.stringify({ ask, stop: this.stop, ...question })))}`,
+      `-godwit-values ${quoted(literal({ ask, stop: this.stop, ...question }))}`,
     );
     return ANSWERS[ask].parse(JSON.parse(answer)) as z.infer<(typeof ANSWERS)[Q]>;
   }
 }
-
-/** MI's strings are bytes; JSON has a way to say everything in ASCII. */
-const ascii = (json: string) =>
-  json.replace(
-    /[\u007f-\uffff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );

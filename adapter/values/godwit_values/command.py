@@ -4,7 +4,7 @@ import gdb
 from . import assigning, evaluating, rust, scopes, stacks, words
 from .patience import TooLong, patience
 from .shapes import followed
-from .state import FIRST_REFERENCE, STOP
+from .state import STOP
 
 # Seconds to find what is to be shown; each line has its own besides.
 PATIENCE_S = 10
@@ -74,7 +74,7 @@ def evaluate(question):
         prepare_language(at)
     how = how_of(question, words.BY_ITSELF)
     with stacks.standing(at) as frame, evaluating.without_effects(question.get("harmless", False)):
-        variable = evaluating.evaluate(question["expression"], at, frame, how, question.get("elements"), question.get("changes", False))
+        variable = evaluating.evaluate(question["expression"], at, frame, how, question.get("elements"))
         told = variable.told(strict=True)
         if question.get("whole"):
             told["value"] = evaluating.copied(variable)
@@ -106,18 +106,11 @@ def place(question):
         return {"address": "%#x" % int(address), "size": followed(variable.value).type.strip_typedefs().sizeof}
 
 
-def written(question):
-    """Something else has written into the program."""
-    STOP.written()
-    return {}
-
-
 QUESTIONS = {
     "frames": frames,
     "children": children,
     "evaluate": evaluate,
     "assign": assign,
     "place": place,
-    "written": written,
-    "first": lambda question: {"reference": FIRST_REFERENCE},
+    "known": lambda question: {},
 }

@@ -3,7 +3,6 @@ from contextlib import contextmanager
 import gdb
 from . import shapes, stacks, words
 from .shapes import Part
-from .state import STOP
 from .variables import Variable
 
 MOST_ELEMENTS = 1 << 31
@@ -25,13 +24,9 @@ def without_effects(wanted):
             gdb.execute("set %s %s" % (name, "on" if value else "off"), to_string=True)
 
 
-def evaluate(expression, at, frame, how, elements=None, changes=False):
+def evaluate(expression, at, frame, how, elements=None):
     """Raises gdb.error with what is wrong with it. The frame is selected."""
-    try:
-        value = gdb.parse_and_eval(expression)
-    finally:
-        if changes:
-            STOP.written()
+    value = gdb.parse_and_eval(expression)
     if elements is not None:
         value = several(value, int(gdb.parse_and_eval(elements)))
     language = "c" if frame is None else stacks.language_of(frame)

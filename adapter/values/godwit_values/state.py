@@ -1,4 +1,5 @@
 """What lives from one stop of the program to the next."""
+import gdb
 
 # Scopes have smaller numbers: the adapter gives those.
 FIRST_REFERENCE = 1 << 20
@@ -37,3 +38,7 @@ class Stop:
 
 
 STOP = Stop()
+
+# Whoever writes: a person's command, an expression, a function of the program's that an expression calls.
+for event in (gdb.events.memory_changed, gdb.events.register_changed, gdb.events.inferior_call):
+    event.connect(lambda _: STOP.written())
