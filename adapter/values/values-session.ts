@@ -13,8 +13,8 @@ import { Values } from './values';
 const FIRST_VALUE = 1 << 20;
 /** Where nothing may change by looking. */
 const HARMLESS: ReadonlySet<string> = new Set(['hover', 'variables', 'clipboard']);
-/** Bytes that are read for one answer. */
-const MAX_READ = 16 * 1024 * 1024;
+/** Bytes that are read for one answer: gdb answers nobody else meanwhile. */
+const MAX_READ = 1024 * 1024;
 
 /** Of one stop; a number never means something else at a later one. */
 class OfAStop<T> extends Handles<T> {

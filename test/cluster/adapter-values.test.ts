@@ -363,12 +363,21 @@ describe.each([
     await client.setBreakpoints(C, []);
     await client.evaluate('>set var million[0] = 77', id, 'repl');
     expect(await client.evaluate('million[0]', id)).toBe('77');
-    // In a loop that goes on until it is told to end.
-    await client.evaluate('i = -2000000000', id, 'repl').catch(() => {});
+    await client.evaluate('stay = 1', id, 'repl');
     await client.request('continue', { threadId: 1 });
-    await expect(client.evaluate('argc', id)).rejects.toThrow();
-    await expect(client.variables(locals.get('argv')!.variablesReference)).rejects.toThrow();
-    await expect(frames(client)).rejects.toThrow();
+    for (const asked of [
+      client.evaluate('argc', id),
+      client.variables(locals.get('argv')!.variablesReference),
+      client.request('scopes', { frameId: id }),
+      frames(client),
+    ])
+      await expect(asked).rejects.toThrow('the program runs');
+    await client.request('pause', { threadId: 1 });
+    await client.stopped();
+    const { stackFrames } = await frames(client);
+    expect(stackFrames.at(-1)!.name).toMatch(/^main\(/);
+    // What was read at the stop before is not taken for what is now.
+    await expect(client.variables(locals.get('argv')!.variablesReference)).rejects.toThrow('earlier stop');
   });
 });
 
@@ -469,7 +478,10 @@ describe.each([
     const id = await frameId(client);
     await expect(client.evaluate('touch()', id, 'hover')).rejects.toThrow('may-call-functions');
     expect(await client.evaluate('touched', id, 'hover')).toBe('0');
+    const before = (await localsOf(client)).get('numbers');
     expect(await client.evaluate('touch()', id, 'repl')).toBe('1');
+    // The program ran for that, and stands where it stood.
+    expect(values(await open(client, before))).toMatchObject({ '[2]': '3' });
     const set = async (expression: string, value: string) =>
       (
         await client.request<DebugProtocol.SetExpressionResponse['body']>('setExpression', {

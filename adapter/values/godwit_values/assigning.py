@@ -2,6 +2,7 @@
 Changing the program's values. All that is to be written is worked out first, and refused where it does not fit; only
 then is anything written.
 """
+
 import re
 import gdb
 from . import shapes, stacks, words

@@ -1,4 +1,5 @@
-"""`-godwit-values QUESTION`: a question and its answer are JSON. What the program says is data in it, and never more."""
+"""`-godwit-values QUESTION`: question and answer are JSON. What the program says is data in it, and never more."""
+
 import json
 import gdb
 from . import assigning, evaluating, rust, scopes, stacks, words

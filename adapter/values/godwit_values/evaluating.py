@@ -1,4 +1,5 @@
 """Expressions that somebody types, watches or points at."""
+
 from contextlib import contextmanager
 import gdb
 from . import shapes, stacks, words

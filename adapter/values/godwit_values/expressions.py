@@ -1,4 +1,5 @@
 """How to say a value again in the program's language, with no call and no other effect."""
+
 import re
 
 SIMPLE = re.compile(r"^[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*|\.\d+|\[\d+\])*$")

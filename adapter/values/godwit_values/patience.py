@@ -2,6 +2,7 @@
 A bound on the time that a printer may take. One that follows the pointers of something that is not made yet, or was
 overwritten, may go round for ever, and gdb does nothing else meanwhile.
 """
+
 import ctypes
 import signal
 import threading

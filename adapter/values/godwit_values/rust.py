@@ -1,4 +1,5 @@
 """Rust's own printers are with its compiler, not with gdb: they are looked for when a frame of Rust is seen."""
+
 import glob
 import os
 import sys

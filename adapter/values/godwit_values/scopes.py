@@ -1,4 +1,5 @@
 """What is in a frame: its variables, those of its file, its registers."""
+
 import re
 import gdb
 from . import expressions, stacks, words

@@ -2,6 +2,7 @@
 What a value looks like and is made of. A shape says its text, how many parts it has where that costs nothing, and its
 parts from one number on. Nothing is read before somebody looks at it, and no more of it than is looked at.
 """
+
 import itertools
 import re
 import time
@@ -25,7 +26,9 @@ NO_POINTEE = (gdb.TYPE_CODE_VOID, gdb.TYPE_CODE_FUNC, gdb.TYPE_CODE_METHOD)
 class Part:
     """One of the things that a value is made of. `get` reads it."""
 
-    def __init__(self, name, get, expression=None, field=None, how=None, kind=None, attributes=(), bits=None, unsaid=False):
+    def __init__(
+        self, name, get, expression=None, field=None, how=None, kind=None, attributes=(), bits=None, unsaid=False
+    ):
         self.name = name
         # The expression is what its parts are said by, and does not mean itself.
         self.unsaid = unsaid
@@ -126,7 +129,10 @@ class Pointer(Shape):
     def object_behind(self):
         """As the class that it is, where the program says so."""
         value, expression, pointer = self.value, self.expression, True
-        if any(field.is_base_class or (field.artificial and (field.name or "").startswith("_vptr")) for field in self.target.fields()):
+        if any(
+            field.is_base_class or (field.artificial and (field.name or "").startswith("_vptr"))
+            for field in self.target.fields()
+        ):
             try:
                 dynamic = value.dynamic_type
                 if dynamic != value.type and dynamic.code == gdb.TYPE_CODE_PTR:
@@ -138,7 +144,9 @@ class Pointer(Shape):
         if gdb.default_visualizer(whole) is not None or contiguous_kind(whole.type.strip_typedefs()):
             return Behind(self.value, self.expression)
         if expression is None:
-            return Fields(whole, whole.type.strip_typedefs(), self.how, expressions.in_memory(whole, self.language), self.language)
+            return Fields(
+                whole, whole.type.strip_typedefs(), self.how, expressions.in_memory(whole, self.language), self.language
+            )
         return Fields(whole, whole.type.strip_typedefs(), self.how, expression, self.language, pointer)
 
     def text(self, inner):
@@ -214,8 +222,14 @@ class Fields(Shape):
             if names[name] > 1:
                 name += "#%d" % names[name]
             yield Part(
-                name, self.getter(field), self.said(field), field.name or None,
-                kind=kind_of(field), attributes=attributes_of(field), bits=field.bitsize or None, unsaid=not field.name,
+                name,
+                self.getter(field),
+                self.said(field),
+                field.name or None,
+                kind=kind_of(field),
+                attributes=attributes_of(field),
+                bits=field.bitsize or None,
+                unsaid=not field.name,
             )
 
     def getter(self, field):
@@ -259,7 +273,10 @@ class Row(Shape):
         self.address, self.element, self.indexed, self.how = address, type_, count, how
         self.expression, self.language = expression, language
         self.plain = type_.strip_typedefs().code in (
-            gdb.TYPE_CODE_INT, gdb.TYPE_CODE_FLT, gdb.TYPE_CODE_BOOL, gdb.TYPE_CODE_CHAR,
+            gdb.TYPE_CODE_INT,
+            gdb.TYPE_CODE_FLT,
+            gdb.TYPE_CODE_BOOL,
+            gdb.TYPE_CODE_CHAR,
         )
 
     def text(self, inner):
@@ -285,7 +302,9 @@ class Row(Shape):
     def parts(self, start, count):
         count = max(0, min(count, self.indexed - start))
         for index, value in enumerate(self.values(start, count) if count else [], start):
-            yield Part("[%d]" % index, lambda value=value: value, expressions.element(self.expression, index, self.language))
+            yield Part(
+                "[%d]" % index, lambda value=value: value, expressions.element(self.expression, index, self.language)
+            )
 
 
 class Array(Shape):
@@ -307,7 +326,9 @@ class Array(Shape):
     def parts(self, start, count):
         for index in range(start, min(start + count, self.indexed)):
             at = self.first + index
-            yield Part("[%d]" % at, lambda at=at: self.value[at], expressions.element(self.expression, at, self.language), at)
+            yield Part(
+                "[%d]" % at, lambda at=at: self.value[at], expressions.element(self.expression, at, self.language), at
+            )
 
 
 def array_of(value, type_, how, expression, language):
@@ -334,7 +355,10 @@ class Text(Shape):
         if self.address is not None:
             data = bytes(gdb.selected_inferior().read_memory(self.address, count * self.unit)) if count else b""
         else:
-            data = b"".join(int(self.value[index]).to_bytes(self.unit, "little", signed=int(self.value[index]) < 0) for index in range(count))
+            data = b"".join(
+                int(self.value[index]).to_bytes(self.unit, "little", signed=int(self.value[index]) < 0)
+                for index in range(count)
+            )
         return words.text_of(data, self.unit, self.how.characters, self.indexed > count)
 
     def parts(self, start, count):
@@ -361,12 +385,18 @@ def contiguous(value, type_, how, expression, language):
             count = (int(end) - int(first)) // size
             if count < 0:
                 return None
-            within = expressions.member(expressions.member(expression, "_M_impl", language, False), "_M_start", language, False)
-            return Container(value, Row(int(first), first.type.strip_typedefs().target(), count, how, within, language), expression)
+            within = expressions.member(
+                expressions.member(expression, "_M_impl", language, False), "_M_start", language, False
+            )
+            return Container(
+                value, Row(int(first), first.type.strip_typedefs().target(), count, how, within, language), expression
+            )
         if kind == "array":
             elements = value["_M_elems"]
             within = expressions.member(expression, "_M_elems", language, False)
-            return Container(value, array_of(elements, elements.type.strip_typedefs(), how, within, language), expression)
+            return Container(
+                value, array_of(elements, elements.type.strip_typedefs(), how, within, language), expression
+            )
     except (gdb.error, RuntimeError, ValueError):
         pass
     return None
@@ -433,7 +463,11 @@ class Printed(Shape):
         if isinstance(said, gdb.Value):
             if self.hint == "string":
                 return shape_of(said, self.how, None, self.language).text(False)
-            return text_inside(said, self.how, self.language) if said.type.code in STRUCTS else shape_of(said, self.how, None, self.language).text(True)
+            return (
+                text_inside(said, self.how, self.language)
+                if said.type.code in STRUCTS
+                else shape_of(said, self.how, None, self.language).text(True)
+            )
         if hasattr(said, "value") and hasattr(said, "address"):
             return words.lazy_text(said, self.how)
         text = str(said)
@@ -461,7 +495,11 @@ class Printed(Shape):
         parts = []
         for name, value in got:
             shown = self.part_text(value)
-            parts.append(shown if self.hint == "array" or name.startswith("[") and self.hint != "map" else "%s = %s" % (name, shown))
+            parts.append(
+                shown
+                if self.hint == "array" or name.startswith("[") and self.hint != "map"
+                else "%s = %s" % (name, shown)
+            )
         return words.listed(parts, more)
 
     def part_text(self, value):
@@ -494,7 +532,11 @@ class Walk:
 
     def begin(self):
         children = iter(self.printer.children())
-        self.rest = pairs_of(children) if self.pairs else ((words.bounded(str(name), words.MAX_NAME), value) for name, value in children)
+        self.rest = (
+            pairs_of(children)
+            if self.pairs
+            else ((words.bounded(str(name), words.MAX_NAME), value) for name, value in children)
+        )
         self.kept = []
         self.dropped = 0
         self.ended = False
@@ -511,7 +553,10 @@ class Walk:
                 del self.kept[:-KEPT]
             if time.monotonic() > end:
                 at = self.dropped + len(self.kept)
-                raise gdb.GdbError("it takes longer than %d s to come to number %d; asked again, it goes on from number %d" % (PATIENCE_S, upto - 1, at))
+                raise gdb.GdbError(
+                    "it takes longer than %d s to come to number %d; asked again, it goes on from number %d"
+                    % (PATIENCE_S, upto - 1, at)
+                )
 
     def at(self, start, count):
         if start < self.dropped:
@@ -528,5 +573,9 @@ def pairs_of(children):
     """A map's are its keys and values in turn."""
     for _, key in children:
         _, value = next(children, (None, None))
-        text = text_inside(key, words.How(characters=words.INNER_TEXT), "c") if isinstance(key, gdb.Value) else words.bounded(str(key), words.INNER_TEXT)
+        text = (
+            text_inside(key, words.How(characters=words.INNER_TEXT), "c")
+            if isinstance(key, gdb.Value)
+            else words.bounded(str(key), words.INNER_TEXT)
+        )
         yield "[%s]" % text, value

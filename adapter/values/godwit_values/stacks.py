@@ -1,4 +1,5 @@
 """Threads and their frames: found by number, walked no deeper than somebody looks."""
+
 import os
 from contextlib import contextmanager
 import gdb
@@ -8,7 +9,12 @@ from .state import STOP
 # Frames that are walked for one question.
 MOST_FRAMES = 10000
 SCALARS = (
-    gdb.TYPE_CODE_INT, gdb.TYPE_CODE_BOOL, gdb.TYPE_CODE_CHAR, gdb.TYPE_CODE_ENUM, gdb.TYPE_CODE_FLT, gdb.TYPE_CODE_PTR,
+    gdb.TYPE_CODE_INT,
+    gdb.TYPE_CODE_BOOL,
+    gdb.TYPE_CODE_CHAR,
+    gdb.TYPE_CODE_ENUM,
+    gdb.TYPE_CODE_FLT,
+    gdb.TYPE_CODE_PTR,
     gdb.TYPE_CODE_FLAGS,
 )
 

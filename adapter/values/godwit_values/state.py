@@ -1,4 +1,5 @@
 """What lives from one stop of the program to the next."""
+
 import gdb
 
 # Scopes have smaller numbers: the adapter gives those.
@@ -14,6 +15,8 @@ class Stop:
         self.next_reference = FIRST_REFERENCE
         # How often the program's state was written to: what was read before may be no longer so.
         self.writes = 0
+        # A function of the program's runs for an expression.
+        self.calling = False
         self.opened = {}
         self.stacks = {}
         self.scopes = {}
@@ -22,6 +25,10 @@ class Stop:
         if number == self.number:
             return
         self.number = number
+        self.calling = False
+        self.forget()
+
+    def forget(self):
         self.writes += 1
         self.opened.clear()
         self.stacks.clear()
@@ -39,6 +46,32 @@ class Stop:
 
 STOP = Stop()
 
-# Whoever writes: a person's command, an expression, a function of the program's that an expression calls.
-for event in (gdb.events.memory_changed, gdb.events.register_changed, gdb.events.inferior_call):
-    event.connect(lambda _: STOP.written())
+
+def _written(_):
+    STOP.written()
+
+
+def _register_written(_):
+    STOP.written()
+    # Frames are found by what is in registers.
+    STOP.stacks.clear()
+    STOP.scopes.clear()
+
+
+def _called(event):
+    """An expression calls a function of the program's, which comes back to where it stood."""
+    STOP.calling = isinstance(event, gdb.InferiorCallPreEvent)
+    STOP.written()
+
+
+def _continued(_):
+    """It may stand again before a client is told of it."""
+    if not STOP.calling:
+        STOP.forget()
+
+
+# Whoever does it, a person's command too.
+gdb.events.memory_changed.connect(_written)
+gdb.events.register_changed.connect(_register_written)
+gdb.events.inferior_call.connect(_called)
+gdb.events.cont.connect(_continued)

@@ -1,4 +1,5 @@
 """What an editor shows on a line, and opens."""
+
 import gdb
 from . import shapes, words
 from .patience import TooLong, patience

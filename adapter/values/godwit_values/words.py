@@ -1,4 +1,5 @@
 """How values read: numbers, texts, addresses. Everything has a bound, whatever the program says."""
+
 import re
 import gdb
 from .patience import TooLong
@@ -99,7 +100,18 @@ def zero_in(data, unit):
     return None
 
 
-ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\v": "\\v", "\0": "\\0"}
+ESCAPES = {
+    "\\": "\\\\",
+    '"': '\\"',
+    "\n": "\\n",
+    "\t": "\\t",
+    "\r": "\\r",
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\v": "\\v",
+    "\0": "\\0",
+}
 
 
 def escaped(character):
