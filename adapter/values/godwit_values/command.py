@@ -8,7 +8,7 @@ from .shapes import followed
 from .state import STOP
 
 # Seconds to find what is to be shown; each line has its own besides.
-PATIENCE_S = 10
+PATIENCE_S = 5
 
 
 class Values(gdb.MICommand):

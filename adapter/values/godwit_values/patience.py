@@ -10,6 +10,8 @@ import time
 from contextlib import contextmanager
 
 LOOK_EVERY_S = 0.25
+# What is waited for costs no time of the processor: a busy machine, or a far one, makes nothing go round for ever.
+WAITING = 5
 # Looks without anything to watch after which the watcher ends.
 IDLE_LOOKS = 40
 
@@ -24,9 +26,9 @@ _watched = {"thread": threading.get_ident(), "until": None, "watcher": None}
 
 @contextmanager
 def patience(seconds):
-    """Raises TooLong within the block when the time is over, wherever in Python it is."""
+    """Raises TooLong within the block when so much of gdb's own time is used up, wherever in Python it is."""
     with _lock:
-        _watched["until"] = time.monotonic() + seconds
+        _watched["until"] = (time.process_time() + seconds, time.monotonic() + WAITING * seconds)
         if _watched["watcher"] is None:
             watcher = threading.Thread(target=_watch, daemon=True)
             _watched["watcher"] = watcher
@@ -54,9 +56,14 @@ def _watch():
             if idle > IDLE_LOOKS:
                 _watched["watcher"] = None
                 return
-            if until is not None and time.monotonic() > until:
+            if until is not None and _is_over(until):
                 _watched["until"] = None
                 _raise(TooLong)
+
+
+def _is_over(until):
+    used, passed = until
+    return time.process_time() > used or time.monotonic() > passed
 
 
 def _raise(what):

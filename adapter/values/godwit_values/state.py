@@ -15,8 +15,6 @@ class Stop:
         self.next_reference = FIRST_REFERENCE
         # How often the program's state was written to: what was read before may be no longer so.
         self.writes = 0
-        # A function of the program's runs for an expression.
-        self.calling = False
         self.opened = {}
         self.stacks = {}
         self.scopes = {}
@@ -25,7 +23,6 @@ class Stop:
         if number == self.number:
             return
         self.number = number
-        self.calling = False
         self.forget()
 
     def forget(self):
@@ -58,20 +55,14 @@ def _register_written(_):
     STOP.scopes.clear()
 
 
-def _called(event):
-    """An expression calls a function of the program's, which comes back to where it stood."""
-    STOP.calling = isinstance(event, gdb.InferiorCallPreEvent)
-    STOP.written()
-
-
 def _continued(_):
     """It may stand again before a client is told of it."""
-    if not STOP.calling:
-        STOP.forget()
+    STOP.forget()
 
 
-# Whoever does it, a person's command too.
+# Whoever does it, a person's command too. A function that an expression calls comes back to where the program stood:
+# it may have written, and all that was handed out is good still.
 gdb.events.memory_changed.connect(_written)
 gdb.events.register_changed.connect(_register_written)
-gdb.events.inferior_call.connect(_called)
+gdb.events.inferior_call.connect(_written)
 gdb.events.cont.connect(_continued)
