@@ -3,14 +3,13 @@ import { Event } from '@vscode/debugadapter';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { MIBreakpointInfo } from 'cdt-gdb-adapter/dist/mi';
 import type { Wanted } from './breakpoints';
-import { GdbSession } from './gdb-session';
-import { quoted } from './log-points';
 import { DATA, FUNCTIONS, INSTRUCTIONS } from './stops';
+import { ValuesSession } from './values/values-session';
 
 /** What the debug registers of a processor can watch at most: four times eight bytes. */
 const MAX_WATCHED_BYTES = 32;
 
-export abstract class BreakpointSession extends GdbSession {
+export abstract class BreakpointSession extends ValuesSession {
   /** Settles when the requests before are done. */
   private before: Promise<void> = Promise.resolve();
 
@@ -143,31 +142,10 @@ export abstract class BreakpointSession extends GdbSession {
     reference: number | undefined,
     frameId: number | undefined,
   ): Promise<string> {
-    const variable = reference === undefined ? undefined : this.variableHandles.get(reference);
-    if (variable?.type === 'registers') throw new Error('it is a register');
-    const frame = this.frameHandles.get(variable?.frameHandle ?? frameId ?? 0);
-    const expression =
-      variable?.type === 'object' ? await this.childExpression(variable.varobjName, name) : name;
-    const evaluate = async (what: string) => {
-      const at = frame ? `--thread ${frame.threadId} --frame ${frame.frameId} ` : '';
-      const { value } = await this.gdb.sendCommand<{ value: string }>(
-        `-data-evaluate-expression ${at}${quoted(what)}`,
-      );
-      return value;
-    };
-    const size = Number(await evaluate(`sizeof(${expression})`));
+    const { size, address } = await this.placeOf(name, reference, frameId);
     if (size > MAX_WATCHED_BYTES) throw new Error(`it has ${size} bytes, ${MAX_WATCHED_BYTES} is the most`);
-    const address = hexadecimal(await evaluate(`(long)&(${expression})`));
     const type = { 1: 'char', 2: 'short', 4: 'int', 8: 'long' }[size];
     return type ? `*(${type} *) ${address}` : `*(char (*)[${size}]) ${address}`;
-  }
-
-  private async childExpression(parent: string, name: string): Promise<string> {
-    const child = `${parent}.${name.replace(/^\[(\d+)\]$/, '$1')}`;
-    const { path_expr } = await this.gdb.sendCommand<{ path_expr: string }>(
-      `-var-info-path-expression ${child}`,
-    );
-    return path_expr;
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: as it is declared
@@ -186,5 +164,3 @@ export abstract class BreakpointSession extends GdbSession {
       this.tell(new Event('breakpoint', { reason: removed ? 'removed' : 'changed', breakpoint }));
   }
 }
-
-const hexadecimal = (value: string) => `0x${BigInt.asUintN(64, BigInt(value)).toString(16)}`;

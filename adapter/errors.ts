@@ -18,6 +18,8 @@ export const noGdb = (gdb: string, why: string) =>
 export const gdbFailed = (why: string) =>
   new GodwitError({ code: 'gdb-failed', message: `gdb could not be attached: ${why}` });
 
+export const valuesRefused = (why: string) => new GodwitError({ code: 'no-values', message: why });
+
 export const gdbGone = (how: string, job: string) =>
   new GodwitError({
     code: 'gdb-gone',

@@ -1,4 +1,5 @@
 /** What a session has to do with gdb: starting and ending it, stops, what is shown of what it says. It knows no jobs. */
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorDestination, Event, OutputEvent } from '@vscode/debugadapter';
 import type { DebugProtocol } from '@vscode/debugprotocol';
@@ -15,6 +16,7 @@ import { gdbFailed, noGdb } from './errors';
 import { type Gdb, GdbFactory } from './gdb';
 import { InterruptedStep, type StepCommand } from './interrupted-step';
 import { exitOf, reasonOf, type Stopped, type StopReason } from './stops';
+import { loadingArguments } from './values/values';
 
 /** Milliseconds for gdb to have a stopped program killed. While its node does not answer, gdb waits for it. */
 const KILL_MS = 5_000;
@@ -48,6 +50,8 @@ export abstract class GdbSession extends GDBTargetDebugSession {
 
   /** The process that is debugged has ended. */
   protected abstract programEnded(exit: Exit): void;
+  /** What was read at the stop before is no longer so. @param returned gdb's name for what a function returned */
+  protected abstract forgetValues(returned: string | undefined): void;
   /** gdb has ended, for whatever reason. */
   protected abstract gdbEnded(how: string): void;
 
@@ -63,6 +67,7 @@ export abstract class GdbSession extends GDBTargetDebugSession {
   protected async connectGdb(socket: string, { gdb, cwd, sysroot }: GdbOptions): Promise<void> {
     const settings = [`remotetimeout ${REMOTE_TIMEOUT_S}`, 'confirm off', 'pagination off'];
     const gdbArguments = settings.flatMap((setting) => ['-iex', `set ${setting}`]);
+    gdbArguments.push(...loadingArguments(join(__dirname, 'gdb')));
     const args = { gdb, cwd, gdbArguments };
     try {
       await this.setupCommonLoggerAndBackends(args);
@@ -71,7 +76,6 @@ export abstract class GdbSession extends GDBTargetDebugSession {
         this.gdbEnded(signal ? `was ended by ${signal}` : `exited with status ${code}`),
       );
       await this.spawn(args);
-      await this.gdb.sendEnablePrettyPrint();
       await this.gdb.sendGDBSet(`sysroot ${sysroot}`);
       await this.gdb.sendCommand(`-target-select remote ${socket}`);
       await this.gdb.confirmAsyncMode();
@@ -205,9 +209,7 @@ export abstract class GdbSession extends GDBTargetDebugSession {
 
   /** All threads stop together. */
   private stopped(stopped: Stopped, reason: StopReason): void {
-    this.frameHandles.reset();
-    this.variableHandles.reset();
-    this.ownGdb.forgetVariables();
+    this.forgetValues(stopped['gdb-result-var']);
     const threadId = Number(stopped['thread-id'] ?? this.threads[0]?.id ?? 1);
     const body: DebugProtocol.StoppedEvent['body'] = { threadId, allThreadsStopped: true, ...reason };
     this.tell(new Event('stopped', body));

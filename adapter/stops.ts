@@ -15,6 +15,8 @@ export interface Stopped {
   bkptno?: string;
   'signal-name'?: string;
   'signal-meaning'?: string;
+  /** gdb's name for what was returned by a function that was left. */
+  'gdb-result-var'?: string;
   /** Octal. */
   'exit-code'?: string;
 }
