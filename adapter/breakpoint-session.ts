@@ -4,11 +4,18 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { MIBreakpointInfo } from 'cdt-gdb-adapter/dist/mi';
 import type { Wanted } from './breakpoints';
 import { GdbSession } from './gdb-session';
-import { quoted } from './log-points';
+import { quoted } from './quoting';
 import { DATA, FUNCTIONS, INSTRUCTIONS } from './stops';
 
 /** What the debug registers of a processor can watch at most: four times eight bytes. */
 const MAX_WATCHED_BYTES = 32;
+
+interface Placing {
+  /** Is done before, while the program stands. */
+  first?: (() => Promise<void>) | undefined;
+  /** What the client hears. */
+  answer?: (placed: DebugProtocol.Breakpoint[]) => DebugProtocol.Breakpoint[];
+}
 
 export abstract class BreakpointSession extends GdbSession {
   /** Settles when the requests before are done. */
@@ -65,19 +72,30 @@ export abstract class BreakpointSession extends GdbSession {
     return this.setBreakpoints(response, DATA, wanted);
   }
 
-  private setBreakpoints(response: DebugProtocol.Response, group: string, wanted: Wanted[]): Promise<void> {
-    return this.inTurn(() => this.placeAll(response, group, wanted));
+  protected setBreakpoints(
+    response: DebugProtocol.Response,
+    group: string,
+    wanted: Wanted[],
+    more: Placing = {},
+  ): Promise<void> {
+    return this.inTurn(() => this.placeAll(response, group, wanted, more));
   }
 
   /** The program is stopped for it where it runs. */
-  private async placeAll(response: DebugProtocol.Response, group: string, wanted: Wanted[]): Promise<void> {
-    response.body = { breakpoints: [] };
+  private async placeAll(
+    response: DebugProtocol.Response,
+    group: string,
+    wanted: Wanted[],
+    { first, answer = (placed) => placed }: Placing,
+  ): Promise<void> {
+    response.body = { breakpoints: answer([]) };
     const { breakpoints } = this;
-    const nothing = wanted.length === 0 && !breakpoints?.has(group);
+    const nothing = wanted.length === 0 && !breakpoints?.has(group) && !first;
     if (nothing || !breakpoints || !this.canRequestProceed()) return this.sendResponse(response);
     await this.pauseIfNeeded();
     try {
-      response.body = { breakpoints: await breakpoints.set(group, wanted) };
+      await first?.();
+      response.body = { breakpoints: answer(await breakpoints.set(group, wanted)) };
       this.sendResponse(response);
     } catch (error) {
       this.refuse(response, error);
@@ -90,7 +108,10 @@ export abstract class BreakpointSession extends GdbSession {
     response: DebugProtocol.ContinueResponse,
     args: DebugProtocol.ContinueArguments,
   ): Promise<void> {
-    return this.inTurn(() => super.continueRequest(response, args));
+    return this.inTurn(async () => {
+      if (args.singleThread && this.canRequestProceed()) await this.leaveOthers();
+      await super.continueRequest(response, args);
+    });
   }
 
   protected override nextRequest(
@@ -125,11 +146,13 @@ export abstract class BreakpointSession extends GdbSession {
 
   protected override async dataBreakpointInfoRequest(
     response: DebugProtocol.DataBreakpointInfoResponse,
-    { name, variablesReference, frameId }: DebugProtocol.DataBreakpointInfoArguments,
+    { name, variablesReference, frameId, asAddress, bytes }: DebugProtocol.DataBreakpointInfoArguments,
   ): Promise<void> {
     response.body = { dataId: null, description: `${name} can't be watched` };
     try {
-      const dataId = await this.watchable(name, variablesReference, frameId);
+      const dataId = asAddress
+        ? memoryAt(BigInt(name), bytes ?? 1)
+        : await this.watchable(name, variablesReference, frameId, bytes);
       response.body = { dataId, description: name, accessTypes: ['write', 'readWrite', 'read'] };
     } catch (error) {
       response.body.description = `${name} can't be watched: ${(error as Error).message}`;
@@ -142,6 +165,7 @@ export abstract class BreakpointSession extends GdbSession {
     name: string,
     reference: number | undefined,
     frameId: number | undefined,
+    bytes: number | undefined,
   ): Promise<string> {
     const variable = reference === undefined ? undefined : this.variableHandles.get(reference);
     if (variable?.type === 'registers') throw new Error('it is a register');
@@ -155,11 +179,8 @@ export abstract class BreakpointSession extends GdbSession {
       );
       return value;
     };
-    const size = Number(await evaluate(`sizeof(${expression})`));
-    if (size > MAX_WATCHED_BYTES) throw new Error(`it has ${size} bytes, ${MAX_WATCHED_BYTES} is the most`);
-    const address = hexadecimal(await evaluate(`(long)&(${expression})`));
-    const type = { 1: 'char', 2: 'short', 4: 'int', 8: 'long' }[size];
-    return type ? `*(${type} *) ${address}` : `*(char (*)[${size}]) ${address}`;
+    const size = bytes ?? Number(await evaluate(`sizeof(${expression})`));
+    return memoryAt(BigInt(await evaluate(`(long)&(${expression})`)), size);
   }
 
   private async childExpression(parent: string, name: string): Promise<string> {
@@ -187,4 +208,10 @@ export abstract class BreakpointSession extends GdbSession {
   }
 }
 
-const hexadecimal = (value: string) => `0x${BigInt.asUintN(64, BigInt(value)).toString(16)}`;
+/** An expression for so much memory. @throws Error where that is more than can be watched */
+function memoryAt(at: bigint, size: number): string {
+  if (size > MAX_WATCHED_BYTES) throw new Error(`it has ${size} bytes, ${MAX_WATCHED_BYTES} is the most`);
+  const address = `0x${BigInt.asUintN(64, at).toString(16)}`;
+  const type = { 1: 'char', 2: 'short', 4: 'int', 8: 'long' }[size];
+  return type ? `*(${type} *) ${address}` : `*(char (*)[${size}]) ${address}`;
+}

@@ -10,8 +10,9 @@ export class Chatter {
   /** Console commands of the person that are under way: what gdb says then is their answer. */
   private asked = 0;
   private log: string | undefined;
-  private listening: string | undefined;
   private program: string | undefined;
+  /** Called with a child's number when the program has forked and gdb let the child go. */
+  forked: (child: number) => void = () => {};
   /** The program's path, if it has no debug information. */
   withoutSymbols: string | undefined;
 
@@ -19,6 +20,7 @@ export class Chatter {
   take(text: string, channel: string): string | undefined {
     if (this.log !== undefined || text.startsWith(LOG_BEGIN)) return this.takeLog(text);
     this.noteSymbols(text);
+    this.noteFork(text);
     if (this.asked > 0 && channel !== 'log') return text;
     return text.startsWith('warning: ') ? text : undefined;
   }
@@ -32,26 +34,19 @@ export class Chatter {
     }
   }
 
-  /** What a command says between the log's marks; it is not shown. */
-  async said(command: () => Promise<unknown>): Promise<string> {
-    this.listening = '';
-    try {
-      await command();
-      return this.listening;
-    } finally {
-      this.listening = undefined;
-    }
-  }
-
   private takeLog(text: string): string | undefined {
     const log = (this.log ?? '') + text.replace(LOG_BEGIN, '');
     const end = log.indexOf(LOG_END);
     this.log = end < 0 && log.length < MAX_LOG ? log : undefined;
     if (this.log !== undefined) return undefined;
     const said = end < 0 ? log : log.slice(0, end);
-    if (this.listening === undefined) return `${said}\n`;
-    this.listening += said;
-    return undefined;
+    return `${said}\n`;
+  }
+
+  /** A vfork's child only makes ready for another program. */
+  private noteFork(text: string): void {
+    const child = /^\[Detaching after fork from child (?:process |Thread \d+\.)(\d+)/.exec(text)?.[1];
+    if (child !== undefined) this.forked(Number(child));
   }
 
   /** The program comes first, its libraries after it. */
