@@ -10,7 +10,9 @@ export class Chatter {
   /** Console commands of the person that are under way: what gdb says then is their answer. */
   private asked = 0;
   private log: string | undefined;
-  private program: string | undefined;
+  /** The program's path. */
+  program: string | undefined;
+  private complaints = '';
   /** Called with a child's number when the program has forked and gdb let the child go. */
   forked: (child: number) => void = () => {};
   /** The program's path, if it has no debug information. */
@@ -21,6 +23,7 @@ export class Chatter {
     if (this.log !== undefined || text.startsWith(LOG_BEGIN)) return this.takeLog(text);
     this.noteSymbols(text);
     this.noteFork(text);
+    if (channel === 'log') this.complaints = (this.complaints + text).slice(-MAX_LOG);
     if (this.asked > 0 && channel !== 'log') return text;
     return text.startsWith('warning: ') ? text : undefined;
   }
@@ -32,6 +35,13 @@ export class Chatter {
     } finally {
       this.asked--;
     }
+  }
+
+  /** gdb's own messages since the last time. */
+  takeComplaints(): string {
+    const { complaints } = this;
+    this.complaints = '';
+    return complaints;
   }
 
   private takeLog(text: string): string | undefined {

@@ -13,7 +13,7 @@ interface Filter {
 }
 
 /** Those that end a program which does not expect them. */
-const FATAL = ['SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGABRT', 'SIGSYS', 'SIGSTKFLT'];
+const FATAL = ['SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGABRT', 'SIGSYS'];
 /** Others at which gdb stops by itself. */
 const OTHERS = [
   'SIGHUP',

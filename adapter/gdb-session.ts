@@ -1,5 +1,4 @@
 /** What a session has to do with gdb: starting and ending it, stops, what is shown of what it says. It knows no jobs. */
-import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorDestination, Event, OutputEvent, Response } from '@vscode/debugadapter';
 import type { DebugProtocol } from '@vscode/debugprotocol';
@@ -15,6 +14,7 @@ import { Chatter } from './chatter';
 import { gdbFailed, noGdb } from './errors';
 import { type Gdb, GdbFactory } from './gdb';
 import { InterruptedStep, type StepCommand } from './interrupted-step';
+import { moduleAt } from './modules';
 import { ask, loadPython } from './python';
 import { isRefused, notSupported } from './refusals';
 import { exitOf, reasonOf, type Stopped, type StopReason } from './stops';
@@ -57,8 +57,6 @@ export abstract class GdbSession extends GDBTargetDebugSession {
   private entry: string | undefined;
   /** Only one thread runs, for the time of one step. */
   private alone = false;
-  /** Why gdb could not let the program go on. */
-  private complaint: string | undefined;
   /** The client was told that children are not debugged. */
   private forkTold = false;
   /** The program was asked to end. */
@@ -251,16 +249,19 @@ export abstract class GdbSession extends GDBTargetDebugSession {
    */
   // biome-ignore lint/suspicious/noExplicitAny: as it is declared
   protected override handleGDBResult(result: string, data: any): void {
-    this.complaint = result === 'error' ? data?.msg : undefined;
     super.handleGDBResult(result, data);
     if (result !== 'running') return;
+    this.chatter.takeComplaints();
     for (const thread of this.threads) thread.running = true;
     this.isRunning = this.threads.length > 0;
   }
 
   /** The program was to go on, and gdb found only then that it can't. */
   protected override sendStoppedEvent(_reason: string, threadId: number): void {
-    const text = this.complaint?.trim().replace(/\s*\n\s*/g, ' ') ?? 'gdb does not say why';
+    const text = this.chatter
+      .takeComplaints()
+      .trim()
+      .replace(/\s*\n\s*/g, ' ');
     this.say(`The program can't go on: ${text}`, 'important');
     const stopped = { 'thread-id': String(threadId) };
     this.stopped(stopped, { reason: 'pause', description: "Can't go on", text });
@@ -386,9 +387,15 @@ export abstract class GdbSession extends GDBTargetDebugSession {
     this.invalidate();
   }
 
-  private libraryChanged(reason: string, { id: path }: { id: string }): void {
-    const module = { id: path, name: basename(path), path };
+  private libraryChanged(reason: string, { id, 'symbols-loaded': loaded }: Record<string, string>): void {
+    const module = moduleAt(id ?? '', loaded !== '0');
     if (this.ready) this.tell(new Event('module', { reason, module }));
+  }
+
+  /** The program itself, which gdb does not list. */
+  protected programModule(): DebugProtocol.Module[] {
+    const { program, withoutSymbols } = this.chatter;
+    return program === undefined ? [] : [moduleAt(program, withoutSymbols === undefined)];
   }
 
   protected invalidate(): void {

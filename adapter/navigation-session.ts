@@ -4,6 +4,7 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { MIBreakpointInfo } from 'cdt-gdb-adapter/dist/mi';
 import { z } from 'zod';
 import { ExceptionSession } from './exception-session';
+import { moduleAt } from './modules';
 import { ask } from './python';
 import { quoted } from './quoting';
 import type { Stopped } from './stops';
@@ -13,7 +14,12 @@ const LineAddresses = z
   .object({ line: z.int(), at: z.array(z.object({ function: z.string(), address: z.string() })) })
   .nullable();
 const Calls = z.array(z.object({ function: z.string(), path: z.string() }));
-const Modules = z.array(z.object({ path: z.string(), symbols: z.boolean() }));
+/** As MI tells of it. */
+interface Library {
+  id: string;
+  'symbols-loaded': string;
+  ranges?: { from: string; to: string }[];
+}
 const Texts = z.array(z.string());
 
 /** Of a line of a command's that is completed: where its last word begins. */
@@ -102,16 +108,20 @@ export abstract class NavigationSession extends ExceptionSession {
   protected modulesRequest(response: DebugProtocol.ModulesResponse, args: unknown): Promise<void> {
     return this.answer(response, async () => {
       const { startModule = 0, moduleCount = 0 } = (args ?? {}) as DebugProtocol.ModulesArguments;
-      const all = await ask(this.gdb, 'modules', {}, Modules);
-      const modules = all.map(({ path, symbols }) => ({
-        id: path,
-        name: basename(path),
-        path,
-        symbolStatus: symbols ? 'Symbols loaded' : 'No symbols',
-      }));
+      const modules = [...this.programModule(), ...(await this.libraries())];
       const end = moduleCount > 0 ? startModule + moduleCount : undefined;
       return { modules: modules.slice(startModule, end), totalModules: modules.length };
     });
+  }
+
+  private async libraries(): Promise<DebugProtocol.Module[]> {
+    const { 'shared-libraries': all } = await this.gdb.sendCommand<{ 'shared-libraries': Library[] }>(
+      '-file-list-shared-libraries',
+    );
+    return all.map(({ id, 'symbols-loaded': loaded, ranges }) => ({
+      ...moduleAt(id, loaded === '1'),
+      ...(ranges?.[0] ? { addressRange: `${ranges[0].from}-${ranges[0].to}` } : {}),
+    }));
   }
 
   protected override loadedSourcesRequest(response: DebugProtocol.LoadedSourcesResponse): Promise<void> {

@@ -7,7 +7,7 @@ CALL = re.compile(r"^\s*(?:call|callq|bl)\s+0x([0-9a-f]+)\s+<([^>+]+)>")
 
 def symtabs_of(path):
     try:
-        _, found = gdb.decode_line('-source "%s" -line 1' % path.replace("\\", "\\\\").replace('"', '\\"'))
+        _, found = gdb.decode_line('"%s":1' % path)
     except gdb.error:
         return []
     return {sal.symtab.fullname(): sal.symtab for sal in found or [] if sal.symtab}.values()
@@ -76,16 +76,3 @@ def calls_of_line(thread, level):
             if function is not None and function.symtab is not None:
                 found[function.print_name] = function.symtab.fullname()
         return [{"function": name, "path": path} for name, path in found.items()]
-
-
-@request
-def modules():
-    program = gdb.current_progspace().filename
-    found = [{"path": program, "symbols": True}] if program else []
-    for known in gdb.objfiles():
-        path = known.filename
-        if not known.is_valid() or not path or known.owner is not None:
-            continue
-        if path != program and not path.startswith("system-supplied"):
-            found.append({"path": path, "symbols": known.has_symbols()})
-    return found

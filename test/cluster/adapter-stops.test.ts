@@ -1,5 +1,5 @@
 /** Stops, steps, breakpoints and ends in the debug adapter: what they cost, and what is said of them; at home and away. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -72,6 +72,10 @@ describe.each(places)('what a step costs, %s', (place) => {
     // The first reads code and the end of the stack that later ones know.
     await next();
     const deep = await packets.during(next);
+    console.error(
+      JSON.stringify((await session.stack()).slice(0, 3)),
+      await session.client.evaluate('n', (await session.stack())[0]!.id),
+    );
     const out = await packets.during(() =>
       session.client.request('stepOut', { threadId: 1 }).then(() => session.client.stopped()),
     );
@@ -394,8 +398,16 @@ it('a child that gdb was told to follow', async () => {
   await session.client.stopped();
   await session.client.evaluate('>set follow-fork-mode child', (await session.stack())[0]!.id, 'repl');
   await session.client.setBreakpoints(STOPS, [{ line: at('child') }]);
-  await session.on('breakpoint');
-  await session.move('node2');
-  expect(await session.line()).toBe(at('child'));
-  writeFileSync('/dev/null', '');
+  const { threadId } = await session.on('breakpoint');
+  for (const node of ['node2', 'node3']) {
+    await session.move(node);
+    expect(await session.line(threadId)).toBe(at('child'));
+  }
+  await session.client.request('next', { threadId });
+  expect(await session.client.stopped()).toMatchObject({ reason: 'step' });
+  await session.client.request('continue', { threadId });
+  expect(await session.client.event('exited', 60_000)).toEqual({ exitCode: 5 });
+  await session.lab.comesTo(async () =>
+    session.output.includes('child 5') ? null : 'the parent waits still',
+  );
 });
