@@ -13,6 +13,8 @@ export class Chatter {
   /** The program's path. */
   program: string | undefined;
   private complaints = '';
+  /** The signal that a catchpoint has stopped the program for: MI does not tell of it. */
+  private signal: { bkptno: string; 'signal-name': string } | undefined;
   /** Called with a child's number when the program has forked and gdb let the child go. */
   forked: (child: number) => void = () => {};
   /** The program's path, if it has no debug information. */
@@ -23,6 +25,8 @@ export class Chatter {
     if (this.log !== undefined || text.startsWith(LOG_BEGIN)) return this.takeLog(text);
     this.noteSymbols(text);
     this.noteFork(text);
+    const [, number, signal] = /^Catchpoint (\d+) \(signal (SIG\w+)\)/m.exec(text) ?? [];
+    if (number && signal) this.signal = { bkptno: number, 'signal-name': signal };
     if (channel === 'log') this.complaints = (this.complaints + text).slice(-MAX_LOG);
     if (this.asked > 0 && channel !== 'log') return text;
     return text.startsWith('warning: ') ? text : undefined;
@@ -35,6 +39,12 @@ export class Chatter {
     } finally {
       this.asked--;
     }
+  }
+
+  takeSignal(): { bkptno: string; 'signal-name': string } | undefined {
+    const { signal } = this;
+    this.signal = undefined;
+    return signal;
   }
 
   /** gdb's own messages since the last time. */

@@ -82,7 +82,7 @@ export abstract class ExceptionSession extends BreakpointSession {
     const what = FILTERS[filter]?.label ?? 'Signal';
     response.body = {
       exceptionId: signal ?? thrown?.type ?? what,
-      description: stop['signal-meaning'] ?? thrown?.message ?? what,
+      description: stop['signal-meaning'] ?? thrown?.message ?? signal ?? what,
       breakMode: 'always',
       ...(thrown
         ? { details: { typeName: thrown.type, fullTypeName: thrown.type, message: thrown.message } }

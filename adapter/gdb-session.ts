@@ -267,7 +267,9 @@ export abstract class GdbSession extends GDBTargetDebugSession {
     this.stopped(stopped, { reason: 'pause', description: "Can't go on", text });
   }
 
-  protected override handleGDBStopped(stopped: Stopped): void {
+  protected override handleGDBStopped(told: Stopped): void {
+    const signal = this.chatter.takeSignal();
+    const stopped = told.reason === undefined ? { ...told, ...signal } : told;
     const exit = exitOf(stopped);
     if (exit) return void this.programEnded(exit);
     if (this.step?.goesOnAfter(stopped)) return;
@@ -387,8 +389,9 @@ export abstract class GdbSession extends GDBTargetDebugSession {
     this.invalidate();
   }
 
-  private libraryChanged(reason: string, { id, 'symbols-loaded': loaded }: Record<string, string>): void {
-    const module = moduleAt(id ?? '', loaded !== '0');
+  private libraryChanged(reason: string, { id }: { id?: string }): void {
+    // They are read a moment later.
+    const { symbolStatus: _, ...module } = moduleAt(id ?? '', true);
     if (this.ready) this.tell(new Event('module', { reason, module }));
   }
 

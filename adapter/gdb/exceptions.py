@@ -49,18 +49,30 @@ def bases(kind):
             yield from bases(field.type)
 
 
+# Those of the C++ library that hold a text, right behind their table of functions. The program often has no more of
+# them than the names.
+WITH_TEXT = {
+    "std::" + name
+    for name in (
+        "logic_error domain_error invalid_argument length_error out_of_range runtime_error range_error"
+        " overflow_error underflow_error system_error ios_base::failure[abi:cxx11] filesystem::filesystem_error"
+    ).split()
+}
+
+
 def message_of(address, type_name):
+    names, kind = [type_name], None
     try:
-        kind = gdb.lookup_type(type_name)
+        kind = gdb.lookup_type(type_name).strip_typedefs()
+        if kind.code == gdb.TYPE_CODE_STRUCT:
+            names.extend(bases(kind))
     except gdb.error:
-        return ""
-    stripped = kind.strip_typedefs()
-    names = [type_name, *bases(stripped)] if stripped.code == gdb.TYPE_CODE_STRUCT else []
-    # What std::exception's kin say is behind the table of functions.
-    if "std::runtime_error" in names or "std::logic_error" in names:
+        pass
+    if WITH_TEXT.intersection(names):
         return c_string(word(address + 8))
-    value = gdb.Value(address).cast(kind.pointer()).dereference()
-    return shown(value)[:TEXT]
+    if kind is None:
+        return ""
+    return shown(gdb.Value(address).cast(kind.pointer()).dereference())[:TEXT]
 
 
 @request

@@ -47,13 +47,17 @@ def addresses_of_line(path, line):
     return None
 
 
+def origin(function):
+    return function.symtab.fullname() if function.symtab else "", function.line, function.linkage_name
+
+
 @request
 def go_to(thread, address):
     """The thread's next instruction is that one, of the same function."""
     with Selected(thread):
         gdb.newest_frame().select()
         here, there = function_at(gdb.selected_frame().pc()), function_at(int(address, 16))
-        if here is None or there is None or here.symtab != there.symtab or here.line != there.line:
+        if here is None or there is None or origin(here) != origin(there):
             raise gdb.GdbError("a thread can only go to a line of the function that it is in")
         gdb.execute("set var $pc = %s" % address, to_string=True)
 

@@ -61,21 +61,18 @@ describe.each(places)('what a step costs, %s', (place) => {
   it('does not depend on the depth of the stack', async () => {
     const packets = Packets.in(`depth-${place}`);
     const session = await launch([10], {
-      breakpoints: [{ line: at('dives') }, { line: at('depth'), condition: 'n == 0' }],
+      breakpoints: [{ line: at('calls') }],
       config: packets.setup,
     });
     await session.client.stopped();
     await brought(session, place);
     const next = () => session.client.request('next', { threadId: 1 }).then(() => session.client.stopped());
+    await session.client.setBreakpoints(STOPS, [{ line: at('depth'), condition: 'n == 0' }]);
     await session.on('breakpoint');
     await session.client.setBreakpoints(STOPS, []);
     // The first reads code and the end of the stack that later ones know.
     await next();
     const deep = await packets.during(next);
-    console.error(
-      JSON.stringify((await session.stack()).slice(0, 3)),
-      await session.client.evaluate('n', (await session.stack())[0]!.id),
-    );
     const out = await packets.during(() =>
       session.client.request('stepOut', { threadId: 1 }).then(() => session.client.stopped()),
     );
