@@ -109,7 +109,7 @@ export abstract class BreakpointSession extends GdbSession {
     args: DebugProtocol.ContinueArguments,
   ): Promise<void> {
     return this.inTurn(async () => {
-      if (args.singleThread && this.canRequestProceed()) await this.leaveOthers();
+      if (this.canRequestProceed()) await this.chooseThreads(args);
       await super.continueRequest(response, args);
     });
   }

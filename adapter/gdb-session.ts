@@ -341,13 +341,15 @@ export abstract class GdbSession extends GDBTargetDebugSession {
   private async beginStep(command: StepCommand, args: DebugProtocol.NextArguments): Promise<void> {
     this.step = undefined;
     if (!this.canRequestProceed()) return;
-    if (args.singleThread) await this.leaveOthers();
+    await this.chooseThreads(args);
     if (args.granularity !== 'instruction')
       this.step = InterruptedStep.begin(this.ownGdb, command, args.threadId);
   }
 
-  /** All other threads stand until the next stop. */
-  protected async leaveOthers(): Promise<void> {
+  /** With `singleThread` all others stand until the next stop. */
+  protected async chooseThreads({ singleThread }: { singleThread?: boolean }): Promise<void> {
+    if (!singleThread && this.alone) this.together();
+    if (!singleThread) return;
     await this.gdb.sendGDBSet('scheduler-locking on');
     this.alone = true;
   }

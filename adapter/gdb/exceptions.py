@@ -75,19 +75,29 @@ def message_of(address, type_name):
     return shown(gdb.Value(address).cast(kind.pointer()).dereference())[:TEXT]
 
 
+def thrown_here(filter):
+    """The object and its type's std::type_info."""
+    unsigned = gdb.lookup_type("unsigned long")
+    try:
+        # The library has probes there (SystemTap's).
+        return [int(gdb.parse_and_eval("$_probe_arg%d" % number).cast(unsigned)) for number in (0, 1)]
+    except gdb.error:
+        pass
+    if filter == "throw":
+        return argument(0), argument(1)
+    if filter == "catch":
+        header = argument(0)
+        return header + HEADER, word(header - TYPE_BEFORE_HEADER)
+    raise gdb.error("the library keeps to itself what is thrown on")
+
+
 @request
 def thrown(thread, filter):
     """`filter`: at what it stands. None where nothing is known of what was thrown."""
     with Selected(thread):
         gdb.newest_frame().select()
         try:
-            if filter == "throw":
-                address, type_info = argument(0), argument(1)
-            elif filter == "catch":
-                header = argument(0)
-                address, type_info = header + HEADER, word(header - TYPE_BEFORE_HEADER)
-            else:
-                return None
+            address, type_info = thrown_here(filter)
             type_name = type_named(type_info)
             return {"type": type_name, "message": message_of(address, type_name)}
         except (gdb.error, KeyError, UnicodeError, OverflowError):

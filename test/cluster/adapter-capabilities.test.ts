@@ -202,18 +202,17 @@ describe.each(places)('going elsewhere, %s', (place) => {
 
 describe.each(places)('one thread alone, %s', (place) => {
   it('steps while the others stand', async () => {
-    const session = await atCalls([10, 'threads']);
+    const session = await launch([10, 'ticks'], { breakpoints: [{ line: at('ticks') }] });
     await session.client.stopped();
     await brought(session, place);
-    await session.step('next', { singleThread: true });
-    const frame = (await session.stack())[0]!.id;
+    // What it waits for comes from another thread.
+    await session.client.request('next', { threadId: 1, singleThread: true });
+    await session.client.request('pause', { threadId: 1 });
+    expect(await session.client.stopped()).toMatchObject({ reason: 'pause' });
+    expect((await session.stack()).map(({ name }) => name).join()).toContain('wait_for_tick');
     // For that step only.
-    const before = session.client.said('console').length;
-    await session.client.evaluate('>show scheduler-locking', frame, 'repl');
-    await session.client.comesTo('the setting', () =>
-      session.client.said('console').slice(before).includes('replay'),
-    );
-    await session.step();
+    await session.resume();
+    await session.client.outputHas('done');
   });
 });
 

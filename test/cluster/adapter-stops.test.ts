@@ -126,7 +126,8 @@ describe.each(places)('what a step costs, %s', (place) => {
     const list = async () => {
       threads = (await session.client.request<DebugProtocol.ThreadsResponse['body']>('threads')).threads;
     };
-    await list();
+    // At a new stop: what gdb has asked about a thread it knows until the next.
+    await session.step();
     const cost = await packets.during(list);
     const names = threads.map(({ name }) => name);
     expect(threads).toHaveLength(65);
