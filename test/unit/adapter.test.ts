@@ -1,7 +1,11 @@
 /** The adapter's parts that need neither gdb nor an agent. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { AttachArguments, LaunchArguments, parseArguments } from '../../adapter/arguments';
 import { Chatter, LOG_BEGIN, LOG_END } from '../../adapter/chatter';
+import { environment } from '../../adapter/environment';
 import { hitsOf, passedBy, stopsOf } from '../../adapter/hits';
 import { logParts } from '../../adapter/log-points';
 import { MoveWatcher } from '../../adapter/moves';
@@ -9,6 +13,7 @@ import { exitOf, FUNCTIONS, reasonOf } from '../../adapter/stops';
 import { unknownKeys } from '../../adapter/unknown-keys';
 import type { ClusterSnapshot } from '../../agent/api/client-events';
 import type { HistoryEvent, Job, MoveReport } from '../../agent/api/model';
+import { inProject } from '../support/project';
 
 describe('launch.json', () => {
   it('needs no more than a program', () => {
@@ -164,6 +169,15 @@ it('the message of a log point is texts and expressions', () => {
   ]);
 });
 
+it.each([
+  ['launch', LaunchArguments],
+  ['attach', AttachArguments],
+] as const)('package.json offers each key of %s, and no other', (request, schema) => {
+  const { contributes } = JSON.parse(readFileSync(inProject('package.json'), 'utf8'));
+  const offered = contributes.debuggers[0].configurationAttributes[request].properties;
+  expect(Object.keys(offered).sort()).toEqual(Object.keys(schema.shape).sort());
+});
+
 it('a key of a launch configuration that is not known is named, with what it may have been', () => {
   const known = Object.keys(LaunchArguments.shape);
   const config = {
@@ -179,6 +193,20 @@ it('a key of a launch configuration that is not known is named, with what it may
     expect.stringContaining('did you mean "stopAtEntry"?'),
     '"colour" is not known to this debug configuration and was ignored',
   ]);
+});
+
+it('the environment is the editor’s, without what is the editor’s own, then the file’s, then what was asked for', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'godwit-environment-'));
+  try {
+    const file = join(folder, 'env');
+    writeFileSync(file, 'A=file\nB=file\nC="two words"\n');
+    const own = { A: 'own', D: 'own', E: 'own', VSCODE_X: '1', ELECTRON_Y: '1' };
+    const all = environment({ B: 'asked', E: null }, file, own);
+    expect(all).toEqual({ A: 'file', B: 'asked', C: 'two words', D: 'own' });
+    expect(() => environment({}, join(folder, 'none'), own)).toThrow(/none/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 describe('moves of a job', () => {
