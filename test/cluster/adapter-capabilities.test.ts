@@ -205,11 +205,14 @@ describe.each(places)('one thread alone, %s', (place) => {
     const session = await launch([10, 'ticks'], { breakpoints: [{ line: at('ticks') }] });
     await session.client.stopped();
     await brought(session, place);
+    const ticks = async () => session.client.evaluate('ticks', (await session.stack())[0]!.id);
+    const before = await ticks();
     // What it waits for comes from another thread.
     await session.client.request('next', { threadId: 1, singleThread: true });
     await session.client.request('pause', { threadId: 1 });
     expect(await session.client.stopped()).toMatchObject({ reason: 'pause' });
-    expect((await session.stack()).map(({ name }) => name).join()).toContain('wait_for_tick');
+    expect((await session.stack()).at(-1)!.line).toBe(at('ticks'));
+    expect(await ticks()).toBe(before);
     // For that step only.
     await session.resume();
     await session.client.outputHas('done');
