@@ -209,6 +209,7 @@ describe.each(places)('one thread alone, %s', (place) => {
     const before = await ticks();
     // What it waits for comes from another thread.
     await session.client.request('next', { threadId: 1, singleThread: true });
+    await session.client.outputHas('waits');
     await session.client.request('pause', { threadId: 1 });
     expect(await session.client.stopped()).toMatchObject({ reason: 'pause' });
     expect((await session.stack()).at(-1)!.line).toBe(at('ticks'));
