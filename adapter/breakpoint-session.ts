@@ -9,6 +9,13 @@ import { ValuesSession } from './values/values-session';
 /** What the debug registers of a processor can watch at most: four times eight bytes. */
 const MAX_WATCHED_BYTES = 32;
 
+interface Placing {
+  /** Is done before, while the program stands. */
+  first?: (() => Promise<void>) | undefined;
+  /** What the client hears. */
+  answer?: (placed: DebugProtocol.Breakpoint[]) => DebugProtocol.Breakpoint[];
+}
+
 export abstract class BreakpointSession extends ValuesSession {
   /** Settles when the requests before are done. */
   private before: Promise<void> = Promise.resolve();
@@ -64,19 +71,30 @@ export abstract class BreakpointSession extends ValuesSession {
     return this.setBreakpoints(response, DATA, wanted);
   }
 
-  private setBreakpoints(response: DebugProtocol.Response, group: string, wanted: Wanted[]): Promise<void> {
-    return this.inTurn(() => this.placeAll(response, group, wanted));
+  protected setBreakpoints(
+    response: DebugProtocol.Response,
+    group: string,
+    wanted: Wanted[],
+    more: Placing = {},
+  ): Promise<void> {
+    return this.inTurn(() => this.placeAll(response, group, wanted, more));
   }
 
   /** The program is stopped for it where it runs. */
-  private async placeAll(response: DebugProtocol.Response, group: string, wanted: Wanted[]): Promise<void> {
-    response.body = { breakpoints: [] };
+  private async placeAll(
+    response: DebugProtocol.Response,
+    group: string,
+    wanted: Wanted[],
+    { first, answer = (placed) => placed }: Placing,
+  ): Promise<void> {
+    response.body = { breakpoints: answer([]) };
     const { breakpoints } = this;
-    const nothing = wanted.length === 0 && !breakpoints?.has(group);
+    const nothing = wanted.length === 0 && !breakpoints?.has(group) && !first;
     if (nothing || !breakpoints || !this.canRequestProceed()) return this.sendResponse(response);
     await this.pauseIfNeeded();
     try {
-      response.body = { breakpoints: await breakpoints.set(group, wanted) };
+      await first?.();
+      response.body = { breakpoints: answer(await breakpoints.set(group, wanted)) };
       this.sendResponse(response);
     } catch (error) {
       this.refuse(response, error);
@@ -89,7 +107,10 @@ export abstract class BreakpointSession extends ValuesSession {
     response: DebugProtocol.ContinueResponse,
     args: DebugProtocol.ContinueArguments,
   ): Promise<void> {
-    return this.inTurn(() => super.continueRequest(response, args));
+    return this.inTurn(async () => {
+      if (this.canRequestProceed()) await this.chooseThreads(args);
+      await super.continueRequest(response, args);
+    });
   }
 
   protected override nextRequest(
@@ -124,11 +145,13 @@ export abstract class BreakpointSession extends ValuesSession {
 
   protected override async dataBreakpointInfoRequest(
     response: DebugProtocol.DataBreakpointInfoResponse,
-    { name, variablesReference, frameId }: DebugProtocol.DataBreakpointInfoArguments,
+    { name, variablesReference, frameId, asAddress, bytes }: DebugProtocol.DataBreakpointInfoArguments,
   ): Promise<void> {
     response.body = { dataId: null, description: `${name} can't be watched` };
     try {
-      const dataId = await this.watchable(name, variablesReference, frameId);
+      const dataId = asAddress
+        ? memoryAt(BigInt(name), bytes ?? 1)
+        : await this.watchable(name, variablesReference, frameId, bytes);
       response.body = { dataId, description: name, accessTypes: ['write', 'readWrite', 'read'] };
     } catch (error) {
       response.body.description = `${name} can't be watched: ${(error as Error).message}`;
@@ -141,11 +164,10 @@ export abstract class BreakpointSession extends ValuesSession {
     name: string,
     reference: number | undefined,
     frameId: number | undefined,
+    bytes: number | undefined,
   ): Promise<string> {
     const { size, address } = await this.placeOf(name, reference, frameId);
-    if (size > MAX_WATCHED_BYTES) throw new Error(`it has ${size} bytes, ${MAX_WATCHED_BYTES} is the most`);
-    const type = { 1: 'char', 2: 'short', 4: 'int', 8: 'long' }[size];
-    return type ? `*(${type} *) ${address}` : `*(char (*)[${size}]) ${address}`;
+    return memoryAt(BigInt(address), bytes ?? size);
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: as it is declared
@@ -163,4 +185,12 @@ export abstract class BreakpointSession extends ValuesSession {
     if (breakpoint)
       this.tell(new Event('breakpoint', { reason: removed ? 'removed' : 'changed', breakpoint }));
   }
+}
+
+/** An expression for so much memory. @throws Error where that is more than can be watched */
+function memoryAt(at: bigint, size: number): string {
+  if (size > MAX_WATCHED_BYTES) throw new Error(`it has ${size} bytes, ${MAX_WATCHED_BYTES} is the most`);
+  const address = `0x${BigInt.asUintN(64, at).toString(16)}`;
+  const type = { 1: 'char', 2: 'short', 4: 'int', 8: 'long' }[size];
+  return type ? `*(${type} *) ${address}` : `*(char (*)[${size}]) ${address}`;
 }

@@ -49,6 +49,8 @@ await build({
   external: ['bufferutil', 'utf-8-validate', 'vscode', 'playwright-core', 'mocha', '*.node'],
   // cdt-gdb-adapter's way to boards on a serial line: native, and of no use here.
   alias: { serialport: './adapter/serialport.ts' },
+  // What gdb's Python is given.
+  loader: { '.py': 'text' },
   banner: { js: '#!/usr/bin/env node' },
   logLevel: 'warning',
 });

@@ -46,7 +46,8 @@ export abstract class ValuesSession extends GdbSession {
   private readonly scopes = new OfAStop<Holder>(1);
   /** gdb's name for what the function returned that was just stepped out of. */
   private returned: string | undefined;
-  private memoryChanged = false;
+  /** A person's command is under way. */
+  private commanded = false;
   /** What the editor wants to hear of. */
   private hearsOf = { values: false, memory: false };
 
@@ -250,17 +251,16 @@ export abstract class ValuesSession extends GdbSession {
     response: DebugProtocol.EvaluateResponse,
     args: DebugProtocol.EvaluateArguments,
   ): Promise<void> {
-    this.memoryChanged = false;
+    this.commanded = true;
     await super.evaluateRequest(response, args);
+    this.commanded = false;
     // gdb does not tell of registers.
-    if (this.memoryChanged || args.expression.includes('=')) this.changed();
+    if (args.expression.includes('=')) this.changed();
   }
 
-  /** What a person's command writes is seen by the command; the rest is this session's own doing. */
-  // biome-ignore lint/suspicious/noExplicitAny: as it is declared
-  protected override handleGDBNotify(notification: string, data: any): void {
-    if (notification === 'memory-changed') this.memoryChanged = true;
-    else super.handleGDBNotify(notification, data);
+  /** What a person's command has written is told; the rest is this session's own doing. */
+  protected override memoryChanged(written: { addr: string; len: string }): void {
+    if (this.commanded) super.memoryChanged(written);
   }
 
   /** Where a variable is in memory. @throws Error where it is in none */
