@@ -36,12 +36,12 @@ import type { Journal } from './journal/journal';
 import { openJournal } from './journal/sqlite';
 import { watched } from './journal/watched';
 import { faultPointsIn, faultsFolder, noFaultPoints } from './migration/fault-points';
+import type { MoveContext } from './migration/move-context';
 import { Moves } from './migration/moves';
-import type { Place } from './migration/place';
 import { clientHandlers } from './requests/client';
-import { Doors } from './requests/doors';
 import type { NodeParts } from './requests/node';
 import { peerHandlers } from './requests/peer';
+import { UserSockets } from './requests/user-sockets';
 import { View } from './requests/view';
 
 /** A home asks its jobs' hosts, each of which may be gone. */
@@ -101,7 +101,7 @@ async function assemble(
   mounted.onLost = (files, why) => void host.filesLost(files, why);
   const home = new Home({ ...own, peers, addresses, perUser: config.perUser });
   const criu = once(async () => (await findCriu(config.criu)).path);
-  const place: Place = {
+  const place: MoveContext = {
     node: name,
     cgroup,
     host,
@@ -229,18 +229,18 @@ async function main(configFile: string) {
   await serveUnix({ ...clients, path: config.socket });
   const { perUser } = config;
   const bounds = { allowance: allowanceOf(perUser), maxConnections: perUser.connections };
-  const doors = new Doors({
+  const userSockets = new UserSockets({
     folder: config.userSockets,
     users: () => readUsers(settings.now, log),
     open: (path, user) => serveUnix({ ...clients, ...bounds, path, user }),
     log,
   });
-  await doors.update();
+  await userSockets.update();
   const reload = async () => {
     await settings.reload();
     for (const part of [wire, node.peers, node.watch]) part.review();
     // The members of its groups may be others too.
-    await doors.update();
+    await userSockets.update();
   };
   // As daemons have it.
   process.on('SIGHUP', () => void reload());

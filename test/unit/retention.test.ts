@@ -42,7 +42,7 @@ async function over(uid: number, count: number): Promise<void> {
   for (let n = 0; n < count; n++) {
     const id = nameOf(uid, n);
     const user = { ...ROOT, uid };
-    await journal.launch({ id, name: 'x', spec: { ...spec, user }, host: 'node1', held: false });
+    await journal.launch({ id, name: 'x', spec: { ...spec, user }, host: 'node1', launchedStopped: false });
     mkdirSync(layout.job(id), { recursive: true });
     writeFileSync(layout.console(id), 'x'.repeat(BYTES));
     await journal.ended(id, 0, { exit: 0, signal: null });

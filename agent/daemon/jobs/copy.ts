@@ -33,7 +33,7 @@ export const Copy = z.object({
   /** The places of those that are this node's own: not over the mount of its home's files. */
   direct: Mounts.default([]),
   /** Launched stopped and not let go yet: it stays frozen. */
-  held: z.boolean(),
+  launchedStopped: z.boolean(),
   /** A debugger has been attached to it here: its keeper may have gone with a breakpoint in. */
   debugged: z.boolean().default(false),
   /** What has been done to it that may end it, and is not its own doing. */

@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 import { asGodwitError, GodwitError } from '../../api/errors';
 import { fitting } from '../../api/lists';
 import type { Exit, HistoryEvent, Job, JobSpec, LaunchRequest, User } from '../../api/model';
-import type { EndOfJob, SharedMount, Sight } from '../../api/peer-contract';
+import type { EndOfJob, JobStatus, SharedMount } from '../../api/peer-contract';
 import type { PerUser } from '../../api/per-user';
 import { cut, printable } from '../../api/text';
 import type { Log } from '../../log';
@@ -22,7 +22,7 @@ import { readStatus } from './status';
 /** Read from the journal at once: what does not fit into a page is read again for the next. */
 const ROWS_READ = 1_000;
 /** A host that does not answer must not make `ps` wait. */
-const SIGHT_TIMEOUT_MS = 2_000;
+const STATUS_TIMEOUT_MS = 2_000;
 /** A launch is a fork, a few mounts and an exec. */
 const LAUNCH_TIMEOUT_MS = 30_000;
 
@@ -80,7 +80,7 @@ export class Home {
     const id = newId();
     const name = spec.name ?? cut(printable(basename(spec.program)), NAME_SHOWN);
     const most = spec.user.uid === 0 ? {} : { most: perUser.jobs };
-    await journal.launch({ id, name, spec, host, held: spec.stopped, ...most });
+    await journal.launch({ id, name, spec, host, launchedStopped: spec.stopped, ...most });
     try {
       await mkdir(layout.job(id), { recursive: true });
       // There from the start, so that it can be followed before the first word.
@@ -174,12 +174,12 @@ export class Home {
   }
 
   async #seen(jobs: HomedJob[]): Promise<Job[]> {
-    const sights = await this.#sights(jobs);
-    return jobs.map((job) => this.#tell(job, sights.get(job.id)));
+    const statuses = await this.#statuses(jobs);
+    return jobs.map((job) => this.#tell(job, statuses.get(job.id)));
   }
 
   /** Each host is asked once for all of its jobs. */
-  async #sights(jobs: HomedJob[]): Promise<Map<string, Sight>> {
+  async #statuses(jobs: HomedJob[]): Promise<Map<string, JobStatus>> {
     const byHost = new Map<string, string[]>();
     for (const { id, state, ledger } of jobs) {
       if (state !== 'running') continue;
@@ -187,19 +187,21 @@ export class Home {
     }
     const asked = [...byHost].map(async ([host, ids]) => {
       try {
-        const options = { timeoutMs: SIGHT_TIMEOUT_MS };
-        return (await this.options.peers.call(host, 'host.sight', { jobs: ids }, options)).sights;
+        const options = { timeoutMs: STATUS_TIMEOUT_MS };
+        return (await this.options.peers.call(host, 'host.jobStatus', { jobs: ids }, options)).statuses;
       } catch {
         return [];
       }
     });
-    return new Map((await Promise.all(asked)).flat().map((sight) => [sight.job, sight]));
+    return new Map((await Promise.all(asked)).flat().map((seen) => [seen.job, seen]));
   }
 
-  #tell(job: HomedJob, sight: Sight | undefined): Job {
+  #tell(job: HomedJob, seen: JobStatus | undefined): Job {
     const { id, name, spec, state, pid, exit, started, ended, pinned, moves, ledger } = job;
     const running =
-      this.isMoving(id) || ledger.open ? 'moving' : (sight?.state ?? (job.held ? 'stopped' : 'running'));
+      this.isMoving(id) || ledger.open
+        ? 'moving'
+        : (seen?.state ?? (job.launchedStopped ? 'stopped' : 'running'));
     return {
       id,
       name,
@@ -212,10 +214,10 @@ export class Home {
       node: ledger.host,
       pid: pid ?? 0,
       address: hasAddress(job) ? (spec.address?.ip ?? null) : null,
-      cpu: sight?.cpu ?? 0,
-      rss: sight?.rss ?? 0,
+      cpu: seen?.cpu ?? 0,
+      rss: seen?.rss ?? 0,
       migrations: moves,
-      debugged: sight?.debugged ?? false,
+      debugged: seen?.debugged ?? false,
       pinned,
       exit,
       started,
@@ -276,8 +278,8 @@ export class Home {
     for (const job of await journal.jobs({ ended: false })) {
       if (job.state !== 'starting') continue;
       try {
-        const { sights } = await peers.call(job.ledger.host, 'host.sight', { jobs: [job.id] });
-        if (sights.length > 0) await journal.running(job.id, PROGRAM);
+        const { statuses } = await peers.call(job.ledger.host, 'host.jobStatus', { jobs: [job.id] });
+        if (statuses.length > 0) await journal.running(job.id, PROGRAM);
         else await journal.unlaunched(job.id);
       } catch (error) {
         log(`was it launched? ${asGodwitError(error).message}`, { job: job.id });
@@ -287,8 +289,8 @@ export class Home {
 }
 
 /** Where the next page begins, of which `taken` of these rows are not a part. */
-const next = (rows: { place: number }[], taken: number): number | null =>
-  taken < rows.length || rows.length === ROWS_READ ? (rows[taken - 1]?.place ?? null) : null;
+const next = (rows: { position: number }[], taken: number): number | null =>
+  taken < rows.length || rows.length === ROWS_READ ? (rows[taken - 1]?.position ?? null) : null;
 
 /** It keeps its address until nothing of it is left anywhere. */
 const hasAddress = ({ state, ledger }: HomedJob): boolean =>

@@ -5,7 +5,7 @@ import type { z } from 'zod';
 import type { Typed } from '../../api/client-contract';
 import { asGodwitError, GodwitError, initNotDebugged, jobEnded, jobMoving } from '../../api/errors';
 import type { Obstacle } from '../../api/model';
-import type { LaunchOrder, SharedMount, Sight, Terms } from '../../api/peer-contract';
+import type { JobStatus, LaunchOrder, SharedMount, Terms } from '../../api/peer-contract';
 import type { StubSeen } from '../../keeper/contract';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { JobAccount } from '../../machine/cgroup/limits';
@@ -75,7 +75,7 @@ export class Host {
   newCopy(
     { job, epoch, home }: Pick<Copy, 'job' | 'epoch' | 'home'>,
     terms: Terms,
-    held: boolean,
+    launchedStopped: boolean,
     cgroup: JobCgroup,
   ): Copy {
     const report = this.options.layout.report(job, epoch);
@@ -95,7 +95,7 @@ export class Host {
       mounts: [],
       shared: [],
       direct: [],
-      held,
+      launchedStopped,
       debugged: false,
       injury: null,
     };
@@ -272,7 +272,7 @@ export class Host {
 
   /** A debugger that was about to attach when its keeper went has left the job frozen. */
   async #thawOrphan(copy: Copy): Promise<void> {
-    if (copy.held || !(await this.#isWhatCounts(copy))) return;
+    if (copy.launchedStopped || !(await this.#isWhatCounts(copy))) return;
     const cgroup = JobCgroup.at(copy.cgroup);
     if (await cgroup.isFrozen().catch(() => false)) {
       this.options.log(`its keeper went while it held it frozen: thawed`, {
@@ -288,7 +288,7 @@ export class Host {
     await this.options.networks.remove(copy);
   }
 
-  async sight(job: string, stubs: readonly StubSeen[]): Promise<Sight | null> {
+  async status(job: string, stubs: readonly StubSeen[]): Promise<JobStatus | null> {
     const copy = this.#copies.get(job);
     if (!copy) return null;
     const cgroup = JobCgroup.at(copy.cgroup);
@@ -298,7 +298,7 @@ export class Host {
     const own = stubs.filter((stub) => stub.job === job);
     const stub = own.find(({ pid }) => pid === PROGRAM);
     const traced = program?.state === 't' && !stub?.running;
-    const stopped = copy.held || program?.state === 'T' || traced;
+    const stopped = copy.launchedStopped || program?.state === 'T' || traced;
     return {
       job,
       epoch: copy.epoch,
@@ -336,7 +336,7 @@ export class Host {
     });
     await signalProcess(helper, copy, program, signal);
     // A held program has yet to live to notice a signal; only stopping it leaves it as it is.
-    if (copy.held && signal !== 'SIGSTOP') await this.letGo(copy);
+    if (copy.launchedStopped && signal !== 'SIGSTOP') await this.letGo(copy);
   }
 
   /** Types into the job's terminal. @throws `job-moving` when it is on its way, whatever of it was taken */
@@ -351,7 +351,7 @@ export class Host {
   /** Ends the hold of a job that was launched stopped. */
   async letGo(copy: Copy): Promise<void> {
     await JobCgroup.at(copy.cgroup).thaw();
-    copy.held = false;
+    copy.launchedStopped = false;
     await this.note(copy);
   }
 
@@ -374,7 +374,7 @@ export class Host {
     if ((await nodePid(JobCgroup.at(copy.cgroup), pid)) === copy.init) throw initNotDebugged(copy.job, pid);
     await this.#debugged(copy);
     await this.options.keeper.call('stub.attach', { place: placeOf(copy), pid, session });
-    if (copy.held) await this.letGo(copy);
+    if (copy.launchedStopped) await this.letGo(copy);
   }
 
   async #debugged(copy: Copy): Promise<void> {

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { asGodwitError, GodwitError, jobEnded, noSuchJob } from '../../api/errors';
 import { Exit, HistoryEvent, type JobId, KeptSpec, type MoveReport, Words } from '../../api/model';
 import { cut, shortCommand } from '../../api/text';
-import type { EpochOutcome, HomedJob, Journal, NewJob, NodeNote, Part, PlacedEvent } from './journal';
+import type { EpochOutcome, HomedJob, Journal, NewJob, NodeNote, Part, PositionedEvent } from './journal';
 import { type Entry, type Epoch, enter, type Ledger, launchedOn } from './ledger';
 import { roleOf } from './notes';
 import {
@@ -31,7 +31,7 @@ const REASON_KEPT = 2_000;
 
 /** SQLite's way to say that a list is not to be cut. */
 const ALL = -1;
-const JOBS = 'SELECT rowid AS place, * FROM jobs';
+const JOBS = 'SELECT rowid AS position, * FROM jobs';
 /** It is over, and no node has anything of it. */
 const FORGETTABLE = "state IN ('ended', 'lost') AND open IS NULL AND debts = '[]'";
 
@@ -165,14 +165,14 @@ class SqliteJournal implements Journal {
       const command = [program, ...args];
       const kept: KeptSpec = { command: shortCommand(command), user, limits, address, tty, allowIoUring };
       this.run(
-        `INSERT INTO jobs (id, name, uid, spec, state, started, held, host, epoch, attempted, debts)
+        `INSERT INTO jobs (id, name, uid, spec, state, started, launchedStopped, host, epoch, attempted, debts)
          VALUES (?, ?, ?, ?, 'starting', ?, ?, ?, ?, ?, '[]')`,
         job.id,
         job.name,
         user.uid,
         JSON.stringify(kept),
         this.moment(),
-        job.held ? 1 : 0,
+        job.launchedStopped ? 1 : 0,
         host,
         epoch,
         attempted,
@@ -368,8 +368,8 @@ class SqliteJournal implements Journal {
   history({ job, after = 0, limit = ALL }: { job?: JobId | undefined } & Part) {
     const [which, values] = job === undefined ? ['', []] : ['job = ? AND', [job]];
     const some = `SELECT seq, event FROM history WHERE ${which} seq > ? ORDER BY seq LIMIT ?`;
-    const placed = ({ seq, event }: Row): PlacedEvent => ({
-      place: Number(seq),
+    const placed = ({ seq, event }: Row): PositionedEvent => ({
+      position: Number(seq),
       event: HistoryEvent.parse(json(event)),
     });
     return this.reading(() => this.all(some, ...values, after, limit).map(placed));
@@ -498,14 +498,14 @@ function toJob(row: Row): HomedJob {
     id: String(row.id),
     name: String(row.name),
     spec: KeptSpec.parse(json(row.spec)),
-    place: Number(row.place),
+    position: Number(row.position),
     state,
     pid: row.pid === null ? null : Number(row.pid),
     exit: row.exit === null ? null : Exit.parse(json(row.exit)),
     started: String(row.started),
     ended: row.ended === null ? null : String(row.ended),
     pinned: row.pinned === 1,
-    held: row.held === 1,
+    launchedStopped: row.launchedStopped === 1,
     moves: Number(row.moves),
     moveStarted: row.moveStarted === null ? null : String(row.moveStarted),
     ledger: {

@@ -1,4 +1,4 @@
-/** What the three roles of a move have in common. The words themselves are the wire's. */
+/** What the three roles of a move have in common. The messages themselves are the wire's. */
 import type { EpochOutcome } from '../../api/move-contract';
 
 export type {
@@ -15,10 +15,10 @@ export type {
 export type Outcome = EpochOutcome['outcome'];
 
 /**
- * What of the job is physically on the node when its agent starts. `held` is a restored copy, frozen.
+ * What of the job is physically on the node when its agent starts.
  * `ended`: it is not there, and the keeper knows how it ended. `none`: it is not there and nobody knows why.
  */
-export type Presence = 'running' | 'frozen' | 'held' | 'ended' | 'none';
+export type Presence = 'running' | 'frozen' | 'ended' | 'none';
 
 /** Why a move fails whose job has come to its end meanwhile. */
 export const PROGRAM_ENDED = 'its program has ended';

@@ -35,7 +35,7 @@ export class Stopwatch {
   destination(answer: FromDestination) {
     if (answer.epoch !== this.move.epoch) return;
     this.#mark(answer.type);
-    if (answer.type === 'held') this.#restore = answer.figures.restore;
+    if (answer.type === 'restored') this.#restore = answer.figures.restore;
   }
 
   /** Only of a move that is over. */

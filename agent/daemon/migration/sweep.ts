@@ -6,22 +6,22 @@ import { nodeCgroup } from '../../machine/cgroup/hierarchy';
 import { processesNaming } from '../../machine/proc/processes';
 import { Copy } from '../jobs/copy';
 import type { NodeNote } from '../journal/journal';
-import type { Place } from './place';
+import type { MoveContext } from './move-context';
 
 /** As copies and their images are named: `JOB.EPOCH`. */
 const COPY = /^[a-z0-9]+\.\d+$/;
 
-type Sweeping = Pick<Place, 'layout' | 'cgroup' | 'mounted' | 'log'>;
+type Sweeping = Pick<MoveContext, 'layout' | 'cgroup' | 'mounted' | 'log'>;
 
 /** Precondition: nothing new has begun here yet. */
-export async function sweep(place: Sweeping, notes: NodeNote[]): Promise<void> {
-  const { layout, mounted } = place;
+export async function sweep(context: Sweeping, notes: NodeNote[]): Promise<void> {
+  const { layout, mounted } = context;
   const known = new Set(notes.flatMap(namesOf));
   // What lives may need what bears its name.
-  for (const name of await sweepCgroups(place, known)) known.add(name);
-  await sweepFolder(place, layout.images, known, 'images', (path) => rm(path, { recursive: true }));
-  await sweepFolder(place, layout.reports, known, 'a report', (path) => rm(path));
-  await sweepFolder(place, layout.roots, known, 'a mount', async (path) => {
+  for (const name of await sweepCgroups(context, known)) known.add(name);
+  await sweepFolder(context, layout.images, known, 'images', (path) => rm(path, { recursive: true }));
+  await sweepFolder(context, layout.reports, known, 'a report', (path) => rm(path));
+  await sweepFolder(context, layout.roots, known, 'a mount', async (path) => {
     const [job = '', epoch] = basename(path).split('.');
     await mounted.end({ job, epoch: Number(epoch) });
   });

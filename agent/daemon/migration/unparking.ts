@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import type { Copy } from '../jobs/copy';
-import type { Place } from './place';
+import type { MoveContext } from './move-context';
 
 /** In the image folder: the keeper that was told to. */
 const MARK = 'unparking';
@@ -18,7 +18,7 @@ export const SPOILED = 'its keeper ended while it put the debugger back';
  *   that keeper's, known to nobody now, are in its memory: it must never run.
  */
 export async function mayUnpark(
-  { keeper }: Place,
+  { keeper }: MoveContext,
   copy: Copy,
   images: string,
   stubs: number,

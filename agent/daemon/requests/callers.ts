@@ -145,7 +145,7 @@ export const CALLERS: { readonly [M in Method<PeerContract>]: Rule<Params<PeerCo
 
   'host.launch': newHome,
   // Answered for the caller's own jobs.
-  'host.sight': member,
+  'host.jobStatus': member,
   'host.kill': home,
   'host.type': home,
   'host.preflight': home,

@@ -6,9 +6,9 @@ import { asGodwitError } from '../../api/errors';
 import { ROOT, type User } from '../../api/model';
 import { resolveJob } from '../jobs/reference';
 import { chooseNode } from './choice';
-import { type AboutOne, DEBUG_TIMEOUT_MS, OwnJobs } from './home';
 import { withinOwnLimits } from './launcher';
 import type { NodeParts } from './node';
+import { type AboutOne, DEBUG_TIMEOUT_MS, OwnJobs } from './own-jobs';
 import { type Page, pageOfAll } from './pages';
 import { may } from './rights';
 
@@ -24,7 +24,7 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
   /** A page of what the homes have; one that does not answer has nothing. */
   function listed<T>(
     cursor: string | undefined,
-    ask: (home: string, place: { after: number; bytes: number }) => Promise<Page<T, number>>,
+    ask: (home: string, position: { after: number; bytes: number }) => Promise<Page<T, number>>,
   ) {
     return pageOfAll(node.peers.names, cursor, (home, after, bytes) =>
       ask(home, { after, bytes }).catch((error: Error) => {
@@ -83,8 +83,8 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     },
     'nodes.list': async () => ({ nodes: await node.members.list() }),
     'jobs.list': async ({ ended, after }) => {
-      const { items: jobs, next } = await listed(after, async (home, place) => {
-        const { jobs: items, next } = await node.peers.call(home, 'home.jobs', { ended, ...place }, SOON);
+      const { items: jobs, next } = await listed(after, async (home, position) => {
+        const { jobs: items, next } = await node.peers.call(home, 'home.jobs', { ended, ...position }, SOON);
         return { items, next };
       });
       return { jobs, next };
@@ -103,8 +103,13 @@ export function clientHandlers(node: NodeParts): Handlers<ClientContract> {
     'jobs.history': async ({ job, after }, caller) => {
       if (job !== undefined) return historyOf(job, after, caller);
       const as = caller.user ?? null;
-      const { items: events, next } = await listed(after, async (home, place) => {
-        const { events: items, next } = await node.peers.call(home, 'home.history', { as, ...place }, SOON);
+      const { items: events, next } = await listed(after, async (home, position) => {
+        const { events: items, next } = await node.peers.call(
+          home,
+          'home.history',
+          { as, ...position },
+          SOON,
+        );
         return { items, next };
       });
       return { events, next };

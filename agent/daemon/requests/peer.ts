@@ -17,8 +17,8 @@ import { nodeObstacles, sourceObstacles, thisMachine } from '../preflight/machin
 import { jobObstacles } from '../preflight/preflight';
 import { judged, type Standing } from './callers';
 import { filesHere } from './files';
-import { OwnJobs } from './home';
 import type { NodeParts } from './node';
+import { OwnJobs } from './own-jobs';
 import { type Acceptance, jobRefusal, may, requestRefusal } from './rights';
 
 /** Whoever waits for changes asks again at once; this is more than the way there and back. */
@@ -74,8 +74,8 @@ function answers(node: NodeParts): Handlers<PeerContract> {
       return {};
     },
     'node.status': async () => {
-      const sights = await Promise.all(host.jobs.map((job) => host.sight(job, [])));
-      const load = sights.reduce((sum, sight) => sum + (sight?.cpu ?? 0), 0);
+      const statuses = await Promise.all(host.jobs.map((job) => host.status(job, [])));
+      const load = statuses.reduce((sum, status) => sum + (status?.cpu ?? 0), 0);
       const { name } = config;
       const address = node.settings.now.members.find((member) => member.name === name)!.address;
       return {
@@ -109,17 +109,17 @@ function answers(node: NodeParts): Handlers<PeerContract> {
     'home.outcome': async ({ job, epoch }, caller) => {
       // First the journal, then the state: an answer of "moving" may be followed by an abort, never the reverse.
       const outcome = await host.options.journal.outcome(job, epoch);
-      if (moves.isMoving(job)) moves.conduct(job).asked(caller.name, epoch);
+      if (moves.isMoving(job)) moves.coordinator(job).asked(caller.name, epoch);
       return outcome;
     },
     'home.files': (asked, caller) => node.served.open({ ...asked, node: caller.name }),
 
     'host.launch': (order) => host.launch(order),
-    'host.sight': async ({ jobs }, caller) => {
+    'host.jobStatus': async ({ jobs }, caller) => {
       const stubs = await host.stubs().catch(() => []);
       const theirs = jobs.filter((job) => host.homeOf(job) === caller.name);
-      const sights = await Promise.all(theirs.map((job) => host.sight(job, stubs)));
-      return { sights: sights.filter((sight) => sight !== null) };
+      const statuses = await Promise.all(theirs.map((job) => host.status(job, stubs)));
+      return { statuses: statuses.filter((status) => status !== null) };
     },
     'host.kill': async ({ job, signal }) => {
       await host.kill(job, signalNamed(signal));
@@ -185,9 +185,9 @@ function answers(node: NodeParts): Handlers<PeerContract> {
     }),
 
     'move.toSource': ({ job, home: from, message }, { signal }) =>
-      moves.departure(job, from).tell(message, signal),
+      moves.source(job, from).handle(message, signal),
     'move.toDestination': ({ job, home: from, terms, message }, { signal }) =>
-      moves.arrival(job, from).hear(terms, message, signal),
+      moves.destination(job, from).handleOnTerms(terms, message, signal),
   };
 }
 

@@ -1,4 +1,4 @@
-/** The source's hands: they park, freeze, dump and carry a job away, and give it back or let it go as they are told. */
+/** Carries out the effects of a move's source: parks, freezes, dumps and sends a job, and thaws it or kills it as the home decides. */
 import { once } from 'node:events';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -27,12 +27,12 @@ import { pipeStreams } from '../../wire/streams';
 import { type Copy, mountOf, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
 import { refuseMessages } from '../preflight/messages';
-import { sendFolder } from './carriage';
+import { Executor } from './executor';
+import { sendFolder } from './image-transfer';
+import { InheritedSocket } from './inherited-socket';
 import { type Manifest, readManifest, writeManifest } from './manifest';
 import { PROGRAM_ENDED } from './messages';
-import { CRIU_ENV, type Place, UNPARK_LIMIT_MS } from './place';
-import { Plug } from './plug';
-import { Role } from './role';
+import { CRIU_ENV, type MoveContext, UNPARK_LIMIT_MS } from './move-context';
 import { allOver, insist } from './runner';
 import { type SourceEffect, type SourceInput, type SourceState, sourceAtRest, stepSource } from './source';
 import { whileItMoves } from './stall';
@@ -70,18 +70,18 @@ interface Dump {
   to: string;
 }
 
-export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSource, FromSource> {
+export class SourceExecutor extends Executor<SourceState, SourceInput, SourceEffect, ToSource, FromSource> {
   /** The streams of the dump under way; cutting them makes CRIU give the job back by itself. */
   readonly #streams: Duplex[] = [];
 
-  constructor(place: Place, job: string, home: string) {
-    super(place, job, home, { rest: sourceAtRest, step: stepSource, role: 'source', verb: 'leaves' });
+  constructor(context: MoveContext, job: string, home: string) {
+    super(context, job, home, { rest: sourceAtRest, step: stepSource, role: 'source', verb: 'leaves' });
   }
 
   restart(note: Note, copy: Copy) {
     this.takeUp(async () => {
       if (note.state === 'sending') await this.#endDump(note.epoch);
-      return { note, present: await this.place.host.presence(copy) };
+      return { note, present: await this.context.host.presence(copy) };
     });
   }
 
@@ -116,14 +116,14 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
   }
 
   async #note(note: Note): Promise<void> {
-    const { host, journal } = this.place;
+    const { host, journal } = this.context;
     const copy = host.copy(this.job);
     // Its home has been told of its end, or is being told.
     if (!copy) throw programEnded();
     if (note.state === 'hosting') copy.epoch = note.epoch;
     await journal.putNote({ job: this.job, note, detail: { copy } });
-    if (note.state === 'sending') await this.place.points.reach('source.sending-noted');
-    if (note.state === 'hosting') await this.place.points.reach('source.hosting-noted');
+    if (note.state === 'sending') await this.context.points.reach('source.sending-noted');
+    if (note.state === 'hosting') await this.context.points.reach('source.hosting-noted');
     this.feed({ type: 'noted', note });
   }
 
@@ -136,7 +136,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
         } catch (error) {
           throw (await this.#endedByItself()) ? programEnded(error) : error;
         } finally {
-          // Of a carriage that has ended there is nothing left to cut.
+          // Of a transfer that has ended there is nothing left to cut.
           this.#cutStreams();
         }
       },
@@ -146,10 +146,10 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
 
   async #endedByItself(): Promise<boolean> {
     for (const until = performance.now() + REPORT_MS; ; await sleep(REPORT_POLL_MS)) {
-      const copy = this.place.host.copy(this.job);
+      const copy = this.context.host.copy(this.job);
       if (!copy) return true;
       if (copy.injury !== null) return false;
-      const presence = await this.place.host.presence(copy);
+      const presence = await this.context.host.presence(copy);
       // Nothing of it lives: its supervisor may be about to say how it ended.
       if (presence !== 'none' || performance.now() > until) return presence === 'ended';
     }
@@ -157,19 +157,19 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
 
   /** Opens the streams while the job still runs; then park, freeze, dump, carry. */
   async #carry({ epoch, to, ...tickets }: Send, signal: AbortSignal): Promise<SourceFigures> {
-    const { keeper, peers, layout, host, points } = this.place;
+    const { keeper, peers, layout, host, points } = this.context;
     const begun = performance.now();
     const copy = host.copy(this.job)!;
     const images = layout.imagesOf(this.job, epoch);
     await mkdir(images, { recursive: true, mode: 0o700 });
-    const criu = await this.place.criu();
-    const pages = await peers.openStream(to, tickets.pages, this.place.tickets);
+    const criu = await this.context.criu();
+    const pages = await peers.openStream(to, tickets.pages, this.context.tickets);
     this.#streams.push(pages);
-    const bundle = await peers.openStream(to, tickets.images, this.place.tickets);
+    const bundle = await peers.openStream(to, tickets.images, this.context.tickets);
     this.#streams.push(bundle);
     await points.reach('source.streams-open');
 
-    await settleConnections(this.place.helper, JobCgroup.at(copy.cgroup).run);
+    await settleConnections(this.context.helper, JobCgroup.at(copy.cgroup).run);
     signal.throwIfAborted();
     const parking = performance.now();
     const { parked, parkMs, frozenMs } = await keeper
@@ -206,7 +206,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     await allOver([
       this.#syncFiles(copy),
       this.#holdNetwork(copy),
-      this.place.host.trimMounts(copy).then(() => this.#noteWhatTravels(copy, frozen, parked)),
+      this.context.host.trimMounts(copy).then(() => this.#noteWhatTravels(copy, frozen, parked)),
     ]);
   }
 
@@ -219,21 +219,27 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
 
   async #syncFiles(copy: Copy): Promise<void> {
     const files = mountOf(copy);
-    if (files) await this.place.mounted.sync(files);
+    if (files) await this.context.mounted.sync(files);
     await syncShared(copy.direct);
   }
 
   async #holdNetwork(copy: Copy): Promise<void> {
-    await this.place.host.networks.takeDown(copy);
-    await sockets(this.place.helper, 'hold', JobCgroup.at(copy.cgroup).run);
+    await this.context.host.networks.takeDown(copy);
+    await sockets(this.context.helper, 'hold', JobCgroup.at(copy.cgroup).run);
   }
 
   /** Said of the frozen job itself: what CRIU reads later, it finds by paths that others may change. */
   async #noteWhatTravels(copy: Copy, frozen: Frozen, parked: Manifest['parked']): Promise<void> {
-    const { held, mounts, shared } = copy;
+    const { launchedStopped, mounts, shared } = copy;
     const { helper, images, processes } = frozen;
     const pids = processes.map(({ pid }) => pid);
-    const manifest = { processes: processes.map(({ inner }) => inner), parked, held, mounts, shared };
+    const manifest = {
+      processes: processes.map(({ inner }) => inner),
+      parked,
+      launchedStopped,
+      mounts,
+      shared,
+    };
     await Promise.all([
       writeManifest(images, manifest),
       noteHeld({ helper, pids, images, abroad: copy.files !== null }),
@@ -241,20 +247,20 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
   }
 
   async #dump({ criu, copy, epoch, images, pages, to }: Dump): Promise<void> {
-    const { keeper, helper } = this.place;
+    const { keeper, helper } = this.context;
     const run = JobCgroup.at(copy.cgroup).run;
-    const network = await this.place.host.networks.inodeOf(copy);
+    const network = await this.context.host.networks.inodeOf(copy);
     const argv = [
       criu,
       ...dumpArguments({ init: copy.init!, images, run, mounts: copy.mounts, network, stream: true }),
     ];
     const key = this.#dumpKey(epoch);
     const env = together(CRIU_ENV, await seeingLimits(), asUser(copy.user, images), seeingFirstThreads());
-    const plug = await Plug.in(images);
-    const { pid } = await keeper.call('process.start', { key, argv: plug.command(helper, argv), env });
-    const wire = await plug.connection();
+    const inherited = await InheritedSocket.in(images);
+    const { pid } = await keeper.call('process.start', { key, argv: inherited.command(helper, argv), env });
+    const wire = await inherited.connection();
     this.#streams.push(wire);
-    await this.place.points.reach('source.dump-started');
+    await this.context.points.reach('source.dump-started');
     const piped = pipeStreams(wire, pages).catch((error: Error) => error);
     const { code, signal } = await whileItMoves(
       `the transfer of its memory to ${to}`,
@@ -267,9 +273,9 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     await piped;
   }
 
-  /** CRIU had the job's processes in its hands: what becomes of them now is not their doing. */
+  /** CRIU was at work inside the job's processes: what becomes of them now is not their doing. */
   #injured(copy: Copy, signal: string): GodwitError {
-    copy.injury = `CRIU was ended by ${signal} while it was inside the job's processes on ${this.place.node}`;
+    copy.injury = `CRIU was ended by ${signal} while it was inside the job's processes on ${this.context.node}`;
     return new GodwitError({ code: 'dump-failed', message: copy.injury });
   }
 
@@ -287,7 +293,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
   async #silence(copy: Copy): Promise<Error | null> {
     const files = mountOf(copy);
     if (!files) return null;
-    return this.place.mounted.answers(files, []).then(
+    return this.context.mounted.answers(files, []).then(
       () => null,
       (error: Error) => error,
     );
@@ -299,7 +305,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
 
   /** A dump is never killed while it is inside the job: without its streams it fails by itself and leaves the job whole. */
   async #endDump(epoch: number): Promise<void> {
-    const { keeper } = this.place;
+    const { keeper } = this.context;
     this.#cutStreams();
     const key = this.#dumpKey(epoch);
     try {
@@ -319,7 +325,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
    * killed a child may be left that it had stopped.
    */
   async #orphanEnds(epoch: number): Promise<void> {
-    const images = this.place.layout.imagesOf(this.job, epoch);
+    const images = this.context.layout.imagesOf(this.job, epoch);
     const until = performance.now() + DUMP_END_MS;
     for (let left = await processesNaming(images); left.length > 0; left = await processesNaming(images)) {
       for (const pid of left) signalPid(pid, 'SIGCONT');
@@ -329,7 +335,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
   }
 
   async #thaw(epoch: number): Promise<void> {
-    const { host, keeper, layout, points } = this.place;
+    const { host, keeper, layout, points } = this.context;
     const copy = host.copy(this.job);
     if (!copy) return this.feed({ type: 'copy-died', reason: 'its agent knows of none' });
     await this.giveUp(() => this.#endDump(epoch));
@@ -341,21 +347,21 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     // For a keeper that did not park them: one that did knows better.
     const manifest = await readManifest(images).catch(() => null);
     const parked = manifest?.parked ?? [];
-    const may = await mayUnpark(this.place, copy, images, parked.length);
+    const may = await mayUnpark(this.context, copy, images, parked.length);
     if (may === 'spoiled') return this.#spoiled(copy);
-    await this.place.host.networks.putUp(copy);
-    await sockets(this.place.helper, 'release', JobCgroup.at(copy.cgroup).run);
+    await this.context.host.networks.putUp(copy);
+    await sockets(this.context.helper, 'release', JobCgroup.at(copy.cgroup).run);
     // The job goes on, whatever becomes of what was typed.
     await this.#frozen(copy, images)
       .then(putQueues)
       .catch((error: Error) => this.log(error.message));
     await keeper.call(
       'job.unpark',
-      { place: placeOf(copy), parked: may === 'yes' ? parked : [], thaw: !copy.held },
+      { place: placeOf(copy), parked: may === 'yes' ? parked : [], thaw: !copy.launchedStopped },
       { timeoutMs: UNPARK_LIMIT_MS },
     );
     if (parked.length > 0) copy.debugged = true;
-    await this.place.points.reach('source.unparked');
+    await this.context.points.reach('source.unparked');
     await this.#clearImages(epoch);
   }
 
@@ -366,25 +372,25 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
   }
 
   async #kill(epoch: number): Promise<void> {
-    const { host } = this.place;
+    const { host } = this.context;
     const copy = host.copy(this.job);
     await this.giveUp(() => this.#endDump(epoch));
-    await this.place.points.reach('source.killing');
+    await this.context.points.reach('source.killing');
     // Let go of first: its end is no longer the job's.
     host.release(this.job);
     if (copy) await host.clear(copy);
     await this.#clearImages(epoch);
-    await this.place.points.reach('source.killed');
+    await this.context.points.reach('source.killed');
   }
 
   #clearImages(epoch: number) {
-    return rm(this.place.layout.imagesOf(this.job, epoch), { recursive: true, force: true });
+    return rm(this.context.layout.imagesOf(this.job, epoch), { recursive: true, force: true });
   }
 
   async #frozen({ cgroup }: Copy, images: string): Promise<Frozen> {
     const group = JobCgroup.at(cgroup);
     const processes = await jobProcesses(group);
-    return { helper: this.place.helper, processes, run: group.run, images };
+    return { helper: this.context.helper, processes, run: group.run, images };
   }
 
   #dumpKey(epoch: number) {

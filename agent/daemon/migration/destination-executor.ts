@@ -1,4 +1,4 @@
-/** The destination's hands: they take a job in, restore it held, and thaw it or clear it away as they are told. */
+/** Carries out the effects of a move's destination: receives a job, restores it frozen, and thaws it or clears it away as the home decides. */
 import { execFile } from 'node:child_process';
 import { mkdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -31,7 +31,6 @@ import { killEach, processesNaming } from '../../machine/proc/processes';
 import { pipeStreams } from '../../wire/streams';
 import { type Copy, mountOf, placeOf } from '../jobs/copy';
 import type { Note } from '../journal/journal';
-import { receiveFolder } from './carriage';
 import {
   type DestinationEffect,
   type DestinationInput,
@@ -39,10 +38,11 @@ import {
   destinationAtRest,
   stepDestination,
 } from './destination';
+import { Executor } from './executor';
+import { receiveFolder } from './image-transfer';
+import { InheritedSocket } from './inherited-socket';
 import { type Manifest, readManifest } from './manifest';
-import { CRIU_ENV, type Place, UNPARK_LIMIT_MS } from './place';
-import { Plug } from './plug';
-import { Role } from './role';
+import { CRIU_ENV, type MoveContext, UNPARK_LIMIT_MS } from './move-context';
 import { insist } from './runner';
 import { mayUnpark, SPOILED } from './unparking';
 
@@ -80,7 +80,7 @@ interface Received {
   thawing: boolean;
 }
 
-export class Arrival extends Role<
+export class DestinationExecutor extends Executor<
   DestinationState,
   DestinationInput,
   DestinationEffect,
@@ -93,8 +93,8 @@ export class Arrival extends Role<
   /** By epoch: being asked twice to kill a copy is one piece of work. */
   readonly #kills = new Map<number, Promise<void>>();
 
-  constructor(place: Place, job: string, home: string) {
-    super(place, job, home, {
+  constructor(context: MoveContext, job: string, home: string) {
+    super(context, job, home, {
       rest: destinationAtRest,
       step: stepDestination,
       role: 'destination',
@@ -102,11 +102,11 @@ export class Arrival extends Role<
     });
   }
 
-  /** A word of the home about a job on these terms. */
-  hear(terms: Terms, message: ToDestination, signal: AbortSignal): Promise<FromDestination> {
-    // The word that brings the job here is the one whose terms were judged.
+  /** A message of the home about a job on these terms. */
+  handleOnTerms(terms: Terms, message: ToDestination, signal: AbortSignal): Promise<FromDestination> {
+    // The terms of the message that brings the job here are the ones that were judged.
     if (message.type === 'prepare') this.#terms = terms;
-    return this.tell(message, signal);
+    return this.handle(message, signal);
   }
 
   restart(note: Note, copy: Copy) {
@@ -115,8 +115,8 @@ export class Arrival extends Role<
     this.takeUp(async () => {
       if (note.state === 'receiving') await this.#endReceiving(epoch);
       if (note.state === 'hosting') this.#clearTaken(epoch);
-      const present = await this.place.host.presence(copy);
-      return { note, present: present === 'frozen' ? 'held' : present };
+      const present = await this.context.host.presence(copy);
+      return { note, present };
     });
   }
 
@@ -148,26 +148,26 @@ export class Arrival extends Role<
   #attempt(epoch: number, work: (epoch: number, signal: AbortSignal) => Promise<DestinationInput>): void {
     this.begin(
       (signal) => work(epoch, signal),
-      (reason) => ({ type: 'hands-failed', epoch, reason }),
+      (reason) => ({ type: 'executor-failed', epoch, reason }),
     );
   }
 
   async #note(note: Note): Promise<void> {
     const copy = this.#received?.copy ?? (await this.#newCopy(note.epoch));
-    await this.place.journal.putNote({ job: this.job, note, detail: { copy } });
+    await this.context.journal.putNote({ job: this.job, note, detail: { copy } });
     // A `sending` note is the source's.
-    if (note.state !== 'sending') await this.place.points.reach(`destination.${note.state}-noted`);
+    if (note.state !== 'sending') await this.context.points.reach(`destination.${note.state}-noted`);
     if (note.state === 'hosting') {
       this.#received = null;
-      this.place.host.adopt(copy);
+      this.context.host.adopt(copy);
       this.#clearTaken(note.epoch);
     }
     this.feed({ type: 'noted', note });
   }
 
   async #newCopy(epoch: number): Promise<Copy> {
-    const cgroup = await JobCgroup.of(this.place.cgroup, `${this.job}.${epoch}`);
-    const copy = this.place.host.newCopy(
+    const cgroup = await JobCgroup.of(this.context.cgroup, `${this.job}.${epoch}`);
+    const copy = this.context.host.newCopy(
       { job: this.job, epoch, home: this.home },
       this.#terms!,
       false,
@@ -184,19 +184,19 @@ export class Arrival extends Role<
 
   /** Makes all that can be made beforehand; says where the source `from` may send pages and images. */
   async #prepare(epoch: number, from: string): Promise<Tickets> {
-    const { keeper, tickets, criu, helper } = this.place;
+    const { keeper, tickets, criu, helper } = this.context;
     const received = this.#received!;
     await mkdir(received.images, { recursive: true, mode: 0o700 });
     await this.#makeRoot(received);
     await JobCgroup.at(received.copy.cgroup).create();
-    await this.place.host.networks.make(received.copy);
+    await this.context.host.networks.make(received.copy);
     const account = await JobAccount.of(received.copy.cgroup);
-    await account.create(this.place.node, received.copy.limits);
+    await account.create(this.context.node, received.copy.limits);
     const argv = [await criu(), ...pageServerArguments({ images: received.images })];
     const key = this.#pagesKey(epoch);
-    const plug = await Plug.in(received.images);
-    await keeper.call('process.start', { key, argv: plug.command(helper, argv), env: CRIU_ENV });
-    const wire = await plug.connection();
+    const inherited = await InheritedSocket.in(received.images);
+    await keeper.call('process.start', { key, argv: inherited.command(helper, argv), env: CRIU_ENV });
+    const wire = await inherited.connection();
     const pages = tickets.issue(
       // The source sees no more than a cut stream; why it was cut is known here.
       (stream) => pipeStreams(stream, wire, () => this.#whyNoPages(received.images)),
@@ -218,14 +218,14 @@ export class Arrival extends Role<
       });
       received.bundle.catch(() => {});
     });
-    await this.place.points.reach('destination.prepared');
+    await this.context.points.reach('destination.prepared');
     return { pages, images };
   }
 
   /** What CRIU takes for the job's `/`: the home's own, here or from there. */
   async #makeRoot({ copy, root }: Received): Promise<void> {
     const files = mountOf(copy);
-    if (files) await this.place.mounted.mount(files);
+    if (files) await this.context.mounted.mount(files);
     else {
       await mkdir(root, { recursive: true });
       await run('mount', ['--bind', '/', root]);
@@ -236,7 +236,7 @@ export class Arrival extends Role<
   async #whyNoPages(images: string): Promise<Error> {
     const { bavail, bsize } = await statfs(images);
     // A full disk takes no log either.
-    if (bavail * bsize < NO_ROOM_BYTES) return noRoom(this.place.node, images);
+    if (bavail * bsize < NO_ROOM_BYTES) return noRoom(this.context.node, images);
     return explainFile(TAKE_PAGES, join(images, PAGE_SERVER_LOG));
   }
 
@@ -253,7 +253,7 @@ export class Arrival extends Role<
     };
     copy.init =
       copy.files === null ? await this.#amongMounts(received, manifest, attempt, signal) : await attempt();
-    await this.place.points.reach('destination.restored');
+    await this.context.points.reach('destination.restored');
     await this.#makeWhole(received, manifest);
     // Only now: until here CRIU was among them.
     await account.set(copy.limits);
@@ -263,14 +263,14 @@ export class Arrival extends Role<
   /** Everything that the source has sent, looked at: what CRIU is to restore. */
   async #whatCame(epoch: number, received: Received): Promise<Manifest> {
     const { copy, images } = received;
-    const { keeper, host, points } = this.place;
+    const { keeper, host, points } = this.context;
     const key = this.#pagesKey(epoch);
     const server = await keeper.call('process.wait', { key }, { timeoutMs: PAGES_END_MS });
     if (server.code !== 0) throw await this.#whyNoPages(images);
     await received.bundle;
     const manifest = await readManifest(images);
     received.manifest = manifest;
-    copy.held = manifest.held;
+    copy.launchedStopped = manifest.launchedStopped;
     await host.setMounts(copy, manifest);
     await points.reach('destination.pages-here');
     await verifyPages(images);
@@ -289,24 +289,24 @@ export class Arrival extends Role<
   ): Promise<number> {
     const sent = await mountImagesIn(images);
     for (let left = MOUNTS_TRIES; ; left--) {
-      const own = await jobMountsHere(this.place.layout.state);
+      const own = await jobMountsHere(this.context.layout.state);
       const added = own.filter((at) => !mounts.includes(at));
       await addMountsIn(images, sent, added, own);
       copy.mounts = [...mounts, ...added].sort();
-      await this.place.points.reach('destination.mounts-known');
+      await this.context.points.reach('destination.mounts-known');
       try {
         return await restore();
       } catch (error) {
         if (signal.aborted) throw error;
-        const now = await jobMountsHere(this.place.layout.state);
+        const now = await jobMountsHere(this.context.layout.state);
         if (left === 1 || added.every((at) => now.includes(at))) throw error;
-        await this.place.host.clearRestore(copy);
+        await this.context.host.clearRestore(copy);
       }
     }
   }
 
   async #restoreCommand({ copy, images, root }: Received, account: JobAccount): Promise<string[]> {
-    const { helper, criu, host } = this.place;
+    const { helper, criu, host } = this.context;
     const { run: inside, attach } = JobCgroup.at(copy.cgroup);
     const network = host.networks.namespaceOf(copy);
     const files = copy.files === null ? '/' : root;
@@ -322,7 +322,7 @@ export class Arrival extends Role<
 
   /** The job's PID 1, as this node numbers it. */
   async #runCriu({ copy, images }: Received, argv: string[]): Promise<number> {
-    const { keeper, points } = this.place;
+    const { keeper, points } = this.context;
     const key = copy.supervisor;
     const env = together(CRIU_ENV, asUser(copy.user, images), withFifos(images));
     await keeper.call('process.start', { key, argv, env });
@@ -338,7 +338,7 @@ export class Arrival extends Role<
   /** Is it what was dumped? What CRIU does not bring back is made again. */
   async #makeWhole(received: Received, { processes: expected }: Manifest): Promise<void> {
     const { copy, images } = received;
-    const { helper, host } = this.place;
+    const { helper, host } = this.context;
     const cgroup = JobCgroup.at(copy.cgroup);
     const processes = await verifyRestored(cgroup, copy.init!, expected);
     await this.#whileHomeAnswers(copy, async () => {
@@ -355,7 +355,7 @@ export class Arrival extends Role<
   }
 
   #recognise({ copy, images, root }: Received, pids: number[]): Promise<void> {
-    const { helper, host } = this.place;
+    const { helper, host } = this.context;
     const { mounts } = copy;
     const network = host.networks.namespaceOf(copy);
     const abroad = copy.files !== null;
@@ -369,7 +369,7 @@ export class Arrival extends Role<
     const files = mountOf(copy);
     if (!files) return work();
     const over = new AbortController();
-    const silence = this.place.mounted.watch(files, over.signal).then(() => new Promise<never>(() => {}));
+    const silence = this.context.mounted.watch(files, over.signal).then(() => new Promise<never>(() => {}));
     try {
       return await Promise.race([work(), silence]);
     } finally {
@@ -381,30 +381,30 @@ export class Arrival extends Role<
   async #thaw(epoch: number): Promise<DestinationInput> {
     const received = this.#received!;
     const { copy, images } = received;
-    if (!['frozen', 'running'].includes(await this.place.host.presence(copy))) {
+    if (!['frozen', 'running'].includes(await this.context.host.presence(copy))) {
       // A copy that went before anybody tried to thaw it has not run.
-      if (!received.thawing) this.feed({ type: 'hands-failed', epoch, reason: 'the restored copy died' });
+      if (!received.thawing) this.feed({ type: 'executor-failed', epoch, reason: 'the restored copy died' });
       return { type: 'copy-died' };
     }
     const { parked } = received.manifest ?? (await readManifest(images));
-    const may = await mayUnpark(this.place, copy, images, parked.length);
+    const may = await mayUnpark(this.context, copy, images, parked.length);
     if (may === 'spoiled') {
       // Nothing of it has run: the source's copy is still the job.
-      this.feed({ type: 'hands-failed', epoch, reason: SPOILED });
+      this.feed({ type: 'executor-failed', epoch, reason: SPOILED });
       return { type: 'copy-died' };
     }
     received.thawing = true;
-    await this.place.host.networks.putUp(copy);
-    await sockets(this.place.helper, 'release', JobCgroup.at(copy.cgroup).run);
-    await this.place.keeper.call(
+    await this.context.host.networks.putUp(copy);
+    await sockets(this.context.helper, 'release', JobCgroup.at(copy.cgroup).run);
+    await this.context.keeper.call(
       'job.unpark',
-      { place: placeOf(copy), parked: may === 'yes' ? parked : [], thaw: !copy.held },
+      { place: placeOf(copy), parked: may === 'yes' ? parked : [], thaw: !copy.launchedStopped },
       { timeoutMs: UNPARK_LIMIT_MS },
     );
-    await this.place.points.reach('destination.unparked');
-    // A debugger's stub takes a held job over: from now on the client holds it.
+    await this.context.points.reach('destination.unparked');
+    // The stub has the process in ptrace-stop: from now on its client says when it runs.
     if (parked.length > 0) {
-      copy.held = false;
+      copy.launchedStopped = false;
       copy.debugged = true;
     }
     return { type: 'unparked', epoch };
@@ -425,14 +425,14 @@ export class Arrival extends Role<
         received?.stream?.destroy();
         await this.#endReceiving(epoch);
         // A restore ends with what it has restored.
-        if (received) await this.place.host.end(received.copy);
+        if (received) await this.context.host.end(received.copy);
       });
-      // What the work made after it was prodded.
+      // What the work made after it was interrupted.
       await this.#endReceiving(epoch);
-      await this.place.points.reach('destination.killing');
-      if (received) await this.place.host.clear(received.copy);
+      await this.context.points.reach('destination.killing');
+      if (received) await this.context.host.clear(received.copy);
       await this.#clearReceived(epoch);
-      await this.place.points.reach('destination.killed');
+      await this.context.points.reach('destination.killed');
       if (this.#received === received) this.#received = null;
     };
     const work = this.#kills.get(epoch) ?? insist(kill, (line) => this.log(line));
@@ -444,7 +444,7 @@ export class Arrival extends Role<
 
   /** The page server holds nothing but bytes: it may be ended at any time. */
   async #endReceiving(epoch: number): Promise<void> {
-    const { keeper } = this.place;
+    const { keeper } = this.context;
     const key = this.#pagesKey(epoch);
     const known = (await keeper.call('process.list', {})).processes.some((process) => process.key === key);
     // What an earlier keeper held is nobody's now.
@@ -455,8 +455,8 @@ export class Arrival extends Role<
 
   async #clearReceived(epoch: number): Promise<void> {
     const { images, root } = this.#paths(epoch);
-    await this.place.keeper.call('process.forget', { key: this.#pagesKey(epoch) });
-    if (this.home === this.place.node) await this.#endRoot(root);
+    await this.context.keeper.call('process.forget', { key: this.#pagesKey(epoch) });
+    if (this.home === this.context.node) await this.#endRoot(root);
     await rm(images, { recursive: true, force: true });
   }
 
@@ -468,8 +468,8 @@ export class Arrival extends Role<
 
   #paths(epoch: number) {
     return {
-      images: this.place.layout.imagesOf(this.job, epoch),
-      root: this.place.layout.root(this.job, epoch),
+      images: this.context.layout.imagesOf(this.job, epoch),
+      root: this.context.layout.root(this.job, epoch),
     };
   }
 

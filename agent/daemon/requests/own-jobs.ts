@@ -15,7 +15,7 @@ import { signalNamed } from '../jobs/signals';
 import type { HomedJob } from '../journal/journal';
 import { chooseNode } from './choice';
 import type { NodeParts } from './node';
-import { placeIn } from './pages';
+import { positionIn } from './pages';
 import { assertMay, withoutReasons } from './rights';
 import { why } from './why';
 
@@ -100,9 +100,9 @@ export class OwnJobs {
 
   /** A page of one job's, as clients are told it. @throws `no-such-job`, `bad-message` */
   async historyOf(job: string, after: string | undefined, mayLook: (job: HomedJob) => boolean) {
-    const place = { after: placeIn(after), bytes: PAGE_BYTES };
+    const position = { after: positionIn(after), bytes: PAGE_BYTES };
     await this.node.home.job(job);
-    const { events, next } = await this.history(job, place, mayLook);
+    const { events, next } = await this.history(job, position, mayLook);
     return { events, next: next === null ? null : `${next}` };
   }
 
@@ -170,7 +170,7 @@ export class OwnJobs {
       });
     }
     const { ledger } = alive(await home.job(id));
-    const report = await moves.conduct(id).migrate(ledger, to, 'stop', caller.signal);
+    const report = await moves.coordinator(id).migrate(ledger, to, 'stop', caller.signal);
     moves.pace.learn(report);
     return report;
   }

@@ -3,18 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { MAX_BYTES, receiveFolder, sendFolder } from '../../agent/daemon/migration/carriage';
+import { MAX_BYTES, receiveFolder, sendFolder } from '../../agent/daemon/migration/image-transfer';
 import { whileItMoves } from '../../agent/daemon/migration/stall';
 
 let folder = '';
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'godwit-carriage-'));
+  folder = mkdtempSync(join(tmpdir(), 'godwit-images-'));
   writeFileSync(join(folder, 'core-1.img'), 'twelve bytes');
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 test('a folder arrives, and both sides know it', async () => {
-  const there = mkdtempSync(join(tmpdir(), 'godwit-carriage-'));
+  const there = mkdtempSync(join(tmpdir(), 'godwit-images-'));
   try {
     const [near, far] = duplexPair();
     const [bytes] = await Promise.all([sendFolder(folder, near), receiveFolder(there, far)]);
@@ -36,7 +36,7 @@ async function sent(): Promise<Buffer> {
 
 /** Its answer to these bytes, and what it has written. */
 async function taken(bytes: Buffer): Promise<{ error: Error; written: string[] }> {
-  const there = mkdtempSync(join(tmpdir(), 'godwit-carriage-'));
+  const there = mkdtempSync(join(tmpdir(), 'godwit-images-'));
   const [near, far] = duplexPair();
   near.on('error', () => {});
   far.on('error', () => {});
@@ -69,7 +69,7 @@ test('half a folder is said to be one', async () => {
   const all = await sent();
   for (const size of [1, all.length / 2, all.length - 1])
     expect((await taken(all.subarray(0, size))).error).toMatchObject({
-      code: 'carriage-failed',
+      code: 'image-transfer-failed',
       message: 'the images did not arrive whole',
     });
   expect((await taken(Buffer.concat([all, Buffer.from('more')]))).error).toMatchObject({
@@ -83,12 +83,15 @@ test.each([
   'a/b.img',
   'as-user',
   'pidfile',
-  'plug',
+  'sock',
   'unparking',
   'x'.repeat(300),
 ])('a file named %s is not taken', async (name) => {
   const { error, written } = await taken(Buffer.concat([head(name, 4), Buffer.from('evil')]));
-  expect(error).toMatchObject({ code: 'carriage-failed', message: expect.stringContaining('no image') });
+  expect(error).toMatchObject({
+    code: 'image-transfer-failed',
+    message: expect.stringContaining('no image'),
+  });
   expect(written).toEqual([]);
 });
 
@@ -98,7 +101,7 @@ test('more bytes than a destination takes are refused before they come', async (
 });
 
 test('an image is never written through a link, nor over what is there', async () => {
-  const there = mkdtempSync(join(tmpdir(), 'godwit-carriage-'));
+  const there = mkdtempSync(join(tmpdir(), 'godwit-images-'));
   try {
     writeFileSync(join(there, 'target'), 'kept');
     symlinkSync(join(there, 'target'), join(there, 'core-1.img'));
@@ -106,7 +109,7 @@ test('an image is never written through a link, nor over what is there', async (
     near.on('error', () => {});
     const received = receiveFolder(there, far);
     near.end(Buffer.concat([head('core-1.img', 4), Buffer.from('evil')]));
-    await expect(received).rejects.toMatchObject({ code: 'carriage-failed' });
+    await expect(received).rejects.toMatchObject({ code: 'image-transfer-failed' });
     expect(readFileSync(join(there, 'target'), 'utf8')).toBe('kept');
   } finally {
     rmSync(there, { recursive: true });
@@ -121,7 +124,9 @@ test('a folder that can not be packed never ends as a whole one does', async () 
   });
   far.resume();
   near.on('error', () => {});
-  await expect(sendFolder(join(folder, 'none'), near)).rejects.toMatchObject({ code: 'carriage-failed' });
+  await expect(sendFolder(join(folder, 'none'), near)).rejects.toMatchObject({
+    code: 'image-transfer-failed',
+  });
   expect(near.destroyed).toBe(true);
   expect(ended).toBe(false);
 });
@@ -150,7 +155,7 @@ test('one that is slow is waited for', async () => {
   expect(await whileItMoves('the transfer', mark, work, 20)).toBe('all of it');
 });
 
-test('a carriage that is given up while it waits to be acknowledged fails at once', async () => {
+test('a transfer that is given up while it waits to be acknowledged fails at once', async () => {
   const [near, far] = duplexPair();
   const sent = sendFolder(folder, near);
   const taken = new Promise((resolve) => far.once('end', resolve).resume());

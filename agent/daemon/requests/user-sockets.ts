@@ -5,7 +5,7 @@ import type { User } from '../../api/model';
 import type { Log } from '../../log';
 import type { Server } from '../../wire/server';
 
-export interface DoorsOptions {
+export interface UserSocketsOptions {
   folder: string;
   users: () => Promise<User[]>;
   /** Serves one user at `path`. */
@@ -13,11 +13,11 @@ export interface DoorsOptions {
   log: Log;
 }
 
-export class Doors {
+export class UserSockets {
   readonly #open = new Map<string, { server: Pick<Server, 'close'>; user: User }>();
   #last: Promise<void> = Promise.resolve();
 
-  constructor(private readonly options: DoorsOptions) {}
+  constructor(private readonly options: UserSocketsOptions) {}
 
   /** Opens and closes what has changed among the users since; one call after the other. */
   update(): Promise<void> {

@@ -1,4 +1,4 @@
-/** The home's hands: they write to the journal, speak to source and destination, and tell who asked how it went. */
+/** Carries out the effects of a job's home: writes to the journal, sends messages to source and destination, reports the outcome. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MovePhase } from '../../api/client-events';
@@ -24,7 +24,7 @@ import { phaseOf } from './phase';
 import { Backoff, Runner } from './runner';
 import { Stopwatch } from './stopwatch';
 
-/** How long each word may take to be answered before the move is given up (or, once decided, said again). */
+/** How long the answer to each message may take before the move is aborted (or, once decided, the message sent again). */
 const LIMIT_MS: Record<(ToSource | ToDestination)['type'], number> = {
   prepare: 30_000,
   // An hour: some hundred GB over a slow network.
@@ -40,10 +40,10 @@ const LIMIT_MS: Record<(ToSource | ToDestination)['type'], number> = {
 const CLEAR_MS = 5_000;
 const CLEAR_POLL_MS = 20;
 
-export class Conduct {
+export class Coordinator {
   readonly #runner: Runner<HomeState, HomeInput, HomeEffect>;
   readonly #backoff = new Backoff();
-  /** Words under way, so that insisting never piles up calls. */
+  /** Messages whose answers are awaited: none is sent twice at the same time. */
   readonly #underWay = new Set<string>();
   #watch: Stopwatch | null = null;
   #ended: ((ending: Ending) => void) | null = null;
@@ -193,25 +193,25 @@ export class Conduct {
   }
 
   async #tell(node: string, message: ToSource | ToDestination, call: (limit: number) => Promise<HomeInput>) {
-    const word = `${node} ${message.type} ${message.epoch}`;
-    if (this.#underWay.has(word)) return;
-    this.#underWay.add(word);
+    const sending = `${node} ${message.type} ${message.epoch}`;
+    if (this.#underWay.has(sending)) return;
+    this.#underWay.add(sending);
     this.#watch?.told(message);
     this.options.changed();
     try {
       const heard = await call(LIMIT_MS[message.type]);
-      if ('message' in heard) await this.#passes(`${heard.message.type}-heard`);
+      if ('message' in heard) await this.#passes(`${heard.message.type}-received`);
       this.#runner.feed(heard);
     } catch (error) {
       const fields = { peer: node, epoch: message.epoch };
       this.#log(`${message.type}: ${(error as Error).message}`, fields);
       this.#runner.feed({ type: 'disconnected', node });
     } finally {
-      this.#underWay.delete(word);
+      this.#underWay.delete(sending);
     }
   }
 
-  /** Of what is written and heard, those steps that have a name. */
+  /** Fault points of the steps that have one. */
   async #passes(step: string): Promise<void> {
     const point = FAULT_POINTS.home.find((name) => name === step);
     if (point) await this.options.points.reach(`home.${point}`);

@@ -9,7 +9,7 @@ const SMALL_BYTES = 16 * 1024 * 1024;
 /** Each new move counts for a third: a busy minute is forgotten after some moves. */
 const WEIGHT = 1 / 3;
 
-export class Pace {
+export class MoveEstimator {
   #baseMs = FIRST_BASE_MS;
   #bytesPerMs = FIRST_BYTES_PER_MS;
 

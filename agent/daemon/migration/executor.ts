@@ -1,9 +1,9 @@
-/** What the hands of source and destination share: a machine that is fed, an answer an epoch, one long work at a time. */
+/** What the executors of source and destination share: a state machine and its inputs, one answer an epoch, one long work at a time. */
 import type { Caller } from '../../api/contract';
 import type { Epoch } from '../journal/ledger';
 import type { Note } from '../journal/notes';
 import type { Ignored, Outcome, Presence, Step } from './messages';
-import type { Place } from './place';
+import type { MoveContext } from './move-context';
 import { Answers, Backoff, insist, Runner } from './runner';
 
 type RoleInput =
@@ -15,7 +15,7 @@ type RoleInput =
 
 type RoleEffect<Answer> =
   | { do: 'clear'; epoch: Epoch }
-  | { do: 'say'; message: Answer }
+  | { do: 'reply'; message: Answer }
   | { do: 'ask'; epoch: Epoch }
   | { do: 'retry' }
   | { do: 'stranded'; reason: string }
@@ -29,14 +29,14 @@ interface Machine<State, Input, Effect> {
   verb: string;
 }
 
-export abstract class Role<
+export abstract class Executor<
   State extends { at: string },
   Input,
   Effect,
-  Word extends { epoch: Epoch },
+  Message extends { epoch: Epoch },
   Answer extends { epoch: Epoch },
 > {
-  readonly #runner: Runner<State, Input | Word | RoleInput, Effect>;
+  readonly #runner: Runner<State, Input | Message | RoleInput, Effect>;
   readonly #answers = new Answers<Answer>();
   readonly #backoff = new Backoff();
   #takenUp: Promise<void> = Promise.resolve();
@@ -46,10 +46,10 @@ export abstract class Role<
   #givingUp = new AbortController();
 
   constructor(
-    protected readonly place: Place,
+    protected readonly context: MoveContext,
     protected readonly job: string,
     readonly home: string,
-    private readonly machine: Machine<State, Input | Word | RoleInput, Effect>,
+    private readonly machine: Machine<State, Input | Message | RoleInput, Effect>,
   ) {
     const { rest, step } = machine;
     this.#runner = new Runner(
@@ -65,8 +65,8 @@ export abstract class Role<
     return this.#takingUp || this.#runner.state.at !== 'idle';
   }
 
-  /** Does what the home says, and answers when it is done. `signal`: the home has lost interest, or its connection. */
-  async tell(message: Word, signal: Caller['signal']): Promise<Answer> {
+  /** Does what the home's message asks for, and answers when it is done. `signal`: the home does not wait any more. */
+  async handle(message: Message, signal: Caller['signal']): Promise<Answer> {
     await this.#takenUp;
     const answer = this.#answers.next(message.epoch, signal);
     signal.addEventListener('abort', () => this.feed({ type: 'disconnected' }), { once: true });
@@ -76,11 +76,11 @@ export abstract class Role<
 
   protected abstract perform(effect: Effect): Promise<void> | void;
 
-  protected feed(input: Input | Word | RoleInput): void {
+  protected feed(input: Input | Message | RoleInput): void {
     this.#runner.feed(input);
   }
 
-  /** Takes up what an earlier life of the agent has left; the home's words wait until it has. */
+  /** Takes up what an earlier life of the agent has left; the home's messages wait until it has. */
   protected takeUp(find: () => Promise<{ note: Note; present: Presence }>): void {
     this.#takingUp = true;
     this.#takenUp = insist(
@@ -104,14 +104,14 @@ export abstract class Role<
     );
   }
 
-  /** Ends the work under way: `prod` makes it fail at once wherever it stands. */
-  protected async giveUp(prod: () => Promise<void>): Promise<void> {
+  /** Ends the work under way: `interrupt` makes it fail at once wherever it is. */
+  protected async giveUp(interrupt: () => Promise<void>): Promise<void> {
     this.#givingUp.abort(new Error('the move was given up'));
-    await prod();
+    await interrupt();
     await this.#work;
   }
 
-  /** What must be done, until it is. */
+  /** Does what must be done; a failure is tried again. */
   protected async insist(work: () => Promise<void>, done: Input): Promise<void> {
     await insist(work, (line) => this.log(line));
     this.feed(done);
@@ -121,10 +121,10 @@ export abstract class Role<
   protected async performAny(effect: RoleEffect<Answer>): Promise<void> {
     switch (effect.do) {
       case 'clear':
-        await this.place.journal.clearNote(this.job);
-        await this.place.points.reach(`${this.machine.role}.cleared`);
+        await this.context.journal.clearNote(this.job);
+        await this.context.points.reach(`${this.machine.role}.cleared`);
         return this.feed({ type: 'cleared', epoch: effect.epoch });
-      case 'say':
+      case 'reply':
         this.#backoff.reset();
         return this.#answers.give(effect.message);
       case 'ask':
@@ -141,7 +141,7 @@ export abstract class Role<
 
   async #ask(epoch: Epoch): Promise<void> {
     try {
-      const answer = await this.place.peers.call(this.home, 'home.outcome', { job: this.job, epoch });
+      const answer = await this.context.peers.call(this.home, 'home.outcome', { job: this.job, epoch });
       const returned = answer.outcome === 'returned' ? { returned: answer.as } : {};
       this.feed({ type: 'outcome', epoch, outcome: answer.outcome, ...returned });
     } catch (error) {
@@ -150,6 +150,6 @@ export abstract class Role<
   }
 
   protected log(line: string): void {
-    this.place.log(line, { job: this.job, role: this.machine.role, peer: this.home });
+    this.context.log(line, { job: this.job, role: this.machine.role, peer: this.home });
   }
 }

@@ -29,7 +29,7 @@ export const MAX_FILES = 1_000_000;
 export const MAX_BYTES = 1024 ** 4;
 
 const failed = (message: string, cause?: unknown) =>
-  new GodwitError({ code: 'carriage-failed', message }, { cause });
+  new GodwitError({ code: 'image-transfer-failed', message }, { cause });
 
 /** Sends a folder's files; resolves when the other side has them. Returns their bytes. */
 export async function sendFolder(folder: string, stream: Duplex): Promise<number> {
@@ -106,7 +106,7 @@ async function* together(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> 
 /**
  * Takes a folder that `sendFolder` sends; ends its half of the stream only once all is there. What comes is written
  * into new files only, under names of NAMES.
- * @throws GodwitError `carriage-failed`
+ * @throws GodwitError `image-transfer-failed`
  */
 export async function receiveFolder(folder: string, stream: Duplex): Promise<void> {
   try {

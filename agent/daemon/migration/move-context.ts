@@ -9,8 +9,8 @@ import type { Layout } from '../jobs/layout';
 import type { Journal } from '../journal/journal';
 import type { FaultPoints } from './fault-points';
 
-/** What the hands of a move work with on a node. */
-export interface Place {
+/** What the executors of a move work with on a node. */
+export interface MoveContext {
   node: string;
   /** The node's folder in the cgroup hierarchy. */
   cgroup: string;

@@ -1,4 +1,4 @@
-/** A way for a process that the keeper holds to be joined to this agent directly: its descriptor 3 (agent/native/helper/plug.c). */
+/** A socket between this agent and a process that the keeper holds: its descriptor 3 (helper/plug.c). */
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -7,9 +7,9 @@ import { checkSocketPath } from '../../wire/endpoint';
 
 /** A helper connects before it does anything else. */
 const CONNECT_MS = 10_000;
-const SOCKET = 'plug';
+const SOCKET = 'sock';
 
-export class Plug {
+export class InheritedSocket {
   readonly #server: Server;
   readonly #connected: Promise<Socket>;
 
@@ -29,26 +29,26 @@ export class Plug {
   }
 
   /** Listens in a folder that only root may enter. */
-  static async in(folder: string): Promise<Plug> {
+  static async in(folder: string): Promise<InheritedSocket> {
     // What has been sent is still taken when the other side has no more to say.
     const server = createServer({ allowHalfOpen: true });
     const path = join(folder, SOCKET);
     checkSocketPath(path);
     server.listen(path);
     await once(server, 'listening');
-    return new Plug(server, path);
+    return new InheritedSocket(server, path);
   }
 
-  /** The command that runs `argv` plugged in here. */
+  /** The command that runs `argv` with that descriptor. */
   command(helper: string, argv: readonly string[]): string[] {
     return [helper, 'plug', this.path, '--', ...argv];
   }
 
-  /** @throws GodwitError `not-plugged` when nobody came */
+  /** @throws GodwitError `not-connected` when nobody came */
   async connection(): Promise<Socket> {
     return this.#connected.catch((error: Error) => {
       throw new GodwitError({
-        code: 'not-plugged',
+        code: 'not-connected',
         message: `CRIU did not take its connection: ${error.message}`,
       });
     });
