@@ -5,11 +5,12 @@ import { asGodwitError } from '../../api/errors';
 import { size } from '../../api/figures';
 import type { Exit } from '../../api/model';
 import { parseJson, parseWith } from '../../api/schema';
+import type { KeeperContract } from '../../keeper/contract';
 import { End, readSupervision } from '../../keeper/supervision';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { JobAccount } from '../../machine/cgroup/limits';
+import type { Link } from '../../wire/link';
 import { type Copy, exitOf } from './copy';
-import type { HostOptions } from './host-options';
 
 /** How often a supervisor that the keeper does not know is looked for through its report. */
 const REPORT_POLL_MS = 500;
@@ -18,13 +19,13 @@ const CRASHES = ['SIGSEGV', 'SIGILL', 'SIGBUS', 'SIGFPE', 'SIGSYS', 'SIGTRAP'];
 
 interface Ended {
   end: End;
-  /** The keeper that held its supervisor was gone. */
+  /** The keeper that had started its supervisor was gone. */
   orphaned: boolean;
 }
 
 export class Ending {
   constructor(
-    private readonly options: HostOptions,
+    private readonly keeper: Link<KeeperContract>,
     /** Its keeper has gone, and with it all debuggers. */
     private readonly orphaned: (copy: Copy) => Promise<void>,
   ) {}
@@ -33,7 +34,7 @@ export class Ending {
   async of(copy: Copy): Promise<Ended> {
     for (let index = 1; ; ) {
       try {
-        const { line } = await this.options.keeper.call(
+        const { line } = await this.keeper.call(
           'process.line',
           { key: copy.supervisor, index },
           { timeoutMs: Infinity },
@@ -72,7 +73,7 @@ export class Ending {
     if (signal === null) return null;
     if (copy.injury !== null && CRASHES.includes(signal)) return copy.injury;
     if (!copy.debugged || orphaned || !(signal === 'SIGKILL' || CRASHES.includes(signal))) return null;
-    const { lost } = await this.options.keeper
+    const { lost } = await this.keeper
       .call('job.debuggerLost', { job: copy.job })
       .catch(() => ({ lost: null }));
     // A process that is killed takes its gdbserver along; a breakpoint without gdbserver kills the process.

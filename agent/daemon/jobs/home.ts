@@ -4,7 +4,15 @@ import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { asGodwitError, GodwitError } from '../../api/errors';
 import { fitting } from '../../api/lists';
-import type { Exit, HistoryEvent, Job, JobSpec, LaunchRequest, User } from '../../api/model';
+import {
+  type Exit,
+  type HistoryEvent,
+  type Job,
+  type JobSpec,
+  type LaunchRequest,
+  PROGRAM_PID,
+  type User,
+} from '../../api/model';
 import type { EndOfJob, JobStatus, SharedMount } from '../../api/peer-contract';
 import type { PerUser } from '../../api/per-user';
 import { cut, printable } from '../../api/text';
@@ -15,9 +23,9 @@ import type { HomedJob, Journal } from '../journal/journal';
 import type { Addresses } from './addresses';
 import { assertStartable, boundedResources } from './admission';
 import { Consoles } from './console';
+import { readStatus } from './exit-status';
 import type { Layout } from './layout';
 import { Retention } from './retention';
-import { readStatus } from './status';
 
 /** Read from the journal at once: what does not fit into a page is read again for the next. */
 const ROWS_READ = 1_000;
@@ -40,6 +48,8 @@ export interface HomeOptions {
   perUser: PerUser;
   /** What of this node others may have as well. */
   shared: () => Promise<SharedMount[]>;
+  /** A move of the job is not over. */
+  isMoving: (job: string) => boolean;
   log: Log;
 }
 
@@ -47,8 +57,6 @@ export interface HomeOptions {
 export class Home {
   /** `ended:<job>` when the journal has it. */
   readonly #events = new EventEmitter().setMaxListeners(0);
-  isMoving: (job: string) => boolean = () => false;
-
   readonly consoles: Consoles;
   readonly #retention: Retention;
 
@@ -83,7 +91,7 @@ export class Home {
     await journal.launch({ id, name, spec, host, launchedStopped: spec.stopped, ...most });
     try {
       await mkdir(layout.job(id), { recursive: true });
-      // There from the start, so that it can be followed before the first word.
+      // There from the start, so that it can be followed before anything is written.
       for (const file of [layout.console(id), layout.status(id)]) {
         await writeFile(file, '', { flag: 'wx', mode: 0o600 });
         await chown(file, spec.user.uid, spec.user.gid);
@@ -199,7 +207,7 @@ export class Home {
   #tell(job: HomedJob, seen: JobStatus | undefined): Job {
     const { id, name, spec, state, pid, exit, started, ended, pinned, moves, ledger } = job;
     const running =
-      this.isMoving(id) || ledger.open
+      this.options.isMoving(id) || ledger.open
         ? 'moving'
         : (seen?.state ?? (job.launchedStopped ? 'stopped' : 'running'));
     return {
@@ -279,7 +287,7 @@ export class Home {
       if (job.state !== 'starting') continue;
       try {
         const { statuses } = await peers.call(job.ledger.host, 'host.jobStatus', { jobs: [job.id] });
-        if (statuses.length > 0) await journal.running(job.id, PROGRAM);
+        if (statuses.length > 0) await journal.running(job.id, PROGRAM_PID);
         else await journal.unlaunched(job.id);
       } catch (error) {
         log(`was it launched? ${asGodwitError(error).message}`, { job: job.id });
@@ -301,9 +309,6 @@ export const addressesIn = async (journal: Journal): Promise<string[]> =>
   (await journal.jobs({ ended: true }))
     .filter(hasAddress)
     .flatMap(({ spec }) => (spec.address ? [spec.address.ip] : []));
-
-/** The program's process id inside every job. */
-const PROGRAM = 2;
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz012345';
 /** Ten characters of 32: two jobs of a cluster meet by chance once in 10^15. */

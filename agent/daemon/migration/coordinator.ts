@@ -5,11 +5,10 @@ import type { MovePhase } from '../../api/client-events';
 import { GodwitError, jobEnded, jobMoving } from '../../api/errors';
 import type { MoveReport, Transfer } from '../../api/model';
 import type { ToDestination, ToSource } from '../../api/move-contract';
-import type { Fields, Log } from '../../log';
-import type { Peers } from '../cluster/peers';
-import type { Entry, Journal, Ledger, Move } from '../journal/journal';
+import type { Fields } from '../../log';
+import type { Entry, Ledger, Move } from '../journal/journal';
 import { nextMove } from '../journal/ledger';
-import { FAULT_POINTS, type FaultPoints } from './fault-points';
+import { FAULT_POINTS } from './fault-points';
 import {
   type Ending,
   free,
@@ -20,6 +19,7 @@ import {
   stepHome,
 } from './home';
 import { PROGRAM_ENDED } from './messages';
+import type { MoveContext } from './move-context';
 import { phaseOf } from './phase';
 import { Backoff, Runner } from './runner';
 import { Stopwatch } from './stopwatch';
@@ -50,14 +50,7 @@ export class Coordinator {
 
   constructor(
     private readonly job: string,
-    private readonly options: {
-      node: string;
-      journal: Journal;
-      peers: Peers;
-      changed: () => void;
-      points: FaultPoints;
-      log: Log;
-    },
+    private readonly options: Pick<MoveContext, 'node' | 'journal' | 'peers' | 'changed' | 'points' | 'log'>,
   ) {
     this.#runner = new Runner(
       homeAtRest,

@@ -1,10 +1,11 @@
 /** What the executors of source and destination share: a state machine and its inputs, one answer an epoch, one long work at a time. */
 import type { Caller } from '../../api/contract';
+import { retryUntilDone } from '../../machine/retry';
 import type { Epoch } from '../journal/ledger';
 import type { Note } from '../journal/notes';
 import type { Ignored, Outcome, Presence, Step } from './messages';
-import type { MoveContext } from './move-context';
-import { Answers, Backoff, insist, Runner } from './runner';
+import { type MoveContext, PAUSES } from './move-context';
+import { Answers, Backoff, Runner } from './runner';
 
 type RoleInput =
   | { type: 'outcome'; epoch: Epoch; outcome: Outcome; returned?: Epoch }
@@ -25,8 +26,6 @@ interface Machine<State, Input, Effect> {
   rest: State;
   step: (state: State, input: Input) => Step<State, Effect>;
   role: 'source' | 'destination';
-  /** What the job does here, for the log. */
-  verb: string;
 }
 
 export abstract class Executor<
@@ -83,13 +82,11 @@ export abstract class Executor<
   /** Takes up what an earlier life of the agent has left; the home's messages wait until it has. */
   protected takeUp(find: () => Promise<{ note: Note; present: Presence }>): void {
     this.#takingUp = true;
-    this.#takenUp = insist(
-      async () => {
-        this.feed({ type: 'restarted', ...(await find()) });
-        this.#takingUp = false;
-      },
-      (line) => this.log(line),
-    );
+    const take = async () => {
+      this.feed({ type: 'restarted', ...(await find()) });
+      this.#takingUp = false;
+    };
+    this.#takenUp = retryUntilDone(take, this.logRetry, PAUSES);
   }
 
   /** Long work: its outcome comes back as an input. `signal` is aborted when its outcome is of no use any more. */
@@ -112,8 +109,8 @@ export abstract class Executor<
   }
 
   /** Does what must be done; a failure is tried again. */
-  protected async insist(work: () => Promise<void>, done: Input): Promise<void> {
-    await insist(work, (line) => this.log(line));
+  protected async untilDone(work: () => Promise<void>, done: Input): Promise<void> {
+    await retryUntilDone(work, this.logRetry, PAUSES);
     this.feed(done);
   }
 
@@ -148,6 +145,9 @@ export abstract class Executor<
       this.log(`its home ${this.home} does not answer: ${(error as Error).message}`);
     }
   }
+
+  protected readonly logRetry = (error: unknown): void =>
+    this.log(`${(error as Error).message}; trying again`);
 
   protected log(line: string): void {
     this.context.log(line, { job: this.job, role: this.machine.role, peer: this.home });

@@ -12,13 +12,9 @@ export type {
   ToSource,
 } from '../../api/move-contract';
 
-export type Outcome = EpochOutcome['outcome'];
+export type { Presence } from '../jobs/presence';
 
-/**
- * What of the job is physically on the node when its agent starts.
- * `ended`: it is not there, and the keeper knows how it ended. `none`: it is not there and nobody knows why.
- */
-export type Presence = 'running' | 'frozen' | 'ended' | 'none';
+export type Outcome = EpochOutcome['outcome'];
 
 /** Why a move fails whose job has come to its end meanwhile. */
 export const PROGRAM_ENDED = 'its program has ended';

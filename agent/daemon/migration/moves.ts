@@ -9,28 +9,30 @@ import { MoveEstimator } from './move-estimator';
 import { SourceExecutor } from './source-executor';
 import { sweep } from './sweep';
 
-/** Roles remember the last epoch that they heard of, also when the job has left: late words are refused by it. */
-const MOST_ROLES = 10_000;
+/** Executors remember the last epoch that they heard of, also when the job has left: late messages are refused by it. */
+const MOST_EXECUTORS = 10_000;
 
 /** The moves that this node has a part in: as home, as source, as destination. One of each a job at the most. */
 export class Moves {
-  readonly pace = new MoveEstimator();
+  readonly estimator = new MoveEstimator();
   readonly #coordinators = new Map<string, Coordinator>();
   readonly #sources = new Map<string, SourceExecutor>();
   readonly #destinations = new Map<string, DestinationExecutor>();
 
-  constructor(private readonly context: MoveContext) {
-    context.host.isMoving = (job) => this.#sources.get(job)?.busy === true;
-  }
+  constructor(private readonly context: MoveContext) {}
 
   coordinator(job: string): Coordinator {
-    const { node, journal, peers, changed, points, log } = this.context;
-    const options = { node, journal, peers, changed, points, log };
-    return obtain(this.#coordinators, job, () => new Coordinator(job, options));
+    return obtain(this.#coordinators, job, () => new Coordinator(job, this.context));
   }
 
+  /** As its home: is a move of the job not over? */
   isMoving(job: string): boolean {
     return this.#coordinators.get(job)?.moving === true;
+  }
+
+  /** As its host: is a move of the job away from here not over? */
+  isLeaving(job: string): boolean {
+    return this.#sources.get(job)?.busy === true;
   }
 
   phase(job: string): MovePhase | null {
@@ -39,41 +41,46 @@ export class Moves {
 
   /** Whose job it is that is here, on its way here, or on its way from here; null where nothing of it is. */
   homeOf(job: string): string | null {
-    const roles = [this.#sources.get(job), this.#destinations.get(job)];
-    return this.context.host.homeOf(job) ?? roles.find((role) => role?.busy)?.home ?? null;
+    const executors = [this.#sources.get(job), this.#destinations.get(job)];
+    return this.context.copies.homeOf(job) ?? executors.find((executor) => executor?.busy)?.home ?? null;
   }
 
   /** @throws GodwitError `not-your-job` if what is here has another home */
   source(job: string, home: string): SourceExecutor {
-    return this.#role(this.#sources, job, home, () => new SourceExecutor(this.context, job, home));
+    return this.#executor(this.#sources, job, home, () => new SourceExecutor(this.context, job, home));
   }
 
   /** @throws GodwitError `not-your-job` if what is here has another home */
   destination(job: string, home: string): DestinationExecutor {
-    return this.#role(this.#destinations, job, home, () => new DestinationExecutor(this.context, job, home));
+    return this.#executor(
+      this.#destinations,
+      job,
+      home,
+      () => new DestinationExecutor(this.context, job, home),
+    );
   }
 
-  /** A role asks its home what became of the job: one that is at rest for another home is none of this one's. */
-  #role<R extends SourceExecutor | DestinationExecutor>(
-    roles: Map<string, R>,
+  /** An executor asks its home what became of the job: one that is at rest for another home is none of this one's. */
+  #executor<E extends SourceExecutor | DestinationExecutor>(
+    executors: Map<string, E>,
     job: string,
     home: string,
-    make: () => R,
-  ): R {
+    make: () => E,
+  ): E {
     if ((this.homeOf(job) ?? home) !== home) throw notYourJob(job, home);
-    const known = roles.get(job);
+    const known = executors.get(job);
     if (known?.home === home) return known;
-    if (roles.size >= MOST_ROLES) this.#forgetOne(roles);
-    const role = make();
-    roles.set(job, role);
-    return role;
+    if (executors.size >= MOST_EXECUTORS) this.#forgetOne(executors);
+    const executor = make();
+    executors.set(job, executor);
+    return executor;
   }
 
   /** The one that has been at rest for longest: of its job nobody has said anything for thousands of others. */
-  #forgetOne(roles: Map<string, SourceExecutor | DestinationExecutor>): void {
-    for (const [job, role] of roles) {
-      if (role.busy || this.context.host.homeOf(job) !== null) continue;
-      roles.delete(job);
+  #forgetOne(executors: Map<string, SourceExecutor | DestinationExecutor>): void {
+    for (const [job, executor] of executors) {
+      if (executor.busy || this.context.copies.homeOf(job) !== null) continue;
+      executors.delete(job);
       return;
     }
   }
@@ -111,7 +118,7 @@ export class Moves {
     }
   }
 
-  /** A job that lives here and is frozen without being held was being attached to when the agent went. */
+  /** A copy that lives here; what of it an earlier life of the agent did not live to write down is asked for. */
   async #rehost(copy: Copy) {
     const { keeper, host } = this.context;
     if (copy.init === null) {

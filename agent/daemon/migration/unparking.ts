@@ -18,7 +18,7 @@ export const SPOILED = 'its keeper ended while it put the debugger back';
  *   that keeper's, known to nobody now, are in its memory: it must never run.
  */
 export async function mayUnpark(
-  { keeper }: MoveContext,
+  keeper: MoveContext['keeper'],
   copy: Copy,
   images: string,
   stubs: number,

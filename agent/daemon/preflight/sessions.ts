@@ -5,6 +5,8 @@
  */
 import type { Obstacle } from '../../api/model';
 import type { JobProcess } from '../../machine/proc/processes';
+import type { NameOf } from './naming';
+import { obstacle } from './obstacles';
 
 /** A process in the tree, by its number in the job. */
 interface TreeNode {
@@ -53,9 +55,7 @@ export function strandedOf(processes: JobProcess[]): JobProcess[] {
   });
 }
 
-export const sessionObstacles = (processes: JobProcess[], who: (pid: number) => string): Obstacle[] =>
-  strandedOf(processes).map(({ pid, session }) => ({
-    code: 'session-leader',
-    what: `${who(pid)} is in session ${session}, of which no process above it is, so CRIU can't bring it back there`,
-    fix: 'have it begin a session of its own (setsid), or end it before the move',
-  }));
+export const sessionObstacles = (processes: JobProcess[], nameOf: NameOf): Obstacle[] =>
+  strandedOf(processes).map(({ pid, session }) =>
+    obstacle('session-leader', { process: nameOf(pid), session }),
+  );

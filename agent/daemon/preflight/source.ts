@@ -1,38 +1,80 @@
-/** What of a job would stop its move, looked for before anything is frozen. */
+/** The preflight at the source: what of a job would stop its move, looked for before anything is frozen. */
 import { readFile, statfs } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Result } from '../../api/contract';
 import { asGodwitError } from '../../api/errors';
+import { fitting } from '../../api/lists';
 import type { Obstacle } from '../../api/model';
-import type { BoundPort } from '../../api/peer-contract';
-import type { JobCgroup } from '../../machine/cgroup/cgroup';
+import type { BoundPort, PeerContract, SharedMount } from '../../api/peer-contract';
+import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { inodeOf, type Looked, look } from '../../machine/criu/look';
 import { type InetSocket, inetSockets, unaccepted, waitsForAccept } from '../../machine/network/inet-sockets';
 import { type JobProcess, jobProcesses } from '../../machine/proc/processes';
-import { heldObstacle } from './held';
-import { type LocalConnection, stuckConnections } from './local-connections';
-import { type OpenFile, openFilesOf } from './locks';
+import { cgroupObstacles, mountObstacles, subgroupObstacles } from './containment';
+import { descriptorObstacle } from './descriptors';
+import { filesHere, type OpenFile, openFilesOf } from './files';
+import { criuObstacles, thisMachine } from './machine';
 import { messageObstacles } from './messages';
+import { type NameOf, namesOf } from './naming';
 import { boundPorts, socketObstacle, waitingObstacle } from './network';
-import { sessionObstacles } from './sessions';
-import { terminalObstacles } from './terminals';
+import { asObstacle } from './obstacles';
 import {
-  cgroupObstacles,
   endedThreads,
-  externalSockets,
-  mountObstacles,
   namespaceObstacles,
   policyObstacles,
   programObstacles,
   semaphoreObstacles,
-  subgroupObstacles,
   tracerObstacles,
-} from './ties';
+} from './processes';
+import { sessionObstacles } from './sessions';
+import { terminalObstacles } from './terminals';
+import { externalSockets, stuckConnections, type WaitingConnection } from './unix-sockets';
+
+/** The copy that would leave. */
+export interface Leaving {
+  cgroup: string;
+  hasAddress: boolean;
+  mounts: string[];
+  shared: SharedMount[];
+  direct: string[];
+  /** The processes, as the job numbers them, that stubs of Godwit are attached to. */
+  debugged: Set<number>;
+}
+
+interface SourceNode {
+  name: string;
+  helper: string;
+  /** The configured CRIU. */
+  criu: string | undefined;
+}
+
+/** @param silent why its home's files do not answer; then nothing else of the job can be looked at without waiting */
+export async function sourcePreflight(
+  { name, helper, criu }: SourceNode,
+  leaving: Leaving,
+  silent: Obstacle | null,
+): Promise<Result<PeerContract, 'host.preflight'>> {
+  const machine = await thisMachine(criu);
+  if (silent) {
+    const nothing = { bytes: 0, ports: [], pings: false, files: [], mounts: [], shared: [] };
+    return { ...nothing, obstacles: [silent], machine };
+  }
+  const { debugged, hasAddress: address, mounts, shared } = leaving;
+  const findings = await jobObstacles(JobCgroup.at(leaving.cgroup), { helper, debugged, address });
+  const { bytes, ports, pings } = findings;
+  return {
+    // Without CRIU at the source there is no dump.
+    obstacles: fitting([...(await criuObstacles(name, '0', criu)), ...findings.obstacles]),
+    ...{ bytes, ports: fitting(ports), pings, files: await filesHere(findings, leaving) },
+    ...{ mounts, shared, machine },
+  };
+}
 
 /** As long as the move itself gives a program for it (helper/sockets.c). */
 const ACCEPT_MS = 2_000;
 const ACCEPT_POLL_MS = 20;
 
-export interface Findings {
+interface Findings {
   obstacles: Obstacle[];
   /** What its memory comes to. */
   bytes: number;
@@ -41,11 +83,10 @@ export interface Findings {
   /** It has a socket of ICMP that needs no rights. */
   pings: boolean;
   files: OpenFile[];
-  /** A process of this node, as people are told of it. */
-  who: (pid: number) => string;
+  nameOf: NameOf;
 }
 
-export interface Question {
+interface Question {
   helper: string;
   /** The processes, as the job numbers them, that stubs of Godwit are attached to. */
   debugged: Set<number>;
@@ -58,11 +99,11 @@ interface OwnSocket {
   pid: number;
 }
 
-/** On the source. */
-export async function jobObstacles(job: JobCgroup, question: Question): Promise<Findings> {
+/** What stands in the way of the job's leaving, seen from its processes. */
+async function jobObstacles(job: JobCgroup, question: Question): Promise<Findings> {
   const processes = await jobProcesses(job);
   const [init] = processes;
-  const nothing = { obstacles: [], bytes: 0, ports: [], pings: false, files: [], who: teller(processes) };
+  const nothing = { obstacles: [], bytes: 0, ports: [], pings: false, files: [], nameOf: namesOf(processes) };
   if (!init) return nothing;
   const bytes = await memoryOf(processes, init.pid);
   try {
@@ -74,8 +115,7 @@ export async function jobObstacles(job: JobCgroup, question: Question): Promise<
       bytes,
     };
   } catch (error) {
-    const { code, message, fix } = asGodwitError(error);
-    return { ...nothing, obstacles: [{ code, what: message, fix: fix ?? 'try again' }], bytes };
+    return { ...nothing, obstacles: [asObstacle(asGodwitError(error), 'try again')], bytes };
   }
 }
 
@@ -89,42 +129,34 @@ async function obstaclesOf(
       processes.map(({ pid }) => pid),
     );
   const looked = await lookAgain();
-  const who = teller(processes);
+  const nameOf = namesOf(processes);
   const stubbed = new Set(processes.filter(({ inner }) => debugged.has(inner)).map(({ pid }) => pid));
   const init = processes[0]!.pid;
   const all = await ownSockets(looked, init);
   const sockets = address ? [] : all;
   const own = sockets.map(({ socket }) => socket);
   const found = [
-    ...tracerObstacles(looked, processes, stubbed, who),
-    ...namespaceObstacles(looked, who),
-    ...cgroupObstacles(looked, who),
-    ...endedThreads(processes, who),
-    ...sessionObstacles(processes, who),
-    ...mountObstacles(looked, who),
-    ...policyObstacles(looked, who),
-    ...semaphoreObstacles(looked, who),
-    ...programObstacles(looked, who),
-    ...terminalObstacles(looked, who),
-    ...messageObstacles(looked, who),
-    ...externalSockets(looked, who),
-    ...looked.held.map((held) => heldObstacle(held, who(held.pid))),
-    ...sockets.map(({ socket, pid }) => socketObstacle(socket, own, who(pid))),
-    ...(await idleListeners(all, init)).map(({ socket, pid }) => waitingObstacle(socket, who(pid))),
-    ...(await idleConnections(looked, lookAgain, who)).map(({ obstacle }) => obstacle),
+    ...tracerObstacles(looked, processes, stubbed, nameOf),
+    ...namespaceObstacles(looked, nameOf),
+    ...cgroupObstacles(looked, nameOf),
+    ...endedThreads(processes, nameOf),
+    ...sessionObstacles(processes, nameOf),
+    ...mountObstacles(looked, nameOf),
+    ...policyObstacles(looked, nameOf),
+    ...semaphoreObstacles(looked, nameOf),
+    ...programObstacles(looked, nameOf),
+    ...terminalObstacles(looked, nameOf),
+    ...messageObstacles(looked, nameOf),
+    ...externalSockets(looked, nameOf),
+    ...looked.held.map((held) => descriptorObstacle(held, nameOf(held.pid))),
+    ...sockets.map(({ socket, pid }) => socketObstacle(socket, own, nameOf(pid))),
+    ...(await idleListeners(all, init)).map(({ socket, pid }) => waitingObstacle(socket, nameOf(pid))),
+    ...(await idleConnections(looked, lookAgain, nameOf)).map(({ obstacle }) => obstacle),
   ].filter((obstacle) => obstacle !== null);
   // A process that has ten devices open has ten obstacles; ten threads that share them have no more.
   const byWords = new Map(found.map((obstacle) => [obstacle.code + obstacle.what, obstacle]));
   const pings = looked.held.some(({ kind }) => kind.startsWith('PING'));
   return { obstacles: [...byWords.values()], ports: boundPorts(own), pings, files: openFilesOf(looked) };
-}
-
-function teller(processes: JobProcess[]): (pid: number) => string {
-  const byPid = new Map(processes.map((process) => [process.pid, process]));
-  return (pid) => {
-    const process = byPid.get(pid);
-    return process ? `process ${process.inner} (${process.comm})` : `process ${pid} of its node`;
-  };
 }
 
 /**
@@ -147,13 +179,13 @@ async function idleListeners(own: OwnSocket[], init: number): Promise<OwnSocket[
 async function idleConnections(
   looked: Looked,
   lookAgain: () => Promise<Looked>,
-  who: (pid: number) => string,
-): Promise<LocalConnection[]> {
+  nameOf: NameOf,
+): Promise<WaitingConnection[]> {
   const late = performance.now() + ACCEPT_MS;
-  let left = stuckConnections(looked, who);
+  let left = stuckConnections(looked, nameOf);
   while (left.length > 0 && performance.now() < late) {
     await sleep(ACCEPT_POLL_MS);
-    const there = new Set(stuckConnections(await lookAgain(), who).map(({ name }) => name));
+    const there = new Set(stuckConnections(await lookAgain(), nameOf).map(({ name }) => name));
     left = left.filter(({ name }) => there.has(name));
   }
   return left;

@@ -8,12 +8,14 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import type { Typed } from '../../api/client-contract';
 import { GodwitError, jobMoving } from '../../api/errors';
 import { parseJson, parseWith } from '../../api/schema';
+import { JobCgroup } from '../../machine/cgroup/cgroup';
+import { GrowingPause } from '../../machine/retry';
+import type { Copies } from './copies';
 
 /** PID 1's descriptor, see helper/helper.h and terminal.c. */
 const STATUS = 4;
@@ -21,8 +23,7 @@ const HEAD_BYTES = 32;
 /** A file's position may be any that the kernel's types of files take: 40 bits are safe. */
 const ID_BYTES = 5;
 /** PID 1 takes a frame in well under a millisecond, unless its program does not read. */
-const FIRST_PAUSE_MS = 1;
-const MOST_PAUSE_MS = 50;
+const PAUSES = { firstMs: 1, mostMs: 50 };
 /** The helper waits for room in the pipe for half a second; the rest is for a busy machine. */
 const FEED_DEADLINE_MS = 30_000;
 
@@ -30,11 +31,13 @@ const Fed = z.union([
   z.object({ fed: z.boolean() }),
   z.object({ error: z.object({ stage: z.string(), message: z.string() }) }),
 ]);
-const WORDS = "the helper's words";
+const WHAT = "the helper's answer";
 
 const run = promisify(execFile);
 
-export interface Typing extends z.output<typeof Typed> {
+export type TypedBytes = z.output<typeof Typed>;
+
+interface Typing extends TypedBytes {
   job: string;
   helper: string;
   /** The cgroup that the job's processes are in. */
@@ -46,8 +49,24 @@ export interface Typing extends z.output<typeof Typed> {
   signal: AbortSignal;
 }
 
-/** Resolves when the terminal has all of it. @throws `job-moving`, `terminal-exchanged`, `cancelled` */
-export async function type(typing: Typing): Promise<void> {
+/**
+ * Types into the terminal of a job that is here; resolves when the terminal has all of it.
+ * @throws `job-moving` when the job is on its way, whatever of it was taken; `terminal-exchanged`, `cancelled`
+ */
+export async function typeInto(
+  job: string,
+  typed: TypedBytes,
+  { copies, helper, signal }: { copies: Copies; helper: string; signal: AbortSignal },
+): Promise<void> {
+  const copy = copies.settled(job);
+  const { init } = copy;
+  if (init === null) throw jobMoving(job);
+  const here = () => copies.has(copy) && !copies.isLeaving(job);
+  const { run } = JobCgroup.at(copy.cgroup);
+  await type({ ...typed, job, helper, run, init, here, signal });
+}
+
+async function type(typing: Typing): Promise<void> {
   const id = randomBytes(ID_BYTES).readUIntBE(0, ID_BYTES);
   const frame = frameOf(id, typing);
   await until(typing, () => feed(typing, frame));
@@ -55,10 +74,11 @@ export async function type(typing: Typing): Promise<void> {
 }
 
 async function until({ job, here, signal }: Typing, isSo: () => Promise<boolean>): Promise<void> {
-  for (let pause = FIRST_PAUSE_MS; !(await isSo()); pause = Math.min(2 * pause, MOST_PAUSE_MS)) {
+  const pause = new GrowingPause(PAUSES);
+  while (!(await isSo())) {
     if (!here()) throw jobMoving(job);
     if (signal.aborted) throw cancelled();
-    await sleep(pause);
+    await pause.wait();
   }
 }
 
@@ -87,10 +107,10 @@ async function feed({ job, helper, run: cgroup, init, signal }: Typing, frame: B
       return error.stdout;
     },
   );
-  const word = parseWith(Fed, parseJson(WORDS, said), WORDS);
-  if ('fed' in word) return word.fed;
-  if (word.error.stage === 'gone') throw jobMoving(job);
-  throw word.error.stage === 'pipe' ? exchanged(job) : cannotType(job, word.error.message);
+  const answer = parseWith(Fed, parseJson(WHAT, said), WHAT);
+  if ('fed' in answer) return answer.fed;
+  if (answer.error.stage === 'gone') throw jobMoving(job);
+  throw answer.error.stage === 'pipe' ? exchanged(job) : cannotType(job, answer.error.message);
 }
 
 const cancelled = () => new GodwitError({ code: 'cancelled', message: 'nobody types any more' });
