@@ -32,13 +32,14 @@ import { Clearing } from './jobs/clearing';
 import { Copies } from './jobs/copies';
 import { Debugging } from './jobs/debugging';
 import { addressesIn, Home } from './jobs/home';
+import { HomedJobs } from './jobs/homed-jobs';
 import { Host } from './jobs/host';
 import { JobMounts } from './jobs/job-mounts';
 import { JobStatuses } from './jobs/job-status';
 import { Layout } from './jobs/layout';
 import { Stops } from './jobs/stops';
 import type { Journal } from './journal/journal';
-import { openJournal } from './journal/sqlite';
+import { openJournal } from './journal/open';
 import { watched } from './journal/watched';
 import { faultPointsIn, faultsFolder, noFaultPoints } from './migration/fault-points';
 import { Moves } from './migration/moves';
@@ -67,23 +68,33 @@ interface Started {
   changes: Changes;
 }
 
-/** The parts of an agent, each given the others that it works with. */
-function assemble({ config, settings, journal, peers, changes }: Started) {
-  const { name, cgroup, perUser } = config;
+/** What all parts of an agent stand on. */
+function foundation({ config, journal, peers }: Started) {
+  const { name: node, cgroup } = config;
   const layout = new Layout(config.state);
   layout.make();
   const helper = layout.installHelper(join(__dirname, 'godwit-helper'));
-  const tickets = new Tickets(perUser.tickets);
+  const tickets = new Tickets(config.perUser.tickets);
   const keeper = new Link(
     { path: config.keeperSocket },
-    { name, kind: 'agent', contract: keeperContract, patienceMs: KEEPER_PATIENCE_MS },
+    { name: node, kind: 'agent', contract: keeperContract, patienceMs: KEEPER_PATIENCE_MS },
   );
   const networks = new JobNetworks({
-    node: name,
+    node,
     bridge: config.network?.bridge ?? null,
     helper,
     namespace: (job, epoch) => layout.network(job, epoch),
   });
+  const shared = async () =>
+    sharedMounts(await readFile('/proc/self/mountinfo', 'utf8'), config.sharedPaths, config.state);
+  return { node, cgroup, layout, helper, tickets, keeper, networks, shared, journal, peers, log };
+}
+
+/** The parts of an agent, each given the others that it works with. */
+function assemble(started: Started) {
+  const { config, settings, changes } = started;
+  const base = foundation(started);
+  const { node, layout, helper, tickets, keeper, networks, shared, journal, peers } = base;
   const program = join(__dirname, 'godwit-homefs');
   const mounted = new MountedFiles({
     daemons: new Daemons(layout.mounted, keeper, 'mounted'),
@@ -94,15 +105,12 @@ function assemble({ config, settings, journal, peers, changes }: Started) {
     daemons: new Daemons(layout.served, keeper, 'served'),
     ...{ journal, tickets, program, without: [layout.roots], log },
   });
-  const shared = async () =>
-    sharedMounts(await readFile('/proc/self/mountinfo', 'utf8'), config.sharedPaths, config.state);
 
   // As host.
   const copies = new Copies((job) => moves.isLeaving(job));
   const mounts = new JobMounts(helper, shared);
   const clearing = new Clearing({ helper, keeper, networks, mounted, log });
-  const own = { node: name, cgroup, helper, layout, journal, keeper, networks, mounted, log };
-  const hosting = { ...own, copies, mounts, clearing };
+  const hosting = { ...base, mounted, copies, mounts, clearing };
   const host = new Host({
     ...hosting,
     tellEnded: async (home, ended) => void (await peers.call(home, 'home.ended', ended)),
@@ -113,30 +121,29 @@ function assemble({ config, settings, journal, peers, changes }: Started) {
 
   // As home.
   const addresses = new Addresses({
-    node: name,
+    node,
     pool: config.network?.pool ?? null,
     taken: () => addressesIn(journal),
     ownerOf: (ip) => networks.ownerOf(ip),
   });
   const isMoving = (job: string) => moves.isMoving(job);
-  const home = new Home({
-    ...{ node: name, layout, helper, journal, peers, addresses, perUser, shared, isMoving, log },
-  });
+  const lists = new HomedJobs({ node, journal, peers, isMoving });
+  const home = new Home({ ...base, addresses, perUser: config.perUser, lists });
 
   const moves = new Moves({
-    ...{ ...hosting, host, peers, tickets },
+    ...{ ...hosting, host },
     criu: once(async () => (await findCriu(config.criu)).path),
     points: config.lab === undefined ? noFaultPoints : faultPointsIn(faultsFolder(config.state), log),
     changed: () => changes.tell(),
   });
-  const members = new Members(name, settings, peers, () => peers.call(name, 'node.status', {}));
-  const ownJobs = new OwnJobs({ node: name, home, layout, members, moves, peers, tickets });
-  const ownDebuggers = new OwnDebuggers({ node: name, home, moves, peers });
+  const members = new Members(node, settings, peers, () => peers.call(node, 'node.status', {}));
+  const ownJobs = new OwnJobs({ ...base, home, lists, members, moves });
+  const ownDebuggers = new OwnDebuggers({ node, home, moves, peers });
   return {
     ...{ config, settings, changes, refusals: new Refusals(log), speed: measureSpeed() },
-    ...{ ...hosting, host, statuses, debugging, stops, home, moves, ownJobs, ownDebuggers },
-    ...{ peers, members, tickets, served, view: new View(home, moves) },
-    watch: watchOver(peers, members, perUser.watchers),
+    ...{ ...hosting, host, statuses, debugging, stops, home, lists, moves, ownJobs, ownDebuggers },
+    ...{ members, served, view: new View(lists, journal, moves) },
+    watch: watchOver(peers, members, config.perUser.watchers),
   };
 }
 
@@ -215,7 +222,7 @@ async function main(configFile: string) {
     name,
     kind: 'agent',
     contract: clientContract,
-    handlers: clientHandlers({ ...node, node: name }),
+    handlers: clientHandlers(node),
     tickets,
   } as const;
   await serveUnix({ ...clients, path: config.socket });

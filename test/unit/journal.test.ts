@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type JobSpec, ROOT } from '../../agent/api/model';
+import { EVENTS_KEPT } from '../../agent/daemon/journal/events';
 import type { Journal } from '../../agent/daemon/journal/journal';
 import { type Entry, nextMove } from '../../agent/daemon/journal/ledger';
+import { openJournal } from '../../agent/daemon/journal/open';
 import { APPLICATION_ID, MIGRATIONS } from '../../agent/daemon/journal/schema';
-import { EVENTS_KEPT, openJournal } from '../../agent/daemon/journal/sqlite';
 
 const spec: JobSpec = {
   user: ROOT,

@@ -8,7 +8,7 @@ import { PerUser } from '../../agent/api/per-user';
 import { Layout } from '../../agent/daemon/jobs/layout';
 import { Retention } from '../../agent/daemon/jobs/retention';
 import type { Journal } from '../../agent/daemon/journal/journal';
-import { openJournal } from '../../agent/daemon/journal/sqlite';
+import { openJournal } from '../../agent/daemon/journal/open';
 
 let folder: string;
 let journal: Journal;

@@ -3,17 +3,15 @@ import { EventEmitter } from 'node:events';
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { asGodwitError, GodwitError } from '../../api/errors';
-import { fitting } from '../../api/lists';
 import {
   type Exit,
-  type HistoryEvent,
   type Job,
   type JobSpec,
   type LaunchRequest,
   PROGRAM_PID,
   type User,
 } from '../../api/model';
-import type { EndOfJob, JobStatus, SharedMount } from '../../api/peer-contract';
+import type { EndOfJob, SharedMount } from '../../api/peer-contract';
 import type { PerUser } from '../../api/per-user';
 import { cut, printable } from '../../api/text';
 import type { Log } from '../../log';
@@ -24,13 +22,10 @@ import type { Addresses } from './addresses';
 import { assertStartable, boundedResources } from './admission';
 import { Consoles } from './console';
 import { readStatus } from './exit-status';
+import { type HomedJobs, hasAddress } from './homed-jobs';
 import type { Layout } from './layout';
 import { Retention } from './retention';
 
-/** Read from the journal at once: what does not fit into a page is read again for the next. */
-const ROWS_READ = 1_000;
-/** A host that does not answer must not make `ps` wait. */
-const STATUS_TIMEOUT_MS = 2_000;
 /** A launch is a fork, a few mounts and an exec. */
 const LAUNCH_TIMEOUT_MS = 30_000;
 
@@ -48,8 +43,7 @@ export interface HomeOptions {
   perUser: PerUser;
   /** What of this node others may have as well. */
   shared: () => Promise<SharedMount[]>;
-  /** A move of the job is not over. */
-  isMoving: (job: string) => boolean;
+  lists: HomedJobs;
   log: Log;
 }
 
@@ -118,7 +112,7 @@ export class Home {
       await rm(layout.job(id), { recursive: true, force: true });
       throw error;
     }
-    return (await this.#seen([await journal.job(id)]))[0]!;
+    return this.options.lists.one(await journal.job(id));
   }
 
   /** The layout of a job's root: the same wherever it goes. */
@@ -132,106 +126,8 @@ export class Home {
     return this.options.journal.job(id);
   }
 
-  /** All of them. */
-  homed(): Promise<HomedJob[]> {
-    return this.options.journal.jobs({ ended: true });
-  }
-
   pin(id: string, pinned: boolean): Promise<void> {
     return this.options.journal.pin(id, pinned);
-  }
-
-  async jobs(ended: boolean): Promise<Job[]> {
-    return this.#seen(await this.options.journal.jobs({ ended }));
-  }
-
-  async latestEnded(limit: number): Promise<Job[]> {
-    return this.#seen(await this.options.journal.latestEnded(limit));
-  }
-
-  /** Those that a person may mean by this. */
-  async find(reference: string, limit: number): Promise<Job[]> {
-    return this.#seen(await this.options.journal.find(reference, limit));
-  }
-
-  /** With its whole command. */
-  async show(id: string): Promise<Job> {
-    const [job] = await this.#seen([await this.options.journal.job(id)]);
-    return { ...job!, command: await this.options.journal.command(id) };
-  }
-
-  /** A page of the jobs, `bytes` long at most; `next` is where the one behind it begins. */
-  async page(ended: boolean, after: number, bytes: number): Promise<{ jobs: Job[]; next: number | null }> {
-    const rows = await this.options.journal.jobs({ ended, after, limit: ROWS_READ });
-    const jobs = fitting(await this.#seen(rows), bytes);
-    return { jobs, next: next(rows, jobs.length) };
-  }
-
-  /** The same of what has happened, to one job or to all. */
-  async historyPage(
-    job: string | undefined,
-    after: number,
-    bytes: number,
-  ): Promise<{ events: HistoryEvent[]; next: number | null }> {
-    const rows = await this.options.journal.history({ job, after, limit: ROWS_READ });
-    const events = fitting(
-      rows.map(({ event }) => event),
-      bytes,
-    );
-    return { events, next: next(rows, events.length) };
-  }
-
-  async #seen(jobs: HomedJob[]): Promise<Job[]> {
-    const statuses = await this.#statuses(jobs);
-    return jobs.map((job) => this.#tell(job, statuses.get(job.id)));
-  }
-
-  /** Each host is asked once for all of its jobs. */
-  async #statuses(jobs: HomedJob[]): Promise<Map<string, JobStatus>> {
-    const byHost = new Map<string, string[]>();
-    for (const { id, state, ledger } of jobs) {
-      if (state !== 'running') continue;
-      byHost.set(ledger.host, [...(byHost.get(ledger.host) ?? []), id]);
-    }
-    const asked = [...byHost].map(async ([host, ids]) => {
-      try {
-        const options = { timeoutMs: STATUS_TIMEOUT_MS };
-        return (await this.options.peers.call(host, 'host.jobStatus', { jobs: ids }, options)).statuses;
-      } catch {
-        return [];
-      }
-    });
-    return new Map((await Promise.all(asked)).flat().map((seen) => [seen.job, seen]));
-  }
-
-  #tell(job: HomedJob, seen: JobStatus | undefined): Job {
-    const { id, name, spec, state, pid, exit, started, ended, pinned, moves, ledger } = job;
-    const running =
-      this.options.isMoving(id) || ledger.open
-        ? 'moving'
-        : (seen?.state ?? (job.launchedStopped ? 'stopped' : 'running'));
-    return {
-      id,
-      name,
-      command: spec.command,
-      user: spec.user.name,
-      ...(spec.tty ? { tty: true } : {}),
-      ...(Object.keys(spec.limits).length > 0 ? { limits: spec.limits } : {}),
-      state: state === 'running' ? running : state,
-      home: this.options.node,
-      node: ledger.host,
-      pid: pid ?? 0,
-      address: hasAddress(job) ? (spec.address?.ip ?? null) : null,
-      cpu: seen?.cpu ?? 0,
-      rss: seen?.rss ?? 0,
-      migrations: moves,
-      debugged: seen?.debugged ?? false,
-      pinned,
-      exit,
-      started,
-      ended,
-      epoch: ledger.epoch,
-    };
   }
 
   /**
@@ -295,14 +191,6 @@ export class Home {
     }
   }
 }
-
-/** Where the next page begins, of which `taken` of these rows are not a part. */
-const next = (rows: { position: number }[], taken: number): number | null =>
-  taken < rows.length || rows.length === ROWS_READ ? (rows[taken - 1]?.position ?? null) : null;
-
-/** It keeps its address until nothing of it is left anywhere. */
-const hasAddress = ({ state, ledger }: HomedJob): boolean =>
-  state !== 'ended' || ledger.open !== null || ledger.debts.length > 0;
 
 /** The addresses of the journal's jobs. */
 export const addressesIn = async (journal: Journal): Promise<string[]> =>

@@ -3,6 +3,7 @@ import type { Handlers } from '../../api/contract';
 import { MOST_MEANT, type PeerContract } from '../../api/peer-contract';
 import type { ServedFiles } from '../homefs/served';
 import type { Home } from '../jobs/home';
+import type { HomedJobs } from '../jobs/homed-jobs';
 import type { Journal } from '../journal/journal';
 import type { Moves } from '../migration/moves';
 import type { OwnJobs } from './own-jobs';
@@ -11,6 +12,7 @@ import type { View } from './view';
 
 export interface HomeAnswersParts {
   home: Home;
+  lists: HomedJobs;
   journal: Pick<Journal, 'outcome'>;
   moves: Moves;
   ownJobs: OwnJobs;
@@ -28,12 +30,12 @@ type Answered =
   | 'home.files';
 
 export const homeAnswers = (
-  { home, journal, moves, ownJobs, served, view }: HomeAnswersParts,
+  { home, lists, journal, moves, ownJobs, served, view }: HomeAnswersParts,
   acceptance: () => Acceptance,
 ): Pick<Handlers<PeerContract>, Answered> => ({
   'home.view': () => view.read(),
-  'home.jobs': ({ ended, after, bytes }) => home.page(ended, after, bytes),
-  'home.find': async ({ job }) => ({ jobs: await home.find(job, MOST_MEANT) }),
+  'home.jobs': ({ ended, after, bytes }) => lists.page(ended, after, bytes),
+  'home.find': async ({ job }) => ({ jobs: await lists.find(job, MOST_MEANT) }),
   'home.history': ({ as, after, bytes }, caller) => {
     const counts = requestRefusal(acceptance(), caller.name, as) === null;
     return ownJobs.history(undefined, { after, bytes }, (job) => counts && may(as ?? undefined, job));

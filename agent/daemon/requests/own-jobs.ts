@@ -6,6 +6,7 @@ import { alreadyThere, asGodwitError, cannotMove, GodwitError, jobEnded, noTermi
 import { fitting, PAGE_BYTES } from '../../api/lists';
 import type { HistoryEvent } from '../../api/model';
 import type { Peers } from '../cluster/peers';
+import type { HomedJobs } from '../jobs/homed-jobs';
 import { signalNamed } from '../jobs/signals';
 import type { HomedJob } from '../journal/journal';
 import type { Moves } from '../migration/moves';
@@ -39,6 +40,7 @@ export type AboutOne =
 export interface OwnJobsParts extends Choosing, ConsoleParts {
   peers: Peers;
   moves: Moves;
+  lists: HomedJobs;
 }
 
 /** @throws `job-ended` */
@@ -49,7 +51,7 @@ function alive(job: HomedJob): HomedJob {
 
 export class OwnJobs {
   readonly handlers: Handlers<Pick<ClientContract, AboutOne>> = {
-    'jobs.show': ({ job }) => this.parts.home.show(job),
+    'jobs.show': ({ job }) => this.parts.lists.show(job),
     'jobs.kill': async ({ job, signal }, caller) => {
       const { ledger } = alive(await this.#theirs(job, caller));
       await this.parts.peers.call(ledger.host, 'host.kill', { job, signal: signalNamed(signal) });
@@ -87,8 +89,8 @@ export class OwnJobs {
     { after, bytes }: { after: number; bytes: number },
     mayLook: (job: HomedJob) => boolean,
   ): Promise<{ events: HistoryEvent[]; next: number | null }> {
-    const { home } = this.parts;
-    const { events, next } = await home.historyPage(job, after, bytes);
+    const { home, lists } = this.parts;
+    const { events, next } = await lists.historyPage(job, after, bytes);
     const told = new Map<string, boolean>();
     for (const { job: id } of events)
       if (!told.has(id)) told.set(id, await home.job(id).then(mayLook, () => false));
