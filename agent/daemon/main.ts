@@ -176,7 +176,7 @@ function once<T>(find: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** What it makes, and has its keeper and helpers make, only root may change; whoever has started it may have had none. */
+/** umask(2): what the agent, its keeper and helpers make, only root may change, whatever mask it was started with. */
 const MASK = 0o022;
 
 async function main(configFile: string) {

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { cannotMove, GodwitError } from '../../agent/api/errors';
 import {
   codeOf,
   concernOf,
@@ -10,6 +11,7 @@ import {
   OBSTACLES,
   obstacle,
 } from '../../agent/daemon/preflight/obstacles';
+import { fromWireError, toWireError } from '../../agent/wire/envelope';
 import { inProject } from '../support/project';
 import { INVENTORY } from '../what-moves/inventory';
 
@@ -70,4 +72,19 @@ describe('the list of obstacles', () => {
     const wording = (name: string) => /\b(what|fix): ['"`]/.test(readFileSync(join(ROOM, name), 'utf8'));
     expect(others.filter((name) => name !== 'why.ts' && wording(name))).toEqual([]);
   });
+});
+
+it('a move that is refused tells all that stands in its way, over the wire too', () => {
+  const first = obstacle('pinned', { job: 'abcdefghij', node: 'node1' });
+  const all = [first, obstacle('thread-ended', { process: 'process 2 (a)' })];
+  const refused = fromWireError(toWireError(cannotMove('abcdefghij', 'node2', all)));
+  expect(refused.toFailure()).toEqual({
+    code: 'pinned',
+    message: "job abcdefghij can't move to node2: it is pinned to node1",
+    fix: '`godwit unpin abcdefghij` first',
+    obstacles: all,
+  });
+  expect(fromWireError(toWireError(new GodwitError({ code: 'other', message: 'other' }))).obstacles).toBe(
+    undefined,
+  );
 });

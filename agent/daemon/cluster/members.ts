@@ -6,7 +6,7 @@ import type { Settings } from './settings';
 
 /** Often enough for people to see a node go, rarely enough to cost nothing. */
 const HEARTBEAT_MS = 1_000;
-/** Two heartbeats missed: worth a word. Ten: nobody should be sent there. */
+/** Two heartbeats missed: shown. Ten: no job is sent there. */
 const SUSPECT_MS = 2_500;
 const DOWN_MS = 10_000;
 
@@ -16,7 +16,7 @@ interface Member {
   heard: number;
 }
 
-/** Who is in the cluster, and how each was when it was heard last. */
+/** Who is in the cluster, and how each was when it answered last. */
 export class Members {
   readonly #members = new Map<string, Member>();
   #timer: NodeJS.Timeout | undefined;
@@ -59,7 +59,7 @@ export class Members {
     return silent >= SUSPECT_MS || !status ? 'suspect' : 'up';
   }
 
-  /** One that is new has as long to say something as one that has fallen silent. */
+  /** One that is new has as long to answer as one that has stopped answering. */
   #member(name: string): Member {
     const member = this.#members.get(name) ?? { status: null, heard: performance.now() };
     this.#members.set(name, member);
@@ -74,7 +74,7 @@ export class Members {
           : await this.peers.call(name, 'node.status', {}, { timeoutMs: 2 * HEARTBEAT_MS });
       this.#members.set(name, { status, heard: performance.now() });
     } catch {
-      // Silence is what the state is made of.
+      // The state follows from when it answered last.
     }
   }
 }

@@ -33,7 +33,7 @@ const Identity = z.object({
 });
 export type DaemonIdentity = z.infer<typeof Identity>;
 
-/** Written before it is started, so that one whose number nobody lived to write down is found again. */
+/** Written before it is started, so that one is found again whose number could not be written down. */
 const STARTING = { starting: true } as const;
 const Written = z.union([Identity, z.object({ starting: z.literal(true) })]);
 type Written = z.infer<typeof Written>;
@@ -95,8 +95,8 @@ export class Daemons {
   async end(name: string): Promise<void> {
     const key = this.#key(name);
     const { processes } = await this.keeper.call('process.list', {});
-    const held = processes.find((process) => process.key === key);
-    if (held && !held.end) await this.keeper.call('process.signal', { key, signal: 'SIGKILL' });
+    const known = processes.find((process) => process.key === key);
+    if (known && !known.end) await this.keeper.call('process.signal', { key, signal: 'SIGKILL' });
     const record = await this.#read(name);
     // By its socket, which is in a folder of this node's and named as no other.
     if (record && 'starting' in record) for (const pid of await processesNaming(name)) killPid(pid);
@@ -106,7 +106,7 @@ export class Daemons {
       killPid(left.pid);
       await sleep(END_POLL_MS);
     }
-    if (held) {
+    if (known) {
       await this.keeper.call('process.wait', { key }, { timeoutMs: END_MS });
       await this.keeper.call('process.forget', { key });
     }

@@ -71,9 +71,9 @@ export const homeUnreachable = (home: string, why: string) =>
     fix: `is ${home} up, and its disk not overloaded? Try again when it answers`,
   });
 
-/** What a home says to a node that has no copy of the job any more, for all that it knows. */
+/** Answers of a home by whose journal the node has no copy of the job any more. */
 const OVER = ['job-ended', 'not-your-job'];
-/** What goes wrong with two ends that no other connection mends. */
+/** Errors between the two ends that another connection would not change. */
 const FOR_GOOD = ['home-files-lost', 'not-the-same-files'];
 const MOUNT_ENDED = 'the process that mounts them here has ended';
 
@@ -110,7 +110,7 @@ export class MountedFiles {
     }
   }
 
-  /** Takes up what an earlier life of the agent has mounted. */
+  /** Takes up what an earlier run of the agent has mounted. */
   async takeUp(mount: MountOf): Promise<void> {
     const found = await this.options.daemons.find(nameOf(mount));
     if (found) void this.#join(mount, found.wire);
@@ -179,7 +179,7 @@ export class MountedFiles {
         if (OVER.includes(code)) return failure;
         if (FOR_GOOD.includes(code)) return this.#lose(mount, message);
         if (message !== logged)
-          log(`the files of its home ${mount.home} wait: ${message}`, { job: mount.job });
+          log(`not connected to the files of its home ${mount.home}: ${message}`, { job: mount.job });
         logged = message;
       }
       if (!signal.aborted && !(await daemons.find(nameOf(mount)))) {
@@ -220,7 +220,7 @@ export class MountedFiles {
   }
 }
 
-/** What a home refuses fails at once; a joining that just ends says nothing. */
+/** Rejects with what the home refuses; otherwise it never settles. */
 function never(refusal: GodwitError | null): Promise<never> {
   if (refusal) throw refusal;
   return new Promise(() => {});
@@ -235,7 +235,7 @@ const nameOf = ({ job, epoch }: Named) => `${job}.${epoch}`;
 async function probe(at: string, limitMs: number, files: string[] = []): Promise<void> {
   const ask = (...args: string[]) => run('stat', args, { timeout: limitMs, killSignal: 'SIGKILL' });
   const gone = (error: unknown) => {
-    // What it says of single files is no matter: they may have been closed meanwhile.
+    // Failures of single files don't matter: they may have been closed meanwhile.
     if ((error as { killed?: boolean }).killed) throw error;
   };
   try {

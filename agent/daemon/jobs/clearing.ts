@@ -58,7 +58,7 @@ export class Clearing {
       await sleep(SUPERVISOR_POLL_MS);
   }
 
-  /** Kills a copy that is not the job, or not any more: its connections' peers must not hear of it. */
+  /** Kills a copy that is not the job, or not any more: the peers of its connections must not notice. */
   async end(copy: Copy): Promise<void> {
     const cgroup = JobCgroup.at(copy.cgroup);
     if ((await cgroup.pids()).length > 0)

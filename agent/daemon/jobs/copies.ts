@@ -53,7 +53,7 @@ export class Copies {
     }
   }
 
-  /** The job's copy, where it is here and stays. @throws `job-moving`: its home said that it is here, so it has left since */
+  /** The job's copy, where it is here and stays. @throws `job-moving` where it is not: the home that asks has just seen it here */
   settled(job: string): Copy {
     const copy = this.#copies.get(job);
     if (!copy || this.isLeaving(job)) throw jobMoving(job);

@@ -38,7 +38,7 @@ export class Debugging {
     if (fresh) await this.#attach(copies.settled(job), target);
     const copy = copies.get(job);
     return keeper.call('stub.connect', target).catch((error) => {
-      // A stub outlives its job until it has told how that ended: whether it is to be here is for the home to say.
+      // A stub outlives its job until its client knows how that ended: only the home knows where the job should be.
       if (!copy || !copies.has(copy) || copies.isLeaving(job)) throw jobMoving(job);
       throw error;
     });

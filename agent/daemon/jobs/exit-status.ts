@@ -1,4 +1,4 @@
-/** How a job's program ended, in the words of its PID 1. They stand in a file that the job's user may write. */
+/** How a job's program ended, as its PID 1 wrote it into a file. The job's user may write that file too. */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { constants as os } from 'node:os';
@@ -31,7 +31,7 @@ export async function readStatus(path: string): Promise<Pick<Exit, 'exit' | 'sig
   }
 }
 
-/** Waits for nobody (O_NONBLOCK: a FIFO's other end), and follows no link. */
+/** Never blocks (O_NONBLOCK: a FIFO without a writer), and follows no link. */
 async function readBounded(path: string): Promise<string> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {

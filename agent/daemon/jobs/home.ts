@@ -131,8 +131,8 @@ export class Home {
   }
 
   /**
-   * The host says that the program ended. What PID 1 wrote at home is the better witness, where that is what stands
-   * there: nothing that the job's user may have written keeps the end from being known.
+   * The host has told that the program ended. What PID 1 wrote at home counts more than what the host saw, where it is
+   * what PID 1 writes: whatever else the job's user may have written there changes nothing.
    */
   async ended({ job: id, epoch, exit, lost: reason }: EndOfJob): Promise<void> {
     const { journal, layout } = this.options;
@@ -186,7 +186,7 @@ export class Home {
         if (statuses.length > 0) await journal.running(job.id, PROGRAM_PID);
         else await journal.unlaunched(job.id);
       } catch (error) {
-        log(`was it launched? ${asGodwitError(error).message}`, { job: job.id });
+        log(`its host did not say whether it was launched: ${asGodwitError(error).message}`, { job: job.id });
       }
     }
   }

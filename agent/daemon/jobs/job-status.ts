@@ -19,7 +19,6 @@ interface Sample {
 }
 
 export class JobStatuses {
-  /** Of copies that are gone nobody asks, and nothing is kept. */
   readonly #samples = new WeakMap<Copy, Sample>();
 
   constructor(

@@ -27,7 +27,7 @@ export async function signalProgram(helper: string, copy: Copy, signal: NodeJS.S
   // Who has the user's id may have stopped PID 1 from outside; then it would not see its program end.
   if (copy.init !== null) await signalProcess(helper, copy, copy.init, 'SIGCONT');
   const program = await nodePid(JobCgroup.at(copy.cgroup), PROGRAM_PID).catch((error) => {
-    // It has just ended, and its home has yet to hear of it.
+    // It has just ended, and its home does not know yet.
     throw asGodwitError(error).code === 'no-such-process' ? jobEnded(copy.job) : error;
   });
   await signalProcess(helper, copy, program, signal);

@@ -2,7 +2,7 @@
  * Typing into a job's terminal: frames into the pipe that its PID 1 holds, see helper/terminal.c. The helper writes
  * each (feed.c), a process a frame: what is a descriptor of PID 1's is its user's to exchange, and only system calls
  * that Node.js lacks share one instead of opening it anew. Nothing stays open: PID 1 says by the position of a
- * descriptor which frame it took last. One whose fate is not known is sent again, here or where the job is then: PID 1
+ * descriptor which frame it took last. One that may not have arrived is sent again, here or where the job is then: PID 1
  * takes each byte of a client once.
  */
 import { execFile } from 'node:child_process';

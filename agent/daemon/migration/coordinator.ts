@@ -68,7 +68,7 @@ export class Coordinator {
     return phaseOf(this.#runner.state);
   }
 
-  /** Takes up what the journal says of an earlier life of the agent. */
+  /** Takes up what the journal says of an earlier run of the agent. */
   restart(ledger: Ledger) {
     this.#runner.feed({ type: 'restarted', ledger });
   }
@@ -86,7 +86,7 @@ export class Coordinator {
       this.#ended = resolve;
     });
     const cancel = () =>
-      this.#runner.feed({ type: 'cancel', reason: 'whoever asked for the move took it back' });
+      this.#runner.feed({ type: 'cancel', reason: 'the move was cancelled by whoever asked for it' });
     signal.addEventListener('abort', cancel, { once: true });
     try {
       this.#runner.feed({ type: 'migrate', move });

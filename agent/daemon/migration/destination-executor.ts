@@ -164,7 +164,7 @@ export class DestinationExecutor extends Executor<
     return { type: 'unparked', epoch };
   }
 
-  /** What the job was restored from is kept until it is written down that it lives here: until then it may be read again. */
+  /** The images are kept until it is written down that the job lives here: until then they may be read again. */
   #clearReceived(epoch: number): void {
     const failed = (error: unknown) => this.log(`not cleared: ${(error as Error).message}; trying again`);
     void retryUntilDone(() => this.#receiving.clear(epoch), failed, PAUSES);

@@ -4,7 +4,7 @@
  *
  * The executor (destination-executor.ts) carries effects out in order. `kill-copy` first ends a restore that still runs
  * and takes away all that `prepare` made; it and `unpark-thaw` may be asked for twice. Before `restarted`, the executor
- * has ended whatever an earlier life of the agent left running.
+ * has ended whatever an earlier run of the agent left running.
  */
 
 import type { DestinationFigures } from '../../api/move-contract';
@@ -25,7 +25,7 @@ import {
 type Prepare = ToDestination & { type: 'prepare' };
 
 export type DestinationState =
-  /** `fence`: the highest epoch heard of. `hosting`: the epoch whose copy was thawed here. */
+  /** `fence`: the highest epoch seen. `hosting`: the epoch whose copy was thawed here. */
   | { at: 'idle'; fence: Epoch; hosting: Epoch | null }
   | { at: 'noting'; epoch: Epoch; order: Prepare }
   | { at: 'preparing'; epoch: Epoch }
@@ -73,7 +73,7 @@ export type DestinationEffect =
   | { do: 'ask'; epoch: Epoch }
   /** Come back with `retry` after a while, as long as the state waits for the home. */
   | { do: 'retry' }
-  /** Nobody can say what this copy is: it stays frozen until a person decides. */
+  /** What this copy is can't be known: it stays frozen until a person decides. */
   | { do: 'stranded'; reason: string }
   | Ignored;
 
@@ -310,7 +310,7 @@ function died(state: DestinationState): Next {
       return to({ at: 'dead', epoch: state.epoch, reason: 'the restored copy died' }, { do: 'retry' });
     case 'noting-thawing':
     case 'unthawed':
-      // Nothing ran: the note goes back to what a later life of the agent may conclude that from.
+      // Nothing ran: the note goes back to what a later run of the agent may conclude that from.
       return to(
         { at: 'dead', epoch: state.epoch, reason: 'the restored copy died' },
         note('restored', state.epoch),

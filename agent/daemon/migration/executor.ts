@@ -59,7 +59,7 @@ export abstract class Executor<
     );
   }
 
-  /** Also until it is known what an earlier life of the agent has left: nobody else may touch the copy. */
+  /** Also until it is known what an earlier run of the agent has left: nobody else may touch the copy. */
   get busy(): boolean {
     return this.#takingUp || this.#runner.state.at !== 'idle';
   }
@@ -79,7 +79,7 @@ export abstract class Executor<
     this.#runner.feed(input);
   }
 
-  /** Takes up what an earlier life of the agent has left; the home's messages wait until it has. */
+  /** Takes up what an earlier run of the agent has left; the home's messages wait until it has. */
   protected takeUp(find: () => Promise<{ note: Note; present: Presence }>): void {
     this.#takingUp = true;
     const take = async () => {
@@ -130,7 +130,7 @@ export abstract class Executor<
       case 'retry':
         return this.#backoff.again(() => this.feed({ type: 'retry' }));
       case 'stranded':
-        return this.log(`stays frozen until a person decides: ${effect.reason}`);
+        return this.log(`frozen until a person decides: ${effect.reason}`);
       case 'ignored':
         return this.log(`${effect.input}: ${effect.reason}`);
     }

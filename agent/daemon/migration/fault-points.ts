@@ -76,7 +76,7 @@ export function faultPointsIn(folder: string, log: Log): FaultPoints {
       try {
         renameSync(armed, reached);
       } catch {
-        // Nobody waits for it.
+        // No test waits for it.
         return;
       }
       log(`stands still at ${point}`);

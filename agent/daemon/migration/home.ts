@@ -169,7 +169,10 @@ function asked(state: HomeState, node: NodeName, epoch: Epoch): Next {
   if (!beforeCommit(state) || awaited(state) !== node || state.move.epoch !== epoch) {
     return { state, effects: [answer] };
   }
-  const { state: next, effects } = abort(state, `${node} lost its state of the move`);
+  const { state: next, effects } = abort(
+    state,
+    `the agent of ${node} was restarted or lost its connection during the move`,
+  );
   return { state: next, effects: [answer, ...effects] };
 }
 

@@ -4,7 +4,7 @@ import type { MoveReport } from '../../api/model';
 /** What a move takes whatever the size, and how fast memory travels, where nothing has been measured yet. */
 const FIRST_BASE_MS = 400;
 const FIRST_BYTES_PER_MS = 200_000;
-/** Below it a move says how long one takes whatever its size; above it, how fast bytes travel. */
+/** From smaller moves the fixed time is learnt; from larger ones, how fast bytes travel. */
 const SMALL_BYTES = 16 * 1024 * 1024;
 /** Each new move counts for a third: a busy minute is forgotten after some moves. */
 const WEIGHT = 1 / 3;

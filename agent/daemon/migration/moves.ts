@@ -76,7 +76,7 @@ export class Moves {
     return executor;
   }
 
-  /** The one that has been at rest for longest: of its job nobody has said anything for thousands of others. */
+  /** The one that was made first of those that are idle and whose job is not here. */
   #forgetOne(executors: Map<string, SourceExecutor | DestinationExecutor>): void {
     for (const [job, executor] of executors) {
       if (executor.busy || this.context.copies.homeOf(job) !== null) continue;
@@ -85,20 +85,22 @@ export class Moves {
     }
   }
 
-  /** A job that has ended needs none of this any more. */
+  /** The job has ended. */
   forget(job: string) {
     this.#coordinators.delete(job);
   }
 
-  /** Takes up what an earlier life of the agent has left: first what is here, then what is decided here. */
+  /** Takes up what an earlier run of the agent has left: first what is here, then what is decided here. */
   async restart(homed: HomedJob[]): Promise<void> {
     const { journal, host, mounted, log } = this.context;
     const notes = await journal.notes();
-    // What can't be cleared away now can be at the next start.
-    await sweep(this.context, notes).catch((error: Error) => log(`not all is swept: ${error.message}`));
+    // What can't be removed now can be at the next start.
+    await sweep(this.context, notes).catch((error: Error) =>
+      log(`some leftovers were not removed: ${error.message}`),
+    );
     for (const { job, note, detail } of notes) {
       const copy = Copy.parse(detail.copy);
-      log(`found here, ${note.state} as epoch ${note.epoch}`, { job });
+      log(`in the journal at the start: ${note.state}`, { job, epoch: note.epoch });
       if (note.state === 'hosting') {
         await this.#rehost(copy);
         this.source(job, copy.home).restart(note, copy);
@@ -118,7 +120,7 @@ export class Moves {
     }
   }
 
-  /** A copy that lives here; what of it an earlier life of the agent did not live to write down is asked for. */
+  /** A copy that lives here; what of it an earlier run of the agent did not come to write down is asked for. */
   async #rehost(copy: Copy) {
     const { keeper, host } = this.context;
     if (copy.init === null) {

@@ -45,7 +45,7 @@ export interface Received {
   /** By which they come. */
   stream: Duplex | null;
   manifest: Manifest | null;
-  /** In this life of the agent, a thaw has been tried. */
+  /** In this run of the agent, a thaw has been tried. */
   thawing: boolean;
 }
 
@@ -102,7 +102,7 @@ export class Receiving {
     const { keeper } = this.context;
     const key = this.#pagesKey(epoch);
     const known = (await keeper.call('process.list', {})).processes.some((process) => process.key === key);
-    // What an earlier keeper started is nobody's now.
+    // One that an earlier keeper started may still be there.
     if (!known) return killEach(await processesNaming(this.#paths(epoch).images));
     await keeper.call('process.signal', { key, signal: 'SIGKILL' });
     await keeper.call('process.wait', { key });

@@ -37,7 +37,7 @@ import { whileItMoves } from './stall';
 
 /** The longest that a dump may take: some hundred GB over a slow network. */
 const DUMP_LIMIT_MS = 3_600_000;
-/** How long a dump whose pages nobody takes any more may need to let go of the job. */
+/** How long a dump whose streams are cut may need to let go of the job. */
 const DUMP_END_MS = 60_000;
 /** The destination's reason for not taking pages comes about when the dump notices that it does not. */
 const CUT_MS = 500;
@@ -138,7 +138,7 @@ export class Sending {
     try {
       // One that was stopped can't let go.
       await keeper.call('process.signal', { key, signal: 'SIGCONT' });
-      // What an earlier life of the agent began has lost its other end with it.
+      // What an earlier run of the agent began has lost its other end with it.
       await keeper.call('process.wait', { key }, { timeoutMs: DUMP_END_MS });
     } catch (error) {
       if (asGodwitError(error).code !== 'no-such-process') throw error;

@@ -94,7 +94,7 @@ export class SourceExecutor extends Executor<SourceState, SourceInput, SourceEff
       if (!copy) return true;
       if (copy.injury !== null) return false;
       const presence = await presenceOf(copy);
-      // Nothing of it lives: its supervisor may be about to say how it ended.
+      // No process of it is left: its supervisor may be about to report how it ended.
       if (presence !== 'none' || performance.now() > until) return presence === 'ended';
     }
   }
@@ -102,7 +102,7 @@ export class SourceExecutor extends Executor<SourceState, SourceInput, SourceEff
   async #thaw(epoch: number): Promise<void> {
     const { copies, helper, keeper, layout, networks, points } = this.context;
     const copy = copies.get(this.job);
-    if (!copy) return this.feed({ type: 'copy-died', reason: 'its agent knows of none' });
+    if (!copy) return this.feed({ type: 'copy-died', reason: 'its agent has no copy of it' });
     await this.giveUp(() => this.#sending.end(epoch));
     // What CRIU has broken is not the program's own end.
     if (copy.injury !== null && (await presenceOf(copy)) === 'ended')

@@ -35,7 +35,7 @@ interface Holding {
 }
 
 export type SourceState =
-  /** `fence`: the highest epoch heard of. `hosting`: the epoch under which this role knows the job to be here. */
+  /** `fence`: the highest epoch seen. `hosting`: the epoch under which this role knows the job to be here. */
   | { at: 'idle'; fence: Epoch; hosting: Epoch | null }
   | { at: 'noting'; epoch: Epoch; since: Epoch; order: Send }
   | { at: 'sending'; epoch: Epoch; since: Epoch }
@@ -74,7 +74,7 @@ export type SourceEffect =
   | { do: 'ask'; epoch: Epoch }
   /** Come back with `retry` after a while, as long as the state is `holding`. */
   | { do: 'retry' }
-  /** Nobody can say what this copy is: it stays frozen until a person decides. */
+  /** What this copy is can't be known: it stays frozen until a person decides. */
   | { do: 'stranded'; reason: string }
   | Ignored;
 
@@ -87,7 +87,7 @@ const reply = (message: FromSource): SourceEffect => ({ do: 'reply', message });
 const fail = (epoch: Epoch, reason: string) => reply({ type: 'failed', epoch, reason });
 const goneFor = (epoch: Epoch, reason: string) => reply({ type: 'gone', epoch, reason });
 
-/** Of a copy that nobody saw end. */
+/** Why a copy is gone whose end was not reported. */
 const NONE_HERE = 'its agent found no process of it';
 
 export function stepSource(state: SourceState, input: SourceInput): Next {

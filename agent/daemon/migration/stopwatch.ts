@@ -65,7 +65,7 @@ export class Stopwatch {
     };
   }
 
-  /** The first time counts: what is said again is said of the same. */
+  /** The first time counts: repeated messages are about the same step. */
   #mark(event: string) {
     if (!this.#at.has(event)) this.#at.set(event, performance.now());
   }

@@ -1,6 +1,6 @@
 /**
  * Unix sockets that are connected, or about to be, to others outside the job. Of connections that wait to be accepted
- * CRIU makes those anew in which nothing has been said yet, when both ends are the job's.
+ * CRIU makes those anew in which nothing has been sent yet, when both ends are the job's.
  */
 import type { Obstacle } from '../../api/model';
 import { inodeOf, type Looked } from '../../machine/criu/look';

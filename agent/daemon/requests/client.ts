@@ -120,7 +120,7 @@ async function tellGone(
     } catch (error) {
       if (NOBODY_TO_TELL.has(asGodwitError(error).code)) return;
       if (performance.now() > until)
-        return log(`its debugger's client has gone: ${error}`, { job: target.job });
+        return log(`its host was not told that a debugger's client has gone: ${error}`, { job: target.job });
       await sleep(GONE_PAUSE_MS);
     }
   }

@@ -23,7 +23,7 @@ export class UserSockets {
   update(): Promise<void> {
     this.#last = this.#last
       .then(() => this.#update())
-      .catch((error: Error) => this.options.log(`users are not served: ${error.message}`));
+      .catch((error: Error) => this.options.log(`the users' sockets could not be updated: ${error.message}`));
     return this.#last;
   }
 
@@ -41,7 +41,7 @@ export class UserSockets {
     for (const [file, user] of users) {
       if (this.#open.has(file)) continue;
       this.#open.set(file, { server: await open(join(folder, file), user), user });
-      log(`${user.name} (${user.uid}) may ask`);
+      log(`serves user ${user.name} (${user.uid})`);
     }
   }
 }
