@@ -6,6 +6,7 @@
  * After a write that failed the coordinator (coordinator.ts) reads the journal again and gives `restarted`.
  * The answer to another node's `outcome?` is read from the journal, never from this state.
  */
+import assert from 'node:assert';
 import type { NodeName } from '../../api/model';
 import type { Debt, Entry, Epoch, Ledger, Move } from '../journal/ledger';
 import {
@@ -124,8 +125,7 @@ export const free = (state: HomeState, node: NodeName): boolean =>
 function migrate(state: HomeState, move: Move): Next {
   if (state.at !== 'idle') return stay(state, 'migrate', `the job is ${state.at}`);
   if (!free(state, move.to)) return stay(state, 'migrate', `${move.to} has not cleared away an earlier move`);
-  if (move.from === move.to || move.epoch <= move.since)
-    throw new Error('a move goes elsewhere, in a later epoch');
+  assert(move.from !== move.to && move.epoch > move.since, 'a move goes elsewhere, in a later epoch');
   return {
     state: { at: 'intending', move, cancelled: null, debts: state.debts },
     effects: [write({ type: 'intent', move })],

@@ -1,4 +1,5 @@
 /** The preflight at the source: what of a job would stop its move, looked for before anything is frozen. */
+import assert from 'node:assert';
 import { readFile, statfs } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Result } from '../../api/contract';
@@ -131,7 +132,8 @@ async function obstaclesOf(
   const looked = await lookAgain();
   const nameOf = namesOf(processes);
   const stubbed = new Set(processes.filter(({ inner }) => debugged.has(inner)).map(({ pid }) => pid));
-  const init = processes[0]!.pid;
+  const init = processes[0]?.pid;
+  assert(init !== undefined, 'a job without processes has no obstacles');
   const all = await ownSockets(looked, init);
   const sockets = address ? [] : all;
   const own = sockets.map(({ socket }) => socket);
