@@ -270,7 +270,7 @@ export const peerContract = {
     }),
   },
 
-  /** A word of the move from the home to the source, and the source's answer when it has done as told. */
+  /** A message of the move from the home to the source, and the source's answer when it has done what was asked. */
   'move.toSource': { params: about.extend({ message: ToSource }), result: FromSource },
   'move.toDestination': {
     params: about.extend({ terms: Terms, message: ToDestination }),

@@ -13,7 +13,7 @@ const DOWN_MS = 10_000;
 interface Member {
   status: Node | null;
   /** When it answered last, on this node's monotonic clock. */
-  heard: number;
+  answered: number;
 }
 
 /** Who is in the cluster, and how each was when it answered last. */
@@ -53,15 +53,15 @@ export class Members {
 
   state(name: string): NodeState {
     if (!this.peers.names.includes(name)) return 'down';
-    const { status, heard } = this.#member(name);
-    const silent = performance.now() - heard;
+    const { status, answered } = this.#member(name);
+    const silent = performance.now() - answered;
     if (silent >= DOWN_MS) return 'down';
     return silent >= SUSPECT_MS || !status ? 'suspect' : 'up';
   }
 
   /** One that is new has as long to answer as one that has stopped answering. */
   #member(name: string): Member {
-    const member = this.#members.get(name) ?? { status: null, heard: performance.now() };
+    const member = this.#members.get(name) ?? { status: null, answered: performance.now() };
     this.#members.set(name, member);
     return member;
   }
@@ -72,7 +72,7 @@ export class Members {
         name === this.node
           ? await this.own()
           : await this.peers.call(name, 'node.status', {}, { timeoutMs: 2 * HEARTBEAT_MS });
-      this.#members.set(name, { status, heard: performance.now() });
+      this.#members.set(name, { status, answered: performance.now() });
     } catch {
       // The state follows from when it answered last.
     }

@@ -23,7 +23,7 @@ const END_POLL_MS = 5;
 /** Making a socket and a mount takes no other machine. */
 const START_MS = 10_000;
 
-const WORDS = "a file server's words";
+const ANSWER = "a file server's answer";
 
 const Identity = z.object({
   pid: z.int(),
@@ -78,14 +78,14 @@ export class Daemons {
     const order = { key, argv: command(name), env: {}, cwd: this.folder, wire: false };
     const { pid } = await this.keeper.call('process.start', order);
     const { line } = await this.keeper.call('process.line', { key, index: 0 }, { timeoutMs: START_MS });
-    const word = line === null ? null : parseWith(HomefsWord, parseJson(WORDS, line), WORDS);
+    const answer = line === null ? null : parseWith(HomefsWord, parseJson(ANSWER, line), ANSWER);
     const started = await startOf(pid);
-    if (!word || 'error' in word || started === null) {
+    if (!answer || 'error' in answer || started === null) {
       const { stderr } = await this.keeper.call('process.wait', { key }, { timeoutMs: END_MS });
       await this.end(name);
       throw didNotStart(
         this.what,
-        word && 'error' in word ? word.error.message : stderr.trim() || 'it ended',
+        answer && 'error' in answer ? answer.error.message : stderr.trim() || 'it ended',
       );
     }
     await this.#write(name, { pid, started, wire });
@@ -125,7 +125,7 @@ export class Daemons {
 
   async #read(name: string): Promise<Written | null> {
     const text = await readFile(this.#file(name), 'utf8').catch(() => null);
-    return text === null ? null : (Written.safeParse(parseJson(WORDS, text)).data ?? null);
+    return text === null ? null : (Written.safeParse(parseJson(ANSWER, text)).data ?? null);
   }
 
   async #write(name: string, record: Written): Promise<void> {

@@ -192,9 +192,9 @@ export class Coordinator {
     this.#watch?.told(message);
     this.options.changed();
     try {
-      const heard = await call(LIMIT_MS[message.type]);
-      if ('message' in heard) await this.#passes(`${heard.message.type}-received`);
-      this.#runner.feed(heard);
+      const answer = await call(LIMIT_MS[message.type]);
+      if ('message' in answer) await this.#passes(`${answer.message.type}-received`);
+      this.#runner.feed(answer);
     } catch (error) {
       const fields = { peer: node, epoch: message.epoch };
       this.#log(`${message.type}: ${(error as Error).message}`, fields);

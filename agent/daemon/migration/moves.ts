@@ -9,7 +9,7 @@ import { MoveEstimator } from './move-estimator';
 import { SourceExecutor } from './source-executor';
 import { sweep } from './sweep';
 
-/** Executors remember the last epoch that they heard of, also when the job has left: late messages are refused by it. */
+/** Executors remember the last epoch that they have seen, also when the job has left: late messages are refused by it. */
 const MOST_EXECUTORS = 10_000;
 
 /** The moves that this node has a part in: as home, as source, as destination. One of each a job at the most. */

@@ -128,12 +128,14 @@ export class Restoring {
     const files = mountOf(copy);
     if (!files) return work();
     const over = new AbortController();
-    const silence = this.context.mounted.watch(files, over.signal).then(() => new Promise<never>(() => {}));
+    const unanswered = this.context.mounted
+      .watch(files, over.signal)
+      .then(() => new Promise<never>(() => {}));
     try {
-      return await Promise.race([work(), silence]);
+      return await Promise.race([work(), unanswered]);
     } finally {
       over.abort();
-      silence.catch(() => {});
+      unanswered.catch(() => {});
     }
   }
 }

@@ -101,7 +101,7 @@ export class Sending {
       .call('job.park', { place: placeOf(copy) }, { timeoutMs: PARK_LIMIT_MS })
       // Who waits for a file can't be frozen.
       .catch(async (error: Error) => {
-        throw (await this.#homeSilence(copy)) ?? error;
+        throw (await this.#whyHomeIsSilent(copy)) ?? error;
       });
     const frozenAfter = performance.now() - begun - frozenMs;
     const frozen = await frozenJob(helper, copy, images);
@@ -241,8 +241,8 @@ export class Sending {
 
   /** A destination that takes no pages makes the dump fail too, and says why as it cuts the stream. */
   async #whyNoDump(copy: Copy, images: string, pages: Duplex): Promise<Error> {
-    const silence = await this.#homeSilence(copy);
-    if (silence) return silence;
+    const unreachable = await this.#whyHomeIsSilent(copy);
+    if (unreachable) return unreachable;
     const failure = await explainFile('dump', join(images, DUMP_LOG));
     if (failure.code !== 'dump-failed') return failure;
     if (!pages.closed) await once(pages, 'close', { signal: AbortSignal.timeout(CUT_MS) }).catch(() => {});
@@ -250,7 +250,7 @@ export class Sending {
   }
 
   /** The error of a home that does not answer for the job's files: the cause of whatever else went wrong. */
-  async #homeSilence(copy: Copy): Promise<Error | null> {
+  async #whyHomeIsSilent(copy: Copy): Promise<Error | null> {
     const files = mountOf(copy);
     if (!files) return null;
     return this.context.mounted.answers(files, []).then(

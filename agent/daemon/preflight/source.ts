@@ -49,16 +49,16 @@ interface SourceNode {
   criu: string | undefined;
 }
 
-/** @param silent why its home's files do not answer; then nothing else of the job can be looked at without waiting */
+/** @param unanswered why its home's files do not answer; then nothing else of the job can be looked at without waiting */
 export async function sourcePreflight(
   { name, helper, criu }: SourceNode,
   leaving: Leaving,
-  silent: Obstacle | null,
+  unanswered: Obstacle | null,
 ): Promise<Result<PeerContract, 'host.preflight'>> {
   const machine = await thisMachine(criu);
-  if (silent) {
+  if (unanswered) {
     const nothing = { bytes: 0, ports: [], pings: false, files: [], mounts: [], shared: [] };
-    return { ...nothing, obstacles: [silent], machine };
+    return { ...nothing, obstacles: [unanswered], machine };
   }
   const { debugged, hasAddress: address, mounts, shared } = leaving;
   const findings = await jobObstacles(JobCgroup.at(leaving.cgroup), { helper, debugged, address });

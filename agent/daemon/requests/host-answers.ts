@@ -79,11 +79,11 @@ export function hostAnswers(parts: HostAnswersParts): Pick<Handlers<PeerContract
     'host.preflight': async ({ job }) => {
       const copy = copies.get(job);
       if (!copy) throw jobMoving(job);
-      const silent = await homeSilence(mounted, copy);
-      const stubs = silent ? [] : await statuses.stubs();
+      const unanswered = await homeObstacle(mounted, copy);
+      const stubs = unanswered ? [] : await statuses.stubs();
       const debugged = new Set(stubs.filter((stub) => stub.job === job).map(({ pid }) => pid));
       const leaving = { ...copy, hasAddress: copy.address !== null, debugged };
-      return sourcePreflight({ name: config.name, helper, criu: config.criu }, leaving, silent);
+      return sourcePreflight({ name: config.name, helper, criu: config.criu }, leaving, unanswered);
     },
     'move.toSource': ({ job, home, message }, { signal }) => moves.source(job, home).handle(message, signal),
     'move.toDestination': ({ job, home, terms, message }, { signal }) =>
@@ -92,7 +92,7 @@ export function hostAnswers(parts: HostAnswersParts): Pick<Handlers<PeerContract
 }
 
 /** Does the job's home answer for all that it has open? A move would wait for it while the job is frozen. */
-async function homeSilence(mounted: MountedFiles, copy: Copy): Promise<Obstacle | null> {
+async function homeObstacle(mounted: MountedFiles, copy: Copy): Promise<Obstacle | null> {
   const files = mountOf(copy);
   if (!files) return null;
   try {
