@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { asGodwitError, type GodwitError } from '../../api/errors';
-import type { Turns } from '../../machine/serial-queue';
+import type { SerialQueue } from '../../machine/serial-queue';
 import { type Message, Session } from '../link/session';
 import { MAX_WAITING, type ParkedStub } from '../state/parked';
 import { type Answer, answerTo } from './answers';
@@ -13,7 +13,7 @@ const INTERRUPT = '\x03';
 
 interface ConversationOptions {
   inferior: Inferior;
-  turns: Turns;
+  turns: SerialQueue;
   /** Milliseconds for which a client that vanished without good-bye may come back. */
   grace: number;
   /** Can a packet be answered now? */
@@ -39,7 +39,7 @@ export class Conversation extends EventEmitter<ConversationEvents> {
   unanswered: string | null = null;
   readonly #session: Session;
   readonly #inferior: Inferior;
-  readonly #turns: Turns;
+  readonly #turns: SerialQueue;
   readonly #grace: number;
   readonly #ready: () => boolean;
   readonly #waiting: string[];
