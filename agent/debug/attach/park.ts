@@ -8,7 +8,7 @@ import { comesAgain, isBirth, programSignal } from '../state/memory';
 import type { Stop, ThreadRegisters } from '../state/parked';
 import { withSignals } from '../state/resume';
 import type { Gdbserver } from './gdbserver';
-import { insist, rawRegisters, threadNames, withSiginfo } from './inspect';
+import { expectOk, rawRegisters, threadNames, withSiginfo } from './inspect';
 import { putInPlace } from './places';
 import { Spin } from './spin';
 import { isDead, isStopQueued, standsOf, type ThreadStand, threadsOf } from './threads';
@@ -132,7 +132,7 @@ export async function letFall(
     if (stop?.kind !== 'stop' || !isBirth(stop)) continue;
     if (!leaving) return { stops, birth: stop.reason! };
     const child = parseThreadId(stop.detail ?? '')?.process;
-    if (child !== undefined) await insist(server, `D;${child.toString(16)}`);
+    if (child !== undefined) await expectOk(server, `D;${child.toString(16)}`);
   }
   throw willNotFall(pid);
 }

@@ -4,7 +4,7 @@ import { parseThreadId } from '../rsp/packets';
 import { pcOf, restoredRegisters, withPc } from '../rsp/registers';
 import type { ThreadRegisters } from '../state/parked';
 import type { Gdbserver } from './gdbserver';
-import { insist, rawRegisters, threadNames } from './inspect';
+import { expectOk, rawRegisters, threadNames } from './inspect';
 import { architecture, type Stand } from './spin';
 import type { ThreadStand } from './threads';
 
@@ -23,8 +23,8 @@ export async function putInPlace(
     const placed = stand ? backInPlace(g, stand) : g;
     const right = (general === undefined ? null : restoredRegisters(placed, general)) ?? placed;
     if (right === g) continue;
-    await insist(server, `Hg${thread}`);
-    await insist(server, `G${right}`);
+    await expectOk(server, `Hg${thread}`);
+    await expectOk(server, `G${right}`);
   }
 }
 

@@ -8,7 +8,7 @@ import { packetSizeOf } from '../rsp/features';
 import { settingsPackets } from '../state/memory';
 import type { ParkedStub } from '../state/parked';
 import { Gdbserver } from './gdbserver';
-import { giveSiginfo, insist, putInBreakpoints, replaySymbols, select } from './inspect';
+import { giveSiginfo, expectOk, putInBreakpoints, replaySymbols, select } from './inspect';
 import { putInPlace } from './places';
 import { Spin } from './spin';
 import { isDead, isOf32Bits, isStopQueued, standsOf, type ThreadStand, threadsOf } from './threads';
@@ -102,7 +102,7 @@ async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand
     await spin.undo();
     // Registers of a process that runs for its client have been seen by nobody: the kernel's own restarts serve.
     await putInPlace(server, stands, memory.running ? [] : parked.registers);
-    for (const packet of settingsPackets(memory)) await insist(server, packet);
+    for (const packet of settingsPackets(memory)) await expectOk(server, packet);
     await replaySymbols(server, memory);
     const refused = await putInBreakpoints(server, memory);
     for (const stop of [...memory.pending].reverse()) await giveSiginfo(server, stop);

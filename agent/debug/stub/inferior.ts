@@ -269,7 +269,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     if (this.#stopOwed) return;
     this.#stopOwed = true;
     this.#signalStop();
-    if (this.#run) void this.#insistOnStop(this.#run);
+    if (this.#run) void this.#resendLostStop(this.#run);
   }
 
   #signalStop(): void {
@@ -285,7 +285,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
    * A thread that gdbserver is about to stop by itself may meet ours instead, and gdbserver takes it for its own: one
    * that has gone from the queues and is not told of is sent again.
    */
-  async #insistOnStop(run: Run): Promise<void> {
+  async #resendLostStop(run: Run): Promise<void> {
     for (;;) {
       await sleep(STOP_AGAIN);
       if (this.#run !== run || !this.#stopOwed) return;

@@ -6,7 +6,7 @@ import { GodwitError } from '../../api/errors';
 import type { Gdbserver } from '../attach/gdbserver';
 import {
   generalRegisters,
-  insist,
+  expectOk,
   otherProcesses,
   putInBreakpoints,
   select,
@@ -88,7 +88,7 @@ export async function backIn(inferior: Inferior): Promise<string[]> {
 export async function leave(inferior: Inferior): Promise<void> {
   const server = inferior.held();
   for (const child of otherProcesses(await threadNames(server), inferior.pid))
-    await insist(server, `D;${child.toString(16)}`);
+    await expectOk(server, `D;${child.toString(16)}`);
   await takeOutBreakpoints(server, inferior.memory);
   const { stop, running } = inferior.memory;
   if (stop && !running) inferior.note({ stop: await withSiginfo(server, stop.reply) });
