@@ -6,7 +6,7 @@ import { exitReply } from '../../agent/debug/state/exit-reply';
 import {
   breakpointKey,
   comesAgain,
-  isBirth,
+  isForkEvent,
   passesStopSignal,
   programSignal,
   remember,
@@ -70,7 +70,7 @@ describe('memory', () => {
     expect(replaced).toMatchObject({ breakpoints: [], symbols: {}, event: 'exec' });
   });
 
-  test('a birth lasts until the client goes on; a vfork until its child has let go', () => {
+  test('a fork event lasts until the client goes on; a vfork until its child has let go', () => {
     const forked = told(freshMemory(2), stop('T05fork:p7.7;thread:p2.2;'));
     expect(forked).toMatchObject({ event: 'fork', children: [7] });
     expect(given(forked, 'D;7').children).toEqual([]);
@@ -100,10 +100,10 @@ describe('memory', () => {
     expect(withoutStopSignal('QPassSignals:')).toBe('QPassSignals:');
   });
 
-  test('which stops are births, traps that come again, or signals of the program', () => {
+  test('which stops are fork events, traps that come again, or signals of the program', () => {
     const kinds = (reply: string) => {
       const parsed = parseStopReply(reply);
-      return [isBirth(parsed), comesAgain(parsed), programSignal(parsed)];
+      return [isForkEvent(parsed), comesAgain(parsed), programSignal(parsed)];
     };
     expect(kinds('T05fork:p7.7;thread:p2.2;')).toEqual([true, false, null]);
     expect(kinds('T05vforkdone:;thread:p2.2;')).toEqual([true, false, null]);

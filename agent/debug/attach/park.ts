@@ -1,10 +1,10 @@
-/** A process taken out of its debug server's hands into the freezer's, with nothing lost on the way. */
+/** How a debugged process is detached from its debug server into the freezer, with nothing lost on the way. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GodwitError } from '../../api/errors';
 import { Patience } from '../../machine/patience';
 import { parseStopReply, parseThreadId, type StopReply } from '../rsp/packets';
 import { pcOf } from '../rsp/registers';
-import { comesAgain, isBirth, programSignal } from '../state/memory';
+import { comesAgain, isForkEvent, programSignal } from '../state/memory';
 import type { Stop, ThreadRegisters } from '../state/parked';
 import { withSignals } from '../state/resume';
 import type { Gdbserver } from './gdbserver';
@@ -13,8 +13,8 @@ import { putInPlace } from './places';
 import { Spin } from './spin';
 import { isDead, isStopQueued, standsOf, type ThreadStand, threadsOf } from './threads';
 
-/** Milliseconds in which not one more of the threads that are let go arrives in the freezer; each needs one to five. */
-const FALL_LIMIT = 30_000;
+/** Milliseconds without another thread having arrived in the freezer; each needs one to five. */
+const DETACH_LIMIT = 30_000;
 /** Milliseconds for spinning threads to meet a SIGSTOP; 200 of them on two processors need some ten. */
 const SETTLE_LIMIT = 30_000;
 /** Milliseconds in which threads that are let go have met what was queued for them. */
@@ -27,10 +27,10 @@ const maxStops = (pid: number): number => threadsOf(pid).length + 64;
 /** gdb's number of SIGSTOP. */
 export const STOP_SIGNAL = 0x11;
 
-const willNotFall = (pid: number) =>
+const willNotDetach = (pid: number) =>
   new GodwitError({
     code: 'debugger-will-not-let-go',
-    message: `the debugger did not let go of process ${pid}: nothing came of it for ${FALL_LIMIT} ms`,
+    message: `the debugger did not let go of process ${pid}: nothing came of it for ${DETACH_LIMIT} ms`,
     fix: 'try again',
   });
 
@@ -41,7 +41,7 @@ const willNotSettle = (pid: number) =>
     fix: 'try again',
   });
 
-export const atBirth = (what: string) =>
+export const atForkEvent = (what: string) =>
   new GodwitError({
     code: 'debugger-at-fork',
     message: `the program stands at ${what} that its debugger has not dealt with`,
@@ -96,45 +96,45 @@ async function nextStop(server: Gdbserver, pid: number): Promise<string> {
   return stopped;
 }
 
-export interface Fallen {
-  /** Stops that the server still held. */
+export interface Detached {
+  /** Stops that the server had not reported yet. */
   stops: Stop[];
-  /** A birth was among them (it is the last of `stops`): the server holds the process still. */
-  birth: string | null;
+  /** A fork event was among them (it is the last of `stops`): the server still traces the process. */
+  forkEvent: string | null;
 }
 
 /**
- * Lets all threads fall from the debug server into the freezer and ends the server. `resume` is the packet that lets
+ * Detaches all threads from the debug server, so that the freezer takes them, and ends the server. `resume` is the packet that lets
  * them go: `vCont;c`, with signals where they are to be delivered. `leaving`: there is no client to tell of what comes
  * to light, so that signals are delivered and children let go at once.
  * Precondition: the process's cgroup is frozen, no breakpoint is in, no SIGSTOP queued.
  * @throws debugger-will-not-let-go
  */
-export async function letFall(
+export async function detachIntoFreezer(
   server: Gdbserver,
   pid: number,
   resume: string,
   { leaving = false } = {},
-): Promise<Fallen> {
+): Promise<Detached> {
   const stops: Stop[] = [];
   let packet = resume;
   for (let rounds = maxStops(pid); rounds > 0; rounds--) {
-    const reply = await Promise.race([server.resume(packet), allFallen(server, pid)]);
+    const reply = await Promise.race([server.resume(packet), noneStopped(server, pid)]);
     if (reply === null) {
       await server.kill();
       await untraced(pid);
-      return { stops, birth: null };
+      return { stops, forkEvent: null };
     }
-    // A stop that it held: it has let nobody go.
+    // A stop that it had not reported yet: it has resumed no thread.
     const stop = parseStopReply(reply);
     if (!comesAgain(stop) && !isStopSignal(reply)) stops.push(await withSiginfo(server, reply));
     packet = leaving ? delivering(stop) : 'vCont;c';
-    if (stop?.kind !== 'stop' || !isBirth(stop)) continue;
-    if (!leaving) return { stops, birth: stop.reason! };
+    if (stop?.kind !== 'stop' || !isForkEvent(stop)) continue;
+    if (!leaving) return { stops, forkEvent: stop.reason! };
     const child = parseThreadId(stop.detail ?? '')?.process;
     if (child !== undefined) await expectOk(server, `D;${child.toString(16)}`);
   }
-  throw willNotFall(pid);
+  throw willNotDetach(pid);
 }
 
 function delivering(stop: StopReply | null): string {
@@ -145,22 +145,22 @@ function delivering(stop: StopReply | null): string {
     : withSignals('vCont;c', [{ thread, signal }]).packet;
 }
 
-/** null when no thread stands in its tracer's hands any more. */
-async function allFallen(server: Gdbserver, pid: number): Promise<null> {
-  const held = () => threadsOf(pid).filter(({ state }) => state === 't').length;
-  const patience = new Patience(FALL_LIMIT, held);
+/** Resolves to null when no thread is in a ptrace-stop any more. */
+async function noneStopped(server: Gdbserver, pid: number): Promise<null> {
+  const stopped = () => threadsOf(pid).filter(({ state }) => state === 't').length;
+  const patience = new Patience(DETACH_LIMIT, stopped);
   while (!patience.exhausted && !server.gone) {
-    if (held() === 0) return null;
+    if (stopped() === 0) return null;
     await sleep(POLL);
   }
-  throw willNotFall(pid);
+  throw willNotDetach(pid);
 }
 
 async function untraced(pid: number): Promise<void> {
   const traced = () => threadsOf(pid).filter((thread) => !isDead(thread) && thread.tracer !== 0).length;
-  const patience = new Patience(FALL_LIMIT, traced);
+  const patience = new Patience(DETACH_LIMIT, traced);
   while (traced() > 0) {
-    if (patience.exhausted) throw willNotFall(pid);
+    if (patience.exhausted) throw willNotDetach(pid);
     await sleep(POLL);
   }
 }

@@ -100,7 +100,7 @@ export function told(memory: Memory, stop: Stop): Memory {
 }
 
 /** Stops inside a system call, around which nothing can be parked: a child or a new program comes into being. */
-export const isBirth = (stop: StopReply | null): boolean =>
+export const isForkEvent = (stop: StopReply | null): boolean =>
   stop?.kind === 'stop' && ['fork', 'vfork', 'vforkdone', 'exec'].includes(stop.reason ?? '');
 
 /** Stops that come again by themselves when the process runs on. */

@@ -68,7 +68,7 @@ export const Memory = z.strictObject({
   interrupted: z.boolean(),
   /** A stop inside a system call that the client has not dealt with to its end. */
   event: z.enum(['fork', 'vfork', 'vforkdone', 'exec', 'syscall_entry']).nullable(),
-  /** Processes born of it that its debug server still holds. */
+  /** Its child processes that its debug server still traces. */
   children: z.array(z.int()).max(1024),
   /** Stops that happened, of which the client has yet to hear. */
   pending: z.array(Stop).max(MAX_THREADS),

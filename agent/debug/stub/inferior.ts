@@ -14,7 +14,7 @@ import { isAlive, isBeingKilled, isOurStopQueued, isStopQueued } from '../attach
 import type { Target } from '../attach/unpark';
 import { parseStopReply, replaceSignal, threadOfStop } from '../rsp/packets';
 import { exitReply } from '../state/exit-reply';
-import { comesAgain, isBirth, passesStopSignal, sameAgain, told } from '../state/memory';
+import { comesAgain, isForkEvent, passesStopSignal, sameAgain, told } from '../state/memory';
 import type { Memory, ParkedStub, Stop, ThreadRegisters } from '../state/parked';
 import { withSignals } from '../state/resume';
 import { JobFiles } from './vfile';
@@ -42,7 +42,7 @@ interface InferiorOptions {
   hooks: Hooks;
   /** Replies of gdbserver that come by themselves take their turn among what is asked of it. */
   turns: Turns;
-  /** Is there a client that will deal with a birth? */
+  /** Is there a client that will deal with a fork event? */
   attended: () => boolean;
 }
 
@@ -294,7 +294,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   }
 
   /**
-   * Stops it if it runs. false: the client has been told of a birth, which it must deal with. `until`: as Date.now().
+   * Stops it if it runs. false: a fork event was reported to the client, which must deal with it first. `until`: as Date.now().
    * @throws debugger-will-not-stop; debugger-gone: it has ended, as the client has been told
    */
   async halt(until: number): Promise<boolean> {
@@ -312,7 +312,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
       this.#exited(reply);
       throw nothingHeld(this.pid);
     }
-    if (isBirth(parseStopReply(reply)) && this.#attended()) {
+    if (isForkEvent(parseStopReply(reply)) && this.#attended()) {
       this.report({ reply, siginfo: null });
       return false;
     }

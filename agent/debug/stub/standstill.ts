@@ -14,10 +14,10 @@ import {
   threadNames,
   withSiginfo,
 } from '../attach/inspect';
-import { atBirth, letFall } from '../attach/park';
+import { atForkEvent, detachIntoFreezer } from '../attach/park';
 import { unescapeBinary } from '../rsp/codec';
 import { parseStopReply, threadOfStop } from '../rsp/packets';
-import { isBirth, programSignal, sameAgain } from '../state/memory';
+import { isForkEvent, programSignal, sameAgain } from '../state/memory';
 import type { Memory, Stop } from '../state/parked';
 import { steppedThreads, withSignals } from '../state/resume';
 import type { Inferior } from './inferior';
@@ -41,11 +41,11 @@ export async function stopForPark(inferior: Inferior, until: number): Promise<bo
   const server = inferior.held();
   const { event } = inferior.memory;
   if (inferior.lookingUp || event === 'vfork' || (event !== null && !inferior.runs)) return false;
-  return (await inferior.halt(until)) && !(await bearsChildren(inferior, server));
+  return (await inferior.halt(until)) && !(await reportUnseenFork(inferior, server));
 }
 
 /** Does gdbserver hold a child that the client has not heard of? It hears of it now. @throws debugger-holds-several */
-async function bearsChildren(inferior: Inferior, server: Gdbserver): Promise<boolean> {
+async function reportUnseenFork(inferior: Inferior, server: Gdbserver): Promise<boolean> {
   const others = otherProcesses(await threadNames(server), inferior.pid);
   if (others.length === 0) return false;
   const { children, running } = inferior.memory;
@@ -53,11 +53,11 @@ async function bearsChildren(inferior: Inferior, server: Gdbserver): Promise<boo
     await inferior.goOn();
     throw holdsSeveral(others);
   }
-  if (!running) throw atBirth('a fork');
+  if (!running) throw atForkEvent('a fork');
   // The event is there already: gdbserver tells of it, after others perhaps, without letting anybody go.
   for (;;) {
     const reply = await server.ask(sameAgain(inferior.memory));
-    if (!isBirth(parseStopReply(reply))) inferior.keep([await withSiginfo(server, reply)]);
+    if (!isForkEvent(parseStopReply(reply))) inferior.keep([await withSiginfo(server, reply)]);
     else {
       inferior.report({ reply, siginfo: null });
       return true;
@@ -96,7 +96,7 @@ export async function leave(inferior: Inferior): Promise<void> {
   await inferior.hooks.freeze();
   try {
     inferior.forgetServer();
-    await letFall(server, inferior.nodePid, leavingPacket(inferior.memory), { leaving: true });
+    await detachIntoFreezer(server, inferior.nodePid, leavingPacket(inferior.memory), { leaving: true });
   } finally {
     await inferior.hooks.thaw();
   }

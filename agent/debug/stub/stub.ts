@@ -10,7 +10,7 @@ import type { Duplex } from 'node:stream';
 import { asGodwitError, GodwitError } from '../../api/errors';
 import { Turns } from '../../machine/serial-queue';
 import type { Gdbserver } from '../attach/gdbserver';
-import { atBirth, letFall } from '../attach/park';
+import { atForkEvent, detachIntoFreezer } from '../attach/park';
 import { isAlive } from '../attach/threads';
 import { attach, type Target } from '../attach/unpark';
 import { refuse } from '../link/session';
@@ -167,7 +167,7 @@ export class Stub extends EventEmitter<StubEvents> {
         this.#conversation.pump();
         await this.#change(until - Date.now());
         const { event } = this.#inferior.memory;
-        if (Date.now() >= until) throw atBirth(event ? `a ${event}` : 'an event');
+        if (Date.now() >= until) throw atForkEvent(event ? `a ${event}` : 'an event');
       }
     } finally {
       this.#parking = false;
@@ -192,9 +192,9 @@ export class Stub extends EventEmitter<StubEvents> {
     return this.#turns.take(async () => {
       if (this.#phase !== 'held') throw nothingHeld(this.pid);
       const inferior = this.#inferior;
-      const { stops, birth } = await letFall(inferior.held(), inferior.nodePid, 'vCont;c');
+      const { stops, forkEvent } = await detachIntoFreezer(inferior.held(), inferior.nodePid, 'vCont;c');
       inferior.keep(stops);
-      if (birth) throw atBirth(`a ${birth}`);
+      if (forkEvent) throw atForkEvent(`a ${forkEvent}`);
       inferior.forgetServer();
       inferior.close();
       this.#phase = 'released';
