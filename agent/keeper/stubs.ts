@@ -211,7 +211,7 @@ export class Stubs {
       if (stubs.get(stub.session) === stub) stubs.delete(stub.session);
       leaving.add(stub);
     });
-    stub.once('deserted', (alive) => {
+    stub.once('gdbserverExited', (alive) => {
       this.#job(place.job).lost = { reason: `the gdbserver of its process ${pid} was ended`, alive };
     });
     stub.once('closed', () => leaving.delete(stub));

@@ -10,7 +10,7 @@ import { judge } from '../rsp/requests';
 import { exceeds, isSignalList, remember, resumed, withoutStopSignal } from '../state/memory';
 import type { Memory, Stop } from '../state/parked';
 import { letsRun, signalsOf, steps, withSignals } from '../state/resume';
-import { type Inferior, VANISH_LIMIT } from './inferior';
+import { type Inferior, SAME_CAUSE_LIMIT } from './inferior';
 import { leave } from './standstill';
 import { answerThreads, readsThreads } from './thread-list';
 
@@ -102,7 +102,7 @@ async function kill(packet: string, inferior: Inferior, server: Gdbserver): Prom
   const killed = reply === 'OK' && Number.parseInt(packet.slice('vKill;'.length), 16) === inferior.pid;
   if (packet !== 'k' && !killed) return { reply };
   inferior.forgetServer();
-  await Promise.race([server.closed, sleep(VANISH_LIMIT)]);
+  await Promise.race([server.closed, sleep(SAME_CAUSE_LIMIT)]);
   await server.kill();
   return { reply, ended: 'killed' };
 }

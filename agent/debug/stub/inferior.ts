@@ -19,8 +19,8 @@ import type { Memory, ParkedStub, Stop, ThreadRegisters } from '../state/parked'
 import { withSignals } from '../state/resume';
 import { JobFiles } from './vfile';
 
-/** Milliseconds for a process to vanish after the gdbserver in its namespace has. */
-export const VANISH_LIMIT = 1_000;
+/** Milliseconds for a process to end after the gdbserver in its namespace has, for the same cause. */
+export const SAME_CAUSE_LIMIT = 1_000;
 /** Milliseconds for one that is being killed: it has to get a processor for that, and to give its memory back. */
 const DEATH_LIMIT = 30_000;
 const POLL = 20;
@@ -55,13 +55,16 @@ interface InferiorEvents {
   arrived: [];
   /** It has ended, as gdbserver told. */
   ended: [];
-  /** It has ended together with gdbserver, so that nobody has told; `reply` says how. */
-  vanished: [reply: string];
-  /** gdbserver has ended, and not because it was told to; did the process still live? `lost` or `vanished` follows. */
-  deserted: [alive: boolean];
-  /** gdbserver has ended alone. */
-  lost: [why: GodwitError];
+  /** gdbserver has exited without being asked to. `processAlive`: at that moment; `lost` follows, once it is sure. */
+  gdbserverExited: [processAlive: boolean];
+  /** Nobody debugs the process any more: what came of it after `gdbserverExited`. */
+  lost: [loss: GdbserverLoss];
 }
+
+/** Why gdbserver exited. With the process, which nobody has reported: `reply` says how. Or alone: the process lives. */
+export type GdbserverLoss =
+  | { cause: 'process-ended'; reply: string }
+  | { cause: 'gdbserver-alone'; why: GodwitError };
 
 /** A resume that gdbserver has not answered yet. `taken`: somebody else than the usual way waits for the stop. */
 interface Run {
@@ -349,32 +352,37 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   }
 
   /**
-   * gdbserver keeps to itself, until it lets the process run, that a thread at a breakpoint is to begin at its
-   * instruction and not one byte into it (swbreak of its regcache): one that is ended before leaves it there.
+   * The pc that the kernel has of a thread that met a breakpoint is one byte into the instruction. gdbserver turns it
+   * back in its own cache, and writes that only when it resumes the thread: if it ends before, the pc stays wrong.
    */
-  #isBesideItself(): boolean {
+  #hasStaleBreakpointPc(): boolean {
     const { running, stop } = this.#memory;
     return this.#met && !running && stop !== null && comesAgain(parseStopReply(stop.reply));
   }
 
-  /** gdbserver has ended. With the process, or alone? */
+  /** gdbserver has exited. With the process, or alone? */
   async #lose(server: Gdbserver): Promise<void> {
     if (this.#server !== server) return;
     this.#server = null;
     this.#run = null;
-    this.emit('deserted', isAlive(this.nodePid));
-    if (this.#isBesideItself()) endProcess(this.nodePid);
-    await vanishes(this.nodePid);
-    if (isAlive(this.nodePid)) this.emit('lost', lostDebugger(this.pid, server.words));
-    else this.emit('vanished', exitReply(this.#memory, await this.hooks.exitStatus()));
+    this.emit('gdbserverExited', isAlive(this.nodePid));
+    if (this.#hasStaleBreakpointPc()) endProcess(this.nodePid);
+    await untilEnded(this.nodePid);
+    this.emit('lost', await this.#lossOf(server));
+  }
+
+  async #lossOf(server: Gdbserver): Promise<GdbserverLoss> {
+    if (isAlive(this.nodePid))
+      return { cause: 'gdbserver-alone', why: lostDebugger(this.pid, server.words) };
+    return { cause: 'process-ended', reply: exitReply(this.#memory, await this.hooks.exitStatus()) };
   }
 }
 
 /** Resolves when the process has ended, or is not about to. */
-async function vanishes(pid: number): Promise<void> {
+async function untilEnded(pid: number): Promise<void> {
   const began = performance.now();
   for (let waited = 0; isAlive(pid); waited = performance.now() - began) {
-    if (waited > (isBeingKilled(pid) ? DEATH_LIMIT : VANISH_LIMIT)) return;
+    if (waited > (isBeingKilled(pid) ? DEATH_LIMIT : SAME_CAUSE_LIMIT)) return;
     await sleep(POLL);
   }
 }

@@ -44,8 +44,8 @@ interface StubEvents {
   closed: [];
   /** gdbserver ended by itself; `ended` and `closed` follow. */
   'lost-debugger': [why: GodwitError];
-  /** gdbserver ended by itself, whatever becomes of the process now; did that still live? */
-  deserted: [alive: boolean];
+  /** gdbserver exited without being asked to, whatever becomes of the process now; did that still live? */
+  gdbserverExited: [processAlive: boolean];
   client: [connected: boolean];
 }
 
@@ -108,9 +108,11 @@ export class Stub extends EventEmitter<StubEvents> {
     });
     this.#inferior.on('arrived', () => this.#conversation.pump());
     this.#inferior.on('ended', () => this.#end('it has ended'));
-    this.#inferior.on('vanished', (reply) => this.#vanished(reply));
-    this.#inferior.on('deserted', (alive) => this.emit('deserted', alive));
-    this.#inferior.on('lost', (why) => this.#fail(why));
+    this.#inferior.on('gdbserverExited', (alive) => this.emit('gdbserverExited', alive));
+    this.#inferior.on('lost', (loss) => {
+      if (loss.cause === 'process-ended') this.#processEnded(loss.reply);
+      else this.#fail(loss.why);
+    });
   }
 
   #followConversation(): void {
@@ -286,8 +288,8 @@ export class Stub extends EventEmitter<StubEvents> {
     this.emit('closed');
   }
 
-  /** The process has ended under gdbserver's hands, and gdbserver with it. */
-  #vanished(reply: string): void {
+  /** The process has ended while gdbserver traced it, and gdbserver with it. */
+  #processEnded(reply: string): void {
     const { unanswered } = this.#conversation;
     const stop = { reply, siginfo: null };
     if (this.running || (unanswered !== null && isResume(unanswered))) this.#inferior.report(stop);
