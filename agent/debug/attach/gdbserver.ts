@@ -17,13 +17,13 @@ const MOST_LIMITS = 6;
 const LOOK = 250;
 /** Milliseconds in which a killed process is reaped. */
 const END_LIMIT = 30_000;
-/** Its last words: enough for a complaint. */
+/** Characters of its standard error that are kept, for the error message. */
 const STDERR_TAIL = 2048;
 
-export const gdbserverGone = (words: string) =>
+export const gdbserverGone = (stderr: string) =>
   new GodwitError({
     code: 'gdbserver-gone',
-    message: `gdbserver ended unexpectedly${words ? `: ${words}` : ''}`,
+    message: `gdbserver ended unexpectedly${stderr ? `: ${stderr}` : ''}`,
     fix: 'attach the debugger anew',
   });
 
@@ -69,7 +69,7 @@ export class Gdbserver {
         this.#stderr = error.message;
         resolve(null);
       });
-    }).then(() => this.#end(gdbserverGone(this.words)));
+    }).then(() => this.#end(gdbserverGone(this.stderrTail)));
     this.#child.stdin.on('error', () => {});
     this.#child.stdout.on('data', (chunk: Buffer) => this.#take(chunk));
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -87,14 +87,14 @@ export class Gdbserver {
   }
 
   /** The last of what it wrote to its standard error, as one line. */
-  get words(): string {
+  get stderrTail(): string {
     return this.#stderr.trim().replaceAll(/\s*\n\s*/g, '; ');
   }
 
   /** gdbserver itself, not what has entered the namespaces for it. @throws gdbserver-gone */
   get pid(): number {
     const innermost = this.#family().at(-1);
-    if (innermost === undefined) throw gdbserverGone(this.words);
+    if (innermost === undefined) throw gdbserverGone(this.stderrTail);
     return innermost;
   }
 
@@ -141,10 +141,10 @@ export class Gdbserver {
 
   /** Sends a packet whose reply, a stop, comes whenever it comes. @throws gdbserver-gone */
   resume(packet: string): Promise<string> {
-    if (this.#gone) return Promise.reject(gdbserverGone(this.words));
+    if (this.#gone) return Promise.reject(gdbserverGone(this.stderrTail));
     if (!this.#takes(packet)) return Promise.reject(notForIt(packet));
     const reply = new Promise<string>((resolve, reject) => this.#waiters.push({ resolve, reject }));
-    // Who awaits it hears of a failure; one that is given up, like the last `vCont;c` of a park, has nobody.
+    // Whoever awaits it gets the failure; the last `vCont;c` of a park is awaited by nobody.
     reply.catch(() => {});
     this.send(packet);
     return reply;
@@ -161,7 +161,7 @@ export class Gdbserver {
     this.#child.stdin.write(encodePacket(packet));
   }
 
-  /** Ends gdbserver at once, without a word to the process; the kernel lets that go. */
+  /** Ends gdbserver at once, without detaching; the kernel does that. */
   async kill(): Promise<void> {
     const family = this.#family();
     if (family.length === 0) return;

@@ -79,7 +79,7 @@ const unconfined = (what: string) =>
   });
 
 /**
- * gdbserver, as it is before it hears its client's first packet: the user's, without a capability, under a filter of
+ * gdbserver, as it is before it is sent the first packet of its client: the user's, without a capability, under a filter of
  * system calls. @throws debugger-unconfined
  */
 export function checkConfined(pid: number, owner: Owner): void {

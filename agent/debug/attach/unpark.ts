@@ -120,7 +120,7 @@ async function traced(server: Gdbserver, pid: number): Promise<void> {
   const missing = () => threadsOf(pid).filter((thread) => !isDead(thread) && thread.tracer === 0).length;
   const patience = new Patience(ATTACH_LIMIT, missing);
   while (missing() > 0) {
-    if (server.gone) throw attachFailed(pid, server.words);
+    if (server.gone) throw attachFailed(pid, server.stderrTail);
     if (patience.exhausted)
       throw attachFailed(pid, `gdbserver attached to no more of its threads for ${ATTACH_LIMIT} ms`);
     await sleep(POLL);

@@ -22,7 +22,7 @@ const FAREWELL = 5_000;
 /** For a stub that knows of it, to leave the process: what that allows itself (stub.ts), and a little more. */
 const LEAVING = 35_000;
 
-/** What the stub's side says that no waiting changes. */
+/** Error codes after which trying again does not help. */
 export const FINAL_REFUSALS: ReadonlySet<string> = new Set([
   'no-such-job',
   'ambiguous-job',
@@ -50,7 +50,7 @@ export interface LineOptions {
   connect: (attempt: Attempt) => Promise<Duplex>;
   /** The session's name; a new UUID by default. */
   session?: string;
-  /** What the stub tells, e.g. that it moved. */
+  /** Events from the stub, e.g. that it moved. */
   onEvent?: (event: Record<string, unknown>) => void;
   log?: (text: string) => void;
   /** Milliseconds for the stub to learn that the client has gone; 5000 by default. */
@@ -103,7 +103,7 @@ export class Line extends EventEmitter<LineEvents> {
   }
 
   /**
-   * Waits for a client there, and says where: a path, or HOST:PORT. The stub is reached for when the client comes.
+   * Waits for a client there, and returns the address: a path, or HOST:PORT. The stub is connected to when the client comes.
    * @throws port-taken, cannot-listen
    */
   async listen(endpoint: Endpoint): Promise<string> {
@@ -213,12 +213,12 @@ export class Line extends EventEmitter<LineEvents> {
     this.emit('closed', why, bye?.reason);
   }
 
-  /** Done when the stub has left the process, which it says: whoever looks then finds no debugger there. */
+  /** Done when the stub has left the process, which its bye says: nobody traces the process then. */
   private async sayBye(why: GodwitError | undefined): Promise<void> {
-    const heard = new Promise<void>((resolve) => this.session.once('acknowledged', resolve));
+    const acknowledged = new Promise<void>((resolve) => this.session.once('acknowledged', resolve));
     this.session.send({ kind: 'bye', reason: why?.message ?? 'the client has gone' });
     const { farewell, log } = this.options;
-    if (!(await within(farewell, Promise.race([heard, this.stubLeft]))))
+    if (!(await within(farewell, Promise.race([acknowledged, this.stubLeft]))))
       log('the stub did not learn in time that the client has gone');
     else if (!(await within(LEAVING, this.stubLeft)))
       log('the stub has not left the process in time: it will as soon as that can be stopped');

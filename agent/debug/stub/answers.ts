@@ -68,7 +68,7 @@ async function resume(packet: string, inferior: Inferior): Promise<Answer> {
   const stop = nextPending(packet, inferior);
   const { owedSignals } = inferior.memory;
   if (stop) {
-    // As gdbserver does it: nothing is let go while a stop waits to be told.
+    // As gdbserver does it: nothing is let go while a stop waits to be reported.
     inferior.note({ owedSignals: [...owedSignals, ...signalsOf(packet, selected)] });
     await inferior.deliver(stop);
   } else {

@@ -1,6 +1,6 @@
 /**
- * The inferior, as gdb calls it: the debugged process in gdbserver's hands, made to run and to stop. What its client
- * knows of it is `memory`; what that has to hear is told by events.
+ * The inferior, as gdb calls it: the debugged process beside its gdbserver, made to run and to stop. What the client
+ * knows of it is `memory`; what the client is to be sent comes as events.
  */
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +14,7 @@ import { isAlive, isBeingKilled, isOurStopQueued, isStopQueued } from '../attach
 import type { Target } from '../attach/unpark';
 import { parseStopReply, replaceSignal, threadOfStop } from '../rsp/packets';
 import { exitReply } from '../state/exit-reply';
-import { comesAgain, isForkEvent, passesStopSignal, sameAgain, told } from '../state/memory';
+import { comesAgain, isForkEvent, passesStopSignal, sameAgain, stopReported } from '../state/memory';
 import type { Memory, ParkedStub, Stop, ThreadRegisters } from '../state/parked';
 import { withSignals } from '../state/resume';
 import { JobFiles } from './vfile';
@@ -24,7 +24,7 @@ export const SAME_CAUSE_LIMIT = 1_000;
 /** Milliseconds for one that is being killed: it has to get a processor for that, and to give its memory back. */
 const DEATH_LIMIT = 30_000;
 const POLL = 20;
-/** Milliseconds in which gdbserver tells of a stop, even with hundreds of threads. */
+/** Milliseconds in which gdbserver reports a stop, even with hundreds of threads. */
 const STOP_AGAIN = 500;
 /** gdb's number of SIGINT. */
 const INTERRUPT_SIGNAL = 2;
@@ -47,13 +47,13 @@ interface InferiorOptions {
 }
 
 interface InferiorEvents {
-  /** A stop that the client has to hear of. */
+  /** A stop to report to the client. */
   stopped: [reply: string];
   /** It met a SIGSTOP of ours for which nobody waits any more. */
   caught: [];
   /** A run is over, and what came of it dealt with. */
   arrived: [];
-  /** It has ended, as gdbserver told. */
+  /** It has ended, as gdbserver reported. */
   ended: [];
   /** gdbserver has exited without being asked to. `processAlive`: at that moment; `lost` follows, once it is sure. */
   gdbserverExited: [processAlive: boolean];
@@ -72,7 +72,7 @@ interface Run {
   taken: boolean;
 }
 
-export const nothingHeld = (pid: number) =>
+export const debuggerGone = (pid: number) =>
   new GodwitError({ code: 'debugger-gone', message: `no debugger holds process ${pid} any more` });
 
 const willNotStop = (pid: number, limit: number) =>
@@ -82,10 +82,10 @@ const willNotStop = (pid: number, limit: number) =>
     fix: 'it may wait in the kernel, e.g. for a vforked child or a dead file server; try again',
   });
 
-const lostDebugger = (pid: number, words: string) =>
+const lostDebugger = (pid: number, stderr: string) =>
   new GodwitError({
     code: 'lost-debugger',
-    message: `gdbserver ended while it held process ${pid}${words ? `: ${words}` : ''}`,
+    message: `gdbserver ended while it traced process ${pid}${stderr ? `: ${stderr}` : ''}`,
     fix: 'attach the debugger anew; a breakpoint that was in may end the process',
   });
 
@@ -104,7 +104,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   #files: JobFiles;
   #server: Gdbserver | null;
   #run: Run | null = null;
-  /** This gdbserver has told of a stop. */
+  /** This gdbserver has reported a stop. */
   #met = false;
   /** A SIGSTOP of ours has been sent and not seen. */
   #stopOwed = false;
@@ -151,8 +151,8 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   }
 
   /** @throws debugger-gone */
-  held(): Gdbserver {
-    if (!this.#server) throw nothingHeld(this.pid);
+  requireServer(): Gdbserver {
+    if (!this.#server) throw debuggerGone(this.pid);
     return this.#server;
   }
 
@@ -160,18 +160,18 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     this.#memory = { ...this.#memory, ...change };
   }
 
-  /** Notes stops of which the client is to hear later. */
+  /** Keeps stops that are to be reported to the client later. */
   keep(stops: Stop[]): void {
     this.note({ pending: [...this.#memory.pending, ...stops] });
   }
 
-  /** The client hears of a stop. */
+  /** Reports a stop to the client. */
   report(stop: Stop): void {
-    this.#memory = told(this.#memory, stop);
+    this.#memory = stopReported(this.#memory, stop);
     this.emit('stopped', stop.reply);
   }
 
-  /** The client hears of a stop that was kept, and speaks of its thread from then on. */
+  /** Reports a stop that was kept: its thread is selected from then on. */
   async deliver(stop: Stop): Promise<void> {
     const thread = threadOfStop(stop.reply);
     if (thread !== undefined) await this.#server?.ask(`Hg${thread}`);
@@ -205,7 +205,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   // ---- Running
 
   letRun(packet: string): void {
-    const run: Run = { reply: this.held().resume(packet), taken: false };
+    const run: Run = { reply: this.requireServer().resume(packet), taken: false };
     this.#run = run;
     const arrived = (reply: string) => this.#turns.take(() => (run.taken ? undefined : this.#arrived(reply)));
     // A failure is the end of gdbserver, which is dealt with where that is noticed.
@@ -218,7 +218,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     this.letRun(sameAgain(this.#memory));
   }
 
-  /** After it was held: goes on with what its client knows it to do. */
+  /** After a ptrace-stop: goes on with what its client knows it to do. */
   async goOn(): Promise<void> {
     const { running, pending, interrupted } = this.#memory;
     if (!running) return;
@@ -285,8 +285,8 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   }
 
   /**
-   * A thread that gdbserver is about to stop by itself may meet ours instead, and gdbserver takes it for its own: one
-   * that has gone from the queues and is not told of is sent again.
+   * A thread that gdbserver is about to stop by a SIGSTOP of its own may get ours first, and gdbserver takes it for its
+   * own. So a SIGSTOP that is no longer queued and has not been reported is sent again.
    */
   async #resendLostStop(run: Run): Promise<void> {
     for (;;) {
@@ -313,19 +313,19 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     if (isStopSignal(reply)) return true;
     if (this.#isEnd(reply)) {
       this.#exited(reply);
-      throw nothingHeld(this.pid);
+      throw debuggerGone(this.pid);
     }
     if (isForkEvent(parseStopReply(reply)) && this.#attended()) {
       this.report({ reply, siginfo: null });
       return false;
     }
-    this.keep([await withSiginfo(this.held(), reply)]);
+    this.keep([await withSiginfo(this.requireServer(), reply)]);
     return true;
   }
 
   /** No SIGSTOP is queued any more, which would stop the process for good. `registers`: as in park.ts. */
   async settle(registers: ThreadRegisters[]): Promise<void> {
-    const server = this.held();
+    const server = this.requireServer();
     this.#stopOwed = false;
     if (!isStopQueued(this.nodePid)) return;
     this.keep(await settle(server, this.nodePid, registers));
@@ -373,7 +373,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
 
   async #lossOf(server: Gdbserver): Promise<GdbserverLoss> {
     if (isAlive(this.nodePid))
-      return { cause: 'gdbserver-alone', why: lostDebugger(this.pid, server.words) };
+      return { cause: 'gdbserver-alone', why: lostDebugger(this.pid, server.stderrTail) };
     return { cause: 'process-ended', reply: exitReply(this.#memory, await this.hooks.exitStatus()) };
   }
 }

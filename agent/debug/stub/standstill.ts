@@ -1,7 +1,4 @@
-/**
- * A process brought to a standstill, nothing of its debugger's in it: to be parked, and as before if that fails; or to
- * be left for good.
- */
+/** A process is stopped and its breakpoints removed, either to be parked, which can be undone, or to be left for good. */
 import { GodwitError } from '../../api/errors';
 import type { Gdbserver } from '../attach/gdbserver';
 import {
@@ -38,13 +35,13 @@ const holdsSeveral = (children: number[]) =>
  * `until`: as Date.now(). @throws debugger-will-not-stop, debugger-at-fork, debugger-holds-several, debugger-gone
  */
 export async function stopForPark(inferior: Inferior, until: number): Promise<boolean> {
-  const server = inferior.held();
+  const server = inferior.requireServer();
   const { event } = inferior.memory;
   if (inferior.lookingUp || event === 'vfork' || (event !== null && !inferior.runs)) return false;
   return (await inferior.halt(until)) && !(await reportUnseenFork(inferior, server));
 }
 
-/** Does gdbserver hold a child that the client has not heard of? It hears of it now. @throws debugger-holds-several */
+/** A fork whose child gdbserver traces is reported to a client that does not know it yet: true. @throws debugger-holds-several */
 async function reportUnseenFork(inferior: Inferior, server: Gdbserver): Promise<boolean> {
   const others = otherProcesses(await threadNames(server), inferior.pid);
   if (others.length === 0) return false;
@@ -54,7 +51,7 @@ async function reportUnseenFork(inferior: Inferior, server: Gdbserver): Promise<
     throw holdsSeveral(others);
   }
   if (!running) throw atForkEvent('a fork');
-  // The event is there already: gdbserver tells of it, after others perhaps, without letting anybody go.
+  // The event has happened already: gdbserver reports it, perhaps after others, without resuming any thread.
   for (;;) {
     const reply = await server.ask(sameAgain(inferior.memory));
     if (!isForkEvent(parseStopReply(reply))) inferior.keep([await withSiginfo(server, reply)]);
@@ -65,9 +62,9 @@ async function reportUnseenFork(inferior: Inferior, server: Gdbserver): Promise<
   }
 }
 
-/** Nothing of the debugger's is in the process any more, and all that a thread is stands written down. */
+/** Removes breakpoints, and notes the registers and signals of every thread. Precondition: stopped. */
 export async function standStill(inferior: Inferior): Promise<void> {
-  const server = inferior.held();
+  const server = inferior.requireServer();
   await takeOutBreakpoints(server, inferior.memory);
   const { stop, running } = inferior.memory;
   if (running) inferior.keep(await finishedSteps(server, inferior.memory));
@@ -78,7 +75,7 @@ export async function standStill(inferior: Inferior): Promise<void> {
 
 /** Takes `standStill` back. Returns the breakpoints that the server refuses now. */
 export async function backIn(inferior: Inferior): Promise<string[]> {
-  const server = inferior.held();
+  const server = inferior.requireServer();
   const refused = await putInBreakpoints(server, inferior.memory);
   await select(server, inferior.memory);
   return refused;
@@ -86,7 +83,7 @@ export async function backIn(inferior: Inferior): Promise<string[]> {
 
 /** Lets the process go on alone, with its signals. Precondition: stopped. */
 export async function leave(inferior: Inferior): Promise<void> {
-  const server = inferior.held();
+  const server = inferior.requireServer();
   for (const child of otherProcesses(await threadNames(server), inferior.pid))
     await expectOk(server, `D;${child.toString(16)}`);
   await takeOutBreakpoints(server, inferior.memory);
@@ -107,10 +104,10 @@ export async function leave(inferior: Inferior): Promise<void> {
  * the step would be taken twice.
  */
 async function finishedSteps(server: Gdbserver, { pending, resume }: Memory): Promise<Stop[]> {
-  const told = pending.map(({ reply }) => threadOfStop(reply));
+  const reported = pending.map(({ reply }) => threadOfStop(reply));
   const finished: Stop[] = [];
   for (const thread of steppedThreads(resume ?? '')) {
-    if (thread === null || told.includes(thread)) continue;
+    if (thread === null || reported.includes(thread)) continue;
     const stop = await withSiginfo(server, `T05thread:${thread};`);
     if (stop.siginfo !== null && saysStepped(stop.siginfo)) finished.push(stop);
   }

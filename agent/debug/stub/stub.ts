@@ -1,9 +1,9 @@
 /**
  * The node's half of a debug connection. It answers the client, by the debug server beside the process or by itself,
- * and can leave the process and take it up again elsewhere without the client's knowing.
+ * and can detach from the process and attach to it elsewhere without the client noticing.
  *
- *     attached --stop--> held --release--> (a ParkedStub travels) --unpark--> held --go--> attached
- *                        held --unstop--> attached
+ *     attached --stop--> ptraceStopped --release--> (a ParkedStub travels) --unpark--> ptraceStopped --go--> attached
+ *                        ptraceStopped --unstop--> attached
  */
 import { EventEmitter, once } from 'node:events';
 import type { Duplex } from 'node:stream';
@@ -17,14 +17,14 @@ import { refuse } from '../link/session';
 import { isResume } from '../rsp/packets';
 import type { ParkedStub } from '../state/parked';
 import { Conversation, sentence } from './conversation';
-import { type Hooks, Inferior, nothingHeld } from './inferior';
+import { type Hooks, Inferior, debuggerGone } from './inferior';
 import { backIn, leave, standStill, stopForPark } from './standstill';
 
 export type { Target } from '../attach/unpark';
 export { freshStub, ParkedStub } from '../state/parked';
 export type { Hooks } from './inferior';
 
-/** Milliseconds for which a client that vanished without good-bye may come back. */
+/** Milliseconds within which a client whose connection was cut may come back. */
 export const GRACE = 60_000;
 /** Milliseconds to leave a process whose client has gone: as long as a vfork may reasonably take. */
 const LEAVE_LIMIT = 30_000;
@@ -62,20 +62,20 @@ export class Stub extends EventEmitter<StubEvents> {
   readonly #inferior: Inferior;
   readonly #conversation: Conversation;
   readonly #changes = new EventEmitter<{ change: [] }>();
-  #phase: 'attached' | 'held' | 'released' | 'ended' | 'closed' = 'held';
+  #phase: 'attached' | 'ptraceStopped' | 'released' | 'ended' | 'closed' = 'ptraceStopped';
   /** A park waits for a moment in which the process can be stopped. */
   #parking = false;
   #bye: boolean;
   #ending: Promise<void> | undefined;
 
   /**
-   * Precondition: the process is frozen in `target.run`, untraced. Then it is in ptrace-stop there, held until `go`.
+   * Precondition: the process is frozen in `target.run`, untraced. Then it is in ptrace-stop there, until `go`.
    * On failure it is as it was before. @throws debugger-attach-failed, cannot-hold
    */
   static async unpark(target: Target, parked: ParkedStub, options: StubOptions): Promise<Stub> {
     const { server, refused } = await attach(target, parked);
     const stub = new Stub(target, parked, options, server);
-    stub.#tellLost(refused);
+    stub.#reportLostBreakpoints(refused);
     return stub;
   }
 
@@ -145,7 +145,7 @@ export class Stub extends EventEmitter<StubEvents> {
     else this.#conversation.join(stream);
   }
 
-  // ---- Held and let go
+  // ---- Parked
 
   /** After the thaw: goes on with whatever it was doing. */
   go(): void {
@@ -188,13 +188,13 @@ export class Stub extends EventEmitter<StubEvents> {
 
   /**
    * Park, phase 2. Precondition: stopped, and `run` frozen. Then the process is untraced and the stub is only a value.
-   * @throws debugger-at-fork: a fork came to light, the process is held as before; `unstop` once it is thawed
+   * @throws debugger-at-fork: a fork came to light, the process is in ptrace-stop as before; `unstop` once it is thawed
    */
   release(): Promise<ParkedStub> {
     return this.#turns.take(async () => {
-      if (this.#phase !== 'held') throw nothingHeld(this.pid);
+      if (this.#phase !== 'ptraceStopped') throw debuggerGone(this.pid);
       const inferior = this.#inferior;
-      const { stops, forkEvent } = await detachIntoFreezer(inferior.held(), inferior.nodePid, 'vCont;c');
+      const { stops, forkEvent } = await detachIntoFreezer(inferior.requireServer(), inferior.nodePid, 'vCont;c');
       inferior.keep(stops);
       if (forkEvent) throw atForkEvent(`a ${forkEvent}`);
       inferior.forgetServer();
@@ -206,7 +206,7 @@ export class Stub extends EventEmitter<StubEvents> {
   }
 
   /**
-   * Leaves the process for good: breakpoints out, its signals delivered, it runs on. While the stub is held the
+   * Leaves the process for good: breakpoints out, its signals delivered, it runs on. While the stub is parked the
    * leaving waits for `go`, here or where it is unparked.
    */
   end(): Promise<void> {
@@ -218,9 +218,9 @@ export class Stub extends EventEmitter<StubEvents> {
 
   /** false: the client has something to deal with first. */
   async #tryStop(until: number): Promise<boolean> {
-    if (this.#phase === 'held') return true;
+    if (this.#phase === 'ptraceStopped') return true;
     if (!(await stopForPark(this.#inferior, until))) return false;
-    this.#phase = 'held';
+    this.#phase = 'ptraceStopped';
     try {
       await standStill(this.#inferior);
       return true;
@@ -231,25 +231,25 @@ export class Stub extends EventEmitter<StubEvents> {
   }
 
   async #takeBack(): Promise<void> {
-    if (this.#phase !== 'held') return;
-    this.#tellLost(await backIn(this.#inferior));
+    if (this.#phase !== 'ptraceStopped') return;
+    this.#reportLostBreakpoints(await backIn(this.#inferior));
     await this.#goOn();
   }
 
   async #goOn(): Promise<void> {
-    if (this.#phase !== 'held') return;
+    if (this.#phase !== 'ptraceStopped') return;
     this.#phase = 'attached';
     await this.#inferior.goOn();
   }
 
-  /** The client has heard of something or been answered; or the time (milliseconds) is over. */
+  /** Something was reported to the client, or a request answered; or the time (milliseconds) is over. */
   async #change(limit: number): Promise<void> {
     if (limit > 0)
       await once(this.#changes, 'change', { signal: AbortSignal.timeout(limit) }).catch(() => {});
   }
 
-  #tellLost(breakpoints: string[]): void {
-    for (const breakpoint of breakpoints) this.#conversation.tell({ event: 'breakpoint-lost', breakpoint });
+  #reportLostBreakpoints(breakpoints: string[]): void {
+    for (const breakpoint of breakpoints) this.#conversation.sendEvent({ event: 'breakpoint-lost', breakpoint });
   }
 
   // ---- Ending
@@ -305,7 +305,7 @@ export class Stub extends EventEmitter<StubEvents> {
     const why = asGodwitError(error);
     this.#inferior.forgetServer();
     if (this.running || this.#conversation.unanswered !== null) this.#conversation.reply(sentence(why));
-    this.#conversation.tell({ event: 'lost-debugger', message: why.toLine() });
+    this.#conversation.sendEvent({ event: 'lost-debugger', message: why.toLine() });
     this.emit('lost-debugger', why);
     this.#close(why.message);
   }
