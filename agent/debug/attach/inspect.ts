@@ -69,7 +69,7 @@ export async function withSiginfo(server: Gdbserver, reply: string): Promise<Sto
 }
 
 /** Gives the thread of a stop the siginfo that it had then. One that can't be given back is no obstacle. */
-export async function giveSiginfo(server: Gdbserver, { reply, siginfo }: Stop): Promise<void> {
+export async function writeSiginfo(server: Gdbserver, { reply, siginfo }: Stop): Promise<void> {
   const parsed = parseStopReply(reply);
   if (siginfo === null || parsed?.kind !== 'stop' || parsed.thread === undefined) return;
   if ((await server.ask(`Hg${parsed.thread}`)) === 'OK')

@@ -9,19 +9,19 @@ import type { Stop, ThreadRegisters } from '../state/parked';
 import { withSignals } from '../state/resume';
 import type { Gdbserver } from './gdbserver';
 import { expectOk, rawRegisters, threadNames, withSiginfo } from './inspect';
-import { putInPlace } from './places';
+import { restorePositions } from './positions';
 import { Spin } from './spin';
-import { isDead, isStopQueued, standsOf, type ThreadStand, threadsOf } from './threads';
+import { isDead, isStopQueued, positionsOf, type ThreadPosition, threadsOf } from './threads';
 
 /** Milliseconds without another thread having arrived in the freezer; each needs one to five. */
 const DETACH_LIMIT = 30_000;
 /** Milliseconds for spinning threads to meet a SIGSTOP; 200 of them on two processors need some ten. */
 const SETTLE_LIMIT = 30_000;
-/** Milliseconds in which threads that are let go have met what was queued for them. */
+/** Milliseconds in which resumed threads have received the signals that were queued for them. */
 const SETTLE_PAUSE = 20;
 /** Milliseconds between two looks at /proc. */
 const POLL = 1;
-/** Stops that one park can bring to light: one a thread, and some of the process. */
+/** The most stops that are reported during one park: one a thread, and some of the process. */
 const maxStops = (pid: number): number => threadsOf(pid).length + 64;
 
 /** gdb's number of SIGSTOP. */
@@ -30,7 +30,7 @@ export const STOP_SIGNAL = 0x11;
 const willNotDetach = (pid: number) =>
   new GodwitError({
     code: 'debugger-will-not-let-go',
-    message: `the debugger did not let go of process ${pid}: nothing came of it for ${DETACH_LIMIT} ms`,
+    message: `the debugger did not detach from process ${pid}: no thread was resumed for ${DETACH_LIMIT} ms`,
     fix: 'try again',
   });
 
@@ -44,7 +44,7 @@ const willNotSettle = (pid: number) =>
 export const atForkEvent = (what: string) =>
   new GodwitError({
     code: 'debugger-at-fork',
-    message: `the program stands at ${what} that its debugger has not dealt with`,
+    message: `the program is stopped at ${what} that its debugger has not dealt with`,
     fix: 'let the program go on in the debugger, then move it',
   });
 
@@ -57,14 +57,14 @@ export function isStopSignal(reply: string): boolean {
 /**
  * Takes every queued SIGSTOP off its queue. They are ours, or gdbserver's own for threads that met an event before it,
  * and gdbserver can mistake one for the other: a thread that is let go meets its SIGSTOP and is reported, or runs on.
- * So all are held by a spin meanwhile, and one more is sent only when nothing is reported. `registers`: what the
- * threads' must be afterwards, none where nobody has seen them. Precondition: all threads stopped, no breakpoint in.
- * Returns other stops that came to light; the siginfo of those known before must be given back.
+ * So a spin keeps all threads in place meanwhile, and one more SIGSTOP is sent only when nothing is reported.
+ * `registers`: what the threads' must be afterwards, none where nobody has read them. Precondition: all threads
+ * stopped, no breakpoint in. Returns other stops that were reported; the siginfo of earlier ones must be written back.
  */
 export async function settle(server: Gdbserver, pid: number, registers: ThreadRegisters[]): Promise<Stop[]> {
   const stops: Stop[] = [];
-  const stands = await standsIn(server, pid);
-  const spin = await Spin.put(pid, stands);
+  const positions = await positionsIn(server, pid);
+  const spin = await Spin.put(pid, positions);
   try {
     for (let rounds = maxStops(pid); isStopQueued(pid); rounds--) {
       if (rounds === 0) throw willNotSettle(pid);
@@ -74,18 +74,21 @@ export async function settle(server: Gdbserver, pid: number, registers: ThreadRe
   } finally {
     await spin.undo();
   }
-  await putInPlace(server, stands, registers);
+  await restorePositions(server, positions, registers);
   return stops.filter(({ reply }) => !comesAgain(parseStopReply(reply)));
 }
 
 /**
- * Where stopped threads stand as gdbserver sees it: for one that met a breakpoint it has turned the pc back, and tells
- * the kernel only when it lets the thread go.
+ * The positions of stopped threads as gdbserver has them: for one that met a breakpoint it has turned the pc back, and
+ * writes it to the kernel only when it resumes the thread.
  */
-async function standsIn(server: Gdbserver, pid: number): Promise<ThreadStand[]> {
+async function positionsIn(server: Gdbserver, pid: number): Promise<ThreadPosition[]> {
   const known = await rawRegisters(server, await threadNames(server));
   const pcs = new Map(known.map(({ thread, g }) => [parseThreadId(thread)?.thread, pcOf(g)]));
-  return (await standsOf(pid)).map((stand) => ({ ...stand, pc: pcs.get(stand.inner) ?? stand.pc }));
+  return (await positionsOf(pid)).map((position) => ({
+    ...position,
+    pc: pcs.get(position.inner) ?? position.pc,
+  }));
 }
 
 async function nextStop(server: Gdbserver, pid: number): Promise<string> {
@@ -104,9 +107,9 @@ export interface Detached {
 }
 
 /**
- * Detaches all threads from the debug server, so that the freezer takes them, and ends the server. `resume` is the packet that lets
- * them go: `vCont;c`, with signals where they are to be delivered. `leaving`: there is no client to tell of what comes
- * to light, so that signals are delivered and children let go at once.
+ * Detaches all threads from the debug server, so that the freezer takes them, and ends the server. `resume` is the
+ * packet that resumes them: `vCont;c`, with signals where they are to be delivered. `leaving`: there is no client to
+ * report stops to, so that signals are delivered and children detached at once.
  * Precondition: the process's cgroup is frozen, no breakpoint is in, no SIGSTOP queued.
  * @throws debugger-will-not-let-go
  */
@@ -122,7 +125,7 @@ export async function detachIntoFreezer(
     const reply = await Promise.race([server.resume(packet), noneStopped(server, pid)]);
     if (reply === null) {
       await server.kill();
-      await untraced(pid);
+      await untilUntraced(pid);
       return { stops, forkEvent: null };
     }
     // A stop that it had not reported yet: it has resumed no thread.
@@ -156,7 +159,7 @@ async function noneStopped(server: Gdbserver, pid: number): Promise<null> {
   throw willNotDetach(pid);
 }
 
-async function untraced(pid: number): Promise<void> {
+async function untilUntraced(pid: number): Promise<void> {
   const traced = () => threadsOf(pid).filter((thread) => !isDead(thread) && thread.tracer !== 0).length;
   const patience = new Patience(DETACH_LIMIT, traced);
   while (traced() > 0) {

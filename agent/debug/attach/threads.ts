@@ -2,10 +2,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GodwitError } from '../../api/errors';
-import type { Stand } from './spin';
+import type { Position } from './spin';
 
 /** Milliseconds in which a stopped thread has left its processor; it needs a few microseconds. */
-const STAND_LIMIT = 30_000;
+const STOP_LIMIT = 30_000;
 const POLL = 1;
 
 const stillRuns = (pid: number, thread: number) =>
@@ -54,36 +54,36 @@ export function parseStatus(tid: number, status: string): ThreadView {
 
 export const isDead = ({ state }: { state: string }): boolean => state === 'Z' || state === 'X';
 
-export type ThreadStand = Stand & { inner: number };
+export type ThreadPosition = Position & { inner: number };
 
 /**
- * Where each living thread stands. Precondition: none of them runs; one that has only just been stopped may still be
+ * The position of each living thread. Precondition: none of them runs; one that has only just been stopped may still be
  * on its way off the processor, and is waited for. @throws cannot-hold
  */
-export async function standsOf(pid: number): Promise<ThreadStand[]> {
-  const stands: ThreadStand[] = [];
-  const until = Date.now() + STAND_LIMIT;
+export async function positionsOf(pid: number): Promise<ThreadPosition[]> {
+  const positions: ThreadPosition[] = [];
+  const until = Date.now() + STOP_LIMIT;
   for (const thread of threadsOf(pid)) {
-    for (let stand = standOf(pid, thread); stand !== 'dead'; stand = standOf(pid, thread)) {
-      if (stand !== 'running') {
-        stands.push({ ...stand, inner: thread.inner });
+    for (let position = positionOf(pid, thread); position !== 'dead'; position = positionOf(pid, thread)) {
+      if (position !== 'running') {
+        positions.push({ ...position, inner: thread.inner });
         break;
       }
       if (Date.now() > until) throw stillRuns(pid, thread.inner);
       await sleep(POLL);
     }
   }
-  return stands;
+  return positions;
 }
 
-function standOf(pid: number, { tid }: ThreadView): Stand | 'running' | 'dead' {
+function positionOf(pid: number, { tid }: ThreadView): Position | 'running' | 'dead' {
   const status = read(`/proc/${pid}/task/${tid}/status`);
   if (status === null || isDead(parseStatus(tid, status))) return 'dead';
   return parseSyscall(read(`/proc/${pid}/task/${tid}/syscall`) ?? '') ?? 'running';
 }
 
 /** `NUMBER ARGUMENTS… SP PC` in a system call, `-1 SP PC` elsewhere, `running`. */
-export function parseSyscall(text: string): Stand | null {
+export function parseSyscall(text: string): Position | null {
   const fields = text.trim().split(/\s+/);
   if (fields.length < 3) return null;
   return { pc: Number(fields.at(-1)), restarts: fields[0] !== '-1' };

@@ -59,14 +59,14 @@ export function isSupportedRequest(packet: string): boolean {
  * that gdbserver leaves the pc behind a breakpoint that was hit and expects the client to put it back, which gdb knows
  * and lldb does not.
  */
-export function toldToServer(request: string): string {
+export function featuresForServer(request: string): string {
   const known = listOf(request).filter((feature) => CLIENTS.has(nameOf(feature)));
   const missing = ['swbreak', 'hwbreak'].filter((name) => !known.includes(`${name}+`));
   return `qSupported:${[...known, ...missing.map((name) => `${name}+`)].join(SEPARATOR)}`;
 }
 
 /** The server's answer to `qSupported` as it is passed on to the client. */
-export const toldToClient = (reply: string): string =>
+export const featuresForClient = (reply: string): string =>
   reply
     .split(SEPARATOR)
     .filter((feature) => SERVERS.has(nameOf(feature)))

@@ -4,7 +4,7 @@ import type { Gdbserver } from '../attach/gdbserver';
 import { otherProcesses, threadNames } from '../attach/inspect';
 import { childrenOf, threadsOf } from '../attach/threads';
 import { MAX_PACKET } from '../rsp/codec';
-import { toldToClient, toldToServer } from '../rsp/features';
+import { featuresForClient, featuresForServer } from '../rsp/features';
 import { isResume, parseStopReply, threadOfStop } from '../rsp/packets';
 import { judge } from '../rsp/requests';
 import { exceeds, isSignalList, remember, resumed, withoutStopSignal } from '../state/memory';
@@ -51,13 +51,13 @@ function answerAlone(packet: string, { stop }: Memory): string | null {
 }
 
 async function forward(request: string, inferior: Inferior, server: Gdbserver): Promise<string> {
-  const packet = request.startsWith('qSupported') ? toldToServer(request) : request;
+  const packet = request.startsWith('qSupported') ? featuresForServer(request) : request;
   if (exceeds(inferior.memory, packet)) return TOO_MANY;
   const reply = await server.ask(isSignalList(packet) ? withoutStopSignal(packet) : packet, CLIENT_LIMIT);
   inferior.note(remember(inferior.memory, packet, reply));
   // Between its question and the answer the client may read memory.
   if (packet.startsWith('qSymbol:')) inferior.lookingUp = reply.startsWith('qSymbol:');
-  if (packet.startsWith('qSupported')) return toldToClient(reply);
+  if (packet.startsWith('qSupported')) return featuresForClient(reply);
   if (packet === '?') inferior.note({ stop: { reply, siginfo: null } });
   return reply;
 }

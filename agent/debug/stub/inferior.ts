@@ -8,7 +8,7 @@ import { GodwitError } from '../../api/errors';
 import type { Exit } from '../../api/model';
 import type { Turns } from '../../machine/serial-queue';
 import type { Gdbserver } from '../attach/gdbserver';
-import { giveSiginfo, withSiginfo } from '../attach/inspect';
+import { withSiginfo, writeSiginfo } from '../attach/inspect';
 import { isStopSignal, STOP_SIGNAL, settle } from '../attach/park';
 import { isAlive, isBeingKilled, isOurStopQueued, isStopQueued } from '../attach/threads';
 import type { Target } from '../attach/unpark';
@@ -328,10 +328,10 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     const server = this.requireServer();
     this.#stopOwed = false;
     if (!isStopQueued(this.nodePid)) return;
-    this.keep(await settle(server, this.nodePid, registers));
+    this.keep(await drainStopSignals(server, this.nodePid, registers));
     const { stop, running, pending } = this.#memory;
-    for (const known of [...pending].reverse()) await giveSiginfo(server, known);
-    if (stop && !running) await giveSiginfo(server, stop);
+    for (const known of [...pending].reverse()) await writeSiginfo(server, known);
+    if (stop && !running) await writeSiginfo(server, stop);
   }
 
   // ---- Ending

@@ -2,8 +2,8 @@
 import { GodwitError } from '../../api/errors';
 import type { Gdbserver } from '../attach/gdbserver';
 import {
-  generalRegisters,
   expectOk,
+  generalRegisters,
   otherProcesses,
   putInBreakpoints,
   select,

@@ -17,7 +17,7 @@ import { refuse } from '../link/session';
 import { isResume } from '../rsp/packets';
 import type { ParkedStub } from '../state/parked';
 import { Conversation, sentence } from './conversation';
-import { type Hooks, Inferior, debuggerGone } from './inferior';
+import { debuggerGone, type Hooks, Inferior } from './inferior';
 import { backIn, leave, standStill, stopForPark } from './standstill';
 
 export type { Target } from '../attach/unpark';
@@ -194,7 +194,11 @@ export class Stub extends EventEmitter<StubEvents> {
     return this.#turns.take(async () => {
       if (this.#phase !== 'ptraceStopped') throw debuggerGone(this.pid);
       const inferior = this.#inferior;
-      const { stops, forkEvent } = await detachIntoFreezer(inferior.requireServer(), inferior.nodePid, 'vCont;c');
+      const { stops, forkEvent } = await detachIntoFreezer(
+        inferior.requireServer(),
+        inferior.nodePid,
+        'vCont;c',
+      );
       inferior.keep(stops);
       if (forkEvent) throw atForkEvent(`a ${forkEvent}`);
       inferior.forgetServer();
@@ -249,7 +253,8 @@ export class Stub extends EventEmitter<StubEvents> {
   }
 
   #reportLostBreakpoints(breakpoints: string[]): void {
-    for (const breakpoint of breakpoints) this.#conversation.sendEvent({ event: 'breakpoint-lost', breakpoint });
+    for (const breakpoint of breakpoints)
+      this.#conversation.sendEvent({ event: 'breakpoint-lost', breakpoint });
   }
 
   // ---- Ending
