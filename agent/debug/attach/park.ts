@@ -16,9 +16,9 @@ import { isDead, isStopQueued, positionsOf, type ThreadPosition, threadsOf } fro
 /** Milliseconds without another thread having arrived in the freezer; each needs one to five. */
 const DETACH_LIMIT = 30_000;
 /** Milliseconds for spinning threads to meet a SIGSTOP; 200 of them on two processors need some ten. */
-const SETTLE_LIMIT = 30_000;
+const DRAIN_LIMIT = 30_000;
 /** Milliseconds in which resumed threads have received the signals that were queued for them. */
-const SETTLE_PAUSE = 20;
+const DRAIN_PAUSE = 20;
 /** Milliseconds between two looks at /proc. */
 const POLL = 1;
 /** The most stops that are reported during one park: one a thread, and some of the process. */
@@ -34,9 +34,9 @@ const willNotDetach = (pid: number) =>
     fix: 'try again',
   });
 
-const willNotSettle = (pid: number) =>
+const willNotDrain = (pid: number) =>
   new GodwitError({
-    code: 'debugger-will-not-settle',
+    code: 'debugger-will-not-drainStopSignals',
     message: `process ${pid} could not be brought to a clean stop for its move`,
     fix: 'try again',
   });
@@ -61,13 +61,17 @@ export function isStopSignal(reply: string): boolean {
  * `registers`: what the threads' must be afterwards, none where nobody has read them. Precondition: all threads
  * stopped, no breakpoint in. Returns other stops that were reported; the siginfo of earlier ones must be written back.
  */
-export async function settle(server: Gdbserver, pid: number, registers: ThreadRegisters[]): Promise<Stop[]> {
+export async function drainStopSignals(
+  server: Gdbserver,
+  pid: number,
+  registers: ThreadRegisters[],
+): Promise<Stop[]> {
   const stops: Stop[] = [];
   const positions = await positionsIn(server, pid);
   const spin = await Spin.put(pid, positions);
   try {
     for (let rounds = maxStops(pid); isStopQueued(pid); rounds--) {
-      if (rounds === 0) throw willNotSettle(pid);
+      if (rounds === 0) throw willNotDrain(pid);
       const reply = await nextStop(server, pid);
       if (!isStopSignal(reply)) stops.push(await withSiginfo(server, reply));
     }
@@ -92,8 +96,8 @@ async function positionsIn(server: Gdbserver, pid: number): Promise<ThreadPositi
 }
 
 async function nextStop(server: Gdbserver, pid: number): Promise<string> {
-  const stopped = server.ask('vCont;c', SETTLE_LIMIT);
-  const early = await Promise.race([stopped, sleep(SETTLE_PAUSE, null)]);
+  const stopped = server.ask('vCont;c', DRAIN_LIMIT);
+  const early = await Promise.race([stopped, sleep(DRAIN_PAUSE, null)]);
   if (early !== null) return early;
   process.kill(pid, 'SIGSTOP');
   return stopped;

@@ -9,7 +9,7 @@ import type { Exit } from '../../api/model';
 import type { Turns } from '../../machine/serial-queue';
 import type { Gdbserver } from '../attach/gdbserver';
 import { withSiginfo, writeSiginfo } from '../attach/inspect';
-import { isStopSignal, STOP_SIGNAL, settle } from '../attach/park';
+import { drainStopSignals, isStopSignal, STOP_SIGNAL } from '../attach/park';
 import { isAlive, isBeingKilled, isOurStopQueued, isStopQueued } from '../attach/threads';
 import type { Target } from '../attach/unpark';
 import { parseStopReply, replaceSignal, threadOfStop } from '../rsp/packets';
@@ -324,7 +324,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   }
 
   /** No SIGSTOP is queued any more, which would stop the process for good. `registers`: as in park.ts. */
-  async settle(registers: ThreadRegisters[]): Promise<void> {
+  async drainStopSignals(registers: ThreadRegisters[]): Promise<void> {
     const server = this.requireServer();
     this.#stopOwed = false;
     if (!isStopQueued(this.nodePid)) return;

@@ -70,7 +70,7 @@ export async function standStill(inferior: Inferior): Promise<void> {
   if (running) inferior.keep(await finishedSteps(server, inferior.memory));
   else if (stop) inferior.note({ stop: await withSiginfo(server, stop.reply) });
   inferior.registers = await generalRegisters(server, await threadNames(server));
-  await inferior.settle(running ? [] : inferior.registers);
+  await inferior.drainStopSignals(running ? [] : inferior.registers);
 }
 
 /** Takes `standStill` back. Returns the breakpoints that the server refuses now. */
@@ -89,7 +89,7 @@ export async function leave(inferior: Inferior): Promise<void> {
   await takeOutBreakpoints(server, inferior.memory);
   const { stop, running } = inferior.memory;
   if (stop && !running) inferior.note({ stop: await withSiginfo(server, stop.reply) });
-  await inferior.settle([]);
+  await inferior.drainStopSignals([]);
   await inferior.hooks.freeze();
   try {
     inferior.forgetServer();
