@@ -9,6 +9,7 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError, GodwitError } from '../../api/errors';
 import { type Endpoint, listenForClient } from './endpoint';
+import { bye } from './frames';
 import { LineClient } from './line-client';
 import { type Message, Session } from './session';
 
@@ -216,7 +217,7 @@ export class Line extends EventEmitter<LineEvents> {
   /** Done when the stub has left the process, which its bye says: nobody traces the process then. */
   private async sayBye(why: GodwitError | undefined): Promise<void> {
     const acknowledged = new Promise<void>((resolve) => this.session.once('acknowledged', resolve));
-    this.session.send({ kind: 'bye', reason: why?.message ?? 'the client has gone' });
+    this.session.send(bye(why?.message ?? 'the client has gone'));
     const { farewell, log } = this.options;
     if (!(await within(farewell, Promise.race([acknowledged, this.stubLeft]))))
       log('the stub did not learn in time that the client has gone');

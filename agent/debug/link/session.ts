@@ -19,14 +19,16 @@ import {
   type Hello,
   MAX_MESSAGE,
   Message,
+  messageBytes,
+  refusal,
 } from './frames';
 
 export { MAX_FRAME, Message } from './frames';
 
 /** Messages kept unacknowledged. RSP is question and answer: even a few dozen mean that something is wrong. */
 export const MAX_UNACKED = 1024;
-/** JSON bytes of them. */
-export const MAX_UNACKED_BYTES = 16 << 20;
+/** Bytes of them. In a move they travel as JSON, where some take six times as many. */
+export const MAX_UNACKED_BYTES = 2 << 20;
 /** Milliseconds in which the other end must say hello; a stream without one is as good as cut. */
 export const HELLO_TIMEOUT = 30_000;
 /** Milliseconds that a stream which is let go has to deliver what was written to it. */
@@ -68,10 +70,9 @@ const streamEnded = (why: string) =>
   new GodwitError({ code: 'debug-stream-cut', message: `the debug connection was cut: ${why}` });
 
 /** Tells the session at the other end of `stream`, instead of a hello, why it is not served; then ends the stream. */
-export function refuse(stream: Duplex, { code, message, fix }: Failure): void {
+export function refuse(stream: Duplex, why: Failure): void {
   stream.on('error', () => {});
-  if (stream.writable)
-    stream.write(encodeFrame({ refused: fix === undefined ? { code, message } : { code, message, fix } }));
+  if (stream.writable) stream.write(encodeFrame(refusal(why)));
   letGo(stream);
 }
 
@@ -263,7 +264,7 @@ export class Session extends EventEmitter<SessionEvents> {
   }
 
   private keep(message: Message): void {
-    const bytes = Buffer.byteLength(JSON.stringify(message));
+    const bytes = messageBytes(message);
     if (bytes > MAX_MESSAGE) throw badMessage('a debug message', `it is longer than ${MAX_MESSAGE} bytes`);
     this.unacked.push({ message, bytes });
     this.unackedBytes += bytes;

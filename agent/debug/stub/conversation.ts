@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { asGodwitError, type GodwitError } from '../../api/errors';
 import type { Turns } from '../../machine/serial-queue';
+import { bye } from '../link/frames';
 import { type Message, Session } from '../link/session';
 import { MAX_WAITING, type ParkedStub } from '../state/parked';
 import { type Answer, answerTo } from './answers';
@@ -86,7 +87,7 @@ export class Conversation extends EventEmitter<ConversationEvents> {
   /** The last message of the session. */
   end(reason: string): void {
     clearTimeout(this.#graceTimer);
-    this.#session.send({ kind: 'bye', reason });
+    this.#session.send(bye(reason));
     // The session lets its stream deliver that; a client that is not connected does not need it.
     this.#session.detach();
   }
