@@ -1,5 +1,5 @@
-/** One thing at a time, in the order of asking. */
-export class Turns {
+/** Runs one piece of work at a time, in the order in which they were given. */
+export class SerialQueue {
   #last: Promise<unknown> = Promise.resolve();
 
   take<T>(work: () => Promise<T> | T): Promise<T> {

@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { asGodwitError, type GodwitError } from '../../api/errors';
-import type { Turns } from '../../machine/serial-queue';
+import type { SerialQueue } from '../../machine/serial-queue';
 import { bye } from '../link/frames';
 import { type Message, Session } from '../link/session';
 import { MAX_WAITING, type ParkedStub } from '../state/parked';
@@ -14,7 +14,7 @@ const INTERRUPT = '\x03';
 
 interface ConversationOptions {
   inferior: Inferior;
-  turns: Turns;
+  turns: SerialQueue;
   /** Milliseconds within which a client whose connection was cut may come back. */
   grace: number;
   /** Can a packet be answered now? */
@@ -40,7 +40,7 @@ export class Conversation extends EventEmitter<ConversationEvents> {
   unanswered: string | null = null;
   readonly #session: Session;
   readonly #inferior: Inferior;
-  readonly #turns: Turns;
+  readonly #turns: SerialQueue;
   readonly #grace: number;
   readonly #ready: () => boolean;
   readonly #waiting: string[];

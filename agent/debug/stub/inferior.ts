@@ -6,7 +6,7 @@ import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GodwitError } from '../../api/errors';
 import type { Exit } from '../../api/model';
-import type { Turns } from '../../machine/serial-queue';
+import type { SerialQueue } from '../../machine/serial-queue';
 import type { Gdbserver } from '../attach/gdbserver';
 import { withSiginfo, writeSiginfo } from '../attach/inspect';
 import { drainStopSignals, isStopSignal, STOP_SIGNAL } from '../attach/park';
@@ -41,7 +41,7 @@ interface InferiorOptions {
   server: Gdbserver;
   hooks: Hooks;
   /** Replies of gdbserver that come by themselves take their turn among what is asked of it. */
-  turns: Turns;
+  turns: SerialQueue;
   /** Is there a client that will deal with a fork event? */
   attended: () => boolean;
 }
@@ -98,7 +98,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   /** The threads, as the client is reading them window by window. */
   threadList: string | null = null;
   readonly #target: Target;
-  readonly #turns: Turns;
+  readonly #turns: SerialQueue;
   readonly #attended: () => boolean;
   #memory: Memory;
   #files: JobFiles;

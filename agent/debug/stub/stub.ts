@@ -8,7 +8,7 @@
 import { EventEmitter, once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { asGodwitError, GodwitError } from '../../api/errors';
-import { Turns } from '../../machine/serial-queue';
+import { SerialQueue } from '../../machine/serial-queue';
 import type { Gdbserver } from '../attach/gdbserver';
 import { atForkEvent, detachIntoFreezer } from '../attach/park';
 import { isAlive } from '../attach/threads';
@@ -58,7 +58,7 @@ const isAway = (pid: number) =>
 
 export class Stub extends EventEmitter<StubEvents> {
   readonly session: string;
-  readonly #turns = new Turns();
+  readonly #turns = new SerialQueue();
   readonly #inferior: Inferior;
   readonly #conversation: Conversation;
   readonly #changes = new EventEmitter<{ change: [] }>();
