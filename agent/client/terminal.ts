@@ -1,4 +1,9 @@
-/** A person's end of a job's terminal: what they type arrives once and in order, whatever becomes of agents and nodes. */
+/**
+ * A person's end of a job's terminal: what they type arrives once and in order, whatever becomes of agents and nodes.
+ * One piece is under way at a time, with the number of bytes typed before it, and is sent again until it is answered:
+ * the receiver's count is in PID 1 of the job (helper/terminal.c), which moves with it. So no end has a session to
+ * hand over, as a debugger's has (debug/link/session.ts).
+ */
 import { randomBytes } from 'node:crypto';
 import { asGodwitError } from '../api/errors';
 import type { WindowSize } from '../api/model';

@@ -8,6 +8,7 @@ import type { Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError, GodwitError } from '../../api/errors';
+import { GrowingPause } from '../../machine/retry';
 import { type Endpoint, listenForClient } from './endpoint';
 import { bye } from './frames';
 import { LineClient } from './line-client';
@@ -15,9 +16,8 @@ import { type Message, Session } from './session';
 
 export type { Endpoint } from './endpoint';
 
-/** Milliseconds between two attempts to reach the stub: short after a cut, which is mostly an agent's restart. */
-const RETRY_FIRST = 100;
-const RETRY_MOST = 2_000;
+/** Between two attempts to reach the stub: short after a cut, which is mostly an agent's restart. */
+const PAUSES = { firstMs: 100, mostMs: 2_000 };
 /** Long enough for an agent's restart. */
 const FAREWELL = 5_000;
 /** For a stub that knows of it, to leave the process: what that allows itself (stub.ts), and a little more. */
@@ -77,7 +77,7 @@ export class Line extends EventEmitter<LineEvents> {
   private readonly stubLeft: Promise<void>;
   private stubHasLeft: () => void = () => {};
   private fresh = true;
-  private pause = RETRY_FIRST;
+  private readonly pause = new GrowingPause(PAUSES);
 
   constructor({
     connect,
@@ -99,7 +99,7 @@ export class Line extends EventEmitter<LineEvents> {
     });
     this.session.on('connected', () => {
       this.fresh = false;
-      this.pause = RETRY_FIRST;
+      this.pause.reset();
     });
   }
 
@@ -171,8 +171,7 @@ export class Line extends EventEmitter<LineEvents> {
       const why = await this.untilCut(signal);
       if (FINAL_REFUSALS.has(why.code)) throw why;
       this.options.log(`${why.message}; trying again`);
-      await sleep(this.pause, undefined, { signal });
-      this.pause = Math.min(this.pause * 2, RETRY_MOST);
+      await this.pause.wait(signal);
     }
   }
 

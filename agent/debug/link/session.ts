@@ -4,6 +4,11 @@
  *
  * Messages are numbered from 1. On every new stream both ends say hello with the number of the last message that
  * they received; each then sends what the other lacks. A message is kept until the other end acknowledges it.
+ *
+ * Two others do the same for other data, and can't share this. homefs/wire.c runs in the two file servers and counts
+ * bytes, not messages, in a ring: a mount's throughput depends on it, and neither end ever moves. client/terminal.ts has
+ * one piece under way, repeated until it is answered; PID 1 of the job counts what it took (helper/terminal.c). Here an
+ * end is a value that travels with the stub, together with its unacknowledged messages.
  */
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
