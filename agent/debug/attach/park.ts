@@ -36,7 +36,7 @@ const willNotDetach = (pid: number) =>
 
 const willNotDrain = (pid: number) =>
   new GodwitError({
-    code: 'debugger-will-not-drainStopSignals',
+    code: 'debugger-will-not-settle',
     message: `process ${pid} could not be brought to a clean stop for its move`,
     fix: 'try again',
   });
