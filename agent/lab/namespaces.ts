@@ -4,7 +4,7 @@
  */
 import { mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseMounts } from '../machine/homefs/mounts';
+import { parseMounts } from '../machine/proc/parse';
 import { run } from './command';
 import { nodesFolder } from './description';
 

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GodwitError } from '../../api/errors';
+import { statusField, statusMask, statusNumbers } from '../../machine/proc/parse';
 import type { Position } from './spin';
 
 /** Milliseconds in which a stopped thread has left its processor; it needs a few microseconds. */
@@ -31,7 +32,6 @@ export interface ThreadView {
 
 const STOP_BIT = 1n << 18n;
 const KILL_BIT = 1n << 8n;
-const queued = (mask: string | undefined): boolean => (BigInt(`0x${mask ?? '0'}`) & STOP_BIT) !== 0n;
 
 /** None when the process has gone. */
 export const threadsOf = (pid: number): ThreadView[] =>
@@ -41,14 +41,13 @@ export const threadsOf = (pid: number): ThreadView[] =>
   });
 
 export function parseStatus(tid: number, status: string): ThreadView {
-  const field = (name: string) => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1];
   return {
     tid,
-    inner: Number(field('NSpid')?.split(/\s+/).at(-1) ?? tid),
-    state: field('State')?.[0] ?? 'X',
-    tracer: Number(field('TracerPid') ?? 0),
-    stopQueued: queued(field('SigPnd')),
-    stopQueuedForAll: queued(field('ShdPnd')),
+    inner: statusNumbers(status, 'NSpid').at(-1) ?? tid,
+    state: statusField(status, 'State')?.[0] ?? 'X',
+    tracer: Number(statusField(status, 'TracerPid') ?? 0),
+    stopQueued: (statusMask(status, 'SigPnd') & STOP_BIT) !== 0n,
+    stopQueuedForAll: (statusMask(status, 'ShdPnd') & STOP_BIT) !== 0n,
   };
 }
 
@@ -95,10 +94,7 @@ export const isAlive = (pid: number): boolean => threadsOf(pid).some((thread) =>
 /** Has it a SIGKILL that it has yet to meet, which goes to the whole process? */
 export const isBeingKilled = (pid: number): boolean => {
   const status = read(`/proc/${pid}/status`) ?? '';
-  const pending = ['SigPnd', 'ShdPnd'].map(
-    (field) => new RegExp(`^${field}:\\s+(\\w+)$`, 'm').exec(status)?.[1],
-  );
-  return pending.some((mask) => (BigInt(`0x${mask ?? '0'}`) & KILL_BIT) !== 0n);
+  return ['SigPnd', 'ShdPnd'].some((name) => (statusMask(status, name) & KILL_BIT) !== 0n);
 };
 
 /**

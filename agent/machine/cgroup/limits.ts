@@ -8,6 +8,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import { GodwitError, isNodeError } from '../../api/errors';
 import { size } from '../../api/figures';
 import type { Limits, Obstacle } from '../../api/model';
+import { parseMounts } from '../proc/parse';
 import { findHierarchy } from './hierarchy';
 import { removeTree } from './tree';
 
@@ -33,15 +34,10 @@ export interface Controller {
 
 /** The controllers of version 1 in a mountinfo text (man 5 proc_pid_mountinfo) that can be written. */
 export function controllersV1(mountinfo: string): Controller[] {
-  const found: Controller[] = [];
-  for (const line of mountinfo.split('\n')) {
-    const [place = '', source = ''] = line.split(' - ');
-    const [type, , options = ''] = source.split(' ');
-    const [, , , , at = '', how = ''] = place.split(' ');
-    if (type !== 'cgroup' || !how.split(',').includes('rw')) continue;
-    for (const name of NAMES) if (options.split(',').includes(name)) found.push({ name, version: 1, at });
-  }
-  return found;
+  const mounts = parseMounts(mountinfo).filter(({ type, writable }) => type === 'cgroup' && writable);
+  return mounts.flatMap(({ at, options }) =>
+    NAMES.filter((name) => options.includes(name)).map((name) => ({ name, version: 1 as const, at })),
+  );
 }
 
 export async function findControllers(): Promise<Controller[]> {

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
-import { parseMounts } from '../homefs/mounts';
+import { parseMounts } from '../proc/parse';
 
 /** Each is a look at the home; a home that does not answer is given up by the mount itself after ten seconds. */
 const TRIM_DEADLINE_MS = 30_000;

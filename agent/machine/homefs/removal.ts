@@ -8,7 +8,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
-import { parseMounts } from './mounts';
+import { parseMounts } from '../proc/parse';
 
 /** A lab's folder has some thousands of files; more than that takes a slow disk. */
 const REMOVE_MS = 120_000;
