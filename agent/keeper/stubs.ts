@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { GodwitError, initNotDebugged, jobMoving } from '../api/errors';
 import type { Exit } from '../api/model';
+import { signalName } from '../api/signals';
 import type { Tools } from '../debug/attach/tools';
 import { freshStub, type ParkedStub, Stub } from '../debug/stub/stub';
 import type { Log } from '../log';
@@ -253,10 +254,7 @@ const alreadyDebugged = (job: string, pid: number) =>
     fix: 'end that session first, or give another process with -p',
   });
 
-function signalled(number: number): Exit {
-  const name = Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
-  return { exit: 128 + number, signal: name ?? `SIG${number}` };
-}
+const signalled = (number: number): Exit => ({ exit: 128 + number, signal: signalName(number) });
 
 /** Final for a line: its session is looked for only where the job is and after it has settled. */
 const notAttached = (job: string, pid: number, why = 'the debugger was not carried here') =>
