@@ -28,17 +28,17 @@ interface Parked {
 class JobStubs {
   /** By session: which process one is attached to changes when its client follows a child. */
   readonly stubs = new Map<string, Stub>();
-  /** Done with their process, but with last words that their client has not heard yet. */
+  /** Detached from their process, but with messages that their client has not received yet. */
   readonly leaving = new Set<Stub>();
   /** Why a session's stub could not be attached again, by session. */
   readonly failures = new Map<string, string>();
-  /** Why a process may have been left with a breakpoint in it. */
+  /** Why a process may have a breakpoint left in it. */
   lost: { reason: string; alive: boolean } | null = null;
   parked: Parked | null = null;
   unparked: { thawMs: number } | null = null;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** One thing at a time: an attach never runs into a park. */
+  /** One request at a time: an attach and a park never overlap. */
   serially<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#last.then(work);
     this.#last = result.catch(() => {});
@@ -47,8 +47,8 @@ class JobStubs {
 }
 
 /**
- * The stubs of this node's jobs. Each call here is carried to its end once begun, whatever becomes of the agent that
- * asked: no job stays frozen half-way because an agent was restarted, and asking again gives the same answer.
+ * The stubs of this node's jobs. Each call here runs to its end once begun, even if the agent that asked ends: no job
+ * stays frozen because an agent was restarted, and asking again gives the same answer.
  */
 export class Stubs {
   readonly #jobs = new Map<string, JobStubs>();
@@ -136,7 +136,7 @@ export class Stubs {
     }
   }
 
-  /** As before the park: those that let go already are attached again, the others go on. */
+  /** As before the park: those that detached already are attached again, the others resume. */
   async #giveUpPark(place: JobPlace, stubs: Map<string, Stub>, released: Map<Stub, ParkedStub>) {
     const kept = [...stubs.values()].filter((stub) => !released.has(stub));
     stubs.clear();
@@ -161,7 +161,7 @@ export class Stubs {
       try {
         stubs.push(await this.#unpark(place, state));
       } catch (error) {
-        // The job matters more than its debugger: it goes on without, and the client is told when it asks.
+        // The job matters more than its debugger: it goes on without, and the client gets the reason when it connects.
         this.#job(place.job).failures.set(state.session, (error as Error).message);
         this.options.log(
           `${place.job}: debugger of process ${state.memory.pid} lost: ${(error as Error).message}`,
@@ -177,7 +177,7 @@ export class Stubs {
     return { lost: this.#jobs.get(job)?.lost ?? null };
   }
 
-  /** What still has last words to say keeps its place until it has said them. */
+  /** Stubs with messages that have not been received yet are kept until they have. */
   forget(job: string) {
     const stubs = this.#jobs.get(job);
     if (stubs && stubs.leaving.size === 0 && stubs.stubs.size === 0) this.#jobs.delete(job);
