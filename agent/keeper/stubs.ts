@@ -8,6 +8,7 @@ import { freshStub, type ParkedStub, Stub } from '../debug/stub/stub';
 import type { Log } from '../log';
 import { JobCgroup } from '../machine/cgroup/cgroup';
 import { nodePid } from '../machine/proc/processes';
+import { SerialQueue } from '../machine/serial-queue';
 import type { JobPlace } from './contract';
 
 /** A job freezes in milliseconds; one that does not has a thread deep in a driver, and is left alone. */
@@ -36,14 +37,8 @@ class JobStubs {
   lost: { reason: string; alive: boolean } | null = null;
   parked: Parked | null = null;
   unparked: { thawMs: number } | null = null;
-  #last: Promise<unknown> = Promise.resolve();
-
   /** One request at a time: an attach and a park never overlap. */
-  serially<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => {});
-    return result;
-  }
+  readonly requests = new SerialQueue();
 }
 
 /**
@@ -64,7 +59,7 @@ export class Stubs {
 
   attach(place: JobPlace, pid: number, session: string): Promise<Record<string, never>> {
     const job = this.#job(place.job);
-    return job.serially(async () => {
+    return job.requests.take(async () => {
       if (job.parked) throw jobMoving(place.job);
       if (job.stubs.has(session)) return {};
       if (isDebugged(job, pid)) throw alreadyDebugged(place.job, pid);
@@ -93,7 +88,7 @@ export class Stubs {
   async gone(job: string, session: string): Promise<Record<string, never>> {
     const stubs = this.#jobs.get(job);
     const stub = stubs?.stubs.get(session);
-    if (stubs && stub) await stubs.serially(() => stub.end());
+    if (stubs && stub) await stubs.requests.take(() => stub.end());
     return {};
   }
 
@@ -108,7 +103,7 @@ export class Stubs {
 
   park(place: JobPlace): Promise<Parked> {
     const job = this.#job(place.job);
-    return job.serially(async () => {
+    return job.requests.take(async () => {
       job.parked ??= await this.#park(place, job);
       job.unparked = null;
       return job.parked;
@@ -147,7 +142,7 @@ export class Stubs {
 
   unpark(place: JobPlace, parked: ParkedStub[], thaw: boolean): Promise<{ thawMs: number }> {
     const job = this.#job(place.job);
-    return job.serially(async () => {
+    return job.requests.take(async () => {
       job.unparked ??= await this.#unparkAll(place, job.parked?.parked ?? parked, thaw);
       job.parked = null;
       return job.unparked;
