@@ -28,8 +28,9 @@ import {
   type TlsEndpoint,
 } from './endpoint';
 import * as errors from './errors';
+import { type Heartbeat, PEER_HEARTBEAT } from './heartbeat';
 import type { Hello, Kind } from './hello';
-import { Connection, type Heartbeat, PEER_HEARTBEAT } from './rpc';
+import { Connection } from './rpc';
 import { MAX_CHUNK_BYTES, SocketStream } from './streams';
 import { expectNode, mutualTls, readCertificate, type TlsIdentity } from './tls';
 

@@ -22,8 +22,9 @@ import {
   STREAM_PATH,
 } from './endpoint';
 import * as errors from './errors';
+import { type Heartbeat, PEER_HEARTBEAT } from './heartbeat';
 import type { Kind } from './hello';
-import { Connection, type Heartbeat, PEER_HEARTBEAT } from './rpc';
+import { Connection } from './rpc';
 import { MAX_CHUNK_BYTES, SocketStream } from './streams';
 import { handOver, type StreamCaller, type Tickets } from './tickets';
 import { type Certified, certifiedAt, mutualTls, type TlsIdentity } from './tls';
