@@ -334,6 +334,19 @@ describe('a session', () => {
       'a message of another shape',
       Buffer.concat([hello, raw(2, number(1n), number(0n), 4, '{"kind":"event","event":1}')]),
     ],
+    [
+      'lists in lists',
+      Buffer.concat([
+        hello,
+        raw(
+          2,
+          number(1n),
+          number(0n),
+          4,
+          `{"kind":"event","event":{"a":${'['.repeat(60_000)}${']'.repeat(60_000)}}}`,
+        ),
+      ]),
+    ],
     ['a refusal of another shape', raw(4, '{"code":1}')],
     ['a frame that is too long', raw(2, 'a'.repeat(MAX_FRAME))],
   ])('ends a stream that brings %s, and is whole afterwards', async (_, bytes) => {

@@ -13,6 +13,7 @@
 import assert from 'node:assert';
 import { z } from 'zod';
 import { badMessage, type Failure } from '../../api/errors';
+import { parseJson, parseWith } from '../../api/schema';
 import { isPayload, MAX_PACKET } from '../rsp/codec';
 
 /** Characters of the reason in a bye, and of the texts in a refusal. */
@@ -159,24 +160,13 @@ function numberAt(body: Buffer, at: number): number {
   return Number(value);
 }
 
-function json(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString());
-  } catch (error) {
-    throw bad((error as Error).message);
-  }
-}
+const json = (body: Buffer): unknown => parseJson(WHAT, body.toString());
 
-function valid<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
-  const parsed = schema.safeParse(value);
-  if (!parsed.success) throw bad(complaint(parsed.error));
-  return parsed.data;
-}
+const valid = <T extends z.ZodType>(schema: T, value: unknown): z.output<T> => parseWith(schema, value, WHAT);
 
-const bad = (why: string) => badMessage('a debug frame', why);
+const WHAT = 'a debug frame';
 
-/** What is wrong, in one line. */
-export const complaint = (error: z.ZodError): string => z.prettifyError(error).replaceAll(/\s*\n\s*/g, ' ');
+const bad = (why: string) => badMessage(WHAT, why);
 
 /** Cuts a byte stream into its frames, whatever pieces it arrives in. */
 export class FrameReader {

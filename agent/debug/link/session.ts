@@ -14,9 +14,9 @@ import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
 import { asGodwitError, badMessage, type Failure, GodwitError } from '../../api/errors';
+import { parseWith } from '../../api/schema';
 import {
   Count,
-  complaint,
   type Data,
   encodeFrame,
   type Frame,
@@ -151,8 +151,7 @@ export class Session extends EventEmitter<SessionEvents> {
   /** Sends now or as soon as there is a stream. @throws bad-message; too many waiting ones end the session (`failed`). */
   send(message: Message): void {
     if (this.ended) return;
-    const checked = Message.safeParse(message);
-    if (!checked.success) throw badMessage('a debug message', complaint(checked.error));
+    parseWith(Message, message, 'a debug message');
     this.keep(message);
     if (this.unacked.length > MAX_UNACKED || this.unackedBytes > MAX_UNACKED_BYTES) {
       this.fail(sessionOverflow());
