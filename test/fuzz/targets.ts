@@ -26,7 +26,7 @@ const server = (name: string) => [...own(name, 'messages'), ...SERVER, ...agents
 
 /** The parts of `look`, and what they ask. */
 const LOOK = agents(
-  ...['look', 'look-descriptors', 'look-mounts', 'look-processes', 'look-sockets', 'cgroups', 'member'].map(
+  ...['look', 'look-descriptors', 'look-links', 'look-mounts', 'look-processes', 'look-sockets', 'cgroups', 'member'].map(
     (name) => `helper/${name}`,
   ),
   ...['messages', 'scheduling', 'sysv', 'traits', 'locks'].map((name) => `helper/${name}`),

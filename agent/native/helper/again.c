@@ -1,5 +1,5 @@
 /*
- * What a restored, held job is lacking of what was noted is made again: from outside where the kernel lets it, by calls
+ * What a restored, frozen job is lacking of what was noted is made again: from outside where the kernel lets it, by calls
  * inside its processes where not (inside.c). What is noted is a peer's word: a process sets for itself only what it may
  * set, and what root sets for a user's job is judged here.
  */
@@ -48,7 +48,7 @@ typedef bool remake(struct work *work, const struct trait *noted);
 static void leave(struct work *work) {
   if (!work->is_inside) return;
   work->is_inside = false;
-  /* It would be neither held nor whole: it ends with this process, which is its tracer. */
+  /* It would be neither frozen nor whole: it ends with this process, which is its tracer. */
   if (leave_inside(&work->inside)) exit(say_error("held", errno));
 }
 

@@ -6,7 +6,7 @@
  *   events --cgroup RUN -- PID:FD...
  *             says of each descriptor of a frozen job with waiting events, one line: PID and FD, apart by a tab
  *   overflow --cgroup RUN -- PID:FD...
- *             in a restored job that is held, has the kernel say so to each of them, and nothing else
+ *             in a restored, frozen job, has the kernel say so to each of them, and nothing else
  */
 #include <errno.h>
 #include <linux/kcmp.h>

@@ -14,7 +14,7 @@
  *   events, overflow
  *            which inotify queues are not empty; these programs are told that events were lost
  *   trim-mounts
- *            takes from a held job the mounts that it does not use
+ *            takes from a restored, frozen job the mounts that it does not use
  *   peer     the resource limits of whoever asks for a job
  *   signal   a signal for a process of a job
  *   look     what processes hold that may not travel

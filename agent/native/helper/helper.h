@@ -36,7 +36,7 @@ int plug(char **argv);
 int hold(const char *action);
 /* In a new process of the new PID namespace: makes the job's root and becomes its `init`, as the job's user. */
 void enter_root(char **argv) __attribute__((noreturn));
-/* Takes from a held job the mounts that it does not use. */
+/* Takes from a restored, frozen job the mounts that it does not use. */
 int trim_mounts(char **argv);
 /* This process gets what `--umask` and each `--rlimit NAME=SOFT:HARD` say. */
 void set_limits(char **argv);
@@ -70,7 +70,7 @@ bool is_alive(int process);
 /* Descriptor `fd` of a process as one of this: the same open file, with no more rights than the process has to it. */
 int share_descriptor(int process, int fd);
 /* The same, for many in a row of a process that stays. */
-int share_held(pid_t pid, int fd);
+int share_descriptor_of(pid_t pid, int fd);
 /* Signals a process of a job. */
 int signal_member(char **argv);
 /* Types a frame into a job's terminal. */

@@ -82,18 +82,18 @@ static int hand_to_freezer(const char *run, pid_t program) {
   return -1;
 }
 
-/* Brings the program to run (or to be held): 0 with its pid, or the word that says why not. */
+/* Starts the program, or stops it before its first instruction: 0 with its pid, or the stage at which it failed. */
 static int start(char **argv, int talk, pid_t init, pid_t *program, struct word *word) {
-  const bool held = flag(argv, "--stopped");
+  const bool stays_stopped = flag(argv, "--stopped");
   if (!heard(talk, word)) *word = (struct word){"init", ECHILD};
   if (strcmp(word->stage, "ready")) return -1;
   *word = (struct word){"hold", 0};
   if ((*program = child_of(init)) < 0) return -1;
-  if (held && ptrace(PTRACE_SEIZE, *program, NULL, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)) return -1;
+  if (stays_stopped && ptrace(PTRACE_SEIZE, *program, NULL, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)) return -1;
   send(talk, "", 1, MSG_NOSIGNAL);
-  const bool stands = held && stopped_at_exec(*program);
+  const bool stands = stays_stopped && stopped_at_exec(*program);
   if (heard(talk, word)) return -1;
-  if (!held) return 0;
+  if (!stays_stopped) return 0;
   return stands ? hand_to_freezer(required(argv, "--cgroup"), *program) : -1;
 }
 

@@ -1,5 +1,5 @@
 /*
- * The mounts of a job that is held. On other nodes than its home the mount of the home's files shows all of the home's,
+ * The mounts of a restored, frozen job. On other nodes than its home the mount of the home's files shows all of the home's,
  * so a job carries only those that it uses.
  */
 #include <errno.h>

@@ -69,7 +69,7 @@ int open_member(const char *cgroup, pid_t pid) {
 
 int share_descriptor(int process, int fd) { return (int)syscall(SYS_pidfd_getfd, process, fd, 0); }
 
-int share_held(pid_t pid, int fd) {
+int share_descriptor_of(pid_t pid, int fd) {
   static int process = -1;
   static pid_t whose;
   if (process < 0 || whose != pid) {

@@ -224,15 +224,15 @@ static bool is_common_object(const char *name) {
   return false;
 }
 
-bool is_permitted(const struct held *held) {
+bool is_permitted(const struct reference *ref) {
   const char *wrong = NULL;
   if (!is_users) return true;
-  const mode_t mode = held->status.st_mode;
-  if (starts_with(held->name, "anon_inode:"))
-    wrong = is_common_object(held->name + strlen("anon_inode:")) ? NULL : held->name;
-  else if (S_ISSOCK(mode) && starts_with(held->name, "socket:["))
-    wrong = is_common_socket(held->protocol) ? NULL : "a socket of a kind that its user may not make";
-  else if (S_ISBLK(mode) || (S_ISCHR(mode) && !is_common(held->status.st_rdev)))
-    wrong = held->name;
-  return !wrong || refused_of(held->inner, wrong);
+  const mode_t mode = ref->status.st_mode;
+  if (starts_with(ref->name, "anon_inode:"))
+    wrong = is_common_object(ref->name + strlen("anon_inode:")) ? NULL : ref->name;
+  else if (S_ISSOCK(mode) && starts_with(ref->name, "socket:["))
+    wrong = is_common_socket(ref->protocol) ? NULL : "a socket of a kind that its user may not make";
+  else if (S_ISBLK(mode) || (S_ISCHR(mode) && !is_common(ref->status.st_rdev)))
+    wrong = ref->name;
+  return !wrong || refused_of(ref->inner, wrong);
 }

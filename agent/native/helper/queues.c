@@ -6,7 +6,7 @@
  *                   puts what is in them, and what else CRIU forgets of a terminal, into a file; FD is a master, N the
  *                   number of one whose slave somebody has open
  *   put-queues --cgroup RUN --file FILE -- PID...
- *                   puts it back, here or in a restored copy that is held, and removes the file
+ *                   puts it back, here or in a restored, frozen copy, and removes the file
  *
  * Whoever is killed, and when: what is read goes by one system call out of the terminal into the file, and what is
  * changed at a terminal for it is in the file before. A record is not WHOLE until its terminal was left as it was found;

@@ -176,7 +176,7 @@ static int inner_number(void) {
   return inner;
 }
 
-/* Of the process that was asked about last: it is held, so they stay the same. */
+/* Of the process that was asked about last: it is frozen, so they stay the same. */
 static struct {
   pid_t pid;
   size_t count;

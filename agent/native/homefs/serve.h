@@ -120,12 +120,8 @@ void create_end(void);
 void privilege_begin(bool drop);
 void privilege_end(bool drop);
 
-/* --- requests.c ------------------------------------------------------------------------------------------------- */
+/* --- message.c -------------------------------------------------------------------------------------------------- */
 
-/* Does it; the operations below are its parts. */
-operation perform;
-/* Whether it is to be done before what comes after it, and takes no time. */
-bool is_done_at_once(uint32_t opcode);
 /* The fixed part of a request; NULL if it is not all there. */
 const void *arguments(const struct request *request, size_t size);
 /* The text at `offset` of a request's body; NULL if it is not all there or empty. */
@@ -134,6 +130,13 @@ const char *text_at(const struct request *request, size_t offset);
 const char *name_at(const struct request *request, size_t offset);
 /* Room in the answer for a structure of this size, zeroed. */
 void *answer(struct request *request, size_t size);
+
+/* --- requests.c ------------------------------------------------------------------------------------------------- */
+
+/* Does it; the operations below are its parts. */
+operation perform;
+/* Whether it is to be done before what comes after it, and takes no time. */
+bool is_done_at_once(uint32_t opcode);
 
 operation do_lookup, do_readlink, do_symlink, do_mknod, do_mkdir, do_unlink, do_rmdir, do_rename, do_rename2, do_link,
     do_create, do_tmpfile;
