@@ -1,4 +1,5 @@
 /** Agents and keepers: started apart from whoever starts them, and found again by a file that names them for certain. */
+import assert from 'node:assert';
 import { spawn } from 'node:child_process';
 import { open, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -93,13 +94,15 @@ interface Supervised extends Start {
   supervisorFile: string;
 }
 
-/** As `startApart`; a process that ends is started again, with growing pauses. Precondition: neither is there. */
+/** As `startApart`; a process that ends is started again, with growing pauses. Precondition: none is there yet. */
 export async function startSupervised({
   supervisorFile,
   pidFile,
   argv,
   ...start
 }: Supervised): Promise<Identity> {
+  const before = await readIdentity(supervisorFile);
+  assert(!before || !(await isAlive(before)), `${supervisorFile} names a process that lives`);
   await rm(pidFile, { force: true });
   const supervisor: [string, ...string[]] = ['sh', '-c', SUPERVISE, 'sh', pidFile, ...argv];
   return startApart({ ...start, argv: supervisor, pidFile: supervisorFile });

@@ -1,4 +1,5 @@
 /** An answer, or what keeps it from coming. */
+import assert from 'node:assert';
 import type { GodwitError } from '../api/errors';
 
 /** Each rejects with its error. */
@@ -13,6 +14,7 @@ export interface Ends {
 
 /** Settles with what comes first, and leaves no listener behind. Precondition: no signal is aborted yet. */
 export function firstOf<T>(answer: Promise<T>, { lost, cancelled, late }: Ends): Promise<T> {
+  assert(!lost.signal.aborted && !cancelled.signal?.aborted);
   let stop = () => {};
   const first = new Promise<T>((resolve, reject) => {
     const onLost = () => reject(lost.error());

@@ -1,5 +1,6 @@
 /** How a debug server attaches to a process in the freezer, its threads kept in place meanwhile. */
-import { writeFileSync } from 'node:fs';
+import assert from 'node:assert';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError, GodwitError } from '../../api/errors';
 import { Patience } from '../../machine/patience';
@@ -66,6 +67,7 @@ export interface Unparked {
  */
 export async function attach(target: Target, parked: ParkedStub): Promise<Unparked> {
   const { pid } = target;
+  assertFrozen(target.run);
   const positions = await positionsOf(pid);
   if (positions.length === 0) throw attachFailed(pid, 'it has ended');
   if (isOf32Bits(pid)) throw of32Bits(pid);
@@ -81,6 +83,11 @@ export async function attach(target: Target, parked: ParkedStub): Promise<Unpark
           : attachFailed(pid, asGodwitError(error).message);
     }
   }
+}
+
+/** `run`: the folder of a cgroup (cgroup-v2.rst, cgroup.freeze). */
+export function assertFrozen(run: string): void {
+  assert.equal(readFileSync(`${run}/cgroup.freeze`, 'utf8').trim(), '1', `${run} is not frozen`);
 }
 
 async function tryAttach(target: Target, parked: ParkedStub, positions: ThreadPosition[]): Promise<Unparked> {

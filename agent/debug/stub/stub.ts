@@ -12,7 +12,7 @@ import { SerialQueue } from '../../machine/serial-queue';
 import type { Gdbserver } from '../attach/gdbserver';
 import { atForkEvent, detachIntoFreezer } from '../attach/park';
 import { isAlive } from '../attach/threads';
-import { attach, type Target } from '../attach/unpark';
+import { assertFrozen, attach, type Target } from '../attach/unpark';
 import { refuse } from '../link/session';
 import { isResume } from '../rsp/packets';
 import type { ParkedStub } from '../state/parked';
@@ -59,6 +59,8 @@ const isAway = (pid: number) =>
 export class Stub extends EventEmitter<StubEvents> {
   readonly session: string;
   readonly #turns = new SerialQueue();
+  /** The cgroup's folder, as in `Target`. */
+  readonly #run: string;
   readonly #inferior: Inferior;
   readonly #conversation: Conversation;
   readonly #changes = new EventEmitter<{ change: [] }>();
@@ -88,6 +90,7 @@ export class Stub extends EventEmitter<StubEvents> {
     super();
     const turns = this.#turns;
     this.session = parked.session;
+    this.#run = target.run;
     this.#bye = parked.bye;
     const inferior = new Inferior(target, parked, { server, hooks, turns, attended: () => !this.#bye });
     const ready = () => this.#phase === 'ended' || (this.#phase === 'attached' && !inferior.runs);
@@ -193,6 +196,7 @@ export class Stub extends EventEmitter<StubEvents> {
   release(): Promise<ParkedStub> {
     return this.#turns.take(async () => {
       if (this.#phase !== 'ptraceStopped') throw debuggerGone(this.pid);
+      assertFrozen(this.#run);
       const inferior = this.#inferior;
       const { stops, forkEvent } = await detachIntoFreezer(
         inferior.requireServer(),

@@ -7,6 +7,7 @@
  */
 #include "inside.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -206,10 +207,11 @@ long call_inside(struct inside *inside, pid_t thread, long number, const long ar
                  int where) {
   unsigned char kept[MOST_DATA];
   long given[5];
+  assert(size <= sizeof kept && where >= 0 && where < 5);
   memcpy(given, args, sizeof given);
   if (!size) return make_call(inside, thread, number, given);
   given[where] = (long)inside->room;
-  if (size > sizeof kept || pread(inside->memory, kept, size, (off_t)inside->room) != (ssize_t)size) return -1;
+  if (pread(inside->memory, kept, size, (off_t)inside->room) != (ssize_t)size) return -1;
   if (pwrite(inside->memory, data, size, (off_t)inside->room) != (ssize_t)size) return -1;
   const long returned = make_call(inside, thread, number, given);
   const int error = errno;

@@ -1,6 +1,8 @@
 /* The parts of a message of the host, each looked for within its bounds: nothing in it is trusted. */
+#include <assert.h>
 #include <string.h>
 
+#include "homefs.h"
 #include "serve.h"
 
 const void *arguments(const struct request *request, size_t size) {
@@ -19,6 +21,7 @@ const char *name_at(const struct request *request, size_t offset) {
 }
 
 void *answer(struct request *request, size_t size) {
+  assert(size <= MAX_DATA);
   memset(request->answer, 0, size);
   request->answer_size = size;
   return request->answer;

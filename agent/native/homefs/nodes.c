@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -304,6 +305,7 @@ struct node *node_hold(uint64_t number) {
 
 void node_release(struct node *node) {
   pthread_mutex_lock(&lock);
+  assert(node->users > 0);
   node->users--;
   drop_if_unused(node);
   cool();
@@ -318,6 +320,7 @@ void node_opened(struct node *node) {
 
 void node_closed(struct node *node) {
   pthread_mutex_lock(&lock);
+  assert(node->opens > 0);
   node->opens--;
   drop_if_unused(node);
   pthread_mutex_unlock(&lock);

@@ -1,5 +1,6 @@
 #include "wire.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <poll.h>
@@ -88,6 +89,7 @@ static struct connection *hold(struct wire *wire) {
 }
 
 static void let_go(struct connection *connection) {
+  assert(connection->holders > 0);
   connection->holders--;
   if (!connection->cut || connection->holders > 0) return;
   close(connection->fd);
@@ -289,6 +291,7 @@ static void *flusher(void *argument) {
 void wire_write(struct wire *wire, const struct iovec *parts, int count) {
   size_t size = 0;
   for (int i = 0; i < count; i++) size += parts[i].iov_len;
+  assert(size <= WIRE_MAX_WRITE);
   pthread_mutex_lock(&wire->lock);
   while (wire->written + size - wire->kept > KEPT) pthread_cond_wait(&wire->changed, &wire->lock);
   for (int i = 0; i < count; i++) {
