@@ -2,11 +2,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,8 +18,6 @@
 /* Folders above a file that is found again. Those of names that were moved at home meanwhile may form a circle. */
 #define MAX_DEPTH 1024
 #define ROOT_NODE FUSE_ROOT_ID
-/* Folders of which only the names are shown: a node has one for the roots of its jobs. */
-#define MAX_WITHOUT 16
 /*
  * Files that the host may know of at once, at some 200 bytes each: less than a gigabyte. Its kernel has five times as
  * much to keep of each, and forgets some before it has that many.
@@ -38,11 +34,6 @@ static struct node *buckets[BUCKETS];
 static struct node **nodes;
 static uint64_t *free_numbers;
 static uint64_t node_room, node_count = ROOT_NODE, free_count, max_nodes = MAX_NODES;
-static struct {
-  dev_t device;
-  ino_t inode;
-} without[MAX_WITHOUT];
-static int without_count;
 static dev_t root_device;
 
 static size_t bucket_of(dev_t device, ino_t inode) { return (inode * 31 + device) % BUCKETS; }
@@ -74,25 +65,6 @@ void fill_attributes(struct fuse_attr *attributes, const struct stat *status) {
       .rdev = (uint32_t)status->st_rdev,
       .blksize = (uint32_t)status->st_blksize,
   };
-}
-
-static bool is_kernels_tree(int fd) {
-  static const unsigned long types[] = {PROC_SUPER_MAGIC,    SYSFS_MAGIC,   DEVPTS_SUPER_MAGIC, CGROUP_SUPER_MAGIC,
-                                        CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC,      BPF_FS_MAGIC,
-                                        SECURITYFS_MAGIC};
-  struct statfs of;
-  if (fstatfs(fd, &of)) return false;
-  for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-    if ((unsigned long)of.f_type == types[i]) return true;
-  return false;
-}
-
-static bool is_veiled(const struct node *parent, const char *name, int fd, const struct stat *status) {
-  if (!S_ISDIR(status->st_mode)) return false;
-  if (parent->number == ROOT_NODE && name && !strcmp(name, "dev")) return true;
-  for (int i = 0; i < without_count; i++)
-    if (without[i].device == status->st_dev && without[i].inode == status->st_ino) return true;
-  return status->st_dev != parent->device && is_kernels_tree(fd);
 }
 
 /* --- the table -------------------------------------------------------------------------------------------------- */
@@ -406,12 +378,8 @@ bool node_unchanged(struct node *node, int fd) {
 int nodes_open(const char *root, char **argv) {
   struct stat status;
   if (option(argv, "--max-nodes")) max_nodes = number_option(argv, "--max-nodes");
-  const char *folder;
-  for (int nth = 0; (folder = nth_option(argv, "--without", nth)) && without_count < MAX_WITHOUT; nth++) {
-    if (stat(folder, &status)) return errno;
-    without[without_count].device = status.st_dev;
-    without[without_count++].inode = status.st_ino;
-  }
+  const int failed = veil_folders(argv);
+  if (failed) return failed;
   int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 || fstat(fd, &status)) return errno;
   root_device = status.st_dev;

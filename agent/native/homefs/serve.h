@@ -69,6 +69,13 @@ struct request {
 /* An operation: 0 with its answer filled in, or a negative errno. */
 typedef int operation(struct request *request);
 
+/* --- veil.c ----------------------------------------------------------------------------------------------------- */
+
+/* Takes the folders that `--without` names: 0 or an errno. */
+int veil_folders(char **argv);
+/* Is a file, open as `fd`, one of them? `name` is NULL if it has none. */
+bool is_veiled(const struct node *parent, const char *name, int fd, const struct stat *status);
+
 /* --- nodes.c ---------------------------------------------------------------------------------------------------- */
 
 /* Node 1 is `root`. `--without`: folders of which only the names are shown; `--max-nodes`: a power of 2. 0 or an errno. */
