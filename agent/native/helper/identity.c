@@ -24,10 +24,10 @@
 
 #include "../common/shown.h"
 #include "helper.h"
-#include "words.h"
+#include "text.h"
 
 static dev_t root_device, own_device;
-/* Of the trees that the kernel makes: names say there what a thing is. */
+/* Of the trees that the kernel makes: there a name is what identifies a file. */
 static dev_t kernels[4];
 static bool is_abroad;
 
@@ -176,7 +176,7 @@ static bool read_mapping(char *line, struct mapping *mapping) {
   return true;
 }
 
-/* Neighbours of one file are told as one: how the kernel has them in pieces may differ. */
+/* Neighbours of one file are one reference: how the kernel has them in pieces may differ. */
 static bool each_mapping(const char *pid, struct reference *ref, visit *visit) {
   char path[128], *line = NULL;
   size_t room = 0;

@@ -35,7 +35,7 @@ void each_reference(char **pids, bool is_abroad, visit *visit);
 
 /*
  * Of a user's job (`--uid`; any other has all that root has): do the processes have its user's ids and no more rights
- * than a job that was just launched, and are they in its namespaces? What is not so is said.
+ * than a job that was just launched, and are they in its namespaces? What is not so is printed.
  */
 bool has_own_powers(char **argv, char **pids);
 /* The same of one reference. */

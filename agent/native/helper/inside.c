@@ -52,7 +52,7 @@ static bool is_ours(const struct inside *inside, pid_t thread) {
   return false;
 }
 
-/* A main thread that has ended stands there until the others have. */
+/* A main thread that has ended is listed until the others have ended. */
 static bool has_ended(pid_t pid, pid_t thread) {
   char path[96], line[512];
   snprintf(path, sizeof path, "/proc/%d/task/%d/stat", pid, thread);
@@ -220,7 +220,7 @@ long call_inside(struct inside *inside, pid_t thread, long number, const long ar
   return returned;
 }
 
-/* In the frozen cgroup again before it is let go: each thread falls into the freezer and nowhere else. */
+/* Moved into the frozen cgroup before it is detached, so that the freezer takes each thread. */
 int leave_inside(struct inside *inside) {
   int result = inside->count ? move(inside, inside->run) : 0;
   int error = errno;

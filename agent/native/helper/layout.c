@@ -17,8 +17,8 @@ static int mounts_of(const char *pid) {
 }
 
 /*
- * trim-mounts INIT PATH...: takes away those that nothing of the job has open, mapped or as its folder, and says by
- * their index which stay. The kernel is the judge. Parents stand before children, so the last is the first.
+ * trim-mounts INIT PATH...: takes away those that nothing of the job has open, mapped or as its folder, and prints the
+ * indices of those that stay. The kernel decides. Parents come before children, so the last is the first.
  */
 int trim_mounts(char **argv) {
   int count = 0, space = argv[0] ? mounts_of(argv[0]) : -1;

@@ -30,7 +30,7 @@ void look_for_locks(char **pids) {
   fclose(all);
 }
 
-/* `lock:	1: POSIX  ADVISORY  WRITE 714 00:1d:9 0 EOF`; of a lock that is waited for nothing is said here. */
+/* `lock:	1: POSIX  ADVISORY  WRITE 714 00:1d:9 0 EOF`; a lock that is waited for is not listed here. */
 static void add_lock(const char *line, const struct reference *ref, struct traits *traits) {
   char kind[16], type[16], start[24], end[24], slot[128];
   if (sscanf(line, "lock: %*s %15s %*s %15s %*s %*s %23s %23s", kind, type, start, end) != 4) return;

@@ -1,4 +1,4 @@
-/* What a process has open or mapped, as `look` says it. */
+/* What a process has open or mapped, as `look` prints it. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/major.h>
@@ -18,7 +18,7 @@
 
 #include "helper.h"
 #include "look.h"
-#include "words.h"
+#include "text.h"
 
 static bool has_unix_sockets;
 
@@ -38,7 +38,7 @@ static bool info_of(const char *pid, const char *fd, const char *key, char *valu
   return found;
 }
 
-/* An eventfd that counts down by one can't be told from others but here (kernel 6.5). */
+/* An eventfd that counts down by one can't be distinguished from others but here (kernel 6.5). */
 static bool is_semaphore(const char *pid, const char *fd) {
   char value[16];
   return info_of(pid, fd, "eventfd-semaphore:", value, sizeof value) && !strcmp(value, "1");
@@ -122,7 +122,7 @@ static void describe(const char *pid, const char *fd, const char *path, const ch
 }
 
 /*
- * A program that runs closes one file and opens the next under the same number at any moment: what is said of a
+ * A program that runs closes one file and opens the next under the same number at any moment: what is printed of a
  * descriptor must be of one file. It is held by its path alone, which has no effect on it, and `pinned` names it. Its name
  * comes before all else, for a file that has lost its name gets none again.
  */

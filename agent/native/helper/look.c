@@ -1,5 +1,5 @@
 /*
- * What a job's processes hold that may not travel: said for the preflight, one line each, fields apart by tabs.
+ * What a job's processes have that may not travel: printed for the preflight, one line each, fields apart by tabs.
  *
  *   n PID NAME              a namespace of its own, or for its children, other than that of the job's PID 1
  *   t PID TID TRACER        a thread that is traced

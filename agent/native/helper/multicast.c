@@ -85,7 +85,7 @@ static bool address_of(const char *text, struct sockaddr_storage *address) {
   return inet_pton(address->ss_family, text, bytes) == 1;
 }
 
-/* Does the socket have it? Whose packets it takes is told then, in words that can be read again. */
+/* Does the socket have it? Whose packets it takes is the value then, as text that can be read again. */
 static bool get_filter(int fd, const struct group *one, char *words, size_t room) {
   static union filter filter;
   char text[INET6_ADDRSTRLEN];

@@ -1,7 +1,6 @@
 /*
- * What a job has set of its sockets, each told of by the first descriptor that it has: what is not as in a fresh socket
- * of the kind in the same network. An option is set by this process, on the job's socket; of a user's job without any
- * of root's rights, so that the kernel is the judge of what its user may set.
+ * What a job has set of its sockets, each named by the first descriptor that it has: what is not as in a fresh socket
+ * of the kind in the same network. How one is set: set-option.c.
  */
 #include "options.h"
 
@@ -34,7 +33,7 @@
 #define MOST_KNOWN 160
 
 struct value {
-  /* -1 where the kernel says none. */
+  /* -1 where the kernel gives none. */
   int size;
   unsigned char bytes[MOST_OPTION];
 };

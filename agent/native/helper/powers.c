@@ -1,6 +1,6 @@
 /*
- * What a user's job may have been restored with: an image says by itself as whom it runs, and who wrote it may be
- * hostile. Here is what launch.c and init.c give such a job; whatever is beyond is said, and the job must not run.
+ * What a user's job may have been restored with: an image itself has as whom it runs, and who wrote it may be
+ * hostile. Here is what launch.c and init.c give such a job; whatever is beyond is printed, and the job must not run.
  */
 #include <dirent.h>
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 
 #include "helper.h"
 #include "identity.h"
-#include "words.h"
+#include "text.h"
 
 /* Of a line of /proc/PID/status: as many groups as a user may be in (NGROUPS_MAX), each of ten digits. */
 #define MOST_STATUS (1 << 20)
@@ -156,7 +156,7 @@ static bool is_expected(const char *at, const char *type, const char *options, c
   return false;
 }
 
-/* Space, tab, newline and backslash stand there as octal numbers (proc_pid_mountinfo(5)). */
+/* Space, tab, newline and backslash are written as octal numbers (proc_pid_mountinfo(5)). */
 static void decode(char *text) {
   char *to = text;
   for (unsigned code; *text; text++) {

@@ -56,7 +56,7 @@ static bool is_worth_a_record(const struct record *record) {
 }
 
 /*
- * A slave that nobody has opened yet must not be opened: as it is closed again, the master's reader would be told of it.
+ * A slave that nobody has opened yet must not be opened: closing it again would hang up the master's reader.
  */
 static bool is_opened(char **argv, unsigned int number) {
   const char *one;
@@ -135,7 +135,7 @@ static pid_t pid_with(char **pids, int inner) {
   return -1;
 }
 
-/* A peer may have written it: its sizes are its own word. */
+/* A peer may have written it: its sizes are not trusted. */
 static const struct record *next_record(const char *file, size_t size, size_t *at) {
   struct record *record = (struct record *)(file + *at);
   if (size - *at < sizeof *record) return NULL;

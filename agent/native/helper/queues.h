@@ -16,14 +16,14 @@ enum {
   WHOLE = 1,
   /* TIOCSPTLCK: nobody may open the slave. */
   LOCKED = 2,
-  /* TIOCPKT: the master is told of what happens at the slave. */
+  /* TIOCPKT: the master's reader gets what happens at the slave. */
   PACKETS = 4,
   /* TIOCEXCL, of either end. */
   MASTER_EXCLUSIVE = 8,
   SLAVE_EXCLUSIVE = 16,
   /* Ctrl-S, or tcflow(3). */
   STOPPED = 32,
-  /* Whoever had the slave open has closed it: whoever reads the master is told so. */
+  /* Whoever had the slave open has closed it: the master's reader sees a hang-up. */
   HUNG_UP = 64,
 };
 struct queue {
@@ -35,7 +35,7 @@ struct record {
   /* The process as the job numbers it, and its descriptor of the master. */
   int32_t process, master;
   uint32_t state;
-  /* Of a master in packet mode: what it has not been told yet (TIOCPKT(2const)). */
+  /* Of a master in packet mode: what it has not read yet (TIOCPKT(2const)). */
   uint32_t news;
   /* Of what was typed, the bytes that the terminal had made lines of and echoed; the rest waited in front of it. */
   uint32_t processed;

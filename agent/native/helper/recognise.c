@@ -1,5 +1,5 @@
 /*
- * What a frozen job's processes hold, so that it can be told after a restore whether each thing is still the same:
+ * What a frozen job's processes refer to, and whether each reference is still the same after a restore:
  *
  *   note --notes FILE --traits FILE [--abroad] -- INIT [PID...]
  *                   writes it down, one line a thing; what the kernel keeps of them besides into the other (traits.c)
@@ -7,7 +7,7 @@
  *                   compares it with that, and makes again what can be (again.c); with WHOSE also judges what a user's
  *                   job may have (powers.c)
  *
- * `recognise` says the first thing that is not as it should be, and nothing where all is:
+ * `recognise` prints the first reference that is not as it should be, and nothing where all are:
  *
  *   other PROCESS SLOT NOTED FOUND     another thing is there
  *   gone PROCESS SLOT NOTED -          nothing is there
@@ -30,7 +30,7 @@
 #include "helper.h"
 #include "identity.h"
 #include "traits.h"
-#include "words.h"
+#include "text.h"
 
 /* What a host's own mount shows of an inode number is not mixed with a device: these bits are the same everywhere. */
 #define LOW_BITS ((1ULL << SHOWN_DEVICE_SHIFT) - 1)
@@ -52,7 +52,7 @@ static bool write_down(const struct reference *ref) {
   return fprintf(notes, "%d\t%s\t%s\t%s\n", ref->inner, ref->slot, ref->token, ref->name) > 0;
 }
 
-/* All but what `each_reference` tells of. */
+/* All but what `each_reference` visits. */
 static void collect_others(char **pids) {
   read_threads(pids, &own);
   read_sysv(pids[0], &own);
@@ -106,7 +106,7 @@ static bool is_same_file(const char *noted, const char *found) {
   return hosts && type[0] == type[1] && device[0] == device[1] && ((inode[0] ^ inode[1]) & LOW_BITS) == 0;
 }
 
-/* What is told in the order of the processes and, of each, of its places, descriptors and mappings. */
+/* References are noted in the order of the processes and, of each, of its places, descriptors and mappings. */
 static int order_of(const char *slot) {
   return starts_with(slot, "map ") ? 2 : starts_with(slot, "fd ") ? 1 : 0;
 }

@@ -1,4 +1,7 @@
-/* An option of a job's socket is set by this process; of a user's job without any of root's rights, as setsockopt(2) judges. */
+/*
+ * An option of a job's socket is set by this process: for a user's job without any of root's rights, so that the kernel
+ * decides what its user may set.
+ */
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdlib.h>

@@ -75,7 +75,7 @@ static void set_raw(const struct terminal *terminal, const struct termios *modes
 
 static void set_packets(const struct terminal *terminal, int on) { ioctl(terminal->master, TIOCPKT, &on); }
 
-/* What a master in packet mode is told comes before what was printed, and alone. */
+/* What a master in packet mode gets to know comes before what was printed, and alone. */
 static void take_news(const struct terminal *terminal, struct record *record) {
   unsigned char news;
   if (is_ready(terminal->master, POLLPRI) && read(terminal->master, &news, 1) == 1) record->news = news;
@@ -119,7 +119,7 @@ static void set_plain(const struct terminal *terminal, const struct termios *mod
   tcsetattr(terminal->slave, TCSANOW, &plain);
 }
 
-/* The end of input that somebody typed (Ctrl-D) stands in the queue as a zero. */
+/* The end of input that somebody typed (Ctrl-D) is in the queue as a zero. */
 static void type_all(const struct terminal *terminal, const struct termios *modes, const char *bytes, size_t size) {
   for (size_t at = 0; at < size; at++) {
     char byte = bytes[at];
@@ -153,7 +153,7 @@ static void stop(const struct terminal *terminal, const struct termios *modes) {
   tcsetattr(terminal->slave, TCSANOW, modes);
 }
 
-/* Whether keys stop the output, said once more; whichever of the two it was. */
+/* Has the kernel report again whether keys stop the output, whichever of the two it was. */
 static void say_flow(const struct terminal *terminal, const struct termios *modes) {
   struct termios other = *modes;
   other.c_iflag ^= IXON;
@@ -191,7 +191,7 @@ void fill_queues(const struct terminal *terminal, const struct record *record) {
   set_packets(terminal, 0);
   look_what_is_there(terminal, record);
   if (record->state & PACKETS && flushes) {
-    /* Told only when it happens, and before there is anything to be lost by it. */
+    /* Reported only when it happens, so before there is anything to be lost by it. */
     set_packets(terminal, 1);
     tcflush(terminal->slave, flushes == TIOCPKT_FLUSHREAD ? TCIFLUSH : flushes == TIOCPKT_FLUSHWRITE ? TCOFLUSH : TCIOFLUSH);
   }

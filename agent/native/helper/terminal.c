@@ -38,7 +38,7 @@ struct head {
   uint16_t size;
   /* 0 and 0 for no change. */
   uint16_t rows, columns;
-  /* Not 0: programs are told to draw their screen anew. */
+  /* Not 0: programs are made to draw their screen again. */
   uint16_t redraw;
 };
 
@@ -96,7 +96,7 @@ void take_terminal(void) {
     if (dup2(SLAVE, fd) < 0) fail("terminal");
 }
 
-/* All of it, also over a full disk: the terminal waits meanwhile, as one does whose paper has run out. */
+/* All of it, also over a full disk: the terminal waits meanwhile. */
 static void print(const char *bytes, size_t size) {
   while (size > 0) {
     ssize_t written = write(STDOUT_FILENO, bytes, size);
@@ -141,7 +141,7 @@ static void resize(const struct head *head) {
   pid_t group;
   ioctl(MASTER, TIOCGWINSZ, &before);
   const bool changes = head->rows && (before.ws_row != head->rows || before.ws_col != head->columns);
-  /* The kernel tells the programs of a change, and only of that. */
+  /* The kernel signals programs when the size changes, and only then. */
   if (changes) set_size(head->rows, head->columns);
   else if (head->redraw && ioctl(MASTER, TIOCGPGRP, &group) == 0 && group > 0) kill(-group, SIGWINCH);
 }

@@ -15,7 +15,7 @@
 struct trait {
   /* As the job numbers them; thread 0 is the process itself, and process 0 is the job. */
   int process, thread;
-  /* What it is, in words for people, and its value. Neither has a tab or a newline. */
+  /* What it is, as text for people, and its value. Neither has a tab or a newline. */
   char *slot, *value;
 };
 
@@ -55,7 +55,7 @@ void read_sysv(const char *init, struct traits *traits);
 void read_locks(const struct reference *ref, struct traits *traits);
 void read_fill(const struct reference *ref, struct traits *traits);
 /*
- * Of a socket: its options that are not a fresh one's, and the multicast groups that it is in. A socket is told of once,
+ * Of a socket: its options that are not a fresh one's, and the multicast groups that it is in. A socket is read once,
  * until they are forgotten. This process is in the job's network from then on.
  */
 #define OPTION "option "

@@ -25,7 +25,7 @@
 #define MAX_NODES (1 << 22)
 /* Numbers that there is room for at first. */
 #define FIRST_ROOM 1024
-/* A file that changed this lately may change again without another time: its times say nothing yet. */
+/* A file that changed this lately may change again without another time: its times prove nothing yet. */
 #define SETTLED_S 2
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -1,4 +1,4 @@
-/* What the parts of the server share: nodes, handles, requests. FUSE's words are those of <linux/fuse.h>. */
+/* What the parts of the server share: nodes, handles, requests. FUSE's names are those of <linux/fuse.h>. */
 #ifndef HOMEFS_SERVE_H
 #define HOMEFS_SERVE_H
 
@@ -12,7 +12,7 @@
 #define FUSE_TMPFILE 51
 #endif
 
-/* How long the host may trust what it was told, in seconds: so long may an edit at home stay unseen. */
+/* How long the host may trust an answer, in seconds: so long may an edit at home stay unseen. */
 #define TRUSTED_S 1
 #define PROC_PATH 32
 
@@ -49,7 +49,7 @@ struct handle {
   struct node *node;
   int fd, users;
   bool folder, released;
-  /* For a folder: one reader at a time, and where the descriptor stands. */
+  /* For a folder: one reader at a time, and the descriptor's position. */
   pthread_mutex_t lock;
   int64_t position;
 };
@@ -84,7 +84,7 @@ int nodes_open(const char *root, char **argv);
 void nodes_limit(int warm);
 /* A thread: has files of other file systems than the root's give their descriptors back when they rest. */
 void *nodes_rest(void *unused) __attribute__((noreturn));
-/* The node, warm and held until `node_release`; NULL if the host was never told of it, or it can't be found again. */
+/* The node, warm and held until `node_release`; NULL if the host never got its number, or it can't be found again. */
 struct node *node_hold(uint64_t number);
 void node_release(struct node *node);
 /* A held node that is open stays warm: it may have no name any more. */

@@ -17,7 +17,7 @@
 struct wire;
 
 /*
- * Listens at `path`, and starts the threads that take connections and write to them. `id` says which wire it is: an
+ * Listens at `path`, and starts the threads that take connections and write to them. `id` is the wire's name: an
  * end of another one is turned away. NULL with errno if the socket can't be made.
  */
 struct wire *wire_listen(const char *path, const char *id);
