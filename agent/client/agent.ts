@@ -12,19 +12,19 @@ export type Agent = Client<ClientContract, ClientEvents>;
 const PAUSES = { firstMs: 100, mostMs: 2_000 };
 /** An agent that is away for longer does not restart: someone has to look after it. */
 const GIVE_UP_MS = 60_000;
-/** A question that was open for this long had been accepted, and an agent that answered for this long is up. */
+/** A question that was open for this long had been accepted, and the agent was up. */
 const ACCEPTED_MS = 1_000;
 
 /** What an agent's end looks like from here. */
 const CUT: ReadonlySet<string> = new Set(['no-agent', 'connection-lost', 'stream-cut', 'debug-stream-cut']);
-/** What an agent says while it, or the agent of the job's home, comes up again. */
+/** Errors of an agent while it, or the agent of the job's home, restarts. */
 const NOT_YET: ReadonlySet<string> = new Set(['node-unreachable', 'ticket-refused', 'timeout', 'no-hello']);
 
 /** @throws GodwitError `no-agent`, `not-admitted`, `wrong-version`, `connection-lost` */
 export const dial = (socket: string): Promise<Agent> =>
   connectUnix(socket, { name: 'godwit', kind: 'client', contract: clientContract, events: clientEvents });
 
-/** One question, asked once: what an agent was told just before it ended may have been done or not. */
+/** One question, asked once: what an agent was asked just before it ended may have been done or not. */
 export async function ask<T>(socket: string, question: (agent: Agent) => Promise<T>): Promise<T> {
   const agent = await dial(socket);
   try {

@@ -12,7 +12,7 @@ import { followConsole, type Write } from './console';
 
 /** Bytes typed at once: half of what a frame takes, more than a person types while a job moves. */
 const PIECE_BYTES = 2_000;
-/** What may wait to be typed, say a pasted text; beyond that `type` says that it is enough. */
+/** What may wait to be typed, say a pasted text; beyond that `type` returns false. */
 const MOST_WAITING_BYTES = 64 * 1024;
 /** How much of what was printed before is shown at first: some screens full. */
 const BACKLOG_BYTES = 16 * 1024;
@@ -129,7 +129,7 @@ export class JobTerminal {
         restarts,
       );
     } catch (error) {
-      // That it has ended is told by its console, and so is what else keeps a person from it.
+      // Its console ends with the job, and shows what else is wrong.
       if (!signal.aborted && asGodwitError(error).code !== 'job-ended') this.leave();
     }
   }

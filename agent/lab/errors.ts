@@ -1,7 +1,7 @@
 /** What can go wrong with a lab. */
 import { GodwitError } from '../api/errors';
 
-/** The last words of a command that failed. */
+/** The last line of a command that failed. */
 function lastLine(error: unknown): string {
   const { stderr, message } = error as { stderr?: unknown; message?: string };
   const text = String(stderr ?? '').trim() || (message ?? String(error)).trim();

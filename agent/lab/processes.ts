@@ -24,7 +24,7 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** Seconds until an agent that has ended is started again; doubled each time, up to the second figure. */
 const FIRST_PAUSE_S = 1;
 const LONGEST_PAUSE_S = 32;
-/** What a supervisor says of that. */
+/** The supervisor's message about that. */
 export const RESTARTED = 'the agent has ended and is started again';
 /** An agent that was up for so many seconds has not failed to start. */
 const STEADY_S = 60;
@@ -35,7 +35,7 @@ shift; exec "$@"`;
 
 /**
  * `FILE PROGRAM ARG…`: the program runs, for ever: when it ends it is started again. FILE names the process that it is. What the
- * shell itself says of ended processes is not kept.
+ * shell itself prints about ended processes is not kept.
  * A shell, since one is kept for each node, and there it is a hundredth of what another Node.js would be.
  */
 const SUPERVISE = `exec 2>/dev/null; file=$1; shift; pause=${FIRST_PAUSE_S}
@@ -65,7 +65,7 @@ export interface Start {
 }
 
 /**
- * Starts a process in a network and a mount namespace, in a session of its own, its words in a log. nsenter(1) becomes
+ * Starts a process in a network and a mount namespace, in a session of its own, its output in a log. nsenter(1) becomes
  * the program, so the number stays; unlike `ip netns exec` it leaves the mounts alone.
  */
 export async function startApart({ network, files, join, argv, log, pidFile }: Start): Promise<Identity> {
@@ -116,7 +116,7 @@ export async function endSupervised({
   const supervisor = await readIdentity(supervisorFile);
   const ending = [await readIdentity(pidFile)];
   if (supervisor && (await isAlive(supervisor))) {
-    // One that stands still starts nothing while its children are counted.
+    // One that is stopped starts nothing while its children are counted.
     signalPid(supervisor.pid, 'SIGSTOP');
     while ((await isAlive(supervisor)) && !(await isStopped(supervisor.pid))) await sleep(POLL_MS);
     ending.push(supervisor, ...(await childrenOf(supervisor.pid)));

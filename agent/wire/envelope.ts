@@ -4,7 +4,7 @@ import { isDictionary } from '../api/bounded';
 import { asGodwitError, badMessage, type Failure, GodwitError } from '../api/errors';
 import { parseJson, parseWith } from '../api/schema';
 
-/** Its own request for that (LSP's, which the library speaks). */
+/** Its own request for that (LSP's, which the library implements). */
 export const CANCEL = '$/cancelRequest';
 
 const version = z.literal('2.0');

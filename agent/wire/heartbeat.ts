@@ -1,4 +1,4 @@
-/** Pings by which a side notices that the other is gone, although no connection says so. */
+/** Pings by which a side notices that the other is gone, although no connection has ended. */
 import type { WebSocket } from 'ws';
 
 export interface Heartbeat {

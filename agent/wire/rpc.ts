@@ -1,6 +1,6 @@
 /**
  * One connection: hello, then JSON-RPC 2.0 over a WebSocket, one message a text frame. Both sides use this class;
- * which of them answers calls is only a matter of who was given handlers.
+ * the one that was given handlers answers calls.
  */
 import type { Duplex } from 'node:stream';
 import {
@@ -181,7 +181,7 @@ export class Connection {
     closeWith(this.#socket, CLOSE_NORMAL, '');
   }
 
-  /** Closes the connection because of what the other side did, and tells it so. */
+  /** Closes the connection because of what the other side did, with that as the reason. */
   #fail(error: GodwitError): void {
     this.#fault ??= error;
     closeWith(this.#socket, CLOSE_FAULT, `${error.code}: ${error.message}`);

@@ -15,7 +15,7 @@ export const addAgent = (program: Command) =>
     .action(
       perform<{ config: string }>(async (invocation, { config }) => {
         invocation.refuseJson('it is a daemon');
-        // What is wrong with it is better told before anything runs.
+        // Mistakes in it are reported before anything runs.
         await loadConfig(config);
         const { node, agent } = findPrograms();
         return inForeground(node, [agent, config]);

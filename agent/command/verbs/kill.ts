@@ -16,7 +16,7 @@ export const addKill = (program: Command) =>
     .action(
       perform<{ signal: string }, [string]>(async (invocation, { signal }, job) => {
         const { id } = await ask(invocation.socket, (agent) => agent.call('jobs.kill', { job, signal }));
-        // Whether it ends of it is the program's matter, and `wait` says how.
+        // Whether it ends is up to the program; `wait` shows how.
         await invocation.answer({ id, exit: null, signal }, `${signal} sent to job ${id}`);
       }),
     );

@@ -51,7 +51,7 @@ export class Gdbserver {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #reader = new PacketReader();
   readonly #closed: Promise<unknown>;
-  /** Bytes of the largest packet that it takes, once it has said so. */
+  /** Bytes of the largest packet that it takes, once it has announced that. */
   packetSize = MAX_PACKET;
   #waiters: Waiter[] = [];
   #acking = true;

@@ -59,7 +59,7 @@ export interface LineOptions {
 }
 
 interface LineEvents {
-  /** Once, when all is closed. `why` is absent if client or stub said good-bye, `reason` what the stub said then. */
+  /** Once, when all is closed. `why` is absent if client or stub sent a bye, `reason` is the stub's then. */
   closed: [why: GodwitError | undefined, reason: string | undefined];
   /** The client is there: where it was waited for serves nobody else. */
   client: [];
@@ -73,7 +73,7 @@ export class Line extends EventEmitter<LineEvents> {
   private client: LineClient | undefined;
   private reaching: Promise<void> | undefined;
   private ending: Promise<void> | undefined;
-  /** The stub has said good-bye, or there is none any more. */
+  /** The stub has sent its bye, or there is none any more. */
   private readonly stubLeft: Promise<void>;
   private stubHasLeft: () => void = () => {};
   private fresh = true;
@@ -126,7 +126,7 @@ export class Line extends EventEmitter<LineEvents> {
     await connected;
   }
 
-  /** Says good-bye to stub and client; done when all is closed. */
+  /** Ends the session with the stub, and the client's connection; done when all is closed. */
   close(): Promise<void> {
     return this.end();
   }

@@ -72,7 +72,7 @@ export const featuresForClient = (reply: string): string =>
     .filter((feature) => SERVERS.has(nameOf(feature)))
     .join(SEPARATOR);
 
-/** What gdb takes for granted where nothing is said. */
+/** gdb's assumption for a server that does not announce it. */
 const LEAST_PACKET = 400;
 
 /** Bytes of the largest packet that the server takes, from its answer; at most `most`. */

@@ -84,7 +84,7 @@ export const ParkedStub = z.strictObject({
   registers: z.array(ThreadRegisters).max(MAX_THREADS),
   /** Packets of the client that came while the stub was on its way. */
   waiting: z.array(Packet).max(MAX_WAITING),
-  /** The client has said good-bye. */
+  /** The client has sent its bye. */
   bye: z.boolean(),
 });
 export type ParkedStub = z.infer<typeof ParkedStub>;

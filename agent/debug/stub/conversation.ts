@@ -27,7 +27,7 @@ interface ConversationEvents {
   served: [];
   /** What the client has asked for was the end of its debugging. */
   ended: [how: NonNullable<Answer['ended']>];
-  /** The client has said good-bye, or is as good as gone. */
+  /** The client has sent its bye, or can't come back. */
   bye: [];
 }
 

@@ -1,6 +1,6 @@
 /**
  * What a job uses and may use: cgroups with the controllers cpu, memory and pids, of whichever version has each. With
- * version 2 that is the job's leaf `run` itself; each controller that stands in a hierarchy of version 1 has a group of
+ * version 2 that is the job's leaf `run` itself; each controller that is in a hierarchy of version 1 has a group of
  * the same name there, which the job's processes are in as well.
  */
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
@@ -55,7 +55,7 @@ function lacking(wanted: Limits, found: readonly Controller[]): string[] {
   return limits.filter((limit) => !found.some(({ name }) => name === NEEDED[limit]));
 }
 
-/** What stands against a job with these limits on a node that has these controllers. */
+/** The obstacles for a job with these limits on a node that has these controllers. */
 export function limitObstacles(node: string, limits: Limits, found: readonly Controller[]): Obstacle[] {
   return lacking(limits, found).map((limit) => {
     const { code, message, fix } = unavailable(limit, node);
@@ -129,13 +129,13 @@ export class JobAccount {
     if (used > bytes) throw overLimit(used, bytes);
     const file = version === 1 ? 'memory.limit_in_bytes' : 'memory.max';
     await writeFile(join(folder, file), `${bytes}`);
-    // Without swap there is nothing to limit, and on some kernels no file to say so.
+    // Without swap there is nothing to limit, and on some kernels no file for it.
     if (version === 1)
       await writeFile(join(folder, 'memory.memsw.limit_in_bytes'), `${bytes}`).catch(() => {});
     else await writeFile(join(folder, 'memory.swap.max'), '0').catch(() => {});
   }
 
-  /** Bytes of memory that its processes hold; null where nobody counts. */
+  /** Bytes of memory that its processes use; null where no controller counts. */
   async memory(): Promise<number | null> {
     return (await this.#memory().catch(() => null))?.held ?? null;
   }

@@ -1,4 +1,4 @@
-/** Which of its home's mounts a held job has, and so which CRIU is told of. */
+/** Which of its home's mounts a restored, frozen job has: those that CRIU must be given by name. */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';

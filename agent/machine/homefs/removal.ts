@@ -76,9 +76,9 @@ export async function removeMounted(how: 'tree' | 'name', paths: string[]): Prom
       (error: Error & { code?: unknown; stderr?: string }) => error,
     );
     if (!failure) return;
-    const said = failure.stderr?.trim() || failure.message;
-    if (failure.code !== STILL_MOUNTED) throw cannotRemove(paths, said);
-    if (left === 0) throw stillMounted(said.split('\n'));
+    const output = failure.stderr?.trim() || failure.message;
+    if (failure.code !== STILL_MOUNTED) throw cannotRemove(paths, output);
+    if (left === 0) throw stillMounted(output.split('\n'));
   }
 }
 

@@ -32,7 +32,7 @@ export interface Thread {
   tid: number;
   state: string;
   comm: string;
-  /** The kernel function it sleeps in; empty when it runs or the kernel doesn't tell. */
+  /** The kernel function it sleeps in; empty when it runs or the kernel does not show it. */
   wchan: string;
 }
 
@@ -41,12 +41,12 @@ export interface ProcessSource {
   pids(): Promise<number[]>;
 }
 
-/** The processes of this node, zombies excepted, that have this word on their command line. */
-export async function processesNaming(word: string): Promise<number[]> {
+/** The processes of this node, zombies excepted, that have this argument on their command line. */
+export async function processesNaming(argument: string): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(
     pids.map(async (pid) =>
-      (await read(`/proc/${pid}/cmdline`))?.split('\0').includes(word) ? Number(pid) : null,
+      (await read(`/proc/${pid}/cmdline`))?.split('\0').includes(argument) ? Number(pid) : null,
     ),
   );
   return found.filter((pid) => pid !== null);
