@@ -42,7 +42,7 @@ export const labUpAlready = (name: string, difference: string) =>
 export const labBroken = (name: string, why: string) =>
   new GodwitError({
     code: 'lab-broken',
-    message: `lab "${name}" is up and can't be mended: ${why}`,
+    message: `lab "${name}" is up and can't be repaired: ${why}`,
     fix: '`godwit lab down` ends what is left of it',
   });
 

@@ -10,7 +10,7 @@ export const addAgent = (program: Command) =>
   program
     .command('agent')
     .summary("this machine's agent, in the foreground")
-    .description("Runs this machine's agent in the foreground, until it is told to end.")
+    .description("Runs this machine's agent in the foreground, until it gets SIGTERM or SIGINT.")
     .option('--config <file>', "the node's configuration", DEFAULT_CONFIG)
     .action(
       perform<{ config: string }>(async (invocation, { config }) => {

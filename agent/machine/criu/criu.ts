@@ -90,7 +90,7 @@ function lastLine(error: Error & { stderr?: string }): string {
 const noCriu = (problems: string[]) =>
   new GodwitError({
     code: 'no-criu',
-    message: `no CRIU serves here: ${problems.join('; ') || 'none is installed'}`,
+    message: `no CRIU can be used here: ${problems.join('; ') || 'none is installed'}`,
     fix: 'run `npm run setup` as root',
   });
 

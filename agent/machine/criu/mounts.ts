@@ -31,7 +31,7 @@ export async function trimMounts({ helper, init }: HeldMounts, mounts: string[])
   const options = { timeout: TRIM_DEADLINE_MS, killSignal: 'SIGKILL' } as const;
   const { stdout } = await run(helper, ['trim-mounts', `${init}`, ...mounts], options).catch((error) => {
     const why = error.stdout?.trim() || error.message;
-    throw new GodwitError({ code: 'mounts-failed', message: `the job's mounts can't be looked at: ${why}` });
+    throw new GodwitError({ code: 'mounts-failed', message: `the job's mounts can't be read: ${why}` });
   });
   const used = new Set(stdout.split('\n').filter(Boolean).map(Number));
   return mounts.filter((_, index) => used.has(index));

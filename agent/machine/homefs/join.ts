@@ -37,7 +37,7 @@ export async function connectWire(socket: string): Promise<Duplex> {
   } catch (error) {
     throw new GodwitError({
       code: 'no-home-files',
-      message: `nobody carries the home's files at ${socket}: ${(error as Error).message}`,
+      message: `no file server or mount of the home's files answers at ${socket}: ${(error as Error).message}`,
     });
   }
   stream.on('error', () => {});
