@@ -10,7 +10,8 @@ import { judge } from '../rsp/requests';
 import { exceeds, isSignalList, remember, resumed, withoutStopSignal } from '../state/memory';
 import type { Memory, Stop } from '../state/parked';
 import { letsRun, signalsOf, steps, withSignals } from '../state/resume';
-import { type Inferior, SAME_CAUSE_LIMIT } from './inferior';
+import type { Inferior } from './inferior';
+import { SAME_CAUSE_LIMIT } from './loss';
 import { leave } from './standstill';
 import { answerThreads, readsThreads } from './thread-list';
 

@@ -10,20 +10,16 @@ import type { SerialQueue } from '../../machine/serial-queue';
 import type { Gdbserver } from '../attach/gdbserver';
 import { withSiginfo, writeSiginfo } from '../attach/inspect';
 import { drainStopSignals, isStopSignal, STOP_SIGNAL } from '../attach/park';
-import { isAlive, isBeingKilled, isOurStopQueued, isStopQueued } from '../attach/threads';
+import { isAlive, isOurStopQueued, isStopQueued } from '../attach/threads';
 import type { Target } from '../attach/unpark';
 import { parseStopReply, replaceSignal, threadOfStop } from '../rsp/packets';
 import { exitReply } from '../state/exit-reply';
 import { comesAgain, isForkEvent, passesStopSignal, sameAgain, stopReported } from '../state/memory';
 import type { Memory, ParkedStub, Stop, ThreadRegisters } from '../state/parked';
 import { withSignals } from '../state/resume';
+import { endProcess, type GdbserverLoss, lossOf } from './loss';
 import { JobFiles } from './vfile';
 
-/** Milliseconds for a process to end after the gdbserver in its namespace has, for the same cause. */
-export const SAME_CAUSE_LIMIT = 1_000;
-/** Milliseconds for one that is being killed: it has to get a processor for that, and to give its memory back. */
-const DEATH_LIMIT = 30_000;
-const POLL = 20;
 /** Milliseconds in which gdbserver reports a stop, even with hundreds of threads. */
 const STOP_AGAIN = 500;
 /** gdb's number of SIGINT. */
@@ -61,11 +57,6 @@ interface InferiorEvents {
   lost: [loss: GdbserverLoss];
 }
 
-/** Why gdbserver exited. With the process, which nobody has reported: `reply` says how. Or alone: the process lives. */
-export type GdbserverLoss =
-  | { cause: 'process-ended'; reply: string }
-  | { cause: 'gdbserver-alone'; why: GodwitError };
-
 /** A resume that gdbserver has not answered yet. `taken`: somebody else than the usual way waits for the stop. */
 interface Run {
   reply: Promise<string>;
@@ -80,13 +71,6 @@ const willNotStop = (pid: number, limit: number) =>
     code: 'debugger-will-not-stop',
     message: `process ${pid} did not stop for its debugger within ${Math.round(limit)} ms`,
     fix: 'it may wait in the kernel, e.g. for a vforked child or a dead file server; try again',
-  });
-
-const lostDebugger = (pid: number, stderr: string) =>
-  new GodwitError({
-    code: 'lost-debugger',
-    message: `gdbserver ended while it traced process ${pid}${stderr ? `: ${stderr}` : ''}`,
-    fix: 'attach the debugger anew; a breakpoint that was in may end the process',
   });
 
 export class Inferior extends EventEmitter<InferiorEvents> {
@@ -367,32 +351,11 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     this.#run = null;
     this.emit('gdbserverExited', isAlive(this.nodePid));
     if (this.#hasStaleBreakpointPc()) endProcess(this.nodePid);
-    await untilEnded(this.nodePid);
-    this.emit('lost', await this.#lossOf(server));
-  }
-
-  async #lossOf(server: Gdbserver): Promise<GdbserverLoss> {
-    if (isAlive(this.nodePid))
-      return { cause: 'gdbserver-alone', why: lostDebugger(this.pid, server.stderrTail) };
-    return { cause: 'process-ended', reply: exitReply(this.#memory, await this.hooks.exitStatus()) };
-  }
-}
-
-/** Resolves when the process has ended, or is not about to. */
-async function untilEnded(pid: number): Promise<void> {
-  const began = performance.now();
-  for (let waited = 0; isAlive(pid); waited = performance.now() - began) {
-    if (waited > (isBeingKilled(pid) ? DEATH_LIMIT : SAME_CAUSE_LIMIT)) return;
-    await sleep(POLL);
-  }
-}
-
-/** What would go on from the wrong byte must not go on at all. */
-function endProcess(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended.
+    const reply = async () => exitReply(this.#memory, await this.hooks.exitStatus());
+    this.emit(
+      'lost',
+      await lossOf({ pid: this.pid, nodePid: this.nodePid, stderr: server.stderrTail }, reply),
+    );
   }
 }
 
