@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { GodwitError } from '../../api/errors';
-import { Patience } from '../../machine/patience';
+import { ProgressDeadline } from '../../machine/progress-deadline';
 import { encodePacket, expandRunLength, MAX_PACKET, PacketReader } from '../rsp/codec';
 import { judge } from '../rsp/requests';
 import { childrenOf } from './threads';
@@ -112,13 +112,13 @@ export class Gdbserver {
     const reply = this.resume(request);
     const began = performance.now();
     // Nobody looks before an answer takes its time: most come within a millisecond.
-    let patience: Patience | undefined;
+    let deadline: ProgressDeadline | undefined;
     let timer: NodeJS.Timeout | undefined;
     const silence = new Promise<never>((_, reject) => {
       timer = setInterval(() => {
-        patience ??= new Patience(limit, () => this.#work());
+        deadline ??= new ProgressDeadline(limit, () => this.#work());
         const waited = performance.now() - began;
-        if (patience.exhausted || waited > MOST_LIMITS * limit)
+        if (deadline.passed || waited > MOST_LIMITS * limit)
           reject(gdbserverSilent(request, Math.round(waited)));
       }, LOOK);
     });

@@ -1,7 +1,7 @@
 /** How a debugged process is detached from its debug server into the freezer, with nothing lost on the way. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GodwitError } from '../../api/errors';
-import { Patience } from '../../machine/patience';
+import { ProgressDeadline } from '../../machine/progress-deadline';
 import { parseStopReply, parseThreadId, type StopReply } from '../rsp/packets';
 import { pcOf } from '../rsp/registers';
 import { comesAgain, isForkEvent, programSignal } from '../state/memory';
@@ -155,8 +155,8 @@ function delivering(stop: StopReply | null): string {
 /** Resolves to null when no thread is in a ptrace-stop any more. */
 async function noneStopped(server: Gdbserver, pid: number): Promise<null> {
   const stopped = () => threadsOf(pid).filter(({ state }) => state === 't').length;
-  const patience = new Patience(DETACH_LIMIT, stopped);
-  while (!patience.exhausted && !server.gone) {
+  const deadline = new ProgressDeadline(DETACH_LIMIT, stopped);
+  while (!deadline.passed && !server.gone) {
     if (stopped() === 0) return null;
     await sleep(POLL);
   }
@@ -165,9 +165,9 @@ async function noneStopped(server: Gdbserver, pid: number): Promise<null> {
 
 async function untilUntraced(pid: number): Promise<void> {
   const traced = () => threadsOf(pid).filter((thread) => !isDead(thread) && thread.tracer !== 0).length;
-  const patience = new Patience(DETACH_LIMIT, traced);
+  const deadline = new ProgressDeadline(DETACH_LIMIT, traced);
   while (traced() > 0) {
-    if (patience.exhausted) throw willNotDetach(pid);
+    if (deadline.passed) throw willNotDetach(pid);
     await sleep(POLL);
   }
 }

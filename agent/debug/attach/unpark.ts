@@ -3,7 +3,7 @@ import assert from 'node:assert';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError, GodwitError } from '../../api/errors';
-import { Patience } from '../../machine/patience';
+import { ProgressDeadline } from '../../machine/progress-deadline';
 import { MAX_PACKET } from '../rsp/codec';
 import { packetSizeOf } from '../rsp/features';
 import { settingsPackets } from '../state/memory';
@@ -125,10 +125,10 @@ async function tryAttach(target: Target, parked: ParkedStub, positions: ThreadPo
 /** Resolves once every thread is traced; gdbserver waits for each until it leaves the freezer. */
 async function untilTraced(server: Gdbserver, pid: number): Promise<void> {
   const missing = () => threadsOf(pid).filter((thread) => !isDead(thread) && thread.tracer === 0).length;
-  const patience = new Patience(ATTACH_LIMIT, missing);
+  const deadline = new ProgressDeadline(ATTACH_LIMIT, missing);
   while (missing() > 0) {
     if (server.gone) throw attachFailed(pid, server.stderrTail);
-    if (patience.exhausted)
+    if (deadline.passed)
       throw attachFailed(pid, `gdbserver attached to no more of its threads for ${ATTACH_LIMIT} ms`);
     await sleep(POLL);
   }
