@@ -35,7 +35,7 @@ export type MoveUnderWay = z.infer<typeof MoveUnderWay>;
 /**
  * The cluster at one moment, whole: it stands in for every snapshot before it. `jobs` has those that live and the
  * latest of those that are over, oldest first; their long command lines are cut. Of a home that does not answer it
- * has what was heard last.
+ * has the last snapshot.
  */
 export const ClusterSnapshot = z.object({
   time: Moment,

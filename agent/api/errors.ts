@@ -1,3 +1,4 @@
+import type { Obstacle } from './model';
 import { cut } from './text';
 
 /** Of each line of a failure: what others wrote is often part of it, and may be of any length. */
@@ -13,21 +14,26 @@ export interface Failure {
   message: string;
   /** What to do about it, one line; absent where nothing can be done. */
   fix?: string | undefined;
+  /** Of a move that is refused: all that stands in its way. */
+  obstacles?: Obstacle[] | undefined;
 }
 
 export class GodwitError extends Error {
   readonly code: string;
   readonly fix: string | undefined;
+  readonly obstacles: Obstacle[] | undefined;
 
-  constructor({ code, message, fix }: Failure, options?: ErrorOptions) {
+  constructor({ code, message, fix, obstacles }: Failure, options?: ErrorOptions) {
     super(cut(message, LINE_SHOWN), options);
     this.name = 'GodwitError';
     this.code = code;
     this.fix = fix === undefined ? undefined : cut(fix, LINE_SHOWN);
+    this.obstacles = obstacles;
   }
 
   toFailure(): Failure {
-    return { code: this.code, message: this.message, fix: this.fix };
+    const { code, message, fix, obstacles } = this;
+    return { code, message, fix, ...(obstacles && { obstacles }) };
   }
 
   /** The one line that the command prints on stderr. */
@@ -137,6 +143,12 @@ export const jobMoving = (job: string) =>
     message: `job ${job} is moving`,
     fix: 'try again when the move is over',
   });
+
+/** @param obstacles one at least; all of them, so that who has cleared one away does not meet the next */
+export function cannotMove(job: string, node: string, obstacles: Obstacle[]): GodwitError {
+  const { code, what, fix } = obstacles[0]!;
+  return new GodwitError({ code, message: `job ${job} can't move to ${node}: ${what}`, fix, obstacles });
+}
 
 export const alreadyThere = (job: string, node: string) =>
   new GodwitError({ code: 'already-there', message: `job ${job} is on ${node} already` });

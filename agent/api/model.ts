@@ -188,6 +188,9 @@ export const MoveReport = z.object({
 });
 export type MoveReport = z.infer<typeof MoveReport>;
 
+/** The process id of its program inside every job; PID 1 is Godwit's. */
+export const PROGRAM_PID = 2;
+
 export const Obstacle = z.object({ code: z.string(), what: z.string(), fix: z.string() });
 export type Obstacle = z.infer<typeof Obstacle>;
 

@@ -97,7 +97,7 @@ export const BoundPort = z.object({
 export type BoundPort = z.infer<typeof BoundPort>;
 
 /** A job as its host sees it now. */
-export const Sight = z.object({
+export const JobStatus = z.object({
   job: JobId,
   epoch: Epoch,
   state: z.enum(['running', 'stopped', 'moving']),
@@ -105,7 +105,7 @@ export const Sight = z.object({
   rss: Bytes,
   debugged: z.boolean(),
 });
-export type Sight = z.infer<typeof Sight>;
+export type JobStatus = z.infer<typeof JobStatus>;
 
 /** A node as a job that runs there has got used to it. */
 export const Machine = z.object({
@@ -134,9 +134,9 @@ export const EndOfJob = z.object({ job: JobId, epoch: Epoch, exit: Exit, lost: z
 export type EndOfJob = z.infer<typeof EndOfJob>;
 
 /** Where a list is read on: behind this one of the home's journal. */
-const Place = z.int().min(0);
+const ListPosition = z.int().min(0);
 /** `bytes`: how much of it fits; there is one item at least. */
-const page = { after: Place, bytes: z.int().min(0).max(PAGE_BYTES) };
+const page = { after: ListPosition, bytes: z.int().min(0).max(PAGE_BYTES) };
 /** A person who means more than these has to be more exact. */
 export const MOST_MEANT = 50;
 
@@ -179,7 +179,7 @@ export const peerContract = {
   /** A page of the jobs that call this node home. */
   'home.jobs': {
     params: z.object({ ended: z.boolean(), ...page }),
-    result: z.object({ jobs: list(Job, { most: MOST_IN_PAGE }), next: Place.nullable() }),
+    result: z.object({ jobs: list(Job, { most: MOST_IN_PAGE }), next: ListPosition.nullable() }),
   },
   /** Those of them that a person may mean by this. */
   'home.find': {
@@ -189,7 +189,7 @@ export const peerContract = {
   /** A page of the history of the jobs that call this node home. */
   'home.history': {
     params: z.object({ ...page, ...asker }),
-    result: z.object({ events: list(HistoryEvent, { most: MOST_IN_PAGE }), next: Place.nullable() }),
+    result: z.object({ events: list(HistoryEvent, { most: MOST_IN_PAGE }), next: ListPosition.nullable() }),
   },
   /**
    * As `debug.open`: the home asks the host, whose `ticket` is for a stream that the caller opens there, at `node`.
@@ -216,9 +216,9 @@ export const peerContract = {
   },
 
   'host.launch': { params: LaunchOrder, result: z.object({ pid: z.int() }) },
-  'host.sight': {
+  'host.jobStatus': {
     params: z.object({ jobs: list(JobId, { most: MOST_JOBS }) }),
-    result: z.object({ sights: list(Sight, { most: MOST_JOBS }) }),
+    result: z.object({ statuses: list(JobStatus, { most: MOST_JOBS }) }),
   },
   'host.kill': { params: z.object({ job: JobId, signal: z.string() }), result: z.object({}) },
   /** Into a job that is here, and does not go away meanwhile. */
@@ -270,7 +270,7 @@ export const peerContract = {
     }),
   },
 
-  /** A word of the move from the home to the source, and the source's answer when it has done as told. */
+  /** A message of the move from the home to the source, and the source's answer when it has done what was asked. */
   'move.toSource': { params: about.extend({ message: ToSource }), result: FromSource },
   'move.toDestination': {
     params: about.extend({ terms: Terms, message: ToDestination }),

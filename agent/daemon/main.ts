@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { clientContract } from '../api/client-contract';
 import { type FixedConfig, loadConfig } from '../api/config';
-import { type EndOfJob, peerContract } from '../api/peer-contract';
+import { peerContract } from '../api/peer-contract';
 import { keeperContract } from '../keeper/contract';
 import { KeeperWatch } from '../keeper/watch';
 import { DaemonLog, endWith, logFailures } from '../log';
@@ -28,20 +28,26 @@ import { Daemons } from './homefs/daemons';
 import { MountedFiles } from './homefs/mounted';
 import { ServedFiles } from './homefs/served';
 import { Addresses } from './jobs/addresses';
+import { Clearing } from './jobs/clearing';
+import { Copies } from './jobs/copies';
+import { Debugging } from './jobs/debugging';
 import { addressesIn, Home } from './jobs/home';
+import { HomedJobs } from './jobs/homed-jobs';
 import { Host } from './jobs/host';
+import { JobMounts } from './jobs/job-mounts';
+import { JobStatuses } from './jobs/job-status';
 import { Layout } from './jobs/layout';
 import { Stops } from './jobs/stops';
 import type { Journal } from './journal/journal';
-import { openJournal } from './journal/sqlite';
+import { openJournal } from './journal/open';
 import { watched } from './journal/watched';
 import { faultPointsIn, faultsFolder, noFaultPoints } from './migration/fault-points';
 import { Moves } from './migration/moves';
-import type { Place } from './migration/place';
 import { clientHandlers } from './requests/client';
-import { Doors } from './requests/doors';
-import type { NodeParts } from './requests/node';
+import { OwnDebuggers } from './requests/own-debuggers';
+import { OwnJobs } from './requests/own-jobs';
 import { peerHandlers } from './requests/peer';
+import { UserSockets } from './requests/user-sockets';
 import { View } from './requests/view';
 
 /** A home asks its jobs' hosts, each of which may be gone. */
@@ -54,93 +60,89 @@ const daemon = new DaemonLog('agent.log');
 /** Every line has the node's name, once that is known. */
 let log = daemon.log;
 
-async function assemble(
-  config: FixedConfig,
-  settings: Settings,
-  journal: Journal,
-  peers: Peers,
-  changes: Changes,
-): Promise<NodeParts> {
-  const { name, cgroup } = config;
+interface Started {
+  config: FixedConfig;
+  settings: Settings;
+  journal: Journal;
+  peers: Peers;
+  changes: Changes;
+}
+
+/** What all parts of an agent stand on. */
+function foundation({ config, journal, peers }: Started) {
+  const { name: node, cgroup } = config;
   const layout = new Layout(config.state);
   layout.make();
   const helper = layout.installHelper(join(__dirname, 'godwit-helper'));
   const tickets = new Tickets(config.perUser.tickets);
   const keeper = new Link(
     { path: config.keeperSocket },
-    { name, kind: 'agent', contract: keeperContract, patienceMs: KEEPER_PATIENCE_MS },
+    { name: node, kind: 'agent', contract: keeperContract, patienceMs: KEEPER_PATIENCE_MS },
   );
-  const tellEnded = async (home: string, ended: EndOfJob) => {
-    await peers.call(home, 'home.ended', ended);
-  };
   const networks = new JobNetworks({
-    node: name,
+    node,
     bridge: config.network?.bridge ?? null,
     helper,
     namespace: (job, epoch) => layout.network(job, epoch),
   });
-  const addresses = new Addresses({
-    node: name,
-    pool: config.network?.pool ?? null,
-    taken: () => addressesIn(journal),
-    ownerOf: (ip) => networks.ownerOf(ip),
-  });
+  const shared = async () =>
+    sharedMounts(await readFile('/proc/self/mountinfo', 'utf8'), config.sharedPaths, config.state);
+  return { node, cgroup, layout, helper, tickets, keeper, networks, shared, journal, peers, log };
+}
+
+/** The parts of an agent, each given the others that it works with. */
+function assemble(started: Started) {
+  const { config, settings, changes } = started;
+  const base = foundation(started);
+  const { node, layout, helper, tickets, keeper, networks, shared, journal, peers } = base;
   const program = join(__dirname, 'godwit-homefs');
   const mounted = new MountedFiles({
     daemons: new Daemons(layout.mounted, keeper, 'mounted'),
     ...{ peers, tickets, program, roots: layout.roots, log },
+    onLost: (files, why) => void host.filesLost(files, why),
   });
   const served = new ServedFiles({
     daemons: new Daemons(layout.served, keeper, 'served'),
     ...{ journal, tickets, program, without: [layout.roots], log },
   });
-  const shared = async () =>
-    sharedMounts(await readFile('/proc/self/mountinfo', 'utf8'), config.sharedPaths, config.state);
-  const own = { node: name, helper, layout, journal, shared, log };
-  const host = new Host({ ...own, cgroup, keeper, networks, mounted, tellEnded });
-  mounted.onLost = (files, why) => void host.filesLost(files, why);
-  const home = new Home({ ...own, peers, addresses, perUser: config.perUser });
-  const criu = once(async () => (await findCriu(config.criu)).path);
-  const place: Place = {
-    node: name,
-    cgroup,
-    host,
-    mounted,
-    layout,
-    journal,
-    keeper,
-    peers,
-    tickets,
-    criu,
-    helper,
+
+  // As host.
+  const copies = new Copies((job) => moves.isLeaving(job));
+  const mounts = new JobMounts(helper, shared);
+  const clearing = new Clearing({ helper, keeper, networks, mounted, log });
+  const hosting = { ...base, mounted, copies, mounts, clearing };
+  const host = new Host({
+    ...hosting,
+    tellEnded: async (home, ended) => void (await peers.call(home, 'home.ended', ended)),
+  });
+  const statuses = new JobStatuses(copies, keeper);
+  const debugging = new Debugging({ copies, keeper, host });
+  const stops = new Stops(copies, () => changes.tell());
+
+  // As home.
+  const addresses = new Addresses({
+    node,
+    pool: config.network?.pool ?? null,
+    taken: () => addressesIn(journal),
+    ownerOf: (ip) => networks.ownerOf(ip),
+  });
+  const isMoving = (job: string) => moves.isMoving(job);
+  const lists = new HomedJobs({ node, journal, peers, isMoving });
+  const home = new Home({ ...base, addresses, perUser: config.perUser, lists });
+
+  const moves = new Moves({
+    ...{ ...hosting, host },
+    criu: once(async () => (await findCriu(config.criu)).path),
     points: config.lab === undefined ? noFaultPoints : faultPointsIn(faultsFolder(config.state), log),
     changed: () => changes.tell(),
-    log,
-  };
-  const moves = new Moves(place);
-  home.isMoving = (job) => moves.isMoving(job);
-  const members = new Members(name, settings, peers, () => peers.call(name, 'node.status', {}));
-  const parts = {
-    config,
-    settings,
-    refusals: new Refusals(log),
-    speed: measureSpeed(),
-    layout,
-    peers,
-    tickets,
-    members,
-    host,
-    home,
-    served,
-    moves,
-    log,
-  };
-  const stops = new Stops(host, () => changes.tell());
+  });
+  const members = new Members(node, settings, peers, () => peers.call(node, 'node.status', {}));
+  const ownJobs = new OwnJobs({ ...base, home, lists, members, moves });
+  const ownDebuggers = new OwnDebuggers({ node, home, moves, peers });
   return {
-    ...parts,
-    changes,
-    stops,
-    view: new View(home, moves),
+    ...{ config, settings, changes, refusals: new Refusals(log), speed: measureSpeed() },
+    ...{ ...hosting, host, statuses, debugging, stops, home, lists, moves, ownJobs, ownDebuggers },
+    ...{ members, served, view: new View(lists, journal, moves) },
     watch: watchOver(peers, members, config.perUser.watchers),
   };
 }
@@ -174,7 +176,7 @@ function once<T>(find: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** What it makes, and has its keeper and helpers make, only root may change; whoever has started it may have had none. */
+/** umask(2): what the agent, its keeper and helpers make, only root may change, whatever mask it was started with. */
 const MASK = 0o022;
 
 async function main(configFile: string) {
@@ -191,17 +193,14 @@ async function main(configFile: string) {
     check: (read) => checkOwnCertificate(read, certificate),
   });
   const changes = new Changes();
-  let told = () => changes.tell();
-  const journal = watched(openJournal(new Layout(config.state).journal), () => told());
-  const peers = new Peers(name, settings, tls);
-  const node = await assemble(config, settings, journal, peers, changes);
-  const handlers = peerHandlers(node);
-  peers.serve(handlers);
-  const { tickets, served } = node;
-  told = () => {
+  const journal = watched(openJournal(new Layout(config.state).journal), () => {
     changes.tell();
-    served.review();
-  };
+    node.served.review();
+  });
+  const peers = new Peers(name, settings, tls, () => handlers);
+  const node = assemble({ config, settings, journal, peers, changes });
+  const handlers = peerHandlers(node);
+  const { tickets, served } = node;
 
   await sweepAccounts(config.cgroup);
   const { keeperSocket: socket, state } = config;
@@ -229,18 +228,18 @@ async function main(configFile: string) {
   await serveUnix({ ...clients, path: config.socket });
   const { perUser } = config;
   const bounds = { allowance: allowanceOf(perUser), maxConnections: perUser.connections };
-  const doors = new Doors({
+  const userSockets = new UserSockets({
     folder: config.userSockets,
     users: () => readUsers(settings.now, log),
     open: (path, user) => serveUnix({ ...clients, ...bounds, path, user }),
     log,
   });
-  await doors.update();
+  await userSockets.update();
   const reload = async () => {
     await settings.reload();
-    for (const part of [wire, node.peers, node.watch]) part.review();
+    for (const part of [wire, peers, node.watch]) part.review();
     // The members of its groups may be others too.
-    await doors.update();
+    await userSockets.update();
   };
   // As daemons have it.
   process.on('SIGHUP', () => void reload());

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { GodwitError, initNotDebugged, jobMoving } from '../api/errors';
-import type { Exit } from '../api/model';
+import { type Exit, PROGRAM_PID } from '../api/model';
 import { signalName } from '../api/signals';
 import type { Tools } from '../debug/attach/tools';
 import { freshStub, type ParkedStub, Stub } from '../debug/stub/stub';
@@ -15,9 +15,6 @@ import type { JobPlace } from './contract';
 const FREEZE_DEADLINE_MS = 10_000;
 /** A debugged process comes to a stop at once unless it sleeps uninterruptibly; hundreds of threads on a busy machine take seconds. */
 const STOP_DEADLINE_MS = 20_000;
-
-/** The program's process id inside every job: the first that PID 1 starts. */
-const PROGRAM = 2;
 
 interface Parked {
   parked: ParkedStub[];
@@ -217,7 +214,7 @@ export class Stubs {
   /** A process that is not the program itself ends unseen only when the job's PID 1 takes it along. */
   async #exit(place: JobPlace, pid: number): Promise<Exit> {
     const end = await this.options.ended(place);
-    if (pid !== PROGRAM) return signalled(constants.signals.SIGKILL);
+    if (pid !== PROGRAM_PID) return signalled(constants.signals.SIGKILL);
     if ('signal' in end) return signalled(end.signal);
     return end.code > 128 ? signalled(end.code - 128) : { exit: end.code, signal: null };
   }

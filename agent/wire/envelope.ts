@@ -1,7 +1,8 @@
 /** The shapes of JSON-RPC 2.0 that may come over the wire; whatever is not one of them never reaches the library. */
 import { z } from 'zod';
-import { isDictionary } from '../api/bounded';
+import { isDictionary, list } from '../api/bounded';
 import { asGodwitError, badMessage, type Failure, GodwitError } from '../api/errors';
+import { MOST_OBSTACLES, Obstacle } from '../api/model';
 import { parseJson, parseWith } from '../api/schema';
 
 /** Its own request for that (LSP's, which the library implements). */
@@ -61,7 +62,12 @@ function schemaFor(message: Record<string, unknown>) {
   return message.method === CANCEL ? Cancel : Event;
 }
 
-const FailureShape = z.object({ code: z.string(), message: z.string(), fix: z.string().optional() });
+const FailureShape = z.object({
+  code: z.string(),
+  message: z.string(),
+  fix: z.string().optional(),
+  obstacles: list(Obstacle, { most: MOST_OBSTACLES }).optional(),
+});
 
 /** JSON-RPC wants a number beside the failure itself, which travels as the error's data. */
 const FAILURE = 1;

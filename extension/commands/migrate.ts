@@ -56,21 +56,16 @@ export class Migration {
   }
 
   async #move(job: Job, node: string): Promise<MoveReport | undefined> {
-    const { can, obstacles } = await this.cluster.call('jobs.why', { job: job.id, node });
-    if (!can)
-      throw this.#remedied(
-        job,
-        node,
-        cannotMove(job, node, obstacles),
-        obstacles.map(({ code }) => code),
-      );
     const report = await during(
       `Moving ${job.name} to ${node}`,
       (say, token) => this.#follow(job, node, token, say),
       { cancellable: true },
     ).catch((error) => {
       const refused = asGodwitError(error);
-      throw this.#remedied(job, node, refused, [refused.code]);
+      const { code, obstacles } = refused;
+      if (!obstacles) throw this.#remedied(job, node, refused, [code]);
+      const codes = obstacles.map((obstacle) => obstacle.code);
+      throw this.#remedied(job, node, cannotMove(job, node, obstacles), codes);
     });
     if (report) this.#tell(job, report);
     return report;

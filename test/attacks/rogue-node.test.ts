@@ -69,7 +69,7 @@ const WORDS: { [M in Method<PeerContract>]: (job: Job) => SentParams<PeerContrac
   'home.outcome': ({ id, epoch }) => ({ job: id, epoch }),
   'home.files': ({ id, epoch }) => ({ job: id, epoch, wire: 'w' }),
   'host.launch': ({ id }) => order(id, 'node3', ROOT),
-  'host.sight': ({ id }) => ({ jobs: [id] }),
+  'host.jobStatus': ({ id }) => ({ jobs: [id] }),
   'host.kill': ({ id }) => ({ job: id, signal: 'SIGKILL' }),
   'host.type': ({ id }) => ({ job: id, client: '0123456789ab', at: 0, bytes: '', redraw: false }),
   'host.preflight': ({ id }) => ({ job: id }),
@@ -118,9 +118,9 @@ describe('a node that is neither home nor host of a job', () => {
 
   it('learns nothing of the job from its host', async () => {
     const client = await rogue.dial('node2');
-    expect(await client.call('host.sight', { jobs: [job.id] })).toEqual({ sights: [] });
+    expect(await client.call('host.jobStatus', { jobs: [job.id] })).toEqual({ statuses: [] });
     const home = await rogue.dial('node2', 'node1');
-    expect((await home.call('host.sight', { jobs: [job.id] })).sights).toHaveLength(1);
+    expect((await home.call('host.jobStatus', { jobs: [job.id] })).statuses).toHaveLength(1);
   });
 
   it('can’t have its word passed on by a node that others listen to', async () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { heldObstacle } from '../../agent/daemon/preflight/held';
+import { descriptorObstacle } from '../../agent/daemon/preflight/descriptors';
 import { readLooked } from '../../agent/machine/criu/look';
 import { compile } from '../support/c-programs';
 import { endAll, launch, run } from '../support/processes';
@@ -34,7 +34,7 @@ it('a file that is made and deleted again and again, under one number, is never 
     expect(status).toBe(0);
     for (const held of readLooked(stdout).held) {
       found.add(held.name.endsWith(' (deleted)') ? 'deleted' : 'there');
-      expect(heldObstacle(held, 'process 2 (churn)')).toBe(null);
+      expect(descriptorObstacle(held, 'process 2 (churn)')).toBe(null);
     }
   }
   expect([...found].sort()).toEqual(['deleted', 'there']);

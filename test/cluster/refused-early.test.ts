@@ -3,6 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { GodwitError } from '../../agent/api/errors';
+import { dial } from '../../agent/client/agent';
+import { nodePaths } from '../../agent/lab/description';
 import type { RunOptions } from '../support/godwit';
 import { LabOfJobs } from '../support/lab-of-jobs';
 import { says } from '../support/rounds';
@@ -131,6 +134,26 @@ describe('refused by name before anything is frozen', () => {
     LIMIT_MS,
   );
 });
+
+it(
+  'a move is refused with all that stands in its way at once',
+  async () => {
+    const job = await lab.launched(python(LEASE + CORKED));
+    const agent = await dial(nodePaths(lab.name, 'node1').agent.socket);
+    await agent.call('jobs.pin', { job, pinned: true });
+    const { obstacles } = await lab.godwit.why(job, 'node2');
+    expect(obstacles.map(({ code }) => code).sort()).toEqual(['file-lease', 'network-socket', 'pinned']);
+    const asked = { job, node: 'node2', transfer: 'auto' } as const;
+    const refused: GodwitError = await agent.call('jobs.migrate', asked).then(
+      () => expect.fail('it moved'),
+      (error) => error,
+    );
+    agent.close();
+    expect(refused).toMatchObject({ code: obstacles[0]!.code, obstacles });
+    expect((await lab.godwit.history(job)).map(({ event }) => event)).toEqual(['launched']);
+  },
+  LIMIT_MS,
+);
 
 /** The kernel has a thread that has ended in no cgroup of the first kind: that is nobody's doing. */
 it(

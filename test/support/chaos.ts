@@ -18,7 +18,7 @@ const MOVE_MS = 600;
 /** Steps that only a move that fails comes by. */
 const ON_THE_WAY_BACK: FaultPoint[] = [
   'home.abort-written',
-  'home.resumed-heard',
+  'home.resumed-received',
   'source.thawing',
   'source.unparked',
   'source.hosting-noted',
@@ -32,7 +32,7 @@ const AFTERWARDS: FaultPoint[] = [
   'source.killing',
   'source.killed',
   'source.cleared',
-  'home.discarded-heard',
+  'home.discarded-received',
 ];
 
 export const POINTS: FaultPoint[] = Object.entries(FAULT_POINTS).flatMap(([role, steps]) =>

@@ -15,7 +15,7 @@ import { run } from './processes';
 import { inProject } from './project';
 
 /** The copy is held, which is written down and not told yet: the job has not changed hands. */
-const POINT = 'destination.held-noted';
+const POINT = 'destination.restored-noted';
 const POLL_MS = 5;
 const PROBE = ['/usr/bin/python3', inProject('test', 'support', 'describe.py')];
 

@@ -161,7 +161,7 @@ describe('a job’s home', () => {
       move: { from: 'host', to: 'third', epoch: 4, since: 3, transfer: 'stop' },
       outcome: 'moving',
     },
-    debts: [{ node: 'home', role: 'source', epoch: 2, word: 'discard' }],
+    debts: [{ node: 'home', role: 'source', epoch: 2, message: 'discard' }],
   };
   const moving = standing({ ledger: async () => ledger });
 

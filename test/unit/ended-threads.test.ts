@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { endedThreads } from '../../agent/daemon/preflight/ties';
+import { endedThreads } from '../../agent/daemon/preflight/processes';
 import { type JobProcess, readProcess } from '../../agent/machine/proc/processes';
 
 /** A child has ended and is not waited for, or has ended its first thread alone; it is told by its number. */

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { AgentConfig } from '../../agent/api/config';
-import { openFilesOf } from '../../agent/daemon/preflight/locks';
-import { filesThere } from '../../agent/daemon/requests/files';
+import { filesThere, openFilesOf } from '../../agent/daemon/preflight/files';
 import { alsoShared, isIn, sharedMounts } from '../../agent/machine/homefs/shared';
 
 const line = (at: string, type: string, source: string, root = '/') =>

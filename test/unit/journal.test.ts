@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type JobSpec, ROOT } from '../../agent/api/model';
+import { EVENTS_KEPT } from '../../agent/daemon/journal/events';
 import type { Journal } from '../../agent/daemon/journal/journal';
 import { type Entry, nextMove } from '../../agent/daemon/journal/ledger';
+import { openJournal } from '../../agent/daemon/journal/open';
 import { APPLICATION_ID, MIGRATIONS } from '../../agent/daemon/journal/schema';
-import { EVENTS_KEPT, openJournal } from '../../agent/daemon/journal/sqlite';
 
 const spec: JobSpec = {
   user: ROOT,
@@ -46,7 +47,7 @@ afterEach(() => {
 });
 
 async function launch(job = id, host = 'node1') {
-  await journal.launch({ id: job, name: 'sim', spec, host, held: true });
+  await journal.launch({ id: job, name: 'sim', spec, host, launchedStopped: true });
   await journal.running(job, 7);
 }
 async function intend(to: string, job = id) {
@@ -70,7 +71,7 @@ describe('a job in the journal', () => {
       state: 'running',
       pid: 7,
       pinned: true,
-      held: true,
+      launchedStopped: true,
       moves: 0,
     });
     expect(job.ledger).toEqual({ host: 'node1', epoch: 0, attempted: 0, open: null, debts: [], lost: false });
@@ -113,7 +114,7 @@ describe('the rules of epochs', () => {
     reopen();
     const { ledger, moves, moveStarted } = await journal.job(id);
     expect(ledger).toMatchObject({ host: 'node2', epoch: 1, attempted: 1, open: null });
-    expect(ledger.debts).toEqual([{ node: 'node1', role: 'source', epoch: 1, word: 'discard' }]);
+    expect(ledger.debts).toEqual([{ node: 'node1', role: 'source', epoch: 1, message: 'discard' }]);
     expect([moves, moveStarted]).toEqual([1, null]);
     expect(await events()).toEqual(['launched', 'move-intent', 'move-committed', 'move-thawed']);
   });
@@ -212,7 +213,7 @@ describe('what is kept', () => {
     }
     expect((await history()).slice(-3).map(({ reason }) => reason)).toEqual(['6', undefined, '7']);
     const [first, second] = await journal.history({ limit: 2 });
-    expect(await journal.history({ job: id, after: first!.place, limit: 1 })).toEqual([second]);
+    expect(await journal.history({ job: id, after: first!.position, limit: 1 })).toEqual([second]);
     const report = {
       job: id,
       from: 'node1',
@@ -259,7 +260,7 @@ describe('what is large', () => {
       name: 'sim',
       spec: { ...spec, args: words, env: { SECRET: 'x' } },
       host: 'node1',
-      held: false,
+      launchedStopped: false,
     });
     expect(await journal.command(id)).toEqual(['/bin/true', ...words]);
     const [listed] = await journal.jobs({ ended: false });
@@ -301,7 +302,14 @@ describe('what is large', () => {
   it('are the jobs of one user: as many as may be', async () => {
     const user = { name: 'games', uid: 5, gid: 5, groups: [5] };
     const one = (job: string, most: number) =>
-      journal.launch({ id: job, name: 'sim', spec: { ...spec, user }, host: 'node1', held: false, most });
+      journal.launch({
+        id: job,
+        name: 'sim',
+        spec: { ...spec, user },
+        host: 'node1',
+        launchedStopped: false,
+        most,
+      });
     await one('bbbbbbbbbb', 2);
     await launch();
     await one('cccccccccc', 2);

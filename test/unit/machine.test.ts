@@ -3,8 +3,9 @@ import { freemem, tmpdir } from 'node:os';
 import { describe, expect, it, test } from 'vitest';
 import { size } from '../../agent/api/figures';
 import type { Machine } from '../../agent/api/peer-contract';
-import { differences } from '../../agent/daemon/preflight/differences';
-import { nodeObstacles, thisMachine } from '../../agent/daemon/preflight/machine';
+import { differences } from '../../agent/daemon/preflight/compatibility';
+import { nodeObstacles } from '../../agent/daemon/preflight/destination';
+import { thisMachine } from '../../agent/daemon/preflight/machine';
 import { isAtLeast, series } from '../../agent/machine/versions';
 
 async function obstacles(bytes: number) {

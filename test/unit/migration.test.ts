@@ -87,7 +87,7 @@ const broken: Record<string, Machines> = {
     ...machines,
     source: (state, input) =>
       input.type === 'abort' && state.at === 'holding' && state.gone
-        ? { state, effects: [{ do: 'say', message: { type: 'resumed', epoch: input.epoch } }] }
+        ? { state, effects: [{ do: 'reply', message: { type: 'resumed', epoch: input.epoch } }] }
         : stepSource(state, input),
   },
   'a home that says commit before it is written': {
@@ -134,7 +134,7 @@ const broken: Record<string, Machines> = {
     destination: (state, input) =>
       stepDestination(
         state,
-        input.type === 'restarted' && input.note?.state === 'held' && input.present === 'held'
+        input.type === 'restarted' && input.note?.state === 'restored' && input.present === 'frozen'
           ? { ...input, note: { state: 'thawing', epoch: input.note.epoch } }
           : input,
       ),
@@ -142,7 +142,7 @@ const broken: Record<string, Machines> = {
   'a destination that thaws without writing it down': {
     ...machines,
     destination: (state, input) =>
-      input.type === 'commit' && state.at === 'held' && state.epoch === input.epoch
+      input.type === 'commit' && state.at === 'restored' && state.epoch === input.epoch
         ? {
             state: { at: 'thawing', epoch: input.epoch },
             effects: [{ do: 'unpark-thaw', epoch: input.epoch }],
@@ -181,7 +181,7 @@ describe('one rule each', () => {
     const thawing = stepSource(holding, { type: 'abort', epoch: 1 });
     expect(does(thawing)).toEqual(['thaw-unpark']);
     const died = stepSource(thawing.state, { type: 'copy-died', reason: 'the stars' });
-    expect(died.effects).toEqual([{ do: 'say', message: { type: 'gone', epoch: 1, reason: 'the stars' } }]);
+    expect(died.effects).toEqual([{ do: 'reply', message: { type: 'gone', epoch: 1, reason: 'the stars' } }]);
     expect(stepSource(died.state, { type: 'abort', epoch: 1 }).effects).toEqual(died.effects);
   });
 
@@ -190,11 +190,13 @@ describe('one rule each', () => {
     const noting = stepSource({ at: 'idle', fence: 0, hosting: 0 }, order);
     expect(does(noting)).toEqual(['note']);
     const failed = stepSource(noting.state, { type: 'not-noted', epoch: 1, reason: 'no room' });
-    expect(failed.effects).toEqual([{ do: 'say', message: { type: 'failed', epoch: 1, reason: 'no room' } }]);
-    expect(stepSource(failed.state, { type: 'abort', epoch: 1 }).effects).toEqual([
-      { do: 'say', message: { type: 'resumed', epoch: 1 } },
+    expect(failed.effects).toEqual([
+      { do: 'reply', message: { type: 'failed', epoch: 1, reason: 'no room' } },
     ]);
-    expect(does(stepSource(failed.state, order))).toEqual(['say']);
+    expect(stepSource(failed.state, { type: 'abort', epoch: 1 }).effects).toEqual([
+      { do: 'reply', message: { type: 'resumed', epoch: 1 } },
+    ]);
+    expect(does(stepSource(failed.state, order))).toEqual(['reply']);
   });
 
   it('a source keeps its copy on hearing of a commit, until it is told to let go', () => {
@@ -208,7 +210,7 @@ describe('one rule each', () => {
     const order = { type: 'send', epoch: 1, since: 0, to: 'b', pages: 'p', images: 'i' } as const;
     const late = stepSource(fenced.state, order);
     expect(late.state.at).toBe('idle');
-    expect(late.effects).toMatchObject([{ do: 'say', message: { type: 'failed', epoch: 1 } }]);
+    expect(late.effects).toMatchObject([{ do: 'reply', message: { type: 'failed', epoch: 1 } }]);
   });
 
   it('a home that does not know the epoch leaves the copy frozen and calls a person', () => {
@@ -217,21 +219,21 @@ describe('one rule each', () => {
   });
 
   it('nothing but a thaw written down beforehand counts as perhaps lived', () => {
-    const answer = (state: 'held' | 'thawing') =>
+    const answer = (state: 'restored' | 'thawing') =>
       stepDestination(
         stepDestination(destinationAtRest, { type: 'restarted', note: { state, epoch: 1 }, present: 'none' })
           .state,
         { type: 'commit', epoch: 1 },
       ).effects;
-    expect(answer('held')).toEqual([{ do: 'say', message: { type: 'never-thawed', epoch: 1 } }]);
-    expect(answer('thawing')).toEqual([{ do: 'say', message: { type: 'lost', epoch: 1 } }]);
+    expect(answer('restored')).toEqual([{ do: 'reply', message: { type: 'never-thawed', epoch: 1 } }]);
+    expect(answer('thawing')).toEqual([{ do: 'reply', message: { type: 'lost', epoch: 1 } }]);
   });
 
   it('a program that ended right after the thaw is not lost', () => {
     const note = { state: 'thawing', epoch: 1 } as const;
     const { state } = stepDestination(destinationAtRest, { type: 'restarted', note, present: 'ended' });
     const { effects } = stepDestination(state, { type: 'noted', note: { state: 'hosting', epoch: 1 } });
-    expect(effects).toEqual([{ do: 'say', message: { type: 'thawed', epoch: 1 } }]);
+    expect(effects).toEqual([{ do: 'reply', message: { type: 'thawed', epoch: 1 } }]);
   });
 
   it('a lost connection to the source does not stop what only the destination has to answer', () => {
@@ -249,7 +251,7 @@ describe('one rule each', () => {
   });
 
   it('no move goes to a node that has an earlier one to clear away', () => {
-    const debts = [{ node: 'b', role: 'destination', epoch: 1, word: 'abort' } as const];
+    const debts = [{ node: 'b', role: 'destination', epoch: 1, message: 'abort' } as const];
     const next = { ...move, epoch: 2 };
     expect(does(stepHome({ at: 'idle', debts }, { type: 'migrate', move: next }))).toEqual(['ignored']);
     expect(does(stepHome({ at: 'idle', debts }, { type: 'migrate', move: { ...next, to: 'c' } }))).toEqual([

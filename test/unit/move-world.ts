@@ -65,7 +65,7 @@ interface Connection {
   words: Word[];
 }
 
-/** What the hands are at: the physical act, then the report of it. */
+/** What an executor is doing: the physical act, then the report of it. */
 interface Work {
   epoch: number;
   doing: 'park-freeze-dump' | 'thaw-unpark' | 'kill-copy' | 'prepare' | 'restore' | 'unpark-thaw';
@@ -298,7 +298,7 @@ export class World {
         this.reports.push(effect.outcome);
         return;
       case 'stranded':
-        // The hands' failure to thaw is told and tried again; anything else has no place here.
+        // An executor's failure to thaw is told and tried again; anything else has no place here.
         if (!effect.reason.includes("can't thaw")) this.stranded++;
         return;
       default:
@@ -350,7 +350,7 @@ export class World {
       case 'kill-copy':
         agent.work[role] = { doing: effect.do, epoch: effect.epoch, stage: 0 };
         return;
-      case 'say':
+      case 'reply':
         return this.send(node, HOME, { to: 'home', role, message: effect.message } as Word);
       case 'ask':
         return this.send(node, HOME, { to: 'home', role: 'asks', epoch: effect.epoch });
@@ -454,16 +454,16 @@ export class World {
         if (role === 'source') return this.source(node, { type: 'killed', epoch });
         return this.destination(node, { type: 'killed', epoch });
       case 'prepare':
-        if (fails) return this.destination(node, { type: 'hands-failed', epoch, reason });
+        if (fails) return this.destination(node, { type: 'executor-failed', epoch, reason });
         if (stage === 0) return;
         return this.destination(node, { type: 'ready', epoch, pages: 'p', images: 'i' });
       case 'restore': {
         const image = this.images[node];
         if (fails || image?.epoch !== epoch)
-          return this.destination(node, { type: 'hands-failed', epoch, reason });
+          return this.destination(node, { type: 'executor-failed', epoch, reason });
         if (stage === 1) {
           if (copy) return this.destination(node, { type: 'restored', epoch, figures: { restore: 0 } });
-          return this.destination(node, { type: 'hands-failed', epoch, reason });
+          return this.destination(node, { type: 'executor-failed', epoch, reason });
         }
         if (copy) throw new Error(`restored beside another copy on ${node}`);
         this.copies[node] = { state: 'frozen', lived: image.lived };
@@ -471,7 +471,7 @@ export class World {
       }
       case 'unpark-thaw':
         if (fails && copy?.state !== 'running')
-          return this.destination(node, { type: 'hands-failed', epoch, reason });
+          return this.destination(node, { type: 'executor-failed', epoch, reason });
         if (stage === 1) return this.destination(node, { type: 'unparked', epoch });
         if (copy?.state === 'frozen') this.live(node, copy);
         return;
@@ -520,8 +520,7 @@ export class World {
     agent.up = true;
     const note = this.notes[node];
     const copy = this.copies[node];
-    const frozen = note?.state === 'sending' ? 'frozen' : 'held';
-    const present: Presence = copy === null ? 'none' : copy.state === 'running' ? 'running' : frozen;
+    const present: Presence = copy === null ? 'none' : copy.state;
     if (node === HOME) this.home({ type: 'restarted', ledger: this.ledger });
     this.source(node, { type: 'restarted', note, present });
     this.destination(node, { type: 'restarted', note, present });

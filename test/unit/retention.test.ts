@@ -8,7 +8,7 @@ import { PerUser } from '../../agent/api/per-user';
 import { Layout } from '../../agent/daemon/jobs/layout';
 import { Retention } from '../../agent/daemon/jobs/retention';
 import type { Journal } from '../../agent/daemon/journal/journal';
-import { openJournal } from '../../agent/daemon/journal/sqlite';
+import { openJournal } from '../../agent/daemon/journal/open';
 
 let folder: string;
 let journal: Journal;
@@ -42,7 +42,7 @@ async function over(uid: number, count: number): Promise<void> {
   for (let n = 0; n < count; n++) {
     const id = nameOf(uid, n);
     const user = { ...ROOT, uid };
-    await journal.launch({ id, name: 'x', spec: { ...spec, user }, host: 'node1', held: false });
+    await journal.launch({ id, name: 'x', spec: { ...spec, user }, host: 'node1', launchedStopped: false });
     mkdirSync(layout.job(id), { recursive: true });
     writeFileSync(layout.console(id), 'x'.repeat(BYTES));
     await journal.ended(id, 0, { exit: 0, signal: null });

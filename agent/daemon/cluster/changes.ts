@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 
-/** A node that has nothing to tell says so after this time: whoever asks sees that it is there. */
+/** A node without changes answers after this time, so that its callers see that it is there. */
 export const ANSWER_WITHIN_MS = 20_000;
 
 /** How often something of this node's jobs has changed, for those who wait for the next time. */
 export class Changes {
-  /** A count of an earlier life of the agent is none of this one's. */
+  /** A count of an earlier run of the agent is none of this one's. */
   readonly #life = randomUUID();
   #count = 0;
   readonly #waiting = new Set<() => void>();

@@ -6,17 +6,17 @@ import type { Settings } from './settings';
 
 /** Often enough for people to see a node go, rarely enough to cost nothing. */
 const HEARTBEAT_MS = 1_000;
-/** Two heartbeats missed: worth a word. Ten: nobody should be sent there. */
+/** Two heartbeats missed: shown. Ten: no job is sent there. */
 const SUSPECT_MS = 2_500;
 const DOWN_MS = 10_000;
 
 interface Member {
   status: Node | null;
   /** When it answered last, on this node's monotonic clock. */
-  heard: number;
+  answered: number;
 }
 
-/** Who is in the cluster, and how each was when it was heard last. */
+/** Who is in the cluster, and how each was when it answered last. */
 export class Members {
   readonly #members = new Map<string, Member>();
   #timer: NodeJS.Timeout | undefined;
@@ -53,15 +53,15 @@ export class Members {
 
   state(name: string): NodeState {
     if (!this.peers.names.includes(name)) return 'down';
-    const { status, heard } = this.#member(name);
-    const silent = performance.now() - heard;
+    const { status, answered } = this.#member(name);
+    const silent = performance.now() - answered;
     if (silent >= DOWN_MS) return 'down';
     return silent >= SUSPECT_MS || !status ? 'suspect' : 'up';
   }
 
-  /** One that is new has as long to say something as one that has fallen silent. */
+  /** One that is new has as long to answer as one that has stopped answering. */
   #member(name: string): Member {
-    const member = this.#members.get(name) ?? { status: null, heard: performance.now() };
+    const member = this.#members.get(name) ?? { status: null, answered: performance.now() };
     this.#members.set(name, member);
     return member;
   }
@@ -72,9 +72,9 @@ export class Members {
         name === this.node
           ? await this.own()
           : await this.peers.call(name, 'node.status', {}, { timeoutMs: 2 * HEARTBEAT_MS });
-      this.#members.set(name, { status, heard: performance.now() });
+      this.#members.set(name, { status, answered: performance.now() });
     } catch {
-      // Silence is what the state is made of.
+      // The state follows from when it answered last.
     }
   }
 }

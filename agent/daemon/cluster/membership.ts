@@ -8,7 +8,7 @@ import type { Certified } from '../../wire/tls';
 /** Why the holder of this certificate is turned away, by the node `own`; null for a member. */
 export function refusal(members: readonly Member[], own: string, who: Certified): GodwitError | null {
   const member = members.find(({ name }) => name === who.name);
-  // A node asks itself without a wire: whoever comes by one with its name is another.
+  // A node calls itself without a connection: whoever connects with its name is another.
   if (!member || who.name === own) return notAMember(who.name);
   return member.key === undefined || member.key === who.key ? null : wrongKey(who, member.key);
 }
@@ -27,12 +27,12 @@ export function checkOwnCertificate({ name, members, tls }: AgentConfig, own: Ce
   });
 }
 
-/** The same refusal is told again after this time, so that whoever tries on and on can't fill the log. */
+/** The same refusal is logged again after this time, so that repeated attempts can't fill the log. */
 const TOLD_MS = 60_000;
-/** Different ones that are remembered as told. */
+/** Different ones that are remembered as logged. */
 const MOST_TOLD = 1_000;
 
-/** Tells of what was refused, the same not twice in a minute. */
+/** Logs what was refused, the same not twice in a minute. */
 export class Refusals {
   readonly #told = new Map<string, number>();
 

@@ -15,12 +15,13 @@ import type { Settings } from './settings';
 /** The nodes of the cluster as this one reaches them. Its own requests to itself take the same way, without a wire. */
 export class Peers {
   readonly #links = new Map<string, { member: Member; link: Link<PeerContract> }>();
-  #own: Handlers<PeerContract> | null = null;
 
   constructor(
     private readonly node: string,
     private readonly settings: Settings,
     private readonly tls: TlsIdentity,
+    /** How this node answers. */
+    private readonly own: () => Handlers<PeerContract>,
   ) {}
 
   get names(): string[] {
@@ -37,11 +38,6 @@ export class Peers {
     }
   }
 
-  /** How this node answers; set once, before the first call. */
-  serve(own: Handlers<PeerContract>) {
-    this.#own = own;
-  }
-
   async call<M extends Method<PeerContract>>(
     node: string,
     method: M,
@@ -55,7 +51,7 @@ export class Peers {
       signal: options.signal ?? new AbortController().signal,
     };
     const parsed = parseWith(peerContract[method].params, params, method) as Params<PeerContract, M>;
-    return (await this.#own![method](parsed, caller)) as Result<PeerContract, M>;
+    return (await this.own()[method](parsed, caller)) as Result<PeerContract, M>;
   }
 
   /** A ticket of this node's for a stream that another node has issued one for. */

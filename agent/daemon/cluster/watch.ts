@@ -47,7 +47,7 @@ export class ClusterWatch {
     private readonly mostOfOne = Number.POSITIVE_INFINITY,
   ) {}
 
-  /** Says `cluster` to the watcher until it goes. @throws GodwitError `too-many-watchers` */
+  /** Sends the event `cluster` to the watcher until it goes. @throws GodwitError `too-many-watchers` */
   add(watcher: CallerConnection, uid?: number): void {
     if (this.#watchers.has(watcher)) return;
     const theirs = [...this.#watchers.values()].filter((other) => other === uid).length;
@@ -126,7 +126,7 @@ export class ClusterWatch {
     for (const refresh of this.#refreshing.values()) refresh();
   }
 
-  /** A home that does not answer keeps what it said last: its jobs have not gone because it is silent. */
+  /** Of a home that does not answer the last view stays: its jobs are still there. */
   async #refresh(home: string) {
     const { signal } = this.#running ?? { signal: AbortSignal.abort() };
     const view = await this.sources.view(home).catch(() => null);
@@ -180,7 +180,7 @@ const tooManyWatchers = (limit: number) =>
     fix: 'close some windows or debug sessions, or have `perUser.watchers` raised in its configuration',
   });
 
-/** Asked for while it is at work it is done once more afterwards, however often it was asked. */
+/** A call while the work runs makes it run once more afterwards, however many calls there were. */
 function oneAtATime(work: () => Promise<void>): () => void {
   let working = false;
   let again = false;

@@ -23,7 +23,7 @@ const END_POLL_MS = 5;
 /** Making a socket and a mount takes no other machine. */
 const START_MS = 10_000;
 
-const WORDS = "a file server's words";
+const ANSWER = "a file server's answer";
 
 const Identity = z.object({
   pid: z.int(),
@@ -33,7 +33,7 @@ const Identity = z.object({
 });
 export type DaemonIdentity = z.infer<typeof Identity>;
 
-/** Written before it is started, so that one whose number nobody lived to write down is found again. */
+/** Written before it is started, so that one is found again whose number could not be written down. */
 const STARTING = { starting: true } as const;
 const Written = z.union([Identity, z.object({ starting: z.literal(true) })]);
 type Written = z.infer<typeof Written>;
@@ -78,14 +78,14 @@ export class Daemons {
     const order = { key, argv: command(name), env: {}, cwd: this.folder, wire: false };
     const { pid } = await this.keeper.call('process.start', order);
     const { line } = await this.keeper.call('process.line', { key, index: 0 }, { timeoutMs: START_MS });
-    const word = line === null ? null : parseWith(HomefsWord, parseJson(WORDS, line), WORDS);
+    const answer = line === null ? null : parseWith(HomefsWord, parseJson(ANSWER, line), ANSWER);
     const started = await startOf(pid);
-    if (!word || 'error' in word || started === null) {
+    if (!answer || 'error' in answer || started === null) {
       const { stderr } = await this.keeper.call('process.wait', { key }, { timeoutMs: END_MS });
       await this.end(name);
       throw didNotStart(
         this.what,
-        word && 'error' in word ? word.error.message : stderr.trim() || 'it ended',
+        answer && 'error' in answer ? answer.error.message : stderr.trim() || 'it ended',
       );
     }
     await this.#write(name, { pid, started, wire });
@@ -95,8 +95,8 @@ export class Daemons {
   async end(name: string): Promise<void> {
     const key = this.#key(name);
     const { processes } = await this.keeper.call('process.list', {});
-    const held = processes.find((process) => process.key === key);
-    if (held && !held.end) await this.keeper.call('process.signal', { key, signal: 'SIGKILL' });
+    const known = processes.find((process) => process.key === key);
+    if (known && !known.end) await this.keeper.call('process.signal', { key, signal: 'SIGKILL' });
     const record = await this.#read(name);
     // By its socket, which is in a folder of this node's and named as no other.
     if (record && 'starting' in record) for (const pid of await processesNaming(name)) killPid(pid);
@@ -106,7 +106,7 @@ export class Daemons {
       killPid(left.pid);
       await sleep(END_POLL_MS);
     }
-    if (held) {
+    if (known) {
       await this.keeper.call('process.wait', { key }, { timeoutMs: END_MS });
       await this.keeper.call('process.forget', { key });
     }
@@ -125,7 +125,7 @@ export class Daemons {
 
   async #read(name: string): Promise<Written | null> {
     const text = await readFile(this.#file(name), 'utf8').catch(() => null);
-    return text === null ? null : (Written.safeParse(parseJson(WORDS, text)).data ?? null);
+    return text === null ? null : (Written.safeParse(parseJson(ANSWER, text)).data ?? null);
   }
 
   async #write(name: string, record: Written): Promise<void> {

@@ -15,6 +15,7 @@ import { syncHome, unmountHome } from '../../machine/homefs/control';
 import { joinWires } from '../../machine/homefs/join';
 import { removeMountPoint } from '../../machine/homefs/mount-point';
 import { mountCommand } from '../../machine/homefs/program';
+import { GrowingPause } from '../../machine/retry';
 import type { Tickets } from '../../wire/tickets';
 import type { Peers } from '../cluster/peers';
 import type { Daemons } from './daemons';
@@ -31,9 +32,8 @@ const ANSWER_MS = 10_000;
 const WATCH_MS = 1_000;
 /** What a frozen job has written into mappings and not sent yet: the kernel lets some hundred MB gather. */
 const SYNC_MS = 20_000;
-/** Pauses between two tries to reach the home. */
-const FIRST_PAUSE_MS = 50;
-const MAX_PAUSE_MS = 1_000;
+/** Between two tries to reach the home. */
+const PAUSES = { firstMs: 50, mostMs: 1_000 };
 const WIRE_BYTES = 16;
 
 const run = promisify(execFile);
@@ -46,6 +46,8 @@ export interface MountedOptions {
   program: string;
   /** The folder of the mounts. */
   roots: string;
+  /** Told when a copy's files are lost for good. */
+  onLost: (mount: MountOf, why: string) => void;
   log: Log;
 }
 
@@ -69,11 +71,11 @@ export const homeUnreachable = (home: string, why: string) =>
     fix: `is ${home} up, and its disk not overloaded? Try again when it answers`,
   });
 
-/** What a home says to a node that has no copy of the job any more, for all that it knows. */
+/** Answers of a home by whose journal the node has no copy of the job any more. */
 const OVER = ['job-ended', 'not-your-job'];
-/** What goes wrong with two ends that no other connection mends. */
+/** Errors between the two ends that another connection would not change. */
 const FOR_GOOD = ['home-files-lost', 'not-the-same-files'];
-const CARRIER_ENDED = 'what carries them here has ended';
+const MOUNT_ENDED = 'the process that mounts them here has ended';
 
 /** The joining of one mount, until it is over. */
 interface Joining {
@@ -83,8 +85,6 @@ interface Joining {
 
 export class MountedFiles {
   readonly #joining = new Map<string, Joining>();
-  /** Told when a copy's files are lost for good. */
-  onLost: (mount: MountOf, why: string) => void = () => {};
 
   constructor(private readonly options: MountedOptions) {}
 
@@ -110,11 +110,11 @@ export class MountedFiles {
     }
   }
 
-  /** Takes up what an earlier life of the agent has mounted. */
+  /** Takes up what an earlier run of the agent has mounted. */
   async takeUp(mount: MountOf): Promise<void> {
     const found = await this.options.daemons.find(nameOf(mount));
     if (found) void this.#join(mount, found.wire);
-    else this.onLost(mount, CARRIER_ENDED);
+    else this.options.onLost(mount, MOUNT_ENDED);
   }
 
   /** Asks whether the home answers for these files, paths of this node. @throws `home-unreachable` */
@@ -162,10 +162,12 @@ export class MountedFiles {
   async #keepJoined(mount: MountOf, joining: Joining): Promise<GodwitError | null> {
     const { daemons, log } = this.options;
     const { signal } = joining.over;
-    let [pause, said] = [FIRST_PAUSE_MS, ''];
+    const pause = new GrowingPause(PAUSES);
+    let logged = '';
     const joined = () => {
-      if (said) log(`the files of its home ${mount.home} are reached again`, { job: mount.job });
-      [pause, said] = [FIRST_PAUSE_MS, ''];
+      if (logged) log(`the files of its home ${mount.home} are reached again`, { job: mount.job });
+      pause.reset();
+      logged = '';
     };
     while (!signal.aborted) {
       try {
@@ -176,20 +178,20 @@ export class MountedFiles {
         if (signal.aborted) return null;
         if (OVER.includes(code)) return failure;
         if (FOR_GOOD.includes(code)) return this.#lose(mount, message);
-        if (message !== said) log(`the files of its home ${mount.home} wait: ${message}`, { job: mount.job });
-        said = message;
+        if (message !== logged)
+          log(`not connected to the files of its home ${mount.home}: ${message}`, { job: mount.job });
+        logged = message;
       }
       if (!signal.aborted && !(await daemons.find(nameOf(mount)))) {
-        return signal.aborted ? null : this.#lose(mount, CARRIER_ENDED);
+        return signal.aborted ? null : this.#lose(mount, MOUNT_ENDED);
       }
-      await sleep(pause, undefined, { signal }).catch(() => {});
-      pause = Math.min(2 * pause, MAX_PAUSE_MS);
+      await pause.wait(signal);
     }
     return null;
   }
 
   #lose(mount: MountOf, why: string): null {
-    this.onLost(mount, why);
+    this.options.onLost(mount, why);
     return null;
   }
 
@@ -218,7 +220,7 @@ export class MountedFiles {
   }
 }
 
-/** What a home refuses fails at once; a joining that just ends says nothing. */
+/** Rejects with what the home refuses; otherwise it never settles. */
 function never(refusal: GodwitError | null): Promise<never> {
   if (refusal) throw refusal;
   return new Promise(() => {});
@@ -233,7 +235,7 @@ const nameOf = ({ job, epoch }: Named) => `${job}.${epoch}`;
 async function probe(at: string, limitMs: number, files: string[] = []): Promise<void> {
   const ask = (...args: string[]) => run('stat', args, { timeout: limitMs, killSignal: 'SIGKILL' });
   const gone = (error: unknown) => {
-    // What it says of single files is no matter: they may have been closed meanwhile.
+    // Failures of single files don't matter: they may have been closed meanwhile.
     if ((error as { killed?: boolean }).killed) throw error;
   };
   try {

@@ -48,7 +48,7 @@ export class ServedFiles {
 
   constructor(private readonly options: ServedOptions) {}
 
-  /** What an earlier life of the agent has left. */
+  /** What an earlier run of the agent has left. */
   async restart(): Promise<void> {
     this.#jobs = new Set((await this.options.daemons.names()).map((name) => name.split('.')[0]!));
     this.review();
@@ -104,7 +104,7 @@ export class ServedFiles {
         for (const name of own) if (!needed.has(name.split('.').slice(2).join('.'))) await daemons.end(name);
         if (needed.size === 0) this.#jobs.delete(job);
       } catch (error) {
-        log(`its files are served on: ${(error as Error).message}`, { job });
+        log(`a server of its files was not ended: ${(error as Error).message}`, { job });
       }
     }
   }

@@ -1,20 +1,32 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError } from '../../api/errors';
+import type { KeeperContract } from '../../keeper/contract';
+import type { Log } from '../../log';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { JobAccount } from '../../machine/cgroup/limits';
+import type { JobNetworks } from '../../machine/network/interface';
 import { sockets } from '../../machine/network/sockets';
 import { processesNaming } from '../../machine/proc/processes';
+import type { Link } from '../../wire/link';
+import type { MountedFiles } from '../homefs/mounted';
 import { type Copy, mountOf } from './copy';
-import type { HostOptions } from './host-options';
 
 /** A supervisor ends as soon as its job has. */
 const SUPERVISOR_END_MS = 2_000;
 const SUPERVISOR_POLL_MS = 20;
 
+interface ClearingOptions {
+  helper: string;
+  keeper: Link<KeeperContract>;
+  networks: JobNetworks;
+  mounted: MountedFiles;
+  log: Log;
+}
+
 /** Clears away what this node has of a copy. All of it may be asked again, and finds what is left. */
 export class Clearing {
-  constructor(private readonly options: HostOptions) {}
+  constructor(private readonly options: ClearingOptions) {}
 
   /** What is left of a copy that is over. May have to be asked again: a restore may be about to begin. */
   async clear(copy: Copy): Promise<void> {
@@ -23,7 +35,7 @@ export class Clearing {
     await this.end(copy);
     await keeper.call('process.wait', { key }, { timeoutMs: SUPERVISOR_END_MS }).catch(async (error) => {
       unlessUnknown(error);
-      // One that an earlier keeper held may be about to write its report.
+      // One that an earlier keeper had started may be about to write its report.
       await this.#supervisorGone(copy);
     });
     await keeper.call('process.forget', { key });
@@ -46,7 +58,7 @@ export class Clearing {
       await sleep(SUPERVISOR_POLL_MS);
   }
 
-  /** Kills a copy that is not the job, or not any more: its connections' peers must not hear of it. */
+  /** Kills a copy that is not the job, or not any more: the peers of its connections must not notice. */
   async end(copy: Copy): Promise<void> {
     const cgroup = JobCgroup.at(copy.cgroup);
     if ((await cgroup.pids()).length > 0)
@@ -77,7 +89,7 @@ export class Clearing {
   }
 }
 
-/** A restarted keeper knows nothing of the processes that an earlier one held. */
+/** A restarted keeper knows nothing of the processes that an earlier one had started. */
 function unlessUnknown(error: unknown) {
   if (asGodwitError(error).code !== 'no-such-process') throw error;
 }

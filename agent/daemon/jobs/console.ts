@@ -91,7 +91,7 @@ export class Consoles {
     this.#watched.set(job, watched);
     this.#lookAfter(job, watched).catch((error: Error) => {
       if (!watched.end.signal.aborted)
-        this.options.log(`${job}: its console is not bounded: ${error.message}`);
+        this.options.log(`the size of the console of job ${job} is not bounded: ${error.message}`);
     });
   }
 

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { z } from 'zod';
 import { Address, Epoch, type Exit, JobId, Limits, NodeName, ROOT, User } from '../../api/model';
-import { Mounts, SharedMounts } from '../../api/peer-contract';
+import { Mounts, SharedMounts, type Terms } from '../../api/peer-contract';
 import { JobPlace, ProcessKey } from '../../keeper/contract';
 import type { End } from '../../keeper/supervision';
 import type { MountOf } from '../homefs/mounted';
@@ -33,13 +33,31 @@ export const Copy = z.object({
   /** The places of those that are this node's own: not over the mount of its home's files. */
   direct: Mounts.default([]),
   /** Launched stopped and not let go yet: it stays frozen. */
-  held: z.boolean(),
+  launchedStopped: z.boolean(),
   /** A debugger has been attached to it here: its keeper may have gone with a breakpoint in. */
   debugged: z.boolean().default(false),
   /** What has been done to it that may end it, and is not its own doing. */
   injury: z.string().nullable().default(null),
 });
 export type Copy = z.infer<typeof Copy>;
+
+/** A copy that is about to be made. @param files the epoch under which its home's files are mounted here; null at home */
+export const newCopy = (
+  { job, epoch, home }: Pick<Copy, 'job' | 'epoch' | 'home'>,
+  terms: Terms,
+  made: Pick<Copy, 'cgroup' | 'report' | 'files' | 'launchedStopped'>,
+): Copy => ({
+  ...{ job, epoch, home, ...made },
+  user: terms.user,
+  limits: terms.limits,
+  address: terms.address,
+  terminal: terms.terminal,
+  init: null,
+  supervisor: `job:${job}:${epoch}`,
+  ...{ mounts: [], shared: [], direct: [] },
+  debugged: false,
+  injury: null,
+});
 
 /** The mount of its home's files; null at home itself. */
 export const mountOf = ({ job, home, files, user, cgroup }: Copy): MountOf | null =>

@@ -5,26 +5,27 @@ import { asGodwitError } from '../../api/errors';
 import { size } from '../../api/figures';
 import type { Exit } from '../../api/model';
 import { parseJson, parseWith } from '../../api/schema';
+import type { KeeperContract } from '../../keeper/contract';
 import { End, readSupervision } from '../../keeper/supervision';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { JobAccount } from '../../machine/cgroup/limits';
+import type { Link } from '../../wire/link';
 import { type Copy, exitOf } from './copy';
-import type { HostOptions } from './host-options';
 
 /** How often a supervisor that the keeper does not know is looked for through its report. */
 const REPORT_POLL_MS = 500;
-/** As processes end in which CRIU or a debugger was interrupted; nobody asks for these. */
+/** Signals by which processes end in which CRIU or a debugger was interrupted; people don't send these. */
 const CRASHES = ['SIGSEGV', 'SIGILL', 'SIGBUS', 'SIGFPE', 'SIGSYS', 'SIGTRAP'];
 
 interface Ended {
   end: End;
-  /** The keeper that held its supervisor was gone. */
+  /** The keeper that had started its supervisor was gone. */
   orphaned: boolean;
 }
 
 export class Ending {
   constructor(
-    private readonly options: HostOptions,
+    private readonly keeper: Link<KeeperContract>,
     /** Its keeper has gone, and with it all debuggers. */
     private readonly orphaned: (copy: Copy) => Promise<void>,
   ) {}
@@ -33,7 +34,7 @@ export class Ending {
   async of(copy: Copy): Promise<Ended> {
     for (let index = 1; ; ) {
       try {
-        const { line } = await this.options.keeper.call(
+        const { line } = await this.keeper.call(
           'process.line',
           { key: copy.supervisor, index },
           { timeoutMs: Infinity },
@@ -52,7 +53,7 @@ export class Ending {
     }
   }
 
-  /** What its home is told. `lost`: what ended it, if that was neither the program nor anybody's wish. */
+  /** What its home is told. `lost`: what ended it, if that was neither the program itself nor a request to end it. */
   async explain(copy: Copy, { end, orphaned }: Ended): Promise<{ exit: Exit; lost: string | null }> {
     const exit = await this.#explained(exitOf(end), copy);
     return { exit, lost: await this.#notItsOwn(copy, exit, orphaned) };
@@ -67,12 +68,12 @@ export class Ending {
     return { ...exit, reason: `${what} by its memory limit of ${size(limits.memory)}` };
   }
 
-  /** A debugger's breakpoint that nobody was there for any more, or CRIU in the midst of its work. */
+  /** A debugger's breakpoint without the debugger, or a CRIU that was interrupted. */
   async #notItsOwn(copy: Copy, { signal }: Exit, orphaned: boolean): Promise<string | null> {
     if (signal === null) return null;
     if (copy.injury !== null && CRASHES.includes(signal)) return copy.injury;
     if (!copy.debugged || orphaned || !(signal === 'SIGKILL' || CRASHES.includes(signal))) return null;
-    const { lost } = await this.options.keeper
+    const { lost } = await this.keeper
       .call('job.debuggerLost', { job: copy.job })
       .catch(() => ({ lost: null }));
     // A process that is killed takes its gdbserver along; a breakpoint without gdbserver kills the process.
@@ -84,7 +85,7 @@ export class Ending {
       const text = await readFile(copy.report, 'utf8').catch(() => null);
       if (text !== null)
         return parseWith(End, parseJson("a supervisor's report", text), "a supervisor's report");
-      // Without supervisor or processes nobody will ever write one.
+      // Without supervisor and processes there will be none.
       if ((await JobCgroup.at(copy.cgroup).pids()).length === 0) return { signal: 9 };
       await sleep(REPORT_POLL_MS);
     }

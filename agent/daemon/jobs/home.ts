@@ -3,9 +3,15 @@ import { EventEmitter } from 'node:events';
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { asGodwitError, GodwitError } from '../../api/errors';
-import { fitting } from '../../api/lists';
-import type { Exit, HistoryEvent, Job, JobSpec, LaunchRequest, User } from '../../api/model';
-import type { EndOfJob, SharedMount, Sight } from '../../api/peer-contract';
+import {
+  type Exit,
+  type Job,
+  type JobSpec,
+  type LaunchRequest,
+  PROGRAM_PID,
+  type User,
+} from '../../api/model';
+import type { EndOfJob, SharedMount } from '../../api/peer-contract';
 import type { PerUser } from '../../api/per-user';
 import { cut, printable } from '../../api/text';
 import type { Log } from '../../log';
@@ -15,14 +21,11 @@ import type { HomedJob, Journal } from '../journal/journal';
 import type { Addresses } from './addresses';
 import { assertStartable, boundedResources } from './admission';
 import { Consoles } from './console';
+import { readStatus } from './exit-status';
+import { type HomedJobs, hasAddress } from './homed-jobs';
 import type { Layout } from './layout';
 import { Retention } from './retention';
-import { readStatus } from './status';
 
-/** Read from the journal at once: what does not fit into a page is read again for the next. */
-const ROWS_READ = 1_000;
-/** A host that does not answer must not make `ps` wait. */
-const SIGHT_TIMEOUT_MS = 2_000;
 /** A launch is a fork, a few mounts and an exec. */
 const LAUNCH_TIMEOUT_MS = 30_000;
 
@@ -40,6 +43,7 @@ export interface HomeOptions {
   perUser: PerUser;
   /** What of this node others may have as well. */
   shared: () => Promise<SharedMount[]>;
+  lists: HomedJobs;
   log: Log;
 }
 
@@ -47,8 +51,6 @@ export interface HomeOptions {
 export class Home {
   /** `ended:<job>` when the journal has it. */
   readonly #events = new EventEmitter().setMaxListeners(0);
-  isMoving: (job: string) => boolean = () => false;
-
   readonly consoles: Consoles;
   readonly #retention: Retention;
 
@@ -80,10 +82,10 @@ export class Home {
     const id = newId();
     const name = spec.name ?? cut(printable(basename(spec.program)), NAME_SHOWN);
     const most = spec.user.uid === 0 ? {} : { most: perUser.jobs };
-    await journal.launch({ id, name, spec, host, held: spec.stopped, ...most });
+    await journal.launch({ id, name, spec, host, launchedStopped: spec.stopped, ...most });
     try {
       await mkdir(layout.job(id), { recursive: true });
-      // There from the start, so that it can be followed before the first word.
+      // There from the start, so that it can be followed before anything is written.
       for (const file of [layout.console(id), layout.status(id)]) {
         await writeFile(file, '', { flag: 'wx', mode: 0o600 });
         await chown(file, spec.user.uid, spec.user.gid);
@@ -110,7 +112,7 @@ export class Home {
       await rm(layout.job(id), { recursive: true, force: true });
       throw error;
     }
-    return (await this.#seen([await journal.job(id)]))[0]!;
+    return this.options.lists.one(await journal.job(id));
   }
 
   /** The layout of a job's root: the same wherever it goes. */
@@ -124,109 +126,13 @@ export class Home {
     return this.options.journal.job(id);
   }
 
-  /** All of them. */
-  homed(): Promise<HomedJob[]> {
-    return this.options.journal.jobs({ ended: true });
-  }
-
   pin(id: string, pinned: boolean): Promise<void> {
     return this.options.journal.pin(id, pinned);
   }
 
-  async jobs(ended: boolean): Promise<Job[]> {
-    return this.#seen(await this.options.journal.jobs({ ended }));
-  }
-
-  async latestEnded(limit: number): Promise<Job[]> {
-    return this.#seen(await this.options.journal.latestEnded(limit));
-  }
-
-  /** Those that a person may mean by this. */
-  async find(reference: string, limit: number): Promise<Job[]> {
-    return this.#seen(await this.options.journal.find(reference, limit));
-  }
-
-  /** With its whole command. */
-  async show(id: string): Promise<Job> {
-    const [job] = await this.#seen([await this.options.journal.job(id)]);
-    return { ...job!, command: await this.options.journal.command(id) };
-  }
-
-  /** A page of the jobs, `bytes` long at most; `next` is where the one behind it begins. */
-  async page(ended: boolean, after: number, bytes: number): Promise<{ jobs: Job[]; next: number | null }> {
-    const rows = await this.options.journal.jobs({ ended, after, limit: ROWS_READ });
-    const jobs = fitting(await this.#seen(rows), bytes);
-    return { jobs, next: next(rows, jobs.length) };
-  }
-
-  /** The same of what has happened, to one job or to all. */
-  async historyPage(
-    job: string | undefined,
-    after: number,
-    bytes: number,
-  ): Promise<{ events: HistoryEvent[]; next: number | null }> {
-    const rows = await this.options.journal.history({ job, after, limit: ROWS_READ });
-    const events = fitting(
-      rows.map(({ event }) => event),
-      bytes,
-    );
-    return { events, next: next(rows, events.length) };
-  }
-
-  async #seen(jobs: HomedJob[]): Promise<Job[]> {
-    const sights = await this.#sights(jobs);
-    return jobs.map((job) => this.#tell(job, sights.get(job.id)));
-  }
-
-  /** Each host is asked once for all of its jobs. */
-  async #sights(jobs: HomedJob[]): Promise<Map<string, Sight>> {
-    const byHost = new Map<string, string[]>();
-    for (const { id, state, ledger } of jobs) {
-      if (state !== 'running') continue;
-      byHost.set(ledger.host, [...(byHost.get(ledger.host) ?? []), id]);
-    }
-    const asked = [...byHost].map(async ([host, ids]) => {
-      try {
-        const options = { timeoutMs: SIGHT_TIMEOUT_MS };
-        return (await this.options.peers.call(host, 'host.sight', { jobs: ids }, options)).sights;
-      } catch {
-        return [];
-      }
-    });
-    return new Map((await Promise.all(asked)).flat().map((sight) => [sight.job, sight]));
-  }
-
-  #tell(job: HomedJob, sight: Sight | undefined): Job {
-    const { id, name, spec, state, pid, exit, started, ended, pinned, moves, ledger } = job;
-    const running =
-      this.isMoving(id) || ledger.open ? 'moving' : (sight?.state ?? (job.held ? 'stopped' : 'running'));
-    return {
-      id,
-      name,
-      command: spec.command,
-      user: spec.user.name,
-      ...(spec.tty ? { tty: true } : {}),
-      ...(Object.keys(spec.limits).length > 0 ? { limits: spec.limits } : {}),
-      state: state === 'running' ? running : state,
-      home: this.options.node,
-      node: ledger.host,
-      pid: pid ?? 0,
-      address: hasAddress(job) ? (spec.address?.ip ?? null) : null,
-      cpu: sight?.cpu ?? 0,
-      rss: sight?.rss ?? 0,
-      migrations: moves,
-      debugged: sight?.debugged ?? false,
-      pinned,
-      exit,
-      started,
-      ended,
-      epoch: ledger.epoch,
-    };
-  }
-
   /**
-   * The host says that the program ended. What PID 1 wrote at home is the better witness, where that is what stands
-   * there: nothing that the job's user may have written keeps the end from being known.
+   * The host has told that the program ended. What PID 1 wrote at home counts more than what the host saw, where it is
+   * what PID 1 writes: whatever else the job's user may have written there changes nothing.
    */
   async ended({ job: id, epoch, exit, lost: reason }: EndOfJob): Promise<void> {
     const { journal, layout } = this.options;
@@ -276,32 +182,21 @@ export class Home {
     for (const job of await journal.jobs({ ended: false })) {
       if (job.state !== 'starting') continue;
       try {
-        const { sights } = await peers.call(job.ledger.host, 'host.sight', { jobs: [job.id] });
-        if (sights.length > 0) await journal.running(job.id, PROGRAM);
+        const { statuses } = await peers.call(job.ledger.host, 'host.jobStatus', { jobs: [job.id] });
+        if (statuses.length > 0) await journal.running(job.id, PROGRAM_PID);
         else await journal.unlaunched(job.id);
       } catch (error) {
-        log(`was it launched? ${asGodwitError(error).message}`, { job: job.id });
+        log(`its host did not say whether it was launched: ${asGodwitError(error).message}`, { job: job.id });
       }
     }
   }
 }
-
-/** Where the next page begins, of which `taken` of these rows are not a part. */
-const next = (rows: { place: number }[], taken: number): number | null =>
-  taken < rows.length || rows.length === ROWS_READ ? (rows[taken - 1]?.place ?? null) : null;
-
-/** It keeps its address until nothing of it is left anywhere. */
-const hasAddress = ({ state, ledger }: HomedJob): boolean =>
-  state !== 'ended' || ledger.open !== null || ledger.debts.length > 0;
 
 /** The addresses of the journal's jobs. */
 export const addressesIn = async (journal: Journal): Promise<string[]> =>
   (await journal.jobs({ ended: true }))
     .filter(hasAddress)
     .flatMap(({ spec }) => (spec.address ? [spec.address.ip] : []));
-
-/** The program's process id inside every job. */
-const PROGRAM = 2;
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz012345';
 /** Ten characters of 32: two jobs of a cluster meet by chance once in 10^15. */

@@ -1,4 +1,4 @@
-/** Jobs that are over are told of for a while, each user's for themselves; then they are forgotten with their consoles. */
+/** Ended jobs are kept for a while, within bounds for each user; then they are removed with their consoles. */
 import { rm, stat } from 'node:fs/promises';
 import type { PerUser } from '../../api/per-user';
 import type { Journal } from '../journal/journal';
@@ -21,7 +21,7 @@ export class Retention {
 
   constructor(private readonly options: RetentionOptions) {}
 
-  /** One of this user's has ended; or, of all users, some may have ended that nobody looked at. */
+  /** After the end of one of this user's jobs; without a user, for all of them. */
   review(uid?: number): Promise<void> {
     const { journal, log } = this.options;
     const work = async () => {
@@ -30,7 +30,7 @@ export class Retention {
     };
     this.#last = this.#last
       .then(work)
-      .catch((error: Error) => log(`jobs that are over are kept: ${error.message}`));
+      .catch((error: Error) => log(`ended jobs were not removed: ${error.message}`));
     return this.#last;
   }
 
@@ -53,7 +53,7 @@ export class Retention {
     return blocks * BLOCK_BYTES;
   }
 
-  /** The journal's word goes last: ended in between, it is found again. */
+  /** The journal's entry goes last: an agent that ends in between finds the job again. */
   async #forget(job: string): Promise<void> {
     const { journal, layout } = this.options;
     await rm(layout.job(job), { recursive: true, force: true });

@@ -1,8 +1,11 @@
 import { execFile } from 'node:child_process';
 import { constants } from 'node:os';
 import { promisify } from 'node:util';
-import { GodwitError, jobEnded } from '../../api/errors';
+import { asGodwitError, GodwitError, jobEnded } from '../../api/errors';
+import { PROGRAM_PID } from '../../api/model';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
+import { nodePid } from '../../machine/proc/processes';
+import type { Copy } from './copy';
 
 /** A few system calls, on a busy machine. */
 const SIGNAL_DEADLINE_MS = 30_000;
@@ -19,13 +22,24 @@ export function signalNamed(name: string): NodeJS.Signals {
   });
 }
 
+/** Signals the program of a job. @throws `job-ended` */
+export async function signalProgram(helper: string, copy: Copy, signal: NodeJS.Signals): Promise<void> {
+  // Who has the user's id may have stopped PID 1 from outside; then it would not see its program end.
+  if (copy.init !== null) await signalProcess(helper, copy, copy.init, 'SIGCONT');
+  const program = await nodePid(JobCgroup.at(copy.cgroup), PROGRAM_PID).catch((error) => {
+    // It has just ended, and its home does not know yet.
+    throw asGodwitError(error).code === 'no-such-process' ? jobEnded(copy.job) : error;
+  });
+  await signalProcess(helper, copy, program, signal);
+}
+
 /**
- * Signals a process of a job, known by this node's number of it: root's word reaches no other that has got the number
- * since. @throws `job-ended` when it has gone
+ * Signals a process of a job, known by this node's number of it; no other process that has got that number since.
+ * @throws `job-ended` when it has gone
  */
-export async function signalProcess(
+async function signalProcess(
   helper: string,
-  { job, cgroup }: { job: string; cgroup: string },
+  { job, cgroup }: Copy,
   pid: number,
   signal: NodeJS.Signals,
 ): Promise<void> {

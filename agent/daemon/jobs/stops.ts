@@ -1,14 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PROGRAM_PID } from '../../api/model';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { nodePid, parseStat } from '../../machine/proc/processes';
+import type { Copies } from './copies';
 import type { Copy } from './copy';
-import type { Host } from './host';
 
 /** Seen within the fifth of a second after which a person calls something late. */
 const LOOK_MS = 150;
-/** The program's process id inside every job. */
-const PROGRAM = 2;
 
 interface Seen {
   pid: number;
@@ -25,7 +24,7 @@ export class Stops {
   #looking = false;
 
   constructor(
-    private readonly host: Pick<Host, 'jobs' | 'copy'>,
+    private readonly copies: Copies,
     private readonly changed: () => void,
   ) {}
 
@@ -43,7 +42,7 @@ export class Stops {
   }
 
   async #look() {
-    const copies = this.host.jobs.map((job) => this.host.copy(job)).filter((copy) => copy !== undefined);
+    const copies = this.copies.jobs.map((job) => this.copies.get(job)).filter((copy) => copy !== undefined);
     const now = new Map<Copy, Seen>();
     for (const copy of copies) {
       const before = this.#seen.get(copy);
@@ -59,7 +58,7 @@ export class Stops {
 /** Null when there is nothing to be seen: it is being restored, or ends. */
 async function look(copy: Copy, known: number | undefined): Promise<Seen | null> {
   try {
-    const pid = known ?? (await nodePid(JobCgroup.at(copy.cgroup), PROGRAM));
+    const pid = known ?? (await nodePid(JobCgroup.at(copy.cgroup), PROGRAM_PID));
     const { state } = parseStat(await readFile(`/proc/${pid}/stat`, 'latin1'));
     return { pid, stopped: /[Tt]/.test(state) };
   } catch {

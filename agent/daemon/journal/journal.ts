@@ -20,15 +20,15 @@ export interface HomedJob {
   started: string;
   ended: string | null;
   pinned: boolean;
-  /** Launched stopped, and not let go yet. */
-  held: boolean;
+  /** Launched with `--stopped`, and not let go yet. */
+  launchedStopped: boolean;
   /** Moves that ended on their destination. */
   moves: number;
   ledger: Ledger;
   /** When the move that is not over was intended; null when there is none. */
   moveStarted: string | null;
   /** Where it stands in the order of the journal's jobs: a list that has come to it is read on from here. */
-  place: number;
+  position: number;
 }
 
 export interface NewJob {
@@ -36,7 +36,7 @@ export interface NewJob {
   name: string;
   spec: JobSpec;
   host: NodeName;
-  held: boolean;
+  launchedStopped: boolean;
   /** How many jobs its user may have that are not over; as many as they like if absent. */
   most?: number;
 }
@@ -48,12 +48,12 @@ export interface Part {
 }
 
 /** An event of the history, and where it stands there. */
-export interface PlacedEvent {
-  place: number;
+export interface PositionedEvent {
+  position: number;
   event: HistoryEvent;
 }
 
-/** What a node holds of a job, with what its hands need to carry on: home, image folder, parked stubs. */
+/** What a node holds of a job, with what its executors need to carry on: the copy. */
 export interface NodeNote {
   job: JobId;
   note: Note;
@@ -105,7 +105,7 @@ export interface Journal {
   forget(job: JobId): Promise<void>;
   outcome(job: JobId, epoch: Epoch): Promise<EpochOutcome>;
   /** Of one job or of all, in the order in which it happened. */
-  history(options: { job?: JobId | undefined } & Part): Promise<PlacedEvent[]>;
+  history(options: { job?: JobId | undefined } & Part): Promise<PositionedEvent[]>;
 
   /** A node has one note a job: this one takes the place of the one before. */
   putNote(note: NodeNote): Promise<void>;

@@ -25,7 +25,7 @@ export interface Debt {
   role: 'source' | 'destination';
   epoch: Epoch;
   /** What it is to be told until it answers. */
-  word: 'abort' | 'discard';
+  message: 'abort' | 'discard';
 }
 
 /**
@@ -122,11 +122,11 @@ function intend(ledger: Ledger, move: Move): Ledger {
   return { ...ledger, attempted: move.epoch, open: { move, outcome: 'moving' } };
 }
 
-function openMove({ open }: Ledger, epoch: Epoch, word: string): OpenMove {
+function openMove({ open }: Ledger, epoch: Epoch, entry: string): OpenMove {
   if (open && open.move.epoch === epoch) return open;
   throw refused(
     'stale-epoch',
-    `${word} of epoch ${epoch}: ${open ? `the move is ${open.move.epoch}` : 'no move is open'}`,
+    `${entry} of epoch ${epoch}: ${open ? `the move is ${open.move.epoch}` : 'no move is open'}`,
   );
 }
 
@@ -135,15 +135,15 @@ type Decision = Exclude<Entry, { type: 'intent' | 'cleaned' | 'returned' }>;
 function decide(ledger: Ledger, open: OpenMove, entry: Decision): Ledger {
   const { move, outcome } = open;
   const { epoch } = move;
-  const toSource: Debt = { node: move.from, role: 'source', epoch, word: 'discard' };
-  const toDestination: Debt = { node: move.to, role: 'destination', epoch, word: 'discard' };
+  const toSource: Debt = { node: move.from, role: 'source', epoch, message: 'discard' };
+  const toDestination: Debt = { node: move.to, role: 'destination', epoch, message: 'discard' };
   switch (entry.type) {
     case 'commit':
       allow(open, entry.type, ['moving']);
       return { ...ledger, host: move.to, epoch, open: { move, outcome: 'committed' } };
     case 'abort':
       allow(open, entry.type, ['moving']);
-      return { ...owing(ledger, { ...toDestination, word: 'abort' }), open: { move, outcome: 'aborted' } };
+      return { ...owing(ledger, { ...toDestination, message: 'abort' }), open: { move, outcome: 'aborted' } };
     case 'thawed':
       allow(open, entry.type, ['committed']);
       return { ...owing(ledger, toSource), open: null };
@@ -171,7 +171,7 @@ function giveBack(ledger: Ledger, open: OpenMove, as: Epoch): Ledger {
   if (as !== ledger.attempted + 1) {
     throw refused('stale-epoch', `the next epoch is ${ledger.attempted + 1}, not ${as}`);
   }
-  const debt: Debt = { node: move.to, role: 'destination', epoch: move.epoch, word: 'discard' };
+  const debt: Debt = { node: move.to, role: 'destination', epoch: move.epoch, message: 'discard' };
   return {
     ...owing(ledger, debt),
     host: move.from,
@@ -182,9 +182,9 @@ function giveBack(ledger: Ledger, open: OpenMove, as: Epoch): Ledger {
   };
 }
 
-function allow({ move, outcome }: OpenMove, word: string, from: OpenMove['outcome'][]): void {
+function allow({ move, outcome }: OpenMove, entry: string, from: OpenMove['outcome'][]): void {
   if (from.includes(outcome)) return;
-  throw refused(`epoch-${outcome}`, `${word} of epoch ${move.epoch}: it is ${outcome} already`);
+  throw refused(`epoch-${outcome}`, `${entry} of epoch ${move.epoch}: it is ${outcome} already`);
 }
 
 function owing(ledger: Ledger, debt: Debt): Ledger {

@@ -20,7 +20,7 @@ export const MIGRATIONS: readonly string[] = [
      started TEXT NOT NULL,
      ended TEXT,
      pinned INTEGER NOT NULL DEFAULT 0,
-     held INTEGER NOT NULL,
+     launchedStopped INTEGER NOT NULL,
      moves INTEGER NOT NULL DEFAULT 0,
      host TEXT NOT NULL,
      epoch INTEGER NOT NULL,
@@ -85,14 +85,14 @@ export const StoredDebts: z.ZodType<Debt[]> = list(
     node: NodeName,
     role: z.enum(['source', 'destination']),
     epoch: Epoch,
-    word: z.enum(['abort', 'discard']),
+    message: z.enum(['abort', 'discard']),
   }),
   // One a node and epoch.
   { most: 1_000_000 },
 );
 
 export const StoredNote: z.ZodType<Note> = z.discriminatedUnion('state', [
-  z.object({ state: z.enum(['hosting', 'receiving', 'held', 'thawing']), epoch: Epoch }),
+  z.object({ state: z.enum(['hosting', 'receiving', 'restored', 'thawing']), epoch: Epoch }),
   z.object({ state: z.literal('sending'), epoch: Epoch, since: Epoch }),
 ]);
 

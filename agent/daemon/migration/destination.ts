@@ -1,10 +1,10 @@
 /**
- * The destination of a move: it restores the job held frozen and waits. It thaws on the home's written commit
- * only, and writes down that it will before it does. A copy that was never committed is killed.
+ * The destination of a move, as a pure state machine: it restores the job frozen and waits. It thaws only when the home
+ * has committed, and writes down that it will before it does. A copy that was never committed is killed.
  *
- * The hands carry effects out in order. `kill-copy` first ends a restore that still runs and takes away all that
- * `prepare` made; it and `unpark-thaw` may be asked for twice. Before `restarted`, the hands have ended whatever
- * an earlier life of the agent left running.
+ * The executor (destination-executor.ts) carries effects out in order. `kill-copy` first ends a restore that still runs
+ * and takes away all that `prepare` made; it and `unpark-thaw` may be asked for twice. Before `restarted`, the executor
+ * has ended whatever an earlier run of the agent left running.
  */
 
 import type { DestinationFigures } from '../../api/move-contract';
@@ -25,14 +25,14 @@ import {
 type Prepare = ToDestination & { type: 'prepare' };
 
 export type DestinationState =
-  /** `fence`: the highest epoch heard of. `hosting`: the epoch whose copy was thawed here. */
+  /** `fence`: the highest epoch seen. `hosting`: the epoch whose copy was thawed here. */
   | { at: 'idle'; fence: Epoch; hosting: Epoch | null }
   | { at: 'noting'; epoch: Epoch; order: Prepare }
   | { at: 'preparing'; epoch: Epoch }
   | { at: 'prepared'; epoch: Epoch; tickets: Tickets }
   | { at: 'restoring'; epoch: Epoch }
-  | { at: 'noting-held'; epoch: Epoch; figures: DestinationFigures }
-  | { at: 'held'; epoch: Epoch; figures: DestinationFigures }
+  | { at: 'noting-restored'; epoch: Epoch; figures: DestinationFigures }
+  | { at: 'restored'; epoch: Epoch; figures: DestinationFigures }
   /** Something failed, or the copy has gone: nothing here will ever be thawed. */
   | { at: 'dead'; epoch: Epoch; reason: string }
   | { at: 'noting-thawing'; epoch: Epoch }
@@ -48,15 +48,15 @@ export type DestinationState =
 export type DestinationInput =
   | ToDestination
   | { type: 'outcome'; epoch: Epoch; outcome: Outcome }
-  /** The hands have done, or failed, what was asked. */
+  /** The executor has done what was asked, or has failed. */
   | ({ type: 'ready'; epoch: Epoch } & Tickets)
   | { type: 'restored'; epoch: Epoch; figures: DestinationFigures }
-  | { type: 'hands-failed'; epoch: Epoch; reason: string }
+  | { type: 'executor-failed'; epoch: Epoch; reason: string }
   | { type: 'unparked'; epoch: Epoch }
   | { type: 'killed'; epoch: Epoch }
   | { type: 'noted'; note: Note }
   | { type: 'cleared'; epoch: Epoch }
-  /** The copy has gone without a trace. */
+  /** There is no process of the copy any more. */
   | { type: 'copy-died' }
   | { type: 'disconnected' }
   | { type: 'retry' }
@@ -69,11 +69,11 @@ export type DestinationEffect =
   | { do: 'restore'; epoch: Epoch }
   | { do: 'unpark-thaw'; epoch: Epoch }
   | { do: 'kill-copy'; epoch: Epoch }
-  | { do: 'say'; message: FromDestination }
+  | { do: 'reply'; message: FromDestination }
   | { do: 'ask'; epoch: Epoch }
   /** Come back with `retry` after a while, as long as the state waits for the home. */
   | { do: 'retry' }
-  /** Nobody can say what this copy is: it stays frozen until a person decides. */
+  /** What this copy is can't be known: it stays frozen until a person decides. */
   | { do: 'stranded'; reason: string }
   | Ignored;
 
@@ -82,9 +82,9 @@ type Next = Step<DestinationState, DestinationEffect>;
 export const destinationAtRest: DestinationState = { at: 'idle', fence: 0, hosting: null };
 
 const to = (state: DestinationState, ...effects: DestinationEffect[]): Next => ({ state, effects });
-const say = (message: FromDestination): DestinationEffect => ({ do: 'say', message });
-const fail = (epoch: Epoch, reason: string) => say({ type: 'failed', epoch, reason });
-const note = (state: 'receiving' | 'held' | 'thawing' | 'hosting', epoch: Epoch): DestinationEffect => ({
+const reply = (message: FromDestination): DestinationEffect => ({ do: 'reply', message });
+const fail = (epoch: Epoch, reason: string) => reply({ type: 'failed', epoch, reason });
+const note = (state: 'receiving' | 'restored' | 'thawing' | 'hosting', epoch: Epoch): DestinationEffect => ({
   do: 'note',
   note: { state, epoch },
 });
@@ -107,7 +107,7 @@ export function stepDestination(state: DestinationState, input: DestinationInput
       return noted(state, input.note);
     case 'ready':
     case 'restored':
-    case 'hands-failed':
+    case 'executor-failed':
     case 'unparked':
     case 'killed':
     case 'cleared':
@@ -124,9 +124,11 @@ export function stepDestination(state: DestinationState, input: DestinationInput
   }
 }
 
-/** Is it the home's turn, and would its answer let this node go on? */
-const waits = (state: DestinationState): state is DestinationState & { at: 'held' | 'dead' | 'unthawed' } =>
-  state.at === 'held' || state.at === 'dead' || state.at === 'unthawed';
+/** Does this node wait for a decision of the home's? */
+const waits = (
+  state: DestinationState,
+): state is DestinationState & { at: 'restored' | 'dead' | 'unthawed' } =>
+  state.at === 'restored' || state.at === 'dead' || state.at === 'unthawed';
 
 function prepare(state: DestinationState, order: Prepare): Next {
   const { epoch } = order;
@@ -136,7 +138,7 @@ function prepare(state: DestinationState, order: Prepare): Next {
     return to({ at: 'noting', epoch, order }, note('receiving', epoch));
   }
   if (epoch !== state.epoch) return to(state, fail(epoch, `the node is still at epoch ${state.epoch}`));
-  if (state.at === 'prepared') return to(state, say({ type: 'prepared', epoch, ...state.tickets }));
+  if (state.at === 'prepared') return to(state, reply({ type: 'prepared', epoch, ...state.tickets }));
   if (state.at === 'dead') return to(state, fail(epoch, state.reason));
   return stay(state, order.type, `already ${state.at}`);
 }
@@ -145,46 +147,46 @@ function restore(state: DestinationState, epoch: Epoch): Next {
   if (state.at === 'idle') return to(state, fail(epoch, `nothing is prepared for epoch ${epoch}`));
   if (epoch !== state.epoch) return to(state, fail(epoch, `the node is at epoch ${state.epoch}`));
   if (state.at === 'prepared') return to({ at: 'restoring', epoch }, { do: 'restore', epoch });
-  if (state.at === 'held') return to(state, say({ type: 'held', epoch, figures: state.figures }));
+  if (state.at === 'restored') return to(state, reply({ type: 'restored', epoch, figures: state.figures }));
   if (state.at === 'dead') return to(state, fail(epoch, state.reason));
   return stay(state, 'restore', `already ${state.at}`);
 }
 
 function commit(state: DestinationState, epoch: Epoch): Next {
   if (state.at === 'idle') {
-    if (state.hosting === epoch) return to(state, say({ type: 'thawed', epoch }));
+    if (state.hosting === epoch) return to(state, reply({ type: 'thawed', epoch }));
     return to(state, fail(epoch, `nothing of epoch ${epoch} is here`));
   }
   if (epoch !== state.epoch) return to(state, fail(epoch, `the node is at epoch ${state.epoch}`));
   switch (state.at) {
-    case 'held':
+    case 'restored':
       return to({ at: 'noting-thawing', epoch }, note('thawing', epoch));
     case 'unthawed':
       return to({ at: 'thawing', epoch }, { do: 'unpark-thaw', epoch });
     case 'dead':
-      return to(state, say({ type: 'never-thawed', epoch }));
+      return to(state, reply({ type: 'never-thawed', epoch }));
     case 'lost':
-      return to(state, say({ type: 'lost', epoch }));
+      return to(state, reply({ type: 'lost', epoch }));
     default:
       return stay(state, 'commit', `not while ${state.at}`);
   }
 }
 
-/** After a commit there is no abort: a word that says so is not obeyed. */
+/** After a commit there is no abort: a message that asks for one is ignored. */
 function abort(state: DestinationState, epoch: Epoch): Next {
   if (state.at === 'idle') {
     if (state.hosting === epoch) return stay(state, 'abort', 'it was committed and runs here');
-    return to({ ...state, fence: Math.max(state.fence, epoch) }, say({ type: 'dropped', epoch }));
+    return to({ ...state, fence: Math.max(state.fence, epoch) }, reply({ type: 'dropped', epoch }));
   }
-  if (epoch < state.epoch) return to(state, say({ type: 'dropped', epoch }));
+  if (epoch < state.epoch) return to(state, reply({ type: 'dropped', epoch }));
   if (epoch > state.epoch) return stay(state, 'abort', `about epoch ${epoch}, the node is at ${state.epoch}`);
   switch (state.at) {
     case 'noting':
     case 'preparing':
     case 'prepared':
     case 'restoring':
-    case 'noting-held':
-    case 'held':
+    case 'noting-restored':
+    case 'restored':
     case 'dead':
       return to({ at: 'killing', epoch, answer: 'dropped' }, { do: 'kill-copy', epoch });
     default:
@@ -195,9 +197,9 @@ function abort(state: DestinationState, epoch: Epoch): Next {
 function discard(state: DestinationState, epoch: Epoch): Next {
   if (state.at === 'idle') {
     if (state.hosting === epoch) return stay(state, 'discard', 'it runs here');
-    return to({ ...state, fence: Math.max(state.fence, epoch) }, say({ type: 'discarded', epoch }));
+    return to({ ...state, fence: Math.max(state.fence, epoch) }, reply({ type: 'discarded', epoch }));
   }
-  if (epoch < state.epoch) return to(state, say({ type: 'discarded', epoch }));
+  if (epoch < state.epoch) return to(state, reply({ type: 'discarded', epoch }));
   if (epoch > state.epoch)
     return stay(state, 'discard', `about epoch ${epoch}, the node is at ${state.epoch}`);
   if (state.at !== 'dead' && state.at !== 'lost') return stay(state, 'discard', `not while ${state.at}`);
@@ -225,13 +227,13 @@ function outcome(state: DestinationState, input: DestinationInput & { type: 'out
 function noted(state: DestinationState, written: Note): Next {
   const expected = {
     noting: 'receiving',
-    'noting-held': 'held',
+    'noting-restored': 'restored',
     'noting-thawing': 'thawing',
     'noting-hosting': 'hosting',
   };
   switch (state.at) {
     case 'noting':
-    case 'noting-held':
+    case 'noting-restored':
     case 'noting-thawing':
     case 'noting-hosting':
       if (written.state !== expected[state.at] || written.epoch !== state.epoch) break;
@@ -242,27 +244,29 @@ function noted(state: DestinationState, written: Note): Next {
 }
 
 function afterNote(
-  state: DestinationState & { at: 'noting' | 'noting-held' | 'noting-thawing' | 'noting-hosting' },
+  state: DestinationState & { at: 'noting' | 'noting-restored' | 'noting-thawing' | 'noting-hosting' },
 ): Next {
   const { epoch } = state;
   switch (state.at) {
     case 'noting':
       return to({ at: 'preparing', epoch }, { do: 'prepare', order: state.order });
-    case 'noting-held': {
+    case 'noting-restored': {
       const { figures } = state;
-      return to({ at: 'held', epoch, figures }, say({ type: 'held', epoch, figures }), { do: 'retry' });
+      return to({ at: 'restored', epoch, figures }, reply({ type: 'restored', epoch, figures }), {
+        do: 'retry',
+      });
     }
     case 'noting-thawing':
       return to({ at: 'thawing', epoch }, { do: 'unpark-thaw', epoch });
     case 'noting-hosting':
-      return to({ at: 'idle', fence: epoch, hosting: epoch }, say({ type: 'thawed', epoch }));
+      return to({ at: 'idle', fence: epoch, hosting: epoch }, reply({ type: 'thawed', epoch }));
     default:
       return never(state);
   }
 }
 
 type Done = DestinationInput & {
-  type: 'ready' | 'restored' | 'hands-failed' | 'unparked' | 'killed' | 'cleared';
+  type: 'ready' | 'restored' | 'executor-failed' | 'unparked' | 'killed' | 'cleared';
 };
 
 function done(state: DestinationState, input: Done): Next {
@@ -271,10 +275,10 @@ function done(state: DestinationState, input: Done): Next {
   const awaited = `${state.at} ${input.type}`;
   if (state.at === 'preparing' && input.type === 'ready') {
     const tickets = { pages: input.pages, images: input.images };
-    return to({ at: 'prepared', epoch, tickets }, say({ type: 'prepared', epoch, ...tickets }));
+    return to({ at: 'prepared', epoch, tickets }, reply({ type: 'prepared', epoch, ...tickets }));
   }
   if (state.at === 'restoring' && input.type === 'restored') {
-    return to({ at: 'noting-held', epoch, figures: input.figures }, note('held', epoch));
+    return to({ at: 'noting-restored', epoch, figures: input.figures }, note('restored', epoch));
   }
   if (state.at === 'thawing' && input.type === 'unparked') {
     return to({ at: 'noting-hosting', epoch }, note('hosting', epoch));
@@ -283,9 +287,9 @@ function done(state: DestinationState, input: Done): Next {
     return to({ ...state, at: 'clearing' }, { do: 'clear', epoch });
   }
   if (state.at === 'clearing' && input.type === 'cleared') {
-    return to({ at: 'idle', fence: epoch, hosting: null }, say({ type: state.answer, epoch }));
+    return to({ at: 'idle', fence: epoch, hosting: null }, reply({ type: state.answer, epoch }));
   }
-  if (input.type !== 'hands-failed') return stay(state, input.type, `not awaited: ${awaited}`);
+  if (input.type !== 'executor-failed') return stay(state, input.type, `not awaited: ${awaited}`);
   return failed(state, epoch, input.reason);
 }
 
@@ -296,26 +300,26 @@ function failed(state: DestinationState, epoch: Epoch, reason: string): Next {
     });
   }
   if (state.at === 'thawing') return to({ at: 'unthawed', epoch }, fail(epoch, reason), { do: 'retry' });
-  return stay(state, 'hands-failed', `not while ${state.at}`);
+  return stay(state, 'executor-failed', `not while ${state.at}`);
 }
 
 function died(state: DestinationState): Next {
   switch (state.at) {
-    case 'noting-held':
-    case 'held':
+    case 'noting-restored':
+    case 'restored':
       return to({ at: 'dead', epoch: state.epoch, reason: 'the restored copy died' }, { do: 'retry' });
     case 'noting-thawing':
     case 'unthawed':
-      // Nothing ran: the note goes back to what a later life of the agent may conclude that from.
+      // Nothing ran: the note goes back to what a later run of the agent may conclude that from.
       return to(
         { at: 'dead', epoch: state.epoch, reason: 'the restored copy died' },
-        note('held', state.epoch),
+        note('restored', state.epoch),
         {
           do: 'retry',
         },
       );
     case 'thawing':
-      return to({ at: 'lost', epoch: state.epoch }, say({ type: 'lost', epoch: state.epoch }));
+      return to({ at: 'lost', epoch: state.epoch }, reply({ type: 'lost', epoch: state.epoch }));
     default:
       return stay(state, 'copy-died', `not while ${state.at}`);
   }
@@ -330,14 +334,14 @@ function restarted(found: Note | null, present: Presence): Next {
     case 'hosting':
       return to({ at: 'idle', fence: epoch, hosting: epoch });
     case 'receiving':
-      // It was never called held, so it cannot have been committed.
+      // The home was never told that it is restored, so it cannot have committed.
       return to({ at: 'dead', epoch, reason }, { do: 'kill-copy', epoch }, ...ask);
-    case 'held':
+    case 'restored':
       if (present === 'none' || present === 'ended')
         return to({ at: 'dead', epoch, reason: 'the restored copy died' }, ...ask);
-      return to({ at: 'held', epoch, figures: { restore: 0 } }, ...ask);
+      return to({ at: 'restored', epoch, figures: { restore: 0 } }, ...ask);
     case 'thawing':
-      if (present === 'none') return to({ at: 'lost', epoch }, say({ type: 'lost', epoch }));
+      if (present === 'none') return to({ at: 'lost', epoch }, reply({ type: 'lost', epoch }));
       if (present === 'ended') return to({ at: 'noting-hosting', epoch }, note('hosting', epoch));
       return to({ at: 'thawing', epoch }, { do: 'unpark-thaw', epoch });
     default:

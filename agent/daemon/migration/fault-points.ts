@@ -13,15 +13,15 @@ import type { Log } from '../../log';
 export const FAULT_POINTS = {
   home: [
     'intent-written',
-    'prepared-heard',
-    'sent-heard',
-    'held-heard',
+    'prepared-received',
+    'sent-received',
+    'restored-received',
     'commit-written',
-    'thawed-heard',
+    'thawed-received',
     'thawed-written',
-    'discarded-heard',
+    'discarded-received',
     'abort-written',
-    'resumed-heard',
+    'resumed-received',
   ],
   source: [
     'sending-noted',
@@ -44,7 +44,7 @@ export const FAULT_POINTS = {
     'mounts-known',
     'restore-started',
     'restored',
-    'held-noted',
+    'restored-noted',
     'thawing-noted',
     'unparked',
     'hosting-noted',
@@ -76,7 +76,7 @@ export function faultPointsIn(folder: string, log: Log): FaultPoints {
       try {
         renameSync(armed, reached);
       } catch {
-        // Nobody waits for it.
+        // No test waits for it.
         return;
       }
       log(`stands still at ${point}`);

@@ -1,11 +1,12 @@
 /**
- * The home of a job drives its moves, and its journal is the only decider. What depends on a decision is said
- * only after the journal has it: `write` is answered by `written` before the next word goes out. Words that must
- * arrive (`commit`, `abort`, `return`, `discard`) are said again until they are answered.
+ * The home of a job drives its moves, as a pure state machine; what its journal has is what is decided. What depends on
+ * a decision is sent only after the journal has it: `write` is answered by `written` before the next message goes out.
+ * Messages that must arrive (`commit`, `abort`, `return`, `discard`) are sent again until they are answered.
  *
- * A write that fails leaves the hands not knowing: they read the journal again and give `restarted`.
+ * After a write that failed the coordinator (coordinator.ts) reads the journal again and gives `restarted`.
  * The answer to another node's `outcome?` is read from the journal, never from this state.
  */
+import assert from 'node:assert';
 import type { NodeName } from '../../api/model';
 import type { Debt, Entry, Epoch, Ledger, Move } from '../journal/ledger';
 import {
@@ -30,10 +31,10 @@ type Phase =
   | { at: 'restoring'; move: Move }
   | { at: 'committing'; move: Move }
   | { at: 'aborting'; move: Move }
-  /** Committed: the destination is told until it answers. */
+  /** Committed: the destination gets `commit` until it answers. */
   | { at: 'thawing'; move: Move }
   | { at: 'returning'; move: Move }
-  /** Aborted, or returned as epoch `as`: the source is told until it answers. */
+  /** Aborted, or returned as epoch `as`: the source gets `abort` or `return` until it answers. */
   | { at: 'resuming'; move: Move; as: Epoch | null; reason: string }
   | { at: 'losing'; move: Move }
   /** The last answer is being written; then the move is over. */
@@ -59,7 +60,7 @@ export type HomeInput =
   /** A node asked for the outcome of `epoch`: its agent was restarted or lost the connection. */
   | { type: 'asked'; node: NodeName; epoch: Epoch }
   | { type: 'retry' }
-  /** Of a lost job: give the source's frozen copy its life back, or let it go. */
+  /** Of a lost job: let the source's frozen copy run again, or discard it. */
   | { type: 'adopt' }
   | { type: 'forget' }
   | { type: 'restarted'; ledger: Ledger };
@@ -73,7 +74,7 @@ export type HomeEffect =
   /** Come back with `retry` after a while that grows; one such timer a job. */
   | { do: 'retry' }
   | ({ do: 'report'; epoch: Epoch } & Ending)
-  /** Something that must not be: a person should look. */
+  /** A state that nothing here resolves: a person should look. */
   | { do: 'stranded'; reason: string }
   | Ignored;
 
@@ -106,7 +107,7 @@ export function stepHome(state: HomeState, input: HomeInput): Next {
     case 'asked':
       return asked(state, input.node, input.epoch);
     case 'retry':
-      return { state, effects: insist(state) };
+      return { state, effects: unanswered(state) };
     case 'adopt':
     case 'forget':
       return decide(state, input.type);
@@ -124,8 +125,7 @@ export const free = (state: HomeState, node: NodeName): boolean =>
 function migrate(state: HomeState, move: Move): Next {
   if (state.at !== 'idle') return stay(state, 'migrate', `the job is ${state.at}`);
   if (!free(state, move.to)) return stay(state, 'migrate', `${move.to} has not cleared away an earlier move`);
-  if (move.from === move.to || move.epoch <= move.since)
-    throw new Error('a move goes elsewhere, in a later epoch');
+  assert(move.from !== move.to && move.epoch > move.since, 'a move goes elsewhere, in a later epoch');
   return {
     state: { at: 'intending', move, cancelled: null, debts: state.debts },
     effects: [write({ type: 'intent', move })],
@@ -169,7 +169,10 @@ function asked(state: HomeState, node: NodeName, epoch: Epoch): Next {
   if (!beforeCommit(state) || awaited(state) !== node || state.move.epoch !== epoch) {
     return { state, effects: [answer] };
   }
-  const { state: next, effects } = abort(state, `${node} lost its place in the move`);
+  const { state: next, effects } = abort(
+    state,
+    `the agent of ${node} was restarted or lost its connection during the move`,
+  );
   return { state: next, effects: [answer, ...effects] };
 }
 
@@ -186,27 +189,33 @@ function written(state: HomeState, entry: Entry): Next {
       return prepare(awaiting.move, debts);
     case 'commit':
       if (awaiting?.at !== 'committing') break;
-      return insisting({ at: 'thawing', move: awaiting.move, debts });
+      return withUnanswered({ at: 'thawing', move: awaiting.move, debts });
     case 'abort':
       if (awaiting?.at !== 'aborting') break;
-      return insisting({ at: 'resuming', move: awaiting.move, as: null, reason: entry.reason, debts });
+      return withUnanswered({ at: 'resuming', move: awaiting.move, as: null, reason: entry.reason, debts });
     case 'returned':
       if (awaiting?.at !== 'returning') break;
-      return insisting({ at: 'resuming', move: awaiting.move, as: entry.epoch, reason: entry.reason, debts });
+      return withUnanswered({
+        at: 'resuming',
+        move: awaiting.move,
+        as: entry.epoch,
+        reason: entry.reason,
+        debts,
+      });
     case 'thawed':
     case 'resumed':
       if (awaiting?.at !== 'closing') break;
-      return insisting({ at: 'idle', debts }, [{ do: 'report', epoch, ...awaiting.ending }]);
+      return withUnanswered({ at: 'idle', debts }, [{ do: 'report', epoch, ...awaiting.ending }]);
     case 'lost': {
       if (awaiting?.at !== 'losing') break;
       const next: HomeState = entry.salvage
         ? { at: 'lost', move: awaiting.move, debts }
         : { at: 'idle', debts };
-      return insisting(next, [{ do: 'report', epoch, outcome: 'lost', reason: entry.reason }]);
+      return withUnanswered(next, [{ do: 'report', epoch, outcome: 'lost', reason: entry.reason }]);
     }
     case 'forgotten':
       if (awaiting?.at !== 'forgetting') break;
-      return insisting({ at: 'idle', debts });
+      return withUnanswered({ at: 'idle', debts });
     default:
       return never(entry);
   }
@@ -224,15 +233,15 @@ const prepare = (move: Move, debts: readonly Debt[]): Next => ({
   ],
 });
 
-const insisting = (state: HomeState, first: HomeEffect[] = []): Next => ({
+const withUnanswered = (state: HomeState, first: HomeEffect[] = []): Next => ({
   state,
-  effects: [...first, ...insist(state)],
+  effects: [...first, ...unanswered(state)],
 });
 
-/** All that has been decided and not been answered, said (again). */
-function insist(state: HomeState): HomeEffect[] {
-  const words = [...decided(state), ...state.debts.map(claim)];
-  return words.length === 0 ? [] : [...words, { do: 'retry' }];
+/** The messages of all that has been decided and not been answered: sent, or sent again. */
+function unanswered(state: HomeState): HomeEffect[] {
+  const messages = [...decided(state), ...state.debts.map(claim)];
+  return messages.length === 0 ? [] : [...messages, { do: 'retry' }];
 }
 
 function decided(state: HomeState): HomeEffect[] {
@@ -249,10 +258,10 @@ function decided(state: HomeState): HomeEffect[] {
   return [];
 }
 
-const claim = ({ node, role, epoch, word }: Debt): HomeEffect =>
+const claim = ({ node, role, epoch, message }: Debt): HomeEffect =>
   role === 'source'
-    ? { do: 'tell-source', node, message: { type: word, epoch } }
-    : { do: 'tell-destination', node, message: { type: word, epoch } };
+    ? { do: 'tell-source', node, message: { type: message, epoch } }
+    : { do: 'tell-destination', node, message: { type: message, epoch } };
 
 function fromSource(state: HomeState, node: NodeName, message: FromSource): Next {
   if (message.type === 'discarded') return paid(state, node, 'source', message.epoch);
@@ -316,7 +325,7 @@ function fromDestination(state: HomeState, node: NodeName, message: FromDestinat
         effects: [{ do: 'tell-source', node: move.from, message: order }],
       };
     }
-    case 'held':
+    case 'restored':
       if (state.at !== 'restoring') break;
       return { state: { at: 'committing', move, debts }, effects: [write({ type: 'commit', epoch })] };
     case 'failed':
@@ -363,10 +372,10 @@ function paid(state: HomeState, node: NodeName, role: Debt['role'], epoch: Epoch
   return { state, effects: [write({ type: 'cleaned', epoch, node })] };
 }
 
-function decide(state: HomeState, word: 'adopt' | 'forget'): Next {
-  if (state.at !== 'lost') return stay(state, word, `not while ${state.at}`);
+function decide(state: HomeState, decision: 'adopt' | 'forget'): Next {
+  if (state.at !== 'lost') return stay(state, decision, `not while ${state.at}`);
   const { move, debts } = state;
-  if (word === 'adopt') return returning(state, move, 'a person gave the frozen copy its life back');
+  if (decision === 'adopt') return returning(state, move, 'a person let the frozen copy run again');
   return {
     state: { at: 'forgetting', move, debts },
     effects: [write({ type: 'forgotten', epoch: move.epoch })],
@@ -374,22 +383,22 @@ function decide(state: HomeState, word: 'adopt' | 'forget'): Next {
 }
 
 function restarted({ open, debts, epoch }: Ledger): Next {
-  if (!open) return insisting({ at: 'idle', debts });
+  if (!open) return withUnanswered({ at: 'idle', debts });
   const { move, outcome } = open;
   const reason = 'the home was restarted during the move';
   switch (outcome) {
     case 'moving': {
       const next = aborting(move, debts, reason);
-      return { state: next.state, effects: [...next.effects, ...insist(next.state)] };
+      return { state: next.state, effects: [...next.effects, ...unanswered(next.state)] };
     }
     case 'committed':
-      return insisting({ at: 'thawing', move, debts });
+      return withUnanswered({ at: 'thawing', move, debts });
     case 'aborted':
-      return insisting({ at: 'resuming', move, as: null, reason, debts });
+      return withUnanswered({ at: 'resuming', move, as: null, reason, debts });
     case 'returned':
-      return insisting({ at: 'resuming', move, as: epoch, reason, debts });
+      return withUnanswered({ at: 'resuming', move, as: epoch, reason, debts });
     case 'lost':
-      return insisting({ at: 'lost', move, debts });
+      return withUnanswered({ at: 'lost', move, debts });
     default:
       return never(outcome);
   }

@@ -20,7 +20,7 @@ export const Manifest = z.object({
   /** The processes that were dumped, as the job numbers them. */
   processes: list(z.int(), { most: MOST_PROCESSES }),
   parked: list(ParkedStub, { most: MOST_STUBS }),
-  held: z.boolean(),
+  launchedStopped: z.boolean(),
   mounts: Mounts,
   shared: SharedMounts.default([]),
 });
@@ -29,7 +29,7 @@ export type Manifest = z.infer<typeof Manifest>;
 export const writeManifest = (images: string, manifest: Manifest) =>
   writeFile(join(images, MANIFEST), JSON.stringify(manifest)).catch((error: Error) => {
     throw new GodwitError({
-      code: 'carriage-failed',
+      code: 'image-transfer-failed',
       message: `the images can't be written: ${error.message}`,
     });
   });

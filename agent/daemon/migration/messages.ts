@@ -1,4 +1,4 @@
-/** What the three roles of a move have in common. The words themselves are the wire's. */
+/** What the three roles of a move have in common. The messages themselves are the wire's. */
 import type { EpochOutcome } from '../../api/move-contract';
 
 export type {
@@ -12,13 +12,9 @@ export type {
   ToSource,
 } from '../../api/move-contract';
 
-export type Outcome = EpochOutcome['outcome'];
+export type { Presence } from '../jobs/presence';
 
-/**
- * What of the job is physically on the node when its agent starts. `held` is a restored copy, frozen.
- * `ended`: it is not there, and the keeper knows how it ended. `none`: it is not there and nobody knows why.
- */
-export type Presence = 'running' | 'frozen' | 'held' | 'ended' | 'none';
+export type Outcome = EpochOutcome['outcome'];
 
 /** Why a move fails whose job has come to its end meanwhile. */
 export const PROGRAM_ENDED = 'its program has ended';

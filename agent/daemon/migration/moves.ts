@@ -2,113 +2,127 @@ import type { MovePhase } from '../../api/client-events';
 import { notYourJob } from '../../api/errors';
 import { Copy, mountOf } from '../jobs/copy';
 import type { HomedJob } from '../journal/journal';
-import { Arrival } from './arrival';
-import { Conduct } from './conduct';
-import { Departure } from './departure';
-import { Pace } from './pace';
-import type { Place } from './place';
+import { Coordinator } from './coordinator';
+import { DestinationExecutor } from './destination-executor';
+import type { MoveContext } from './move-context';
+import { MoveEstimator } from './move-estimator';
+import { SourceExecutor } from './source-executor';
 import { sweep } from './sweep';
 
-/** Roles remember the last epoch that they heard of, also when the job has left: late words are refused by it. */
-const MOST_ROLES = 10_000;
+/** Executors remember the last epoch that they have seen, also when the job has left: late messages are refused by it. */
+const MOST_EXECUTORS = 10_000;
 
 /** The moves that this node has a part in: as home, as source, as destination. One of each a job at the most. */
 export class Moves {
-  readonly pace = new Pace();
-  readonly #conducts = new Map<string, Conduct>();
-  readonly #departures = new Map<string, Departure>();
-  readonly #arrivals = new Map<string, Arrival>();
+  readonly estimator = new MoveEstimator();
+  readonly #coordinators = new Map<string, Coordinator>();
+  readonly #sources = new Map<string, SourceExecutor>();
+  readonly #destinations = new Map<string, DestinationExecutor>();
 
-  constructor(private readonly place: Place) {
-    place.host.isMoving = (job) => this.#departures.get(job)?.busy === true;
+  constructor(private readonly context: MoveContext) {}
+
+  coordinator(job: string): Coordinator {
+    return obtain(this.#coordinators, job, () => new Coordinator(job, this.context));
   }
 
-  conduct(job: string): Conduct {
-    const { node, journal, peers, changed, points, log } = this.place;
-    const options = { node, journal, peers, changed, points, log };
-    return obtain(this.#conducts, job, () => new Conduct(job, options));
-  }
-
+  /** As its home: is a move of the job not over? */
   isMoving(job: string): boolean {
-    return this.#conducts.get(job)?.moving === true;
+    return this.#coordinators.get(job)?.moving === true;
+  }
+
+  /** As its host: is a move of the job away from here not over? */
+  isLeaving(job: string): boolean {
+    return this.#sources.get(job)?.busy === true;
   }
 
   phase(job: string): MovePhase | null {
-    return this.#conducts.get(job)?.phase ?? null;
+    return this.#coordinators.get(job)?.phase ?? null;
   }
 
   /** Whose job it is that is here, on its way here, or on its way from here; null where nothing of it is. */
   homeOf(job: string): string | null {
-    const roles = [this.#departures.get(job), this.#arrivals.get(job)];
-    return this.place.host.homeOf(job) ?? roles.find((role) => role?.busy)?.home ?? null;
+    const executors = [this.#sources.get(job), this.#destinations.get(job)];
+    return this.context.copies.homeOf(job) ?? executors.find((executor) => executor?.busy)?.home ?? null;
   }
 
   /** @throws GodwitError `not-your-job` if what is here has another home */
-  departure(job: string, home: string): Departure {
-    return this.#role(this.#departures, job, home, () => new Departure(this.place, job, home));
+  source(job: string, home: string): SourceExecutor {
+    return this.#executor(this.#sources, job, home, () => new SourceExecutor(this.context, job, home));
   }
 
   /** @throws GodwitError `not-your-job` if what is here has another home */
-  arrival(job: string, home: string): Arrival {
-    return this.#role(this.#arrivals, job, home, () => new Arrival(this.place, job, home));
+  destination(job: string, home: string): DestinationExecutor {
+    return this.#executor(
+      this.#destinations,
+      job,
+      home,
+      () => new DestinationExecutor(this.context, job, home),
+    );
   }
 
-  /** A role asks its home what became of the job: one that is at rest for another home is none of this one's. */
-  #role<R extends Departure | Arrival>(roles: Map<string, R>, job: string, home: string, make: () => R): R {
+  /** An executor asks its home what became of the job: one that is at rest for another home is none of this one's. */
+  #executor<E extends SourceExecutor | DestinationExecutor>(
+    executors: Map<string, E>,
+    job: string,
+    home: string,
+    make: () => E,
+  ): E {
     if ((this.homeOf(job) ?? home) !== home) throw notYourJob(job, home);
-    const known = roles.get(job);
+    const known = executors.get(job);
     if (known?.home === home) return known;
-    if (roles.size >= MOST_ROLES) this.#forgetOne(roles);
-    const role = make();
-    roles.set(job, role);
-    return role;
+    if (executors.size >= MOST_EXECUTORS) this.#forgetOne(executors);
+    const executor = make();
+    executors.set(job, executor);
+    return executor;
   }
 
-  /** The one that has been at rest for longest: of its job nobody has said anything for thousands of others. */
-  #forgetOne(roles: Map<string, Departure | Arrival>): void {
-    for (const [job, role] of roles) {
-      if (role.busy || this.place.host.homeOf(job) !== null) continue;
-      roles.delete(job);
+  /** The one that was made first of those that are idle and whose job is not here. */
+  #forgetOne(executors: Map<string, SourceExecutor | DestinationExecutor>): void {
+    for (const [job, executor] of executors) {
+      if (executor.busy || this.context.copies.homeOf(job) !== null) continue;
+      executors.delete(job);
       return;
     }
   }
 
-  /** A job that has ended needs none of this any more. */
+  /** The job has ended. */
   forget(job: string) {
-    this.#conducts.delete(job);
+    this.#coordinators.delete(job);
   }
 
-  /** Takes up what an earlier life of the agent has left: first what is here, then what is decided here. */
+  /** Takes up what an earlier run of the agent has left: first what is here, then what is decided here. */
   async restart(homed: HomedJob[]): Promise<void> {
-    const { journal, host, mounted, log } = this.place;
+    const { journal, host, mounted, log } = this.context;
     const notes = await journal.notes();
-    // What can't be cleared away now can be at the next start.
-    await sweep(this.place, notes).catch((error: Error) => log(`not all is swept: ${error.message}`));
+    // What can't be removed now can be at the next start.
+    await sweep(this.context, notes).catch((error: Error) =>
+      log(`some leftovers were not removed: ${error.message}`),
+    );
     for (const { job, note, detail } of notes) {
       const copy = Copy.parse(detail.copy);
-      log(`found here, ${note.state} as epoch ${note.epoch}`, { job });
+      log(`in the journal at the start: ${note.state}`, { job, epoch: note.epoch });
       if (note.state === 'hosting') {
         await this.#rehost(copy);
-        this.departure(job, copy.home).restart(note, copy);
+        this.source(job, copy.home).restart(note, copy);
         // Its thaw may have gone unanswered.
-        this.arrival(job, copy.home).restart(note, copy);
+        this.destination(job, copy.home).restart(note, copy);
       } else if (note.state === 'sending') {
         host.adopt(copy);
-        this.departure(job, copy.home).restart(note, copy);
+        this.source(job, copy.home).restart(note, copy);
       } else {
-        this.arrival(job, copy.home).restart(note, copy);
+        this.destination(job, copy.home).restart(note, copy);
       }
       const files = mountOf(copy);
       if (files) await mounted.takeUp(files);
     }
     for (const { id, ledger } of homed) {
-      if (ledger.open || ledger.debts.length > 0) this.conduct(id).restart(ledger);
+      if (ledger.open || ledger.debts.length > 0) this.coordinator(id).restart(ledger);
     }
   }
 
-  /** A job that lives here and is frozen without being held was being attached to when the agent went. */
+  /** A copy that lives here; what of it an earlier run of the agent did not come to write down is asked for. */
   async #rehost(copy: Copy) {
-    const { keeper, host } = this.place;
+    const { keeper, host } = this.context;
     if (copy.init === null) {
       const { line } = await keeper
         .call('process.line', { key: copy.supervisor, index: 0 })

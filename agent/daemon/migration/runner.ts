@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { GrowingPause } from '../../machine/retry';
+import { PAUSES } from './move-context';
 
 /** Keeps a role's state, feeds it one input at a time, and has each effect begun before the next input is looked at. */
 export class Runner<State, Input, Effect> {
@@ -44,42 +45,20 @@ export async function allOver(works: Promise<void>[]): Promise<void> {
   if (failed?.status === 'rejected') throw failed.reason;
 }
 
-/** A time to come back that grows while nothing happens: 100 ms, doubled up to 5 s. One timer at a time. */
+/** Comes back after a pause that grows while nothing happens. One timer at a time. */
 export class Backoff {
-  #wait = FIRST_MS;
+  readonly #pause = new GrowingPause(PAUSES);
   #timer: NodeJS.Timeout | undefined;
 
   again(work: () => void) {
-    if (this.#timer) return;
-    this.#timer = setTimeout(() => {
+    this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       work();
-    }, this.#wait);
-    this.#wait = Math.min(2 * this.#wait, LAST_MS);
+    }, this.#pause.next());
   }
 
   reset() {
-    this.#wait = FIRST_MS;
-  }
-
-  stop() {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-  }
-}
-
-const FIRST_MS = 100;
-const LAST_MS = 5_000;
-
-/** Does what must be done, again and again until it is. */
-export async function insist(work: () => Promise<void>, log: (line: string) => void): Promise<void> {
-  for (let wait = FIRST_MS; ; wait = Math.min(2 * wait, LAST_MS)) {
-    try {
-      return await work();
-    } catch (error) {
-      log(`${(error as Error).message}; trying again`);
-      await sleep(wait);
-    }
+    this.#pause.reset();
   }
 }
 

@@ -1,9 +1,11 @@
 /**
- * The source of a move: it freezes the job, carries it away, and keeps its frozen copy until the home says
- * what became of it. It thaws on the home's written word only (`abort`, `return`), never by itself.
+ * The source of a move, as a pure state machine: it freezes the job, sends it away, and keeps the frozen copy until the
+ * home says what became of the move. It thaws only when the home says so (`abort`, `return`), after the home has
+ * written that down; never by itself.
  *
- * The hands carry effects out in order. `thaw-unpark` and `kill-copy` first end a dump that still runs, and may
- * be asked for twice. Before `restarted`, the hands have ended whatever an earlier life of the agent left running.
+ * The executor (source-executor.ts) carries effects out in order. `thaw-unpark` and `kill-copy` first end a dump that
+ * still runs, and may be asked for twice. Before `restarted`, the executor has ended whatever an earlier life of the
+ * agent left running.
  */
 
 import type { SourceFigures } from '../../api/move-contract';
@@ -33,7 +35,7 @@ interface Holding {
 }
 
 export type SourceState =
-  /** `fence`: the highest epoch heard of. `hosting`: the epoch under which this role knows the job to be here. */
+  /** `fence`: the highest epoch seen. `hosting`: the epoch under which this role knows the job to be here. */
   | { at: 'idle'; fence: Epoch; hosting: Epoch | null }
   | { at: 'noting'; epoch: Epoch; since: Epoch; order: Send }
   | { at: 'sending'; epoch: Epoch; since: Epoch }
@@ -47,7 +49,7 @@ export type SourceState =
 export type SourceInput =
   | ToSource
   | { type: 'outcome'; epoch: Epoch; outcome: Outcome; returned?: Epoch }
-  /** The hands have done, or failed, what was asked. */
+  /** The executor has done what was asked, or has failed. */
   | { type: 'dumped'; epoch: Epoch; figures: SourceFigures }
   | { type: 'dump-failed'; epoch: Epoch; reason: string }
   | { type: 'unparked'; epoch: Epoch }
@@ -68,11 +70,11 @@ export type SourceEffect =
   | { do: 'park-freeze-dump'; order: Send }
   | { do: 'thaw-unpark'; epoch: Epoch }
   | { do: 'kill-copy'; epoch: Epoch }
-  | { do: 'say'; message: FromSource }
+  | { do: 'reply'; message: FromSource }
   | { do: 'ask'; epoch: Epoch }
   /** Come back with `retry` after a while, as long as the state is `holding`. */
   | { do: 'retry' }
-  /** Nobody can say what this copy is: it stays frozen until a person decides. */
+  /** What this copy is can't be known: it stays frozen until a person decides. */
   | { do: 'stranded'; reason: string }
   | Ignored;
 
@@ -81,11 +83,11 @@ type Next = Step<SourceState, SourceEffect>;
 export const sourceAtRest: SourceState = { at: 'idle', fence: 0, hosting: null };
 
 const to = (state: SourceState, ...effects: SourceEffect[]): Next => ({ state, effects });
-const say = (message: FromSource): SourceEffect => ({ do: 'say', message });
-const fail = (epoch: Epoch, reason: string) => say({ type: 'failed', epoch, reason });
-const goneFor = (epoch: Epoch, reason: string) => say({ type: 'gone', epoch, reason });
+const reply = (message: FromSource): SourceEffect => ({ do: 'reply', message });
+const fail = (epoch: Epoch, reason: string) => reply({ type: 'failed', epoch, reason });
+const goneFor = (epoch: Epoch, reason: string) => reply({ type: 'gone', epoch, reason });
 
-/** Of a copy that nobody saw end. */
+/** Why a copy is gone whose end was not reported. */
 const NONE_HERE = 'its agent found no process of it';
 
 export function stepSource(state: SourceState, input: SourceInput): Next {
@@ -120,7 +122,7 @@ export function stepSource(state: SourceState, input: SourceInput): Next {
         return stay(state, input.type, 'nothing to clear');
       return to(
         { at: 'idle', fence: state.epoch, hosting: null },
-        say({ type: 'discarded', epoch: state.epoch }),
+        reply({ type: 'discarded', epoch: state.epoch }),
       );
     case 'copy-died':
       return died(state, input.reason);
@@ -151,7 +153,7 @@ function send(state: SourceState, order: Send): Next {
 }
 
 const said = ({ epoch, result }: Holding): SourceEffect =>
-  'figures' in result ? say({ type: 'sent', epoch, figures: result.figures }) : fail(epoch, result.reason);
+  'figures' in result ? reply({ type: 'sent', epoch, figures: result.figures }) : fail(epoch, result.reason);
 
 function noted(state: SourceState, note: Note): Next {
   if (state.at === 'noting' && note.state === 'sending' && note.epoch === state.epoch) {
@@ -160,7 +162,7 @@ function noted(state: SourceState, note: Note): Next {
   }
   if (state.at === 'rehosting' && note.state === 'hosting' && note.epoch === state.as) {
     const fence = Math.max(state.epoch, state.as);
-    return to({ at: 'idle', fence, hosting: state.as }, say({ type: 'resumed', epoch: state.answer }));
+    return to({ at: 'idle', fence, hosting: state.as }, reply({ type: 'resumed', epoch: state.answer }));
   }
   return stay(state, 'noted', `not while ${state.at}`);
 }
@@ -189,24 +191,27 @@ function died(state: SourceState, reason: string): Next {
 
 /** The home wrote that the job is the source's: after an abort as it was, after a return as epoch `as`. */
 function giveBack(state: SourceState, epoch: Epoch, as: Epoch | null): Next {
-  const word = as === null ? 'abort' : 'return';
+  const message = as === null ? 'abort' : 'return';
   const answer = as ?? epoch;
   switch (state.at) {
     case 'idle':
       if (as !== null && state.hosting !== as) return to(state, goneFor(answer, NONE_HERE));
-      return to({ ...state, fence: Math.max(state.fence, answer) }, say({ type: 'resumed', epoch: answer }));
+      return to(
+        { ...state, fence: Math.max(state.fence, answer) },
+        reply({ type: 'resumed', epoch: answer }),
+      );
     case 'noting':
     case 'sending':
     case 'holding':
       if (epoch !== state.epoch)
-        return stay(state, word, `about epoch ${epoch}, the node is at ${state.epoch}`);
+        return stay(state, message, `about epoch ${epoch}, the node is at ${state.epoch}`);
       if (state.at === 'holding' && state.gone !== null) return to(state, goneFor(answer, state.gone));
       return to({ at: 'thawing', epoch, as: as ?? state.since, answer }, { do: 'thaw-unpark', epoch });
     case 'thawing':
     case 'rehosting':
     case 'killing':
     case 'clearing':
-      return stay(state, word, `already ${state.at}`);
+      return stay(state, message, `already ${state.at}`);
     default:
       return never(state);
   }
@@ -214,9 +219,9 @@ function giveBack(state: SourceState, epoch: Epoch, as: Epoch | null): Next {
 
 function discard(state: SourceState, epoch: Epoch): Next {
   if (state.at === 'idle') {
-    return to({ ...state, fence: Math.max(state.fence, epoch) }, say({ type: 'discarded', epoch }));
+    return to({ ...state, fence: Math.max(state.fence, epoch) }, reply({ type: 'discarded', epoch }));
   }
-  if (epoch < state.epoch) return to(state, say({ type: 'discarded', epoch }));
+  if (epoch < state.epoch) return to(state, reply({ type: 'discarded', epoch }));
   if (epoch > state.epoch)
     return stay(state, 'discard', `about epoch ${epoch}, the node is at ${state.epoch}`);
   if (state.at !== 'holding') return stay(state, 'discard', `not while ${state.at}`);

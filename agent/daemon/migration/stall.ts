@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { GodwitError } from '../../api/errors';
 
 /**
- * So long may a transfer stand still before the move is given up. Longer than a link is silent before it is taken for
- * dead (15 s), and than CRIU waits for one answer of a home's files (10 s): those have better reasons to tell.
+ * How long a transfer may stand still before the move is aborted. Longer than a connection may be silent before it is
+ * closed (15 s), and than CRIU waits for one answer of a home's files (10 s): those errors say more.
  */
 export const STALL_MS = 20_000;
 /** A stall is this many looks in a row at which nothing had changed: a node that itself stood still counts none. */

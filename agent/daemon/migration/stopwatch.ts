@@ -35,7 +35,7 @@ export class Stopwatch {
   destination(answer: FromDestination) {
     if (answer.epoch !== this.move.epoch) return;
     this.#mark(answer.type);
-    if (answer.type === 'held') this.#restore = answer.figures.restore;
+    if (answer.type === 'restored') this.#restore = answer.figures.restore;
   }
 
   /** Only of a move that is over. */
@@ -65,7 +65,7 @@ export class Stopwatch {
     };
   }
 
-  /** The first time counts: what is said again is said of the same. */
+  /** The first time counts: repeated messages are about the same step. */
   #mark(event: string) {
     if (!this.#at.has(event)) this.#at.set(event, performance.now());
   }

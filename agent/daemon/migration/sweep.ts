@@ -1,4 +1,4 @@
-/** What is on a node that starts and belongs to no copy that it has written down: cleared away, unless it lives. */
+/** Leftovers on a node that starts: what belongs to no copy in its journal is removed, unless a process uses it. */
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
@@ -6,22 +6,22 @@ import { nodeCgroup } from '../../machine/cgroup/hierarchy';
 import { processesNaming } from '../../machine/proc/processes';
 import { Copy } from '../jobs/copy';
 import type { NodeNote } from '../journal/journal';
-import type { Place } from './place';
+import type { MoveContext } from './move-context';
 
 /** As copies and their images are named: `JOB.EPOCH`. */
 const COPY = /^[a-z0-9]+\.\d+$/;
 
-type Sweeping = Pick<Place, 'layout' | 'cgroup' | 'mounted' | 'log'>;
+type Sweeping = Pick<MoveContext, 'layout' | 'cgroup' | 'mounted' | 'log'>;
 
-/** Precondition: nothing new has begun here yet. */
-export async function sweep(place: Sweeping, notes: NodeNote[]): Promise<void> {
-  const { layout, mounted } = place;
+/** At the start of the agent, before anything new has begun here. */
+export async function sweep(context: Sweeping, notes: NodeNote[]): Promise<void> {
+  const { layout, mounted } = context;
   const known = new Set(notes.flatMap(namesOf));
   // What lives may need what bears its name.
-  for (const name of await sweepCgroups(place, known)) known.add(name);
-  await sweepFolder(place, layout.images, known, 'images', (path) => rm(path, { recursive: true }));
-  await sweepFolder(place, layout.reports, known, 'a report', (path) => rm(path));
-  await sweepFolder(place, layout.roots, known, 'a mount', async (path) => {
+  for (const name of await sweepCgroups(context, known)) known.add(name);
+  await sweepFolder(context, layout.images, known, 'images', (path) => rm(path, { recursive: true }));
+  await sweepFolder(context, layout.reports, known, 'a report', (path) => rm(path));
+  await sweepFolder(context, layout.roots, known, 'a mount', async (path) => {
     const [job = '', epoch] = basename(path).split('.');
     await mounted.end({ job, epoch: Number(epoch) });
   });
@@ -44,18 +44,16 @@ async function sweepFolder(
     if (!COPY.test(name) || known.has(name)) continue;
     const path = join(folder, name);
     if ((await processesNaming(path)).length > 0) {
-      log.warn(`${what} of no copy that is known here, in use by a process of nobody's, stays`, {
-        copy: name,
-      });
+      log.warn(`${what} of a copy that the journal does not have is in use, and stays`, { copy: name });
       continue;
     }
-    log(`${what} of no copy that is known here, removed`, { copy: name });
+    log(`removed ${what} of a copy that the journal does not have`, { copy: name });
     await remove(path);
   }
 }
 
 /**
- * Answers with the names of those with processes in them. What nobody has written down may be a job's only copy: no
+ * Returns the names of those with processes in them. A copy that the journal does not have may be a job's only one: no
  * agent ends it by itself.
  */
 async function sweepCgroups({ cgroup: node, log }: Sweeping, known: Set<string>): Promise<string[]> {
@@ -67,9 +65,11 @@ async function sweepCgroups({ cgroup: node, log }: Sweeping, known: Set<string>)
     const { length } = await cgroup.pids();
     if (length > 0) {
       living.push(name);
-      log.warn(`${length} processes of no copy that is known here, left to a person`, { copy: name });
+      log.warn(`${length} processes of a copy that the journal does not have run on: a person should look`, {
+        copy: name,
+      });
     } else {
-      log('a cgroup of no copy that is known here, removed', { copy: name });
+      log('removed an empty cgroup of a copy that the journal does not have', { copy: name });
       await cgroup.remove();
     }
   }

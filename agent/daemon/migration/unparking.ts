@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import type { Copy } from '../jobs/copy';
-import type { Place } from './place';
+import type { MoveContext } from './move-context';
 
 /** In the image folder: the keeper that was told to. */
 const MARK = 'unparking';
@@ -12,13 +12,13 @@ const MARK = 'unparking';
 export const SPOILED = 'its keeper ended while it put the debugger back';
 
 /**
- * - `yes`: nobody has begun, or the keeper that has is there and answers the same again.
+ * - `yes`: no keeper has begun, or the one that has is there and answers the same again.
  * - `thawed`: a keeper that is gone had thawed the job; it has no debugger any more.
  * - `spoiled`: a keeper that is gone had begun and not thawed it. Nothing of it has run since it was frozen, but bytes of
- *   that keeper's, known to nobody now, are in its memory: it must never run.
+ *   that keeper's, of which nothing is known now, are in its memory: it must never run.
  */
 export async function mayUnpark(
-  { keeper }: Place,
+  keeper: MoveContext['keeper'],
   copy: Copy,
   images: string,
   stubs: number,

@@ -7,10 +7,10 @@ import type { Obstacle } from '../../api/model';
 import { askOf, type Frozen } from '../../machine/criu/frozen';
 import type { Looked } from '../../machine/criu/look';
 import type { NotedDescriptor } from '../../machine/criu/noted';
+import type { NameOf } from './naming';
+import { obstacle } from './obstacles';
 
-const CODE = 'queued-message';
 const DEADLINE_MS = 10_000;
-const FIX = 'try again when the program has read it';
 /** By what the helper says (messages.c). */
 const LOST: Readonly<Record<string, string>> = {
   credentials: 'a message that tells who sent it (SO_PASSCRED)',
@@ -18,10 +18,11 @@ const LOST: Readonly<Record<string, string>> = {
   empty: 'an empty datagram, which would be lost with those behind it',
 };
 
-const whatWaits = (who: string, lost: string) => `${who} has not read ${LOST[lost] ?? lost}`;
+const queuedMessage = (process: string, lost: string) =>
+  obstacle('queued-message', { process, message: LOST[lost] ?? lost });
 
-export const messageObstacles = ({ waiting }: Looked, who: (pid: number) => string): Obstacle[] =>
-  waiting.map(({ pid, lost }) => ({ code: CODE, what: whatWaits(who(pid), lost), fix: FIX }));
+export const messageObstacles = ({ waiting }: Looked, nameOf: NameOf): Obstacle[] =>
+  waiting.map(({ pid, lost }) => queuedMessage(nameOf(pid), lost));
 
 /** `noted`: what the frozen job holds; one without Unix sockets costs no more. @throws `queued-message` */
 export async function refuseMessages(frozen: Frozen, noted: NotedDescriptor[]): Promise<void> {
@@ -29,5 +30,6 @@ export async function refuseMessages(frozen: Frozen, noted: NotedDescriptor[]): 
   if (sockets.length === 0) return;
   const [first] = await askOf(frozen, 'messages', sockets, DEADLINE_MS);
   if (!first) return;
-  throw new GodwitError({ code: CODE, message: whatWaits(`process ${first.inner}`, first.said), fix: FIX });
+  const { code, what, fix } = queuedMessage(`process ${first.inner}`, first.said);
+  throw new GodwitError({ code, message: what, fix });
 }

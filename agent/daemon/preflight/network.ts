@@ -1,5 +1,6 @@
 /** What of a job's network sockets can be carried, and what they need at the destination. */
-import type { Obstacle } from '../../api/model';
+import { readFile } from 'node:fs/promises';
+import type { Obstacle, User } from '../../api/model';
 import type { BoundPort } from '../../api/peer-contract';
 import {
   type InetSocket,
@@ -9,29 +10,31 @@ import {
   listens,
   TCP_ESTABLISHED,
 } from '../../machine/network/inet-sockets';
-import { ACCEPT_FIRST } from '../../machine/network/sockets';
+import { mayPing, PING_GROUPS } from '../../machine/network/ping';
+import { isAtLeast } from '../../machine/versions';
+import { obstacle } from './obstacles';
 
 /**
  * Why this socket of a job in its host's own network can't be carried; null when it can. `own`: all of the job's.
  * Loopback inside the job goes along whole. A listener or a datagram socket that is bound to no address in particular
  * goes on at the addresses of the new host.
  */
-export function socketObstacle(socket: InetSocket, own: readonly InetSocket[], who: string): Obstacle | null {
+export function socketObstacle(
+  socket: InetSocket,
+  own: readonly InetSocket[],
+  process: string,
+): Obstacle | null {
   const { protocol, local, port, remote, remotePort } = socket;
   const kind = protocol.toUpperCase();
-  const place = `${ipText(local)}:${port}`;
   if (remotePort === 0) {
     if (isAny(local) || isLoopback(local)) return null;
-    return atHost(`${who} has a ${kind} socket at ${place}, which is no address of the job's own`);
+    return obstacle('network-socket/bound', { process, kind, address: `${ipText(local)}:${port}` });
   }
+  const address = `${ipText(remote)}:${remotePort}`;
   if (!isLoopback(local) || !isLoopback(remote))
-    return atHost(`${who} has a ${kind} connection to ${ipText(remote)}:${remotePort}`);
+    return obstacle('network-socket/connected', { process, kind, address });
   if (protocol !== 'tcp' || hasOwnEnd(socket, own)) return null;
-  return {
-    code: 'network-socket',
-    what: `${who} has a TCP connection to ${ipText(remote)}:${remotePort}, a program outside the job`,
-    fix: 'run both ends in one job, or have the program close it before the move',
-  };
+  return obstacle('network-socket/loopback', { process, address });
 }
 
 /** One whose other end was closed needs none; one that is not accepted yet is for CRIU to judge. */
@@ -39,17 +42,8 @@ const hasOwnEnd = ({ state, port, remotePort }: InetSocket, own: readonly InetSo
   state !== TCP_ESTABLISHED ||
   own.some((other) => other.port === remotePort && (other.remotePort === port || listens(other)));
 
-export const waitingObstacle = ({ local, port }: InetSocket, who: string): Obstacle => ({
-  code: 'connection-pending',
-  what: `${who} has not accepted a TCP connection yet that was made to ${ipText(local)}:${port}`,
-  fix: ACCEPT_FIRST,
-});
-
-const atHost = (what: string): Obstacle => ({
-  code: 'network-socket',
-  what,
-  fix: 'run it with --address, or have the program close it before the move',
-});
+export const waitingObstacle = ({ local, port }: InetSocket, process: string): Obstacle =>
+  obstacle('connection-pending/tcp', { process, address: `${ipText(local)}:${port}` });
 
 /** What must be free at the destination. */
 export const boundPorts = (own: readonly InetSocket[]): BoundPort[] =>
@@ -70,8 +64,15 @@ export function takenPorts(wanted: readonly BoundPort[], here: readonly InetSock
   );
 }
 
-export const portTaken = (node: string, { protocol, address, port }: BoundPort): Obstacle => ({
-  code: 'port-taken',
-  what: `${protocol.toUpperCase()} port ${port} at ${ipText(address)}, which the job has, is taken on ${node}`,
-  fix: 'free it there, choose another node, or run the job with --address',
-});
+export const portTaken = (node: string, { protocol, address, port }: BoundPort): Obstacle =>
+  obstacle('port-taken', { node, kind: protocol.toUpperCase(), port, address: ipText(address) });
+
+/** The first CRIU that saves sockets of ICMP. */
+const LEAST_CRIU = '4.2';
+
+/** On the destination, of a job that has such a socket. `criu`: the source's. */
+export async function pingObstacles(node: string, user: User, criu: string | null): Promise<Obstacle[]> {
+  if (!isAtLeast(criu ?? '0', LEAST_CRIU)) return [obstacle('network-socket/ping', { least: LEAST_CRIU })];
+  if (mayPing(await readFile(PING_GROUPS, 'utf8'), user)) return [];
+  return [obstacle('ping-group', { node, group: user.gid })];
+}

@@ -5,57 +5,57 @@
  */
 import type { Obstacle } from '../../api/model';
 import type { JobProcess } from '../../machine/proc/processes';
+import type { NameOf } from './naming';
+import { obstacle } from './obstacles';
 
-/** A place in the tree by its number in the job. */
-interface Place {
+/** A process in the tree, by its number in the job. */
+interface TreeNode {
   inner: number;
   session: number;
-  above: Place | null;
+  above: TreeNode | null;
 }
 
-function treeOf(processes: JobProcess[]): Map<number, Place> {
-  const places = new Map(
-    processes.map(({ pid, inner, session }): [number, Place] => [pid, { inner, session, above: null }]),
+function treeOf(processes: JobProcess[]): Map<number, TreeNode> {
+  const nodes = new Map(
+    processes.map(({ pid, inner, session }): [number, TreeNode] => [pid, { inner, session, above: null }]),
   );
-  for (const { pid, parent } of processes) places.get(pid)!.above = places.get(parent) ?? null;
-  return places;
+  for (const { pid, parent } of processes) nodes.get(pid)!.above = nodes.get(parent) ?? null;
+  return nodes;
 }
 
 /** Above each of PID 1's children that is in another session comes the leader of that, there or made for a moment. */
-function withLeaders(places: Map<number, Place>, root: Place): void {
-  const made = new Map([...places.values()].map((place) => [place.inner, place]));
-  for (const place of places.values()) {
-    const { inner, session, above } = place;
+function withLeaders(nodes: Map<number, TreeNode>, root: TreeNode): void {
+  const made = new Map([...nodes.values()].map((node) => [node.inner, node]));
+  for (const node of nodes.values()) {
+    const { inner, session, above } = node;
     if (above !== root || session === inner || session === root.session) continue;
     const leader = made.get(session) ?? { inner: session, session, above: root };
     made.set(session, leader);
-    place.above = leader;
+    node.above = leader;
   }
 }
 
 /** Processes that CRIU can't bring back in their sessions. `processes`: PID 1 first. */
 export function strandedOf(processes: JobProcess[]): JobProcess[] {
-  const places = treeOf(processes);
-  const root = places.get(processes[0]?.pid ?? 0);
+  const nodes = treeOf(processes);
+  const root = nodes.get(processes[0]?.pid ?? 0);
   if (!root) return [];
-  withLeaders(places, root);
+  withLeaders(nodes, root);
   /** In which session a process must have been when it forked another: one at most. */
-  const born = new Map<Place, number>();
+  const born = new Map<TreeNode, number>();
   return processes.filter(({ pid }) => {
-    const { inner, session, above } = places.get(pid)!;
+    const { inner, session, above } = nodes.get(pid)!;
     if (session === inner || !above || above.session === session) return false;
-    let place: Place | null = above;
-    for (; place && place.inner !== session; place = place.above) {
-      if ((born.get(place) ?? session) !== session) return true;
-      born.set(place, session);
+    let node: TreeNode | null = above;
+    for (; node && node.inner !== session; node = node.above) {
+      if ((born.get(node) ?? session) !== session) return true;
+      born.set(node, session);
     }
-    return place === null;
+    return node === null;
   });
 }
 
-export const sessionObstacles = (processes: JobProcess[], who: (pid: number) => string): Obstacle[] =>
-  strandedOf(processes).map(({ pid, session }) => ({
-    code: 'session-leader',
-    what: `${who(pid)} is in session ${session}, of which no process above it is, so CRIU can't bring it back there`,
-    fix: 'have it begin a session of its own (setsid), or end it before the move',
-  }));
+export const sessionObstacles = (processes: JobProcess[], nameOf: NameOf): Obstacle[] =>
+  strandedOf(processes).map(({ pid, session }) =>
+    obstacle('session-leader', { process: nameOf(pid), session }),
+  );

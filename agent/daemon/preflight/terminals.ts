@@ -4,21 +4,19 @@
  */
 import type { Obstacle } from '../../api/model';
 import type { Held, Looked } from '../../machine/criu/look';
+import type { NameOf } from './naming';
+import { obstacle } from './obstacles';
 
 const MASTER = /^\/dev\/(pts\/)?ptmx$/;
 const MOST = 1000;
 const TRIED = 32;
 
-export function terminalObstacles({ held }: Looked, who: (pid: number) => string): Obstacle[] {
+export function terminalObstacles({ held }: Looked, nameOf: NameOf): Obstacle[] {
   const masters = firstOfEach(held.filter(({ name, kind }) => MASTER.test(name) && /^\d+$/.test(kind)));
   const all = new Set(masters.map(({ kind }) => Number(kind)));
   return masters
     .filter((master) => !isReached(Number(master.kind), all))
-    .map(({ pid, kind }) => ({
-      code: 'terminal-number',
-      what: `${who(pid)} has the terminal /dev/pts/${kind}, whose number CRIU can't give it again`,
-      fix: 'have it close terminals, so that those with lower numbers are used',
-    }));
+    .map(({ pid, kind }) => obstacle('terminal-number', { process: nameOf(pid), number: kind }));
 }
 
 /** Several processes may have one. */

@@ -1,6 +1,6 @@
 /**
- * Who may say what, of all that agents say to each other. A caller is a listed member: its certificate says which. What
- * it says is judged here, once, before anybody acts on it; a method without an entry does not compile.
+ * Which agent may ask another what. A caller is a listed member: its certificate says which. Each request is judged here,
+ * once, before anything is done; a method without an entry does not compile.
  */
 import type { Caller, Handlers, Method, Params } from '../../api/contract';
 import { asGodwitError, type GodwitError, jobMoving, noSuchJob, notHome, notYourJob } from '../../api/errors';
@@ -10,7 +10,7 @@ import { notAMember } from '../../wire/errors';
 import type { Ledger } from '../journal/journal';
 import { type Acceptance, jobRefusal, requestRefusal } from './rights';
 
-/** What this node knows of whom it hears. */
+/** What this node knows of its callers and their jobs. */
 export interface Standing {
   /** As its configuration has it now. */
   readonly acceptance: Acceptance;
@@ -55,8 +55,8 @@ const home: Rule<{ job: string }> = {
 };
 
 /**
- * About a session with a stub. A stub outlives its job until its client has heard the end; then nothing is noted of the
- * job here, and the session's id, which is a secret of its client's and the home's, says who speaks.
+ * About a session with a stub. A stub outlives its job until its client knows the end; then nothing is noted of the
+ * job here, and the session's id, which is a secret of its client's and the home's, is what identifies the caller.
  */
 const homeOfSession: Rule<{ job: string; fresh?: boolean }> = {
   who: 'home',
@@ -75,7 +75,7 @@ const newHome: Rule<{ job: string; home: string; user: User }> = {
   },
 };
 
-/** A word of a move. Where nothing is here of the job, there is nothing to be done, and that is answered. */
+/** A message of a move. Where nothing of the job is here there is nothing to be done, and that is answered. */
 const homeOfMove: Rule<{ job: string; home: string }> = {
   who: 'home',
   judge: ({ job, home: named }, from, { homeOf }) => {
@@ -84,7 +84,7 @@ const homeOfMove: Rule<{ job: string; home: string }> = {
   },
 };
 
-/** Only `prepare` brings a job here; the other words are about what is here, and must get through. */
+/** Only `prepare` brings a job here; the other messages are about what is here, and must get through. */
 const homeOfArrival: Rule<Params<PeerContract, 'move.toDestination'>> = {
   who: 'home',
   judge: (params, from, here) => {
@@ -108,7 +108,7 @@ const party: Rule<{ job: string }> = {
   who: 'host',
   judge: async ({ job }, from, here) => {
     const ledger = await here.ledger(job);
-    // A home that lost its journal knows nothing, and says so to whoever asks.
+    // A home that lost its journal answers anybody that it knows nothing.
     if (!ledger) return;
     const { open, debts } = ledger;
     const parties = [ledger.host, open?.move.from, open?.move.to, ...debts.map(({ node }) => node)];
@@ -145,7 +145,7 @@ export const CALLERS: { readonly [M in Method<PeerContract>]: Rule<Params<PeerCo
 
   'host.launch': newHome,
   // Answered for the caller's own jobs.
-  'host.sight': member,
+  'host.jobStatus': member,
   'host.kill': home,
   'host.type': home,
   'host.preflight': home,
@@ -155,7 +155,7 @@ export const CALLERS: { readonly [M in Method<PeerContract>]: Rule<Params<PeerCo
   'move.toDestination': homeOfArrival,
 };
 
-/** What a node may hear that does nothing wrong: the job has gone on since. */
+/** Refusals of callers that did nothing wrong: the job has moved on since. */
 const ORDINARY: ReadonlySet<string> = new Set(['job-moving', 'no-such-job']);
 
 /** The handlers, none of which is reached by a caller who may not. `refused` is told of each who tries. */

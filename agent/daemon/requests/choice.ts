@@ -1,14 +1,18 @@
 import { noSuchNode } from '../../api/errors';
-import { bestOf } from '../cluster/members';
-import type { NodeParts } from './node';
+import { bestOf, type Members } from '../cluster/members';
+import type { Peers } from '../cluster/peers';
 
-/** The node that is meant by a name, `home` or `best`, by the job's home or the one to be. @throws `no-such-node` */
-export async function chooseNode(
-  { config, members, peers }: Pick<NodeParts, 'config' | 'members' | 'peers'>,
-  wanted: string,
-): Promise<string> {
-  if (wanted === 'home') return config.name;
-  if (wanted === 'best') return bestOf(await members.list())?.name ?? config.name;
+export interface Choosing {
+  /** The job's home, or the one to be. */
+  node: string;
+  members: Pick<Members, 'list'>;
+  peers: Pick<Peers, 'names'>;
+}
+
+/** The node that is meant by a name, `home` or `best`. @throws `no-such-node` */
+export async function chooseNode({ node, members, peers }: Choosing, wanted: string): Promise<string> {
+  if (wanted === 'home') return node;
+  if (wanted === 'best') return bestOf(await members.list())?.name ?? node;
   if (!peers.names.includes(wanted)) throw noSuchNode(wanted, peers.names);
   return wanted;
 }

@@ -10,8 +10,8 @@ import { parseJson, parseWith } from '../../api/schema';
 const HOMES_AT_ONCE = 64;
 
 /** Where each home's part is read on; those that are not named are through. */
-const Places = dictionary(NodeName, z.int().min(0), { most: MOST_NODES });
-type Places = z.infer<typeof Places>;
+const Positions = dictionary(NodeName, z.int().min(0), { most: MOST_NODES });
+type Positions = z.infer<typeof Positions>;
 
 export interface Page<T, Next> {
   items: T[];
@@ -24,8 +24,8 @@ export async function pageOfAll<T>(
   cursor: string | undefined,
   ask: (home: string, after: number, bytes: number) => Promise<Page<T, number>>,
 ): Promise<Page<T, z.infer<typeof Cursor>>> {
-  const places: Places = cursor === undefined ? beginning(homes) : read(cursor);
-  const all = Object.entries(places);
+  const positions: Positions = cursor === undefined ? beginning(homes) : read(cursor);
+  const all = Object.entries(positions);
   const [asked, later] = [all.slice(0, HOMES_AT_ONCE), all.slice(HOMES_AT_ONCE)];
   const bytes = Math.floor(PAGE_BYTES / Math.max(1, asked.length));
   const parts = await Promise.all(asked.map(([home, after]) => ask(home, after, bytes)));
@@ -40,10 +40,10 @@ export async function pageOfAll<T>(
   };
 }
 
-const beginning = (homes: readonly string[]): Places => Object.fromEntries(homes.map((home) => [home, 0]));
+const beginning = (homes: readonly string[]): Positions => Object.fromEntries(homes.map((home) => [home, 0]));
 
-const WHAT = 'the place where the list is read on';
-const read = (cursor: string): Places => parseWith(Places, parseJson(WHAT, cursor), WHAT);
+const WHAT = 'the position where the list is read on';
+const read = (cursor: string): Positions => parseWith(Positions, parseJson(WHAT, cursor), WHAT);
 
 /** In the list of one home, as its own cursor says. @throws `bad-message` */
-export const placeIn = (cursor = '0'): number => parseWith(z.int().min(0), parseJson(WHAT, cursor), WHAT);
+export const positionIn = (cursor = '0'): number => parseWith(z.int().min(0), parseJson(WHAT, cursor), WHAT);

@@ -3,7 +3,7 @@
 import type { Reread } from '../../api/config';
 import type { GodwitError } from '../../api/errors';
 import { idsRefused, notAccepted, notYours, rootJobsRefused, rootRefused } from '../../api/errors';
-import type { HistoryEvent, Obstacle, User } from '../../api/model';
+import type { HistoryEvent, User } from '../../api/model';
 import type { HomedJob } from '../journal/journal';
 
 type Owned = Pick<HomedJob, 'id' | 'spec'>;
@@ -15,6 +15,17 @@ export const may = (user: User | undefined, { spec }: Pick<Owned, 'spec'>): bool
 /** @param user undefined for root @throws `not-yours` */
 export function assertMay(user: User | undefined, job: Owned): void {
   if (!may(user, job)) throw notYours(job.id, job.spec.user.name);
+}
+
+/** The job `id`, for one who may do something to it. @throws `no-such-job`, `not-yours` */
+export async function theirJob(
+  home: { job(id: string): Promise<HomedJob> },
+  id: string,
+  { user }: { user?: User | undefined },
+): Promise<HomedJob> {
+  const job = await home.job(id);
+  assertMay(user, job);
+  return job;
 }
 
 /** What a node has been told to take from others. */
@@ -52,14 +63,6 @@ export function requestRefusal(
 
 const accepts = ({ node, acceptFrom }: Pick<Acceptance, 'node' | 'acceptFrom'>, from: string): boolean =>
   from === node || acceptFrom === undefined || acceptFrom.includes(from);
-
-/** What of a job's own content is in the way of a move, as those are told who may not look into it. */
-export const veiled = (obstacles: readonly Obstacle[], { id, spec }: Owned): Obstacle[] =>
-  [...new Set(obstacles.map(({ code }) => code))].map((code) => ({
-    code,
-    what: `something that ${spec.user.name}'s job ${id} uses can't go along`,
-    fix: `${spec.user.name} and root are told what by \`godwit why\``,
-  }));
 
 /** Reasons can name files: they are for those who may look into a job. */
 export const withoutReasons = (

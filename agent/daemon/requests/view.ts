@@ -4,7 +4,8 @@ import { fitting } from '../../api/lists';
 import type { Job } from '../../api/model';
 import type { HomeView } from '../../api/peer-contract';
 import { OVER_SHOWN } from '../cluster/watch';
-import type { Home } from '../jobs/home';
+import type { HomedJobs } from '../jobs/homed-jobs';
+import type { Journal } from '../journal/journal';
 import type { Moves } from '../migration/moves';
 import { phaseInJournal } from '../migration/phase';
 
@@ -16,12 +17,13 @@ export class View {
   #over: Job[] | null = null;
 
   constructor(
-    private readonly home: Home,
+    private readonly jobs: HomedJobs,
+    private readonly journal: Pick<Journal, 'job'>,
     private readonly moves: Moves,
   ) {}
 
   async read(): Promise<HomeView> {
-    const living = (await this.home.jobs(false)).slice(-LIVING_SHOWN);
+    const living = (await this.jobs.all(false)).slice(-LIVING_SHOWN);
     // Of too many the latest.
     const shown = fitting(living.toReversed()).toReversed();
     const moving = await Promise.all(
@@ -37,13 +39,13 @@ export class View {
   async #latestOver(living: Job[]): Promise<Job[]> {
     const alive = new Set(living.map(({ id }) => id));
     if (!this.#over || [...this.#living].some((id) => !alive.has(id)))
-      this.#over = (await this.home.latestEnded(OVER_SHOWN)).toReversed();
+      this.#over = (await this.jobs.latestEnded(OVER_SHOWN)).toReversed();
     this.#living = alive;
     return this.#over.filter(({ id }) => !alive.has(id));
   }
 
   async #move(id: string): Promise<MoveUnderWay | null> {
-    const { ledger, moveStarted } = await this.home.job(id);
+    const { ledger, moveStarted } = await this.journal.job(id);
     if (!ledger.open || !moveStarted) return null;
     const { move, outcome } = ledger.open;
     const { from, to, epoch } = move;

@@ -1,0 +1,68 @@
+/** The copies of jobs that are on this node, whatever their home: one of a job at the most. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GodwitError, jobMoving } from '../../api/errors';
+import type { Copy } from './copy';
+
+/** How often it is looked whether a move that may take a copy away is over. */
+const MOVE_POLL_MS = 50;
+
+const isHere = (job: string) =>
+  new GodwitError({ code: 'job-exists', message: `there is something of job ${job} here already` });
+
+export class Copies {
+  readonly #copies = new Map<string, Copy>();
+  /** The homes of those that are being launched. */
+  readonly #launching = new Map<string, string>();
+
+  /** @param isLeaving a move of the job away from here is not over */
+  constructor(readonly isLeaving: (job: string) => boolean) {}
+
+  get jobs(): string[] {
+    return [...this.#copies.keys()];
+  }
+
+  get(job: string): Copy | undefined {
+    return this.#copies.get(job);
+  }
+
+  has(copy: Copy): boolean {
+    return this.#copies.get(copy.job) === copy;
+  }
+
+  /** Whose job it is that runs here, or is about to; null where there is none. */
+  homeOf(job: string): string | null {
+    return this.#copies.get(job)?.home ?? this.#launching.get(job) ?? null;
+  }
+
+  add(copy: Copy): void {
+    this.#copies.set(copy.job, copy);
+  }
+
+  delete(job: string): void {
+    this.#copies.delete(job);
+  }
+
+  /** `launch`, during which the job is known to be on its way here. @throws `job-exists` */
+  async launching<T>(job: string, home: string, launch: () => Promise<T>): Promise<T> {
+    if (this.homeOf(job) !== null) throw isHere(job);
+    this.#launching.set(job, home);
+    try {
+      return await launch();
+    } finally {
+      this.#launching.delete(job);
+    }
+  }
+
+  /** The job's copy, where it is here and stays. @throws `job-moving` where it is not: the home that asks has just seen it here */
+  settled(job: string): Copy {
+    const copy = this.#copies.get(job);
+    if (!copy || this.isLeaving(job)) throw jobMoving(job);
+    return copy;
+  }
+
+  /** Waits for the end of a move that may take the job away; is this copy still the job then? */
+  async isStillTheJob(copy: Copy): Promise<boolean> {
+    while (this.has(copy) && this.isLeaving(copy.job)) await sleep(MOVE_POLL_MS);
+    return this.has(copy);
+  }
+}

@@ -1,0 +1,128 @@
+/** What is told of the jobs that call this node home: as its journal has them, and as their hosts see them now. */
+import { fitting } from '../../api/lists';
+import type { HistoryEvent, Job } from '../../api/model';
+import type { JobStatus } from '../../api/peer-contract';
+import type { Peers } from '../cluster/peers';
+import type { HomedJob, Journal } from '../journal/journal';
+
+/** Read from the journal at once: what does not fit into a page is read again for the next. */
+const ROWS_READ = 1_000;
+/** A host that does not answer must not make `ps` wait. */
+const STATUS_TIMEOUT_MS = 2_000;
+
+export class HomedJobs {
+  constructor(
+    private readonly parts: {
+      node: string;
+      journal: Journal;
+      peers: Pick<Peers, 'call'>;
+      /** A move of the job is not over. */
+      isMoving: (job: string) => boolean;
+    },
+  ) {}
+
+  async one(job: HomedJob): Promise<Job> {
+    return (await this.#seen([job]))[0]!;
+  }
+
+  async all(ended: boolean): Promise<Job[]> {
+    return this.#seen(await this.parts.journal.jobs({ ended }));
+  }
+
+  async latestEnded(limit: number): Promise<Job[]> {
+    return this.#seen(await this.parts.journal.latestEnded(limit));
+  }
+
+  /** Those that a person may mean by this. */
+  async find(reference: string, limit: number): Promise<Job[]> {
+    return this.#seen(await this.parts.journal.find(reference, limit));
+  }
+
+  /** With its whole command. */
+  async show(id: string): Promise<Job> {
+    const [job] = await this.#seen([await this.parts.journal.job(id)]);
+    return { ...job!, command: await this.parts.journal.command(id) };
+  }
+
+  /** A page of the jobs, `bytes` long at most; `next` is where the one behind it begins. */
+  async page(ended: boolean, after: number, bytes: number): Promise<{ jobs: Job[]; next: number | null }> {
+    const rows = await this.parts.journal.jobs({ ended, after, limit: ROWS_READ });
+    const jobs = fitting(await this.#seen(rows), bytes);
+    return { jobs, next: next(rows, jobs.length) };
+  }
+
+  /** The same of what has happened, to one job or to all. */
+  async historyPage(
+    job: string | undefined,
+    after: number,
+    bytes: number,
+  ): Promise<{ events: HistoryEvent[]; next: number | null }> {
+    const rows = await this.parts.journal.history({ job, after, limit: ROWS_READ });
+    const events = fitting(
+      rows.map(({ event }) => event),
+      bytes,
+    );
+    return { events, next: next(rows, events.length) };
+  }
+
+  async #seen(jobs: HomedJob[]): Promise<Job[]> {
+    const statuses = await this.#statuses(jobs);
+    return jobs.map((job) => this.#tell(job, statuses.get(job.id)));
+  }
+
+  /** Each host is asked once for all of its jobs. */
+  async #statuses(jobs: HomedJob[]): Promise<Map<string, JobStatus>> {
+    const byHost = new Map<string, string[]>();
+    for (const { id, state, ledger } of jobs) {
+      if (state !== 'running') continue;
+      byHost.set(ledger.host, [...(byHost.get(ledger.host) ?? []), id]);
+    }
+    const asked = [...byHost].map(async ([host, ids]) => {
+      try {
+        const options = { timeoutMs: STATUS_TIMEOUT_MS };
+        return (await this.parts.peers.call(host, 'host.jobStatus', { jobs: ids }, options)).statuses;
+      } catch {
+        return [];
+      }
+    });
+    return new Map((await Promise.all(asked)).flat().map((seen) => [seen.job, seen]));
+  }
+
+  #tell(job: HomedJob, seen: JobStatus | undefined): Job {
+    const { id, name, spec, state, pid, exit, started, ended, pinned, moves, ledger } = job;
+    const running =
+      this.parts.isMoving(id) || ledger.open
+        ? 'moving'
+        : (seen?.state ?? (job.launchedStopped ? 'stopped' : 'running'));
+    return {
+      id,
+      name,
+      command: spec.command,
+      user: spec.user.name,
+      ...(spec.tty ? { tty: true } : {}),
+      ...(Object.keys(spec.limits).length > 0 ? { limits: spec.limits } : {}),
+      state: state === 'running' ? running : state,
+      home: this.parts.node,
+      node: ledger.host,
+      pid: pid ?? 0,
+      address: hasAddress(job) ? (spec.address?.ip ?? null) : null,
+      cpu: seen?.cpu ?? 0,
+      rss: seen?.rss ?? 0,
+      migrations: moves,
+      debugged: seen?.debugged ?? false,
+      pinned,
+      exit,
+      started,
+      ended,
+      epoch: ledger.epoch,
+    };
+  }
+}
+
+/** Where the next page begins, of which `taken` of these rows are not a part. */
+const next = (rows: { position: number }[], taken: number): number | null =>
+  taken < rows.length || rows.length === ROWS_READ ? (rows[taken - 1]?.position ?? null) : null;
+
+/** It keeps its address until nothing of it is left anywhere. */
+export const hasAddress = ({ state, ledger }: HomedJob): boolean =>
+  state !== 'ended' || ledger.open !== null || ledger.debts.length > 0;

@@ -1,0 +1,141 @@
+/** A destination's second work of a move: CRIU restores the job frozen, and what it left out is made again. */
+import assert from 'node:assert';
+import { join } from 'node:path';
+import type { Terms } from '../../api/peer-contract';
+import { readSupervision } from '../../keeper/supervision';
+import { JobCgroup } from '../../machine/cgroup/cgroup';
+import { JobAccount } from '../../machine/cgroup/limits';
+import { RESTORE_LOG, restoreArguments } from '../../machine/criu/arguments';
+import { addMountsIn, mountImagesIn } from '../../machine/criu/coming-home';
+import { asUser, together } from '../../machine/criu/criu';
+import { tellOfLostEvents } from '../../machine/criu/events';
+import { recogniseFifos, withFifos } from '../../machine/criu/fifos';
+import { recogniseHeld } from '../../machine/criu/identity';
+import { explainFile } from '../../machine/criu/log';
+import { putQueues } from '../../machine/criu/queues';
+import { verifyRestored } from '../../machine/criu/verify';
+import { jobMountsHere } from '../../machine/homefs/mounts';
+import { type Copy, mountOf } from '../jobs/copy';
+import type { Manifest } from './manifest';
+import { CRIU_ENV, type MoveContext } from './move-context';
+import type { Received } from './receiving';
+
+/** Whatever the size, the pages are here already: this is for CRIU to map them. */
+const RESTORE_LIMIT_MS = 600_000;
+/** A machine on which a mount goes in each second of a few is not one on which a job can be restored. */
+const MOUNTS_TRIES = 5;
+
+export class Restoring {
+  constructor(private readonly context: MoveContext) {}
+
+  /** Afterwards the copy is there, frozen, and as it was dumped. @param terms on which the home sent it */
+  async restore(received: Received, manifest: Manifest, terms: Terms, signal: AbortSignal): Promise<void> {
+    const { copy } = received;
+    const account = await JobAccount.of(copy.cgroup);
+    const attempt = async () => {
+      const argv = await this.#command(received, account);
+      signal.throwIfAborted();
+      return this.#runCriu(received, argv);
+    };
+    copy.init =
+      copy.files === null ? await this.#amongMounts(received, manifest, attempt, signal) : await attempt();
+    await this.context.points.reach('destination.restored');
+    await this.#makeWhole(received, manifest, terms);
+    // Only now: until here CRIU was among them.
+    await account.set(copy.limits);
+  }
+
+  /**
+   * At home a job gets all of the home's mounts, and somebody may take one away at any time: a container ends. CRIU fails
+   * then, before it has made any of the job's files; it is started again with those that are there now.
+   */
+  async #amongMounts(
+    { copy, images }: Received,
+    { mounts }: Manifest,
+    restore: () => Promise<number>,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const { clearing, layout, points } = this.context;
+    const sent = await mountImagesIn(images);
+    for (let left = MOUNTS_TRIES; ; left--) {
+      const own = await jobMountsHere(layout.state);
+      const added = own.filter((at) => !mounts.includes(at));
+      await addMountsIn(images, sent, added, own);
+      copy.mounts = [...mounts, ...added].sort();
+      await points.reach('destination.mounts-known');
+      try {
+        return await restore();
+      } catch (error) {
+        if (signal.aborted) throw error;
+        const now = await jobMountsHere(layout.state);
+        if (left === 1 || added.every((at) => now.includes(at))) throw error;
+        await clearing.clearRestore(copy);
+      }
+    }
+  }
+
+  async #command({ copy, images, root }: Received, account: JobAccount): Promise<string[]> {
+    const { helper, criu, networks } = this.context;
+    const { run: inside, attach } = JobCgroup.at(copy.cgroup);
+    const network = networks.namespaceOf(copy);
+    const files = copy.files === null ? '/' : root;
+    return [
+      ...[helper, 'restore', '--cgroup', inside, '--outside', attach, '--report', copy.report],
+      ...account.joined(copy.limits).flatMap((group) => ['--join', group]),
+      ...['--pidfile', join(images, 'pidfile')],
+      ...(network === null ? [] : ['--network', network]),
+      ...['--', await criu()],
+      ...restoreArguments({ images, root, files, mounts: copy.mounts, direct: copy.direct }),
+    ];
+  }
+
+  /** The job's PID 1, as this node numbers it. */
+  async #runCriu({ copy, images }: Received, argv: string[]): Promise<number> {
+    const { keeper, points } = this.context;
+    const key = copy.supervisor;
+    const env = together(CRIU_ENV, asUser(copy.user, images), withFifos(images));
+    await keeper.call('process.start', { key, argv, env });
+    await points.reach('destination.restore-started');
+    const { line } = await this.#whileHomeAnswers(copy, () =>
+      keeper.call('process.line', { key, index: 0 }, { timeoutMs: RESTORE_LIMIT_MS }),
+    );
+    const said = line === null ? null : readSupervision(line);
+    if (!said || !('restored' in said)) throw await explainFile('restore', join(images, RESTORE_LOG));
+    return said.restored.init;
+  }
+
+  /** Is it what was dumped? What CRIU does not bring back is made again. */
+  async #makeWhole(received: Received, { processes: expected }: Manifest, terms: Terms): Promise<void> {
+    const { copy, images, root } = received;
+    const { helper, mounts, networks } = this.context;
+    const cgroup = JobCgroup.at(copy.cgroup);
+    assert(copy.init !== null, `the copy of job ${copy.job} has no PID 1 yet`);
+    const processes = await verifyRestored(cgroup, copy.init, expected);
+    await this.#whileHomeAnswers(copy, async () => {
+      const pids = processes.map(({ pid }) => pid);
+      const where = { root, mounts: copy.mounts, network: networks.namespaceOf(copy) };
+      await recogniseHeld({ helper, images, pids, cgroup, abroad: copy.files !== null, terms, ...where });
+      await mounts.trim(copy);
+    });
+    const frozen = { helper, processes, run: cgroup.run, images };
+    await recogniseFifos(frozen);
+    await putQueues(frozen);
+    await tellOfLostEvents(frozen);
+  }
+
+  /** CRIU would wait for files that do not come; it is ended with what it has restored. */
+  async #whileHomeAnswers<T>(copy: Copy, work: () => Promise<T>): Promise<T> {
+    const files = mountOf(copy);
+    if (!files) return work();
+    const over = new AbortController();
+    const unanswered = this.context.mounted
+      .watch(files, over.signal)
+      .then(() => new Promise<never>(() => {}));
+    try {
+      return await Promise.race([work(), unanswered]);
+    } finally {
+      over.abort();
+      unanswered.catch(() => {});
+    }
+  }
+}

@@ -1,0 +1,68 @@
+/** Processes and threads that CRIU can't bring back as they are. */
+import type { Obstacle } from '../../api/model';
+import type { Looked } from '../../machine/criu/look';
+import type { JobProcess } from '../../machine/proc/processes';
+import type { NameOf } from './naming';
+import { obstacle } from './obstacles';
+
+/**
+ * Namespaces that CRIU can't bring back within a job, whose own are the same for all its processes. It does so with those
+ * of mounts, which only root's jobs can have without one of users.
+ */
+const NESTED: Readonly<Record<string, string>> = {
+  pid: 'PID',
+  user: 'user',
+  net: 'network',
+  uts: 'UTS',
+  ipc: 'IPC',
+  cgroup: 'cgroup',
+  time: 'time',
+};
+const OF_CHILDREN = '_for_children';
+
+/** `debugged`: the processes, as this node numbers them, that stubs of Godwit are attached to. */
+export function tracerObstacles(
+  { traced }: Looked,
+  processes: JobProcess[],
+  debugged: Set<number>,
+  nameOf: NameOf,
+): Obstacle[] {
+  const own = new Set(processes.map(({ pid }) => pid));
+  const ours = new Set(traced.filter(({ pid }) => debugged.has(pid)).map(({ tracer }) => tracer));
+  return traced
+    .filter(({ tracer }) => !ours.has(tracer))
+    .map(({ pid, tracer }) => {
+      const process = nameOf(pid);
+      return own.has(tracer)
+        ? obstacle('traced/inside', { process })
+        : obstacle('traced/outside', { process, tracer });
+    });
+}
+
+export function namespaceObstacles({ namespaces }: Looked, nameOf: NameOf): Obstacle[] {
+  return namespaces.flatMap(({ pid, name }) => {
+    const kind = NESTED[name.replace(OF_CHILDREN, '')];
+    if (!kind) return [];
+    const which = name.endsWith(OF_CHILDREN) ? 'nested-namespace/children' : 'nested-namespace/own';
+    return [obstacle(which, { process: nameOf(pid), kind })];
+  });
+}
+
+/** CRIU gives a process its program anew, which the kernel allows only of what could be executed. */
+export const programObstacles = ({ locked }: Looked, nameOf: NameOf): Obstacle[] =>
+  locked.map(({ pid, name }) => obstacle('program-not-executable', { process: nameOf(pid), file: name }));
+
+export const policyObstacles = ({ scheduled }: Looked, nameOf: NameOf): Obstacle[] =>
+  scheduled.map(({ pid, policy }) =>
+    obstacle('scheduling-policy', { process: nameOf(pid), policy: policy.toUpperCase() }),
+  );
+
+/** The kernel keeps what it would undo to itself, so it can't be brought back. */
+export const semaphoreObstacles = ({ undoing }: Looked, nameOf: NameOf): Obstacle[] =>
+  [...new Set(undoing)].map((pid) => obstacle('semaphore-undo', { process: nameOf(pid) }));
+
+/** The kernel shows such a process as a zombie, though it runs. One that has ended while it was looked at has one thread. */
+export const endedThreads = (processes: JobProcess[], nameOf: NameOf): Obstacle[] =>
+  processes
+    .filter(({ state, threads }) => state === 'Z' && threads > 1)
+    .map(({ pid }) => obstacle('thread-ended', { process: nameOf(pid) }));

@@ -1,0 +1,52 @@
+/**
+ * Unix sockets that are connected, or about to be, to others outside the job. Of connections that wait to be accepted
+ * CRIU makes those anew in which nothing has been sent yet, when both ends are the job's.
+ */
+import type { Obstacle } from '../../api/model';
+import { inodeOf, type Looked } from '../../machine/criu/look';
+import type { NameOf } from './naming';
+import { obstacle } from './obstacles';
+
+export interface WaitingConnection {
+  /** The same however often one looks; those that were closed have no more than their listener. */
+  name: string;
+  obstacle: Obstacle;
+}
+
+/** Those that wait to be accepted and can't be carried. */
+export function stuckConnections({ held, unaccepted, unread }: Looked, nameOf: NameOf): WaitingConnection[] {
+  const holders = new Map(held.map(({ name, pid }) => [inodeOf(name), pid]));
+  holders.delete(0);
+  return unaccepted.flatMap(({ listener, client }) => {
+    const [server, peer] = [holders.get(listener), holders.get(client)];
+    const found = stuck(server, peer, client, unread.has(client), nameOf);
+    return found ? [{ name: `${listener} ${client}`, obstacle: found }] : [];
+  });
+}
+
+/** `server`, `peer`: the job's processes at the two ends; `client`: the other end's inode, 0 if that is closed. */
+function stuck(
+  server: number | undefined,
+  peer: number | undefined,
+  client: number,
+  unread: boolean,
+  nameOf: NameOf,
+): Obstacle | null {
+  if (server === undefined)
+    return peer === undefined ? null : obstacle('external-socket/connecting', { process: nameOf(peer) });
+  const process = nameOf(server);
+  if (client === 0) return obstacle('connection-pending/closed', { process });
+  if (peer === undefined) return obstacle('external-socket/not-accepted', { process });
+  return unread ? obstacle('connection-pending/unread', { process }) : null;
+}
+
+/** Sockets whose other end nobody in the job has. */
+export function externalSockets({ held, peers }: Looked, nameOf: NameOf): Obstacle[] {
+  const own = new Set(held.map(({ name }) => inodeOf(name)));
+  return held.flatMap(({ pid, name }) => {
+    const peer = peers.get(inodeOf(name));
+    // A peer that has gone, or was not accepted yet, has no number.
+    if (!peer || own.has(peer)) return [];
+    return [obstacle('external-socket/connected', { process: nameOf(pid) })];
+  });
+}

@@ -1,0 +1,72 @@
+/** The preflight of a move, asked by the job's home of source and destination before anything is touched. */
+import type { Result } from '../../api/contract';
+import { asGodwitError } from '../../api/errors';
+import { MOST_OBSTACLES, type Obstacle, type Preflight } from '../../api/model';
+import type { PeerContract } from '../../api/peer-contract';
+import type { Peers } from '../cluster/peers';
+import type { HomedJob } from '../journal/journal';
+import { filesThere } from './files';
+import { concernOf, obstacle } from './obstacles';
+
+type Source = Result<PeerContract, 'host.preflight'>;
+
+export interface Asking {
+  /** This node, the job's home. */
+  node: string;
+  peers: Pick<Peers, 'call'>;
+  /** Milliseconds that a move of so many bytes takes. */
+  estimate: (bytes: number) => number;
+}
+
+/** @param mayLook whoever asks may look into the job: what it has open is for nobody else */
+export async function why(
+  { node: own, peers, estimate }: Asking,
+  job: HomedJob,
+  to: string,
+  mayLook: boolean,
+): Promise<Preflight> {
+  const source = await peers.call(job.ledger.host, 'host.preflight', { job: job.id });
+  const there = await destination(peers, job, to, source);
+  const { obstacles: locks, ...files } = filesThere(source.files, {
+    ...{ node: to, home: own, mounts: source.mounts },
+    // What the home shares is its own there.
+    direct: to === own ? source.shared.map(({ at }) => at) : there.direct,
+  });
+  const all = [...source.obstacles, ...decided(job), ...there.obstacles, ...locks].slice(0, MOST_OBSTACLES);
+  const { bytes } = source;
+  const seen = { can: all.length === 0, bytes, estimateMs: estimate(bytes), home: own };
+  if (mayLook) return { ...seen, obstacles: all, ...files };
+  const inTheJob = new Set([...source.obstacles, ...locks].filter(({ code }) => concernOf(code) === 'job'));
+  const others = all.filter((one) => !inTheJob.has(one));
+  return { ...seen, obstacles: [...veiled([...inTheJob], job), ...others], files: [], moreFiles: 0 };
+}
+
+/** What people have decided. */
+const decided = ({ id, pinned, ledger }: HomedJob): Obstacle[] =>
+  pinned ? [obstacle('pinned', { job: id, node: ledger.host })] : [];
+
+/** What of a job's own content is in the way of a move, as those are told who may not look into it. */
+const veiled = (obstacles: readonly Obstacle[], { id, spec }: HomedJob): Obstacle[] =>
+  [...new Set(obstacles.map(({ code }) => code))].map((code) => ({
+    code,
+    what: `something that ${spec.user.name}'s job ${id} uses can't go along`,
+    fix: `${spec.user.name} and root are told what by \`godwit why\``,
+  }));
+
+async function destination(
+  peers: Asking['peers'],
+  { id, spec }: HomedJob,
+  to: string,
+  { bytes, machine, ports, pings, shared }: Source,
+): Promise<{ obstacles: Obstacle[]; direct: string[] }> {
+  const { user, limits, address } = spec;
+  try {
+    return await peers.call(to, 'node.preflight', {
+      ...{ job: id, user, bytes, machine, ports, pings, shared, limits, address: address !== null },
+    });
+  } catch (error) {
+    const failure = asGodwitError(error);
+    const unreachable = obstacle('node-unreachable', { node: to, why: failure.message }, failure);
+    return { obstacles: [unreachable], direct: [] };
+  }
+}

@@ -1,0 +1,73 @@
+/** A client's question about a job finds the job's home, which answers it. */
+import type { ClientContract } from '../../api/client-contract';
+import type { Caller, Params, Result } from '../../api/contract';
+import type { Peers } from '../cluster/peers';
+import type { Home } from '../jobs/home';
+import { resolveJob } from '../jobs/reference';
+import type { AboutOne, OwnJobs } from './own-jobs';
+import { type Page, pageOfAll } from './pages';
+
+/** A node that does not answer must not make everybody wait. */
+export const SOON = { timeoutMs: 3_000 };
+
+export class Dispatch {
+  constructor(
+    private readonly parts: {
+      node: string;
+      home: Pick<Home, 'job'>;
+      peers: Peers;
+      ownJobs: Pick<OwnJobs, 'handlers'>;
+    },
+  ) {}
+
+  /** The job that is meant; its home knows one by its id without asking around. @throws `no-such-job`, `ambiguous-job` */
+  async find(reference: string): Promise<{ id: string; home: string }> {
+    const { home, node, peers } = this.parts;
+    const homed = await home.job(reference).catch(() => null);
+    if (homed) return { id: homed.id, home: node };
+    const asked = peers.names.map((name) =>
+      this.#unlessSilent(name, peers.call(name, 'home.find', { job: reference }, SOON), { jobs: [] }),
+    );
+    return resolveJob(
+      reference,
+      (await Promise.all(asked)).flatMap(({ jobs }) => jobs),
+    );
+  }
+
+  /** At the job's home the answer; elsewhere what the home answers. */
+  async ask<M extends AboutOne>(
+    method: M,
+    params: Params<ClientContract, M>,
+    caller: Caller,
+  ): Promise<{ home: string; answer: Result<ClientContract, M> }> {
+    const { node, ownJobs, peers } = this.parts;
+    const { id, home } = await this.find(params.job);
+    const asked = { ...params, job: id };
+    if (home === node) {
+      const answer = await ownJobs.handlers[method](asked as never, caller);
+      return { home, answer: answer as Result<ClientContract, M> };
+    }
+    const options = { signal: caller.signal, timeoutMs: Number.POSITIVE_INFINITY };
+    const passed = { ...asked, as: caller.user ?? null };
+    const answer = await peers.call(home, method, passed as never, options);
+    return { home, answer: answer as Result<ClientContract, M> };
+  }
+
+  /** A page of what the homes have; one that does not answer has nothing. */
+  list<T>(
+    cursor: string | undefined,
+    ask: (home: string, position: { after: number; bytes: number }) => Promise<Page<T, number>>,
+  ) {
+    return pageOfAll(this.parts.peers.names, cursor, (home, after, bytes) =>
+      this.#unlessSilent(home, ask(home, { after, bytes }), { items: [], next: null }),
+    );
+  }
+
+  /** What this node itself fails with is told. */
+  #unlessSilent<T>(home: string, asked: Promise<T>, nothing: T): Promise<T> {
+    return asked.catch((error: Error) => {
+      if (home === this.parts.node) throw error;
+      return nothing;
+    });
+  }
+}

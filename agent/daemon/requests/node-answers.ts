@@ -1,0 +1,61 @@
+/** What a node answers about itself. */
+import type { FixedConfig } from '../../api/config';
+import type { Handlers } from '../../api/contract';
+import type { PeerContract } from '../../api/peer-contract';
+import type { JobNetworks } from '../../machine/network/interface';
+import { ANSWER_WITHIN_MS, type Changes } from '../cluster/changes';
+import { capacity } from '../cluster/members';
+import type { Settings } from '../cluster/settings';
+import type { Copies } from '../jobs/copies';
+import type { JobMounts } from '../jobs/job-mounts';
+import type { JobStatuses } from '../jobs/job-status';
+import type { Layout } from '../jobs/layout';
+import type { Stops } from '../jobs/stops';
+import { destinationPreflight } from '../preflight/destination';
+import { type Acceptance, jobRefusal } from './rights';
+
+/** Whoever waits for changes asks again at once; this is more than the way there and back. */
+const WATCH_GAP_MS = 1_000;
+
+export interface NodeAnswersParts {
+  config: FixedConfig;
+  settings: Settings;
+  /** Relative to the reference machine's. */
+  speed: number;
+  layout: Layout;
+  copies: Copies;
+  statuses: JobStatuses;
+  mounts: JobMounts;
+  networks: JobNetworks;
+  changes: Changes;
+  stops: Stops;
+}
+
+export function nodeAnswers(
+  { config, settings, speed, layout, copies, statuses, mounts, networks, changes, stops }: NodeAnswersParts,
+  acceptance: () => Acceptance,
+): Pick<Handlers<PeerContract>, 'node.status' | 'node.changed' | 'node.preflight'> {
+  const { name, criu } = config;
+  return {
+    'node.status': async () => {
+      const { address } = settings.now.members.find((member) => member.name === name)!;
+      const load = await statuses.load();
+      return { name, address, state: 'up', speed, load, jobs: copies.jobs.length, ...capacity(config) };
+    },
+    'node.changed': async ({ seen }, { signal }) => {
+      stops.keepLooking(ANSWER_WITHIN_MS + WATCH_GAP_MS);
+      return { seen: await changes.after(seen, signal) };
+    },
+    'node.preflight': async ({ job: _, address, shared, machine, ...wanted }, caller) => {
+      // It is the job's home that asks.
+      const comesHome = caller.name === name;
+      const refusal = jobRefusal(acceptance(), caller.name, wanted.user);
+      const networkProblem = address ? await networks.problem() : null;
+      const arriving = { ...wanted, from: machine, comesHome, images: layout.state };
+      return {
+        direct: await mounts.direct(shared),
+        obstacles: await destinationPreflight(name, arriving, { criu, refusal, networkProblem }),
+      };
+    },
+  };
+}

@@ -1,0 +1,154 @@
+/** What a job's home answers about its own jobs: to its own clients, and to nodes that pass on what theirs ask. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClientContract } from '../../api/client-contract';
+import type { Caller, Handlers, Params } from '../../api/contract';
+import { alreadyThere, asGodwitError, cannotMove, GodwitError, jobEnded, noTerminal } from '../../api/errors';
+import { fitting, PAGE_BYTES } from '../../api/lists';
+import type { HistoryEvent } from '../../api/model';
+import type { Peers } from '../cluster/peers';
+import type { HomedJobs } from '../jobs/homed-jobs';
+import { signalNamed } from '../jobs/signals';
+import type { HomedJob } from '../journal/journal';
+import type { Moves } from '../migration/moves';
+import { why } from '../preflight/why';
+import { type Choosing, chooseNode } from './choice';
+import { type ConsoleParts, openConsole } from './own-console';
+import { positionIn } from './pages';
+import { may, theirJob, withoutReasons } from './rights';
+
+/** A person notices nothing of it, and a move takes longer. */
+const TYPE_PAUSE_MS = 50;
+/** What a host answers that no longer has the job, or can't be asked. */
+const ELSEWHERE: ReadonlySet<string> = new Set([
+  'job-moving',
+  'node-unreachable',
+  'connection-lost',
+  'no-hello',
+]);
+
+/** What is passed on to a job's home, where `job` is its id. */
+export type AboutOne =
+  | 'jobs.show'
+  | 'jobs.kill'
+  | 'jobs.pin'
+  | 'jobs.type'
+  | 'jobs.wait'
+  | 'jobs.why'
+  | 'jobs.migrate'
+  | 'jobs.console';
+
+export interface OwnJobsParts extends Choosing, ConsoleParts {
+  peers: Peers;
+  moves: Moves;
+  lists: HomedJobs;
+}
+
+/** @throws `job-ended` */
+function alive(job: HomedJob): HomedJob {
+  if (job.state === 'ended' || job.state === 'lost') throw jobEnded(job.id);
+  return job;
+}
+
+export class OwnJobs {
+  readonly handlers: Handlers<Pick<ClientContract, AboutOne>> = {
+    'jobs.show': ({ job }) => this.parts.lists.show(job),
+    'jobs.kill': async ({ job, signal }, caller) => {
+      const { ledger } = alive(await this.#theirs(job, caller));
+      await this.parts.peers.call(ledger.host, 'host.kill', { job, signal: signalNamed(signal) });
+      return { id: job };
+    },
+    'jobs.pin': async ({ job, pinned }, caller) => {
+      alive(await this.#theirs(job, caller));
+      await this.parts.home.pin(job, pinned);
+      return { id: job };
+    },
+    'jobs.type': async (params, caller) => {
+      const { spec } = await this.#theirs(params.job, caller);
+      if (!spec.tty) throw noTerminal(params.job);
+      await this.#type(params, caller.signal);
+      return {};
+    },
+    'jobs.wait': ({ job }, { signal }) => this.parts.home.wait(job, signal),
+    'jobs.why': async ({ job, node: wanted }, { user }) => {
+      const living = alive(await this.parts.home.job(job));
+      return why(this.#asking(), living, await chooseNode(this.parts, wanted), may(user, living));
+    },
+    'jobs.migrate': (params, caller) => this.#migrate(params, caller),
+    'jobs.console': async (params, caller) => {
+      await this.#theirs(params.job, caller);
+      const by = caller.by ?? this.parts.node;
+      return openConsole(this.parts, params, { by, owner: caller.user?.uid });
+    },
+  };
+
+  constructor(private readonly parts: OwnJobsParts) {}
+
+  /** A page, of one job or of all. @param mayLook whose reasons are told */
+  async history(
+    job: string | undefined,
+    { after, bytes }: { after: number; bytes: number },
+    mayLook: (job: HomedJob) => boolean,
+  ): Promise<{ events: HistoryEvent[]; next: number | null }> {
+    const { home, lists } = this.parts;
+    const { events, next } = await lists.historyPage(job, after, bytes);
+    const told = new Map<string, boolean>();
+    for (const { job: id } of events)
+      if (!told.has(id)) told.set(id, await home.job(id).then(mayLook, () => false));
+    return { events: withoutReasons(events, (id) => told.get(id) === true), next };
+  }
+
+  /** A page of one job's, as clients are told it. @throws `no-such-job`, `bad-message` */
+  async historyOf(job: string, after: string | undefined, mayLook: (job: HomedJob) => boolean) {
+    const position = { after: positionIn(after), bytes: PAGE_BYTES };
+    await this.parts.home.job(job);
+    const { events, next } = await this.history(job, position, mayLook);
+    return { events, next: next === null ? null : `${next}` };
+  }
+
+  #theirs(id: string, caller: Caller): Promise<HomedJob> {
+    return theirJob(this.parts.home, id, caller);
+  }
+
+  #asking() {
+    const { node, peers, moves } = this.parts;
+    return { node, peers, estimate: (bytes: number) => moves.estimator.estimate(bytes) };
+  }
+
+  async #migrate(params: Params<ClientContract, 'jobs.migrate'>, caller: Caller) {
+    const { home, moves } = this.parts;
+    const { job: id, transfer } = params;
+    const job = alive(await this.#theirs(id, caller));
+    const to = await chooseNode(this.parts, params.node);
+    if (to === job.ledger.host) throw alreadyThere(id, to);
+    if (transfer !== 'auto' && transfer !== 'stop') throw transferUnavailable(transfer);
+    const { obstacles } = await why(this.#asking(), job, to, true);
+    if (obstacles.length > 0) throw cannotMove(id, to, fitting(obstacles));
+    const { ledger } = alive(await home.job(id));
+    const report = await moves.coordinator(id).migrate(ledger, to, 'stop', caller.signal);
+    moves.estimator.learn(report);
+    return report;
+  }
+
+  /** On whichever node it is: what is on its way is asked again where it comes to. */
+  async #type(typed: Params<ClientContract, 'jobs.type'>, signal: AbortSignal) {
+    const { home, peers } = this.parts;
+    for (;;) {
+      const { ledger } = alive(await home.job(typed.job));
+      try {
+        const options = { signal, timeoutMs: Number.POSITIVE_INFINITY };
+        await peers.call(ledger.host, 'host.type', typed, options);
+        return;
+      } catch (error) {
+        if (signal.aborted || !ELSEWHERE.has(asGodwitError(error).code)) throw error;
+        await sleep(TYPE_PAUSE_MS);
+      }
+    }
+  }
+}
+
+const transferUnavailable = (transfer: string) =>
+  new GodwitError({
+    code: 'transfer-unavailable',
+    message: `${transfer} is not in this version`,
+    fix: 'use --transfer stop, or leave it out',
+  });
