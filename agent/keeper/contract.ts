@@ -27,7 +27,7 @@ export const KeptProcess = z.object({ key: ProcessKey, pid: z.int(), end: Proces
 export type KeptProcess = z.infer<typeof KeptProcess>;
 
 /** Where a job is on this node: what a stub needs to reach its processes. */
-export const JobPlace = z.object({
+export const JobLocation = z.object({
   job: JobId,
   /** The job's cgroup folder, with its leaves `run` and `attach`. */
   cgroup: z.string().startsWith('/'),
@@ -40,7 +40,7 @@ export const JobPlace = z.object({
   /** The file into which the supervisor writes the same, for a keeper that did not start it. */
   report: z.string().startsWith('/'),
 });
-export type JobPlace = z.infer<typeof JobPlace>;
+export type JobLocation = z.infer<typeof JobLocation>;
 
 export const StubKey = z.object({ job: JobId, pid: z.int().min(1) });
 export type StubKey = z.infer<typeof StubKey>;
@@ -80,7 +80,7 @@ export const keeperContract = {
 
   /** Attaches a debugger's stub to a process of a job that runs here: freezes, attaches, thaws. */
   'stub.attach': {
-    params: z.object({ place: JobPlace, pid: z.int().min(1), session: z.string().min(1) }),
+    params: z.object({ location: JobLocation, pid: z.int().min(1), session: z.string().min(1) }),
     result: nothing,
   },
   /** A ticket for a stream joined to the stub. */
@@ -97,7 +97,7 @@ export const keeperContract = {
 
   /** Stops every debugged process of the job, freezes the job, detaches the stubs. Asked again, it answers the same. */
   'job.park': {
-    params: z.object({ place: JobPlace }),
+    params: z.object({ location: JobLocation }),
     result: z.object({
       parked: list(ParkedStub, { most: MOST_STUBS }),
       parkMs: z.number(),
@@ -109,7 +109,11 @@ export const keeperContract = {
    * before `parked`, which is for a keeper that has none. Without `thaw`, a job without stubs stays frozen. Asked again, it answers the same.
    */
   'job.unpark': {
-    params: z.object({ place: JobPlace, parked: list(ParkedStub, { most: MOST_STUBS }), thaw: z.boolean() }),
+    params: z.object({
+      location: JobLocation,
+      parked: list(ParkedStub, { most: MOST_STUBS }),
+      thaw: z.boolean(),
+    }),
     result: z.object({ thawMs: z.number() }),
   },
   /** The last gdbserver of the job that exited without being asked to; `alive`: its process still lived then. */

@@ -56,15 +56,15 @@ function handlers(processes: Processes, stubs: Stubs, tickets: Tickets): Handler
     'process.signal': ({ key, signal }) => processes.signal(key, signal as NodeJS.Signals),
     'process.list': () => processes.list(),
     'process.forget': ({ key }) => processes.forget(key),
-    'stub.attach': ({ place, pid, session }) => stubs.attach(place, pid, session),
+    'stub.attach': ({ location, pid, session }) => stubs.attach(location, pid, session),
     'stub.connect': ({ job, pid, session }) => {
       stubs.check(job, pid, session);
       return { ticket: tickets.issue((stream) => stubs.connect(job, pid, session, stream)) };
     },
     'stub.gone': ({ job, session }) => stubs.gone(job, session),
     'stub.list': () => stubs.list(),
-    'job.park': ({ place }) => stubs.park(place),
-    'job.unpark': ({ place, parked, thaw }) => stubs.unpark(place, parked, thaw),
+    'job.park': ({ location }) => stubs.park(location),
+    'job.unpark': ({ location, parked, thaw }) => stubs.unpark(location, parked, thaw),
     'job.debuggerLost': ({ job }) => stubs.debuggerLost(job),
     'job.forget': ({ job }) => stubs.forget(job),
   };

@@ -44,7 +44,7 @@ async function ask(
 }
 
 /** Of a frozen job, before its dump. @throws GodwitError `home-unreachable`, `not-looked-at` */
-export async function noteHeld(looked: Looked): Promise<void> {
+export async function noteReferences(looked: Looked): Promise<void> {
   await ask('note', looked);
 }
 
@@ -63,7 +63,7 @@ export interface Restored extends Looked {
  * Of a restored, frozen job. What CRIU does not bring back is made again first (agent/native/helper/again.c).
  * @throws GodwitError `file-exchanged`, `beyond-its-rights`, `restored-as-root`, `not-as-it-was`, `lock-taken`
  */
-export async function recogniseHeld(restored: Restored): Promise<void> {
+export async function recogniseReferences(restored: Restored): Promise<void> {
   const { terms, root, mounts, network, images } = restored;
   const { uid, gid, groups } = terms.user;
   if (uid !== 0) await access(join(images, AS_USER_MARK)).catch(() => Promise.reject(notAsUser()));

@@ -9,7 +9,7 @@ const DEADLINE_MS = 5_000;
 const MAX_OUTPUT_BYTES = 32 * 1024 * 1024;
 
 /** A descriptor, or a mapping of a device or a deleted file. */
-export interface Held {
+export interface OpenDescriptor {
   /** As this node numbers it. */
   pid: number;
   fd: number | 'map';
@@ -40,7 +40,7 @@ export interface Looked {
   /** Namespaces of a process that are not those of the job's PID 1. */
   namespaces: { pid: number; name: string }[];
   traced: { pid: number; tracer: number }[];
-  held: Held[];
+  descriptors: OpenDescriptor[];
   /** Files and folders in use on mounts that the job has no longer. */
   unmounted: { pid: number; name: string }[];
   /** Threads with a scheduling policy that CRIU does not know. */
@@ -80,7 +80,7 @@ export async function look(helper: string, pids: number[]): Promise<Looked> {
 
 export function readLooked(text: string): Looked {
   const found: Looked = {
-    ...{ namespaces: [], traced: [], held: [], unmounted: [] },
+    ...{ namespaces: [], traced: [], descriptors: [], unmounted: [] },
     ...{ scheduled: [], undoing: [], locked: [], waiting: [] },
     ...{ cgroups: [], cgroupMounts: [], foreign: [], peers: new Map() },
     ...{ unaccepted: [], unread: new Set() },
@@ -100,7 +100,7 @@ export function readLooked(text: string): Looked {
     else if (what === 'i') found.unaccepted.push({ listener: Number(fields[0]), client: Number(fields[1]) });
     else if (what === 'o') found.unread.add(Number(fields[0]));
     else if (what === 'u') found.peers.set(Number(fields[0]), Number(fields[1]));
-    else if (what === 'd') found.held.push(heldOf(fields));
+    else if (what === 'd') found.descriptors.push(descriptorOf(fields));
   }
   return found;
 }
@@ -111,7 +111,16 @@ function mountFound({ cgroupMounts, foreign }: Looked, [type = '', ...rest]: str
   else foreign.push({ type, at });
 }
 
-function heldOf([pid, fd, mode = '', links, space, magic = '', kind = '', ...name]: string[]): Held {
+function descriptorOf([
+  pid,
+  fd,
+  mode = '',
+  links,
+  space,
+  magic = '',
+  kind = '',
+  ...name
+]: string[]): OpenDescriptor {
   return {
     pid: Number(pid),
     fd: fd === 'map' ? 'map' : Number(fd),

@@ -10,7 +10,7 @@ const TRIM_DEADLINE_MS = 30_000;
 
 const run = promisify(execFile);
 
-export interface HeldMounts {
+export interface RestoredMounts {
   helper: string;
   /** PID 1, as this node numbers it. */
   init: number;
@@ -26,7 +26,7 @@ export async function mountsThere(init: number, mounts: string[]): Promise<strin
  * Takes from the job those of `mounts` (parents before children) that nothing of it uses. The rest.
  * @throws GodwitError `mounts-failed`
  */
-export async function trimMounts({ helper, init }: HeldMounts, mounts: string[]): Promise<string[]> {
+export async function trimMounts({ helper, init }: RestoredMounts, mounts: string[]): Promise<string[]> {
   if (mounts.length === 0) return [];
   const options = { timeout: TRIM_DEADLINE_MS, killSignal: 'SIGKILL' } as const;
   const { stdout } = await run(helper, ['trim-mounts', `${init}`, ...mounts], options).catch((error) => {
