@@ -51,6 +51,7 @@ export class Home {
 
   readonly consoles: Consoles;
   readonly #retention: Retention;
+  #unsettled: HomedJob[] = [];
 
   constructor(private readonly options: HomeOptions) {
     const { layout, log, perUser } = options;
@@ -58,9 +59,18 @@ export class Home {
     this.#retention = new Retention(options);
   }
 
-  /** After a start: consoles of jobs that live are looked after, and old jobs forgotten. */
+  /**
+   * Before anybody is listened to: the consoles of jobs that live are looked after, and whatever is being launched was
+   * begun by an agent that has ended.
+   */
+  async takeUp(): Promise<void> {
+    const living = await this.options.journal.jobs({ ended: false });
+    for (const { id } of living) this.consoles.watch(id);
+    this.#unsettled = living.filter(({ state }) => state === 'starting');
+  }
+
+  /** When hosts can be asked: those launches are settled, and old jobs forgotten. */
   async start(): Promise<void> {
-    for (const { id } of await this.options.journal.jobs({ ended: false })) this.consoles.watch(id);
     void this.#retention.review();
     await this.#settleLaunches();
   }
@@ -273,8 +283,7 @@ export class Home {
    */
   async #settleLaunches(): Promise<void> {
     const { journal, peers, log } = this.options;
-    for (const job of await journal.jobs({ ended: false })) {
-      if (job.state !== 'starting') continue;
+    for (const job of this.#unsettled.splice(0)) {
       try {
         const { sights } = await peers.call(job.ledger.host, 'host.sight', { jobs: [job.id] });
         if (sights.length > 0) await journal.running(job.id, PROGRAM);

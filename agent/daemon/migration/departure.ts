@@ -16,6 +16,7 @@ import { noteHeld } from '../../machine/criu/identity';
 import { explainFile } from '../../machine/criu/log';
 import { notedDescriptors } from '../../machine/criu/noted';
 import { putQueues, takeQueues } from '../../machine/criu/queues';
+import { dropLinksIn } from '../../machine/criu/remaps';
 import { readDumpStats } from '../../machine/criu/stats';
 import { mendThreadsIn, seeingFirstThreads } from '../../machine/criu/thread-timers';
 import { mendTimersIn } from '../../machine/criu/timerfds';
@@ -187,7 +188,7 @@ export class Departure extends Role<SourceState, SourceInput, SourceEffect, ToSo
     signal.throwIfAborted();
     await this.#dump({ criu, copy, epoch, images, pages, to });
     await points.reach('source.dumped');
-    await Promise.all([mendTimersIn(images), mendThreadsIn(images, frozen.processes)]);
+    await Promise.all([mendTimersIn(images), mendThreadsIn(images, frozen.processes), dropLinksIn(images)]);
     const carrying = performance.now();
     const small = await sendFolder(images, bundle);
     await points.reach('source.images-sent');
