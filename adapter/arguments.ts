@@ -11,6 +11,24 @@ const common = {
   gdb: z.string().min(1).default('gdb'),
   /** Where the job's output is shown: by this session, by a panel of the editor's, or in a terminal that it gets. */
   console: z.enum(['debugConsole', 'panel', 'terminal']).default('debugConsole'),
+  /** Commands of gdb's (or of MI's) before it looks at the program. */
+  setupCommands: z
+    .array(
+      z.union([
+        z
+          .string()
+          .min(1)
+          .transform((text) => ({ text, ignoreFailures: undefined })),
+        z.object({
+          text: z.string().min(1),
+          description: z.string().optional(),
+          ignoreFailures: z.boolean().optional(),
+        }),
+      ]),
+    )
+    .default([]),
+  /** Folders that the program was built in, and where their files are. */
+  sourceFileMap: z.record(z.string().min(1), z.string().min(1)).default({}),
 };
 
 export const LaunchArguments = z.object({
@@ -22,6 +40,8 @@ export const LaunchArguments = z.object({
   cwd: z.string().startsWith('/').optional(),
   /** On top of this process's environment; `null` takes a variable away. */
   env: z.record(z.string(), z.string().nullable()).default({}),
+  /** A file with more variables, a `NAME=value` each line; those of `env` count before them. */
+  envFile: z.string().min(1).optional(),
   /** `best`, `home`, or a node's name. */
   node: z.string().min(1).default('best'),
   /** The job's name. (`name` is the configuration's.) */

@@ -3,14 +3,20 @@ import { Event } from '@vscode/debugadapter';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { MIBreakpointInfo } from 'cdt-gdb-adapter/dist/mi';
 import type { Wanted } from './breakpoints';
-import { GdbSession } from './gdb-session';
-import { quoted } from './log-points';
 import { DATA, FUNCTIONS, INSTRUCTIONS } from './stops';
+import { ValuesSession } from './values/values-session';
 
 /** What the debug registers of a processor can watch at most: four times eight bytes. */
 const MAX_WATCHED_BYTES = 32;
 
-export abstract class BreakpointSession extends GdbSession {
+interface Placing {
+  /** Is done before, while the program stands. */
+  first?: (() => Promise<void>) | undefined;
+  /** What the client hears. */
+  answer?: (placed: DebugProtocol.Breakpoint[]) => DebugProtocol.Breakpoint[];
+}
+
+export abstract class BreakpointSession extends ValuesSession {
   /** Settles when the requests before are done. */
   private before: Promise<void> = Promise.resolve();
 
@@ -65,19 +71,30 @@ export abstract class BreakpointSession extends GdbSession {
     return this.setBreakpoints(response, DATA, wanted);
   }
 
-  private setBreakpoints(response: DebugProtocol.Response, group: string, wanted: Wanted[]): Promise<void> {
-    return this.inTurn(() => this.placeAll(response, group, wanted));
+  protected setBreakpoints(
+    response: DebugProtocol.Response,
+    group: string,
+    wanted: Wanted[],
+    more: Placing = {},
+  ): Promise<void> {
+    return this.inTurn(() => this.placeAll(response, group, wanted, more));
   }
 
   /** The program is stopped for it where it runs. */
-  private async placeAll(response: DebugProtocol.Response, group: string, wanted: Wanted[]): Promise<void> {
-    response.body = { breakpoints: [] };
+  private async placeAll(
+    response: DebugProtocol.Response,
+    group: string,
+    wanted: Wanted[],
+    { first, answer = (placed) => placed }: Placing,
+  ): Promise<void> {
+    response.body = { breakpoints: answer([]) };
     const { breakpoints } = this;
-    const nothing = wanted.length === 0 && !breakpoints?.has(group);
+    const nothing = wanted.length === 0 && !breakpoints?.has(group) && !first;
     if (nothing || !breakpoints || !this.canRequestProceed()) return this.sendResponse(response);
     await this.pauseIfNeeded();
     try {
-      response.body = { breakpoints: await breakpoints.set(group, wanted) };
+      await first?.();
+      response.body = { breakpoints: answer(await breakpoints.set(group, wanted)) };
       this.sendResponse(response);
     } catch (error) {
       this.refuse(response, error);
@@ -90,7 +107,10 @@ export abstract class BreakpointSession extends GdbSession {
     response: DebugProtocol.ContinueResponse,
     args: DebugProtocol.ContinueArguments,
   ): Promise<void> {
-    return this.inTurn(() => super.continueRequest(response, args));
+    return this.inTurn(async () => {
+      if (this.canRequestProceed()) await this.chooseThreads(args);
+      await super.continueRequest(response, args);
+    });
   }
 
   protected override nextRequest(
@@ -125,11 +145,13 @@ export abstract class BreakpointSession extends GdbSession {
 
   protected override async dataBreakpointInfoRequest(
     response: DebugProtocol.DataBreakpointInfoResponse,
-    { name, variablesReference, frameId }: DebugProtocol.DataBreakpointInfoArguments,
+    { name, variablesReference, frameId, asAddress, bytes }: DebugProtocol.DataBreakpointInfoArguments,
   ): Promise<void> {
     response.body = { dataId: null, description: `${name} can't be watched` };
     try {
-      const dataId = await this.watchable(name, variablesReference, frameId);
+      const dataId = asAddress
+        ? memoryAt(BigInt(name), bytes ?? 1)
+        : await this.watchable(name, variablesReference, frameId, bytes);
       response.body = { dataId, description: name, accessTypes: ['write', 'readWrite', 'read'] };
     } catch (error) {
       response.body.description = `${name} can't be watched: ${(error as Error).message}`;
@@ -142,32 +164,10 @@ export abstract class BreakpointSession extends GdbSession {
     name: string,
     reference: number | undefined,
     frameId: number | undefined,
+    bytes: number | undefined,
   ): Promise<string> {
-    const variable = reference === undefined ? undefined : this.variableHandles.get(reference);
-    if (variable?.type === 'registers') throw new Error('it is a register');
-    const frame = this.frameHandles.get(variable?.frameHandle ?? frameId ?? 0);
-    const expression =
-      variable?.type === 'object' ? await this.childExpression(variable.varobjName, name) : name;
-    const evaluate = async (what: string) => {
-      const at = frame ? `--thread ${frame.threadId} --frame ${frame.frameId} ` : '';
-      const { value } = await this.gdb.sendCommand<{ value: string }>(
-        `-data-evaluate-expression ${at}${quoted(what)}`,
-      );
-      return value;
-    };
-    const size = Number(await evaluate(`sizeof(${expression})`));
-    if (size > MAX_WATCHED_BYTES) throw new Error(`it has ${size} bytes, ${MAX_WATCHED_BYTES} is the most`);
-    const address = hexadecimal(await evaluate(`(long)&(${expression})`));
-    const type = { 1: 'char', 2: 'short', 4: 'int', 8: 'long' }[size];
-    return type ? `*(${type} *) ${address}` : `*(char (*)[${size}]) ${address}`;
-  }
-
-  private async childExpression(parent: string, name: string): Promise<string> {
-    const child = `${parent}.${name.replace(/^\[(\d+)\]$/, '$1')}`;
-    const { path_expr } = await this.gdb.sendCommand<{ path_expr: string }>(
-      `-var-info-path-expression ${child}`,
-    );
-    return path_expr;
+    const { size, address } = await this.placeOf(name, reference, frameId);
+    return memoryAt(BigInt(address), bytes ?? size);
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: as it is declared
@@ -187,4 +187,10 @@ export abstract class BreakpointSession extends GdbSession {
   }
 }
 
-const hexadecimal = (value: string) => `0x${BigInt.asUintN(64, BigInt(value)).toString(16)}`;
+/** An expression for so much memory. @throws Error where that is more than can be watched */
+function memoryAt(at: bigint, size: number): string {
+  if (size > MAX_WATCHED_BYTES) throw new Error(`it has ${size} bytes, ${MAX_WATCHED_BYTES} is the most`);
+  const address = `0x${BigInt.asUintN(64, at).toString(16)}`;
+  const type = { 1: 'char', 2: 'short', 4: 'int', 8: 'long' }[size];
+  return type ? `*(${type} *) ${address}` : `*(char (*)[${size}]) ${address}`;
+}

@@ -2,15 +2,22 @@
 import { basename } from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { MIBreakpointInfo } from 'cdt-gdb-adapter/dist/mi';
-import type { Chatter } from './chatter';
+import { z } from 'zod';
 import type { Gdb } from './gdb';
-import { DEFINE_LOG_POINTS, logPointCommand, quoted } from './log-points';
+import { type Hits, hitsOf, passedBy, stopsOf } from './hits';
+import { logParts } from './log-points';
+import { ask } from './python';
+import { quoted } from './quoting';
 
 type Place = { path: string; line: number } | { function: string } | { address: string };
+/** What gdb itself catches: an exception of C++, a signal, a fork. */
+interface Event {
+  caught: string;
+}
 
 /** One breakpoint as it is wanted. */
 export interface Wanted {
-  at: Place | { watched: string; access: DebugProtocol.DataBreakpointAccessType };
+  at: Place | Event | { watched: string; access: DebugProtocol.DataBreakpointAccessType };
   condition?: string | undefined;
   hitCondition?: string | undefined;
   logMessage?: string | undefined;
@@ -34,16 +41,21 @@ function locate(place: Place, dash: '-' | '--'): string {
 /** gdb answers with one breakpoint, or with one and its several places. */
 type Inserted = { bkpt: MIBreakpointInfo | MIBreakpointInfo[] };
 
+/** x86-64 and most of arm64 have four, of eight bytes each. */
+const NO_REGISTER =
+  "the processor's debug registers are taken: there are four, each for eight bytes that begin at a multiple of eight, and hardware breakpoints take of them too";
+
 export class Breakpoints {
   private readonly groups = new Map<string, Placed[]>();
-  private logPoints: Promise<unknown> | undefined;
-  /** A group at a time: what gdb says to the making of a log point is to be told from all else. */
+  /** A group at a time. */
   private turn: Promise<unknown> = Promise.resolve();
 
-  constructor(
-    private readonly gdb: Gdb,
-    private readonly chatter: Chatter,
-  ) {}
+  constructor(private readonly gdb: Gdb) {}
+
+  /** Are there any that the program can be stopped by? */
+  get any(): boolean {
+    return [...this.groups.values()].some((placed) => placed.length > 0);
+  }
 
   has(group: string): boolean {
     return this.groups.has(group);
@@ -53,6 +65,11 @@ export class Breakpoints {
   groupOf(number: string): string | undefined {
     for (const [group, placed] of this.groups) if (placed.some((one) => one.number === number)) return group;
     return undefined;
+  }
+
+  /** The place of the breakpoint with gdb's number among those that are wanted of a group, or -1. */
+  indexIn(group: string, number: string): number {
+    return (this.groups.get(group) ?? []).findIndex((one) => one.number === number);
   }
 
   /**
@@ -69,14 +86,16 @@ export class Breakpoints {
   private async replace(group: string, wanted: Wanted[]): Promise<DebugProtocol.Breakpoint[]> {
     const old = [...(this.groups.get(group) ?? [])];
     const kept = wanted.map((one) => {
-      const at = old.findIndex((placed) => placed.wanted === JSON.stringify(one));
+      // One that was refused may find its place now.
+      const at = old.findIndex(({ number, wanted }) => number && wanted === JSON.stringify(one));
       return at < 0 ? undefined : old.splice(at, 1)[0];
     });
     const dropped = old.flatMap(({ number }) => number ?? []);
     if (dropped.length > 0) await this.gdb.sendCommand(`-break-delete ${dropped.join(' ')}`).catch(() => {});
     const placed: Placed[] = [];
     this.groups.set(group, placed);
-    for (const [index, one] of wanted.entries()) placed.push(kept[index] ?? (await this.place(one)));
+    // gdb is told of all at once, and answers in this order.
+    placed.push(...(await Promise.all(wanted.map((one, index) => kept[index] ?? this.place(one)))));
     return placed.map(({ answer }) => answer);
   }
 
@@ -111,53 +130,96 @@ export class Breakpoints {
     let number: string | undefined;
     try {
       const hits = hitsOf(wanted.hitCondition);
-      const inserted = await this.insert(wanted);
+      const inserted = await this.insert(wanted, hits);
       number = inserted.number;
-      if (wanted.condition && !wanted.logMessage)
-        await this.gdb.sendCommand(`-break-condition ${number} ${quoted(wanted.condition)}`);
-      if (hits && hits.ignored > 0) await this.gdb.sendCommand(`-break-after ${number} ${hits.ignored}`);
-      if (hits?.once) await this.gdb.sendCommand(`-interpreter-exec console "enable once ${number}"`);
+      if (hits && !wanted.logMessage) await this.count(number, hits);
       return { wanted: text, number, answer: inserted.answer };
     } catch (error) {
-      if (number) await this.gdb.sendCommand(`-break-delete ${number}`).catch(() => {});
-      return { wanted: text, answer: { verified: false, message: (error as Error).message } };
+      if (number) await this.drop(number);
+      return { wanted: text, answer: { verified: false, message: (error as Error).message.trim() } };
     }
   }
 
-  private async insert(wanted: Wanted): Promise<{ number: string; answer: DebugProtocol.Breakpoint }> {
-    const { at, logMessage, hardware } = wanted;
-    if ('watched' in at) return this.insertWatch(at.watched, at.access);
-    if (logMessage) return this.insertLogPoint(at, logMessage, wanted.condition);
-    const command = `-break-insert -f ${hardware ? '-h ' : ''}${locate(at, '--')}`;
+  private async insert(
+    wanted: Wanted,
+    hits: Hits | undefined,
+  ): Promise<{ number: string; answer: DebugProtocol.Breakpoint }> {
+    const { at, logMessage, condition, hardware } = wanted;
+    if ('watched' in at) return this.insertWatch(at.watched, at.access, condition);
+    if ('caught' in at) return this.insertCatch(at.caught, condition);
+    if (logMessage) return this.insertLogPoint(at, logMessage, condition, hits);
+    const options = `-f ${hardware ? '-h ' : ''}${condition ? `-c ${quoted(condition)} ` : ''}`;
+    const command = `-break-insert ${options}${locate(at, '--')}`;
     const { bkpt } = await this.gdb.sendCommand<Inserted>(command);
     const [info, place] = Array.isArray(bkpt) ? bkpt : [bkpt];
     return { number: info!.number, answer: told(info!, place) };
   }
 
-  private async insertWatch(watched: string, access: DebugProtocol.DataBreakpointAccessType) {
+  /** Those that don't count are passed by; after the last that does there are no more. */
+  private async count(number: string, hits: Hits): Promise<void> {
+    const [passed, stops] = [passedBy(hits), stopsOf(hits)];
+    if (hits.kind === 'each')
+      return void (await ask(
+        this.gdb,
+        'stop_at_each',
+        { number: Number(number), count: hits.count },
+        z.null(),
+      ));
+    if (passed > 0) await this.gdb.sendCommand(`-break-after ${number} ${passed}`);
+    if (stops !== undefined)
+      await this.gdb.sendCommand(`-interpreter-exec console "enable count ${stops} ${number}"`);
+  }
+
+  private async insertWatch(
+    watched: string,
+    access: DebugProtocol.DataBreakpointAccessType,
+    condition: string | undefined,
+  ) {
     const flag = { read: '-r ', write: '', readWrite: '-a ' }[access];
-    const made = await this.gdb.sendCommand<Record<string, { number?: string } | undefined>>(
-      `-break-watch ${flag}${quoted(watched)}`,
-    );
+    const made = await this.gdb
+      .sendCommand<Record<string, { number?: string } | undefined>>(`-break-watch ${flag}${quoted(watched)}`)
+      .catch((error: Error) => this.tooMany(error));
     const number = Object.values(made).find((value) => value?.number !== undefined)!.number!;
+    try {
+      if (condition) await this.gdb.sendCommand(`-break-condition ${number} ${quoted(condition)}`);
+    } catch (error) {
+      await this.drop(number);
+      throw error;
+    }
     return { number, answer: { id: Number(number), verified: true } };
   }
 
-  private async insertLogPoint(at: Place, message: string, condition: string | undefined) {
-    // Its count of hits is gdb's, its condition is Python's: the two don't go together with a command of MI's.
-    this.logPoints ??= this.gdb.sendCommand(DEFINE_LOG_POINTS);
-    await this.logPoints.catch(() => {
-      throw new Error('this gdb was built without Python, which log points need');
-    });
-    const said = await this.chatter.said(() =>
-      this.gdb.sendCommand(logPointCommand(locate(at, '-'), message, condition)),
-    );
+  /** It is put into the program at once: of what does not fit into the debug registers gdb says so, and keeps it. */
+  private async tooMany(error: Error): Promise<never> {
+    const left = /Could not insert hardware (?:access |read )?watchpoint (\d+)/.exec(error.message)?.[1];
+    if (!left) throw error;
+    await this.drop(left);
+    throw new Error(NO_REGISTER);
+  }
+
+  private async insertCatch(caught: string, condition: string | undefined) {
+    const number = await ask(this.gdb, 'catch', { what: caught, condition }, z.int());
+    return { number: String(number), answer: { id: number, verified: true } };
+  }
+
+  private async insertLogPoint(
+    at: Place,
+    message: string,
+    condition: string | undefined,
+    hits: Hits | undefined,
+  ) {
+    // Its count of hits is Python's, as its condition is: what never stops is never counted by gdb.
+    const point = { location: locate(at, '-'), parts: logParts(message), condition, hits };
+    const number = String(await ask(this.gdb, 'log_point', point, z.int()));
     const { BreakpointTable } = await this.gdb.sendCommand<{ BreakpointTable: { body: MIBreakpointInfo[] } }>(
-      '-break-list',
+      `-break-info ${number}`,
     );
-    const number = said.trim();
-    const index = BreakpointTable.body.findIndex((info) => info.number === number);
-    return { number, answer: told(BreakpointTable.body[index]!, BreakpointTable.body[index + 1]) };
+    const [info, place] = BreakpointTable.body;
+    return { number, answer: told(info!, place) };
+  }
+
+  private async drop(number: string): Promise<void> {
+    await this.gdb.sendCommand(`-break-delete ${number}`).catch(() => {});
   }
 }
 
@@ -174,14 +236,4 @@ function told(info: MIBreakpointInfo, place?: MIBreakpointInfo): DebugProtocol.B
     ...(fullname ? { source: { name: basename(file || fullname), path: fullname } } : {}),
     ...(addr?.startsWith('0x') ? { instructionReference: addr } : {}),
   };
-}
-
-/** `5`, `=5`: at the fifth time; `>=5`: from then on; `>5`: after it. */
-function hitsOf(hitCondition: string | undefined): { ignored: number; once: boolean } | undefined {
-  if (!hitCondition?.trim()) return undefined;
-  const parts = /^(>=|>|={0,2})\s*(\d{1,9})$/.exec(hitCondition.trim());
-  if (!parts) throw new Error(`a hit count is like 5, >=5 or >5, not "${hitCondition}"`);
-  const count = Number(parts[2]);
-  if (parts[1] === '>') return { ignored: count, once: false };
-  return { ignored: Math.max(0, count - 1), once: parts[1] !== '>=' };
 }

@@ -10,8 +10,13 @@ export class Chatter {
   /** Console commands of the person that are under way: what gdb says then is their answer. */
   private asked = 0;
   private log: string | undefined;
-  private listening: string | undefined;
-  private program: string | undefined;
+  /** The program's path. */
+  program: string | undefined;
+  private complaints = '';
+  /** The signal that a catchpoint has stopped the program for: MI does not tell of it. */
+  private signal: { bkptno: string; 'signal-name': string } | undefined;
+  /** Called with a child's number when the program has forked and gdb let the child go. */
+  forked: (child: number) => void = () => {};
   /** The program's path, if it has no debug information. */
   withoutSymbols: string | undefined;
 
@@ -19,6 +24,10 @@ export class Chatter {
   take(text: string, channel: string): string | undefined {
     if (this.log !== undefined || text.startsWith(LOG_BEGIN)) return this.takeLog(text);
     this.noteSymbols(text);
+    this.noteFork(text);
+    const [, number, signal] = /^Catchpoint (\d+) \(signal (SIG\w+)\)/m.exec(text) ?? [];
+    if (number && signal) this.signal = { bkptno: number, 'signal-name': signal };
+    if (channel === 'log') this.complaints = (this.complaints + text).slice(-MAX_LOG);
     if (this.asked > 0 && channel !== 'log') return text;
     return text.startsWith('warning: ') ? text : undefined;
   }
@@ -32,15 +41,17 @@ export class Chatter {
     }
   }
 
-  /** What a command says between the log's marks; it is not shown. */
-  async said(command: () => Promise<unknown>): Promise<string> {
-    this.listening = '';
-    try {
-      await command();
-      return this.listening;
-    } finally {
-      this.listening = undefined;
-    }
+  takeSignal(): { bkptno: string; 'signal-name': string } | undefined {
+    const { signal } = this;
+    this.signal = undefined;
+    return signal;
+  }
+
+  /** gdb's own messages since the last time. */
+  takeComplaints(): string {
+    const { complaints } = this;
+    this.complaints = '';
+    return complaints;
   }
 
   private takeLog(text: string): string | undefined {
@@ -49,9 +60,13 @@ export class Chatter {
     this.log = end < 0 && log.length < MAX_LOG ? log : undefined;
     if (this.log !== undefined) return undefined;
     const said = end < 0 ? log : log.slice(0, end);
-    if (this.listening === undefined) return `${said}\n`;
-    this.listening += said;
-    return undefined;
+    return `${said}\n`;
+  }
+
+  /** A vfork's child only makes ready for another program. */
+  private noteFork(text: string): void {
+    const child = /^\[Detaching after fork from child (?:process |Thread \d+\.)(\d+)/.exec(text)?.[1];
+    if (child !== undefined) this.forked(Number(child));
   }
 
   /** The program comes first, its libraries after it. */

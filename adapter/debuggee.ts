@@ -92,10 +92,19 @@ export class Debuggee {
     return this.link.call('jobs.migrate', { job: this.job.id, node, transfer: 'auto' }, options);
   }
 
-  /** Sends the job SIGKILL, if it has not ended. @throws GodwitError where that could not be done */
-  async kill(): Promise<void> {
+  /** Ends the job at once, if it has not ended. @throws GodwitError where that could not be done */
+  kill(): Promise<void> {
+    return this.signal('SIGKILL');
+  }
+
+  /** Asks the job's program to end. @throws GodwitError where that could not be done */
+  terminate(): Promise<void> {
+    return this.signal('SIGTERM');
+  }
+
+  private async signal(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     try {
-      await this.link.call('jobs.kill', { job: this.job.id, signal: 'SIGKILL' });
+      await this.link.call('jobs.kill', { job: this.job.id, signal });
     } catch (error) {
       if (asGodwitError(error).code !== 'job-ended') throw error;
     }

@@ -18,6 +18,8 @@ export const noGdb = (gdb: string, why: string) =>
 export const gdbFailed = (why: string) =>
   new GodwitError({ code: 'gdb-failed', message: `gdb could not be attached: ${why}` });
 
+export const valuesRefused = (why: string) => new GodwitError({ code: 'no-values', message: why });
+
 export const gdbGone = (how: string, job: string) =>
   new GodwitError({
     code: 'gdb-gone',
@@ -41,3 +43,17 @@ export const jobLost = (job: string, why: string | undefined) =>
 
 export const notDebugging = () =>
   new GodwitError({ code: 'not-debugging', message: 'this session has no job (any more)' });
+
+export const noPython = (why: string) =>
+  new GodwitError({
+    code: 'no-python',
+    message: `this gdb can't serve as a debugger here, which takes Python and gdb 12 or newer: ${why}`,
+    fix: 'install a gdb with Python, or give its path as "gdb" in launch.json',
+  });
+
+export const noEnvFile = (file: string, why: string) =>
+  new GodwitError({
+    code: 'no-env-file',
+    message: `the variables of ${file} can't be read: ${why}`,
+    fix: 'correct "envFile" in launch.json',
+  });

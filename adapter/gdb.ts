@@ -5,7 +5,6 @@ import { GDBBackendFactory } from 'cdt-gdb-adapter/dist/desktop/factories/GDBBac
 import { GDBFileSystemProcessManager } from 'cdt-gdb-adapter/dist/desktop/processManagers/GDBFileSystemProcessManager';
 import { GDBBackend } from 'cdt-gdb-adapter/dist/gdb/GDBBackend';
 import type { IStdioProcess } from 'cdt-gdb-adapter/dist/types/gdb';
-import { VarManager } from 'cdt-gdb-adapter/dist/varManager';
 
 /** Milliseconds for a process that was killed to be gone. */
 const KILL_MS = 5_000;
@@ -42,36 +41,15 @@ class GdbProcess extends GDBFileSystemProcessManager {
   }
 }
 
-class NamedVariables extends VarManager {
-  get names(): string[] {
-    return [...this.variableMap.values()].flatMap((list) => list.map(({ varname }) => varname));
-  }
-}
-
 export class Gdb extends GDBBackend {
-  private variables = new NamedVariables(this);
   /** Aborted when there is a stop. */
   private stopWanted = new AbortController();
-
-  override get varManager(): VarManager {
-    return this.variables;
-  }
 
   constructor(private readonly gdb: GdbProcess) {
     super(gdb);
     this.on('execAsync', (what) => {
       if (what === 'stopped') this.stopWanted.abort();
     });
-  }
-
-  /**
-   * Variable objects live from stop to stop: one that is kept on is not told of variables that come into scope, nor
-   * that its frame is another's now.
-   */
-  forgetVariables(): void {
-    const old = this.variables;
-    this.variables = new NamedVariables(this);
-    for (const name of old.names) this.quietly(`-var-delete ${name}`);
   }
 
   /**
@@ -96,10 +74,6 @@ export class Gdb extends GDBBackend {
   end(): Promise<void> {
     this.stopWanted.abort();
     return this.gdb.end();
-  }
-
-  private quietly(command: string): void {
-    this.sendCommand(command).catch(() => {});
   }
 }
 

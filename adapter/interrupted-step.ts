@@ -3,7 +3,9 @@
  * program stands, and knows nothing of the step afterwards. It is then carried to its end in two parts: out of what was
  * called meanwhile, and on to the next line.
  */
+import { z } from 'zod';
 import type { Gdb } from './gdb';
+import { ask } from './python';
 import type { Stopped } from './stops';
 
 export type StepCommand = '-exec-next' | '-exec-step' | '-exec-finish';
@@ -16,18 +18,18 @@ export class InterruptedStep {
     private readonly gdb: Gdb,
     private readonly command: StepCommand,
     private readonly thread: number,
-    /** Frames on the stack where it began. */
-    private readonly depth: number,
   ) {}
 
-  /** The program stands. @throws Error where gdb can't count its frames */
-  static async begin(gdb: Gdb, command: StepCommand, thread: number): Promise<InterruptedStep> {
-    return new InterruptedStep(gdb, command, thread, await depthOf(gdb, thread));
+  /** The program stands. gdb is told before it is told to step; nobody waits for it. */
+  static begin(gdb: Gdb, command: StepCommand, thread: number): InterruptedStep {
+    // Where it can't say what it stands in, there is nothing to come back to: then a step is taken from the top.
+    ask(gdb, 'remember_step', { thread }, z.null()).catch(() => {});
+    return new InterruptedStep(gdb, command, thread);
   }
 
   /** Goes on with it. The program stands somewhere in the middle. */
   async resume(): Promise<void> {
-    const above = (await depthOf(this.gdb, this.thread)) - this.depth;
+    const above = await ask(this.gdb, 'frames_above_step', { thread: this.thread }, z.int());
     if (this.command === '-exec-finish') return this.finish(above);
     if (above <= 0) return this.again();
     this.leaving = true;
@@ -50,9 +52,4 @@ export class InterruptedStep {
   private async finish(level: number): Promise<void> {
     await this.gdb.sendCommand(`-exec-finish --thread ${this.thread} --frame ${Math.max(0, level)}`);
   }
-}
-
-async function depthOf(gdb: Gdb, thread: number): Promise<number> {
-  const { depth } = await gdb.sendCommand<{ depth: string }>(`-stack-info-depth --thread ${thread}`);
-  return Number(depth);
 }

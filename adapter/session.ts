@@ -9,10 +9,13 @@ import { findSocket } from '../agent/client/agent-socket';
 import { inheritance } from '../agent/client/launcher';
 import { AgentLink } from './agent-link';
 import { AttachArguments, LaunchArguments, MigrateArguments, parseArguments } from './arguments';
-import { BreakpointSession } from './breakpoint-session';
 import { Debuggee, type DebuggeeListener } from './debuggee';
+import { environment } from './environment';
 import { gdbGone, jobLost, lineGone, notDebugging } from './errors';
 import type { MoveTold } from './moves';
+import { NavigationSession } from './navigation-session';
+import { quoted } from './quoting';
+import { unknownKeys } from './unknown-keys';
 
 /** When the job is said to have ended, gdb is about to say so too, with the same; it has this long. */
 const LAST_WORD_MS = 2_000;
@@ -39,7 +42,7 @@ type End =
   /** The client wants it. */
   | { kill: boolean };
 
-export class GodwitSession extends BreakpointSession {
+export class GodwitSession extends NavigationSession {
   private debuggee: Debuggee | undefined;
   /** It was launched by this session, and goes with it. */
   private launched = false;
@@ -61,6 +64,7 @@ export class GodwitSession extends BreakpointSession {
   ): Promise<void> {
     return this.begin(response, async () => {
       const wanted = parseArguments(LaunchArguments, 'launch', args);
+      this.nameUnknown(LaunchArguments, args);
       await this.checkGdb(wanted.gdb);
       const link = await AgentLink.open(findSocket(wanted.agent), this.options.patienceMs);
       try {
@@ -81,6 +85,7 @@ export class GodwitSession extends BreakpointSession {
   ): Promise<void> {
     return this.begin(response, async () => {
       const wanted = parseArguments(AttachArguments, 'attach', args);
+      this.nameUnknown(AttachArguments, args);
       await this.checkGdb(wanted.gdb);
       const link = await AgentLink.open(findSocket(wanted.agent), this.options.patienceMs);
       try {
@@ -90,6 +95,11 @@ export class GodwitSession extends BreakpointSession {
         throw error;
       }
     });
+  }
+
+  /** What would else be ignored in silence. */
+  private nameUnknown(schema: typeof LaunchArguments | typeof AttachArguments, args: object): void {
+    for (const text of unknownKeys(Object.keys(schema.shape), args)) this.say(text, 'important');
   }
 
   private async begin(response: DebugProtocol.Response, work: () => Promise<void>): Promise<void> {
@@ -111,7 +121,7 @@ export class GodwitSession extends BreakpointSession {
     link: AgentLink,
     job: Job,
     pid: number | undefined,
-    { gdb, console }: { gdb: string; console: LaunchArguments['console'] },
+    wanted: Pick<LaunchArguments, 'gdb' | 'console' | 'setupCommands' | 'sourceFileMap'>,
   ): Promise<void> {
     try {
       this.debuggee = await Debuggee.open(link, job, pid, this.listener);
@@ -122,7 +132,9 @@ export class GodwitSession extends BreakpointSession {
     const { id, name, node } = job;
     this.tell(new Event('godwit.job', { id, name, node }));
     this.say(`Job ${id} (${name}) on ${node}.`);
-    await this.connectGdb(await this.debuggee.listen(), { gdb, cwd: '/', sysroot: '/' });
+    const { gdb, console, setupCommands, sourceFileMap } = wanted;
+    const before = [...setupCommands, ...substitutions(sourceFileMap)];
+    await this.connectGdb(await this.debuggee.listen(), { gdb, cwd: '/', sysroot: '/', before });
     if (console === 'debugConsole') this.debuggee.follow(this.options.patienceMs);
   }
 
@@ -221,8 +233,18 @@ export class GodwitSession extends BreakpointSession {
     await this.leave(response, args?.terminateDebuggee ?? this.launched);
   }
 
+  /** First it is asked; whoever asks again, or disconnects, has it killed. */
   protected override async terminateRequest(response: DebugProtocol.TerminateResponse): Promise<void> {
-    await this.leave(response, true);
+    if (this.terminating || !this.debuggee || this.ending) return this.leave(response, true);
+    this.terminating = true;
+    try {
+      await this.debuggee.terminate();
+      // One that stands is let go for it.
+      if (!this.isRunning) await this.gdb.sendCommand('-exec-continue');
+      this.sendResponse(response);
+    } catch (error) {
+      this.refuse(response, error);
+    }
   }
 
   private async leave(response: DebugProtocol.Response, kill: boolean): Promise<void> {
@@ -297,7 +319,7 @@ function launchRequest(wanted: LaunchArguments): LaunchRequest {
     program: program.includes('/') ? resolve(folder, program) : program,
     args,
     cwd: folder,
-    env: environment(env),
+    env: environment(env, wanted.envFile),
     node,
     stopped: true,
     limits: { cpus, memory, processes },
@@ -308,9 +330,8 @@ function launchRequest(wanted: LaunchArguments): LaunchRequest {
   };
 }
 
-/** This process's own, without what the editor put in for its helpers, and with what was asked for. */
-function environment(wanted: LaunchArguments['env']): Record<string, string> {
-  const own = Object.entries(process.env).filter(([name]) => !/^(ELECTRON_|VSCODE_)/.test(name));
-  const all = Object.entries({ ...Object.fromEntries(own), ...wanted });
-  return Object.fromEntries(all.filter((pair): pair is [string, string] => typeof pair[1] === 'string'));
-}
+/** Folders that the program was built in, and where their files are now. */
+const substitutions = (map: LaunchArguments['sourceFileMap']) =>
+  Object.entries(map).map(([from, to]) => ({
+    text: `-gdb-set substitute-path ${quoted(from)} ${quoted(to)}`,
+  }));

@@ -7,6 +7,7 @@ import type { Exit } from '../agent/api/model';
 export const FUNCTIONS = 'functions';
 export const INSTRUCTIONS = 'instructions';
 export const DATA = 'data';
+export const EXCEPTIONS = 'exceptions';
 
 /** A `*stopped` record. */
 export interface Stopped {
@@ -15,6 +16,14 @@ export interface Stopped {
   bkptno?: string;
   'signal-name'?: string;
   'signal-meaning'?: string;
+  /** gdb's name for what was returned by a function that was left. */
+  'gdb-result-var'?: string;
+  /** Of a catchpoint's stop: what was caught. */
+  'catch-type'?: string;
+  newpid?: string;
+  'new-exec'?: string;
+  frame?: { func?: string };
+  'return-value'?: string;
   /** Octal. */
   'exit-code'?: string;
 }
@@ -31,6 +40,8 @@ export interface StopContext {
   entry: string | undefined;
   /** That the breakpoint belongs to which was hit. */
   group: string | undefined;
+  /** What is caught by it, in a person's words. */
+  caught?: string | undefined;
 }
 
 /** Reasons for stops that end a step. */
@@ -51,16 +62,27 @@ export function exitOf({ reason, 'exit-code': code, 'signal-name': signal = '' }
   return { exit: 128 + (constants.signals[signal as NodeJS.Signals] ?? 0), signal };
 }
 
-export function reasonOf(stopped: Stopped, { pausing, entry, group }: StopContext): StopReason {
+export function reasonOf(stopped: Stopped, { pausing, entry, group, caught }: StopContext): StopReason {
   const { reason = '', bkptno, 'signal-name': signal = '', 'signal-meaning': meaning = '' } = stopped;
+  if (caught !== undefined)
+    return { reason: 'exception', description: `Paused on ${caught}`, hitBreakpointIds: [Number(bkptno)] };
   if (reason === 'breakpoint-hit') {
     if (bkptno === entry) return { reason: 'entry' };
     if (group === undefined) return { reason: 'breakpoint' };
     return { reason: BREAKPOINTS[group] ?? 'breakpoint', hitBreakpointIds: [Number(bkptno)] };
   }
   if (reason.endsWith('watchpoint-trigger')) return { reason: 'data breakpoint' };
-  if (STEPS.has(reason)) return { reason: 'step' };
+  if (STEPS.has(reason)) return { reason: 'step', ...returned(stopped) };
   if (pausing && INTERRUPTS.has(signal)) return { reason: 'pause' };
   if (reason !== 'signal-received') return { reason: 'pause', description: `Paused: ${reason}` };
   return { reason: 'exception', description: `Paused on ${signal}`, text: `${signal}: ${meaning}` };
+}
+
+/** Of a value that is told beside a thread's name. */
+const MAX_VALUE = 80;
+
+function returned({ 'return-value': value }: Stopped): { description?: string } {
+  if (value === undefined) return {};
+  const short = value.length > MAX_VALUE ? `${value.slice(0, MAX_VALUE)}…` : value;
+  return { description: `Paused after return of ${short}` };
 }

@@ -2,11 +2,13 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -47,11 +49,20 @@ await build({
   external: ['bufferutil', 'utf-8-validate', 'vscode', 'playwright-core', 'mocha', '*.node'],
   // cdt-gdb-adapter's way to boards on a serial line: native, and of no use here.
   alias: { serialport: './adapter/serialport.ts' },
+  // What gdb's Python is given.
+  loader: { '.py': 'text' },
   banner: { js: '#!/usr/bin/env node' },
   logLevel: 'warning',
 });
 for (const program of ['dist/godwit.cjs', 'dist/test/shim.cjs'])
   if (existsSync(program)) chmodSync(program, 0o755);
+
+// What the adapter loads into gdb.
+rmSync('dist/gdb', { recursive: true, force: true });
+cpSync('adapter/values/godwit_values', 'dist/gdb/godwit_values', {
+  recursive: true,
+  filter: (path) => !path.includes('__pycache__'),
+});
 
 // Each webview is one script and one style sheet, which is all that its policy lets it load.
 await build({

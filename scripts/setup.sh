@@ -46,6 +46,7 @@ missing_packages() {
   has openssl || echo openssl
   has nsenter || echo util-linux
   links_static || printf 'gcc\nlibc6-dev\n'
+  has g++ || echo g++
 }
 
 updated=
@@ -69,7 +70,7 @@ if [ -n "$packages" ]; then
   packages=$(missing_packages | tr '\n' ' ')
   [ -z "$packages" ] || stop "still missing after the installation: $packages"
 fi
-say "packages: gdb, gdbserver, ip, openssl, cc"
+say "packages: gdb, gdbserver, ip, openssl, cc, g++"
 
 # --- npm modules -----------------------------------------------------------------------------------------------
 

@@ -209,6 +209,7 @@ async function main(configFile: string) {
   // What was under way is taken up before anybody is listened to.
   await node.moves.restart(await journal.jobs({ ended: true }));
   await served.restart();
+  await node.home.takeUp();
   const wire = await serveTls({
     ...config.listen,
     ...{ tls, name, kind: 'agent', contract: peerContract, handlers, tickets },

@@ -218,7 +218,7 @@ describe('a job that runs already', () => {
     await client.outputHas('round 5 ');
     await client.request('pause', { threadId: 1 });
     expect(await client.stopped()).toMatchObject({ reason: 'pause' });
-    expect((await here(client)).names).toContain('main');
+    expect((await here(client)).names.at(-1)).toMatch(/^main\(argc=/);
     await client.request('godwit.migrate', { node: 'node2' });
     await resume(client);
     // While it runs, and again right after a move.
@@ -252,7 +252,9 @@ describe('a job that runs already', () => {
     const { client } = await begin('attach', { job, process: pid }, { breakpoints });
     await client.request('pause', { threadId: 1 });
     await client.stopped();
-    expect((await client.stack()).map(({ name }) => name)).toContain('wait_in_line');
+    expect((await client.stack()).map(({ name }) => name)).toContainEqual(
+      expect.stringMatching(/^wait_in_line\(/),
+    );
     await lab.ask('node1', 'jobs.migrate', { job, node: 'node2', transfer: 'auto' });
     await client.outputHas('Moved node1 → node2');
     await first.outputHas('Moved node1 → node2');
@@ -483,7 +485,7 @@ describe('what cdt-gdb-adapter and gdb bring along', () => {
   it('entry, variables of inner blocks, set variable, memory, disassembly, registers, commands', async () => {
     const { client } = await begin('launch', { program, args: ['5', '0', '0'], stopAtEntry: true });
     expect(await client.stopped()).toMatchObject({ reason: 'entry' });
-    expect((await here(client)).names).toEqual(['main']);
+    expect((await here(client)).names).toEqual([expect.stringMatching(/^main\(argc=4, argv=0x/)]);
     await client.setBreakpoints(SOURCE, [{ line: at('int odd =') }]);
     await resume(client);
     await client.stopped();
@@ -505,9 +507,7 @@ describe('what cdt-gdb-adapter and gdb bring along', () => {
     expect(await next(client)).toMatchObject({ values: { odd: '41' } });
 
     const frameId = (await client.stack())[0]!.id;
-    const memoryReference = await client
-      .evaluate('&tally->sum', frameId)
-      .then((text) => text.split(' ').at(-1)!);
+    const memoryReference = await client.evaluate('&tally->sum', frameId);
     const { data } = await client.request<{ data: string }>('readMemory', { memoryReference, count: 4 });
     expect(Buffer.from(data, 'base64').readInt32LE()).toBe(100);
     const seven = Buffer.from([7, 0, 0, 0]).toString('base64');

@@ -1,6 +1,14 @@
 /** Jobs on their home's files, on nodes that have none of them. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -145,6 +153,47 @@ test('what is edited at home is seen by the job, and what the job writes at home
   await answers('third, put in its place');
   await job.signal('SIGKILL');
   await job.wait();
+  await lab.leavesNothing();
+});
+
+test('a file that was away from its name for a moment is no deleted one', async () => {
+  const at = (name: string) => join(folders.root, name);
+  // It writes through a descriptor and reads through a mapping, and says whether the name is there and what /proc says.
+  const script = [
+    'import mmap, os, time',
+    'fd = os.open("kept", os.O_RDWR)',
+    'shown = mmap.mmap(fd, 4096)',
+    'number = 0',
+    'while True:',
+    '    number += 1',
+    '    os.pwrite(fd, b"%8d" % number, 0)',
+    '    print("there" if os.path.exists("kept") else "gone", os.readlink(f"/proc/self/fd/{fd}"), int(shown[:8]) == number, flush=True)',
+    '    time.sleep(0.05)',
+  ].join('\n');
+  writeFileSync(at('kept'), Buffer.alloc(4096));
+  const request = {
+    program: '/usr/bin/python3',
+    args: ['-c', script],
+    cwd: folders.root,
+    env: {},
+    stopped: false,
+  };
+  const { id } = await lab.ask('node1', 'jobs.run', { ...request, node: 'node2' }, 60_000);
+  const job = new FaultJob(lab, id, 'node1');
+  const says = (line: string) =>
+    lab.comesTo(async () => (job.output.endsWith(`${line}\n`) ? null : `it says other than ${line}`));
+  await says(`there ${at('kept')} True`);
+  renameSync(at('kept'), at('away'));
+  await says(`gone ${at('kept')} (deleted) True`);
+  renameSync(at('away'), at('kept'));
+  await says(`there ${at('kept')} (deleted) True`);
+  for (const node of ['node3', 'node2', 'node1']) {
+    await job.place(node);
+    await says(`there ${at('kept')} True`);
+  }
+  await job.signal('SIGKILL');
+  await job.wait();
+  expect(readdirSync(folders.root).filter((name) => name.startsWith('link_remap'))).toEqual([]);
   await lab.leavesNothing();
 });
 

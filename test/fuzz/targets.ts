@@ -35,6 +35,7 @@ const LOOK = agents(
     'look-sockets',
     'cgroups',
     'member',
+    'named',
   ].map((name) => `helper/${name}`),
   ...['messages', 'scheduling', 'sysv', 'traits', 'locks'].map((name) => `helper/${name}`),
   COMMAND,

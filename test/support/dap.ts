@@ -139,14 +139,21 @@ export class DebugClient {
     return answer.stackFrames;
   }
 
-  async scope(frameId: number, name: 'Local' | 'Registers' = 'Local'): Promise<DebugProtocol.Variable[]> {
+  async scope(
+    frameId: number,
+    name: 'Local' | 'Static' | 'Registers' = 'Local',
+  ): Promise<DebugProtocol.Variable[]> {
     const { scopes } = await this.request<DebugProtocol.ScopesResponse['body']>('scopes', { frameId });
     return this.variables(scopes.find((scope) => scope.name === name)!.variablesReference);
   }
 
-  async variables(variablesReference: number): Promise<DebugProtocol.Variable[]> {
+  async variables(
+    variablesReference: number,
+    part: Omit<DebugProtocol.VariablesArguments, 'variablesReference'> = {},
+  ): Promise<DebugProtocol.Variable[]> {
     const answer = await this.request<DebugProtocol.VariablesResponse['body']>('variables', {
       variablesReference,
+      ...part,
     });
     return answer.variables;
   }

@@ -1,11 +1,19 @@
 /** The adapter's parts that need neither gdb nor an agent. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { AttachArguments, LaunchArguments, parseArguments } from '../../adapter/arguments';
 import { Chatter, LOG_BEGIN, LOG_END } from '../../adapter/chatter';
+import { environment } from '../../adapter/environment';
+import { hitsOf, passedBy, stopsOf } from '../../adapter/hits';
+import { logParts } from '../../adapter/log-points';
 import { MoveWatcher } from '../../adapter/moves';
 import { exitOf, FUNCTIONS, reasonOf } from '../../adapter/stops';
+import { unknownKeys } from '../../adapter/unknown-keys';
 import type { ClusterSnapshot } from '../../agent/api/client-events';
 import type { HistoryEvent, Job, MoveReport } from '../../agent/api/model';
+import { inProject } from '../support/project';
 
 describe('launch.json', () => {
   it('needs no more than a program', () => {
@@ -14,6 +22,8 @@ describe('launch.json', () => {
         program: 'a',
         args: [],
         env: {},
+        setupCommands: [],
+        sourceFileMap: {},
         node: 'best',
         allowIoUring: false,
         stopAtEntry: false,
@@ -101,6 +111,16 @@ describe('a stop', () => {
     [{ reason: 'breakpoint-hit', bkptno: '3' }, {}, { reason: 'breakpoint' }],
     [{ reason: 'read-watchpoint-trigger' }, {}, { reason: 'data breakpoint' }],
     [{ reason: 'function-finished' }, {}, { reason: 'step' }],
+    [
+      { reason: 'function-finished', 'return-value': '7' },
+      {},
+      { reason: 'step', description: 'Paused after return of 7' },
+    ],
+    [
+      { reason: 'breakpoint-hit', bkptno: '4' },
+      { caught: 'a fork' },
+      { reason: 'exception', description: 'Paused on a fork', hitBreakpointIds: [4] },
+    ],
     [{ reason: 'signal-received', 'signal-name': 'SIGINT' }, { pausing: true }, { reason: 'pause' }],
     [
       { reason: 'signal-received', 'signal-name': 'SIGINT', 'signal-meaning': 'Interrupt' },
@@ -111,6 +131,82 @@ describe('a stop', () => {
   ])('%o, %o', (stopped, more, reason) => {
     expect(reasonOf(stopped, { ...context, ...more })).toEqual(reason);
   });
+});
+
+describe('a hit count', () => {
+  it.each([
+    ['5', { kind: 'at', count: 5 }, 4, 1],
+    ['= 5', { kind: 'at', count: 5 }, 4, 1],
+    ['==5', { kind: 'at', count: 5 }, 4, 1],
+    ['>=5', { kind: 'from', count: 5 }, 4, undefined],
+    ['> 5', { kind: 'from', count: 6 }, 5, undefined],
+    ['<5', { kind: 'until', count: 4 }, 0, 4],
+    ['<=5', { kind: 'until', count: 5 }, 0, 5],
+    ['% 5', { kind: 'each', count: 5 }, 4, undefined],
+  ])('%s', (text, hits, passed, stops) => {
+    const known = hitsOf(text)!;
+    expect(known).toEqual(hits);
+    expect([passedBy(known), stopsOf(known)]).toEqual([passed, stops]);
+  });
+
+  it('is refused where it means nothing', () => {
+    expect(hitsOf(' ')).toBeUndefined();
+    for (const text of ['often', '=>5', '5%', '-1', '1e3', '%0', '0', '<1', '<=0'])
+      expect(() => hitsOf(text)).toThrow(text);
+  });
+});
+
+it('the message of a log point is texts and expressions', () => {
+  expect(logParts('at {x}: {y[0]} \\{z\\}')).toEqual([
+    ['at ', false],
+    ['x', true],
+    [': ', false],
+    ['y[0]', true],
+    [' ', false],
+    ['{', false],
+    ['z', false],
+    ['}', false],
+  ]);
+});
+
+it.each([
+  ['launch', LaunchArguments],
+  ['attach', AttachArguments],
+] as const)('package.json offers each key of %s, and no other', (request, schema) => {
+  const { contributes } = JSON.parse(readFileSync(inProject('package.json'), 'utf8'));
+  const offered = contributes.debuggers[0].configurationAttributes[request].properties;
+  expect(Object.keys(offered).sort()).toEqual(Object.keys(schema.shape).sort());
+});
+
+it('a key of a launch configuration that is not known is named, with what it may have been', () => {
+  const known = Object.keys(LaunchArguments.shape);
+  const config = {
+    type: 'godwit',
+    name: 'x',
+    request: 'launch',
+    program: 'a',
+    __sessionId: '1',
+    preLaunchTask: 'b',
+  };
+  expect(unknownKeys(known, config)).toEqual([]);
+  expect(unknownKeys(known, { ...config, stopatentry: 1, colour: 2 })).toEqual([
+    expect.stringContaining('did you mean "stopAtEntry"?'),
+    '"colour" is not known to this debug configuration and was ignored',
+  ]);
+});
+
+it('the environment is the editor’s, without what is the editor’s own, then the file’s, then what was asked for', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'godwit-environment-'));
+  try {
+    const file = join(folder, 'env');
+    writeFileSync(file, 'A=file\nB=file\nC="two words"\n');
+    const own = { A: 'own', D: 'own', E: 'own', VSCODE_X: '1', ELECTRON_Y: '1' };
+    const all = environment({ B: 'asked', E: null }, file, own);
+    expect(all).toEqual({ A: 'file', B: 'asked', C: 'two words', D: 'own' });
+    expect(() => environment({}, join(folder, 'none'), own)).toThrow(/none/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 describe('moves of a job', () => {

@@ -198,6 +198,22 @@ describe('what is bounded', () => {
     expect(fails(() => parseWith(z.json(), value, 'it'))).toBe('it is not valid: it is too deep');
   });
 
+  it('what would take long to read is refused before: many names, many values', () => {
+    const names = (count: number) =>
+      JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, n) => [`k${n}`, 1])));
+    const apart = (count: number) => `[${Array.from({ length: count }, (_, n) => `{"k${n}":1}`).join()}]`;
+    const many = 'it is not valid: it has too many names';
+    expect(fails(() => parseJson('it', names(80_000)))).toBe(many);
+    expect(fails(() => parseJson('it', apart(80_000)))).toBe(many);
+    expect(fails(() => parseJson('it', HUGE['a list of empty lists']!))).toBe(
+      'it is not valid: it has too many values',
+    );
+    // As many as an environment may have; the same name over and over; and a colon is no name everywhere.
+    expect(Object.keys(parseJson('it', names(65_536)) as object)).toHaveLength(65_536);
+    const alike = Array.from({ length: 100_000 }, (_, n) => ({ text: `"a${n}":1` }));
+    expect(parseJson('it', JSON.stringify(alike))).toEqual(alike);
+  });
+
   it('a text: never amid a character, and never longer', () => {
     fc.assert(
       fc.property(

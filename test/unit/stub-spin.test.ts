@@ -80,7 +80,7 @@ describe.runIf(process.arch === 'x64')('registers', () => {
     bytes.writeBigInt64LE(values.orig, ORIG_RAX);
     return bytes.toString('hex');
   }
-  const interrupted = g({ pc: 0x1002, rax: -516n, orig: 230n });
+  const interrupted = g({ pc: 0x1002, rax: -512n, orig: 230n });
 
   test('the general ones are put back, the others left alone', () => {
     const now = g({ pc: 0x1000, rax: 219n, orig: -1n, byte: 0x22 });
@@ -96,6 +96,15 @@ describe.runIf(process.arch === 'x64')('registers', () => {
     const failed = g({ pc: 0x1002, rax: -4n, orig: -1n });
     for (const now of [restarted, failed]) expect(restoredRegisters(now, general)).toBe(interrupted);
     expect(restoredRegisters(interrupted, general)).toBeNull();
+  });
+
+  test('one that the kernel would go on with by what it keeps of it is made anew', () => {
+    const general = generalOf(g({ pc: 0x1002, rax: -516n, orig: 230n }));
+    const anew = g({ pc: 0x1002, rax: -514n, orig: 230n });
+    for (const now of [g({ pc: 0x1000, rax: 219n, orig: -1n }), g({ pc: 0x1002, rax: -4n, orig: -1n })])
+      expect(restoredRegisters(now, general)).toBe(anew);
+    // Where the thread itself was never let go of, the kernel has it still.
+    expect(restoredRegisters(g({ pc: 0x1002, rax: -516n, orig: 230n }), general)).toBeNull();
   });
 
   test('one that has come to its end keeps its result', () => {

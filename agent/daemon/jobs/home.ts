@@ -53,6 +53,7 @@ export class Home {
   readonly #events = new EventEmitter().setMaxListeners(0);
   readonly consoles: Consoles;
   readonly #retention: Retention;
+  #unsettled: HomedJob[] = [];
 
   constructor(private readonly options: HomeOptions) {
     const { layout, log, perUser } = options;
@@ -60,9 +61,18 @@ export class Home {
     this.#retention = new Retention(options);
   }
 
-  /** After a start: consoles of jobs that live are looked after, and old jobs forgotten. */
+  /**
+   * Before anybody is listened to: the consoles of jobs that live are looked after, and whatever is being launched was
+   * begun by an agent that has ended.
+   */
+  async takeUp(): Promise<void> {
+    const living = await this.options.journal.jobs({ ended: false });
+    for (const { id } of living) this.consoles.watch(id);
+    this.#unsettled = living.filter(({ state }) => state === 'starting');
+  }
+
+  /** When hosts can be asked: those launches are settled, and old jobs forgotten. */
   async start(): Promise<void> {
-    for (const { id } of await this.options.journal.jobs({ ended: false })) this.consoles.watch(id);
     void this.#retention.review();
     await this.#settleLaunches();
   }
@@ -179,8 +189,7 @@ export class Home {
    */
   async #settleLaunches(): Promise<void> {
     const { journal, peers, log } = this.options;
-    for (const job of await journal.jobs({ ended: false })) {
-      if (job.state !== 'starting') continue;
+    for (const job of this.#unsettled.splice(0)) {
       try {
         const { statuses } = await peers.call(job.ledger.host, 'host.jobStatus', { jobs: [job.id] });
         if (statuses.length > 0) await journal.running(job.id, PROGRAM_PID);

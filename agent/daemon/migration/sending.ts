@@ -17,6 +17,7 @@ import { noteReferences } from '../../machine/criu/identity';
 import { explainFile } from '../../machine/criu/log';
 import { notedDescriptors } from '../../machine/criu/noted';
 import { takeQueues } from '../../machine/criu/queues';
+import { dropLinksIn } from '../../machine/criu/remaps';
 import { readDumpStats } from '../../machine/criu/stats';
 import { mendThreadsIn, seeingFirstThreads } from '../../machine/criu/thread-timers';
 import { mendTimersIn } from '../../machine/criu/timerfds';
@@ -112,7 +113,7 @@ export class Sending {
     signal.throwIfAborted();
     await this.#dump({ criu, copy, epoch, images, pages, to });
     await points.reach('source.dumped');
-    await Promise.all([mendTimersIn(images), mendThreadsIn(images, frozen.processes)]);
+    await Promise.all([mendTimersIn(images), mendThreadsIn(images, frozen.processes), dropLinksIn(images)]);
     const sending = performance.now();
     const small = await sendFolder(images, bundle);
     await points.reach('source.images-sent');

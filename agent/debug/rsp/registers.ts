@@ -36,10 +36,12 @@ function replaced(g: string, at: number, hex: string): string {
 
 export const pcOf = (g: string): number => Number(word(g, layout.pc));
 
-export function withPc(g: string, pc: number): string {
+export const withPc = (g: string, pc: number): string => replaced(g, layout.pc, bytesOf(BigInt(pc)));
+
+function bytesOf(value: bigint): string {
   const bytes = Buffer.alloc(WORD);
-  bytes.writeBigInt64LE(BigInt(pc));
-  return replaced(g, layout.pc, bytes.toString('hex'));
+  bytes.writeBigInt64LE(value);
+  return bytes.toString('hex');
 }
 
 /** The general registers of a `g` packet, one piece of hex. */
@@ -59,6 +61,10 @@ export function withGeneral(g: string, general: string): string {
 
 /** ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK of the kernel: interrupted, to be restarted. */
 const RESTARTS = [-512n, -513n, -514n, -516n];
+/** To be made anew as it was, if no handler of a signal runs. */
+const RESTART_NO_HANDLER = -514n;
+/** To be gone on with by what the kernel keeps of it besides: nobody can read that, so no copy of the thread has it. */
+const RESTART_BLOCK = -516n;
 const EINTR = -4n;
 /** What the kernel shows as a call's result until there is one: at the stops inside of a call. */
 const NO_RESULT = -38n;
@@ -66,7 +72,7 @@ const NO_RESULT = -38n;
 /**
  * The registers a thread must have, or null if those it has are right. A thread that was in an interrupted system
  * call comes back at the call's instruction, or with EINTR: its old registers make the kernel restart it all the
- * same. But one whose call has come to its end meanwhile keeps the result.
+ * same, a call with a relative timeout anew. But one whose call has come to its end meanwhile keeps the result.
  */
 export function restoredRegisters(g: string, general: string): string | null {
   if (generalOf(g) === general) return null;
@@ -77,6 +83,9 @@ export function restoredRegisters(g: string, general: string): string | null {
     const wasInside = word(before, number) >= 0n && word(before, result) === NO_RESULT;
     const hasReturned = pcOf(g) === pcOf(before) && ![...RESTARTS, EINTR].includes(word(g, result));
     if ((wasInterrupted || wasInside) && hasReturned) return null;
+    // With RESTART_BLOCK a copy's call would return early, with EINTR.
+    if (wasInterrupted && word(before, result) === RESTART_BLOCK)
+      return replaced(before, result, bytesOf(RESTART_NO_HANDLER));
   }
   return before;
 }

@@ -27,7 +27,7 @@ const holdsSeveral = (children: number[]) =>
   new GodwitError({
     code: 'debugger-holds-several',
     message: `one debugger holds several processes of the job (also ${children.join(', ')})`,
-    fix: 'detach it from all but one (in gdb: `set detach-on-fork on`), then move the job',
+    fix: 'detach it from all but one (in gdb: `info inferiors`, then `detach inferiors N` for each of the others), then move the job; where one waits for a vfork of its, let the other go on first',
   });
 
 /**

@@ -2,6 +2,7 @@
 #ifndef HELPER_H
 #define HELPER_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "../common/command.h"
@@ -66,6 +67,11 @@ pid_t pid_of(const char *text);
 int open_process(pid_t pid);
 /* A descriptor of a process of the job that this leaf of a cgroup is of; -1 with ESRCH for any other. */
 int open_member(const char *cgroup, pid_t pid);
+/*
+ * Takes the "(deleted)" off a name that /proc shows for a descriptor or a mapping of a process, if the process finds that
+ * very file under the name.
+ */
+void keep_name(const char *pid, char *name, const struct stat *of);
 bool is_alive(int process);
 /* Descriptor `fd` of a process as one of this: the same open file, with no more rights than the process has to it. */
 int share_descriptor(int process, int fd);

@@ -105,6 +105,9 @@ static bool look_at(const char *path, struct reference *ref) {
   ssize_t size = readlink(path, ref->name, sizeof ref->name - 1);
   if (size < 0 || stat(path, &ref->status)) return false;
   ref->name[size] = 0;
+  char pid[16];
+  snprintf(pid, sizeof pid, "%d", ref->pid);
+  keep_name(pid, ref->name, &ref->status);
   for (char *at = ref->name; *at; at++)
     if (*at == '\n' || *at == '\t') *at = '?';
   *ref->protocol = 0;

@@ -99,11 +99,12 @@ static bool has_lease(const char *pid, const char *fd) {
   return found;
 }
 
-static void describe(const char *pid, const char *fd, const char *path, const char *target) {
+static void describe(const char *pid, const char *fd, const char *path, char *target) {
   struct stat about;
   struct statfs where;
   char kind[64] = "-";
   if (stat(path, &about)) return;
+  keep_name(pid, target, &about);
   if (statfs(path, &where)) where.f_type = 0;
   if (S_ISSOCK(about.st_mode)) {
     ssize_t size = getxattr(path, "system.sockprotoname", kind, sizeof kind - 1);
