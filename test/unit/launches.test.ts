@@ -6,9 +6,10 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ROOT } from '../../agent/api/model';
 import { PerUser } from '../../agent/api/per-user';
 import { Home, type HomeOptions } from '../../agent/daemon/jobs/home';
+import { HomedJobs } from '../../agent/daemon/jobs/homed-jobs';
 import { Layout } from '../../agent/daemon/jobs/layout';
 import type { Journal } from '../../agent/daemon/journal/journal';
-import { openJournal } from '../../agent/daemon/journal/sqlite';
+import { openJournal } from '../../agent/daemon/journal/open';
 
 let folder: string;
 let journal: Journal;
@@ -21,8 +22,8 @@ const program = { program: '/bin/true', args: [], cwd: '/', env: {}, node: 'node
 
 const host = {
   call: async (_node: string, method: string, params: { job: string; jobs: string[] }) => {
-    if (method === 'host.sight')
-      return { sights: there.filter((job) => params.jobs.includes(job)).map((job) => ({ job })) };
+    if (method === 'host.jobStatus')
+      return { statuses: there.filter((job) => params.jobs.includes(job)).map((job) => ({ job })) };
     await new Promise<void>((resolve) => {
       letLaunch = resolve;
     });
@@ -42,6 +43,12 @@ beforeEach(() => {
     layout,
     helper: '/bin/true',
     journal,
+    lists: new HomedJobs({
+      node: 'node1',
+      journal,
+      peers: host as unknown as HomeOptions['peers'],
+      isMoving: () => false,
+    }),
     peers: host as unknown as HomeOptions['peers'],
     addresses: addresses as unknown as HomeOptions['addresses'],
     perUser: PerUser.parse({}),
@@ -59,7 +66,7 @@ const states = async () => (await journal.jobs({ ended: true })).map(({ id, stat
 it('of an agent that has ended are settled by what the host has', async () => {
   const spec = { ...program, limits: {}, address: null, allowIoUring: false, user: ROOT };
   for (const id of ['launched00', 'unlaunched'])
-    await journal.launch({ id, name: 'x', spec, host: 'node2', held: false });
+    await journal.launch({ id, name: 'x', spec, host: 'node2', launchedStopped: false });
   there = ['launched00'];
   await home.takeUp();
   await home.start();
