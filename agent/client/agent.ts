@@ -1,31 +1,30 @@
 /** Asking an agent, once or through its restarts. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type ClientContract, clientContract } from '../api/client-contract';
 import { type ClientEvents, clientEvents } from '../api/client-events';
 import { asGodwitError, GodwitError } from '../api/errors';
+import { GrowingPause } from '../machine/retry';
 import { type Client, connectUnix } from '../wire/client';
 import { agentGone, lostInCall } from './errors';
 
 export type Agent = Client<ClientContract, ClientEvents>;
 
-/** Milliseconds between two attempts to reach an agent that is gone: mostly it restarts, which takes a second or two. */
-const RETRY_FIRST_MS = 100;
-const RETRY_MOST_MS = 2_000;
+/** Between two attempts to reach an agent that is gone: mostly it restarts, which takes a second or two. */
+const PAUSES = { firstMs: 100, mostMs: 2_000 };
 /** An agent that is away for longer does not restart: someone has to look after it. */
 const GIVE_UP_MS = 60_000;
-/** A question that was open for this long had been accepted, and an agent that answered for this long is up. */
+/** A question that was open for this long had been accepted, and the agent was up. */
 const ACCEPTED_MS = 1_000;
 
 /** What an agent's end looks like from here. */
 const CUT: ReadonlySet<string> = new Set(['no-agent', 'connection-lost', 'stream-cut', 'debug-stream-cut']);
-/** What an agent says while it, or the agent of the job's home, comes up again. */
+/** Errors of an agent while it, or the agent of the job's home, restarts. */
 const NOT_YET: ReadonlySet<string> = new Set(['node-unreachable', 'ticket-refused', 'timeout', 'no-hello']);
 
 /** @throws GodwitError `no-agent`, `not-admitted`, `wrong-version`, `connection-lost` */
 export const dial = (socket: string): Promise<Agent> =>
   connectUnix(socket, { name: 'godwit', kind: 'client', contract: clientContract, events: clientEvents });
 
-/** One question, asked once: what an agent was told just before it ended may have been done or not. */
+/** One question, asked once: what an agent was asked just before it ended may have been done or not. */
 export async function ask<T>(socket: string, question: (agent: Agent) => Promise<T>): Promise<T> {
   const agent = await dial(socket);
   try {
@@ -57,7 +56,7 @@ export async function askThroughRestarts<T>(
 ): Promise<T> {
   let met = accepted;
   let known = accepted;
-  let pause = RETRY_FIRST_MS;
+  const pause = new GrowingPause(PAUSES);
   let lostAt: number | undefined;
   for (;;) {
     let askedAt: number | undefined;
@@ -71,14 +70,13 @@ export async function askThroughRestarts<T>(
       const now = performance.now();
       if (askedAt !== undefined && now - askedAt >= ACCEPTED_MS) {
         known = true;
-        pause = RETRY_FIRST_MS;
+        pause.reset();
         lostAt = undefined;
       }
       if (!(met && CUT.has(why.code)) && !(known && NOT_YET.has(why.code))) throw why;
       lostAt ??= now;
       if (now - lostAt > giveUpMs) throw agentGone(socket, Math.round(giveUpMs / 1000), why.message);
-      await sleep(pause);
-      pause = Math.min(pause * 2, RETRY_MOST_MS);
+      await pause.wait();
     }
   }
 }

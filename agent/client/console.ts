@@ -12,7 +12,7 @@ export interface Part {
   from?: number;
   /** Aborting it ends the copy with the error `left`. */
   signal?: AbortSignal;
-  /** Told how many bytes are not kept any more, where some that would come next are not. */
+  /** Called with the number of bytes that are not kept any more, where some that would come next are not. */
   cut?: (bytes: number) => void;
 }
 
@@ -68,7 +68,7 @@ class Copy {
   private async ask(agent: Agent): Promise<string> {
     const { job, offset, follow } = this;
     const { ticket, id, from } = await agent.call('jobs.console', { job, offset, follow });
-    // A name may stand for several jobs later on.
+    // A name may mean another job later on.
     this.job = id;
     if (from > offset) {
       this.part.cut?.(from - offset);

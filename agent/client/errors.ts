@@ -15,7 +15,7 @@ export const agentGone = (socket: string, seconds: number, why: string) =>
     fix: 'jobs run on without it; ask again when it is up',
   });
 
-export const left = () => new GodwitError({ code: 'left', message: 'nobody looks at the console any more' });
+export const left = () => new GodwitError({ code: 'left', message: 'the console is not read any more' });
 
 export const debuggerRefused = (why: string) =>
   new GodwitError({ code: 'debugger-refused', message: `no debugger can be attached: ${why}` });

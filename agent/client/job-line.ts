@@ -20,33 +20,33 @@ export interface Target {
   job: string;
   /** Inside the job; the program itself if absent. */
   pid?: number | undefined;
-  /** Told of moves and cuts. */
-  tell?: ((text: string) => void) | undefined;
+  /** Gets a text for each move and cut. */
+  onNotice?: ((text: string) => void) | undefined;
 }
 
 export class JobLine {
   readonly line: Line;
-  /** Resolves with why it ended, undefined where client or stub said good-bye. */
+  /** Resolves with why it ended; undefined where client or stub ended it in the usual way. */
   readonly closed: Promise<GodwitError | undefined>;
   private readonly session = randomUUID();
   private first: Promise<Opened> | undefined;
   private firstTaken = false;
   private readonly staying = new AbortController();
-  private lastWords = 'the stub does not answer';
+  private lastNotice = 'the stub does not answer';
 
   constructor(private readonly target: Target) {
     this.line = new Line({
       session: this.session,
       connect: (attempt) => this.connect(attempt),
-      onEvent: (event) => target.tell?.(JSON.stringify(event)),
+      onEvent: (event) => target.onNotice?.(JSON.stringify(event)),
       log: (text) => {
-        this.lastWords = text;
-        target.tell?.(text);
+        this.lastNotice = text;
+        target.onNotice?.(text);
       },
     });
     this.closed = new Promise((resolve) =>
       this.line.once('closed', (why, reason) => {
-        if (reason) this.lastWords = reason;
+        if (reason) this.lastNotice = reason;
         this.staying.abort();
         resolve(why);
       }),
@@ -54,7 +54,7 @@ export class JobLine {
   }
 
   /**
-   * Waits for a debugger of this process's own, and says at what path. The path is there until that debugger has
+   * Waits for a debugger of this process's own, and returns at what path. The path is there until that debugger has
    * come, for either end may be killed afterwards, and nothing is to be left of it then.
    * @throws cannot-listen
    */
@@ -76,10 +76,10 @@ export class JobLine {
     this.stay({ job: id, pid, session: this.session });
     const patience = new AbortController();
     const tooLate = sleep(OPEN_TIMEOUT_MS, undefined, { signal: patience.signal }).then(
-      () => debuggerRefused(this.lastWords),
+      () => debuggerRefused(this.lastNotice),
       () => undefined,
     );
-    const ended = this.closed.then((why) => why ?? debuggerRefused(this.lastWords));
+    const ended = this.closed.then((why) => why ?? debuggerRefused(this.lastNotice));
     const opened = this.line.open().then(
       () => undefined,
       () => ended,
@@ -99,13 +99,13 @@ export class JobLine {
     return openDebug(socket, this.target, attempt).then(({ stream }) => stream);
   }
 
-  /** The agent's connection to this process, however it ends, tells the stub that the client is still there. */
+  /** As long as the agent has a connection to this process, the stub takes the client for present. */
   private stay(target: { job: string; pid: number; session: string }): void {
     const { signal } = this.staying;
     const options = { signal, timeoutMs: Number.POSITIVE_INFINITY };
     const stay = (agent: Agent) => agent.call('debug.stay', target, options);
     askThroughRestarts(this.target.socket, stay, { accepted: true }).catch((error: Error) => {
-      if (!signal.aborted) this.target.tell?.(error.message);
+      if (!signal.aborted) this.target.onNotice?.(error.message);
     });
   }
 

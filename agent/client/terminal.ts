@@ -1,4 +1,9 @@
-/** A person's end of a job's terminal: what they type arrives once and in order, whatever becomes of agents and nodes. */
+/**
+ * A person's end of a job's terminal: what they type arrives once and in order, whatever becomes of agents and nodes.
+ * One piece is under way at a time, with the number of bytes typed before it, and is sent again until it is answered:
+ * the receiver's count is in PID 1 of the job (helper/terminal.c), which moves with it. So no end has a session to
+ * hand over, as a debugger's has (debug/link/session.ts).
+ */
 import { randomBytes } from 'node:crypto';
 import { asGodwitError } from '../api/errors';
 import type { WindowSize } from '../api/model';
@@ -7,7 +12,7 @@ import { followConsole, type Write } from './console';
 
 /** Bytes typed at once: half of what a frame takes, more than a person types while a job moves. */
 const PIECE_BYTES = 2_000;
-/** What may wait to be typed, say a pasted text; beyond that `type` says that it is enough. */
+/** What may wait to be typed, say a pasted text; beyond that `type` returns false. */
 const MOST_WAITING_BYTES = 64 * 1024;
 /** How much of what was printed before is shown at first: some screens full. */
 const BACKLOG_BYTES = 16 * 1024;
@@ -124,7 +129,7 @@ export class JobTerminal {
         restarts,
       );
     } catch (error) {
-      // That it has ended is told by its console, and so is what else keeps a person from it.
+      // Its console ends with the job, and shows what else is wrong.
       if (!signal.aborted && asGodwitError(error).code !== 'job-ended') this.leave();
     }
   }

@@ -75,7 +75,7 @@ function makeProgram(): Command {
     .enablePositionalOptions()
     .showSuggestionAfterError()
     .exitOverride()
-    // Mistakes are told in one line, at the end.
+    // Mistakes are reported in one line, at the end.
     .configureOutput({ writeErr: () => {}, outputError: () => {} })
     .addHelpText('after', AFTERWORD);
   addAgentOption(addJsonOption(program));

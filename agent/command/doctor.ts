@@ -49,7 +49,7 @@ export function checks(): Promise<Check[]> {
   ]);
 }
 
-/** A finding that is not good enough; any other error says as much with its own words. */
+/** A finding that is not good enough; any other error counts as one, with its own message. */
 class Unfit extends Error {
   constructor(
     message: string,
@@ -59,7 +59,7 @@ class Unfit extends Error {
   }
 }
 
-/** `look` says what it found, or throws why that does not serve. */
+/** `look` returns what it found, or throws what is wrong with it. */
 async function check(name: string, look: () => Promise<string>): Promise<Check> {
   try {
     return { check: name, ok: true, found: await look(), fix: null };
@@ -112,7 +112,7 @@ const freezer = () =>
     return hierarchy;
   });
 
-/** What every move does to the job's packets, done to nobody's. */
+/** What every move does to the job's packets, tried on an empty cgroup. */
 const packetHold = () =>
   inCgroup(async (folder) => {
     const helper = findBuiltHelper();

@@ -24,7 +24,7 @@ export async function unlessInterrupted<T>(work: Promise<T>): Promise<T> {
     return await Promise.race([work, ...signalled]);
   } finally {
     done.abort();
-    // The waits that were given up fail, and nobody listens any more.
+    // The waits that were given up fail, which is ignored.
     await Promise.allSettled(signalled);
   }
 }

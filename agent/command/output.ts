@@ -5,7 +5,7 @@ import { printable } from '../api/text';
 /** As a shell shows the status of any program whose reader has gone. */
 const BROKEN_PIPE_STATUS = 128 + constants.signals.SIGPIPE;
 
-/** `godwit logs -f JOB | head`: whoever read stdout has enough. What can't be told on stderr is not told. */
+/** `godwit logs -f JOB | head`: the reader of stdout has ended, and so does this. What can't be written to stderr is lost. */
 export function endQuietlyOnBrokenPipe(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(BROKEN_PIPE_STATUS);

@@ -9,7 +9,7 @@ import { complain, write } from './output';
 
 /** Ctrl-], as telnet and virsh have it. */
 const DETACH = 0x1d;
-/** Where it is not told, as the first terminals had it. */
+/** Where it is not known: the size of the first terminals. */
 const USUAL = { rows: 24, columns: 80 };
 /** What a full-screen program may have left switched on: the other screen, mouse, bracketed paste, no cursor, colours. */
 const AS_BEFORE = '\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?25h\x1b[0m';

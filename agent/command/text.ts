@@ -6,7 +6,7 @@ export { commandLine, exitText, size, span } from '../api/figures';
 export interface Column<Row> {
   title: string;
   cell: (row: Row) => string;
-  /** Figures stand at the right of their column. */
+  /** Figures are aligned at the right of their column. */
   figure?: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** What an agent asks of the keeper beside it: holding, never deciding. Spoken over the keeper's Unix socket. */
+/** What an agent can ask the keeper beside it, over the keeper's Unix socket. The keeper decides nothing. */
 import { z } from 'zod';
 import { dictionary, list } from '../api/bounded';
 import type { Contract } from '../api/contract';
@@ -6,13 +6,13 @@ import { JobId, User } from '../api/model';
 import { ParkedStub } from '../debug/stub/stub';
 
 /** Two for each move in flight and one for each job: far above what a node runs. */
-export const MOST_HELD = 4_096;
+export const MOST_PROCESSES = 4_096;
 /** Debugged processes of one node. */
 export const MOST_STUBS = 4_096;
 /** A job's own arguments and variables (65,536 of each at most), and what the helper is told beside, mounts foremost. */
-const MOST_WORDS_HELD = 400_000;
+const MOST_ARGUMENTS = 400_000;
 
-/** A name the agent gives to a process it has the keeper hold, e.g. `dump:<job>:<epoch>`. */
+/** The agent's name for a process that the keeper starts for it, e.g. `dump:<job>:<epoch>`. */
 export const ProcessKey = z.string().min(1).max(200);
 
 export const ProcessEnd = z.object({
@@ -23,11 +23,11 @@ export const ProcessEnd = z.object({
 });
 export type ProcessEnd = z.infer<typeof ProcessEnd>;
 
-export const HeldProcess = z.object({ key: ProcessKey, pid: z.int(), end: ProcessEnd.nullable() });
-export type HeldProcess = z.infer<typeof HeldProcess>;
+export const KeptProcess = z.object({ key: ProcessKey, pid: z.int(), end: ProcessEnd.nullable() });
+export type KeptProcess = z.infer<typeof KeptProcess>;
 
-/** Where a job stands on this node: what a stub needs to reach its processes. */
-export const JobPlace = z.object({
+/** Where a job is on this node: what a stub needs to reach its processes. */
+export const JobLocation = z.object({
   job: JobId,
   /** The job's cgroup folder, with its leaves `run` and `attach`. */
   cgroup: z.string().startsWith('/'),
@@ -35,16 +35,16 @@ export const JobPlace = z.object({
   init: z.int().min(2),
   /** Whose it is: nothing that is started beside it for its debugger has more rights. */
   user: User,
-  /** The held process that supervises it: it says how the job ended. */
+  /** The keeper's process that supervises it, whose last line is how the job ended. */
   supervisor: ProcessKey,
-  /** Where the supervisor writes the same, for a keeper that does not hold it. */
+  /** The file into which the supervisor writes the same, for a keeper that did not start it. */
   report: z.string().startsWith('/'),
 });
-export type JobPlace = z.infer<typeof JobPlace>;
+export type JobLocation = z.infer<typeof JobLocation>;
 
 export const StubKey = z.object({ job: JobId, pid: z.int().min(1) });
 export type StubKey = z.infer<typeof StubKey>;
-/** `running`: as far as the client knows; a stop that gdbserver deals with alone is none. */
+/** `running`: as far as the client knows; stops that gdbserver handles alone do not count. */
 export const StubSeen = StubKey.extend({ session: z.string(), connected: z.boolean(), running: z.boolean() });
 export type StubSeen = z.infer<typeof StubSeen>;
 
@@ -52,14 +52,14 @@ const nothing = z.object({});
 const key = z.object({ key: ProcessKey });
 
 export const keeperContract = {
-  /** Another id is another keeper: one that knows nothing of what an earlier one held. */
+  /** Another id is another keeper, which knows no process of an earlier one. */
   'keeper.identity': { params: nothing, result: z.object({ id: z.string() }) },
-  /** Starts a process and holds it: its exit and the lines of its standard output. */
+  /** Starts a process, and keeps its exit and the lines of its standard output. */
   'process.start': {
     params: z.object({
       key: ProcessKey,
-      argv: list(z.string(), { least: 1, most: MOST_WORDS_HELD }),
-      env: dictionary(z.string(), z.string(), { most: MOST_WORDS_HELD }),
+      argv: list(z.string(), { least: 1, most: MOST_ARGUMENTS }),
+      env: dictionary(z.string(), z.string(), { most: MOST_ARGUMENTS }),
       cwd: z.string().optional(),
     }),
     result: z.object({ pid: z.int() }),
@@ -73,14 +73,14 @@ export const keeperContract = {
   'process.signal': { params: key.extend({ signal: z.string() }), result: nothing },
   'process.list': {
     params: nothing,
-    result: z.object({ processes: list(HeldProcess, { most: MOST_HELD }) }),
+    result: z.object({ processes: list(KeptProcess, { most: MOST_PROCESSES }) }),
   },
-  /** Lets go of a process that has ended. */
+  /** Forgets a process that has ended. */
   'process.forget': { params: key, result: nothing },
 
   /** Attaches a debugger's stub to a process of a job that runs here: freezes, attaches, thaws. */
   'stub.attach': {
-    params: z.object({ place: JobPlace, pid: z.int().min(1), session: z.string().min(1) }),
+    params: z.object({ location: JobLocation, pid: z.int().min(1), session: z.string().min(1) }),
     result: nothing,
   },
   /** A ticket for a stream joined to the stub. */
@@ -95,9 +95,9 @@ export const keeperContract = {
     result: z.object({ stubs: list(StubSeen, { most: MOST_STUBS }) }),
   },
 
-  /** Brings every stub of the job to a stop, freezes the job, lets it go. Asked again, it answers the same. */
+  /** Stops every debugged process of the job, freezes the job, detaches the stubs. Asked again, it answers the same. */
   'job.park': {
-    params: z.object({ place: JobPlace }),
+    params: z.object({ location: JobLocation }),
     result: z.object({
       parked: list(ParkedStub, { most: MOST_STUBS }),
       parkMs: z.number(),
@@ -105,14 +105,18 @@ export const keeperContract = {
     }),
   },
   /**
-   * Attaches the parked stubs to the frozen job, thaws it, lets the stubs go on. Those that `job.park` left here come
+   * Attaches the parked stubs to the frozen job, thaws it, resumes the stubs. Those that `job.park` left here come
    * before `parked`, which is for a keeper that has none. Without `thaw`, a job without stubs stays frozen. Asked again, it answers the same.
    */
   'job.unpark': {
-    params: z.object({ place: JobPlace, parked: list(ParkedStub, { most: MOST_STUBS }), thaw: z.boolean() }),
+    params: z.object({
+      location: JobLocation,
+      parked: list(ParkedStub, { most: MOST_STUBS }),
+      thaw: z.boolean(),
+    }),
     result: z.object({ thawMs: z.number() }),
   },
-  /** The last debugger of the job that ended without being told to; `alive`: before its process did. */
+  /** The last gdbserver of the job that exited without being asked to; `alive`: its process still lived then. */
   'job.debuggerLost': {
     params: z.object({ job: JobId }),
     result: z.object({ lost: z.object({ reason: z.string(), alive: z.boolean() }).nullable() }),

@@ -1,6 +1,6 @@
 /**
- * The keeper: holds what must not die with the agent, and decides nothing. It speaks to its agent alone, over a
- * socket that only root may open.
+ * The keeper: has the processes that must not end with the agent, and decides nothing. Only its agent can ask it, over
+ * a socket that only root may open.
  */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -9,7 +9,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../api/config';
 import type { Handlers } from '../api/contract';
 import { asGodwitError, GodwitError } from '../api/errors';
-import { parseJson, parseWith } from '../api/schema';
 import { debuggerTools } from '../debug/attach/tools';
 import { DaemonLog, endWith, logFailures } from '../log';
 import { identityLine, startOf } from '../machine/proc/identity';
@@ -18,17 +17,15 @@ import { Tickets } from '../wire/tickets';
 import { type KeeperContract, keeperContract } from './contract';
 import { Processes } from './processes';
 import { Stubs } from './stubs';
-import { End, Supervision } from './supervision';
+import { type End, readReport, readSupervision } from './supervision';
 import { keeperPidFile } from './watch';
 
 const daemon = new DaemonLog('keeper.log');
 
-const WORDS = "a supervisor's words";
-
-/** How often the report of a supervisor that an earlier keeper held is looked for. */
+/** Between two looks for the report of a supervisor that an earlier keeper started. */
 const REPORT_POLL_MS = 200;
 
-/** How a supervised job ended, from the last line of its supervisor; where that is not held here, from its report. */
+/** How a supervised job ended: from the last line of its supervisor, or from its report if another keeper started it. */
 async function endOf(processes: Processes, key: string, report: string): Promise<End> {
   const never = new AbortController().signal;
   try {
@@ -36,15 +33,15 @@ async function endOf(processes: Processes, key: string, report: string): Promise
       const { line } = await processes.line(key, index, never);
       if (line === null)
         throw new GodwitError({ code: 'unsupervised', message: `${key} ended without a report` });
-      const said = parseWith(Supervision, parseJson(WORDS, line), WORDS);
-      if ('exited' in said) return said.exited;
+      const message = readSupervision(line);
+      if ('exited' in message) return message.exited;
     }
   } catch (error) {
     if (asGodwitError(error).code !== 'no-such-process') throw error;
   }
   for (;;) {
     const text = await readFile(report, 'utf8').catch(() => null);
-    if (text !== null) return parseWith(End, parseJson(WORDS, text), WORDS);
+    if (text !== null) return readReport(text);
     await sleep(REPORT_POLL_MS);
   }
 }
@@ -59,21 +56,21 @@ function handlers(processes: Processes, stubs: Stubs, tickets: Tickets): Handler
     'process.signal': ({ key, signal }) => processes.signal(key, signal as NodeJS.Signals),
     'process.list': () => processes.list(),
     'process.forget': ({ key }) => processes.forget(key),
-    'stub.attach': ({ place, pid, session }) => stubs.attach(place, pid, session),
+    'stub.attach': ({ location, pid, session }) => stubs.attach(location, pid, session),
     'stub.connect': ({ job, pid, session }) => {
       stubs.check(job, pid, session);
       return { ticket: tickets.issue((stream) => stubs.connect(job, pid, session, stream)) };
     },
     'stub.gone': ({ job, session }) => stubs.gone(job, session),
     'stub.list': () => stubs.list(),
-    'job.park': ({ place }) => stubs.park(place),
-    'job.unpark': ({ place, parked, thaw }) => stubs.unpark(place, parked, thaw),
+    'job.park': ({ location }) => stubs.park(location),
+    'job.unpark': ({ location, parked, thaw }) => stubs.unpark(location, parked, thaw),
     'job.debuggerLost': ({ job }) => stubs.debuggerLost(job),
     'job.forget': ({ job }) => stubs.forget(job),
   };
 }
 
-/** As its agent has it, where that has not started it. */
+/** The agent's own, also if the keeper was started by somebody else. */
 const MASK = 0o022;
 
 async function main(configFile: string) {
@@ -98,7 +95,7 @@ async function main(configFile: string) {
   });
   const started = (await startOf(process.pid)) ?? '0';
   await writeFile(keeperPidFile(config.state), identityLine({ pid: process.pid, started }), { mode: 0o600 });
-  log('the keeper holds');
+  log('the keeper is ready');
   await once(process, 'SIGTERM');
   process.exit(0);
 }

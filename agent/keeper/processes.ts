@@ -2,12 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { GodwitError } from '../api/errors';
 import { killPid } from '../machine/proc/identity';
-import { type HeldProcess, MOST_HELD, type ProcessEnd } from './contract';
+import { type KeptProcess, MOST_PROCESSES, type ProcessEnd } from './contract';
 
-/** A job's supervisor says three lines in its life; whoever says more is broken. */
+/** A job's supervisor prints three lines in all. */
 const MAX_LINES = 64;
 const MAX_LINE_BYTES = 64 * 1024;
-/** Enough for the last words of a program; CRIU's long story is in its log file. */
+/** Characters of a program's standard error that are kept for error messages; CRIU's own log is a file. */
 const STDERR_TAIL = 4096;
 
 export interface Start {
@@ -17,11 +17,11 @@ export interface Start {
   cwd?: string | undefined;
 }
 
-/** In which the streams of a process that has ended are read to their end. */
+/** How long the streams of a process that has ended are read. */
 const LEFT_OPEN_MS = 1_000;
 
-/** One process that must not die with the agent: its exit and its words. */
-class Held {
+/** One process that must not end with the agent: its exit and the lines of its output. */
+class Kept {
   readonly lines: string[] = [];
   end: ProcessEnd | null = null;
   #partial = '';
@@ -52,8 +52,8 @@ class Held {
   }
 
   /**
-   * CRIU tries the kernel out with children of its own, and one that is left stopped would keep the streams open by
-   * whose end this one's end is known.
+   * CRIU tests the kernel with child processes. One that is left stopped would keep the output streams open, and the
+   * end of a process is known by theirs.
    */
   #endLeftOvers() {
     if (!this.end && this.child.pid !== undefined) killGroup(this.child.pid);
@@ -68,7 +68,7 @@ class Held {
     for (const wake of this.#waiters) wake();
   }
 
-  /** Resolves when `ready` holds; looks again each time the process has said or done something. */
+  /** Resolves when `ready` holds; looks again after each line of output, and after the end. */
   async until<T>(ready: () => T | undefined, signal: AbortSignal): Promise<T> {
     for (;;) {
       const value = ready();
@@ -91,8 +91,7 @@ class Held {
   }
 }
 
-/** Each is started as the leader of a session, so of a group, of its own. */
-/** Errors for which the program is not to blame are thrown at once. */
+/** Starts it as the leader of a session, and so of a process group, of its own. Some errors are thrown at once. */
 function begin(program: string, args: string[], where: Pick<Start, 'env' | 'cwd'>): ChildProcess {
   try {
     return spawn(program, args, { ...where, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -107,25 +106,25 @@ const cannotStart = (program: string, why: string) =>
 const killGroup = (leader: number): void => killPid(-leader);
 
 export class Processes {
-  readonly #held = new Map<string, Held>();
+  readonly #kept = new Map<string, Kept>();
 
   async start({ key, argv, env, cwd }: Start): Promise<{ pid: number }> {
-    const known = this.#held.get(key);
+    const known = this.#kept.get(key);
     // Asked again after a cut connection: the first answer stands.
     if (known?.child.pid !== undefined) return { pid: known.child.pid };
-    if (this.#held.size >= MOST_HELD)
+    if (this.#kept.size >= MOST_PROCESSES)
       throw new GodwitError({
         code: 'keeper-full',
-        message: `the keeper holds ${MOST_HELD} processes already`,
+        message: `the keeper has ${MOST_PROCESSES} processes already`,
       });
     const [program, ...args] = argv as [string, ...string[]];
     const child = begin(program, args, { env, cwd });
-    // At once, so that whatever is asked of it next finds it.
-    this.#held.set(key, new Held(key, child));
+    // At once, so that the next request finds it.
+    this.#kept.set(key, new Kept(key, child));
     await Promise.race([
       once(child, 'spawn'),
       once(child, 'error').then(([error]) => {
-        this.#held.delete(key);
+        this.#kept.delete(key);
         throw cannotStart(program, error.message);
       }),
     ]);
@@ -133,14 +132,14 @@ export class Processes {
   }
 
   async line(key: string, index: number, signal: AbortSignal): Promise<{ line: string | null }> {
-    const held = this.#get(key);
-    const line = await held.until(() => held.lines[index] ?? (held.end ? null : undefined), signal);
+    const kept = this.#get(key);
+    const line = await kept.until(() => kept.lines[index] ?? (kept.end ? null : undefined), signal);
     return { line };
   }
 
   async wait(key: string, signal: AbortSignal): Promise<ProcessEnd> {
-    const held = this.#get(key);
-    return held.until(() => held.end ?? undefined, signal);
+    const kept = this.#get(key);
+    return kept.until(() => kept.end ?? undefined, signal);
   }
 
   /** SIGKILL goes to its whole process group. */
@@ -152,25 +151,26 @@ export class Processes {
     return {};
   }
 
-  list(): { processes: HeldProcess[] } {
-    const processes = [...this.#held.values()].map(({ key, child, end }) => ({ key, pid: child.pid!, end }));
+  list(): { processes: KeptProcess[] } {
+    const processes = [...this.#kept.values()].map(({ key, child, end }) => ({ key, pid: child.pid!, end }));
     return { processes };
   }
 
   forget(key: string) {
-    const held = this.#held.get(key);
-    if (held && !held.end)
+    const kept = this.#kept.get(key);
+    if (kept && !kept.end)
       throw new GodwitError({
         code: 'still-running',
         message: `${key} has not ended, so it can't be forgotten`,
       });
-    this.#held.delete(key);
+    this.#kept.delete(key);
     return {};
   }
 
-  #get(key: string): Held {
-    const held = this.#held.get(key);
-    if (!held) throw new GodwitError({ code: 'no-such-process', message: `the keeper holds no ${key}` });
-    return held;
+  #get(key: string): Kept {
+    const kept = this.#kept.get(key);
+    if (!kept)
+      throw new GodwitError({ code: 'no-such-process', message: `the keeper has no process ${key}` });
+    return kept;
   }
 }

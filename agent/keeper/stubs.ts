@@ -2,12 +2,14 @@ import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { GodwitError, initNotDebugged, jobMoving } from '../api/errors';
 import { type Exit, PROGRAM_PID } from '../api/model';
+import { signalName } from '../api/signals';
 import type { Tools } from '../debug/attach/tools';
 import { freshStub, type ParkedStub, Stub } from '../debug/stub/stub';
 import type { Log } from '../log';
 import { JobCgroup } from '../machine/cgroup/cgroup';
 import { nodePid } from '../machine/proc/processes';
-import type { JobPlace } from './contract';
+import { SerialQueue } from '../machine/serial-queue';
+import type { JobLocation } from './contract';
 
 /** A job freezes in milliseconds; one that does not has a thread deep in a driver, and is left alone. */
 const FREEZE_DEADLINE_MS = 10_000;
@@ -24,27 +26,21 @@ interface Parked {
 class JobStubs {
   /** By session: which process one is attached to changes when its client follows a child. */
   readonly stubs = new Map<string, Stub>();
-  /** Done with their process, but with last words that their client has not heard yet. */
+  /** Detached from their process, but with messages that their client has not received yet. */
   readonly leaving = new Set<Stub>();
   /** Why a session's stub could not be attached again, by session. */
   readonly failures = new Map<string, string>();
-  /** Why a process may have been left with a breakpoint in it. */
+  /** Why a process may have a breakpoint left in it. */
   lost: { reason: string; alive: boolean } | null = null;
   parked: Parked | null = null;
   unparked: { thawMs: number } | null = null;
-  #last: Promise<unknown> = Promise.resolve();
-
-  /** One thing at a time: an attach never runs into a park. */
-  serially<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => {});
-    return result;
-  }
+  /** One request at a time: an attach and a park never overlap. */
+  readonly requests = new SerialQueue();
 }
 
 /**
- * The stubs of this node's jobs. Each call here is carried to its end once begun, whatever becomes of the agent that
- * asked: no job stays frozen half-way because an agent was restarted, and asking again gives the same answer.
+ * The stubs of this node's jobs. Each call here runs to its end once begun, even if the agent that asked ends: no job
+ * stays frozen because an agent was restarted, and asking again gives the same answer.
  */
 export class Stubs {
   readonly #jobs = new Map<string, JobStubs>();
@@ -52,22 +48,22 @@ export class Stubs {
   constructor(
     private readonly options: {
       /** How the job ended, from its supervisor; answers when it has. */
-      ended: (place: JobPlace) => Promise<{ code: number } | { signal: number }>;
+      ended: (location: JobLocation) => Promise<{ code: number } | { signal: number }>;
       tools: Tools;
       log: Log;
     },
   ) {}
 
-  attach(place: JobPlace, pid: number, session: string): Promise<Record<string, never>> {
-    const job = this.#job(place.job);
-    return job.serially(async () => {
-      if (job.parked) throw jobMoving(place.job);
+  attach(location: JobLocation, pid: number, session: string): Promise<Record<string, never>> {
+    const job = this.#job(location.job);
+    return job.requests.take(async () => {
+      if (job.parked) throw jobMoving(location.job);
       if (job.stubs.has(session)) return {};
-      if (isDebugged(job, pid)) throw alreadyDebugged(place.job, pid);
-      const cgroup = JobCgroup.at(place.cgroup);
+      if (isDebugged(job, pid)) throw alreadyDebugged(location.job, pid);
+      const cgroup = JobCgroup.at(location.cgroup);
       await cgroup.freeze(FREEZE_DEADLINE_MS);
       try {
-        const stub = await this.#unpark(place, freshStub(session, pid));
+        const stub = await this.#unpark(location, freshStub(session, pid));
         await cgroup.thaw();
         stub.go();
       } finally {
@@ -89,7 +85,7 @@ export class Stubs {
   async gone(job: string, session: string): Promise<Record<string, never>> {
     const stubs = this.#jobs.get(job);
     const stub = stubs?.stubs.get(session);
-    if (stubs && stub) await stubs.serially(() => stub.end());
+    if (stubs && stub) await stubs.requests.take(() => stub.end());
     return {};
   }
 
@@ -102,18 +98,18 @@ export class Stubs {
     return { stubs };
   }
 
-  park(place: JobPlace): Promise<Parked> {
-    const job = this.#job(place.job);
-    return job.serially(async () => {
-      job.parked ??= await this.#park(place, job);
+  park(location: JobLocation): Promise<Parked> {
+    const job = this.#job(location.job);
+    return job.requests.take(async () => {
+      job.parked ??= await this.#park(location, job);
       job.unparked = null;
       return job.parked;
     });
   }
 
-  async #park(place: JobPlace, { stubs }: JobStubs): Promise<Parked> {
+  async #park(location: JobLocation, { stubs }: JobStubs): Promise<Parked> {
     const begun = performance.now();
-    const cgroup = JobCgroup.at(place.cgroup);
+    const cgroup = JobCgroup.at(location.cgroup);
     const released = new Map<Stub, ParkedStub>();
     try {
       // One by one: a parent and its child that are both debugged may wait for each other's fork events.
@@ -127,44 +123,44 @@ export class Stubs {
       const frozenMs = performance.now() - frozen;
       return { parked: [...released.values()], parkMs: performance.now() - begun, frozenMs };
     } catch (error) {
-      await this.#giveUpPark(place, stubs, released);
+      await this.#giveUpPark(location, stubs, released);
       throw error;
     }
   }
 
-  /** As before the park: those that let go already are attached again, the others go on. */
-  async #giveUpPark(place: JobPlace, stubs: Map<string, Stub>, released: Map<Stub, ParkedStub>) {
+  /** As before the park: those that detached already are attached again, the others resume. */
+  async #giveUpPark(location: JobLocation, stubs: Map<string, Stub>, released: Map<Stub, ParkedStub>) {
     const kept = [...stubs.values()].filter((stub) => !released.has(stub));
     stubs.clear();
     for (const stub of kept) stubs.set(stub.session, stub);
-    await this.#unparkAll(place, [...released.values()], true);
+    await this.#unparkAll(location, [...released.values()], true);
     for (const stub of kept) await stub.unstop();
   }
 
-  unpark(place: JobPlace, parked: ParkedStub[], thaw: boolean): Promise<{ thawMs: number }> {
-    const job = this.#job(place.job);
-    return job.serially(async () => {
-      job.unparked ??= await this.#unparkAll(place, job.parked?.parked ?? parked, thaw);
+  unpark(location: JobLocation, parked: ParkedStub[], thaw: boolean): Promise<{ thawMs: number }> {
+    const job = this.#job(location.job);
+    return job.requests.take(async () => {
+      job.unparked ??= await this.#unparkAll(location, job.parked?.parked ?? parked, thaw);
       job.parked = null;
       return job.unparked;
     });
   }
 
-  async #unparkAll(place: JobPlace, parked: ParkedStub[], thaw: boolean) {
+  async #unparkAll(location: JobLocation, parked: ParkedStub[], thaw: boolean) {
     const begun = performance.now();
     const stubs: Stub[] = [];
     for (const state of parked) {
       try {
-        stubs.push(await this.#unpark(place, state));
+        stubs.push(await this.#unpark(location, state));
       } catch (error) {
-        // The job matters more than its debugger: it goes on without, and the client is told when it asks.
-        this.#job(place.job).failures.set(state.session, (error as Error).message);
+        // The job matters more than its debugger: it goes on without, and the client gets the reason when it connects.
+        this.#job(location.job).failures.set(state.session, (error as Error).message);
         this.options.log(
-          `${place.job}: debugger of process ${state.memory.pid} lost: ${(error as Error).message}`,
+          `${location.job}: debugger of process ${state.memory.pid} lost: ${(error as Error).message}`,
         );
       }
     }
-    if (thaw || stubs.length > 0) await JobCgroup.at(place.cgroup).thaw();
+    if (thaw || stubs.length > 0) await JobCgroup.at(location.cgroup).thaw();
     for (const stub of stubs) stub.go();
     return { thawMs: performance.now() - begun };
   }
@@ -173,7 +169,7 @@ export class Stubs {
     return { lost: this.#jobs.get(job)?.lost ?? null };
   }
 
-  /** What still has last words to say keeps its place until it has said them. */
+  /** Stubs with messages that have not been received yet are kept until they have. */
   forget(job: string) {
     const stubs = this.#jobs.get(job);
     if (stubs && stubs.leaving.size === 0 && stubs.stubs.size === 0) this.#jobs.delete(job);
@@ -181,43 +177,43 @@ export class Stubs {
     return {};
   }
 
-  async #unpark(place: JobPlace, state: ParkedStub): Promise<Stub> {
-    const cgroup = JobCgroup.at(place.cgroup);
+  async #unpark(location: JobLocation, state: ParkedStub): Promise<Stub> {
+    const cgroup = JobCgroup.at(location.cgroup);
     const { pid } = state.memory;
     const process = await nodePid(cgroup, pid);
-    if (process === place.init) throw initNotDebugged(place.job, pid);
+    if (process === location.init) throw initNotDebugged(location.job, pid);
     const target = {
       pid: process,
-      init: place.init,
+      init: location.init,
       run: cgroup.run,
       attach: cgroup.attach,
-      owner: place.user,
+      owner: location.user,
       tools: this.options.tools,
     };
     const stub = await Stub.unpark(target, state, {
       hooks: {
         freeze: () => cgroup.freeze(FREEZE_DEADLINE_MS),
         thaw: () => cgroup.thaw(),
-        exitStatus: () => this.#exit(place, pid),
+        exitStatus: () => this.#exit(location, pid),
       },
     });
-    const { stubs, leaving } = this.#job(place.job);
+    const { stubs, leaving } = this.#job(location.job);
     stubs.set(stub.session, stub);
     stub.once('ended', (reason) => {
-      this.options.log(`the debugger has left process ${pid}: ${reason}`, { job: place.job });
+      this.options.log(`the debugger has left process ${pid}: ${reason}`, { job: location.job });
       if (stubs.get(stub.session) === stub) stubs.delete(stub.session);
       leaving.add(stub);
     });
-    stub.once('deserted', (alive) => {
-      this.#job(place.job).lost = { reason: `the gdbserver of its process ${pid} was ended`, alive };
+    stub.once('gdbserverExited', (alive) => {
+      this.#job(location.job).lost = { reason: `the gdbserver of its process ${pid} was ended`, alive };
     });
     stub.once('closed', () => leaving.delete(stub));
     return stub;
   }
 
   /** A process that is not the program itself ends unseen only when the job's PID 1 takes it along. */
-  async #exit(place: JobPlace, pid: number): Promise<Exit> {
-    const end = await this.options.ended(place);
+  async #exit(location: JobLocation, pid: number): Promise<Exit> {
+    const end = await this.options.ended(location);
     if (pid !== PROGRAM_PID) return signalled(constants.signals.SIGKILL);
     if ('signal' in end) return signalled(end.signal);
     return end.code > 128 ? signalled(end.code - 128) : { exit: end.code, signal: null };
@@ -250,10 +246,7 @@ const alreadyDebugged = (job: string, pid: number) =>
     fix: 'end that session first, or give another process with -p',
   });
 
-function signalled(number: number): Exit {
-  const name = Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
-  return { exit: 128 + number, signal: name ?? `SIG${number}` };
-}
+const signalled = (number: number): Exit => ({ exit: 128 + number, signal: signalName(number) });
 
 /** Final for a line: its session is looked for only where the job is and after it has settled. */
 const notAttached = (job: string, pid: number, why = 'the debugger was not carried here') =>

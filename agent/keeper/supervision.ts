@@ -1,8 +1,8 @@
-/** What a job's supervisor (`godwit-helper launch` and `restore`) says on its standard output, a JSON value a line. */
+/** The messages of a job's supervisor (`godwit-helper launch` and `restore`) on its standard output, one a line, as JSON. */
 import { z } from 'zod';
 import { parseJson, parseWith } from '../api/schema';
 
-/** As wait(2) tells it: an exit status, or the number of the signal that ended it. */
+/** As wait(2) has it: an exit status, or the number of the signal that ended it. */
 export const End = z.union([
   z.object({ code: z.int().min(0).max(255) }),
   z.object({ signal: z.int().min(1).max(64) }),
@@ -18,8 +18,11 @@ export const Supervision = z.union([
 ]);
 export type Supervision = z.infer<typeof Supervision>;
 
-/** @throws GodwitError if it is none of its words */
-export function readSupervision(line: string): Supervision {
-  const words = "a supervisor's words";
-  return parseWith(Supervision, parseJson(words, line), words);
-}
+const WHAT = "a supervisor's message";
+
+/** @throws GodwitError `bad-message` */
+export const readSupervision = (line: string): Supervision =>
+  parseWith(Supervision, parseJson(WHAT, line), WHAT);
+
+/** What the supervisor's report file has. @throws GodwitError `bad-message` */
+export const readReport = (text: string): End => parseWith(End, parseJson(WHAT, text), WHAT);

@@ -1,6 +1,6 @@
 /**
- * The agent's watch over its keeper: a keeper that has ended is noticed at once, by the connection that ends with it,
- * and another is started. Whoever else starts keepers is not disturbed: there is one as long as its file names a
+ * The agent's watch over its keeper: a keeper that has ended is noticed at once, because the connection ends with it,
+ * and another is started. A keeper that somebody else has started counts: there is one as long as its pid file names a
  * process that lives.
  */
 import { spawn } from 'node:child_process';
@@ -57,7 +57,7 @@ export class KeeperWatch {
         );
         this.#ready?.();
         await keeper.closed;
-        log('the keeper has gone');
+        log('the keeper has ended');
       } catch {
         // None, or not yet.
       }
@@ -74,7 +74,7 @@ export class KeeperWatch {
     return identity !== null && (await isAlive(identity));
   }
 
-  /** It outlives this agent: a session of its own, its words in its own log. */
+  /** It outlives this agent: a session of its own, its output in its own log. */
   async #startOne(): Promise<void> {
     const { state, argv, log } = this.options;
     const out = await open(keeperLog(state), 'a', 0o600);

@@ -10,7 +10,7 @@ import { removeGroups } from './quota';
 
 /**
  * Ends every process of the lab and removes all that was made for it. Parts that are gone already are passed over; what
- * others have mounted over the lab's folder, or put into its cgroups, stands in nobody's way.
+ * others have mounted over the lab's folder, or put into its cgroups, is no obstacle.
  * @throws GodwitError `will-not-end`, `still-mounted`, `cannot-remove`; done again, it goes on from there
  */
 export async function removeLab(name: string): Promise<void> {

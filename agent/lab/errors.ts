@@ -1,7 +1,7 @@
 /** What can go wrong with a lab. */
 import { GodwitError } from '../api/errors';
 
-/** The last words of a command that failed. */
+/** The last line of a command that failed. */
 function lastLine(error: unknown): string {
   const { stderr, message } = error as { stderr?: unknown; message?: string };
   const text = String(stderr ?? '').trim() || (message ?? String(error)).trim();
@@ -42,7 +42,7 @@ export const labUpAlready = (name: string, difference: string) =>
 export const labBroken = (name: string, why: string) =>
   new GodwitError({
     code: 'lab-broken',
-    message: `lab "${name}" is up and can't be mended: ${why}`,
+    message: `lab "${name}" is up and can't be repaired: ${why}`,
     fix: '`godwit lab down` ends what is left of it',
   });
 

@@ -45,7 +45,7 @@ async function softwareOf(lab: Lab, node: LabNode): Promise<Software[]> {
     .map((from, index) => ({ from, at: join(nodePaths(lab.name, node.name).software, String(index)) }));
 }
 
-/** The lab as this node sees it: its programs at the places where it has them. */
+/** The lab as this node sees it: its programs at the paths where it has them. */
 export async function seenFrom(lab: Lab, node: LabNode): Promise<Lab> {
   const software = await softwareOf(lab, node);
   const place = (program: string) => {

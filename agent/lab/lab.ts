@@ -73,7 +73,7 @@ export async function killKeeper(name: string, node: string): Promise<void> {
   await endKeeper(name, node);
 }
 
-/** Takes a node's cable out of the bridge, or puts it back: what is sent meanwhile is lost, no connection is told. */
+/** Takes a node's cable out of the bridge, or puts it back: what is sent meanwhile is lost, and no connection ends. */
 export async function setLink(name: string, node: string, state: 'up' | 'down'): Promise<void> {
   await findNode(name, node);
   await switchLink(name, node, state);

@@ -1,10 +1,10 @@
 /**
- * The namespaces of a lab, by the names that they have in its own folder: nobody else works there, as everybody does in
- * ip-netns(8)'s /run/netns. They are found by what is mounted, which also tells of names that something covers.
+ * The namespaces of a lab, by the names that they have in its own folder: nobody else works there, unlike in
+ * ip-netns(8)'s /run/netns. They are found by what is mounted, which also shows names that something covers.
  */
 import { mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseMounts } from '../machine/homefs/mounts';
+import { parseMounts } from '../machine/proc/parse';
 import { run } from './command';
 import { nodesFolder } from './description';
 
@@ -25,13 +25,13 @@ export async function formerNames(lab: string): Promise<string[]> {
   return [...new Set([...there, ...names])].filter(isFormer).map((name) => join(FORMER_FOLDER, name));
 }
 
-/** A name, and what it stands for as `/proc/PID/ns` has it: `net:[4026532265]`. */
+/** A name, and its namespace as `/proc/PID/ns` has it: `net:[4026532265]`. */
 export interface Bound {
   path: string;
   namespace: string;
 }
 
-/** Those of the lab that stand for a namespace: after a reboot, a name is an ordinary file. */
+/** Those of the lab that are bound to a namespace: after a reboot, a name is an ordinary file. */
 export async function findNamespaces(lab: string): Promise<Bound[]> {
   const former = await formerNames(lab);
   const ours = (path: string) => path.startsWith(`${nodesFolder(lab)}/`) || former.includes(path);
@@ -41,7 +41,7 @@ export async function findNamespaces(lab: string): Promise<Bound[]> {
   return [...first].map(([path, namespace]) => ({ path, namespace }));
 }
 
-/** Those of these names that stand for a namespace. */
+/** Those of these names that are bound to a namespace. */
 export async function boundOf(paths: string[]): Promise<Bound[]> {
   const bound = parseMounts(await mountinfo()).filter(
     ({ at, type }) => type === 'nsfs' && paths.includes(at),
@@ -76,7 +76,7 @@ export const networkOf = (pid: number | string) => readlink(`/proc/${pid}/ns/net
 /** All processes of this machine that are in one of these network namespaces, this one excepted. */
 export async function processesIn(namespaces: Iterable<string>): Promise<number[]> {
   const wanted = new Set(namespaces);
-  // Whoever binds the machine's own network to a name of ours gets nobody killed.
+  // If somebody binds the machine's own network to a name of ours, nothing is killed.
   wanted.delete(await networkOf(1));
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && name !== `${process.pid}`);
   const found = await Promise.all(

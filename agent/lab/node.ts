@@ -10,7 +10,7 @@ import { filesOf, seenFrom } from './files';
 import { nodeNamespace } from './namespaces';
 import { endAll, endSupervised, startApart, startSupervised } from './processes';
 import { findController, quotaMembers, setQuota } from './quota';
-import { answers, lastWords } from './status';
+import { answers, lastLogLine } from './status';
 
 /** Starting Node and opening a journal take a second; on a machine that does much else, many. */
 const START_DEADLINE_MS = 120_000;
@@ -29,7 +29,7 @@ export async function issueNode(
   return [name, readCertificate(await readFile(cert))!.key];
 }
 
-/** All that its daemons are told. */
+/** Writes its daemons' configuration. */
 export async function makeNode(lab: Lab, node: LabNode, keys: Keys): Promise<void> {
   const { config } = nodePaths(lab.name, node.name);
   const text = JSON.stringify(agentConfig(await seenFrom(lab, node), node, keys), null, 2);
@@ -101,11 +101,11 @@ async function waitForAnswer(
   part: string,
   { socket, log, pidFile }: Daemon,
 ): Promise<void> {
-  const fail = async (why: string) => nodeDidNotStart(name, part, (await lastWords(log)) || why);
+  const fail = async (why: string) => nodeDidNotStart(name, part, (await lastLogLine(log)) || why);
   const deadline = performance.now() + START_DEADLINE_MS;
   while ((await answers(socket)) !== 'up') {
     const identity = await readIdentity(pidFile);
-    if (identity && !(await isAlive(identity))) throw await fail('it ended without a word');
+    if (identity && !(await isAlive(identity))) throw await fail('it ended without a message');
     if (performance.now() > deadline) throw await fail(`it does not answer after ${START_DEADLINE_MS} ms`);
     await sleep(POLL_MS);
   }

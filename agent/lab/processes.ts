@@ -1,4 +1,5 @@
 /** Agents and keepers: started apart from whoever starts them, and found again by a file that names them for certain. */
+import assert from 'node:assert';
 import { spawn } from 'node:child_process';
 import { open, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,7 +24,7 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** Seconds until an agent that has ended is started again; doubled each time, up to the second figure. */
 const FIRST_PAUSE_S = 1;
 const LONGEST_PAUSE_S = 32;
-/** What a supervisor says of that. */
+/** The supervisor's message about that. */
 export const RESTARTED = 'the agent has ended and is started again';
 /** An agent that was up for so many seconds has not failed to start. */
 const STEADY_S = 60;
@@ -34,7 +35,7 @@ shift; exec "$@"`;
 
 /**
  * `FILE PROGRAM ARG…`: the program runs, for ever: when it ends it is started again. FILE names the process that it is. What the
- * shell itself says of ended processes is not kept.
+ * shell itself prints about ended processes is not kept.
  * A shell, since one is kept for each node, and there it is a hundredth of what another Node.js would be.
  */
 const SUPERVISE = `exec 2>/dev/null; file=$1; shift; pause=${FIRST_PAUSE_S}
@@ -64,7 +65,7 @@ export interface Start {
 }
 
 /**
- * Starts a process in a network and a mount namespace, in a session of its own, its words in a log. nsenter(1) becomes
+ * Starts a process in a network and a mount namespace, in a session of its own, its output in a log. nsenter(1) becomes
  * the program, so the number stays; unlike `ip netns exec` it leaves the mounts alone.
  */
 export async function startApart({ network, files, join, argv, log, pidFile }: Start): Promise<Identity> {
@@ -93,13 +94,15 @@ interface Supervised extends Start {
   supervisorFile: string;
 }
 
-/** As `startApart`; a process that ends is started again, with growing pauses. Precondition: neither is there. */
+/** As `startApart`; a process that ends is started again, with growing pauses. Precondition: none is there yet. */
 export async function startSupervised({
   supervisorFile,
   pidFile,
   argv,
   ...start
 }: Supervised): Promise<Identity> {
+  const before = await readIdentity(supervisorFile);
+  assert(!before || !(await isAlive(before)), `${supervisorFile} names a process that lives`);
   await rm(pidFile, { force: true });
   const supervisor: [string, ...string[]] = ['sh', '-c', SUPERVISE, 'sh', pidFile, ...argv];
   return startApart({ ...start, argv: supervisor, pidFile: supervisorFile });
@@ -113,7 +116,7 @@ export async function endSupervised({
   const supervisor = await readIdentity(supervisorFile);
   const ending = [await readIdentity(pidFile)];
   if (supervisor && (await isAlive(supervisor))) {
-    // One that stands still starts nothing while its children are counted.
+    // One that is stopped starts nothing while its children are counted.
     signalPid(supervisor.pid, 'SIGSTOP');
     while ((await isAlive(supervisor)) && !(await isStopped(supervisor.pid))) await sleep(POLL_MS);
     ending.push(supervisor, ...(await childrenOf(supervisor.pid)));

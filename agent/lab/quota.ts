@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { hierarchy } from '../machine/cgroup/hierarchy';
 import { controllersV1 } from '../machine/cgroup/limits';
 import { removeTree } from '../machine/cgroup/tree';
+import { parseMounts } from '../machine/proc/parse';
 import { noCpuQuota } from './errors';
 
 /** The kernel's own default period, microseconds (sched-bwc.rst). */
@@ -19,14 +20,8 @@ export interface Controller {
 }
 
 /** Where cgroup v1's cpu controller is mounted, in a mountinfo text (man 5 proc_pid_mountinfo). */
-export function cpuMount(mountinfo: string): string | undefined {
-  for (const line of mountinfo.split('\n')) {
-    const [place = '', source = ''] = line.split(' - ');
-    const [type, , options = ''] = source.split(' ');
-    if (type === 'cgroup' && options.split(',').includes('cpu')) return place.split(' ')[4];
-  }
-  return undefined;
-}
+export const cpuMount = (mountinfo: string): string | undefined =>
+  parseMounts(mountinfo).find(({ type, options }) => type === 'cgroup' && options.includes('cpu'))?.at;
 
 /** @throws GodwitError `no-cpu-quota` */
 export async function findController(): Promise<Controller> {

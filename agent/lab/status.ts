@@ -6,7 +6,7 @@ import { connectUnix } from '../wire/client';
 import { checkName, doorOf, nodePaths, readLab } from './description';
 import { RESTARTED } from './processes';
 
-/** How long a node that is up may take to say so, on a machine that does much else. */
+/** How long a node that is up may take to answer, on a busy machine. */
 const STATUS_TIMEOUT_MS = 10_000;
 
 /** Of a log; its last line is shorter. */
@@ -19,7 +19,7 @@ export interface LabStatus {
     /** Where whoever asks reaches it. */
     socket: string;
     state: 'up' | 'down';
-    /** The last words of its log, where it is down and has left some. */
+    /** The last line of its log, where it is down and has left one. */
     why?: string;
   }[];
 }
@@ -35,7 +35,7 @@ export async function labStatus({ name = 'lab' }: { name?: string | undefined } 
     const { agent, userSockets } = nodePaths(name, node.name);
     const socket = doorOf(agent.socket, userSockets);
     const answer = await answers(socket);
-    const why = answer === 'down' ? await lastWords(agent.log) : '';
+    const why = answer === 'down' ? await lastLogLine(agent.log) : '';
     return { node: { name: node.name, address: node.address, socket, ...(why ? { why } : {}) }, answer };
   });
   const all = await Promise.all(asked);
@@ -57,14 +57,14 @@ export async function answers(socket: string): Promise<'up' | 'down' | 'refused'
   }
 }
 
-/** What a daemon has said last in its log; empty where there is none to read. */
-export async function lastWords(log: string): Promise<string> {
+/** The last line of a daemon's own in its log; empty where there is none to read. */
+export async function lastLogLine(log: string): Promise<string> {
   const lines = (await endOf(log)).trim().split('\n');
-  // What its supervisor says comes after that.
+  // What its supervisor writes comes after that.
   return (
     lines
       .map(messageOf)
-      .filter((words) => words !== RESTARTED)
+      .filter((line) => line !== RESTARTED)
       .at(-1) ?? ''
   );
 }

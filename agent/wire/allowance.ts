@@ -1,4 +1,4 @@
-/** What those at the other side of a door may have going at once, and the account that is kept of it. */
+/** What those at the other side of a socket may have in progress at once, and the account that is kept of it. */
 import type { GodwitError } from '../api/errors';
 import type { PerUser } from '../api/per-user';
 import * as errors from './errors';
@@ -115,7 +115,7 @@ export class Serving {
     this.#cancelled.delete(id);
   }
 
-  /** The connection has gone, and whatever it asked for is nobody's. */
+  /** The connection has ended, and with it all its requests. */
   endAll(): void {
     for (const id of [...this.#bytes.keys()]) this.end(id);
   }

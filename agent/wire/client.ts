@@ -28,8 +28,9 @@ import {
   type TlsEndpoint,
 } from './endpoint';
 import * as errors from './errors';
+import { type Heartbeat, PEER_HEARTBEAT } from './heartbeat';
 import type { Hello, Kind } from './hello';
-import { Connection, type Heartbeat, PEER_HEARTBEAT } from './rpc';
+import { Connection } from './rpc';
 import { MAX_CHUNK_BYTES, SocketStream } from './streams';
 import { expectNode, mutualTls, readCertificate, type TlsIdentity } from './tls';
 
@@ -41,7 +42,7 @@ export interface ConnectOptions<C extends Contract, E extends Events> {
   name: string;
   kind: Kind;
   contract: C;
-  /** Events to listen to: all that the other side may say. */
+  /** Events to listen to: all that the other side may send. */
   events?: E;
   timeoutMs?: number;
   heartbeat?: Heartbeat | undefined;
@@ -122,7 +123,7 @@ export async function connect<C extends Contract, E extends Events = NoEvents>(
 }
 
 /**
- * Opens the stream that a ticket stands for. Each side end()s its own half; a stream that is cut fails with
+ * Opens the stream of a ticket. Each side end()s its own half; a stream that is cut fails with
  * `stream-cut` and never emits 'end'.
  * @throws GodwitError `ticket-refused`, and those of connectUnix and connectTls
  */
@@ -146,19 +147,19 @@ function open<T>(
   take: (socket: WebSocket) => T,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const plug = plugInto(endpoint);
+    const transport = openSocket(endpoint);
     let trusted = false;
-    plug.once('secureConnect', () => {
+    transport.once('secureConnect', () => {
       trusted = true;
     });
-    // Where it leads is the plug's matter alone; the URL only carries the path behind its second colon. It is one of a
+    // Only the socket decides where it leads; the URL only carries the path behind its second colon. It is one of a
     // local socket, since VS Code has the requests of its extensions look for a proxy unless they go to such a one.
     const socket = new WebSocket(`ws+unix:/godwit:${path}`, {
       ...limits,
       generateMask,
       perMessageDeflate: false,
       autoPong: false,
-      createConnection: () => plug,
+      createConnection: () => transport,
     });
     const fail = (error: Error) => {
       clearTimeout(timer);
@@ -188,7 +189,7 @@ function open<T>(
  */
 const generateMask = (mask: Buffer) => void mask.fill(0);
 
-function plugInto(endpoint: Endpoint): Socket {
+function openSocket(endpoint: Endpoint): Socket {
   if ('path' in endpoint) return connectSocket(endpoint.path);
   const { address, port, tls, expectName, expectKey } = endpoint;
   return openTls(tls, {
@@ -216,7 +217,7 @@ function explain(endpoint: Endpoint, error: Error & { code?: unknown }, trusted:
     return error.code === 'EACCES' ? notAdmitted(endpoint.path) : noAgent(endpoint.path, error.message);
   const { expectName } = endpoint;
   if (MISTRUST.test(String(error.code))) return errors.certificateRefused(expectName, error.message);
-  // A server of Node's looks at the certificate after the handshake, and hangs up without a word.
+  // A server of Node's looks at the certificate after the handshake, and closes the connection without an alert.
   if (trusted && error.code === 'ECONNRESET')
     return errors.certificateRefused(expectName, "it hung up on this node's certificate");
   return nodeUnreachable(expectName, error.message);

@@ -5,7 +5,7 @@ import { asGodwitError, badMessage, type Failure, GodwitError } from '../api/err
 import { MOST_OBSTACLES, Obstacle } from '../api/model';
 import { parseJson, parseWith } from '../api/schema';
 
-/** Its own request for that (LSP's, which the library speaks). */
+/** Its own request for that (LSP's, which the library implements). */
 export const CANCEL = '$/cancelRequest';
 
 const version = z.literal('2.0');

@@ -52,7 +52,7 @@ export const slowReader = (bytes: number) =>
   new GodwitError({ code: 'slow-reader', message: `the other side left ${bytes} bytes unread` });
 
 export const silent = (ms: number) =>
-  new GodwitError({ code: 'silent', message: `the other side said nothing for ${ms} ms` });
+  new GodwitError({ code: 'silent', message: `the other side sent nothing for ${ms} ms` });
 
 export const noHello = (ms: number) =>
   new GodwitError({ code: 'no-hello', message: `the other side gave no hello within ${ms} ms` });
@@ -84,7 +84,7 @@ export const notAMember = (name: string) =>
     fix: `name it under "members" in the configuration and send the agent a SIGHUP`,
   });
 
-/** What a node is told that another one turns away. */
+/** The error of a node that another one does not admit. */
 export const notAdmitted = (node: string, self: Holder | null) =>
   new GodwitError({
     code: 'not-a-member',

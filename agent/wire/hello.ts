@@ -1,4 +1,4 @@
-/** The first frame of each side: who speaks, and which protocol. Nothing else is read before it. */
+/** The first frame of each side: who it is, and which protocol. Nothing else is read before it. */
 import { z } from 'zod';
 import { version } from '../../package.json';
 import { badMessage, wrongVersion } from '../api/errors';
@@ -14,7 +14,7 @@ export const HELLO_TIMEOUT_MS = 5_000;
 export const Kind = z.enum(['agent', 'client', 'keeper']);
 export type Kind = z.infer<typeof Kind>;
 
-/** Far above any hello's: whoever has not said who they are is not listened to for longer. */
+/** Far above any hello's length: nothing longer is read from an unknown side. */
 const MOST_HELLO_BYTES = 4_096;
 
 const Protocol = z.object({ hello: z.looseObject({ protocol: z.int() }) });

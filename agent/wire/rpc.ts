@@ -1,6 +1,6 @@
 /**
  * One connection: hello, then JSON-RPC 2.0 over a WebSocket, one message a text frame. Both sides use this class;
- * which of them answers calls is only a matter of who was given handlers.
+ * the one that was given handlers answers calls.
  */
 import type { Duplex } from 'node:stream';
 import {
@@ -23,8 +23,10 @@ import type { User } from '../api/model';
 import { parseWith } from '../api/schema';
 import { Account, AMPLE, MAX_MESSAGE_BYTES, Serving } from './allowance';
 import { answerPings, closeWith } from './closing';
+import { firstOf } from './deadline';
 import { CANCEL, type Envelope, fromWireError, readEnvelope, toWireError } from './envelope';
 import * as errors from './errors';
+import { type Heartbeat, keepAlive } from './heartbeat';
 import { HELLO_TIMEOUT_MS, type Hello, type Kind, readHello, writeHello } from './hello';
 
 /** Every call that is not known to take longer. */
@@ -37,16 +39,6 @@ const CLOSE_FAULT = 4000;
 
 /** Of a ping or a pong, its mask included (RFC 6455, 5.2). */
 const CONTROL_HEADER_BYTES = 6;
-
-export interface Heartbeat {
-  /** Milliseconds between pings. */
-  everyMs: number;
-  /** Pings in a row without any sign of life after which the connection is closed. */
-  misses: number;
-}
-
-/** A peer that has said nothing for 15 s is gone. */
-export const PEER_HEARTBEAT: Heartbeat = { everyMs: 5_000, misses: 3 };
 
 export interface ConnectionOptions {
   self: { kind: Kind; name: string };
@@ -98,7 +90,7 @@ export class Connection {
       socket.on(control, (data) => this.#received(data.length + CONTROL_HEADER_BYTES));
     this.#rpc = createMessageConnection(this.#reader(), this.#writer());
     this.#rpc.onRequest((method, params, token) => this.#answer(method, params, token));
-    this.#rpc.onNotification((event, payload) => this.#hear(event, payload));
+    this.#rpc.onNotification((event, payload) => this.#handleEvent(event, payload));
     this.#rpc.listen();
     this.closed = new Promise((resolve) =>
       socket.once('close', (code, reason) => {
@@ -113,9 +105,9 @@ export class Connection {
       this.#fault ??= explainSocketError(error);
     });
     this.ready = this.#greet();
-    // Whoever does not await the hello learns of its failure from `closed`.
+    // Whoever does not await the hello gets its failure from `closed`.
     this.ready.catch(() => {});
-    if (options.heartbeat) this.#beat(options.heartbeat);
+    if (options.heartbeat) keepAlive(socket, options.heartbeat, (ms) => this.#fail(errors.silent(ms)));
   }
 
   /** Calls a method of the other side; see Remote.call for the errors. */
@@ -131,11 +123,12 @@ export class Connection {
     const cancellation = new CancellationTokenSource();
     try {
       const answer = this.#request(method, params, cancellation.token);
-      return parseWith(
-        result,
-        await this.#bounded(answer, method, signal, timeoutMs),
-        `the answer to ${method}`,
-      );
+      const settled = await firstOf(answer, {
+        lost: { signal: this.#lost.signal, error: () => this.#lostError() },
+        cancelled: { signal, error: () => errors.callCancelled(method) },
+        late: { afterMs: timeoutMs, error: () => errors.callTimedOut(method, timeoutMs) },
+      });
+      return parseWith(result, settled, `the answer to ${method}`);
     } finally {
       // Of an answered call there is nothing left to cancel.
       if (!this.#lost.signal.aborted) cancellation.cancel();
@@ -188,7 +181,7 @@ export class Connection {
     closeWith(this.#socket, CLOSE_NORMAL, '');
   }
 
-  /** Closes the connection because of what the other side did, and tells it so. */
+  /** Closes the connection because of what the other side did, with that as the reason. */
   #fail(error: GodwitError): void {
     this.#fault ??= error;
     closeWith(this.#socket, CLOSE_FAULT, `${error.code}: ${error.message}`);
@@ -199,12 +192,12 @@ export class Connection {
     return reason.code === 'connection-lost' ? reason : errors.connectionLost(reason.message);
   }
 
-  /** Says hello, and takes the other side's; from then on each frame is a message. */
+  /** Sends a hello, and takes the other side's; from then on each frame is a message. */
   #greet(): Promise<Hello> {
     return new Promise((resolve, reject) => {
-      const patience = setTimeout(() => this.#fail(errors.noHello(HELLO_TIMEOUT_MS)), HELLO_TIMEOUT_MS);
+      const timer = setTimeout(() => this.#fail(errors.noHello(HELLO_TIMEOUT_MS)), HELLO_TIMEOUT_MS);
       void this.closed.then((error) => {
-        clearTimeout(patience);
+        clearTimeout(timer);
         reject(error);
       });
       this.#socket.on('message', (data, isBinary) => {
@@ -217,7 +210,7 @@ export class Connection {
             return;
           }
           this.#hello = readHello(text, this.#options.expectName);
-          clearTimeout(patience);
+          clearTimeout(timer);
           resolve(this.#hello);
         } catch (error) {
           this.#fail(asGodwitError(error));
@@ -263,38 +256,12 @@ export class Connection {
   #request(method: string, params: object, token: CancellationToken): Promise<unknown> {
     this.#unwritten = undefined;
     const answer = this.#rpc.sendRequest(method, ParameterStructures.byName, params, token);
-    // The library says so as well, later and in its own words.
+    // The library rejects as well, later and with another error.
     answer.catch(() => {});
     if (this.#unwritten) throw this.#unwritten;
     return answer.catch((error) => {
       throw fromWireError(error);
     });
-  }
-
-  /** Settles with what comes first: the answer, the caller's signal, the time, the connection's end. */
-  #bounded<T>(
-    answer: Promise<T>,
-    method: string,
-    signal: AbortSignal | undefined,
-    timeoutMs: number,
-  ): Promise<T> {
-    const lost = this.#lost.signal;
-    let stop = () => {};
-    const first = new Promise<T>((resolve, reject) => {
-      const onLost = () => reject(this.#lostError());
-      const onCancel = () => reject(errors.callCancelled(method));
-      const onTime = () => reject(errors.callTimedOut(method, timeoutMs));
-      const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(onTime, timeoutMs);
-      lost.addEventListener('abort', onLost);
-      signal?.addEventListener('abort', onCancel);
-      answer.then(resolve, reject);
-      stop = () => {
-        clearTimeout(timer);
-        lost.removeEventListener('abort', onLost);
-        signal?.removeEventListener('abort', onCancel);
-      };
-    });
-    return first.finally(stop);
   }
 
   async #answer(method: string, params: unknown, token: CancellationToken): Promise<unknown> {
@@ -320,7 +287,7 @@ export class Connection {
     }
   }
 
-  #hear(event: string, payload: unknown): void {
+  #handleEvent(event: string, payload: unknown): void {
     try {
       const parsed = parseWith(this.#options.events![event]!, payload, `the event ${event}`);
       for (const listener of this.#listeners.get(event) ?? []) listener(parsed);
@@ -373,20 +340,6 @@ export class Connection {
         this.#send(JSON.stringify(refuse(id, error)), 'the refusal');
     }
   }
-
-  #beat({ everyMs, misses }: Heartbeat): void {
-    let missed = 0;
-    const alive = () => {
-      missed = 0;
-    };
-    for (const sign of ['message', 'ping', 'pong'] as const) this.#socket.on(sign, alive);
-    // Misses are counted, not time: after a pause of this very process the answers that wait are read first.
-    const timer = setInterval(() => {
-      if (missed++ >= misses) this.#fail(errors.silent(misses * everyMs));
-      else if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
-    }, everyMs);
-    void this.closed.then(() => clearInterval(timer));
-  }
 }
 
 const NO_SERVICE = { contract: {}, handlers: {} } as { contract: Contract; handlers: Handlers<Contract> };
@@ -394,7 +347,7 @@ const NO_SERVICE = { contract: {}, handlers: {} } as { contract: Contract; handl
 const refuse = (id: number, error: unknown) => ({ jsonrpc: '2.0', id, error: toWireError(error) });
 
 function readText(data: RawData, isBinary: boolean): string {
-  if (isBinary) throw badMessage('the message', 'it is binary, and only text is spoken here');
+  if (isBinary) throw badMessage('the message', 'it is binary, and must be text');
   return data.toString();
 }
 

@@ -22,8 +22,9 @@ import {
   STREAM_PATH,
 } from './endpoint';
 import * as errors from './errors';
+import { type Heartbeat, PEER_HEARTBEAT } from './heartbeat';
 import type { Kind } from './hello';
-import { Connection, type Heartbeat, PEER_HEARTBEAT } from './rpc';
+import { Connection } from './rpc';
 import { MAX_CHUNK_BYTES, SocketStream } from './streams';
 import { handOver, type StreamCaller, type Tickets } from './tickets';
 import { type Certified, certifiedAt, mutualTls, type TlsIdentity } from './tls';
@@ -37,7 +38,7 @@ const REQUEST_TIMEOUT_MS = 5_000;
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** How often half-open requests are looked for. */
 const CHECK_INTERVAL_MS = 1_000;
-/** Connections beyond those that may be: they are taken for as long as it takes to say so. */
+/** Connections beyond those that may be: they are accepted for as long as it takes to refuse them. */
 const CONNECTIONS_REFUSED = 64;
 
 export interface ServeOptions<C extends Contract, E extends Events> {
@@ -46,7 +47,7 @@ export interface ServeOptions<C extends Contract, E extends Events> {
   kind: Kind;
   contract: C;
   handlers: Handlers<C>;
-  /** Events that this side may say. */
+  /** Events that this side may send. */
   events?: E;
   tickets?: Tickets;
   /** Called for each connection whose hello was good. */
@@ -88,7 +89,7 @@ export interface Server<E extends Events = NoEvents> {
   /** 0 for a Unix socket. */
   readonly port: number;
   readonly peers: ReadonlySet<Peer<E>>;
-  /** Says an event to all that are connected. */
+  /** Sends an event to all that are connected. */
   emit<N extends EventName<E>>(event: N, payload: z.input<E[N]>): void;
   /** Cuts off, at once, all calls and streams of nodes that are no longer admitted. */
   review(): void;
@@ -272,7 +273,7 @@ class Service<C extends Contract, E extends Events> {
         void connection.closed.then(() => this.#peers.delete(peer));
         onConnection?.(peer);
       },
-      // Without a good hello it was never a peer, and it has been told why.
+      // Without a good hello it was never a peer, and has been refused already.
       () => {},
     );
     return connection;

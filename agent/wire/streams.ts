@@ -1,5 +1,5 @@
 /**
- * A byte stream on a WebSocket of its own. Binary frames are the bytes; the text frame `end` says that no more come
+ * A byte stream on a WebSocket of its own. Binary frames are the bytes; the text frame `end` means that no more come
  * from that side, so each direction ends by itself, as with TCP. A socket that closes before both directions have
  * ended was cut: then the stream is destroyed with `stream-cut`, and 'end' is never emitted.
  */
@@ -34,7 +34,7 @@ export class SocketStream extends Duplex {
       if (!this.#sentEnd || !this.#receivedEnd)
         this.destroy(streamCut(reason.toString() || 'the other side is gone'));
     });
-    // A cut that nobody listens for must not end the process; those who use the stream hear of it all the same.
+    // A cut that nobody listens for must not end the process; those who use the stream get the error all the same.
     this.on('error', () => {});
   }
 
@@ -96,8 +96,8 @@ export class SocketStream extends Duplex {
 /**
  * Joins two streams, both directions, each to its own end. Resolves when both have ended cleanly; when either is
  * cut, cuts the other and rejects. A net.Socket must come from a server with `allowHalfOpen`, else it closes both its
- * directions with the first, which is a cut. `explain`: what the streams' other sides are told of a cut, where more
- * is known of it than that.
+ * directions with the first, which is a cut. `explain`: the error that the streams' other sides get, where more is known
+ * about the cut.
  */
 export async function pipeStreams(
   a: Duplex,

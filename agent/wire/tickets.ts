@@ -18,7 +18,7 @@ export interface StreamCaller {
 
 /**
  * Takes the stream over. Its own half is this function's to end(); one that throws or rejects cuts the stream, which
- * tells the other side why.
+ * gives the other side the reason.
  */
 export type StreamHandler = (stream: Duplex, caller: StreamCaller) => void | Promise<void>;
 
@@ -37,7 +37,7 @@ export interface TicketOptions {
   /** The node that alone may open the stream; anybody if absent. */
   by?: string | undefined;
   owner?: Owner;
-  /** Called if nobody came. */
+  /** Called if the stream was never opened. */
   onUnused?: () => void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * A certificate of the cluster's own authority says who somebody is: the node that it names, and its key. Whether that
- * node is one to speak with is for the list of members to say.
+ * A certificate of the cluster's own authority proves who somebody is: the node that it names, and its key. Whether
+ * that node is a member is decided by the list of members.
  */
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -32,11 +32,11 @@ export async function loadTls({ ca, cert, key }: TlsFiles): Promise<TlsIdentity>
   return { ca: await read(ca), cert: await read(cert), key: await read(key) };
 }
 
-/** Both sides speak TLS 1.3 and nothing older, and show a certificate. */
+/** Both sides use TLS 1.3 and nothing older, and show a certificate. */
 export const mutualTls = (identity: TlsIdentity) =>
   ({ ...identity, minVersion: 'TLSv1.3', requestCert: true, rejectUnauthorized: true }) as const;
 
-/** Who a certificate stands for. */
+/** Who a certificate is for. */
 export interface Certified {
   name: string;
   /** As of `PinnedKey` (api/pinned-key.ts). */

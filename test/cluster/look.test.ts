@@ -32,9 +32,9 @@ it('a file that is made and deleted again and again, under one number, is never 
   for (let at = 0; at < LOOKS; at++) {
     const { stdout, status } = await run([...LATE, HELPER, 'look', `${churn.pid}`]);
     expect(status).toBe(0);
-    for (const held of readLooked(stdout).held) {
-      found.add(held.name.endsWith(' (deleted)') ? 'deleted' : 'there');
-      expect(descriptorObstacle(held, 'process 2 (churn)')).toBe(null);
+    for (const one of readLooked(stdout).descriptors) {
+      found.add(one.name.endsWith(' (deleted)') ? 'deleted' : 'there');
+      expect(descriptorObstacle(one, 'process 2 (churn)')).toBe(null);
     }
   }
   expect([...found].sort()).toEqual(['deleted', 'there']);

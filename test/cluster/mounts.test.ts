@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { parseMounts } from '../../agent/machine/homefs/mounts';
+import { parseMounts } from '../../agent/machine/proc/parse';
 import { FaultLab } from '../support/fault-lab';
 import { Godwit } from '../support/godwit';
 

@@ -255,7 +255,7 @@ describe('signals', () => {
   });
 });
 
-describe('births', () => {
+describe('fork events', () => {
   test('forks, vforks and execs of children while it moves', async () => {
     const rounds = 40;
     const gdb = await debug('family', `${rounds}`);

@@ -26,9 +26,17 @@ const server = (name: string) => [...own(name, 'messages'), ...SERVER, ...agents
 
 /** The parts of `look`, and what they ask. */
 const LOOK = agents(
-  ...['look', 'look-descriptors', 'look-mounts', 'look-processes', 'look-sockets', 'cgroups', 'member'].map(
-    (name) => `helper/${name}`,
-  ),
+  ...[
+    'look',
+    'look-descriptors',
+    'look-links',
+    'look-mounts',
+    'look-processes',
+    'look-sockets',
+    'cgroups',
+    'member',
+    'named',
+  ].map((name) => `helper/${name}`),
   ...['messages', 'scheduling', 'sysv', 'traits', 'locks'].map((name) => `helper/${name}`),
   COMMAND,
 );

@@ -21,8 +21,8 @@ import { killAgent, killKeeper, labDown, labUp, restartAgent, setLink } from '..
 import { findNamespaces, processesIn, processesOfNode } from '../../agent/lab/namespaces';
 import { nodeCgroup } from '../../agent/machine/cgroup/hierarchy';
 import { findCriu } from '../../agent/machine/criu/criu';
-import { parseMounts } from '../../agent/machine/homefs/mounts';
 import { childrenOf } from '../../agent/machine/proc/identity';
+import { parseMounts } from '../../agent/machine/proc/parse';
 import { connectUnix } from '../../agent/wire/client';
 import { compile } from './c-programs';
 import { Gdb } from './gdb';

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { cgroup2Mounts, placeIn } from '../../agent/machine/cgroup/hierarchy';
+import { cgroup2Mounts, pathIn } from '../../agent/machine/cgroup/hierarchy';
 import { controllersV1, limitObstacles } from '../../agent/machine/cgroup/limits';
-import { jobProcesses, nodePid, parseStat, readProcess, threadsOf } from '../../agent/machine/proc/processes';
+import { parseStat, statusField, statusMask, statusNumbers } from '../../agent/machine/proc/parse';
+import { jobProcesses, nodePid, readProcess, threadsOf } from '../../agent/machine/proc/processes';
 
 describe('the cgroup v2 hierarchy', () => {
   it('is found beside v1, wherever it is mounted', () => {
@@ -21,9 +22,9 @@ describe('the cgroup v2 hierarchy', () => {
     const mountinfo = `41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw
 42 31 0:38 /system.slice /run/part rw - cgroup2 cgroup2 rw
 `;
-    expect(placeIn(mountinfo, '/sys/fs/cgroup/godwit/node/job.0')).toBe('/godwit/node/job.0');
-    expect(placeIn(mountinfo, '/run/part/job.0')).toBe('/system.slice/job.0');
-    expect(() => placeIn(mountinfo, '/run/other/job.0')).toThrow('/run/other/job.0 is in none');
+    expect(pathIn(mountinfo, '/sys/fs/cgroup/godwit/node/job.0')).toBe('/godwit/node/job.0');
+    expect(pathIn(mountinfo, '/run/part/job.0')).toBe('/system.slice/job.0');
+    expect(() => pathIn(mountinfo, '/run/other/job.0')).toThrow('/run/other/job.0 is in none');
   });
 });
 
@@ -60,7 +61,17 @@ describe('limits', () => {
 describe('a process', () => {
   it('is read whatever its name', () => {
     const stat = '12 (a) R (b) T 5 12 12 0 -1 4194304 1 2 3 4 30 12 0 0 20 0 1 0 100 200 300';
-    expect(parseStat(stat)).toEqual({ comm: 'a) R (b', state: 'T', parent: 5, ticks: 42 });
+    expect(parseStat(stat)).toEqual({ comm: 'a) R (b', state: 'T', parent: 5, ticks: 42, started: '100' });
+  });
+
+  it('has fields in its status that may be empty or missing', () => {
+    const status = 'Name:\ta\nGroups:\t\nNSpid:\t4000\t7\nSigPnd:\t0000000000040000\nVmRSS:\t  12 kB\n';
+    expect(statusField(status, 'Groups')).toBe('');
+    expect(statusField(status, 'Uid')).toBeUndefined();
+    expect(statusNumbers(status, 'Groups')).toEqual([]);
+    expect(statusNumbers(status, 'NSpid')).toEqual([4000, 7]);
+    expect(statusMask(status, 'SigPnd')).toBe(0x40000n);
+    expect(statusMask(status, 'ShdPnd')).toBe(0n);
   });
 
   it('is told with its memory and its time', async () => {

@@ -52,20 +52,20 @@ test('a file is in the nearest mount around it', () => {
 });
 
 test('open files are told by path, with how they are reached and what lock is in the way', () => {
-  const held = (name: string, mode: number, fd: number | 'map' = 3) => ({
+  const descriptor = (name: string, mode: number, fd: number | 'map' = 3) => ({
     ...{ pid: 7, fd, mode, links: 1, space: 0, magic: 0, kind: '-', name },
   });
   const looked = [
-    held('/data/log', 0o100644),
-    held('/data/log', 0o100644, 4),
-    held('/home', 0o040755),
-    held('/home/gone (deleted)', 0o100644, 'map'),
-    held('/memfd:x (deleted)', 0o100777),
-    held('/dev/shm/x', 0o100600),
-    held('/home/fifo', 0o010600),
-    held('socket:[7]', 0o140777),
+    descriptor('/data/log', 0o100644),
+    descriptor('/data/log', 0o100644, 4),
+    descriptor('/home', 0o040755),
+    descriptor('/home/gone (deleted)', 0o100644, 'map'),
+    descriptor('/memfd:x (deleted)', 0o100777),
+    descriptor('/dev/shm/x', 0o100600),
+    descriptor('/home/fifo', 0o010600),
+    descriptor('socket:[7]', 0o140777),
   ];
-  const files = openFilesOf({ held: looked });
+  const files = openFilesOf({ descriptors: looked });
   expect(files).toEqual([
     {
       path: '/data/log',

@@ -44,6 +44,12 @@ beforeEach(() => {
     layout,
     helper: '/bin/true',
     journal,
+    lists: new HomedJobs({
+      node: 'node1',
+      journal,
+      peers: host as unknown as HomeOptions['peers'],
+      isMoving: () => false,
+    }),
     peers: host as unknown as HomeOptions['peers'],
     addresses: addresses as unknown as HomeOptions['addresses'],
     perUser: PerUser.parse({}),

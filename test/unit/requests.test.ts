@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { isSoundExpression } from '../../agent/debug/rsp/agent-expression';
 import { expandRunLength } from '../../agent/debug/rsp/codec';
-import { packetSizeOf, toldToClient, toldToServer } from '../../agent/debug/rsp/features';
+import { featuresForClient, featuresForServer, packetSizeOf } from '../../agent/debug/rsp/features';
 import { judge } from '../../agent/debug/rsp/requests';
 
 /** What gdbserver 13 tells. */
@@ -332,13 +332,13 @@ test('its size is what it says, within reason', () => {
 });
 
 test('each tells the other what works here, and no more', () => {
-  expect(toldToServer('qSupported')).toBe('qSupported:swbreak+;hwbreak+');
-  expect(toldToServer('qSupported:multiprocess+;swbreak+;qRelocInsn+;new-thing+')).toBe(
+  expect(featuresForServer('qSupported')).toBe('qSupported:swbreak+;hwbreak+');
+  expect(featuresForServer('qSupported:multiprocess+;swbreak+;qRelocInsn+;new-thing+')).toBe(
     'qSupported:multiprocess+;swbreak+;hwbreak+',
   );
   const features =
     'PacketSize=47ff;QPassSignals+;QNonStop+;multiprocess+;Qbtrace:bts+;qXfer:btrace:read+;BreakpointCommands+;ConditionalBreakpoints+;swbreak+;new-thing+';
-  expect(toldToClient(features)).toBe(
+  expect(featuresForClient(features)).toBe(
     'PacketSize=47ff;QPassSignals+;multiprocess+;ConditionalBreakpoints+;swbreak+',
   );
 });

@@ -1,10 +1,12 @@
 import { Duplex, duplexPair, PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { encodeFrame, FrameReader } from '../../agent/debug/link/frames';
 import {
   HELLO_TIMEOUT,
   MAX_FRAME,
   MAX_UNACKED,
+  MAX_UNACKED_BYTES,
   type Message,
   refuse,
   Session,
@@ -78,8 +80,22 @@ function join(left: Session, right: Session, budget?: number): Link {
 const packet = (payload: string): Message => ({ kind: 'packet', payload });
 const numbered = (n: number, payload = ''): Message => packet(`${n}:${payload}`);
 
-const hello = `{"hello":{"session":"${SESSION}","received":0}}\n`;
-const data = (n: number, ack = 0) => `${JSON.stringify({ data: { n, ack, message: numbered(n) } })}\n`;
+const hello = encodeFrame({ hello: { session: SESSION, received: 0 } });
+const data = (n: number, ack = 0) => encodeFrame({ data: { n, ack, message: numbered(n) } });
+/** Bytes as they stand in a frame, whatever they are. */
+const raw = (...bytes: (number | string | Buffer)[]) => {
+  const body = Buffer.concat(
+    bytes.map((one) => (typeof one === 'number' ? Buffer.of(one) : Buffer.from(one))),
+  );
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(body.length);
+  return Buffer.concat([length, body]);
+};
+const number = (value: bigint) => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(value);
+  return bytes;
+};
 
 type Step =
   | { do: 'send'; from: 'left' | 'right'; payload: string }
@@ -176,14 +192,14 @@ describe('a session', () => {
     const [here, there] = duplexPair();
     right.session.once('message', () => right.session.detach());
     right.session.attach(here);
-    there.write(hello + data(1) + data(2));
+    there.write(Buffer.concat([hello, data(1), data(2)]));
     await settle();
     expect(right.heard).toEqual([numbered(1)]);
     expect(right.session.state().received).toBe(1);
     right.handOver();
     const [here2, there2] = duplexPair();
     right.session.attach(here2);
-    there2.write(hello + data(2) + data(3));
+    there2.write(Buffer.concat([hello, data(2), data(3)]));
     await settle();
     expect(right.heard).toEqual([1, 2, 3].map((n) => numbered(n)));
     right.session.detach();
@@ -209,7 +225,7 @@ describe('a session', () => {
     const right = new End();
     const [here, there] = duplexPair();
     right.session.attach(here);
-    there.write(hello + data(1) + data(1) + data(2) + data(1) + data(3));
+    there.write(Buffer.concat([hello, data(1), data(1), data(2), data(1), data(3)]));
     await settle();
     expect(right.heard).toEqual([1, 2, 3].map((n) => numbered(n)));
     right.session.detach();
@@ -260,14 +276,9 @@ describe('a session', () => {
     const answers: Buffer[] = [];
     there.on('data', (chunk: Buffer) => answers.push(chunk));
     session.attach(here);
-    there.write('{"hello":{"session":"another","received":0}}\n');
+    there.write(encodeFrame({ hello: { session: 'another', received: 0 } }));
     await settle();
-    const frames = Buffer.concat(answers)
-      .toString()
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line));
-    expect(frames).toEqual([
+    expect(new FrameReader().push(Buffer.concat(answers))).toEqual([
       { hello: { session: SESSION, received: 0 } },
       { refused: expect.objectContaining({ code: 'wrong-session' }) },
     ]);
@@ -295,19 +306,49 @@ describe('a session', () => {
   });
 
   it.each([
-    ['garbage', 'GET / HTTP/1.1\r\n\r\n'],
-    ['another shape', '{"hello":{"session":1}}\n'],
-    ['a word too many', `{"hello":{"session":"${SESSION}","received":0,"more":1}}\n`],
-    ['no hello', '{"ack":0}\n'],
-    ['two hellos', hello + hello],
-    ['an acknowledgement of what was never sent', `${hello}{"ack":2}\n`],
-    ['a gap', `${hello}{"data":{"n":2,"ack":0,"message":{"kind":"interrupt"}}}\n`],
+    ['garbage', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
+    ['a line of JSON', Buffer.from(`{"hello":{"session":"${SESSION}","received":0}}\n`)],
+    ['an empty frame', raw()],
+    ['a frame of no kind', raw(0)],
+    ['a frame of another kind', raw(9)],
+    ['a hello without a name', raw(1, number(0n))],
+    ['a hello that is too short', raw(1, 'abc')],
+    ['a hello with a long name', raw(1, number(0n), 'a'.repeat(201))],
+    ['a number that is none', raw(1, number(1n << 60n), SESSION)],
+    ['no hello', encodeFrame({ ack: 0 })],
+    ['two hellos', Buffer.concat([hello, hello])],
+    ['an acknowledgement of what was never sent', Buffer.concat([hello, encodeFrame({ ack: 2 })])],
+    ['an acknowledgement with more in it', Buffer.concat([hello, raw(3, number(0n), 'a')])],
+    ['a gap', Buffer.concat([hello, data(2)])],
+    ['a message without a number', Buffer.concat([hello, raw(2, number(0n), number(0n), 2)])],
+    ['a message without a kind', Buffer.concat([hello, raw(2, number(1n), number(0n))])],
+    ['a payload that cannot be framed', Buffer.concat([hello, raw(2, number(1n), number(0n), 1, '#')])],
+    ['an interrupt with more in it', Buffer.concat([hello, raw(2, number(1n), number(0n), 2, 'a')])],
+    ['an unknown message', Buffer.concat([hello, raw(2, number(1n), number(0n), 9)])],
+    ['a message that is no JSON', Buffer.concat([hello, raw(2, number(1n), number(0n), 4, '{oops')])],
     [
-      'a payload that cannot be framed',
-      `${hello}{"data":{"n":1,"ack":0,"message":{"kind":"packet","payload":"#"}}}\n`,
+      'a message of another kind than it says',
+      Buffer.concat([hello, raw(2, number(1n), number(0n), 4, '{"kind":"bye"}')]),
     ],
-    ['an unknown message', `${hello}{"data":{"n":1,"ack":0,"message":{"kind":"x"}}}\n`],
-    ['a line without end', `"${'a'.repeat(MAX_FRAME)}`],
+    [
+      'a message of another shape',
+      Buffer.concat([hello, raw(2, number(1n), number(0n), 4, '{"kind":"event","event":1}')]),
+    ],
+    [
+      'lists in lists',
+      Buffer.concat([
+        hello,
+        raw(
+          2,
+          number(1n),
+          number(0n),
+          4,
+          `{"kind":"event","event":{"a":${'['.repeat(60_000)}${']'.repeat(60_000)}}}`,
+        ),
+      ]),
+    ],
+    ['a refusal of another shape', raw(4, '{"code":1}')],
+    ['a frame that is too long', raw(2, 'a'.repeat(MAX_FRAME))],
   ])('ends a stream that brings %s, and is whole afterwards', async (_, bytes) => {
     const [left, right] = [new End(), new End()];
     left.session.send(numbered(1));
@@ -377,9 +418,10 @@ describe('a session', () => {
     const session = new Session(SESSION);
     const failed = vi.fn();
     session.on('failed', failed);
-    for (let n = 0; n < 20; n++) session.send(packet('\x01'.repeat(120_000)));
+    const most = Math.floor(MAX_UNACKED_BYTES / 120_000);
+    for (let n = 0; n < most; n++) session.send(packet('\x01'.repeat(120_000)));
     expect(failed).not.toHaveBeenCalled();
-    for (let n = 0; n < 10; n++) session.send(packet('\x01'.repeat(120_000)));
+    session.send(packet('\x01'.repeat(120_000)));
     expect(failed).toHaveBeenCalledTimes(1);
   });
 
@@ -396,12 +438,12 @@ describe('a session', () => {
   it('acknowledges no faster than the other end reads', async () => {
     const session = new Session(SESSION);
     let taken: () => void = () => {};
-    const written: string[] = [];
+    const written: Buffer[] = [];
     const stream = new Duplex({
       writableHighWaterMark: 100,
       read() {},
       write(chunk, _encoding, done) {
-        written.push(String(chunk));
+        written.push(chunk);
         taken = done;
       },
     });
@@ -417,7 +459,7 @@ describe('a session', () => {
       taken();
       await settle(2);
     }
-    expect(written.at(-1)).toBe('{"ack":200}\n');
+    expect(written.at(-1)).toEqual(encodeFrame({ ack: 200 }));
     stream.destroy();
   });
 });

@@ -6,13 +6,13 @@ import { exitReply } from '../../agent/debug/state/exit-reply';
 import {
   breakpointKey,
   comesAgain,
-  isBirth,
+  isForkEvent,
   passesStopSignal,
   programSignal,
   remember,
   resumed,
   settingsPackets,
-  told,
+  stopReported,
   withoutStopSignal,
 } from '../../agent/debug/state/memory';
 import { freshMemory, freshStub, type Memory, ParkedStub } from '../../agent/debug/state/parked';
@@ -28,7 +28,7 @@ describe('memory', () => {
     expect(ParkedStub.parse(JSON.parse(JSON.stringify(parked)))).toEqual(parked);
   });
 
-  test('breakpoints are those inserted and not removed, in their order, as told last', () => {
+  test('breakpoints are those inserted and not removed, in their order, as sent last', () => {
     const key = fc
       .tuple(fc.constantFrom('0', '1', '2'), fc.integer({ min: 0, max: 4 }))
       .map(([type, at]) => `${type},${at},1`);
@@ -64,29 +64,29 @@ describe('memory', () => {
   test('a stop selects its thread, an exec forgets breakpoints and symbols', () => {
     const running = resumed(given(freshMemory(2), 'Z0,10,1', 'qSymbol:1:66'), 'vCont;c');
     expect(running).toMatchObject({ running: true, resume: 'vCont;c' });
-    const stopped = told({ ...running, interrupted: true }, stop('T05swbreak:;thread:p2.4;core:0;'));
+    const stopped = stopReported({ ...running, interrupted: true }, stop('T05swbreak:;thread:p2.4;core:0;'));
     expect(stopped).toMatchObject({ running: false, interrupted: false, selected: { g: 'Hgp2.4' } });
-    const replaced = told(running, stop('T05exec:2f62;thread:p2.2;'));
+    const replaced = stopReported(running, stop('T05exec:2f62;thread:p2.2;'));
     expect(replaced).toMatchObject({ breakpoints: [], symbols: {}, event: 'exec' });
   });
 
-  test('a birth lasts until the client goes on; a vfork until its child has let go', () => {
-    const forked = told(freshMemory(2), stop('T05fork:p7.7;thread:p2.2;'));
+  test('a fork event lasts until the client goes on; a vfork until its child has let go', () => {
+    const forked = stopReported(freshMemory(2), stop('T05fork:p7.7;thread:p2.2;'));
     expect(forked).toMatchObject({ event: 'fork', children: [7] });
     expect(given(forked, 'D;7').children).toEqual([]);
     expect(resumed(forked, 'vCont;c').event).toBeNull();
-    const vforked = resumed(told(freshMemory(2), stop('T05vfork:p7.7;thread:p2.2;')), 'vCont;c');
+    const vforked = resumed(stopReported(freshMemory(2), stop('T05vfork:p7.7;thread:p2.2;')), 'vCont;c');
     expect(vforked.event).toBe('vfork');
-    const done = told(vforked, stop('T05vforkdone:;thread:p2.2;'));
+    const done = stopReported(vforked, stop('T05vforkdone:;thread:p2.2;'));
     expect(done.event).toBe('vforkdone');
     expect(resumed(done, 'vCont;c').event).toBeNull();
   });
 
   test('a thread that stands at the entry of a system call is inside of it until the client goes on', () => {
-    const entered = told(freshMemory(2), stop('T05syscall_entry:27;thread:p2.2;'));
+    const entered = stopReported(freshMemory(2), stop('T05syscall_entry:27;thread:p2.2;'));
     expect(entered.event).toBe('syscall_entry');
     expect(resumed(entered, 'vCont;c').event).toBeNull();
-    expect(told(freshMemory(2), stop('T05syscall_return:27;thread:p2.2;')).event).toBeNull();
+    expect(stopReported(freshMemory(2), stop('T05syscall_return:27;thread:p2.2;')).event).toBeNull();
   });
 
   test('SIGSTOP is never passed nor delivered by the debug server', () => {
@@ -100,10 +100,10 @@ describe('memory', () => {
     expect(withoutStopSignal('QPassSignals:')).toBe('QPassSignals:');
   });
 
-  test('which stops are births, traps that come again, or signals of the program', () => {
+  test('which stops are fork events, traps that come again, or signals of the program', () => {
     const kinds = (reply: string) => {
       const parsed = parseStopReply(reply);
-      return [isBirth(parsed), comesAgain(parsed), programSignal(parsed)];
+      return [isForkEvent(parsed), comesAgain(parsed), programSignal(parsed)];
     };
     expect(kinds('T05fork:p7.7;thread:p2.2;')).toEqual([true, false, null]);
     expect(kinds('T05vforkdone:;thread:p2.2;')).toEqual([true, false, null]);

@@ -118,7 +118,7 @@ describe.runIf(process.arch === 'x64')('registers', () => {
 });
 
 describe('/proc', () => {
-  test('where a thread stands', () => {
+  test('where a thread is', () => {
     expect(parseSyscall('230 0x0 0x0 0x7ffe 0x0 0x0 0x0 0x7ffd 0x7fd5a648a545\n')).toEqual({
       pc: 0x7fd5a648a545,
       restarts: true,

@@ -10,12 +10,12 @@ export const addAgent = (program: Command) =>
   program
     .command('agent')
     .summary("this machine's agent, in the foreground")
-    .description("Runs this machine's agent in the foreground, until it is told to end.")
+    .description("Runs this machine's agent in the foreground, until it gets SIGTERM or SIGINT.")
     .option('--config <file>', "the node's configuration", DEFAULT_CONFIG)
     .action(
       perform<{ config: string }>(async (invocation, { config }) => {
         invocation.refuseJson('it is a daemon');
-        // What is wrong with it is better told before anything runs.
+        // Mistakes in it are reported before anything runs.
         await loadConfig(config);
         const { node, agent } = findPrograms();
         return inForeground(node, [agent, config]);

@@ -7,9 +7,9 @@ import { addAgentOption, JOB, perform } from '../verb';
 
 export const addAttach = (program: Command) =>
   addAgentOption(program.command('attach'))
-    .summary("be at a job's terminal")
+    .summary("attach to a job's terminal")
     .description(
-      "Puts this terminal at a job's, which was run with --tty: what is typed goes to the job, Ctrl-C too, and its " +
+      'Attaches this terminal to that of a job, which was run with --tty: what is typed goes to the job, Ctrl-C too, and its ' +
         'exit status becomes this one. Ctrl-] leaves it running. Of a job without a terminal it shows the console.',
     )
     .addArgument(JOB())

@@ -14,7 +14,7 @@ const COLUMNS: Column<Check>[] = [
 export const addDoctor = (program: Command) =>
   addJsonOption(program.command('doctor'))
     .summary('whether this machine has all that an agent needs')
-    .description('Checks this machine for all that an agent needs, and says how to get what is missing.')
+    .description('Checks this machine for all that an agent needs, and how to get what is missing.')
     .action(
       perform(async (invocation) => {
         const found = await checks();

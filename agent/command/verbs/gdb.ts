@@ -21,7 +21,7 @@ export const addGdb = (program: Command) =>
       perform<LineOptions, [string, string[]]>(async (invocation, { pid, verbose }, job, args) => {
         invocation.refuseJson("the terminal is gdb's");
         const { socket } = invocation;
-        return debug(new JobLine({ socket, job, pid, tell: verbose && complain }), args);
+        return debug(new JobLine({ socket, job, pid, onNotice: verbose && complain }), args);
       }),
     );
 
@@ -29,7 +29,7 @@ async function debug(jobLine: JobLine, args: string[]): Promise<number> {
   try {
     const path = await jobLine.listen();
     const { home } = await unlessInterrupted(jobLine.open());
-    // What ends the line before gdb is told when the terminal is free again.
+    // An error that ends the line before gdb does is printed when the terminal is free again.
     let ended: GodwitError | undefined;
     void jobLine.closed.then((why) => {
       ended = why;

@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
+import { signalNamed } from '../../api/signals';
 import { ask } from '../../client/agent';
 import { addAgentOption, addJsonOption, JOB, perform } from '../verb';
 
@@ -11,18 +12,18 @@ export const addKill = (program: Command) =>
     .summary('send a job a signal')
     .description("Sends a signal to the job's program.")
     .addArgument(JOB())
-    .option('-s, --signal <signal>', 'by name or number', signalName, 'SIGTERM')
+    .option('-s, --signal <signal>', 'by name or number', parseSignal, 'SIGTERM')
     .action(
       perform<{ signal: string }, [string]>(async (invocation, { signal }, job) => {
         const { id } = await ask(invocation.socket, (agent) => agent.call('jobs.kill', { job, signal }));
-        // Whether it ends of it is the program's matter, and `wait` says how.
+        // Whether it ends is up to the program; `wait` shows how.
         await invocation.answer({ id, exit: null, signal }, `${signal} sent to job ${id}`);
       }),
     );
 
 /** `9`, `kill`, `SIGKILL`: all the same. */
-export function signalName(text: string): string {
-  const byNumber = Object.entries(constants.signals).find(([, number]) => String(number) === text)?.[0];
+export function parseSignal(text: string): string {
+  const byNumber = /^[1-9]\d*$/.test(text) ? signalNamed(Number(text)) : undefined;
   const upper = text.toUpperCase();
   const name = byNumber ?? (upper.startsWith('SIG') ? upper : `SIG${upper}`);
   if (!Object.hasOwn(constants.signals, name) && !REALTIME.test(name))

@@ -40,7 +40,7 @@ const addUp = (lab: Command) =>
     )
     .option('--nodes <number>', 'how many nodes; 3, or as many as --cpus has', count)
     .option('--cpus <shares>', 'the CPUs of each node, e.g. 1,0.5,0.25; without it each may use all', shares)
-    .option('--users <names>', 'who may use it besides root, e.g. ann,ben', words)
+    .option('--users <names>', 'who may use it besides root, e.g. ann,ben', names)
     .action(
       perform<Up>(async (invocation, { name, nodes, cpus, users }) => {
         const status = await labUp({
@@ -75,10 +75,10 @@ const addStatus = (lab: Command) =>
       }),
     );
 
-const words = (text: string) =>
+const names = (text: string) =>
   text
     .split(',')
-    .map((word) => word.trim())
+    .map((name) => name.trim())
     .filter(Boolean);
 
 function count(text: string): number {

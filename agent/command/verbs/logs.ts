@@ -8,7 +8,7 @@ export const addLogs = (program: Command) =>
   addAgentOption(program.command('logs'))
     .summary("a job's console")
     .description(
-      'What the job has printed, byte for byte: also what a terminal would take for commands. Of very much the latest.',
+      'What the job has printed, byte for byte, control sequences included. Of a very long console only the end is kept.',
     )
     .addArgument(JOB())
     .option('-f, --follow', 'go on until it ends')

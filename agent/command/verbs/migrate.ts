@@ -21,7 +21,7 @@ export const addMigrate = (program: Command) =>
       }),
     );
 
-/** The agent says which of them it can. */
+/** Which of them work is the agent's to decide. */
 function transferOf(text: string): Transfer {
   const known = Transfer.safeParse(text);
   if (!known.success) throw new InvalidArgumentError('It must be stop or auto.');

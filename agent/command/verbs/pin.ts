@@ -3,29 +3,29 @@ import { ask } from '../../client/agent';
 import { addAgentOption, addJsonOption, JOB, perform } from '../verb';
 
 const addPinning =
-  (verb: 'pin' | 'unpin', words: { summary: string; description: string; said: string }) =>
+  (verb: 'pin' | 'unpin', texts: { summary: string; description: string; result: string }) =>
   (program: Command) =>
     addAgentOption(addJsonOption(program.command(verb)))
-      .summary(words.summary)
-      .description(words.description)
+      .summary(texts.summary)
+      .description(texts.description)
       .addArgument(JOB())
       .action(
         perform<object, [string]>(async (invocation, _options, job) => {
           const pinned = verb === 'pin';
           const { id } = await ask(invocation.socket, (agent) => agent.call('jobs.pin', { job, pinned }));
-          await invocation.answer({ id, pinned }, `job ${id} ${words.said}`);
+          await invocation.answer({ id, pinned }, `job ${id} ${texts.result}`);
         }),
       );
 
 export const addPin = addPinning('pin', {
   summary: 'keep a job on its node',
   description:
-    'Keeps the job where it is: no move of it is begun, whoever asks, until it is unpinned. A move under way is seen through.',
-  said: 'stays on its node',
+    'Keeps the job where it is: no move of it is begun, whoever asks, until it is unpinned. A move that has begun is finished.',
+  result: 'stays on its node',
 });
 
 export const addUnpin = addPinning('unpin', {
   summary: 'let a pinned job move again',
   description: 'Lets a job that was pinned move again.',
-  said: 'may move',
+  result: 'may move',
 });

@@ -30,7 +30,7 @@ export const addPs = (program: Command) =>
     .summary('the jobs, wherever they are')
     .description(
       'The jobs of the cluster, wherever they are. Long commands are cut, which an ellipsis shows; of one job the ' +
-        'whole command is told.',
+        'whole command is shown.',
     )
     .addArgument(new Argument('[job]', 'this one alone, by its id, a unique prefix of it, or its name'))
     .option('-a, --all', 'the ended ones too')

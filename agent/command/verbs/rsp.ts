@@ -23,7 +23,7 @@ export const addRsp = (program: Command) =>
         async (invocation, { pid, verbose, listen }, job) => {
           invocation.refuseJson('it prints where it listens');
           return serve(
-            new JobLine({ socket: invocation.socket, job, pid, tell: verbose && complain }),
+            new JobLine({ socket: invocation.socket, job, pid, onNotice: verbose && complain }),
             listen,
           );
         },

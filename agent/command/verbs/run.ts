@@ -33,7 +33,7 @@ export const addRun = (program: Command) =>
     .summary('launch a program as a job')
     .description(
       'Launches a program as a job. Its output streams until it ends, and its exit status becomes this one; ' +
-        'Ctrl-C goes to the program, a second one leaves it alone.',
+        'Ctrl-C goes to the program; after a second one it runs on alone.',
     )
     .usage('[options] -- <program> [arg...]')
     .argument('<program>', 'looked for in PATH where it has no slash')
@@ -49,9 +49,9 @@ export const addRun = (program: Command) =>
     )
     .option('--detach', 'leave it running and print its id')
     .option('--allow-io-uring', "let it use io_uring; while it does, it can't be moved")
-    .option('--tty', 'give it a terminal, and be at it until it ends or Ctrl-] is typed')
+    .option('--tty', 'give it a terminal, attached to this one until it ends or Ctrl-] is typed')
     .addOption(detachKeyOption())
-    .option('--stopped', 'hold it before its first instruction, for a debugger')
+    .option('--stopped', 'stop it before its first instruction, for a debugger')
     .option('--cpus <number>', 'how much of the CPUs it may use, e.g. 1.5', positive)
     .option('--memory <size>', 'how much memory it may use, e.g. 512M or 2G', bytes)
     .option('--processes <number>', 'how many processes and threads it may have', whole)

@@ -8,7 +8,7 @@ import { addAgentOption, addJsonOption, JOB, perform } from '../verb';
 export const addWhy = (program: Command) =>
   addAgentOption(addJsonOption(program.command('why')))
     .summary('what would stop a move, and what it would cost')
-    .description('Says what would stop a move of the job to that node, and what the move would cost.')
+    .description('Shows what would stop a move of the job to that node, and what the move would cost.')
     .addArgument(JOB())
     .addArgument(new Argument('<node>', 'where to: a name, "home" or "best"'))
     .action(

@@ -1,8 +1,8 @@
-import { constants } from 'node:os';
 import { z } from 'zod';
 import { Address, Epoch, type Exit, JobId, Limits, NodeName, ROOT, User } from '../../api/model';
 import { Mounts, SharedMounts, type Terms } from '../../api/peer-contract';
-import { JobPlace, ProcessKey } from '../../keeper/contract';
+import { signalName } from '../../api/signals';
+import { JobLocation, ProcessKey } from '../../keeper/contract';
 import type { End } from '../../keeper/supervision';
 import type { MountOf } from '../homefs/mounted';
 
@@ -63,12 +63,8 @@ export const newCopy = (
 export const mountOf = ({ job, home, files, user, cgroup }: Copy): MountOf | null =>
   files === null ? null : { job, epoch: files, home, uid: user.uid, cgroup };
 
-export const placeOf = ({ job, user, cgroup, init, supervisor, report }: Copy): JobPlace =>
-  JobPlace.parse({ job, user, cgroup, init, supervisor, report });
-
-/** The name of a signal by its number, `SIG34` for those without one. */
-const signalName = (number: number): string =>
-  Object.entries(constants.signals).find(([, value]) => value === number)?.[0] ?? `SIG${number}`;
+export const locationOf = ({ job, user, cgroup, init, supervisor, report }: Copy): JobLocation =>
+  JobLocation.parse({ job, user, cgroup, init, supervisor, report });
 
 /** There are 64 (signal(7)). */
 const MOST_SIGNAL = 64;

@@ -5,7 +5,7 @@ import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { nodePid } from '../../machine/proc/processes';
 import type { Link } from '../../wire/link';
 import type { Copies } from './copies';
-import { type Copy, placeOf } from './copy';
+import { type Copy, locationOf } from './copy';
 import type { Host } from './host';
 
 /** A stub leaves its process whole, however many threads that has. */
@@ -56,7 +56,7 @@ export class Debugging {
       copy.debugged = true;
       await host.note(copy);
     }
-    await keeper.call('stub.attach', { place: placeOf(copy), pid, session });
+    await keeper.call('stub.attach', { location: locationOf(copy), pid, session });
     if (copy.launchedStopped) await host.letGo(copy);
   }
 }

@@ -5,7 +5,7 @@ import type { Terms } from '../../api/peer-contract';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { sockets } from '../../machine/network/sockets';
 import { retryUntilDone } from '../../machine/retry';
-import { type Copy, newCopy, placeOf } from '../jobs/copy';
+import { type Copy, locationOf, newCopy } from '../jobs/copy';
 import { presenceOf } from '../jobs/presence';
 import type { Note } from '../journal/journal';
 import {
@@ -152,7 +152,7 @@ export class DestinationExecutor extends Executor<
     await sockets(helper, 'release', JobCgroup.at(copy.cgroup).run);
     await keeper.call(
       'job.unpark',
-      { place: placeOf(copy), parked: may === 'yes' ? parked : [], thaw: !copy.launchedStopped },
+      { location: locationOf(copy), parked: may === 'yes' ? parked : [], thaw: !copy.launchedStopped },
       { timeoutMs: UNPARK_LIMIT_MS },
     );
     await points.reach('destination.unparked');

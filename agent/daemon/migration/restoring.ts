@@ -10,7 +10,7 @@ import { addMountsIn, mountImagesIn } from '../../machine/criu/coming-home';
 import { asUser, together } from '../../machine/criu/criu';
 import { tellOfLostEvents } from '../../machine/criu/events';
 import { recogniseFifos, withFifos } from '../../machine/criu/fifos';
-import { recogniseHeld } from '../../machine/criu/identity';
+import { recogniseReferences } from '../../machine/criu/identity';
 import { explainFile } from '../../machine/criu/log';
 import { putQueues } from '../../machine/criu/queues';
 import { verifyRestored } from '../../machine/criu/verify';
@@ -114,7 +114,15 @@ export class Restoring {
     await this.#whileHomeAnswers(copy, async () => {
       const pids = processes.map(({ pid }) => pid);
       const where = { root, mounts: copy.mounts, network: networks.namespaceOf(copy) };
-      await recogniseHeld({ helper, images, pids, cgroup, abroad: copy.files !== null, terms, ...where });
+      await recogniseReferences({
+        helper,
+        images,
+        pids,
+        cgroup,
+        abroad: copy.files !== null,
+        terms,
+        ...where,
+      });
       await mounts.trim(copy);
     });
     const frozen = { helper, processes, run: cgroup.run, images };

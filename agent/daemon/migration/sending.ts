@@ -13,7 +13,7 @@ import { asUser, seeingLimits, together } from '../../machine/criu/criu';
 import { noteEvents } from '../../machine/criu/events';
 import { noteFifos } from '../../machine/criu/fifos';
 import type { Frozen } from '../../machine/criu/frozen';
-import { noteHeld } from '../../machine/criu/identity';
+import { noteReferences } from '../../machine/criu/identity';
 import { explainFile } from '../../machine/criu/log';
 import { notedDescriptors } from '../../machine/criu/noted';
 import { takeQueues } from '../../machine/criu/queues';
@@ -26,7 +26,7 @@ import { settleConnections, sockets } from '../../machine/network/sockets';
 import { cpuTimeOf, signalPid } from '../../machine/proc/identity';
 import { jobProcesses, processesNaming } from '../../machine/proc/processes';
 import { pipeStreams } from '../../wire/streams';
-import { type Copy, mountOf, placeOf } from '../jobs/copy';
+import { type Copy, locationOf, mountOf } from '../jobs/copy';
 import { refuseMessages } from '../preflight/messages';
 import { sendFolder } from './image-transfer';
 import { InheritedSocket } from './inherited-socket';
@@ -99,7 +99,7 @@ export class Sending {
     signal.throwIfAborted();
     const parking = performance.now();
     const { parked, parkMs, frozenMs } = await keeper
-      .call('job.park', { place: placeOf(copy) }, { timeoutMs: PARK_LIMIT_MS })
+      .call('job.park', { location: locationOf(copy) }, { timeoutMs: PARK_LIMIT_MS })
       // Who waits for a file can't be frozen.
       .catch(async (error: Error) => {
         throw (await this.#whyHomeIsSilent(copy)) ?? error;
@@ -204,7 +204,7 @@ export class Sending {
     const inner = processes.map((process) => process.inner);
     await Promise.all([
       writeManifest(images, { processes: inner, parked, launchedStopped, mounts, shared }),
-      noteHeld({ helper, pids, images, abroad: copy.files !== null }),
+      noteReferences({ helper, pids, images, abroad: copy.files !== null }),
     ]);
   }
 

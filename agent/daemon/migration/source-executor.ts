@@ -6,7 +6,7 @@ import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { putQueues } from '../../machine/criu/queues';
 import { sockets } from '../../machine/network/sockets';
 import { retryUntilDone } from '../../machine/retry';
-import { type Copy, placeOf } from '../jobs/copy';
+import { type Copy, locationOf } from '../jobs/copy';
 import { presenceOf } from '../jobs/presence';
 import type { Note } from '../journal/journal';
 import { Executor } from './executor';
@@ -122,7 +122,7 @@ export class SourceExecutor extends Executor<SourceState, SourceInput, SourceEff
       .catch((error: Error) => this.log(error.message));
     await keeper.call(
       'job.unpark',
-      { place: placeOf(copy), parked: may === 'yes' ? parked : [], thaw: !copy.launchedStopped },
+      { location: locationOf(copy), parked: may === 'yes' ? parked : [], thaw: !copy.launchedStopped },
       { timeoutMs: UNPARK_LIMIT_MS },
     );
     if (parked.length > 0) copy.debugged = true;

@@ -2,7 +2,7 @@
 import { size as bytes } from '../../api/figures';
 import type { Obstacle } from '../../api/model';
 import { GHOST_LIMIT_BYTES } from '../../machine/criu/arguments';
-import type { Held } from '../../machine/criu/look';
+import type { OpenDescriptor } from '../../machine/criu/look';
 import { obstacle } from './obstacles';
 
 /** inode(7) */
@@ -39,11 +39,12 @@ interface Holder {
 }
 
 /** null where nothing is in the way. @param process as people are told of it */
-export function descriptorObstacle(held: Held, process: string): Obstacle | null {
-  const { name, kind, mode } = held;
-  const holder: Holder = { process, has: held.fd === 'map' ? 'has mapped' : 'has open' };
-  if (held.magic === MQUEUE_MAGIC) return obstacle('message-queue', { ...holder, name });
-  if (name.startsWith('anon_inode:') || name.startsWith('/secretmem')) return objectObstacle(held, holder);
+export function descriptorObstacle(descriptor: OpenDescriptor, process: string): Obstacle | null {
+  const { name, kind, mode } = descriptor;
+  const holder: Holder = { process, has: descriptor.fd === 'map' ? 'has mapped' : 'has open' };
+  if (descriptor.magic === MQUEUE_MAGIC) return obstacle('message-queue', { ...holder, name });
+  if (name.startsWith('anon_inode:') || name.startsWith('/secretmem'))
+    return objectObstacle(descriptor, holder);
   const type = mode & S_IFMT;
   if ((type === S_IFCHR || type === S_IFBLK) && !COMMON_DEVICES.test(name))
     return obstacle('device-open', { ...holder, file: name });
@@ -52,11 +53,11 @@ export function descriptorObstacle(held: Held, process: string): Obstacle | null
     return obstacle('network-socket/kind', { ...holder, kind });
   if (kind === 'packets') return obstacle('packet-pipe', holder);
   if (kind === 'lease') return obstacle('file-lease', { ...holder, file: name });
-  if (type === S_IFREG && name.endsWith(DELETED)) return deletedObstacle(held, holder);
+  if (type === S_IFREG && name.endsWith(DELETED)) return deletedObstacle(descriptor, holder);
   return null;
 }
 
-function objectObstacle({ name, kind }: Held, holder: Holder): Obstacle | null {
+function objectObstacle({ name, kind }: OpenDescriptor, holder: Holder): Obstacle | null {
   if (kind === 'semaphore') return obstacle('eventfd-semaphore', holder);
   if (kind === 'thread') return obstacle('kernel-object/thread', holder);
   if (SAVED_INODES.test(name)) return null;
@@ -65,7 +66,7 @@ function objectObstacle({ name, kind }: Held, holder: Holder): Obstacle | null {
 }
 
 /** The content of a file without a name travels in the images; one that has another name would have to be found by it. */
-function deletedObstacle({ name, links, space }: Held, holder: Holder): Obstacle | null {
+function deletedObstacle({ name, links, space }: OpenDescriptor, holder: Holder): Obstacle | null {
   if (/^\/(memfd:|SYSV)/.test(name)) return null;
   const file = name.slice(0, -DELETED.length);
   if (links > 0 && !file.startsWith(OWN_TMPFS))

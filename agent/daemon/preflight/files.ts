@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { fitting } from '../../api/lists';
 import { MOST_FILES_SHOWN, type Obstacle, type Preflight, type ReachedFile } from '../../api/model';
 import { MOST_FILES_TOLD } from '../../api/peer-contract';
-import type { Held, Looked } from '../../machine/criu/look';
+import type { Looked, OpenDescriptor } from '../../machine/criu/look';
 import { isIn } from '../../machine/homefs/shared';
 import type { NameOf } from './naming';
 import { obstacle } from './obstacles';
@@ -22,13 +22,13 @@ export interface OpenFile {
   /** As the job calls it. */
   path: string;
   /** Descriptors of it. */
-  by: Pick<Held, 'pid' | 'fd'>[];
+  by: Pick<OpenDescriptor, 'pid' | 'fd'>[];
 }
 
 /** Each path once, in the order in which they are found. */
-export function openFilesOf({ held }: Pick<Looked, 'held'>): OpenFile[] {
+export function openFilesOf({ descriptors }: Pick<Looked, 'descriptors'>): OpenFile[] {
   const files = new Map<string, OpenFile>();
-  for (const { fd, pid, mode, name } of held) {
+  for (const { fd, pid, mode, name } of descriptors) {
     const type = mode & S_IFMT;
     if (fd === 'map' || (type !== S_IFREG && type !== S_IFDIR) || NO_FILE.test(name)) continue;
     const file = files.get(name) ?? { path: name, by: [] };

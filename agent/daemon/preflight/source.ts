@@ -150,14 +150,14 @@ async function obstaclesOf(
     ...terminalObstacles(looked, nameOf),
     ...messageObstacles(looked, nameOf),
     ...externalSockets(looked, nameOf),
-    ...looked.held.map((held) => descriptorObstacle(held, nameOf(held.pid))),
+    ...looked.descriptors.map((one) => descriptorObstacle(one, nameOf(one.pid))),
     ...sockets.map(({ socket, pid }) => socketObstacle(socket, own, nameOf(pid))),
     ...(await idleListeners(all, init)).map(({ socket, pid }) => waitingObstacle(socket, nameOf(pid))),
     ...(await idleConnections(looked, lookAgain, nameOf)).map(({ obstacle }) => obstacle),
   ].filter((obstacle) => obstacle !== null);
   // A process that has ten devices open has ten obstacles; ten threads that share them have no more.
   const byWords = new Map(found.map((obstacle) => [obstacle.code + obstacle.what, obstacle]));
-  const pings = looked.held.some(({ kind }) => kind.startsWith('PING'));
+  const pings = looked.descriptors.some(({ kind }) => kind.startsWith('PING'));
   return { obstacles: [...byWords.values()], ports: boundPorts(own), pings, files: openFilesOf(looked) };
 }
 
@@ -194,8 +194,8 @@ async function idleConnections(
 }
 
 /** The job's network sockets, each with one process that has it open. All of a job is in one network. */
-async function ownSockets({ held }: Looked, init: number): Promise<OwnSocket[]> {
-  const holders = new Map(held.map(({ pid, name }) => [inodeOf(name), pid]));
+async function ownSockets({ descriptors }: Looked, init: number): Promise<OwnSocket[]> {
+  const holders = new Map(descriptors.map(({ pid, name }) => [inodeOf(name), pid]));
   return (await inetSockets(init)).flatMap((socket) => {
     const pid = holders.get(socket.inode);
     return pid === undefined || socket.inode === 0 ? [] : [{ socket, pid }];

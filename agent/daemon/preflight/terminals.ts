@@ -3,7 +3,7 @@
  * is there: the lowest that is free comes first, 32 are tried, and it knows none beyond 1000 (criu/tty.c).
  */
 import type { Obstacle } from '../../api/model';
-import type { Held, Looked } from '../../machine/criu/look';
+import type { Looked, OpenDescriptor } from '../../machine/criu/look';
 import type { NameOf } from './naming';
 import { obstacle } from './obstacles';
 
@@ -11,8 +11,10 @@ const MASTER = /^\/dev\/(pts\/)?ptmx$/;
 const MOST = 1000;
 const TRIED = 32;
 
-export function terminalObstacles({ held }: Looked, nameOf: NameOf): Obstacle[] {
-  const masters = firstOfEach(held.filter(({ name, kind }) => MASTER.test(name) && /^\d+$/.test(kind)));
+export function terminalObstacles({ descriptors }: Looked, nameOf: NameOf): Obstacle[] {
+  const masters = firstOfEach(
+    descriptors.filter(({ name, kind }) => MASTER.test(name) && /^\d+$/.test(kind)),
+  );
   const all = new Set(masters.map(({ kind }) => Number(kind)));
   return masters
     .filter((master) => !isReached(Number(master.kind), all))
@@ -20,7 +22,7 @@ export function terminalObstacles({ held }: Looked, nameOf: NameOf): Obstacle[] 
 }
 
 /** Several processes may have one. */
-const firstOfEach = (masters: Held[]): Held[] => [
+const firstOfEach = (masters: OpenDescriptor[]): OpenDescriptor[] => [
   ...new Map(masters.toReversed().map((master) => [master.kind, master])).values(),
 ];
 

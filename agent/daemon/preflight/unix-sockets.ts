@@ -14,8 +14,11 @@ export interface WaitingConnection {
 }
 
 /** Those that wait to be accepted and can't be carried. */
-export function stuckConnections({ held, unaccepted, unread }: Looked, nameOf: NameOf): WaitingConnection[] {
-  const holders = new Map(held.map(({ name, pid }) => [inodeOf(name), pid]));
+export function stuckConnections(
+  { descriptors, unaccepted, unread }: Looked,
+  nameOf: NameOf,
+): WaitingConnection[] {
+  const holders = new Map(descriptors.map(({ name, pid }) => [inodeOf(name), pid]));
   holders.delete(0);
   return unaccepted.flatMap(({ listener, client }) => {
     const [server, peer] = [holders.get(listener), holders.get(client)];
@@ -41,9 +44,9 @@ function stuck(
 }
 
 /** Sockets whose other end nobody in the job has. */
-export function externalSockets({ held, peers }: Looked, nameOf: NameOf): Obstacle[] {
-  const own = new Set(held.map(({ name }) => inodeOf(name)));
-  return held.flatMap(({ pid, name }) => {
+export function externalSockets({ descriptors, peers }: Looked, nameOf: NameOf): Obstacle[] {
+  const own = new Set(descriptors.map(({ name }) => inodeOf(name)));
+  return descriptors.flatMap(({ pid, name }) => {
     const peer = peers.get(inodeOf(name));
     // A peer that has gone, or was not accepted yet, has no number.
     if (!peer || own.has(peer)) return [];

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { GodwitError } from '../../api/errors';
-import { Patience } from '../../machine/patience';
+import { ProgressDeadline } from '../../machine/progress-deadline';
 import { encodePacket, expandRunLength, MAX_PACKET, PacketReader } from '../rsp/codec';
 import { judge } from '../rsp/requests';
 import { childrenOf } from './threads';
@@ -17,13 +17,13 @@ const MOST_LIMITS = 6;
 const LOOK = 250;
 /** Milliseconds in which a killed process is reaped. */
 const END_LIMIT = 30_000;
-/** Its last words: enough for a complaint. */
+/** Characters of its standard error that are kept, for the error message. */
 const STDERR_TAIL = 2048;
 
-export const gdbserverGone = (words: string) =>
+export const gdbserverGone = (stderr: string) =>
   new GodwitError({
     code: 'gdbserver-gone',
-    message: `gdbserver ended unexpectedly${words ? `: ${words}` : ''}`,
+    message: `gdbserver ended unexpectedly${stderr ? `: ${stderr}` : ''}`,
     fix: 'attach the debugger anew',
   });
 
@@ -51,7 +51,7 @@ export class Gdbserver {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #reader = new PacketReader();
   readonly #closed: Promise<unknown>;
-  /** Bytes of the largest packet that it takes, once it has said so. */
+  /** Bytes of the largest packet that it takes, once it has announced that. */
   packetSize = MAX_PACKET;
   #waiters: Waiter[] = [];
   #acking = true;
@@ -69,7 +69,7 @@ export class Gdbserver {
         this.#stderr = error.message;
         resolve(null);
       });
-    }).then(() => this.#end(gdbserverGone(this.words)));
+    }).then(() => this.#end(gdbserverGone(this.stderrTail)));
     this.#child.stdin.on('error', () => {});
     this.#child.stdout.on('data', (chunk: Buffer) => this.#take(chunk));
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -87,14 +87,14 @@ export class Gdbserver {
   }
 
   /** The last of what it wrote to its standard error, as one line. */
-  get words(): string {
+  get stderrTail(): string {
     return this.#stderr.trim().replaceAll(/\s*\n\s*/g, '; ');
   }
 
   /** gdbserver itself, not what has entered the namespaces for it. @throws gdbserver-gone */
   get pid(): number {
     const innermost = this.#family().at(-1);
-    if (innermost === undefined) throw gdbserverGone(this.words);
+    if (innermost === undefined) throw gdbserverGone(this.stderrTail);
     return innermost;
   }
 
@@ -112,13 +112,13 @@ export class Gdbserver {
     const reply = this.resume(request);
     const began = performance.now();
     // Nobody looks before an answer takes its time: most come within a millisecond.
-    let patience: Patience | undefined;
+    let deadline: ProgressDeadline | undefined;
     let timer: NodeJS.Timeout | undefined;
     const silence = new Promise<never>((_, reject) => {
       timer = setInterval(() => {
-        patience ??= new Patience(limit, () => this.#work());
+        deadline ??= new ProgressDeadline(limit, () => this.#work());
         const waited = performance.now() - began;
-        if (patience.exhausted || waited > MOST_LIMITS * limit)
+        if (deadline.passed || waited > MOST_LIMITS * limit)
           reject(gdbserverSilent(request, Math.round(waited)));
       }, LOOK);
     });
@@ -141,10 +141,10 @@ export class Gdbserver {
 
   /** Sends a packet whose reply, a stop, comes whenever it comes. @throws gdbserver-gone */
   resume(packet: string): Promise<string> {
-    if (this.#gone) return Promise.reject(gdbserverGone(this.words));
+    if (this.#gone) return Promise.reject(gdbserverGone(this.stderrTail));
     if (!this.#takes(packet)) return Promise.reject(notForIt(packet));
     const reply = new Promise<string>((resolve, reject) => this.#waiters.push({ resolve, reject }));
-    // Who awaits it hears of a failure; one that is given up, like the last `vCont;c` of a park, has nobody.
+    // Whoever awaits it gets the failure; the last `vCont;c` of a park is awaited by nobody.
     reply.catch(() => {});
     this.send(packet);
     return reply;
@@ -161,7 +161,7 @@ export class Gdbserver {
     this.#child.stdin.write(encodePacket(packet));
   }
 
-  /** Ends gdbserver at once, without a word to the process; the kernel lets that go. */
+  /** Ends gdbserver at once, without detaching; the kernel does that. */
   async kill(): Promise<void> {
     const family = this.#family();
     if (family.length === 0) return;

@@ -17,8 +17,8 @@ const unexpected = (request: string, reply: string) =>
     message: `gdbserver answered ${request.slice(0, 60)} with ${reply === '' ? 'nothing' : reply.slice(0, 60)}`,
   });
 
-/** Asks and insists on OK. @throws gdbserver-refused */
-export async function insist(server: Gdbserver, request: string): Promise<void> {
+/** Asks, and takes no answer but OK. @throws gdbserver-refused */
+export async function expectOk(server: Gdbserver, request: string): Promise<void> {
   const reply = await server.ask(request);
   if (reply !== 'OK') throw unexpected(request, reply);
 }
@@ -69,7 +69,7 @@ export async function withSiginfo(server: Gdbserver, reply: string): Promise<Sto
 }
 
 /** Gives the thread of a stop the siginfo that it had then. One that can't be given back is no obstacle. */
-export async function giveSiginfo(server: Gdbserver, { reply, siginfo }: Stop): Promise<void> {
+export async function writeSiginfo(server: Gdbserver, { reply, siginfo }: Stop): Promise<void> {
   const parsed = parseStopReply(reply);
   if (siginfo === null || parsed?.kind !== 'stop' || parsed.thread === undefined) return;
   if ((await server.ask(`Hg${parsed.thread}`)) === 'OK')
@@ -91,7 +91,7 @@ async function selectOwn(server: Gdbserver, { pid }: Memory): Promise<void> {
 export async function takeOutBreakpoints(server: Gdbserver, memory: Memory): Promise<void> {
   if (memory.breakpoints.length === 0) return;
   await selectOwn(server, memory);
-  for (const packet of memory.breakpoints) await insist(server, `z${breakpointKey(packet)}`);
+  for (const packet of memory.breakpoints) await expectOk(server, `z${breakpointKey(packet)}`);
 }
 
 /** Returns those that the server refused. */

@@ -1,12 +1,12 @@
 /**
  * Threads kept where they are while a debug server attaches. It lets them run for a moment before it stops them; what
- * they then execute is a jump to itself, written where each one stands, and taken away when all are stopped.
+ * they then execute is a jump to itself, written at each one's pc, and removed when all are stopped.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { GodwitError } from '../../api/errors';
 
-/** Where a thread stands; `restarts`: in a system call, which the kernel may start again from its instruction. */
-export interface Stand {
+/** Where a stopped thread is; `restarts`: in a system call, which the kernel may start again from its instruction. */
+export interface Position {
   pc: number;
   restarts: boolean;
 }
@@ -15,7 +15,7 @@ export interface Architecture {
   /** Bytes of an instruction that enters the kernel, and of one that jumps to itself. */
   syscallBytes: number;
   isSyscall(bytes: Buffer): boolean;
-  /** The bytes to be written so that a thread at any of these addresses goes nowhere, or slides onto the next one. */
+  /** The bytes to write so that a thread at any of these addresses stays there, or slides onto the next of them. */
   plan(addresses: number[]): Map<number, number>;
 }
 
@@ -28,11 +28,11 @@ export const x64: Architecture = {
   syscallBytes: 2,
   isSyscall: (bytes) => SYSCALLS.includes(bytes.toString('hex')),
   plan(addresses) {
-    const stands = new Set(addresses);
+    const positions = new Set(addresses);
     const bytes = new Map<number, number>();
-    for (const at of stands) {
+    for (const at of positions) {
       // A jump takes two bytes: a thread one byte before another one gets a no-op and slides onto the other's jump.
-      const patch = stands.has(at + 1) ? [NOP] : JUMP_TO_SELF;
+      const patch = positions.has(at + 1) ? [NOP] : JUMP_TO_SELF;
       for (const [index, byte] of patch.entries()) bytes.set(at + index, byte);
     }
     return bytes;
@@ -57,8 +57,8 @@ export const architecture: Architecture = process.arch === 'arm64' ? arm64 : x64
 const cannotHold = (pid: number, address: number, why: string) =>
   new GodwitError({
     code: 'cannot-hold',
-    message: `process ${pid} can't be held still at 0x${address.toString(16)}: ${why}`,
-    fix: 'try again: it stands elsewhere then',
+    message: `process ${pid} can't be kept in place at 0x${address.toString(16)}: ${why}`,
+    fix: 'try again: its threads are elsewhere then',
   });
 
 export interface Patch {
@@ -88,11 +88,11 @@ export class Spin {
   ) {}
 
   /** Precondition: no thread of the process runs. @throws cannot-hold, nothing being written then */
-  static async put(pid: number, stands: Stand[]): Promise<Spin> {
+  static async put(pid: number, positions: Position[]): Promise<Spin> {
     const mem = await open(`/proc/${pid}/mem`, 'r+');
     const spin = new Spin(pid, []);
     try {
-      const runs = runsOf(architecture.plan(await addressesOf(mem, stands)));
+      const runs = runsOf(architecture.plan(await addressesOf(mem, positions)));
       for (const run of runs) spin.original.push({ address: run.address, bytes: await read(mem, pid, run) });
       for (const run of runs) await write(mem, pid, run);
       return spin;
@@ -126,10 +126,10 @@ export class Spin {
   }
 }
 
-/** A system call is held at its return as well as at its instruction: it must not happen once more meanwhile. */
-async function addressesOf(mem: FileHandle, stands: Stand[]): Promise<number[]> {
+/** For a thread in a system call, its return and the call's own instruction: the call must not be made again meanwhile. */
+async function addressesOf(mem: FileHandle, positions: Position[]): Promise<number[]> {
   const addresses = new Set<number>();
-  for (const { pc, restarts } of stands) {
+  for (const { pc, restarts } of positions) {
     addresses.add(pc);
     if (restarts && (await syscallBefore(mem, pc))) addresses.add(pc - architecture.syscallBytes);
   }

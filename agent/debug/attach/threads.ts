@@ -2,10 +2,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GodwitError } from '../../api/errors';
-import type { Stand } from './spin';
+import { statusField, statusMask, statusNumbers } from '../../machine/proc/parse';
+import type { Position } from './spin';
 
 /** Milliseconds in which a stopped thread has left its processor; it needs a few microseconds. */
-const STAND_LIMIT = 30_000;
+const STOP_LIMIT = 30_000;
 const POLL = 1;
 
 const stillRuns = (pid: number, thread: number) =>
@@ -31,7 +32,6 @@ export interface ThreadView {
 
 const STOP_BIT = 1n << 18n;
 const KILL_BIT = 1n << 8n;
-const queued = (mask: string | undefined): boolean => (BigInt(`0x${mask ?? '0'}`) & STOP_BIT) !== 0n;
 
 /** None when the process has gone. */
 export const threadsOf = (pid: number): ThreadView[] =>
@@ -41,49 +41,48 @@ export const threadsOf = (pid: number): ThreadView[] =>
   });
 
 export function parseStatus(tid: number, status: string): ThreadView {
-  const field = (name: string) => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1];
   return {
     tid,
-    inner: Number(field('NSpid')?.split(/\s+/).at(-1) ?? tid),
-    state: field('State')?.[0] ?? 'X',
-    tracer: Number(field('TracerPid') ?? 0),
-    stopQueued: queued(field('SigPnd')),
-    stopQueuedForAll: queued(field('ShdPnd')),
+    inner: statusNumbers(status, 'NSpid').at(-1) ?? tid,
+    state: statusField(status, 'State')?.[0] ?? 'X',
+    tracer: Number(statusField(status, 'TracerPid') ?? 0),
+    stopQueued: (statusMask(status, 'SigPnd') & STOP_BIT) !== 0n,
+    stopQueuedForAll: (statusMask(status, 'ShdPnd') & STOP_BIT) !== 0n,
   };
 }
 
 export const isDead = ({ state }: { state: string }): boolean => state === 'Z' || state === 'X';
 
-export type ThreadStand = Stand & { inner: number };
+export type ThreadPosition = Position & { inner: number };
 
 /**
- * Where each living thread stands. Precondition: none of them runs; one that has only just been stopped may still be
+ * The position of each living thread. Precondition: none of them runs; one that has only just been stopped may still be
  * on its way off the processor, and is waited for. @throws cannot-hold
  */
-export async function standsOf(pid: number): Promise<ThreadStand[]> {
-  const stands: ThreadStand[] = [];
-  const until = Date.now() + STAND_LIMIT;
+export async function positionsOf(pid: number): Promise<ThreadPosition[]> {
+  const positions: ThreadPosition[] = [];
+  const until = Date.now() + STOP_LIMIT;
   for (const thread of threadsOf(pid)) {
-    for (let stand = standOf(pid, thread); stand !== 'dead'; stand = standOf(pid, thread)) {
-      if (stand !== 'running') {
-        stands.push({ ...stand, inner: thread.inner });
+    for (let position = positionOf(pid, thread); position !== 'dead'; position = positionOf(pid, thread)) {
+      if (position !== 'running') {
+        positions.push({ ...position, inner: thread.inner });
         break;
       }
       if (Date.now() > until) throw stillRuns(pid, thread.inner);
       await sleep(POLL);
     }
   }
-  return stands;
+  return positions;
 }
 
-function standOf(pid: number, { tid }: ThreadView): Stand | 'running' | 'dead' {
+function positionOf(pid: number, { tid }: ThreadView): Position | 'running' | 'dead' {
   const status = read(`/proc/${pid}/task/${tid}/status`);
   if (status === null || isDead(parseStatus(tid, status))) return 'dead';
   return parseSyscall(read(`/proc/${pid}/task/${tid}/syscall`) ?? '') ?? 'running';
 }
 
 /** `NUMBER ARGUMENTS… SP PC` in a system call, `-1 SP PC` elsewhere, `running`. */
-export function parseSyscall(text: string): Stand | null {
+export function parseSyscall(text: string): Position | null {
   const fields = text.trim().split(/\s+/);
   if (fields.length < 3) return null;
   return { pc: Number(fields.at(-1)), restarts: fields[0] !== '-1' };
@@ -95,10 +94,7 @@ export const isAlive = (pid: number): boolean => threadsOf(pid).some((thread) =>
 /** Has it a SIGKILL that it has yet to meet, which goes to the whole process? */
 export const isBeingKilled = (pid: number): boolean => {
   const status = read(`/proc/${pid}/status`) ?? '';
-  const pending = ['SigPnd', 'ShdPnd'].map(
-    (field) => new RegExp(`^${field}:\\s+(\\w+)$`, 'm').exec(status)?.[1],
-  );
-  return pending.some((mask) => (BigInt(`0x${mask ?? '0'}`) & KILL_BIT) !== 0n);
+  return ['SigPnd', 'ShdPnd'].some((name) => (statusMask(status, name) & KILL_BIT) !== 0n);
 };
 
 /**

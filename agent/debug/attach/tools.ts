@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
+import { statusField, statusNumbers } from '../../machine/proc/parse';
 
 /** The first gdbserver that asks the CPU where its registers are in the XSAVE area. */
 const GOOD_SINCE = 14;
@@ -79,12 +80,12 @@ const unconfined = (what: string) =>
   });
 
 /**
- * gdbserver, as it is before it hears its client's first packet: the user's, without a capability, under a filter of
+ * gdbserver, as it is before it is sent the first packet of its client: the user's, without a capability, under a filter of
  * system calls. @throws debugger-unconfined
  */
 export function checkConfined(pid: number, owner: Owner): void {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const field = (name: string) => new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1]?.trim() ?? '';
+  const field = (name: string) => statusField(status, name) ?? '';
   const expect = (name: string, wanted: string) => {
     if (field(name) !== wanted) throw unconfined(`${name} is ${field(name)}`);
   };
@@ -93,7 +94,7 @@ export function checkConfined(pid: number, owner: Owner): void {
   if (owner.uid === 0) return;
   expect('Uid', Array(4).fill(owner.uid).join('\t'));
   expect('Gid', Array(4).fill(owner.gid).join('\t'));
-  const groups = field('Groups').split(/\s+/).filter(Boolean).map(Number);
+  const groups = statusNumbers(status, 'Groups');
   if (!groups.every((group) => owner.groups.includes(group))) throw unconfined(`its groups are ${groups}`);
   for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapAmb']) expect(set, '0'.repeat(16));
 }

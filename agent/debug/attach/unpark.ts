@@ -1,17 +1,18 @@
-/** A process in the freezer put into a debug server's hands, its threads going nowhere meanwhile. */
-import { writeFileSync } from 'node:fs';
+/** How a debug server attaches to a process in the freezer, its threads kept in place meanwhile. */
+import assert from 'node:assert';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError, GodwitError } from '../../api/errors';
-import { Patience } from '../../machine/patience';
+import { ProgressDeadline } from '../../machine/progress-deadline';
 import { MAX_PACKET } from '../rsp/codec';
 import { packetSizeOf } from '../rsp/features';
 import { settingsPackets } from '../state/memory';
 import type { ParkedStub } from '../state/parked';
 import { Gdbserver } from './gdbserver';
-import { giveSiginfo, insist, putInBreakpoints, replaySymbols, select } from './inspect';
-import { putInPlace } from './places';
+import { expectOk, putInBreakpoints, replaySymbols, select, writeSiginfo } from './inspect';
+import { restorePositions } from './positions';
 import { Spin } from './spin';
-import { isDead, isOf32Bits, isStopQueued, standsOf, type ThreadStand, threadsOf } from './threads';
+import { isDead, isOf32Bits, isStopQueued, positionsOf, type ThreadPosition, threadsOf } from './threads';
 import { checkConfined, gdbserverArgv, type Owner, type Tools } from './tools';
 
 /** Where a process is to be found on this node. */
@@ -33,9 +34,9 @@ export interface Target {
 const ATTACH_LIMIT = 30_000;
 /** Milliseconds between two looks at /proc. */
 const POLL = 1;
-/** Failures that say all there is to say. */
+/** Failures that are reported as they are. */
 const KNOWN = new Set(['cannot-hold', 'debugger-unconfined']);
-/** A second try costs some 50 ms, and mends what a gdbserver that ended in between has left. */
+/** A second try costs some 50 ms, and succeeds after a gdbserver that ended in between. */
 const TRIES = 2;
 
 export const attachFailed = (pid: number, why: string) =>
@@ -52,7 +53,7 @@ const of32Bits = (pid: number) =>
     fix: 'build it for 64 bits',
   });
 
-/** A process in a debug server's hands. */
+/** A debug server that has attached. */
 export interface Unparked {
   server: Gdbserver;
   /** `Z` packets that the new server refused. */
@@ -66,14 +67,15 @@ export interface Unparked {
  */
 export async function attach(target: Target, parked: ParkedStub): Promise<Unparked> {
   const { pid } = target;
-  const stands = await standsOf(pid);
-  if (stands.length === 0) throw attachFailed(pid, 'it has ended');
+  assertFrozen(target.run);
+  const positions = await positionsOf(pid);
+  if (positions.length === 0) throw attachFailed(pid, 'it has ended');
   if (isOf32Bits(pid)) throw of32Bits(pid);
   if (threadsOf(pid).some((thread) => thread.tid === pid && isDead(thread)))
     throw attachFailed(pid, 'its main thread has ended');
   for (let tries = 1; ; tries++) {
     try {
-      return await tryAttach(target, parked, stands);
+      return await tryAttach(target, parked, positions);
     } catch (error) {
       if (tries === TRIES)
         throw error instanceof GodwitError && KNOWN.has(error.code)
@@ -83,52 +85,57 @@ export async function attach(target: Target, parked: ParkedStub): Promise<Unpark
   }
 }
 
-async function tryAttach(target: Target, parked: ParkedStub, stands: ThreadStand[]): Promise<Unparked> {
+/** `run`: the folder of a cgroup (cgroup-v2.rst, cgroup.freeze). */
+export function assertFrozen(run: string): void {
+  assert.equal(readFileSync(`${run}/cgroup.freeze`, 'utf8').trim(), '1', `${run} is not frozen`);
+}
+
+async function tryAttach(target: Target, parked: ParkedStub, positions: ThreadPosition[]): Promise<Unparked> {
   const { pid, init, run, tools, owner } = target;
   const { memory } = parked;
-  // Where they stand now: after a first try that is not where they stood before it.
-  const spin = await Spin.put(pid, [...stands, ...(await standsOf(pid))]);
+  // Also where they are now: after a first try that is not where they were before it.
+  const spin = await Spin.put(pid, [...positions, ...(await positionsOf(pid))]);
   const server = new Gdbserver(gdbserverArgv(tools, owner, init, memory.pid));
   try {
-    await traced(server, pid);
+    await untilTraced(server, pid);
     writeFileSync(`${target.attach}/cgroup.procs`, `${pid}`);
     const supported = await server.ask(memory.supported ?? 'qSupported');
     server.packetSize = packetSizeOf(supported, MAX_PACKET);
     checkConfined(server.pid, owner);
     await server.startNoAck();
     await server.ask('?');
-    // Back before it is itself again: whatever ends gdbserver from here on, its threads fall into the freezer.
+    // Before the spin is undone: if gdbserver ends from here on, the freezer takes the threads.
     writeFileSync(`${run}/cgroup.procs`, `${pid}`);
     await spin.undo();
     // Registers of a process that runs for its client have been seen by nobody: the kernel's own restarts serve.
-    await putInPlace(server, stands, memory.running ? [] : parked.registers);
-    for (const packet of settingsPackets(memory)) await insist(server, packet);
+    await restorePositions(server, positions, memory.running ? [] : parked.registers);
+    for (const packet of settingsPackets(memory)) await expectOk(server, packet);
     await replaySymbols(server, memory);
     const refused = await putInBreakpoints(server, memory);
-    for (const stop of [...memory.pending].reverse()) await giveSiginfo(server, stop);
-    if (memory.stop && !memory.running) await giveSiginfo(server, memory.stop);
+    for (const stop of [...memory.pending].reverse()) await writeSiginfo(server, stop);
+    if (memory.stop && !memory.running) await writeSiginfo(server, memory.stop);
     await select(server, memory);
     return { server, refused };
   } catch (error) {
-    await giveBack(target, server, spin);
+    await undoAttach(target, server, spin);
     throw error;
   }
 }
 
-/** Every thread has its tracer; until it is let out of the freezer, gdbserver waits for it. */
-async function traced(server: Gdbserver, pid: number): Promise<void> {
+/** Resolves once every thread is traced; gdbserver waits for each until it leaves the freezer. */
+async function untilTraced(server: Gdbserver, pid: number): Promise<void> {
   const missing = () => threadsOf(pid).filter((thread) => !isDead(thread) && thread.tracer === 0).length;
-  const patience = new Patience(ATTACH_LIMIT, missing);
+  const deadline = new ProgressDeadline(ATTACH_LIMIT, missing);
   while (missing() > 0) {
-    if (server.gone) throw attachFailed(pid, server.words);
-    if (patience.exhausted)
+    if (server.gone) throw attachFailed(pid, server.stderrTail);
+    if (deadline.passed)
       throw attachFailed(pid, `gdbserver attached to no more of its threads for ${ATTACH_LIMIT} ms`);
     await sleep(POLL);
   }
 }
 
-/** As before: in `run`, frozen, its own bytes in place, untraced, no SIGSTOP left behind. */
-async function giveBack({ pid, run }: Target, server: Gdbserver, spin: Spin): Promise<void> {
+/** As before the attach: in `run`, frozen, its own bytes in place, untraced, no SIGSTOP queued. */
+async function undoAttach({ pid, run }: Target, server: Gdbserver, spin: Spin): Promise<void> {
   try {
     writeFileSync(`${run}/cgroup.procs`, `${pid}`);
   } catch {

@@ -25,7 +25,7 @@ export const cannotListen = (where: string, why: string) =>
     fix: 'choose another port or path',
   });
 
-/** Listens, and says at what address (a path, or HOST:PORT). @throws port-taken, cannot-listen */
+/** Listens, and returns the address (a path, or HOST:PORT). @throws port-taken, cannot-listen */
 export async function listenForClient(
   endpoint: Endpoint,
   accept: (socket: Socket) => void,

@@ -8,21 +8,22 @@ import type { Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError, GodwitError } from '../../api/errors';
+import { GrowingPause } from '../../machine/retry';
 import { type Endpoint, listenForClient } from './endpoint';
+import { bye } from './frames';
 import { LineClient } from './line-client';
 import { type Message, Session } from './session';
 
 export type { Endpoint } from './endpoint';
 
-/** Milliseconds between two attempts to reach the stub: short after a cut, which is mostly an agent's restart. */
-const RETRY_FIRST = 100;
-const RETRY_MOST = 2_000;
+/** Between two attempts to reach the stub: short after a cut, which is mostly an agent's restart. */
+const PAUSES = { firstMs: 100, mostMs: 2_000 };
 /** Long enough for an agent's restart. */
 const FAREWELL = 5_000;
 /** For a stub that knows of it, to leave the process: what that allows itself (stub.ts), and a little more. */
 const LEAVING = 35_000;
 
-/** What the stub's side says that no waiting changes. */
+/** Error codes after which trying again does not help. */
 export const FINAL_REFUSALS: ReadonlySet<string> = new Set([
   'no-such-job',
   'ambiguous-job',
@@ -50,7 +51,7 @@ export interface LineOptions {
   connect: (attempt: Attempt) => Promise<Duplex>;
   /** The session's name; a new UUID by default. */
   session?: string;
-  /** What the stub tells, e.g. that it moved. */
+  /** Events from the stub, e.g. that it moved. */
   onEvent?: (event: Record<string, unknown>) => void;
   log?: (text: string) => void;
   /** Milliseconds for the stub to learn that the client has gone; 5000 by default. */
@@ -58,7 +59,7 @@ export interface LineOptions {
 }
 
 interface LineEvents {
-  /** Once, when all is closed. `why` is absent if client or stub said good-bye, `reason` what the stub said then. */
+  /** Once, when all is closed. `why` is absent if client or stub sent a bye, `reason` is the stub's then. */
   closed: [why: GodwitError | undefined, reason: string | undefined];
   /** The client is there: where it was waited for serves nobody else. */
   client: [];
@@ -72,11 +73,11 @@ export class Line extends EventEmitter<LineEvents> {
   private client: LineClient | undefined;
   private reaching: Promise<void> | undefined;
   private ending: Promise<void> | undefined;
-  /** The stub has said good-bye, or there is none any more. */
+  /** The stub has sent its bye, or there is none any more. */
   private readonly stubLeft: Promise<void>;
   private stubHasLeft: () => void = () => {};
   private fresh = true;
-  private pause = RETRY_FIRST;
+  private readonly pause = new GrowingPause(PAUSES);
 
   constructor({
     connect,
@@ -98,12 +99,12 @@ export class Line extends EventEmitter<LineEvents> {
     });
     this.session.on('connected', () => {
       this.fresh = false;
-      this.pause = RETRY_FIRST;
+      this.pause.reset();
     });
   }
 
   /**
-   * Waits for a client there, and says where: a path, or HOST:PORT. The stub is reached for when the client comes.
+   * Waits for a client there, and returns the address: a path, or HOST:PORT. The stub is connected to when the client comes.
    * @throws port-taken, cannot-listen
    */
   async listen(endpoint: Endpoint): Promise<string> {
@@ -125,7 +126,7 @@ export class Line extends EventEmitter<LineEvents> {
     await connected;
   }
 
-  /** Says good-bye to stub and client; done when all is closed. */
+  /** Ends the session with the stub, and the client's connection; done when all is closed. */
   close(): Promise<void> {
     return this.end();
   }
@@ -170,8 +171,7 @@ export class Line extends EventEmitter<LineEvents> {
       const why = await this.untilCut(signal);
       if (FINAL_REFUSALS.has(why.code)) throw why;
       this.options.log(`${why.message}; trying again`);
-      await sleep(this.pause, undefined, { signal });
-      this.pause = Math.min(this.pause * 2, RETRY_MOST);
+      await this.pause.wait(signal);
     }
   }
 
@@ -213,12 +213,12 @@ export class Line extends EventEmitter<LineEvents> {
     this.emit('closed', why, bye?.reason);
   }
 
-  /** Done when the stub has left the process, which it says: whoever looks then finds no debugger there. */
+  /** Done when the stub has left the process, which its bye says: nobody traces the process then. */
   private async sayBye(why: GodwitError | undefined): Promise<void> {
-    const heard = new Promise<void>((resolve) => this.session.once('acknowledged', resolve));
-    this.session.send({ kind: 'bye', reason: why?.message ?? 'the client has gone' });
+    const acknowledged = new Promise<void>((resolve) => this.session.once('acknowledged', resolve));
+    this.session.send(bye(why?.message ?? 'the client has gone'));
     const { farewell, log } = this.options;
-    if (!(await within(farewell, Promise.race([heard, this.stubLeft]))))
+    if (!(await within(farewell, Promise.race([acknowledged, this.stubLeft]))))
       log('the stub did not learn in time that the client has gone');
     else if (!(await within(LEAVING, this.stubLeft)))
       log('the stub has not left the process in time: it will as soon as that can be stopped');

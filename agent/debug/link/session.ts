@@ -4,14 +4,19 @@
  *
  * Messages are numbered from 1. On every new stream both ends say hello with the number of the last message that
  * they received; each then sends what the other lacks. A message is kept until the other end acknowledges it.
+ *
+ * Two others do the same for other data, and can't share this. homefs/wire.c runs in the two file servers and counts
+ * bytes, not messages, in a ring: a mount's throughput depends on it, and neither end ever moves. client/terminal.ts has
+ * one piece under way, repeated until it is answered; PID 1 of the job counts what it took (helper/terminal.c). Here an
+ * end is a value that travels with the stub, together with its unacknowledged messages.
  */
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
 import { asGodwitError, badMessage, type Failure, GodwitError } from '../../api/errors';
+import { parseWith } from '../../api/schema';
 import {
   Count,
-  complaint,
   type Data,
   encodeFrame,
   type Frame,
@@ -19,14 +24,16 @@ import {
   type Hello,
   MAX_MESSAGE,
   Message,
+  messageBytes,
+  refusal,
 } from './frames';
 
 export { MAX_FRAME, Message } from './frames';
 
 /** Messages kept unacknowledged. RSP is question and answer: even a few dozen mean that something is wrong. */
 export const MAX_UNACKED = 1024;
-/** JSON bytes of them. */
-export const MAX_UNACKED_BYTES = 16 << 20;
+/** Bytes of them. In a move they travel as JSON, where some take six times as many. */
+export const MAX_UNACKED_BYTES = 2 << 20;
 /** Milliseconds in which the other end must say hello; a stream without one is as good as cut. */
 export const HELLO_TIMEOUT = 30_000;
 /** Milliseconds that a stream which is let go has to deliver what was written to it. */
@@ -68,10 +75,9 @@ const streamEnded = (why: string) =>
   new GodwitError({ code: 'debug-stream-cut', message: `the debug connection was cut: ${why}` });
 
 /** Tells the session at the other end of `stream`, instead of a hello, why it is not served; then ends the stream. */
-export function refuse(stream: Duplex, { code, message, fix }: Failure): void {
+export function refuse(stream: Duplex, why: Failure): void {
   stream.on('error', () => {});
-  if (stream.writable)
-    stream.write(encodeFrame({ refused: fix === undefined ? { code, message } : { code, message, fix } }));
+  if (stream.writable) stream.write(encodeFrame(refusal(why)));
   letGo(stream);
 }
 
@@ -145,8 +151,7 @@ export class Session extends EventEmitter<SessionEvents> {
   /** Sends now or as soon as there is a stream. @throws bad-message; too many waiting ones end the session (`failed`). */
   send(message: Message): void {
     if (this.ended) return;
-    const checked = Message.safeParse(message);
-    if (!checked.success) throw badMessage('a debug message', complaint(checked.error));
+    parseWith(Message, message, 'a debug message');
     this.keep(message);
     if (this.unacked.length > MAX_UNACKED || this.unackedBytes > MAX_UNACKED_BYTES) {
       this.fail(sessionOverflow());
@@ -263,7 +268,7 @@ export class Session extends EventEmitter<SessionEvents> {
   }
 
   private keep(message: Message): void {
-    const bytes = Buffer.byteLength(JSON.stringify(message));
+    const bytes = messageBytes(message);
     if (bytes > MAX_MESSAGE) throw badMessage('a debug message', `it is longer than ${MAX_MESSAGE} bytes`);
     this.unacked.push({ message, bytes });
     this.unackedBytes += bytes;

@@ -1,11 +1,11 @@
-/** What client and debug server tell each other of themselves (GDB manual, `qSupported`), and what each may know. Pure. */
+/** The features that client and debug server announce (GDB manual, `qSupported`), and which of them each may see. Pure. */
 
 const SEPARATOR = ';';
 /** A client names some twenty. */
 const MAX_FEATURES = 128;
 const FEATURE = /^([A-Za-z][A-Za-z0-9:._-]{0,63})(?:[+?-]|=[A-Za-z0-9:._,-]{0,255})$/;
 
-/** Of a client, those that change what the server tells it of what works here. */
+/** Of a client: those that change what the server reports, and that work here. */
 const CLIENTS = new Set([
   'multiprocess',
   'xmlRegisters',
@@ -55,28 +55,28 @@ export function isSupportedRequest(packet: string): boolean {
 }
 
 /**
- * A client's `qSupported` as the server is told it: what is known here, and stops at breakpoints told as such. Without
+ * A client's `qSupported` as it is passed on to the server: what is known here, and `swbreak` and `hwbreak` always. Without
  * that gdbserver leaves the pc behind a breakpoint that was hit and expects the client to put it back, which gdb knows
  * and lldb does not.
  */
-export function toldToServer(request: string): string {
+export function featuresForServer(request: string): string {
   const known = listOf(request).filter((feature) => CLIENTS.has(nameOf(feature)));
   const missing = ['swbreak', 'hwbreak'].filter((name) => !known.includes(`${name}+`));
   return `qSupported:${[...known, ...missing.map((name) => `${name}+`)].join(SEPARATOR)}`;
 }
 
-/** The server's answer to `qSupported` as the client hears it. */
-export const toldToClient = (reply: string): string =>
+/** The server's answer to `qSupported` as it is passed on to the client. */
+export const featuresForClient = (reply: string): string =>
   reply
     .split(SEPARATOR)
     .filter((feature) => SERVERS.has(nameOf(feature)))
     .join(SEPARATOR);
 
-/** What gdb takes for granted where nothing is said. */
+/** gdb's assumption for a server that does not announce it. */
 const LEAST_PACKET = 400;
 
 /** Bytes of the largest packet that the server takes, from its answer; at most `most`. */
 export function packetSizeOf(reply: string, most: number): number {
-  const told = Number.parseInt(/(?:^|;)PacketSize=([0-9a-f]{1,8})(?:;|$)/i.exec(reply)?.[1] ?? '', 16);
-  return Number.isNaN(told) ? LEAST_PACKET : Math.min(told, most);
+  const announced = Number.parseInt(/(?:^|;)PacketSize=([0-9a-f]{1,8})(?:;|$)/i.exec(reply)?.[1] ?? '', 16);
+  return Number.isNaN(announced) ? LEAST_PACKET : Math.min(announced, most);
 }

@@ -7,7 +7,7 @@ interface Layout {
   /** Byte ranges of the `g` packet that hold the general registers. */
   general: [number, number][];
   pc: number;
-  /** Where a system call's number and result are; absent where the protocol doesn't tell. */
+  /** Where a system call's number and result are; absent where the protocol does not carry them. */
   syscall?: { number: number; result: number };
 }
 

@@ -16,7 +16,7 @@ const CANNOT_TRAVEL = 'can not travel with a job that migrates';
 const MALFORMED = sentence('the packet is malformed or asks for too much');
 const TOO_LONG = sentence('the packet is longer than the debug server takes');
 
-/** gdbserver reads that many bytes one by one, and hears of nothing else meanwhile. */
+/** gdbserver reads that many bytes one by one, and reads nothing else meanwhile. */
 const MAX_CHECKED = 16 << 20;
 /** siginfo_t (siginfo.h). */
 const SIGINFO_BYTES = 128;

@@ -1,6 +1,6 @@
-/** How a process ended, in the protocol's words (GDB manual, "Stop Reply Packets", `W` and `X`). */
-import { constants } from 'node:os';
+/** How a process ended, as a stop reply (GDB manual, "Stop Reply Packets", `W` and `X`). */
 import type { Exit } from '../../api/model';
+import { signalName } from '../../api/signals';
 import { isMultiprocess } from './memory';
 import type { Memory } from './parked';
 
@@ -49,6 +49,5 @@ export function exitReply(memory: Memory, { exit, signal }: Exit): string {
 function gdbSignal(name: string, exit: number): number {
   const known = GDB_SIGNALS[name];
   if (known !== undefined) return known;
-  const byNumber = Object.entries(constants.signals).find(([, number]) => number === exit - 128)?.[0] ?? '';
-  return GDB_SIGNALS[byNumber] ?? UNKNOWN_SIGNAL;
+  return GDB_SIGNALS[signalName(exit - 128)] ?? UNKNOWN_SIGNAL;
 }

@@ -13,7 +13,7 @@ const DEBUGGERS_SIGNALS = ['2', '5', STOP_SIGNAL];
 /** gdb numbers its signals up to here. */
 const LAST_SIGNAL = 0x97;
 
-/** Settings that a new debug server must be told again. */
+/** Settings to send to a new debug server again. */
 const SETTINGS = ['QPassSignals', 'QProgramSignals', 'QCatchSyscalls', 'QThreadEvents'];
 
 /** The process that a packet after this `Hg` means; null where that is the stub's own or any. */
@@ -78,8 +78,8 @@ export const resumed = (memory: Memory, packet: string): Memory => ({
 /** The resume with which the process runs on as it last ran. The signal that it was given then has been delivered. */
 export const sameAgain = ({ resume }: Memory): string => withoutSignal(resume ?? 'vCont;c');
 
-/** The client hears of `stop`. */
-export function told(memory: Memory, stop: Stop): Memory {
+/** The memory after `stop` has been reported to the client. */
+export function stopReported(memory: Memory, stop: Stop): Memory {
   const parsed = parseStopReply(stop.reply);
   const thread = parsed && 'thread' in parsed ? parsed.thread : undefined;
   const next: Memory = {
@@ -100,7 +100,7 @@ export function told(memory: Memory, stop: Stop): Memory {
 }
 
 /** Stops inside a system call, around which nothing can be parked: a child or a new program comes into being. */
-export const isBirth = (stop: StopReply | null): boolean =>
+export const isForkEvent = (stop: StopReply | null): boolean =>
   stop?.kind === 'stop' && ['fork', 'vfork', 'vforkdone', 'exec'].includes(stop.reason ?? '');
 
 /** Stops that come again by themselves when the process runs on. */
@@ -114,7 +114,7 @@ export function programSignal(stop: StopReply | null): number | null {
 }
 
 /**
- * `QPassSignals` and `QProgramSignals` as the debug server is told them: without SIGSTOP, which is how the stub stops
+ * `QPassSignals` and `QProgramSignals` as they are sent to the debug server: without SIGSTOP, which is how the stub stops
  * the process, so that it must always be reported and never be delivered on leaving.
  */
 export function withoutStopSignal(packet: string): string {
@@ -136,10 +136,10 @@ const DEFAULT_PROGRAM_SIGNALS = `QProgramSignals:${Array.from({ length: LAST_SIG
   .filter((signal) => !DEBUGGERS_SIGNALS.includes(signal))
   .join(';')}`;
 
-/** What a new debug server is told before anything is inserted, in this order. */
+/** What a new debug server is sent before breakpoints are inserted, in this order. */
 export function settingsPackets(memory: Memory): string[] {
-  const told = { QProgramSignals: DEFAULT_PROGRAM_SIGNALS, ...memory.settings };
-  return Object.values(told).map((packet) => (isSignalList(packet) ? withoutStopSignal(packet) : packet));
+  const settings = { QProgramSignals: DEFAULT_PROGRAM_SIGNALS, ...memory.settings };
+  return Object.values(settings).map((packet) => (isSignalList(packet) ? withoutStopSignal(packet) : packet));
 }
 
 /** Thread ids in the way the client writes them. */

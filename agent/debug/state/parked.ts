@@ -1,4 +1,4 @@
-/** A stub as a value: what a debugger has told its server, in a form that travels with the job's image. */
+/** A stub as a value: what a debugger has set at its server, in a form that travels with the job's image. */
 import { z } from 'zod';
 import { SessionState } from '../link/session';
 import { MAX_PACKET } from '../rsp/codec';
@@ -68,9 +68,9 @@ export const Memory = z.strictObject({
   interrupted: z.boolean(),
   /** A stop inside a system call that the client has not dealt with to its end. */
   event: z.enum(['fork', 'vfork', 'vforkdone', 'exec', 'syscall_entry']).nullable(),
-  /** Processes born of it that its debug server still holds. */
+  /** Its child processes that its debug server still traces. */
   children: z.array(z.int()).max(1024),
-  /** Stops that happened, of which the client has yet to hear. */
+  /** Stops that have not been reported to the client yet. */
   pending: z.array(Stop).max(MAX_THREADS),
   owedSignals: z.array(OwedSignal).max(MAX_THREADS),
 });
@@ -84,12 +84,12 @@ export const ParkedStub = z.strictObject({
   registers: z.array(ThreadRegisters).max(MAX_THREADS),
   /** Packets of the client that came while the stub was on its way. */
   waiting: z.array(Packet).max(MAX_WAITING),
-  /** The client has said good-bye. */
+  /** The client has sent its bye. */
   bye: z.boolean(),
 });
 export type ParkedStub = z.infer<typeof ParkedStub>;
 
-/** The stub of a client that has not spoken yet; `pid` as inside the job. */
+/** The stub of a client that has sent nothing yet; `pid` as inside the job. */
 export const freshStub = (session: string, pid: number): ParkedStub => ({
   session,
   link: null,

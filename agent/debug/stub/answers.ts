@@ -4,13 +4,14 @@ import type { Gdbserver } from '../attach/gdbserver';
 import { otherProcesses, threadNames } from '../attach/inspect';
 import { childrenOf, threadsOf } from '../attach/threads';
 import { MAX_PACKET } from '../rsp/codec';
-import { toldToClient, toldToServer } from '../rsp/features';
+import { featuresForClient, featuresForServer } from '../rsp/features';
 import { isResume, parseStopReply, threadOfStop } from '../rsp/packets';
 import { judge } from '../rsp/requests';
 import { exceeds, isSignalList, remember, resumed, withoutStopSignal } from '../state/memory';
 import type { Memory, Stop } from '../state/parked';
 import { letsRun, signalsOf, steps, withSignals } from '../state/resume';
-import { type Inferior, VANISH_LIMIT } from './inferior';
+import type { Inferior } from './inferior';
+import { SAME_CAUSE_LIMIT } from './loss';
 import { leave } from './standstill';
 import { answerThreads, readsThreads } from './thread-list';
 
@@ -51,13 +52,13 @@ function answerAlone(packet: string, { stop }: Memory): string | null {
 }
 
 async function forward(request: string, inferior: Inferior, server: Gdbserver): Promise<string> {
-  const packet = request.startsWith('qSupported') ? toldToServer(request) : request;
+  const packet = request.startsWith('qSupported') ? featuresForServer(request) : request;
   if (exceeds(inferior.memory, packet)) return TOO_MANY;
   const reply = await server.ask(isSignalList(packet) ? withoutStopSignal(packet) : packet, CLIENT_LIMIT);
   inferior.note(remember(inferior.memory, packet, reply));
   // Between its question and the answer the client may read memory.
   if (packet.startsWith('qSymbol:')) inferior.lookingUp = reply.startsWith('qSymbol:');
-  if (packet.startsWith('qSupported')) return toldToClient(reply);
+  if (packet.startsWith('qSupported')) return featuresForClient(reply);
   if (packet === '?') inferior.note({ stop: { reply, siginfo: null } });
   return reply;
 }
@@ -68,7 +69,7 @@ async function resume(packet: string, inferior: Inferior): Promise<Answer> {
   const stop = nextPending(packet, inferior);
   const { owedSignals } = inferior.memory;
   if (stop) {
-    // As gdbserver does it: nothing is let go while a stop waits to be told.
+    // As gdbserver does it: nothing is let go while a stop waits to be reported.
     inferior.note({ owedSignals: [...owedSignals, ...signalsOf(packet, selected)] });
     await inferior.deliver(stop);
   } else {
@@ -102,7 +103,7 @@ async function kill(packet: string, inferior: Inferior, server: Gdbserver): Prom
   const killed = reply === 'OK' && Number.parseInt(packet.slice('vKill;'.length), 16) === inferior.pid;
   if (packet !== 'k' && !killed) return { reply };
   inferior.forgetServer();
-  await Promise.race([server.closed, sleep(VANISH_LIMIT)]);
+  await Promise.race([server.closed, sleep(SAME_CAUSE_LIMIT)]);
   await server.kill();
   return { reply, ended: 'killed' };
 }

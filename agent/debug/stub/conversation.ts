@@ -1,20 +1,21 @@
-/** A stub's conversation with its client: what that asks, one by one and in order, what it hears, and whether it is there. */
+/** A stub's conversation with its client: requests, answered one by one and in order, events, and whether it is connected. */
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { asGodwitError, type GodwitError } from '../../api/errors';
 import type { SerialQueue } from '../../machine/serial-queue';
+import { bye } from '../link/frames';
 import { type Message, Session } from '../link/session';
 import { MAX_WAITING, type ParkedStub } from '../state/parked';
 import { type Answer, answerTo } from './answers';
 import type { Inferior } from './inferior';
 
-/** Among the packets that wait, the client's request to stop what they have let run. */
+/** Among the packets that wait: the client's interrupt. */
 const INTERRUPT = '\x03';
 
 interface ConversationOptions {
   inferior: Inferior;
   turns: SerialQueue;
-  /** Milliseconds for which a client that vanished without good-bye may come back. */
+  /** Milliseconds within which a client whose connection was cut may come back. */
   grace: number;
   /** Can a packet be answered now? */
   ready: () => boolean;
@@ -26,7 +27,7 @@ interface ConversationEvents {
   served: [];
   /** What the client has asked for was the end of its debugging. */
   ended: [how: NonNullable<Answer['ended']>];
-  /** The client has said good-bye, or is as good as gone. */
+  /** The client has sent its bye, or can't come back. */
   bye: [];
 }
 
@@ -70,7 +71,7 @@ export class Conversation extends EventEmitter<ConversationEvents> {
     this.#session.attach(stream);
   }
 
-  /** The time within which a client that is not there must come back begins. */
+  /** A client that is not connected must come back within the grace, which begins now. */
   expect(): void {
     if (!this.#session.connected) this.#connected(false);
   }
@@ -79,19 +80,19 @@ export class Conversation extends EventEmitter<ConversationEvents> {
     this.#session.send({ kind: 'packet', payload });
   }
 
-  tell(event: Record<string, string>): void {
+  sendEvent(event: Record<string, string>): void {
     this.#session.send({ kind: 'event', event });
   }
 
-  /** The last words. */
+  /** The last message of the session. */
   end(reason: string): void {
     clearTimeout(this.#graceTimer);
-    this.#session.send({ kind: 'bye', reason });
-    // The session lets its stream deliver that; a client that is not there has nothing to hear.
+    this.#session.send(bye(reason));
+    // The session lets its stream deliver that; a client that is not connected does not need it.
     this.#session.detach();
   }
 
-  /** Breaks off here, to be taken up elsewhere. */
+  /** Ends here, to be continued elsewhere. */
   park(): Pick<ParkedStub, 'link' | 'waiting'> {
     clearTimeout(this.#graceTimer);
     this.#session.detach();
@@ -120,7 +121,7 @@ export class Conversation extends EventEmitter<ConversationEvents> {
     else if (message.kind === 'bye') this.emit('bye');
   }
 
-  /** It is for what was asked before it, which may have to wait; a second one right behind it says nothing new. */
+  /** It is for the request before it, which may have to wait; a second interrupt right behind it adds nothing. */
   #takeInterrupt(): void {
     if (this.#waiting.length === 0 && !this.#serving) this.#inferior.interrupt();
     else if (this.#waiting.at(-1) !== INTERRUPT) this.#waiting.push(INTERRUPT);

@@ -59,7 +59,7 @@ export class FileReader {
     this.#child.stdout.on('data', (chunk: Buffer) => this.#take(chunk));
   }
 
-  /** Precondition: the one before has been answered. @throws FileError */
+  /** One at a time: EIO while the one before has not been answered, or after the end. @throws FileError */
   ask({ what, file = 0, path = Buffer.alloc(0), size = path.length, offset = 0n }: Ask): Promise<Answer> {
     if (this.gone || this.#waiting) return Promise.reject(new FileError(EIO));
     const head = Buffer.alloc(ASK_BYTES);

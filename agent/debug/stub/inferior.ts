@@ -1,6 +1,6 @@
 /**
- * The inferior, as gdb calls it: the debugged process in gdbserver's hands, made to run and to stop. What its client
- * knows of it is `memory`; what that has to hear is told by events.
+ * The inferior, as gdb calls it: the debugged process beside its gdbserver, made to run and to stop. What the client
+ * knows of it is `memory`; what the client is to be sent comes as events.
  */
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,23 +8,19 @@ import { GodwitError } from '../../api/errors';
 import type { Exit } from '../../api/model';
 import type { SerialQueue } from '../../machine/serial-queue';
 import type { Gdbserver } from '../attach/gdbserver';
-import { giveSiginfo, withSiginfo } from '../attach/inspect';
-import { isStopSignal, STOP_SIGNAL, settle } from '../attach/park';
-import { isAlive, isBeingKilled, isOurStopQueued, isStopQueued } from '../attach/threads';
+import { withSiginfo, writeSiginfo } from '../attach/inspect';
+import { drainStopSignals, isStopSignal, STOP_SIGNAL } from '../attach/park';
+import { isAlive, isOurStopQueued, isStopQueued } from '../attach/threads';
 import type { Target } from '../attach/unpark';
 import { parseStopReply, replaceSignal, threadOfStop } from '../rsp/packets';
 import { exitReply } from '../state/exit-reply';
-import { comesAgain, isBirth, passesStopSignal, sameAgain, told } from '../state/memory';
+import { comesAgain, isForkEvent, passesStopSignal, sameAgain, stopReported } from '../state/memory';
 import type { Memory, ParkedStub, Stop, ThreadRegisters } from '../state/parked';
 import { withSignals } from '../state/resume';
+import { endProcess, type GdbserverLoss, lossOf } from './loss';
 import { JobFiles } from './vfile';
 
-/** Milliseconds for a process to vanish after the gdbserver in its namespace has. */
-export const VANISH_LIMIT = 1_000;
-/** Milliseconds for one that is being killed: it has to get a processor for that, and to give its memory back. */
-const DEATH_LIMIT = 30_000;
-const POLL = 20;
-/** Milliseconds in which gdbserver tells of a stop, even with hundreds of threads. */
+/** Milliseconds in which gdbserver reports a stop, even with hundreds of threads. */
 const STOP_AGAIN = 500;
 /** gdb's number of SIGINT. */
 const INTERRUPT_SIGNAL = 2;
@@ -42,25 +38,23 @@ interface InferiorOptions {
   hooks: Hooks;
   /** Replies of gdbserver that come by themselves take their turn among what is asked of it. */
   turns: SerialQueue;
-  /** Is there a client that will deal with a birth? */
+  /** Is there a client that will deal with a fork event? */
   attended: () => boolean;
 }
 
 interface InferiorEvents {
-  /** A stop that the client has to hear of. */
+  /** A stop to report to the client. */
   stopped: [reply: string];
   /** It met a SIGSTOP of ours for which nobody waits any more. */
   caught: [];
   /** A run is over, and what came of it dealt with. */
   arrived: [];
-  /** It has ended, as gdbserver told. */
+  /** It has ended, as gdbserver reported. */
   ended: [];
-  /** It has ended together with gdbserver, so that nobody has told; `reply` says how. */
-  vanished: [reply: string];
-  /** gdbserver has ended, and not because it was told to; did the process still live? `lost` or `vanished` follows. */
-  deserted: [alive: boolean];
-  /** gdbserver has ended alone. */
-  lost: [why: GodwitError];
+  /** gdbserver has exited without being asked to. `processAlive`: at that moment; `lost` follows, once it is sure. */
+  gdbserverExited: [processAlive: boolean];
+  /** Nobody debugs the process any more: what came of it after `gdbserverExited`. */
+  lost: [loss: GdbserverLoss];
 }
 
 /** A resume that gdbserver has not answered yet. `taken`: somebody else than the usual way waits for the stop. */
@@ -69,7 +63,7 @@ interface Run {
   taken: boolean;
 }
 
-export const nothingHeld = (pid: number) =>
+export const debuggerGone = (pid: number) =>
   new GodwitError({ code: 'debugger-gone', message: `no debugger holds process ${pid} any more` });
 
 const willNotStop = (pid: number, limit: number) =>
@@ -77,13 +71,6 @@ const willNotStop = (pid: number, limit: number) =>
     code: 'debugger-will-not-stop',
     message: `process ${pid} did not stop for its debugger within ${Math.round(limit)} ms`,
     fix: 'it may wait in the kernel, e.g. for a vforked child or a dead file server; try again',
-  });
-
-const lostDebugger = (pid: number, words: string) =>
-  new GodwitError({
-    code: 'lost-debugger',
-    message: `gdbserver ended while it held process ${pid}${words ? `: ${words}` : ''}`,
-    fix: 'attach the debugger anew; a breakpoint that was in may end the process',
   });
 
 export class Inferior extends EventEmitter<InferiorEvents> {
@@ -101,7 +88,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   #files: JobFiles;
   #server: Gdbserver | null;
   #run: Run | null = null;
-  /** This gdbserver has told of a stop. */
+  /** This gdbserver has reported a stop. */
   #met = false;
   /** A SIGSTOP of ours has been sent and not seen. */
   #stopOwed = false;
@@ -148,8 +135,8 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   }
 
   /** @throws debugger-gone */
-  held(): Gdbserver {
-    if (!this.#server) throw nothingHeld(this.pid);
+  requireServer(): Gdbserver {
+    if (!this.#server) throw debuggerGone(this.pid);
     return this.#server;
   }
 
@@ -157,18 +144,18 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     this.#memory = { ...this.#memory, ...change };
   }
 
-  /** Notes stops of which the client is to hear later. */
+  /** Keeps stops that are to be reported to the client later. */
   keep(stops: Stop[]): void {
     this.note({ pending: [...this.#memory.pending, ...stops] });
   }
 
-  /** The client hears of a stop. */
+  /** Reports a stop to the client. */
   report(stop: Stop): void {
-    this.#memory = told(this.#memory, stop);
+    this.#memory = stopReported(this.#memory, stop);
     this.emit('stopped', stop.reply);
   }
 
-  /** The client hears of a stop that was kept, and speaks of its thread from then on. */
+  /** Reports a stop that was kept: its thread is selected from then on. */
   async deliver(stop: Stop): Promise<void> {
     const thread = threadOfStop(stop.reply);
     if (thread !== undefined) await this.#server?.ask(`Hg${thread}`);
@@ -202,7 +189,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   // ---- Running
 
   letRun(packet: string): void {
-    const run: Run = { reply: this.held().resume(packet), taken: false };
+    const run: Run = { reply: this.requireServer().resume(packet), taken: false };
     this.#run = run;
     const arrived = (reply: string) => this.#turns.take(() => (run.taken ? undefined : this.#arrived(reply)));
     // A failure is the end of gdbserver, which is dealt with where that is noticed.
@@ -215,7 +202,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     this.letRun(sameAgain(this.#memory));
   }
 
-  /** After it was held: goes on with what its client knows it to do. */
+  /** After a ptrace-stop: goes on with what its client knows it to do. */
   async goOn(): Promise<void> {
     const { running, pending, interrupted } = this.#memory;
     if (!running) return;
@@ -269,7 +256,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     if (this.#stopOwed) return;
     this.#stopOwed = true;
     this.#signalStop();
-    if (this.#run) void this.#insistOnStop(this.#run);
+    if (this.#run) void this.#resendLostStop(this.#run);
   }
 
   #signalStop(): void {
@@ -282,10 +269,10 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   }
 
   /**
-   * A thread that gdbserver is about to stop by itself may meet ours instead, and gdbserver takes it for its own: one
-   * that has gone from the queues and is not told of is sent again.
+   * A thread that gdbserver is about to stop by a SIGSTOP of its own may get ours first, and gdbserver takes it for its
+   * own. So a SIGSTOP that is no longer queued and has not been reported is sent again.
    */
-  async #insistOnStop(run: Run): Promise<void> {
+  async #resendLostStop(run: Run): Promise<void> {
     for (;;) {
       await sleep(STOP_AGAIN);
       if (this.#run !== run || !this.#stopOwed) return;
@@ -294,7 +281,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   }
 
   /**
-   * Stops it if it runs. false: the client has been told of a birth, which it must deal with. `until`: as Date.now().
+   * Stops it if it runs. false: a fork event was reported to the client, which must deal with it first. `until`: as Date.now().
    * @throws debugger-will-not-stop; debugger-gone: it has ended, as the client has been told
    */
   async halt(until: number): Promise<boolean> {
@@ -310,25 +297,25 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     if (isStopSignal(reply)) return true;
     if (this.#isEnd(reply)) {
       this.#exited(reply);
-      throw nothingHeld(this.pid);
+      throw debuggerGone(this.pid);
     }
-    if (isBirth(parseStopReply(reply)) && this.#attended()) {
+    if (isForkEvent(parseStopReply(reply)) && this.#attended()) {
       this.report({ reply, siginfo: null });
       return false;
     }
-    this.keep([await withSiginfo(this.held(), reply)]);
+    this.keep([await withSiginfo(this.requireServer(), reply)]);
     return true;
   }
 
   /** No SIGSTOP is queued any more, which would stop the process for good. `registers`: as in park.ts. */
-  async settle(registers: ThreadRegisters[]): Promise<void> {
-    const server = this.held();
+  async drainStopSignals(registers: ThreadRegisters[]): Promise<void> {
+    const server = this.requireServer();
     this.#stopOwed = false;
     if (!isStopQueued(this.nodePid)) return;
-    this.keep(await settle(server, this.nodePid, registers));
+    this.keep(await drainStopSignals(server, this.nodePid, registers));
     const { stop, running, pending } = this.#memory;
-    for (const known of [...pending].reverse()) await giveSiginfo(server, known);
-    if (stop && !running) await giveSiginfo(server, stop);
+    for (const known of [...pending].reverse()) await writeSiginfo(server, known);
+    if (stop && !running) await writeSiginfo(server, stop);
   }
 
   // ---- Ending
@@ -349,42 +336,26 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   }
 
   /**
-   * gdbserver keeps to itself, until it lets the process run, that a thread at a breakpoint is to begin at its
-   * instruction and not one byte into it (swbreak of its regcache): one that is ended before leaves it there.
+   * The pc that the kernel has of a thread that met a breakpoint is one byte into the instruction. gdbserver turns it
+   * back in its own cache, and writes that only when it resumes the thread: if it ends before, the pc stays wrong.
    */
-  #isBesideItself(): boolean {
+  #hasStaleBreakpointPc(): boolean {
     const { running, stop } = this.#memory;
     return this.#met && !running && stop !== null && comesAgain(parseStopReply(stop.reply));
   }
 
-  /** gdbserver has ended. With the process, or alone? */
+  /** gdbserver has exited. With the process, or alone? */
   async #lose(server: Gdbserver): Promise<void> {
     if (this.#server !== server) return;
     this.#server = null;
     this.#run = null;
-    this.emit('deserted', isAlive(this.nodePid));
-    if (this.#isBesideItself()) endProcess(this.nodePid);
-    await vanishes(this.nodePid);
-    if (isAlive(this.nodePid)) this.emit('lost', lostDebugger(this.pid, server.words));
-    else this.emit('vanished', exitReply(this.#memory, await this.hooks.exitStatus()));
-  }
-}
-
-/** Resolves when the process has ended, or is not about to. */
-async function vanishes(pid: number): Promise<void> {
-  const began = performance.now();
-  for (let waited = 0; isAlive(pid); waited = performance.now() - began) {
-    if (waited > (isBeingKilled(pid) ? DEATH_LIMIT : VANISH_LIMIT)) return;
-    await sleep(POLL);
-  }
-}
-
-/** What would go on from the wrong byte must not go on at all. */
-function endProcess(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended.
+    this.emit('gdbserverExited', isAlive(this.nodePid));
+    if (this.#hasStaleBreakpointPc()) endProcess(this.nodePid);
+    const reply = async () => exitReply(this.#memory, await this.hooks.exitStatus());
+    this.emit(
+      'lost',
+      await lossOf({ pid: this.pid, nodePid: this.nodePid, stderr: server.stderrTail }, reply),
+    );
   }
 }
 

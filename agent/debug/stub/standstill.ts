@@ -1,12 +1,9 @@
-/**
- * A process brought to a standstill, nothing of its debugger's in it: to be parked, and as before if that fails; or to
- * be left for good.
- */
+/** A process is stopped and its breakpoints removed, either to be parked, which can be undone, or to be left for good. */
 import { GodwitError } from '../../api/errors';
 import type { Gdbserver } from '../attach/gdbserver';
 import {
+  expectOk,
   generalRegisters,
-  insist,
   otherProcesses,
   putInBreakpoints,
   select,
@@ -14,10 +11,10 @@ import {
   threadNames,
   withSiginfo,
 } from '../attach/inspect';
-import { atBirth, letFall } from '../attach/park';
+import { atForkEvent, detachIntoFreezer } from '../attach/park';
 import { unescapeBinary } from '../rsp/codec';
 import { parseStopReply, threadOfStop } from '../rsp/packets';
-import { isBirth, programSignal, sameAgain } from '../state/memory';
+import { isForkEvent, programSignal, sameAgain } from '../state/memory';
 import type { Memory, Stop } from '../state/parked';
 import { steppedThreads, withSignals } from '../state/resume';
 import type { Inferior } from './inferior';
@@ -38,14 +35,14 @@ const holdsSeveral = (children: number[]) =>
  * `until`: as Date.now(). @throws debugger-will-not-stop, debugger-at-fork, debugger-holds-several, debugger-gone
  */
 export async function stopForPark(inferior: Inferior, until: number): Promise<boolean> {
-  const server = inferior.held();
+  const server = inferior.requireServer();
   const { event } = inferior.memory;
   if (inferior.lookingUp || event === 'vfork' || (event !== null && !inferior.runs)) return false;
-  return (await inferior.halt(until)) && !(await bearsChildren(inferior, server));
+  return (await inferior.halt(until)) && !(await reportUnseenFork(inferior, server));
 }
 
-/** Does gdbserver hold a child that the client has not heard of? It hears of it now. @throws debugger-holds-several */
-async function bearsChildren(inferior: Inferior, server: Gdbserver): Promise<boolean> {
+/** A fork whose child gdbserver traces is reported to a client that does not know it yet: true. @throws debugger-holds-several */
+async function reportUnseenFork(inferior: Inferior, server: Gdbserver): Promise<boolean> {
   const others = otherProcesses(await threadNames(server), inferior.pid);
   if (others.length === 0) return false;
   const { children, running } = inferior.memory;
@@ -53,11 +50,11 @@ async function bearsChildren(inferior: Inferior, server: Gdbserver): Promise<boo
     await inferior.goOn();
     throw holdsSeveral(others);
   }
-  if (!running) throw atBirth('a fork');
-  // The event is there already: gdbserver tells of it, after others perhaps, without letting anybody go.
+  if (!running) throw atForkEvent('a fork');
+  // The event has happened already: gdbserver reports it, perhaps after others, without resuming any thread.
   for (;;) {
     const reply = await server.ask(sameAgain(inferior.memory));
-    if (!isBirth(parseStopReply(reply))) inferior.keep([await withSiginfo(server, reply)]);
+    if (!isForkEvent(parseStopReply(reply))) inferior.keep([await withSiginfo(server, reply)]);
     else {
       inferior.report({ reply, siginfo: null });
       return true;
@@ -65,20 +62,20 @@ async function bearsChildren(inferior: Inferior, server: Gdbserver): Promise<boo
   }
 }
 
-/** Nothing of the debugger's is in the process any more, and all that a thread is stands written down. */
+/** Removes breakpoints, and notes the registers and signals of every thread. Precondition: stopped. */
 export async function standStill(inferior: Inferior): Promise<void> {
-  const server = inferior.held();
+  const server = inferior.requireServer();
   await takeOutBreakpoints(server, inferior.memory);
   const { stop, running } = inferior.memory;
   if (running) inferior.keep(await finishedSteps(server, inferior.memory));
   else if (stop) inferior.note({ stop: await withSiginfo(server, stop.reply) });
   inferior.registers = await generalRegisters(server, await threadNames(server));
-  await inferior.settle(running ? [] : inferior.registers);
+  await inferior.drainStopSignals(running ? [] : inferior.registers);
 }
 
 /** Takes `standStill` back. Returns the breakpoints that the server refuses now. */
 export async function backIn(inferior: Inferior): Promise<string[]> {
-  const server = inferior.held();
+  const server = inferior.requireServer();
   const refused = await putInBreakpoints(server, inferior.memory);
   await select(server, inferior.memory);
   return refused;
@@ -86,17 +83,17 @@ export async function backIn(inferior: Inferior): Promise<string[]> {
 
 /** Lets the process go on alone, with its signals. Precondition: stopped. */
 export async function leave(inferior: Inferior): Promise<void> {
-  const server = inferior.held();
+  const server = inferior.requireServer();
   for (const child of otherProcesses(await threadNames(server), inferior.pid))
-    await insist(server, `D;${child.toString(16)}`);
+    await expectOk(server, `D;${child.toString(16)}`);
   await takeOutBreakpoints(server, inferior.memory);
   const { stop, running } = inferior.memory;
   if (stop && !running) inferior.note({ stop: await withSiginfo(server, stop.reply) });
-  await inferior.settle([]);
+  await inferior.drainStopSignals([]);
   await inferior.hooks.freeze();
   try {
     inferior.forgetServer();
-    await letFall(server, inferior.nodePid, leavingPacket(inferior.memory), { leaving: true });
+    await detachIntoFreezer(server, inferior.nodePid, leavingPacket(inferior.memory), { leaving: true });
   } finally {
     await inferior.hooks.thaw();
   }
@@ -107,10 +104,10 @@ export async function leave(inferior: Inferior): Promise<void> {
  * the step would be taken twice.
  */
 async function finishedSteps(server: Gdbserver, { pending, resume }: Memory): Promise<Stop[]> {
-  const told = pending.map(({ reply }) => threadOfStop(reply));
+  const reported = pending.map(({ reply }) => threadOfStop(reply));
   const finished: Stop[] = [];
   for (const thread of steppedThreads(resume ?? '')) {
-    if (thread === null || told.includes(thread)) continue;
+    if (thread === null || reported.includes(thread)) continue;
     const stop = await withSiginfo(server, `T05thread:${thread};`);
     if (stop.siginfo !== null && saysStepped(stop.siginfo)) finished.push(stop);
   }

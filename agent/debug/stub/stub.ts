@@ -1,30 +1,30 @@
 /**
  * The node's half of a debug connection. It answers the client, by the debug server beside the process or by itself,
- * and can leave the process and take it up again elsewhere without the client's knowing.
+ * and can detach from the process and attach to it elsewhere without the client noticing.
  *
- *     attached --stop--> held --release--> (a ParkedStub travels) --unpark--> held --go--> attached
- *                        held --unstop--> attached
+ *     attached --stop--> ptraceStopped --release--> (a ParkedStub travels) --unpark--> ptraceStopped --go--> attached
+ *                        ptraceStopped --unstop--> attached
  */
 import { EventEmitter, once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { asGodwitError, GodwitError } from '../../api/errors';
 import { SerialQueue } from '../../machine/serial-queue';
 import type { Gdbserver } from '../attach/gdbserver';
-import { atBirth, letFall } from '../attach/park';
+import { atForkEvent, detachIntoFreezer } from '../attach/park';
 import { isAlive } from '../attach/threads';
-import { attach, type Target } from '../attach/unpark';
+import { assertFrozen, attach, type Target } from '../attach/unpark';
 import { refuse } from '../link/session';
 import { isResume } from '../rsp/packets';
 import type { ParkedStub } from '../state/parked';
 import { Conversation, sentence } from './conversation';
-import { type Hooks, Inferior, nothingHeld } from './inferior';
+import { debuggerGone, type Hooks, Inferior } from './inferior';
 import { backIn, leave, standStill, stopForPark } from './standstill';
 
 export type { Target } from '../attach/unpark';
 export { freshStub, ParkedStub } from '../state/parked';
 export type { Hooks } from './inferior';
 
-/** Milliseconds for which a client that vanished without good-bye may come back. */
+/** Milliseconds within which a client whose connection was cut may come back. */
 export const GRACE = 60_000;
 /** Milliseconds to leave a process whose client has gone: as long as a vfork may reasonably take. */
 const LEAVE_LIMIT = 30_000;
@@ -44,8 +44,8 @@ interface StubEvents {
   closed: [];
   /** gdbserver ended by itself; `ended` and `closed` follow. */
   'lost-debugger': [why: GodwitError];
-  /** gdbserver ended by itself, whatever becomes of the process now; did that still live? */
-  deserted: [alive: boolean];
+  /** gdbserver exited without being asked to, whatever becomes of the process now; did that still live? */
+  gdbserverExited: [processAlive: boolean];
   client: [connected: boolean];
 }
 
@@ -59,23 +59,25 @@ const isAway = (pid: number) =>
 export class Stub extends EventEmitter<StubEvents> {
   readonly session: string;
   readonly #turns = new SerialQueue();
+  /** The cgroup's folder, as in `Target`. */
+  readonly #run: string;
   readonly #inferior: Inferior;
   readonly #conversation: Conversation;
   readonly #changes = new EventEmitter<{ change: [] }>();
-  #phase: 'attached' | 'held' | 'released' | 'ended' | 'closed' = 'held';
+  #phase: 'attached' | 'ptraceStopped' | 'released' | 'ended' | 'closed' = 'ptraceStopped';
   /** A park waits for a moment in which the process can be stopped. */
   #parking = false;
   #bye: boolean;
   #ending: Promise<void> | undefined;
 
   /**
-   * Precondition: the process is frozen in `target.run`, untraced. Then it is in ptrace-stop there, held until `go`.
+   * Precondition: the process is frozen in `target.run`, untraced. Then it is in ptrace-stop there, until `go`.
    * On failure it is as it was before. @throws debugger-attach-failed, cannot-hold
    */
   static async unpark(target: Target, parked: ParkedStub, options: StubOptions): Promise<Stub> {
     const { server, refused } = await attach(target, parked);
     const stub = new Stub(target, parked, options, server);
-    stub.#tellLost(refused);
+    stub.#reportLostBreakpoints(refused);
     return stub;
   }
 
@@ -88,6 +90,7 @@ export class Stub extends EventEmitter<StubEvents> {
     super();
     const turns = this.#turns;
     this.session = parked.session;
+    this.#run = target.run;
     this.#bye = parked.bye;
     const inferior = new Inferior(target, parked, { server, hooks, turns, attended: () => !this.#bye });
     const ready = () => this.#phase === 'ended' || (this.#phase === 'attached' && !inferior.runs);
@@ -108,9 +111,11 @@ export class Stub extends EventEmitter<StubEvents> {
     });
     this.#inferior.on('arrived', () => this.#conversation.pump());
     this.#inferior.on('ended', () => this.#end('it has ended'));
-    this.#inferior.on('vanished', (reply) => this.#vanished(reply));
-    this.#inferior.on('deserted', (alive) => this.emit('deserted', alive));
-    this.#inferior.on('lost', (why) => this.#fail(why));
+    this.#inferior.on('gdbserverExited', (alive) => this.emit('gdbserverExited', alive));
+    this.#inferior.on('lost', (loss) => {
+      if (loss.cause === 'process-ended') this.#processEnded(loss.reply);
+      else this.#fail(loss.why);
+    });
   }
 
   #followConversation(): void {
@@ -143,7 +148,7 @@ export class Stub extends EventEmitter<StubEvents> {
     else this.#conversation.join(stream);
   }
 
-  // ---- Held and let go
+  // ---- Parked
 
   /** After the thaw: goes on with whatever it was doing. */
   go(): void {
@@ -167,7 +172,7 @@ export class Stub extends EventEmitter<StubEvents> {
         this.#conversation.pump();
         await this.#change(until - Date.now());
         const { event } = this.#inferior.memory;
-        if (Date.now() >= until) throw atBirth(event ? `a ${event}` : 'an event');
+        if (Date.now() >= until) throw atForkEvent(event ? `a ${event}` : 'an event');
       }
     } finally {
       this.#parking = false;
@@ -186,15 +191,20 @@ export class Stub extends EventEmitter<StubEvents> {
 
   /**
    * Park, phase 2. Precondition: stopped, and `run` frozen. Then the process is untraced and the stub is only a value.
-   * @throws debugger-at-fork: a fork came to light, the process is held as before; `unstop` once it is thawed
+   * @throws debugger-at-fork: a fork came to light, the process is in ptrace-stop as before; `unstop` once it is thawed
    */
   release(): Promise<ParkedStub> {
     return this.#turns.take(async () => {
-      if (this.#phase !== 'held') throw nothingHeld(this.pid);
+      if (this.#phase !== 'ptraceStopped') throw debuggerGone(this.pid);
+      assertFrozen(this.#run);
       const inferior = this.#inferior;
-      const { stops, birth } = await letFall(inferior.held(), inferior.nodePid, 'vCont;c');
+      const { stops, forkEvent } = await detachIntoFreezer(
+        inferior.requireServer(),
+        inferior.nodePid,
+        'vCont;c',
+      );
       inferior.keep(stops);
-      if (birth) throw atBirth(`a ${birth}`);
+      if (forkEvent) throw atForkEvent(`a ${forkEvent}`);
       inferior.forgetServer();
       inferior.close();
       this.#phase = 'released';
@@ -204,7 +214,7 @@ export class Stub extends EventEmitter<StubEvents> {
   }
 
   /**
-   * Leaves the process for good: breakpoints out, its signals delivered, it runs on. While the stub is held the
+   * Leaves the process for good: breakpoints out, its signals delivered, it runs on. While the stub is parked the
    * leaving waits for `go`, here or where it is unparked.
    */
   end(): Promise<void> {
@@ -216,9 +226,9 @@ export class Stub extends EventEmitter<StubEvents> {
 
   /** false: the client has something to deal with first. */
   async #tryStop(until: number): Promise<boolean> {
-    if (this.#phase === 'held') return true;
+    if (this.#phase === 'ptraceStopped') return true;
     if (!(await stopForPark(this.#inferior, until))) return false;
-    this.#phase = 'held';
+    this.#phase = 'ptraceStopped';
     try {
       await standStill(this.#inferior);
       return true;
@@ -229,25 +239,26 @@ export class Stub extends EventEmitter<StubEvents> {
   }
 
   async #takeBack(): Promise<void> {
-    if (this.#phase !== 'held') return;
-    this.#tellLost(await backIn(this.#inferior));
+    if (this.#phase !== 'ptraceStopped') return;
+    this.#reportLostBreakpoints(await backIn(this.#inferior));
     await this.#goOn();
   }
 
   async #goOn(): Promise<void> {
-    if (this.#phase !== 'held') return;
+    if (this.#phase !== 'ptraceStopped') return;
     this.#phase = 'attached';
     await this.#inferior.goOn();
   }
 
-  /** The client has heard of something or been answered; or the time (milliseconds) is over. */
+  /** Something was reported to the client, or a request answered; or the time (milliseconds) is over. */
   async #change(limit: number): Promise<void> {
     if (limit > 0)
       await once(this.#changes, 'change', { signal: AbortSignal.timeout(limit) }).catch(() => {});
   }
 
-  #tellLost(breakpoints: string[]): void {
-    for (const breakpoint of breakpoints) this.#conversation.tell({ event: 'breakpoint-lost', breakpoint });
+  #reportLostBreakpoints(breakpoints: string[]): void {
+    for (const breakpoint of breakpoints)
+      this.#conversation.sendEvent({ event: 'breakpoint-lost', breakpoint });
   }
 
   // ---- Ending
@@ -286,8 +297,8 @@ export class Stub extends EventEmitter<StubEvents> {
     this.emit('closed');
   }
 
-  /** The process has ended under gdbserver's hands, and gdbserver with it. */
-  #vanished(reply: string): void {
+  /** The process has ended while gdbserver traced it, and gdbserver with it. */
+  #processEnded(reply: string): void {
     const { unanswered } = this.#conversation;
     const stop = { reply, siginfo: null };
     if (this.running || (unanswered !== null && isResume(unanswered))) this.#inferior.report(stop);
@@ -303,7 +314,7 @@ export class Stub extends EventEmitter<StubEvents> {
     const why = asGodwitError(error);
     this.#inferior.forgetServer();
     if (this.running || this.#conversation.unanswered !== null) this.#conversation.reply(sentence(why));
-    this.#conversation.tell({ event: 'lost-debugger', message: why.toLine() });
+    this.#conversation.sendEvent({ event: 'lost-debugger', message: why.toLine() });
     this.emit('lost-debugger', why);
     this.#close(why.message);
   }

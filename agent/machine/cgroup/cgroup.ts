@@ -14,7 +14,7 @@ const VFORK_PAUSE_MS = 3;
 const IN_VFORK = 'D';
 /** Such a parent counts as frozen even before it sleeps, for as long as a busy machine does not let it run. */
 const ENTERING_VFORK = 'R';
-/** A killed process can take this long to let go of its memory before its cgroup is empty. */
+/** A killed process can take this long to release its memory before its cgroup is empty. */
 const EMPTY_DEADLINE_MS = 10_000;
 
 /**
@@ -54,7 +54,7 @@ export class JobCgroup {
    */
   async freeze(deadlineMs: number): Promise<void> {
     const before = (await readFile(join(this.run, 'cgroup.freeze'), 'utf8')).trim();
-    // What somebody else has frozen is not let go for this.
+    // What somebody else has frozen is not thawed for this.
     const settled = () => (before === '1' ? this.#freezes() : this.#freezesOutOfVfork());
     if (await this.#comesTo(deadlineMs, settled)) return;
     const culprit = await this.#culprit();
@@ -77,7 +77,7 @@ export class JobCgroup {
     return false;
   }
 
-  /** Lets `run` go; its threads wake by themselves. */
+  /** Thaws `run`; its threads wake by themselves. */
   async thaw(): Promise<void> {
     await writeFile(join(this.run, 'cgroup.freeze'), '0');
   }
@@ -159,7 +159,7 @@ export class JobCgroup {
         return `process ${pid} (${thread.comm}), thread ${thread.tid}, is in state ${thread.state}${where}`;
       }
     }
-    return 'no thread of it says why';
+    return 'no thread of it shows why';
   }
 }
 

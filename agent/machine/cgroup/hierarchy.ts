@@ -4,39 +4,24 @@ import { mkdir, readFile, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { GodwitError, isNodeError } from '../../api/errors';
+import { type Mount, parseMounts } from '../proc/parse';
 
 /** Where it is mounted on a machine that has only cgroup v1 mounted: the two live side by side. */
 const OWN_MOUNT = '/run/godwit/cgroup2';
 const FOLDER = 'godwit';
 
-interface Mount {
-  at: string;
-  /** The folder of the hierarchy that is mounted, as this process's cgroup namespace has it. */
-  root: string;
-  writable: boolean;
-}
-
-/** The cgroup v2 mounts in a mountinfo text (man 5 proc_pid_mountinfo), in its order. */
-export function cgroup2Mounts(mountinfo: string): Mount[] {
-  const mounts: Mount[] = [];
-  for (const line of mountinfo.split('\n')) {
-    const [place = '', source = ''] = line.split(' - ');
-    if (!source.startsWith('cgroup2 ')) continue;
-    const [, , , root = '', at = '', options = ''] = place.split(' ');
-    mounts.push({ at: unescaped(at), root: unescaped(root), writable: options.split(',').includes('rw') });
-  }
-  return mounts;
-}
-
-const unescaped = (path: string) =>
-  path.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(parseInt(code, 8)));
+/** The cgroup v2 mounts in a mountinfo text, in its order; `root` as this process's cgroup namespace has it. */
+export const cgroup2Mounts = (mountinfo: string): Pick<Mount, 'at' | 'root' | 'writable'>[] =>
+  parseMounts(mountinfo)
+    .filter(({ type }) => type === 'cgroup2')
+    .map(({ at, root, writable }) => ({ at, root, writable }));
 
 /** What /proc/PID/cgroup calls a cgroup whose folder this is. */
 export async function pathInHierarchy(folder: string): Promise<string> {
-  return placeIn(await readFile('/proc/self/mountinfo', 'utf8'), folder);
+  return pathIn(await readFile('/proc/self/mountinfo', 'utf8'), folder);
 }
 
-export function placeIn(mountinfo: string, folder: string): string {
+export function pathIn(mountinfo: string, folder: string): string {
   const mount = cgroup2Mounts(mountinfo).findLast(({ at }) => folder.startsWith(`${at}/`));
   if (!mount) throw noCgroup2(`${folder} is in none`);
   return join(mount.root, folder.slice(mount.at.length));

@@ -1,6 +1,6 @@
 /**
  * What a job uses and may use: cgroups with the controllers cpu, memory and pids, of whichever version has each. With
- * version 2 that is the job's leaf `run` itself; each controller that stands in a hierarchy of version 1 has a group of
+ * version 2 that is the job's leaf `run` itself; each controller that is in a hierarchy of version 1 has a group of
  * the same name there, which the job's processes are in as well.
  */
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
@@ -8,6 +8,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import { GodwitError, isNodeError } from '../../api/errors';
 import { size } from '../../api/figures';
 import type { Limits, Obstacle } from '../../api/model';
+import { parseMounts } from '../proc/parse';
 import { findHierarchy } from './hierarchy';
 import { removeTree } from './tree';
 
@@ -33,15 +34,10 @@ export interface Controller {
 
 /** The controllers of version 1 in a mountinfo text (man 5 proc_pid_mountinfo) that can be written. */
 export function controllersV1(mountinfo: string): Controller[] {
-  const found: Controller[] = [];
-  for (const line of mountinfo.split('\n')) {
-    const [place = '', source = ''] = line.split(' - ');
-    const [type, , options = ''] = source.split(' ');
-    const [, , , , at = '', how = ''] = place.split(' ');
-    if (type !== 'cgroup' || !how.split(',').includes('rw')) continue;
-    for (const name of NAMES) if (options.split(',').includes(name)) found.push({ name, version: 1, at });
-  }
-  return found;
+  const mounts = parseMounts(mountinfo).filter(({ type, writable }) => type === 'cgroup' && writable);
+  return mounts.flatMap(({ at, options }) =>
+    NAMES.filter((name) => options.includes(name)).map((name) => ({ name, version: 1 as const, at })),
+  );
 }
 
 export async function findControllers(): Promise<Controller[]> {
@@ -59,7 +55,7 @@ function lacking(wanted: Limits, found: readonly Controller[]): string[] {
   return limits.filter((limit) => !found.some(({ name }) => name === NEEDED[limit]));
 }
 
-/** What stands against a job with these limits on a node that has these controllers. */
+/** The obstacles for a job with these limits on a node that has these controllers. */
 export function limitObstacles(node: string, limits: Limits, found: readonly Controller[]): Obstacle[] {
   return lacking(limits, found).map((limit) => {
     const { code, message, fix } = unavailable(limit, node);
@@ -133,13 +129,13 @@ export class JobAccount {
     if (used > bytes) throw overLimit(used, bytes);
     const file = version === 1 ? 'memory.limit_in_bytes' : 'memory.max';
     await writeFile(join(folder, file), `${bytes}`);
-    // Without swap there is nothing to limit, and on some kernels no file to say so.
+    // Without swap there is nothing to limit, and on some kernels no file for it.
     if (version === 1)
       await writeFile(join(folder, 'memory.memsw.limit_in_bytes'), `${bytes}`).catch(() => {});
     else await writeFile(join(folder, 'memory.swap.max'), '0').catch(() => {});
   }
 
-  /** Bytes of memory that its processes hold; null where nobody counts. */
+  /** Bytes of memory that its processes use; null where no controller counts. */
   async memory(): Promise<number | null> {
     return (await this.#memory().catch(() => null))?.held ?? null;
   }

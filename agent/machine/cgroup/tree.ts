@@ -11,7 +11,7 @@ const REMOVE_PAUSE_MS = 20;
 /**
  * Removes a cgroup and those below it, the deepest first; one that isn't there is no error. What is ours in it has ended
  * before: processes of others that are in it are put into the cgroup `others`, where there is one (of version 1, where
- * nothing stands against that), and live on.
+ * nothing prevents that), and live on.
  */
 export async function removeTree(folder: string, others: string | null = null): Promise<void> {
   for (let left = REMOVE_TRIES; ; left--) {

@@ -1,6 +1,6 @@
 /**
- * What CRIU is told (man 8 criu). The mounts that a job has from outside are named one by one, by their places in the
- * job; where each comes from is said at the restore. cgroups are Godwit's own business.
+ * CRIU's arguments (man 8 criu). The mounts that a job has from outside are named one by one, by their places in the
+ * job; where each comes from is given at the restore. cgroups are Godwit's own business.
  */
 
 /** The descriptor on which pages go from `dump` to `page-server`: one end of a socket pair, no port. */
@@ -10,7 +10,7 @@ export const DUMP_LOG = 'dump.log';
 export const RESTORE_LOG = 'restore.log';
 export const PAGE_SERVER_LOG = 'page-server.log';
 
-/** Warnings and errors. More makes CRIU's memory transfer slower by half and tells people nothing. */
+/** Warnings and errors. More makes CRIU's memory transfer slower by half and helps nobody. */
 const VERBOSITY = '-v2';
 
 /**
@@ -67,7 +67,7 @@ export function dumpArguments({ init, images, run, mounts, network, stream }: Du
     // A file on the job's own tmpfs that has lost the name it was opened by but has another, as every named semaphore
     // has (sem_open(3)): it is given one for the time of the dump.
     '--link-remap',
-    // Packets are held by other means (network/sockets.ts).
+    // Packets are blocked by other means (network/sockets.ts).
     '--network-lock',
     'skip',
     '--freeze-cgroup',

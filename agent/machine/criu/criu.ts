@@ -6,6 +6,7 @@ import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
 import type { User } from '../../api/model';
+import { statusMask } from '../proc/parse';
 import { isAtLeast, numbers } from '../versions';
 
 /**
@@ -89,7 +90,7 @@ function lastLine(error: Error & { stderr?: string }): string {
 const noCriu = (problems: string[]) =>
   new GodwitError({
     code: 'no-criu',
-    message: `no CRIU serves here: ${problems.join('; ') || 'none is installed'}`,
+    message: `no CRIU can be used here: ${problems.join('; ') || 'none is installed'}`,
     fix: 'run `npm run setup` as root',
   });
 
@@ -115,8 +116,9 @@ const SYS_RESOURCE = 1n << 24n;
  */
 export async function seeingLimits(): Promise<Record<string, string>> {
   const status = await readFile('/proc/self/status', 'utf8');
-  const held = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
-  return held & SYS_RESOURCE ? {} : { LD_PRELOAD: join(__dirname, 'godwit-limits.so') };
+  return statusMask(status, 'CapEff') & SYS_RESOURCE
+    ? {}
+    : { LD_PRELOAD: join(__dirname, 'godwit-limits.so') };
 }
 
 /** Several such environments in one. */

@@ -26,7 +26,7 @@ export async function noteEvents(frozen: Frozen, noted: NotedDescriptor[]): Prom
   if (which.length > 0) await writeFile(join(frozen.images, FILE), which.join('\n'));
 }
 
-/** In a restored job that is held. @throws GodwitError `events-failed` */
+/** In a restored, frozen job. @throws GodwitError `events-failed` */
 export async function tellOfLostEvents(frozen: Frozen): Promise<void> {
   const noted = await readFile(join(frozen.images, FILE), 'utf8').catch(() => '');
   const which = [...noted.matchAll(/^(\d+):(\d+)$/gm)];

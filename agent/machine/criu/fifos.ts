@@ -1,6 +1,6 @@
 /**
- * Readers of FIFOs are told that a writer has gone if one has been there. Which of a frozen job's are, is noted at the
- * source; CRIU restores with a library that brings it back so (fifos.c), and the copy is looked at before it is taken.
+ * Readers of FIFOs see that a writer has gone if one has been there. Which of a frozen job's are, is noted at the
+ * source; CRIU restores with a library that brings it back so (fifos.c), and the copy is checked before it is accepted.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,11 +10,11 @@ import { type NotedDescriptor, notedDescriptors } from './noted';
 
 const FILE = 'fifos';
 const DEADLINE_MS = 10_000;
-/** In a token, S_IFIFO (inode(7)); pipes without a name are told by that. */
+/** In a token, S_IFIFO (inode(7)); that distinguishes pipes without a name. */
 const FIFO = /^\S+ 10000 /;
 const DELETED = / \(deleted\)$/;
 
-/** A reader, and whether it is told that a writer has gone. */
+/** A reader, and whether it sees that a writer has gone. */
 interface Reader extends Pick<NotedDescriptor, 'inner' | 'fd' | 'name'> {
   state: string;
 }
@@ -45,7 +45,7 @@ export const withFifos = (images: string): Record<string, string> => ({
   GODWIT_FIFOS: join(images, FILE),
 });
 
-/** Of a restored job that is held, and holds what was noted. @throws GodwitError `fifo-failed` */
+/** Of a restored, frozen job that has been recognised. @throws GodwitError `fifo-failed` */
 export async function recogniseFifos(frozen: Frozen): Promise<void> {
   const noted = await readFile(join(frozen.images, FILE), 'utf8').catch(() => '');
   if (noted === '') return;

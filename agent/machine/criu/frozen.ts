@@ -1,4 +1,4 @@
-/** A job that is frozen, or a copy of it that is held, and what the helper says of descriptors in it. */
+/** A frozen job, at its source or restored, and what the helper finds out about descriptors in it. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { JobProcess } from '../proc/processes';
@@ -17,13 +17,13 @@ export interface Frozen {
 /** A descriptor, by the number that the job has for its process. */
 export type Descriptor = Pick<NotedDescriptor, 'inner' | 'fd'>;
 
-/** As the helper is told of them: by the processes' numbers on this node. */
+/** As the helper's arguments: by the processes' numbers on this node. */
 export function asTold({ processes }: Frozen, descriptors: Descriptor[]): string[] {
   const pids = new Map(processes.map(({ inner, pid }) => [inner, pid]));
   return descriptors.map(({ inner, fd }) => `${pids.get(inner)}:${fd}`);
 }
 
-/** What one of the helper's verbs says of some of the descriptors. @throws Error with the helper's reason */
+/** What one of the helper's verbs prints for some of the descriptors. @throws Error with the helper's reason */
 export async function askOf(
   frozen: Frozen,
   verb: string,

@@ -1,7 +1,7 @@
 /**
  * Is what was restored what was dumped, and no more than its user may have? The source has noted at the freeze what the
- * job's processes hold (agent/native/helper/identity.c); the destination looks again before anything of the copy runs. What
- * the source says may be false, so a user's job is judged by itself as well (agent/native/helper/powers.c).
+ * job's processes hold (agent/native/helper/recognise.c); the destination looks again before anything of the copy runs. What
+ * the source sends may be false, so a user's job is judged by itself as well (agent/native/helper/powers.c).
  */
 import { execFile } from 'node:child_process';
 import { access } from 'node:fs/promises';
@@ -44,7 +44,7 @@ async function ask(
 }
 
 /** Of a frozen job, before its dump. @throws GodwitError `home-unreachable`, `not-looked-at` */
-export async function noteHeld(looked: Looked): Promise<void> {
+export async function noteReferences(looked: Looked): Promise<void> {
   await ask('note', looked);
 }
 
@@ -60,10 +60,10 @@ export interface Restored extends Looked {
 }
 
 /**
- * Of a restored job that is held. What CRIU does not bring back is made again first (agent/native/helper/again.c).
+ * Of a restored, frozen job. What CRIU does not bring back is made again first (agent/native/helper/again.c).
  * @throws GodwitError `file-exchanged`, `beyond-its-rights`, `restored-as-root`, `not-as-it-was`, `lock-taken`
  */
-export async function recogniseHeld(restored: Restored): Promise<void> {
+export async function recogniseReferences(restored: Restored): Promise<void> {
   const { terms, root, mounts, network, images } = restored;
   const { uid, gid, groups } = terms.user;
   if (uid !== 0) await access(join(images, AS_USER_MARK)).catch(() => Promise.reject(notAsUser()));
@@ -73,16 +73,16 @@ export async function recogniseHeld(restored: Restored): Promise<void> {
     ...(network === null ? [] : ['--network', network]),
   ];
   const cgroups = ['--run', restored.cgroup.run, '--attach', restored.cgroup.attach];
-  const said = (await ask('recognise', restored, [...cgroups, ...(uid === 0 ? [] : whose)])).trimEnd();
-  if (said) throw explained(said);
+  const output = (await ask('recognise', restored, [...cgroups, ...(uid === 0 ? [] : whose)])).trimEnd();
+  if (output) throw explained(output);
 }
 
-/** A line of the helper's, see identity.c. */
+/** A line of the helper's, see recognise.c. */
 function explained(line: string): GodwitError {
-  const [what, process = '?', ...words] = line.split('\t');
-  if (what === 'power') return beyondRights(process, words.join(' '));
-  if (what === 'trait') return otherTrait(process, words);
-  const [slot = '', noted = '', found = ''] = words;
+  const [what, process = '?', ...fields] = line.split('\t');
+  if (what === 'power') return beyondRights(process, fields.join(' '));
+  if (what === 'trait') return otherTrait(process, fields);
+  const [slot = '', noted = '', found = ''] = fields;
   const where = `${nameOf(slot)} of process ${process}`;
   if (what === 'other')
     return exchanged(`${where} is not the file that it was: ${noted} was exchanged during the move`);
@@ -93,7 +93,7 @@ function explained(line: string): GodwitError {
   );
 }
 
-/** `0` stands for the job as a process, and for the process as a thread. */
+/** Process `0` is the job itself, thread `0` the process. */
 function otherTrait(process: string, [thread, slot = '', noted, found, why = '-']: string[]): GodwitError {
   const [kind, fd, , type] = slot.split(' ');
   if (kind === 'lock' && noted === 'held' && why === TAKEN) return lockTaken(process, fd!, type!);

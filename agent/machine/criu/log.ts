@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { GodwitError } from '../../api/errors';
 
-/** Said in every log, or said while cleaning up; never the reason. */
+/** Lines that are in every log, or come from cleaning up; never the reason. */
 const HARMLESS = [
   /RLIMIT_NOFILE/,
   /TCP_CORK/,
@@ -11,7 +11,7 @@ const HARMLESS = [
   /Couldn't unlink remap/,
 ];
 
-/** What CRIU says on its way out, once per level that gives up. */
+/** CRIU's lines when it gives up, once per level. */
 const CONSEQUENCE = [
   /^(Dumping|Pre-dumping|Restoring) FAILED/,
   /^Dump (files|mappings|memory|core|creds|task).* failed with -?\d+/,
@@ -28,7 +28,7 @@ const CONSEQUENCE = [
 interface Known {
   pattern: RegExp;
   code: string;
-  /** In place of CRIU's words; $1 and so on are the pattern's groups. */
+  /** In place of CRIU's text; $1 and so on are the pattern's groups. */
   message: string;
   fix: string;
 }
@@ -194,7 +194,7 @@ function errors(log: string): string[] {
   });
 }
 
-/** The last line that says a reason rather than a consequence; null when the log has no errors of weight. */
+/** The last line that is a reason rather than a consequence; null when the log has no errors of weight. */
 export function tellingLine(log: string): string | null {
   const matters = errors(log).filter((line) => !HARMLESS.some((harmless) => harmless.test(line)));
   const reasons = matters.filter((line) => !CONSEQUENCE.some((consequence) => consequence.test(line)));

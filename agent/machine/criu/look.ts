@@ -1,15 +1,15 @@
-/** What a job's processes hold, as `godwit-helper look` tells it (agent/native/helper/look.c has the lines). */
+/** What a job's processes have open and use, as `godwit-helper look` prints it (agent/native/helper/look.c has the lines). */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
 
-/** A home that takes longer to say what a file is would hold up a dump, which asks the same. */
+/** A home that takes longer to answer what a file is would delay a dump, which asks the same. */
 const DEADLINE_MS = 5_000;
 /** Some hundred thousand descriptors; a job that has more takes its chance with CRIU. */
 const MAX_OUTPUT_BYTES = 32 * 1024 * 1024;
 
 /** A descriptor, or a mapping of a device or a deleted file. */
-export interface Held {
+export interface OpenDescriptor {
   /** As this node numbers it. */
   pid: number;
   fd: number | 'map';
@@ -29,7 +29,7 @@ export interface Held {
   name: string;
 }
 
-/** As messages.c in the helper says. */
+/** As messages.c in the helper prints it. */
 export interface Waiting {
   pid: number;
   fd: number;
@@ -40,7 +40,7 @@ export interface Looked {
   /** Namespaces of a process that are not those of the job's PID 1. */
   namespaces: { pid: number; name: string }[];
   traced: { pid: number; tracer: number }[];
-  held: Held[];
+  descriptors: OpenDescriptor[];
   /** Files and folders in use on mounts that the job has no longer. */
   unmounted: { pid: number; name: string }[];
   /** Threads with a scheduling policy that CRIU does not know. */
@@ -80,27 +80,27 @@ export async function look(helper: string, pids: number[]): Promise<Looked> {
 
 export function readLooked(text: string): Looked {
   const found: Looked = {
-    ...{ namespaces: [], traced: [], held: [], unmounted: [] },
+    ...{ namespaces: [], traced: [], descriptors: [], unmounted: [] },
     ...{ scheduled: [], undoing: [], locked: [], waiting: [] },
     ...{ cgroups: [], cgroupMounts: [], foreign: [], peers: new Map() },
     ...{ unaccepted: [], unread: new Set() },
   };
   for (const line of text.split('\n')) {
-    const [what, ...words] = line.split('\t');
-    if (what === 'n') found.namespaces.push({ pid: Number(words[0]), name: words[1] ?? '' });
-    else if (what === 't') found.traced.push({ pid: Number(words[0]), tracer: Number(words[2]) });
-    else if (what === 'm') found.unmounted.push({ pid: Number(words[0]), name: words.slice(1).join('\t') });
-    else if (what === 'y') found.scheduled.push({ pid: Number(words[0]), policy: words[2] ?? '' });
-    else if (what === 's') found.undoing.push(Number(words[0]));
-    else if (what === 'x') found.locked.push({ pid: Number(words[0]), name: words.slice(1).join('\t') });
+    const [what, ...fields] = line.split('\t');
+    if (what === 'n') found.namespaces.push({ pid: Number(fields[0]), name: fields[1] ?? '' });
+    else if (what === 't') found.traced.push({ pid: Number(fields[0]), tracer: Number(fields[2]) });
+    else if (what === 'm') found.unmounted.push({ pid: Number(fields[0]), name: fields.slice(1).join('\t') });
+    else if (what === 'y') found.scheduled.push({ pid: Number(fields[0]), policy: fields[2] ?? '' });
+    else if (what === 's') found.undoing.push(Number(fields[0]));
+    else if (what === 'x') found.locked.push({ pid: Number(fields[0]), name: fields.slice(1).join('\t') });
     else if (what === 'q')
-      found.waiting.push({ pid: Number(words[0]), fd: Number(words[1]), lost: words[2] ?? '' });
-    else if (what === 'c') found.cgroups.push({ pid: Number(words[0]), group: words.slice(1).join('\t') });
-    else if (what === 'f') mountFound(found, words);
-    else if (what === 'i') found.unaccepted.push({ listener: Number(words[0]), client: Number(words[1]) });
-    else if (what === 'o') found.unread.add(Number(words[0]));
-    else if (what === 'u') found.peers.set(Number(words[0]), Number(words[1]));
-    else if (what === 'd') found.held.push(heldOf(words));
+      found.waiting.push({ pid: Number(fields[0]), fd: Number(fields[1]), lost: fields[2] ?? '' });
+    else if (what === 'c') found.cgroups.push({ pid: Number(fields[0]), group: fields.slice(1).join('\t') });
+    else if (what === 'f') mountFound(found, fields);
+    else if (what === 'i') found.unaccepted.push({ listener: Number(fields[0]), client: Number(fields[1]) });
+    else if (what === 'o') found.unread.add(Number(fields[0]));
+    else if (what === 'u') found.peers.set(Number(fields[0]), Number(fields[1]));
+    else if (what === 'd') found.descriptors.push(descriptorOf(fields));
   }
   return found;
 }
@@ -111,7 +111,16 @@ function mountFound({ cgroupMounts, foreign }: Looked, [type = '', ...rest]: str
   else foreign.push({ type, at });
 }
 
-function heldOf([pid, fd, mode = '', links, space, magic = '', kind = '', ...name]: string[]): Held {
+function descriptorOf([
+  pid,
+  fd,
+  mode = '',
+  links,
+  space,
+  magic = '',
+  kind = '',
+  ...name
+]: string[]): OpenDescriptor {
   return {
     pid: Number(pid),
     fd: fd === 'map' ? 'map' : Number(fd),

@@ -36,7 +36,7 @@ export interface MountEntry {
   at: string;
   /** Where it is given from outside: by which name. */
   key: string | null;
-  /** All that the image says of it. */
+  /** All that the image has of it. */
   fields: [number: number, value: number | string | Buffer][];
 }
 
@@ -69,7 +69,7 @@ function entryOf(message: Buffer): MountEntry {
   };
 }
 
-/** `image` gives its beginning, which says what it is. */
+/** `image` gives its beginning, by which it is recognised. */
 export function imageOf(image: Buffer, entries: MountEntry[]): Buffer {
   const parts = entries.flatMap((entry) => {
     const message = messageOf(
@@ -103,7 +103,7 @@ export function homesMount({ key, ...mount }: Omit<MountEntry, 'fields'>): Mount
   return { ...mount, key, fields: key === null ? fields : [...fields, [FIELD.key, key]] };
 }
 
-/** This mount is now one of `device`, a mount of the home's; CRIU takes those for one's that say the same of themselves. */
+/** This mount is now one of `device`, a mount of the home's; CRIU takes two mounts for one file system's if both have the same device. */
 export function tellAnew(mount: MountEntry, device: number, root: string): void {
   const told: Record<number, number | string> = {
     [FIELD.fstype]: UNSUPPORTED,
@@ -117,7 +117,7 @@ export function tellAnew(mount: MountEntry, device: number, root: string): void 
     .map(([number, value]) => [number, told[number] ?? value]);
 }
 
-/** CRIU tells the mounts of all of a job's namespaces apart by these numbers. */
+/** CRIU distinguishes the mounts of all of a job's namespaces by these numbers. */
 export class MountIds {
   #last: number;
 

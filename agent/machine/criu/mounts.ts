@@ -1,16 +1,16 @@
-/** Which of its home's mounts a held job has, and so which CRIU is told of. */
+/** Which of its home's mounts a restored, frozen job has: those that CRIU must be given by name. */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
-import { parseMounts } from '../homefs/mounts';
+import { parseMounts } from '../proc/parse';
 
 /** Each is a look at the home; a home that does not answer is given up by the mount itself after ten seconds. */
 const TRIM_DEADLINE_MS = 30_000;
 
 const run = promisify(execFile);
 
-export interface HeldMounts {
+export interface RestoredMounts {
   helper: string;
   /** PID 1, as this node numbers it. */
   init: number;
@@ -26,12 +26,12 @@ export async function mountsThere(init: number, mounts: string[]): Promise<strin
  * Takes from the job those of `mounts` (parents before children) that nothing of it uses. The rest.
  * @throws GodwitError `mounts-failed`
  */
-export async function trimMounts({ helper, init }: HeldMounts, mounts: string[]): Promise<string[]> {
+export async function trimMounts({ helper, init }: RestoredMounts, mounts: string[]): Promise<string[]> {
   if (mounts.length === 0) return [];
   const options = { timeout: TRIM_DEADLINE_MS, killSignal: 'SIGKILL' } as const;
   const { stdout } = await run(helper, ['trim-mounts', `${init}`, ...mounts], options).catch((error) => {
     const why = error.stdout?.trim() || error.message;
-    throw new GodwitError({ code: 'mounts-failed', message: `the job's mounts can't be looked at: ${why}` });
+    throw new GodwitError({ code: 'mounts-failed', message: `the job's mounts can't be read: ${why}` });
   });
   const used = new Set(stdout.split('\n').filter(Boolean).map(Number));
   return mounts.filter((_, index) => used.has(index));

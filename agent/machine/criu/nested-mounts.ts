@@ -1,7 +1,7 @@
 /**
  * Mount namespaces that a job has made within its own (`unshare --mount`). They have what they have from the job's: on
- * another node the home's files are one file system there, whatever is mounted at home, and CRIU says of each mount
- * which folder of that it shows. At home these folders are of several file systems: so each mount is told again as the
+ * another node the home's files are one file system there, whatever is mounted at home, and CRIU has for each mount
+ * which folder of that it shows. At home these folders are of several file systems: so each mount is described again as the
  * home has it, and where it shows a folder in which the home has others mounted, those are put there too.
  */
 import { homesMount, type MountEntry, type MountIds, NO_DEVICE, tellAnew } from './mounts-image';

@@ -1,4 +1,4 @@
-/** What `godwit-helper note` has written down of a frozen job (agent/native/helper/identity.c has the lines). */
+/** What `godwit-helper note` has written down of a frozen job (agent/native/helper/recognise.c has the lines). */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 

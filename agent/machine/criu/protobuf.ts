@@ -9,7 +9,7 @@ const FIXED32 = 5;
 export interface Field {
   number: number;
   value: number | Buffer;
-  /** The value as it stands in the message, whose memory it shares. */
+  /** The value's bytes in the message, whose memory it shares. */
   bytes: Buffer;
 }
 
@@ -61,7 +61,7 @@ export function messageOf(fields: [number: number, value: number | string | Buff
 }
 
 /**
- * The message with each of its messages `number` (below 16) as `change` makes it, all else as it stands.
+ * The message with each of its messages `number` (below 16) as `change` makes it, all else as it is.
  * @throws GodwitError `bad-message`
  */
 export function changed(

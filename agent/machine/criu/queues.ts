@@ -21,10 +21,10 @@ async function work({ helper, run: cgroup, images }: Frozen, verb: string, more:
     const orders = [verb, '--cgroup', cgroup, '--file', join(images, FILE), ...more];
     await run(helper, orders, { timeout: DEADLINE_MS, killSignal: 'SIGKILL' });
   } catch (error) {
-    const said = (error as { stdout?: string }).stdout?.trim() || (error as Error).message;
+    const output = (error as { stdout?: string }).stdout?.trim() || (error as Error).message;
     throw new GodwitError({
       code: 'terminal-failed',
-      message: `what is on its way through the job's terminals can't be carried: ${said}`,
+      message: `what is on its way through the job's terminals can't be carried: ${output}`,
     });
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { badMessage } from '../../api/errors';
 import { cutShort, fieldsOf } from './protobuf';
 
-/** Milliseconds, except where it says pages. */
+/** Milliseconds, except for numbers of pages. */
 export interface DumpStats {
   freezingMs: number;
   frozenMs: number;

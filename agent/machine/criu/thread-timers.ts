@@ -46,7 +46,7 @@ function toThread(timer: Buffer, pid: number): Buffer {
   return Buffer.concat([copy, messageOf([[THREAD, pid]])]);
 }
 
-/** In /proc/PID/timers (proc_pid_timers(5)): those that tell the thread with the process's own number. */
+/** In /proc/PID/timers (proc_pid_timers(5)): those that signal the thread with the process's own number. */
 export function timersOfFirst(text: string, pid: number): Set<number> {
   const timers = text.matchAll(/^ID: (\d+)\nsignal: .*\nnotify: \w+\/tid\.(\d+)$/gm);
   return new Set([...timers].filter(([, , tid]) => Number(tid) === pid).map(([, id]) => Number(id)));

@@ -1,7 +1,7 @@
 /**
  * Two things that CRIU (4.2) gets wrong about timerfds, put right in its image:
  *
- * A periodic one that was due when it was saved: the kernel says that it has nothing left to wait (proc_pid_fdinfo(5),
+ * A periodic one that was due when it was saved: the kernel reports that it has nothing left to wait (proc_pid_fdinfo(5),
  * it_value 0), and CRIU arms it with that, which disarms it for good. Any whose period is shorter than a freeze is due.
  *
  * One that was set to a moment: CRIU saves what is left and adds the seconds of the clock, but not their fraction, so it

@@ -26,7 +26,7 @@ export async function verifyPages(images: string): Promise<void> {
 }
 
 /**
- * Is what was restored the whole job, held? Returns its processes. Throws `restore-incomplete` or `restore-not-held`.
+ * Is what was restored the whole job, and frozen? Returns its processes. Throws `restore-incomplete` or `restore-not-held`.
  * @param init the restored PID 1, as this node numbers it
  * @param expected the job's own numbers of its processes when it was dumped
  */

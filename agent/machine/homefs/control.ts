@@ -57,7 +57,7 @@ async function run(
   try {
     await promisify(execFile)(program, args, { timeout, killSignal: 'SIGKILL' });
   } catch (error) {
-    const said = (error as { stdout?: string }).stdout?.trim();
-    throw new GodwitError(failure(said ? `: ${said}` : ''), { cause: error });
+    const output = (error as { stdout?: string }).stdout?.trim();
+    throw new GodwitError(failure(output ? `: ${output}` : ''), { cause: error });
   }
 }

@@ -4,7 +4,7 @@
  *   a hello each: magic, id, and the counts of bytes received, kept (the oldest that it still has) and written
  *   frames: u32 kind, u32 size, then `size` bytes; kind 1 are the pipe's bytes, kind 2 a u64 count acknowledged
  *
- * Each end goes on where the other's hello says, so that a new connection loses no byte and brings none twice.
+ * Each end goes on from the other's count, so that a new connection loses no byte and brings none twice.
  */
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -15,7 +15,7 @@ import { pipeStreams } from '../../wire/streams';
 const MAGIC = 'GWHOME1\0';
 const ID_BYTES = 64;
 const HELLO_BYTES = MAGIC.length + ID_BYTES + 3 * 8;
-/** Both ends say hello at once; it has only to cross the network. */
+/** Both ends send a hello at once; it has only to cross the network. */
 const HELLO_TIMEOUT_MS = 10_000;
 
 export interface WireHello {
@@ -31,13 +31,13 @@ export interface WireHello {
  */
 export async function connectWire(socket: string): Promise<Duplex> {
   const stream = connect(socket);
-  // A cut is told by the stream's end to whoever uses it, and must not end this process.
+  // Whoever uses the stream sees the cut as its end; it must not end this process.
   try {
     await once(stream, 'connect');
   } catch (error) {
     throw new GodwitError({
       code: 'no-home-files',
-      message: `nobody carries the home's files at ${socket}: ${(error as Error).message}`,
+      message: `no file server or mount of the home's files answers at ${socket}: ${(error as Error).message}`,
     });
   }
   stream.on('error', () => {});

@@ -3,43 +3,7 @@
  * itself, for CRIU restores mounts one by one.
  */
 import { readFile } from 'node:fs/promises';
-
-/** One line of a mountinfo file (man 5 proc_pid_mountinfo). */
-export interface Mount {
-  id: string;
-  /** The mount on which it is mounted. */
-  parent: string;
-  at: string;
-  /** `major:minor` of its file system. */
-  device: string;
-  /** The folder (or file) of the file system that is mounted. */
-  root: string;
-  type: string;
-  /** Of which device or server, in the words of its file system. */
-  source: string;
-  /** Of its file system. */
-  options: string[];
-}
-
-export function parseMounts(mountinfo: string): Mount[] {
-  return mountinfo.split('\n').flatMap((line) => {
-    const [place = '', source = ''] = line.split(' - ');
-    const [id = '', parent = '', device, root, at] = place.split(' ');
-    const [type = '', of = '', options = ''] = source.split(' ');
-    return device && root && at
-      ? [
-          {
-            ...{ id, parent, at: decode(at), device, root: decode(root), type },
-            ...{ source: decode(of), options: options.split(',') },
-          },
-        ]
-      : [];
-  });
-}
-
-/** Space, tab, newline and backslash are written as octal numbers. */
-const decode = (path: string) =>
-  path.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)));
+import { type Mount, parseMounts } from '../proc/parse';
 
 /** The kernel's own trees are made afresh in a job. */
 const OWN = ['/proc', '/sys', '/dev'];

@@ -64,7 +64,7 @@ export const mountCommand = ({ program, socket, id, home, at, uid, cgroup }: Mou
   ...(cgroup !== undefined ? ['--cgroup', cgroup] : []),
 ];
 
-/** The one line that each says on its standard output when it is ready, or why it can't be. */
+/** The one line that each prints on its standard output when it is ready, or why it can't be. */
 export const HomefsWord = z.union([
   z.object({ serving: z.object({ pid: z.int() }) }),
   /** The mount is there; whoever looks into it waits until it is joined. */

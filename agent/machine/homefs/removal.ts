@@ -8,7 +8,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
-import { parseMounts } from './mounts';
+import { parseMounts } from '../proc/parse';
 
 /** A lab's folder has some thousands of files; more than that takes a slow disk. */
 const REMOVE_MS = 120_000;
@@ -76,9 +76,9 @@ export async function removeMounted(how: 'tree' | 'name', paths: string[]): Prom
       (error: Error & { code?: unknown; stderr?: string }) => error,
     );
     if (!failure) return;
-    const said = failure.stderr?.trim() || failure.message;
-    if (failure.code !== STILL_MOUNTED) throw cannotRemove(paths, said);
-    if (left === 0) throw stillMounted(said.split('\n'));
+    const output = failure.stderr?.trim() || failure.message;
+    if (failure.code !== STILL_MOUNTED) throw cannotRemove(paths, output);
+    if (left === 0) throw stillMounted(output.split('\n'));
   }
 }
 

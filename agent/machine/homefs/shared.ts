@@ -3,7 +3,7 @@
  * and not over the network of its home.
  */
 import type { SharedMount } from '../../api/peer-contract';
-import { parseMounts } from './mounts';
+import { parseMounts } from '../proc/parse';
 
 /**
  * File systems whose source names the server and what of it is mounted, so that one name is one thing everywhere.

@@ -1,4 +1,4 @@
-/** The network sockets that the kernel tells of (proc_pid_net(5)). */
+/** The network sockets that the kernel lists (proc_pid_net(5)). */
 import { readFile } from 'node:fs/promises';
 
 /** One row of /proc/PID/net/tcp and its like (proc_pid_net(5)). */
@@ -40,17 +40,17 @@ export async function inetSockets(pid: number | 'self'): Promise<InetSocket[]> {
 export function parseSockets(table: string, protocol: InetSocket['protocol']): InetSocket[] {
   return table.split('\n').flatMap((row) => {
     const fields = row.trim().split(/\s+/);
-    const [local, remote] = [fields[1], fields[2]].map((text) => parsePlace(text ?? ''));
+    const [local, remote] = [fields[1], fields[2]].map((text) => parseAddress(text ?? ''));
     if (!local || !remote) return [];
     const state = Number.parseInt(fields[3]!, 16);
-    const places = { local: local.ip, port: local.port, remote: remote.ip, remotePort: remote.port };
+    const ends = { local: local.ip, port: local.port, remote: remote.ip, remotePort: remote.port };
     const waiting = Number.parseInt(fields[4]?.split(':')[1] ?? '0', 16);
-    return [{ protocol, ...places, state, inode: Number(fields[9]), waiting }];
+    return [{ protocol, ...ends, state, inode: Number(fields[9]), waiting }];
   });
 }
 
 /** `0100007F:1F90`: words of the address in the machine's byte order, the port as a number. */
-function parsePlace(text: string): { ip: string; port: number } | null {
+function parseAddress(text: string): { ip: string; port: number } | null {
   const [, words, port] = /^((?:[0-9A-F]{8})+):([0-9A-F]{4})$/.exec(text) ?? [];
   if (!words || !port) return null;
   const bytes = Buffer.from(words, 'hex').swap32();

@@ -45,7 +45,7 @@ interface Addressed {
   address: Address | null;
 }
 
-/** Of a copy without an address there is nothing to do; so nobody who calls needs to ask first. */
+/** For a copy without an address there is nothing to do, so that callers need not ask first. */
 export class JobNetworks {
   constructor(private readonly options: NetworkOptions) {}
 
@@ -106,7 +106,7 @@ export class JobNetworks {
     if (address) await ip('link', 'set', port(job), 'down');
   }
 
-  /** The address is here: the job's neighbours are told. */
+  /** Announces to the job's neighbours that the address is here. */
   async putUp(copy: Addressed): Promise<void> {
     const namespace = this.namespaceOf(copy);
     if (!copy.address || namespace === null) return;
@@ -139,15 +139,15 @@ export class JobNetworks {
   /** Who on the bridge has this address already; null when nobody answers. */
   async ownerOf(address: string): Promise<string | null> {
     const what = "the helper's answer";
-    const said = await run(this.options.helper, 'arp', 'probe', this.options.bridge ?? '', address);
-    return parseWith(Probed, parseJson(what, said), what).owner;
+    const output = await run(this.options.helper, 'arp', 'probe', this.options.bridge ?? '', address);
+    return parseWith(Probed, parseJson(what, output), what).owner;
   }
 }
 
 /** The port of a job, of which a node holds one copy at the most; an interface's name may have 15 bytes. */
 const port = (job: string) => `gw${job}`;
 
-/** A bridge takes the lowest address of its ports for its own: this is none of the low ones, and tells ours from others. */
+/** A bridge takes the lowest address of its ports for its own: this is none of the low ones, and distinguishes ours from others. */
 const portAddress = ({ ip: address }: Address) => hardwareAddress(address).replace('02', 'fe');
 
 const isOurs = (job: string, address: Address) =>

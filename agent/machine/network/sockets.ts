@@ -45,7 +45,7 @@ async function ask(helper: string, act: string, run: string): Promise<string> {
     const reason = error.stdout?.trim() || error.message;
     throw new GodwitError({
       code: 'sockets-failed',
-      message: `the job's network could not be reached to ${act} it: ${reason}`,
+      message: `\`godwit-helper sockets ${act}\` failed for the job's network: ${reason}`,
     });
   });
   return stdout;

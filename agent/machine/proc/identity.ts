@@ -1,6 +1,7 @@
 /** Processes that are found again by a file, whoever started them and whoever has died since. */
 import { readdir, readFile } from 'node:fs/promises';
 import { isNodeError } from '../../api/errors';
+import { parseStat } from './parse';
 
 /** A process as no other will ever be: its number, and when it began, in ticks since the boot (man 5 proc_pid_stat). */
 export interface Identity {
@@ -8,21 +9,21 @@ export interface Identity {
   started: string;
 }
 
-/** The fields from the third on; the second is a name that may contain spaces and parentheses. Empty: no such process. */
-async function statOf(pid: number): Promise<string[]> {
+/** null: no such process. */
+async function statOf(pid: number): Promise<ReturnType<typeof parseStat> | null> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  return stat ? stat.slice(stat.lastIndexOf(')') + 2).split(' ') : [];
+  return stat ? parseStat(stat) : null;
 }
 
 /** null when the process has ended. */
 export async function startOf(pid: number): Promise<string | null> {
-  const [state, ...rest] = await statOf(pid);
-  return !state || state === 'Z' || state === 'X' ? null : (rest[18] ?? null);
+  const stat = await statOf(pid);
+  return !stat || stat.state === 'Z' || stat.state === 'X' ? null : stat.started || null;
 }
 
-/** The CPU time that a process has used, in ticks, as something to compare with: user's and kernel's, fields 14 and 15. */
+/** The CPU time that a process has used, in ticks, to be compared. */
 export async function cpuTimeOf(pid: number): Promise<string> {
-  return (await statOf(pid)).slice(11, 13).join('+');
+  return `${(await statOf(pid))?.ticks ?? ''}`;
 }
 
 export const isAlive = async ({ pid, started }: Identity) => (await startOf(pid)) === started;
@@ -32,15 +33,15 @@ export async function childrenOf(pid: number): Promise<Identity[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
   const found = await Promise.all(
     pids.map(async (child) => {
-      const [, parent, ...rest] = await statOf(child);
-      return Number(parent) === pid ? [{ pid: child, started: rest[17] ?? '' }] : [];
+      const stat = await statOf(child);
+      return stat?.parent === pid ? [{ pid: child, started: stat.started }] : [];
     }),
   );
   return found.flat();
 }
 
 /** Whether a signal or a tracer has stopped it. */
-export const isStopped = async (pid: number) => /^[tT]$/.test((await statOf(pid))[0] ?? '');
+export const isStopped = async (pid: number) => /^[tT]$/.test((await statOf(pid))?.state ?? '');
 
 export const killPid = (pid: number): void => signalPid(pid, 'SIGKILL');
 

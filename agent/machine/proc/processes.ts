@@ -2,6 +2,9 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { GodwitError } from '../../api/errors';
 import { killPid } from './identity';
+import { parseStat, statusField, statusNumbers } from './parse';
+
+export { parseStat } from './parse';
 
 /** Ticks of /proc/PID/stat a second: USER_HZ, the same on every architecture that Godwit runs on. */
 const TICKS_PER_SECOND = 100;
@@ -29,7 +32,7 @@ export interface Thread {
   tid: number;
   state: string;
   comm: string;
-  /** The kernel function it sleeps in; empty when it runs or the kernel doesn't tell. */
+  /** The kernel function it sleeps in; empty when it runs or the kernel does not show it. */
   wchan: string;
 }
 
@@ -38,12 +41,12 @@ export interface ProcessSource {
   pids(): Promise<number[]>;
 }
 
-/** The processes of this node, zombies excepted, that have this word on their command line. */
-export async function processesNaming(word: string): Promise<number[]> {
+/** The processes of this node, zombies excepted, that have this argument on their command line. */
+export async function processesNaming(argument: string): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(
     pids.map(async (pid) =>
-      (await read(`/proc/${pid}/cmdline`))?.split('\0').includes(word) ? Number(pid) : null,
+      (await read(`/proc/${pid}/cmdline`))?.split('\0').includes(argument) ? Number(pid) : null,
     ),
   );
   return found.filter((pid) => pid !== null);
@@ -52,19 +55,6 @@ export async function processesNaming(word: string): Promise<number[]> {
 /** Kills processes; those that have gone are passed over. */
 export function killEach(pids: number[]): void {
   for (const pid of pids) killPid(pid);
-}
-
-/** The fields of a stat line after its name, which may itself contain spaces and parentheses. */
-export function parseStat(stat: string) {
-  const open = stat.indexOf('(');
-  const close = stat.lastIndexOf(')');
-  const fields = stat.slice(close + 2).split(' ');
-  return {
-    comm: stat.slice(open + 1, close),
-    state: fields[0] ?? '?',
-    parent: Number(fields[1]),
-    ticks: Number(fields[11]) + Number(fields[12]),
-  };
 }
 
 /** null when the process has gone. */
@@ -78,9 +68,9 @@ export async function readProcess(pid: number): Promise<JobProcess | null> {
     parent,
     session: innerOf(status, 'NSsid') ?? 0,
     state,
-    threads: Number(/^Threads:\s+(\d+)/m.exec(status)?.[1] ?? 1),
+    threads: Number(statusField(status, 'Threads') ?? 1),
     comm,
-    rss: Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024,
+    rss: (statusNumbers(status, 'VmRSS')[0] ?? 0) * 1024,
     cpuUsec: (ticks * 1_000_000) / TICKS_PER_SECOND,
   };
 }
@@ -142,10 +132,7 @@ async function readThread(pid: number, tid: number): Promise<Thread | null> {
 }
 
 /** NSpid: this node's number first, then one for each PID namespace further in; the job's own is the second. */
-function innerOf(status: string, name = 'NSpid'): number | null {
-  const line = new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1];
-  return line?.split(/\s+/).map(Number)[1] ?? null;
-}
+const innerOf = (status: string, name = 'NSpid'): number | null => statusNumbers(status, name)[1] ?? null;
 
 /** null when the process has gone. */
 const read = (path: string): Promise<string | null> => readFile(path, 'utf8').catch(() => null);

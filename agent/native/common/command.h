@@ -1,10 +1,10 @@
-/* What each C program has: its arguments, and what it says. */
+/* What each C program has: its arguments, and its output. */
 #ifndef COMMAND_H
 #define COMMAND_H
 
 #include <stdbool.h>
 
-/* By which it complains; each program says its own. */
+/* Before each error message; each program defines its own. */
 extern const char program_name[];
 
 /* The value of `--key value` before `--`; NULL when it is not there. */
@@ -17,9 +17,9 @@ const char *required(char **argv, const char *key);
  */
 unsigned int number_option(char **argv, const char *key);
 bool flag(char **argv, const char *key);
-/* The value that stands `nth` (from 0) among all of `--key value`; NULL after the last. */
+/* The value that comes `nth` (from 0) among all of `--key value`; NULL after the last. */
 const char *nth_option(char **argv, const char *key, int nth);
-/* The program and its arguments: what stands after `--`. */
+/* The program and its arguments: what comes after `--`. */
 char **after_dashes(char **argv);
 int wrong_usage(const char *what);
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-/* From this bit on it says the device. */
+/* From this bit on it is the device. */
 #define SHOWN_DEVICE_SHIFT 48
 
 static inline uint64_t shown_inode(const struct stat *status, dev_t root_device) {

@@ -1,6 +1,6 @@
 /*
- * What a restored, held job is lacking of what was noted is made again: from outside where the kernel lets it, by calls
- * inside its processes where not (inside.c). What is noted is a peer's word: a process sets for itself only what it may
+ * What a restored, frozen job is lacking of what was noted is made again: from outside where the kernel lets it, by calls
+ * inside its processes where not (inside.c). A peer may have written the notes: a process sets for itself only what it may
  * set, and what root sets for a user's job is judged here.
  */
 #include <errno.h>
@@ -48,7 +48,7 @@ typedef bool remake(struct work *work, const struct trait *noted);
 static void leave(struct work *work) {
   if (!work->is_inside) return;
   work->is_inside = false;
-  /* It would be neither held nor whole: it ends with this process, which is its tracer. */
+  /* It would be neither frozen nor whole: it ends with this process, which is its tracer. */
   if (leave_inside(&work->inside)) exit(say_error("held", errno));
 }
 
@@ -170,7 +170,7 @@ static bool slack_again(struct work *work, const struct trait *noted) {
   return write_number(thread_of(work, noted), "timerslack_ns", noted->value);
 }
 
-/* The kernel reads it as it was written: told in hexadecimal without a sign of that. */
+/* The kernel reads it as it was written: printed in hexadecimal without a sign of that. */
 static bool dump_filter_again(struct work *work, const struct trait *noted) {
   char text[32];
   snprintf(text, sizeof text, "0x%.20s", noted->value);

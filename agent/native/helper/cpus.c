@@ -19,7 +19,7 @@ static bool cpus_of(pid_t thread, uint64_t cpus[WORDS]) {
 
 void learn_cpus(pid_t init) { cpus_of(init, inits); }
 
-/* Words in hexadecimal, the lowest CPUs first, without those at the end that are empty. */
+/* Groups in hexadecimal, the lowest CPUs first, without those at the end that are empty. */
 static void write_cpus(const uint64_t cpus[WORDS], char *text, size_t room) {
   int last = WORDS - 1;
   size_t size = 0;

@@ -146,7 +146,7 @@ int serve_debugger(char **argv) {
   const pid_t server = fork();
   if (server < 0) give_up("fork");
   if (server == 0) become_server(argv);
-  /* Whoever waits for the end of what gdbserver says, waits for gdbserver alone. */
+  /* Only gdbserver itself keeps the output open: its end of file is gdbserver's end. */
   close(STDIN_FILENO);
   close(STDOUT_FILENO);
   while (waitpid(server, &status, 0) < 0 && errno == EINTR) continue;

@@ -1,4 +1,4 @@
-/* The end of a job, waited for and told. */
+/* Waits for the end of a job and reports it. */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/wait.h>

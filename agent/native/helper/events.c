@@ -1,12 +1,12 @@
 /*
  * Events that wait in a job's inotify descriptors. CRIU (4.2) loses them. They can't be put back, nor be looked at
- * without being taken; so a program that had some is told that some were lost (IN_Q_OVERFLOW, inotify(7)), which it has
+ * without being taken; so a program that had some gets the event that some were lost (IN_Q_OVERFLOW, inotify(7)), which it has
  * to expect anyway, and looks for itself.
  *
  *   events --cgroup RUN -- PID:FD...
- *             says of each descriptor of a frozen job with waiting events, one line: PID and FD, apart by a tab
+ *             prints for each descriptor of a frozen job with waiting events one line: PID and FD, apart by a tab
  *   overflow --cgroup RUN -- PID:FD...
- *             in a restored job that is held, has the kernel say so to each of them, and nothing else
+ *             in a restored, frozen job, has the kernel report that to each of them, and nothing else
  */
 #include <errno.h>
 #include <linux/kcmp.h>
@@ -72,7 +72,7 @@ static bool fill(int fd, const int files[2]) {
   return errno = EOVERFLOW, false;
 }
 
-/* All but the last event, which says that the queue was full. */
+/* All but the last event, which is that the queue was full. */
 static bool leave_last(int fd) {
   static char space[65536];
   for (size_t left = (size_t)waiting_in(fd) - sizeof(struct inotify_event); left > 0;) {
@@ -88,7 +88,7 @@ static bool overflow_one(int fd) {
   const int watches[] = {watch_own(fd, files[0]), watch_own(fd, files[1])};
   bool done = watches[0] >= 0 && watches[1] >= 0 && fill(fd, files);
   const int error = errno;
-  /* What is said of that (IN_IGNORED) has no room in the queue any more. */
+  /* The event for that (IN_IGNORED) has no room in the queue any more. */
   for (int i = 0; i < 2; i++) {
     if (watches[i] >= 0) inotify_rm_watch(fd, watches[i]);
     if (files[i] >= 0) close(files[i]);

@@ -1,6 +1,6 @@
 /*
- * One frame of what people type (terminal.c), from standard input into the pipe that PID 1 of a job holds. Whose word
- * is it that descriptor FEED is that pipe? The job's user's, who owns PID 1: so it is looked at before it is written to.
+ * One frame of what people type (terminal.c), from standard input into the pipe that PID 1 of a job holds. That
+ * descriptor FEED is that pipe is up to the job's user, who owns PID 1: so it is checked before it is written to.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 /*
- * Has a writer of a FIFO gone, as far as its reader is told (poll(2), POLLHUP)? One that was opened before any writer
- * came is not told so, however long none comes.
+ * Has a writer of a FIFO gone, as far as its reader can see (poll(2), POLLHUP)? One that was opened before any writer
+ * came does not see it, however long none comes.
  *
  *   fifos --cgroup RUN -- PID:FD...
- *             says of each reader, one line: PID, FD, and `quiet` or `left`, apart by tabs
+ *             prints for each reader one line: PID, FD, and `quiet` or `left`, apart by tabs
  */
 #include <errno.h>
 #include <fcntl.h>

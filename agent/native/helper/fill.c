@@ -21,21 +21,21 @@ static bool is_stream(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type != SOCK_DGRAM;
 }
 
-static void read_shared(int fd, const struct held *held, struct traits *traits) {
+static void read_shared(int fd, const struct reference *ref, struct traits *traits) {
   int bytes = 0;
   char slot[64];
-  if (S_ISSOCK(held->status.st_mode) && !is_stream(fd)) return;
+  if (S_ISSOCK(ref->status.st_mode) && !is_stream(fd)) return;
   if (ioctl(fd, FIONREAD, &bytes)) return;
-  snprintf(slot, sizeof slot, "bytes in descriptor %s", held->slot + strlen("fd "));
-  add_trait(traits, held->inner, 0, slot, "%d", bytes);
+  snprintf(slot, sizeof slot, "bytes in descriptor %s", ref->slot + strlen("fd "));
+  add_trait(traits, ref->inner, 0, slot, "%d", bytes);
 }
 
-void read_fill(const struct held *held, struct traits *traits) {
-  if (strncmp(held->slot, "fd ", 3) || held->inner == 1) return;
-  const bool is_unix = !strncmp(held->name, "socket:[", 8) && !strncmp(held->protocol, "UNIX", 4);
-  if (!is_unix && strncmp(held->name, "pipe:[", 6)) return;
-  const int fd = share_held(held->pid, atoi(held->slot + strlen("fd ")));
+void read_fill(const struct reference *ref, struct traits *traits) {
+  if (strncmp(ref->slot, "fd ", 3) || ref->inner == 1) return;
+  const bool is_unix = !strncmp(ref->name, "socket:[", 8) && !strncmp(ref->protocol, "UNIX", 4);
+  if (!is_unix && strncmp(ref->name, "pipe:[", 6)) return;
+  const int fd = share_descriptor_of(ref->pid, atoi(ref->slot + strlen("fd ")));
   if (fd < 0) return;
-  read_shared(fd, held, traits);
+  read_shared(fd, ref, traits);
   close(fd);
 }

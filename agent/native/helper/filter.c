@@ -1,6 +1,6 @@
 /*
  * What a program asks of the kernel, nobody else can see, and a restore would lose: every job finds a kernel without it,
- * and says so or does without. A sandbox that would be gone after the first move is worse than none.
+ * and report it or do without. A sandbox that would be gone after the first move is worse than none.
  */
 #include <asm/prctl.h>
 #include <errno.h>

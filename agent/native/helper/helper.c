@@ -3,18 +3,18 @@
  *
  *   launch   makes a job's namespaces and root, starts its program, waits for its end
  *   restore  the same for a job that CRIU brings back; as CRIU's action script it leaves that job frozen
- *   arp      asks who has an address, or tells that a job has it here
+ *   arp      asks who has an address, or announces that a job has it here
  *   sockets  holds a frozen job's network still, and lets it go again
  *   plug     a program with a connection to a socket as its descriptor 3
  *   feed     types into a job's terminal
  *   take-queues, put-queues
  *            what is on its way through a frozen job's terminals, into a file and back
- *   fifos    whether readers of FIFOs are told that a writer has gone
+ *   fifos    which readers of FIFOs see that a writer has gone
  *   messages what CRIU would lose of messages that wait in sockets
  *   events, overflow
- *            which inotify queues are not empty; these programs are told that events were lost
+ *            which inotify queues are not empty; these programs get the event that events were lost
  *   trim-mounts
- *            takes from a held job the mounts that it does not use
+ *            takes from a restored, frozen job the mounts that it does not use
  *   peer     the resource limits of whoever asks for a job
  *   signal   a signal for a process of a job
  *   look     what processes hold that may not travel

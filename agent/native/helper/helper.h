@@ -1,4 +1,4 @@
-/* What the helper's parts share. Its reader may go: the report file is the truth of what it says. */
+/* What the helper's parts share. Whoever reads its output may end: the report file has the same. */
 #ifndef HELPER_H
 #define HELPER_H
 
@@ -16,17 +16,17 @@ int join_groups(char **argv, const char *pid);
 /* Waits until the cgroup says that it is frozen, 5 s at most: 0, or -1 with ETIMEDOUT. */
 int await_frozen(const char *cgroup);
 
-/* Waits for the job's PID 1 while reaping whatever else ends here, then says and reports how it ended. */
+/* Waits for the job's PID 1 while reaping whatever else ends here, then prints how it ended and writes it to `report`. */
 int await_init(pid_t init, const char *report);
 
-/* The way between `launch` and the job's first processes: one seqpacket socket, closed by a successful exec. */
-#define TALK 3
-struct word {
+/* The descriptor of the socket between the job's first processes and `launch`: seqpacket, closed by a successful exec. */
+#define LAUNCHER 3
+struct stage_report {
   char stage[16]; /* "ready", or where it failed */
   int error;
 };
-void tell(int talk, const char *stage, int error);
-/* Tells `launch` why the job can't be started (errno), and ends. */
+void report_stage(int to, const char *stage, int error);
+/* Reports to `launch` why the job can't be started (errno), and ends. */
 void fail(const char *stage) __attribute__((noreturn));
 
 int launch(char **argv);
@@ -37,7 +37,7 @@ int plug(char **argv);
 int hold(const char *action);
 /* In a new process of the new PID namespace: makes the job's root and becomes its `init`, as the job's user. */
 void enter_root(char **argv) __attribute__((noreturn));
-/* Takes from a held job the mounts that it does not use. */
+/* Takes from a restored, frozen job the mounts that it does not use. */
 int trim_mounts(char **argv);
 /* This process gets what `--umask` and each `--rlimit NAME=SOFT:HARD` say. */
 void set_limits(char **argv);
@@ -54,7 +54,7 @@ bool number_of_id(const char *text, uid_t *id);
 void confine(char **argv, int capability);
 /* What this process executes has the capability too. */
 void hand_down(int capability);
-/* What stands beside a job for its debugger: gdbserver, and who reads the job's files. */
+/* The processes beside a job for its debugger: gdbserver, and the one that reads the job's files. */
 int serve_debugger(char **argv);
 int read_files(char **argv);
 /* What is named JOB:NAME in the environment becomes NAME, and is all that is left of it. */
@@ -68,7 +68,7 @@ int open_process(pid_t pid);
 /* A descriptor of a process of the job that this leaf of a cgroup is of; -1 with ESRCH for any other. */
 int open_member(const char *cgroup, pid_t pid);
 /*
- * Takes the "(deleted)" off a name that /proc says for a descriptor or a mapping of a process, if the process finds that
+ * Takes the "(deleted)" off a name that /proc shows for a descriptor or a mapping of a process, if the process finds that
  * very file under the name.
  */
 void keep_name(const char *pid, char *name, const struct stat *of);
@@ -76,21 +76,21 @@ bool is_alive(int process);
 /* Descriptor `fd` of a process as one of this: the same open file, with no more rights than the process has to it. */
 int share_descriptor(int process, int fd);
 /* The same, for many in a row of a process that stays. */
-int share_held(pid_t pid, int fd);
+int share_descriptor_of(pid_t pid, int fd);
 /* Signals a process of a job. */
 int signal_member(char **argv);
 /* Types a frame into a job's terminal. */
 int feed(char **argv);
-/* Tells the limits of whoever is at the other end of a connection. */
+/* Prints the resource limits of the process at the other end of a connection. */
 int peer(char **argv);
-/* Asks a bridge's neighbours for an address, or tells them of it. */
+/* Asks a bridge's neighbours for an address, or announces it to them. */
 int arp(char **argv);
-/* Keeps a job's packets from leaving and arriving, lets them again, or has its connections end without a word. */
+/* Blocks a job's packets, unblocks them, or ends its connections without a packet to their peers. */
 int sockets(char **argv);
-/* Keeps the packets of a cgroup's sockets from leaving and arriving: 0, or -1 with errno. */
+/* Blocks the packets of a cgroup's sockets in both directions: 0, or -1 with errno. */
 int hold_network(const char *cgroup);
 /* PID 1 keeps the file for the program's end open as this. */
-#define STATUS (TALK + 1)
+#define STATUS (LAUNCHER + 1)
 /* With a terminal, both of its ends too, and those of the pipe by which it is fed; see terminal.c. */
 #define MASTER (STATUS + 1)
 #define SLAVE (STATUS + 2)
@@ -114,7 +114,7 @@ int messages(char **argv);
 /* Which inotify queues are not empty, and telling whoever reads them that events were lost. */
 int events(char **argv);
 int overflow(char **argv);
-/* What readers of FIFOs are told. */
+/* Which readers of FIFOs see a hang-up. */
 int fifos(char **argv);
 /* What a job's processes hold is written down; is it the same after a restore, and no more than a user may have? */
 int note(char **argv);

@@ -1,4 +1,4 @@
-/* What a job's processes hold: how it is looked through (identity.c) and judged (powers.c). */
+/* What a job's processes refer to: how it is walked (identity.c), compared (recognise.c) and judged (powers.c). */
 #ifndef IDENTITY_H
 #define IDENTITY_H
 
@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-struct held {
+struct reference {
   /* The process, as the job numbers it, and as this node does. */
   int inner;
   pid_t pid;
@@ -26,16 +26,19 @@ struct held {
 int inner_of(const char *pid);
 
 /* Goes on while it returns true. */
-typedef bool visit(const struct held *held);
-/* Visits all that the processes hold, in an order that is the same after a restore. */
-void each_held(char **pids, visit *visit);
+typedef bool visit(const struct reference *ref);
+/*
+ * Visits all that the processes refer to, in an order that is the same after a restore. `pids` begins with PID 1.
+ * `is_abroad`: the job is not at home, so its root is a mount of the home's files, and what is not on it is the host's.
+ */
+void each_reference(char **pids, bool is_abroad, visit *visit);
 
 /*
  * Of a user's job (`--uid`; any other has all that root has): do the processes have its user's ids and no more rights
- * than a job that was just launched, and are they in its namespaces? What is not so is said.
+ * than a job that was just launched, and are they in its namespaces? What is not so is printed.
  */
 bool has_own_powers(char **argv, char **pids);
-/* The same of one thing that they hold. */
-bool is_permitted(const struct held *held);
+/* The same of one reference. */
+bool is_permitted(const struct reference *ref);
 
 #endif

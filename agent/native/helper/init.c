@@ -23,7 +23,7 @@ static void open_as(int as, const char *path, int flags, const char *stage) {
 }
 
 /*
- * What the program gets is what a shell's job gets: default signals, none blocked, a session of its own.
+ * The program starts as a shell's job does: default signals, none blocked, a session of its own.
  */
 static void run_program(char **argv) {
   char **program = after_dashes(argv);
@@ -33,10 +33,10 @@ static void run_program(char **argv) {
   sigprocmask(SIG_SETMASK, &none, NULL);
   setsid();
   if (option(argv, "--tty")) take_terminal();
-  /* From here the launcher knows this process; it runs on when it is told to, and not at all without it. */
-  tell(TALK, "ready", 0);
+  /* From here the launcher knows this process. It goes on when it gets a byte, and ends when the launcher does. */
+  report_stage(LAUNCHER, "ready", 0);
   char go;
-  if (recv(TALK, &go, 1, 0) != 1) _exit(127);
+  if (recv(LAUNCHER, &go, 1, 0) != 1) _exit(127);
   if (filter_calls(flag(argv, "--allow-io-uring"))) fail("init");
   set_limits(argv);
   if (chdir(required(argv, "--cwd"))) fail("cwd");
@@ -72,7 +72,7 @@ int init(char **argv) {
   int status;
   /* Other processes of its user can't debug it, nor open what it has open (PR_SET_DUMPABLE(2const)); CRIU carries it. */
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)) fail("init");
-  fcntl(TALK, F_SETFD, FD_CLOEXEC);
+  fcntl(LAUNCHER, F_SETFD, FD_CLOEXEC);
   open_as(STDIN_FILENO, "/dev/null", O_RDONLY, "console");
   open_as(STDOUT_FILENO, required(argv, "--console"), O_WRONLY | O_APPEND, "console");
   if (dup2(STDOUT_FILENO, STDERR_FILENO) < 0) fail("console");
@@ -86,7 +86,7 @@ int init(char **argv) {
   /* As the job's own `ps` shows it. */
   prctl(PR_SET_NAME, "godwit-init");
   /* The launcher takes the end of its socket as the sign that init holds nothing from outside any more. */
-  close(TALK);
+  close(LAUNCHER);
 
   status = tty ? serve_terminal(program) : await_program(program);
   if (status < 0) return 127;

@@ -7,6 +7,7 @@
  */
 #include "inside.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -51,7 +52,7 @@ static bool is_ours(const struct inside *inside, pid_t thread) {
   return false;
 }
 
-/* A main thread that has ended stands there until the others have. */
+/* A main thread that has ended is listed until the others have ended. */
 static bool has_ended(pid_t pid, pid_t thread) {
   char path[96], line[512];
   snprintf(path, sizeof path, "/proc/%d/task/%d/stat", pid, thread);
@@ -206,10 +207,11 @@ long call_inside(struct inside *inside, pid_t thread, long number, const long ar
                  int where) {
   unsigned char kept[MOST_DATA];
   long given[5];
+  assert(size <= sizeof kept && where >= 0 && where < 5);
   memcpy(given, args, sizeof given);
   if (!size) return make_call(inside, thread, number, given);
   given[where] = (long)inside->room;
-  if (size > sizeof kept || pread(inside->memory, kept, size, (off_t)inside->room) != (ssize_t)size) return -1;
+  if (pread(inside->memory, kept, size, (off_t)inside->room) != (ssize_t)size) return -1;
   if (pwrite(inside->memory, data, size, (off_t)inside->room) != (ssize_t)size) return -1;
   const long returned = make_call(inside, thread, number, given);
   const int error = errno;
@@ -218,7 +220,7 @@ long call_inside(struct inside *inside, pid_t thread, long number, const long ar
   return returned;
 }
 
-/* In the frozen cgroup again before it is let go: each thread falls into the freezer and nowhere else. */
+/* Moved into the frozen cgroup before it is detached, so that the freezer takes each thread. */
 int leave_inside(struct inside *inside) {
   int result = inside->count ? move(inside, inside->run) : 0;
   int error = errno;

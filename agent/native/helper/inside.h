@@ -1,5 +1,5 @@
 /*
- * System calls made by a held process itself: what the kernel lets nobody else do for it. None of its own instructions
+ * System calls made by a frozen process itself, for what the kernel lets nobody else do. None of its own instructions
  * is executed. Whoever makes them and is killed takes the process along, so only a copy that may be lost is treated so.
  */
 #ifndef INSIDE_H

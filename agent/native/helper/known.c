@@ -1,7 +1,7 @@
 /*
  * The options of sockets that are noted (socket(7), tcp(7), ip(7), ipv6(7), udp(7), netlink(7), packet(7)): those that
  * keep state, can be read, and are not brought back by CRIU in each case. C libraries know some of them later than
- * kernels, so they stand here by their numbers.
+ * kernels, so they are listed here by their numbers.
  */
 #include "options.h"
 

@@ -1,6 +1,6 @@
 /*
  * Starts a job and waits for its end. The keeper reads one line from it when the program runs (or why it
- * doesn't), one more when the job has ended; the report file says the latter to a keeper that came later.
+ * doesn't), one more when the job has ended; the report file has the latter for a keeper that came later.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,16 +18,16 @@
 #include "helper.h"
 
 /*
- * The next word of the job's side; false at its end, which a successful exec brings. From the start of its init on that
- * side is the job's user: a stage is a word of small letters and nothing else.
+ * The next report of the job's side; false at the end of file, which a successful exec causes. From the start of its init
+ * on that side is the job's user: of a stage only small letters are taken.
  */
-static bool heard(int talk, struct word *word) {
+static bool next_report(int from, struct stage_report *report) {
   static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
   ssize_t size;
-  while ((size = recv(talk, word, sizeof *word, 0)) < 0 && errno == EINTR) continue;
-  if (size != sizeof *word) return false;
-  word->stage[sizeof word->stage - 1] = 0;
-  word->stage[strspn(word->stage, letters)] = 0;
+  while ((size = recv(from, report, sizeof *report, 0)) < 0 && errno == EINTR) continue;
+  if (size != sizeof *report) return false;
+  report->stage[sizeof report->stage - 1] = 0;
+  report->stage[strspn(report->stage, letters)] = 0;
   return true;
 }
 
@@ -68,8 +68,8 @@ static char state_of(pid_t pid) {
 }
 
 /*
- * From the tracer straight into the freezer: the program stands at its exec, the cgroup is frozen around it (a
- * stopped tracee counts as frozen), and once let go it sleeps in the freezer's trap before its first instruction.
+ * From the tracer straight into the freezer: the program is stopped at its exec, the cgroup is frozen around it (a
+ * stopped tracee counts as frozen), and once detached it sleeps in the freezer before its first instruction.
  */
 static int hand_to_freezer(const char *run, pid_t program) {
   if (put(run, "cgroup.freeze", "1") || await_frozen(run)) return -1;
@@ -82,22 +82,22 @@ static int hand_to_freezer(const char *run, pid_t program) {
   return -1;
 }
 
-/* Brings the program to run (or to be held): 0 with its pid, or the word that says why not. */
-static int start(char **argv, int talk, pid_t init, pid_t *program, struct word *word) {
-  const bool held = flag(argv, "--stopped");
-  if (!heard(talk, word)) *word = (struct word){"init", ECHILD};
-  if (strcmp(word->stage, "ready")) return -1;
-  *word = (struct word){"hold", 0};
+/* Starts the program, or stops it before its first instruction: 0 with its pid, or the stage at which it failed. */
+static int start(char **argv, int job_end, pid_t init, pid_t *program, struct stage_report *report) {
+  const bool stays_stopped = flag(argv, "--stopped");
+  if (!next_report(job_end, report)) *report = (struct stage_report){"init", ECHILD};
+  if (strcmp(report->stage, "ready")) return -1;
+  *report = (struct stage_report){"hold", 0};
   if ((*program = child_of(init)) < 0) return -1;
-  if (held && ptrace(PTRACE_SEIZE, *program, NULL, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)) return -1;
-  send(talk, "", 1, MSG_NOSIGNAL);
-  const bool stands = held && stopped_at_exec(*program);
-  if (heard(talk, word)) return -1;
-  if (!held) return 0;
-  return stands ? hand_to_freezer(required(argv, "--cgroup"), *program) : -1;
+  if (stays_stopped && ptrace(PTRACE_SEIZE, *program, NULL, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)) return -1;
+  send(job_end, "", 1, MSG_NOSIGNAL);
+  const bool is_stopped = stays_stopped && stopped_at_exec(*program);
+  if (next_report(job_end, report)) return -1;
+  if (!stays_stopped) return 0;
+  return is_stopped ? hand_to_freezer(required(argv, "--cgroup"), *program) : -1;
 }
 
-/* Wrong usage is told here, not by a process that is half a job already. */
+/* Wrong usage is found here, not by a process that is half a job already. */
 static void check_orders(char **argv) {
   static const char *const orders[] = {"--uid",  "--cgroup", "--report",  "--hostname", "--mount",
                                        "--init", "--cwd",    "--console", "--status"};
@@ -106,33 +106,33 @@ static void check_orders(char **argv) {
 }
 
 int launch(char **argv) {
-  const char *report = required(argv, "--report");
-  int talk[2];
+  const char *end_file = required(argv, "--report");
+  int ends[2];
   pid_t program;
-  struct word word = {"namespace", 0};
+  struct stage_report report = {"namespace", 0};
   check_orders(argv);
 
   setsid(); /* fails only for one who leads a session already */
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, talk)) return say_error("namespace", errno);
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) return say_error("namespace", errno);
   if (unshare(CLONE_NEWPID)) return say_error("namespace", errno);
   pid_t init = fork();
   if (init < 0) return say_error("namespace", errno);
   if (init == 0) {
-    if (dup2(talk[1], TALK) < 0 || fcntl(TALK, F_SETFD, 0)) _exit(127);
+    if (dup2(ends[1], LAUNCHER) < 0 || fcntl(LAUNCHER, F_SETFD, 0)) _exit(127);
     enter_root(argv);
   }
-  close(talk[1]);
+  close(ends[1]);
 
-  if (start(argv, talk[0], init, &program, &word) == 0) {
-    close(talk[0]);
+  if (start(argv, ends[0], init, &program, &report) == 0) {
+    close(ends[0]);
     say("{\"init\":%d,\"program\":%d}", init, program);
-    return await_init(init, report);
+    return await_init(init, end_file);
   }
-  const int error = word.error ? word.error : errno;
+  const int error = report.error ? report.error : errno;
   kill(init, SIGKILL);
   put(required(argv, "--cgroup"), "cgroup.freeze", "0");
   while (waitpid(init, NULL, __WALL) < 0 && errno == EINTR) continue;
-  return say_error(word.stage, error);
+  return say_error(report.stage, error);
 }

@@ -1,5 +1,5 @@
 /*
- * The mounts of a job that is held. On other nodes than its home the mount of the home's files shows all of the home's,
+ * The mounts of a restored, frozen job. On other nodes than its home the mount of the home's files shows all of the home's,
  * so a job carries only those that it uses.
  */
 #include <errno.h>
@@ -17,8 +17,8 @@ static int mounts_of(const char *pid) {
 }
 
 /*
- * trim-mounts INIT PATH...: takes away those that nothing of the job has open, mapped or as its folder, and says by
- * their index which stay. The kernel is the judge. Parents stand before children, so the last is the first.
+ * trim-mounts INIT PATH...: takes away those that nothing of the job has open, mapped or as its folder, and prints the
+ * indices of those that stay. The kernel decides. Parents come before children, so the last is the first.
  */
 int trim_mounts(char **argv) {
   int count = 0, space = argv[0] ? mounts_of(argv[0]) : -1;

@@ -30,21 +30,21 @@ void look_for_locks(char **pids) {
   fclose(all);
 }
 
-/* `lock:	1: POSIX  ADVISORY  WRITE 714 00:1d:9 0 EOF`; of a lock that is waited for nothing is said here. */
-static void add_lock(const char *line, const struct held *held, struct traits *traits) {
+/* `lock:	1: POSIX  ADVISORY  WRITE 714 00:1d:9 0 EOF`; a lock that is waited for is not listed here. */
+static void add_lock(const char *line, const struct reference *ref, struct traits *traits) {
   char kind[16], type[16], start[24], end[24], slot[128];
   if (sscanf(line, "lock: %*s %15s %*s %15s %*s %*s %23s %23s", kind, type, start, end) != 4) return;
   if (strcmp(kind, "POSIX") && strcmp(kind, "OFDLCK") && strcmp(kind, "FLOCK")) return;
-  snprintf(slot, sizeof slot, "lock %s %s %s %s %s", held->slot + strlen("fd "), kind, type, start, end);
-  add_trait(traits, held->inner, 0, slot, "%s", "held");
+  snprintf(slot, sizeof slot, "lock %s %s %s %s %s", ref->slot + strlen("fd "), kind, type, start, end);
+  add_trait(traits, ref->inner, 0, slot, "%s", "ref");
 }
 
-void read_locks(const struct held *held, struct traits *traits) {
+void read_locks(const struct reference *ref, struct traits *traits) {
   char path[64], line[256];
-  if (!has_locks || strncmp(held->slot, "fd ", 3) || S_ISSOCK(held->status.st_mode)) return;
-  snprintf(path, sizeof path, "/proc/%d/fdinfo/%s", held->pid, held->slot + strlen("fd "));
+  if (!has_locks || strncmp(ref->slot, "fd ", 3) || S_ISSOCK(ref->status.st_mode)) return;
+  snprintf(path, sizeof path, "/proc/%d/fdinfo/%s", ref->pid, ref->slot + strlen("fd "));
   FILE *info = fopen(path, "re");
   if (!info) return;
-  while (fgets(line, sizeof line, info)) add_lock(line, held, traits);
+  while (fgets(line, sizeof line, info)) add_lock(line, ref, traits);
   fclose(info);
 }

@@ -1,4 +1,4 @@
-/* What a process has open or mapped, as `look` says it. */
+/* What a process has open or mapped, as `look` prints it. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/major.h>
@@ -18,7 +18,7 @@
 
 #include "helper.h"
 #include "look.h"
-#include "words.h"
+#include "text.h"
 
 static bool has_unix_sockets;
 
@@ -38,7 +38,7 @@ static bool info_of(const char *pid, const char *fd, const char *key, char *valu
   return found;
 }
 
-/* An eventfd that counts down by one can't be told from others but here (kernel 6.5). */
+/* An eventfd that counts down by one can't be distinguished from others but here (kernel 6.5). */
 static bool is_semaphore(const char *pid, const char *fd) {
   char value[16];
   return info_of(pid, fd, "eventfd-semaphore:", value, sizeof value) && !strcmp(value, "1");
@@ -123,31 +123,31 @@ static void describe(const char *pid, const char *fd, const char *path, char *ta
 }
 
 /*
- * A program that runs closes one file and opens the next under the same number at any moment: what is said of a
- * descriptor must be of one file. It is held by its path alone, which has no effect on it, and `held` names it. Its name
+ * A program that runs closes one file and opens the next under the same number at any moment: what is printed of a
+ * descriptor must be of one file. It is held by its path alone, which has no effect on it, and `pinned` names it. Its name
  * comes before all else, for a file that has lost its name gets none again.
  */
-static int pin(const char *path, char *held, size_t size, char *target, size_t room) {
+static int pin(const char *path, char *pinned, size_t size, char *target, size_t room) {
   int fd = open(path, O_PATH | O_CLOEXEC);
   if (fd < 0) return -1;
-  snprintf(held, size, "/proc/self/fd/%d", fd);
-  if (target_of(held, target, room)) return fd;
+  snprintf(pinned, size, "/proc/self/fd/%d", fd);
+  if (target_of(pinned, target, room)) return fd;
   close(fd);
   return -1;
 }
 
 bool look_at_descriptors(const char *pid) {
-  char path[64], held[64], target[4096];
+  char path[64], pinned[64], target[4096];
   snprintf(path, sizeof path, "/proc/%s/fd", pid);
   DIR *folder = opendir(path);
   if (!folder) return has_unix_sockets;
   for (struct dirent *one; (one = readdir(folder));) {
     if (one->d_name[0] == '.') continue;
     snprintf(path, sizeof path, "/proc/%s/fd/%.20s", pid, one->d_name);
-    const int fd = pin(path, held, sizeof held, target, sizeof target);
+    const int fd = pin(path, pinned, sizeof pinned, target, sizeof target);
     if (fd < 0) continue;
-    describe(pid, one->d_name, held, target);
-    look_at_mount(pid, held, target);
+    describe(pid, one->d_name, pinned, target);
+    look_at_mount(pid, pinned, target);
     close(fd);
   }
   closedir(folder);
@@ -162,7 +162,7 @@ static bool is_of_interest(const char *name) {
 }
 
 void look_at_mappings(const char *pid) {
-  char path[128], held[64], target[4096], range[64], *line = NULL;
+  char path[128], pinned[64], target[4096], range[64], *line = NULL;
   size_t room = 0;
   snprintf(path, sizeof path, "/proc/%s/maps", pid);
   FILE *maps = fopen(path, "re");
@@ -173,9 +173,9 @@ void look_at_mappings(const char *pid) {
     if (sscanf(line, "%63s %*s %*s %*s %*s %n", range, &name) != 1 || !name) continue;
     if (!is_of_interest(line + name)) continue;
     snprintf(path, sizeof path, "/proc/%s/map_files/%s", pid, range);
-    const int fd = pin(path, held, sizeof held, target, sizeof target);
+    const int fd = pin(path, pinned, sizeof pinned, target, sizeof target);
     if (fd < 0) continue;
-    if (is_of_interest(target)) describe(pid, "map", held, target);
+    if (is_of_interest(target)) describe(pid, "map", pinned, target);
     close(fd);
   }
   free(line);

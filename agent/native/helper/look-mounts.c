@@ -1,4 +1,4 @@
-/* What a process uses of mounts, and which the job has made itself, as `look` says it. */
+/* What a process uses of mounts, and which the job has made itself, as `look` prints it. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "look.h"
-#include "words.h"
+#include "text.h"
 
 /* statfs(2) */
 #define MQUEUE_MAGIC 0x19800202
@@ -38,7 +38,7 @@ static bool is_mounted_here(const char *device) {
   return strstr(known, wanted) != NULL;
 }
 
-/* File systems that CRIU brings back with all that is in them, or that have nothing but what the kernel says. */
+/* File systems that CRIU brings back with all that is in them, or that have nothing but what the kernel generates. */
 static bool is_saved(const char *type) {
   static const char *const types[] = {"tmpfs",   "proc",     "sysfs",   "devpts",     "mqueue",
                                       "devtmpfs", "debugfs", "tracefs", "securityfs", "fusectl", "pstore"};
@@ -47,7 +47,7 @@ static bool is_saved(const char *type) {
   return false;
 }
 
-/* Each is told of once, though several of the job's namespaces may have it. */
+/* Each is printed once, though several of the job's namespaces may have it. */
 static void tell_foreign(const char *line) {
   static char told[4096];
   char device[32], at[1024], type[32];

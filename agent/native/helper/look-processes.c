@@ -1,4 +1,4 @@
-/* What the kernel has of a process besides what it holds: its program, namespaces and threads, as `look` says it. */
+/* What the kernel has of a process besides its references: program, namespaces and threads, as `look` prints it. */
 #include <dirent.h>
 #include <errno.h>
 #include <linux/kcmp.h>

@@ -1,4 +1,4 @@
-/* What Unix sockets are connected to, as `look` says it. */
+/* What Unix sockets are connected to, as `look` prints it. */
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
@@ -11,7 +11,7 @@
 
 #include "look.h"
 
-/* What the kernel says of a socket; a connection that nobody has accepted yet has a peer without a number. */
+/* What the kernel reports of a socket; a connection that nobody has accepted yet has a peer without a number. */
 struct told {
   uint32_t peer, unread;
   const uint32_t *clients;
@@ -46,7 +46,7 @@ static void tell_socket(const struct unix_diag_msg *socket, size_t size) {
   for (size_t i = 0; i < told.count; i++) printf("i\t%u\t%u\n", socket->udiag_ino, told.clients[i]);
 }
 
-/* Tells of each socket in an answer of the kernel's (netlink(7)); false when it was the last. */
+/* Prints each socket in an answer of the kernel's (netlink(7)); false when it was the last. */
 static bool tell_sockets(const char *answer, size_t size) {
   for (size_t step; size >= sizeof(struct nlmsghdr); answer += step, size -= step) {
     const struct nlmsghdr *head = (const void *)answer;

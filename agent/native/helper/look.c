@@ -1,5 +1,5 @@
 /*
- * What a job's processes hold that may not travel: said for the preflight, one line each, fields apart by tabs.
+ * What a job's processes have that may not travel: printed for the preflight, one line each, fields apart by tabs.
  *
  *   n PID NAME              a namespace of its own, or for its children, other than that of the job's PID 1
  *   t PID TID TRACER        a thread that is traced
@@ -24,22 +24,12 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "look.h"
 
 #include "helper.h"
 #include "sysv.h"
-
-bool target_of(const char *path, char *target, size_t size) {
-  ssize_t length = readlink(path, target, size - 1);
-  if (length < 0) return false;
-  target[length] = 0;
-  for (char *at = target; *at; at++)
-    if (*at == '\n' || *at == '\t') *at = '?';
-  return true;
-}
 
 int look(char **pids) {
   char path[64];

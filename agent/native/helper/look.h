@@ -1,4 +1,4 @@
-/* The parts of `look` (look.c has the lines that they say). */
+/* The parts of `look` (look.c has the lines that they print). */
 #ifndef LOOK_H
 #define LOOK_H
 
@@ -21,7 +21,7 @@ void look_at_program(const char *pid);
 void look_at_namespaces(const char *pid, const char *init);
 void look_at_threads(const char *pid, const char *init);
 void look_at_undo(const char *pid);
-/* Says the cgroups of a thread that are not the job's. */
+/* Prints the cgroups of a thread that are not the job's. */
 void look_at_cgroups(const char *pid, const char *tid, const char *init);
 
 /* Of the network namespace that this process is in. */

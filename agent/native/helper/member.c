@@ -24,7 +24,7 @@ pid_t pid_of(const char *text) {
 
 /*
  * The folder above the last one, by which a job's copy is known: JOB.EPOCH/run and JOB.EPOCH/attach are of one. A
- * cgroup namespace, or a mount of a part of the hierarchy, changes what stands before these two and not them.
+ * cgroup namespace, or a mount of a part of the hierarchy, changes what is before these two and not them.
  */
 static const char *copy_of(const char *path, size_t *size) {
   const char *end = strrchr(path, '/'), *at = end;
@@ -69,7 +69,7 @@ int open_member(const char *cgroup, pid_t pid) {
 
 int share_descriptor(int process, int fd) { return (int)syscall(SYS_pidfd_getfd, process, fd, 0); }
 
-int share_held(pid_t pid, int fd) {
+int share_descriptor_of(pid_t pid, int fd) {
   static int process = -1;
   static pid_t whose;
   if (process < 0 || whose != pid) {

@@ -3,7 +3,7 @@
  * and the descriptors in them, not who sent them.
  *
  *   messages --cgroup RUN -- PID:FD...
- *             says of each socket of a frozen job that has one, one line: PID, FD, and what would be lost (lost_of)
+ *             prints for each socket of a frozen job that has one a line: PID, FD, and what would be lost (lost_of)
  */
 #include <errno.h>
 #include <stdio.h>

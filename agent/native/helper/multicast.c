@@ -85,7 +85,7 @@ static bool address_of(const char *text, struct sockaddr_storage *address) {
   return inet_pton(address->ss_family, text, bytes) == 1;
 }
 
-/* Does the socket have it? Whose packets it takes is told then, in words that can be read again. */
+/* Does the socket have it? Whose packets it takes is the value then, as text that can be read again. */
 static bool get_filter(int fd, const struct group *one, char *words, size_t room) {
   static union filter filter;
   char text[INET6_ADDRSTRLEN];
@@ -109,7 +109,7 @@ void forget_groups(void) {
   has_list = false;
 }
 
-void read_memberships(int fd, const struct held *held, struct traits *traits) {
+void read_memberships(int fd, const struct reference *ref, struct traits *traits) {
   char slot[128], words[2048], text[INET6_ADDRSTRLEN], name[IF_NAMESIZE];
   if (!has_list) {
     read_list();
@@ -120,8 +120,8 @@ void read_memberships(int fd, const struct held *held, struct traits *traits) {
     if (!get_filter(fd, &groups[i], words, sizeof words)) continue;
     if (!if_indextoname(groups[i].interface, name)) snprintf(name, sizeof name, "#%u", groups[i].interface);
     snprintf(slot, sizeof slot, GROUP "%s on %s of descriptor %s", text_of(&groups[i].address, text), name,
-             held->slot + strlen("fd "));
-    add_trait(traits, held->inner, 0, slot, "%s", words);
+             ref->slot + strlen("fd "));
+    add_trait(traits, ref->inner, 0, slot, "%s", words);
   }
 }
 
@@ -165,7 +165,7 @@ bool join_again(pid_t pid, const char *slot, const char *noted, bool is_users) {
   if (sscanf(slot, GROUP "%45s on %15s of descriptor %d", address, name, &descriptor) != 3) return false;
   if (!address_of(address, &wish.gr_group)) return false;
   if (!(wish.gr_interface = if_nametoindex(name))) return false;
-  const int fd = share_held(pid, descriptor);
+  const int fd = share_descriptor_of(pid, descriptor);
   const bool is_in = fd >= 0 && join(fd, &wish, noted, is_users);
   const int error = errno;
   if (fd >= 0) close(fd);

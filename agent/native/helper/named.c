@@ -1,5 +1,5 @@
 /*
- * Files whose names have gone from the kernel's cache, not from their folders. /proc says "(deleted)" of both. On a mount
+ * Files whose names have gone from the kernel's cache, not from their folders. /proc shows "(deleted)" for both. On a mount
  * of the home's files it happens to a file that is there all the time: while one process makes it, another one's look
  * at the name comes back with the answer that nothing was there (fuse_dentry_revalidate in the kernel); and when home
  * moves it away and back.
@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 #include "helper.h"
-#include "words.h"
+#include "text.h"
 
 #define DELETED " (deleted)"
 
-/* The file that a process of the job finds under a name, held by its path alone; -1. */
+/* The file that a process of the job finds under a name, as an O_PATH descriptor; -1. */
 static int find(const char *pid, const char *name) {
   char path[64];
   const struct open_how how = {

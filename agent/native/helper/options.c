@@ -1,13 +1,11 @@
 /*
- * What a job has set of its sockets, each told of by the first descriptor that it has: what is not as in a fresh socket
- * of the kind in the same network. An option is set by this process, on the job's socket; of a user's job without any
- * of root's rights, so that the kernel is the judge of what its user may set.
+ * What a job has set of its sockets, each named by the first descriptor that it has: what is not as in a fresh socket
+ * of the kind in the same network. How one is set: set-option.c.
  */
 #include "options.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -35,7 +33,7 @@
 #define MOST_KNOWN 160
 
 struct value {
-  /* -1 where the kernel says none. */
+  /* -1 where the kernel gives none. */
   int size;
   unsigned char bytes[MOST_OPTION];
 };
@@ -182,15 +180,15 @@ static bool is_same(const struct value *one, const struct value *other) {
   return one->size == other->size && (one->size < 0 || !memcmp(one->bytes, other->bytes, (size_t)one->size));
 }
 
-static void read_one(int fd, const struct held *held, const struct kind *kind, size_t at, struct traits *traits) {
+static void read_one(int fd, const struct reference *ref, const struct kind *kind, size_t at, struct traits *traits) {
   const struct known_option *one = &known_options[at];
   struct value value;
   char slot[96], text[2 * MOST_OPTION + 1];
   get(fd, one, &value);
   if (value.size < 0 || is_same(&value, &kind->fresh[at])) return;
-  snprintf(slot, sizeof slot, OPTION "%s of descriptor %s", one->name, held->slot + strlen("fd "));
+  snprintf(slot, sizeof slot, OPTION "%s of descriptor %s", one->name, ref->slot + strlen("fd "));
   write_value(one->form, &value, text);
-  add_trait(traits, held->inner, 0, slot, "%s", text);
+  add_trait(traits, ref->inner, 0, slot, "%s", text);
 }
 
 static int by_number(const void *one, const void *other) {
@@ -212,41 +210,19 @@ static bool is_known(ino_t inode) {
   return false;
 }
 
-void read_options(const struct held *held, struct traits *traits) {
-  if (strncmp(held->slot, "fd ", 3) || held->inner == 1 || strncmp(held->name, "socket:[", 8)) return;
-  if (is_known(held->status.st_ino)) return;
-  const int fd = share_held(held->pid, atoi(held->slot + strlen("fd ")));
-  const struct kind *kind = fd < 0 ? NULL : kind_of(fd, held->pid);
+void read_options(const struct reference *ref, struct traits *traits) {
+  if (strncmp(ref->slot, "fd ", 3) || ref->inner == 1 || strncmp(ref->name, "socket:[", 8)) return;
+  if (is_known(ref->status.st_ino)) return;
+  const int fd = share_descriptor_of(ref->pid, atoi(ref->slot + strlen("fd ")));
+  const struct kind *kind = fd < 0 ? NULL : kind_of(fd, ref->pid);
   const enum when state = kind ? state_of(fd, kind) : ALWAYS;
   for (size_t i = 0; kind && i < known_count; i++)
-    if (is_told(&known_options[i], kind, state)) read_one(fd, held, kind, i, traits);
-  if (kind && kind->type != SOCK_STREAM) read_memberships(fd, held, traits);
+    if (is_told(&known_options[i], kind, state)) read_one(fd, ref, kind, i, traits);
+  if (kind && kind->type != SOCK_STREAM) read_memberships(fd, ref, traits);
   if (fd >= 0) close(fd);
 }
 
 /* --- set ---------------------------------------------------------------------------------------------------------- */
-
-static bool give_up_rights(struct __user_cap_data_struct own[2]) {
-  struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-  if (syscall(SYS_capget, &head, own)) return false;
-  struct __user_cap_data_struct none[2] = {own[0], own[1]};
-  none[0].effective = none[1].effective = 0;
-  return syscall(SYS_capset, &head, none) == 0;
-}
-
-static void take_rights(struct __user_cap_data_struct own[2]) {
-  struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-  if (syscall(SYS_capset, &head, own)) exit(say_error("rights", errno));
-}
-
-bool set_option(int fd, int level, int number, const void *value, size_t size, bool is_users) {
-  struct __user_cap_data_struct own[2];
-  if (is_users && !give_up_rights(own)) return false;
-  const int result = setsockopt(fd, level, number, value, (socklen_t)size), error = errno;
-  if (is_users) take_rights(own);
-  errno = error;
-  return result == 0;
-}
 
 /* With the one the kernel sets the other (ip(7)). */
 static bool set_tos(int fd, const struct value *value, bool is_users) {
@@ -276,7 +252,7 @@ bool option_again(pid_t pid, const char *slot, const char *noted, bool is_users)
   int descriptor;
   errno = EINVAL;
   if (sscanf(slot, OPTION "%39s of descriptor %d", name, &descriptor) != 2) return false;
-  const int fd = share_held(pid, descriptor);
+  const int fd = share_descriptor_of(pid, descriptor);
   bool is_set = false;
   for (size_t i = 0; fd >= 0 && i < known_count; i++)
     if (!strcmp(name, known_options[i].name)) is_set = set_known(fd, pid, i, noted, is_users);

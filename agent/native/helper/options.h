@@ -11,21 +11,21 @@ enum form {
   LONG,
   WORD,
   BYTES,
-  /* The number of an interface, which has another on each node: told by its name. */
+  /* The number of an interface, which has another on each node: given by its name. */
   INTERFACE,
   /* The same, in the network's order. */
   INTERFACE_SWAPPED,
-  /* A word that only names what can't be made again. */
+  /* A text that only names what can't be made again. */
   SIGN,
 };
 
 enum when {
   ALWAYS,
-  /* Of a connected socket the kernel says something else by it. */
+  /* Of a connected socket the kernel means something else by it. */
   UNCONNECTED,
   /* Of a TCP socket that was never connected, nor listens. */
   CLOSED,
-  /* To a stream the kernel gives one by the packet that it began with. */
+  /* The kernel gives a stream one of its own, from the packet that it began with. */
   NO_STREAM,
 };
 

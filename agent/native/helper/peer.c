@@ -1,6 +1,6 @@
 /*
  * The resource limits of the process at the other end of a Unix socket, which is this one's descriptor 3: what it asks
- * for is its own word, what it may have is the kernel's. Told as the kernel does, in the rows of /proc/PID/limits.
+ * for is up to itself, what it may have is the kernel's. Printed as the kernel does, in the rows of /proc/PID/limits.
  */
 #include <errno.h>
 #include <fcntl.h>

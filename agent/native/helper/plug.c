@@ -20,7 +20,7 @@ int plug(char **argv) {
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0 || connect(fd, (void *)&at, sizeof at)) return say_error("plug", errno);
   /* A copy does not close at the exec; one that has the right number already does. */
-  if (fd == TALK ? fcntl(fd, F_SETFD, 0) : dup2(fd, TALK) < 0) return say_error("plug", errno);
+  if (fd == LAUNCHER ? fcntl(fd, F_SETFD, 0) : dup2(fd, LAUNCHER) < 0) return say_error("plug", errno);
   execvp(program[0], program);
   return say_error("plug", errno);
 }

@@ -1,6 +1,6 @@
 /*
- * What a user's job may have been restored with: an image says by itself as whom it runs, and who wrote it may be
- * hostile. Here is what launch.c and init.c give such a job; whatever is beyond is said, and the job must not run.
+ * What a user's job may have been restored with: an image itself has as whom it runs, and who wrote it may be
+ * hostile. Here is what launch.c and init.c give such a job; whatever is beyond is printed, and the job must not run.
  */
 #include <dirent.h>
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 
 #include "helper.h"
 #include "identity.h"
-#include "words.h"
+#include "text.h"
 
 /* Of a line of /proc/PID/status: as many groups as a user may be in (NGROUPS_MAX), each of ten digits. */
 #define MOST_STATUS (1 << 20)
@@ -156,7 +156,7 @@ static bool is_expected(const char *at, const char *type, const char *options, c
   return false;
 }
 
-/* Space, tab, newline and backslash stand there as octal numbers (proc_pid_mountinfo(5)). */
+/* Space, tab, newline and backslash are written as octal numbers (proc_pid_mountinfo(5)). */
 static void decode(char *text) {
   char *to = text;
   for (unsigned code; *text; text++) {
@@ -224,15 +224,15 @@ static bool is_common_object(const char *name) {
   return false;
 }
 
-bool is_permitted(const struct held *held) {
+bool is_permitted(const struct reference *ref) {
   const char *wrong = NULL;
   if (!is_users) return true;
-  const mode_t mode = held->status.st_mode;
-  if (starts_with(held->name, "anon_inode:"))
-    wrong = is_common_object(held->name + strlen("anon_inode:")) ? NULL : held->name;
-  else if (S_ISSOCK(mode) && starts_with(held->name, "socket:["))
-    wrong = is_common_socket(held->protocol) ? NULL : "a socket of a kind that its user may not make";
-  else if (S_ISBLK(mode) || (S_ISCHR(mode) && !is_common(held->status.st_rdev)))
-    wrong = held->name;
-  return !wrong || refused_of(held->inner, wrong);
+  const mode_t mode = ref->status.st_mode;
+  if (starts_with(ref->name, "anon_inode:"))
+    wrong = is_common_object(ref->name + strlen("anon_inode:")) ? NULL : ref->name;
+  else if (S_ISSOCK(mode) && starts_with(ref->name, "socket:["))
+    wrong = is_common_socket(ref->protocol) ? NULL : "a socket of a kind that its user may not make";
+  else if (S_ISBLK(mode) || (S_ISCHR(mode) && !is_common(ref->status.st_rdev)))
+    wrong = ref->name;
+  return !wrong || refused_of(ref->inner, wrong);
 }

@@ -1,5 +1,5 @@
 /*
- * Brings a job back with CRIU, held: every process of it is born in the job's cgroup, and the cgroup is frozen
+ * Restores a job with CRIU, frozen: every process of it is created in the job's cgroup, and the cgroup is frozen
  * before CRIU lets them go. Whatever fails on the way ends what was restored: the job then is where it came from.
  */
 #include <dirent.h>
@@ -44,7 +44,7 @@ static void tell_joined(char **argv) {
 /* As the dump names the namespace of a job with an address of its own (checkpoint/arguments.ts). */
 #define JOB_NETWORK "job-network"
 
-/* The given command, in the job's cgroups; it detaches, says its init's pid, and has this helper as its script. */
+/* The given command, in the job's cgroups; it detaches, writes its init's pid into a file, and has this helper as its script. */
 static void become_criu(char **argv, const char *run, const char *outside, const char *pidfile) {
   char **command = after_dashes(argv);
   static char self[4096];
@@ -146,8 +146,8 @@ int hold(const char *action) {
   /* A list that changes while it is read may leave one out: again until none is found. */
   while ((moved = move_outsiders(run, outside)) > 0) continue;
   if (moved == 0 && put(run, "cgroup.freeze", "1") == 0) return 0;
-  /* CRIU would let the job run although this script failed; a copy that can't be held must not run. */
-  fprintf(stderr, "godwit-helper: the restored job can't be held: %s\n", strerror(errno));
+  /* CRIU would let the job run although this script failed; a copy that can't be frozen must not run. */
+  fprintf(stderr, "godwit-helper: the restored job can't be frozen: %s\n", strerror(errno));
   put(run, "cgroup.kill", "1");
   return 1;
 }

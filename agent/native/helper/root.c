@@ -98,13 +98,13 @@ static void make_root(char **argv) {
   const int root = open_folder(".");
   bind_mounts(root, files, argv);
   fill_root(root);
-  /* The old root ends up over the new one, and is then let go: no folder for it is needed. */
+  /* The old root ends up over the new one, and is then unmounted: no folder for it is needed. */
   if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/")) fail("root");
 }
 
 /*
  * init is the home's binary of this kind, started inside the root: CRIU finds every mapped file by its path there,
- * and nothing of the outside (memory, descriptors) is left. What the home has there is the home's word: it is run as
+ * and nothing of the outside (memory, descriptors) is left. The home decides which binary that is: it is run as
  * the job's user, and root's last act is to become them.
  */
 static void become_init(char **argv) {
@@ -118,7 +118,7 @@ static void become_init(char **argv) {
   orders[0] = "godwit-init";
   orders[1] = "init";
   memcpy(orders + 2, argv, count * sizeof *argv);
-  if (close_range(TALK + 1, ~0U, 0)) fail("init");
+  if (close_range(LAUNCHER + 1, ~0U, 0)) fail("init");
   become_user(argv);
   execv(init, orders);
   fail("init");

@@ -52,7 +52,7 @@ void learn_slice(pid_t init) {
 bool scheduling_of(pid_t thread, char *text, size_t room) {
   struct attributes found;
   if (!look_at(thread, &found)) return false;
-  /* A slice of its own (kernel 6.12) is told as the time that a deadline is about. */
+  /* A slice of its own (kernel 6.12) is reported as the runtime of a deadline. */
   if (is_fair(&found) && found.runtime == inits_slice) found.runtime = 0;
   if (found.util_min == 0 && found.util_max == MOST_CLAMP) found.util_max = 0;
   snprintf(text, room, "%s flags %llx nice %d priority %u runtime %llu deadline %llu period %llu clamp %u %u",

@@ -2,7 +2,7 @@
  * The network of a frozen job. While CRIU reads or makes its sockets one by one, the kernel would go on with what they
  * were doing. A byte that is taken by a socket that has been read already, and acknowledged to one that has not yet,
  * would be in neither image; one that is sent before its taker is there again would end the connection. So the job's
- * cgroup is held: no packet leaves or reaches a socket of it (BPF_PROG_TYPE_CGROUP_SKB). That concerns nobody else, as
+ * cgroup is blocked: no packet leaves or reaches a socket of it (BPF_PROG_TYPE_CGROUP_SKB). That concerns nobody else, as
  * a firewall's rule might, and ends with the cgroup.
  */
 #include <dirent.h>
@@ -94,7 +94,7 @@ static void wake(int socket) {
   setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &delays, sizeof delays);
 }
 
-/* In repair mode a connection ends without a word: the peer's is the other copy's. */
+/* In repair mode a connection is closed without a packet: the peer's is the other copy's. */
 static void silence(int socket) {
   const int on = 1;
   setsockopt(socket, IPPROTO_TCP, TCP_REPAIR, &on, sizeof on);
@@ -164,7 +164,7 @@ int hold_network(const char *cgroup) { return with_folder(cgroup, attach_hold); 
  */
 enum { SETTLE_MS = 2000, SETTLE_STEP_MS = 5 };
 
-/* Of a BPF program: what stands at `offset` of the packet, from its IP header on, onto the stack; where there is less, `pass` steps on. */
+/* Of a BPF program: what is at `offset` of the packet, from its IP header on, onto the stack; where there is less, `pass` steps on. */
 #define LOAD_OFFSET(size, pass)                                                                                \
   {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 1, .src_reg = 6},                                           \
       {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 3, .src_reg = 10},                                      \
@@ -216,7 +216,7 @@ static int close_door(int cgroup) { return attach(cgroup, load_closed_door(), BP
 static int listeners;
 static unsigned waiting;
 
-/* Of one that listens the kernel tells its queue in the place of what is not acknowledged (tcp(7), TCP_INFO). */
+/* Of one that listens the kernel gives the queue's length in the field of what is not acknowledged (tcp(7), TCP_INFO). */
 static void count_waiting(int socket) {
   struct tcp_info info = {0};
   socklen_t size = sizeof info;
@@ -231,7 +231,7 @@ static int count_connections(const char *cgroup) {
   return each_socket(cgroup, count_waiting);
 }
 
-/* Says how many connections are left that the job has not accepted. */
+/* Prints how many connections are left that the job has not accepted. */
 static int settle(const char *cgroup) {
   int failed = count_connections(cgroup);
   if (!failed && listeners > 0 && with_folder(cgroup, close_door)) return say_error("settle", errno);

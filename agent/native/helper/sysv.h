@@ -10,7 +10,7 @@
 int enter_ipc(const char *init);
 bool has_semaphores(void);
 
-/* Words with which the slots begin; an id follows, and then what it is about. */
+/* How the slots begin; an id follows, and then what it is about. */
 #define SEGMENT "segment "
 #define QUEUE "message queue "
 #define REMOVED "removed"

@@ -5,7 +5,8 @@
  * What people type comes as frames through a pipe that PID 1 holds both ends of; the agent of whatever node the job is
  * on has `feed` write them (feed.c). A frame that comes twice is taken once: each client counts its bytes,
  * and how far each has got is in PID 1's memory, which moves too. Which frame was taken last can be read from outside
- * as the position of the status file's descriptor, which nothing else uses.
+ * as the position of the status file's descriptor, which nothing else uses. The state of a debugger's session, by
+ * contrast, is handed over by the stub (debug/link/session.ts): here nobody but PID 1 moves with the job.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +38,7 @@ struct head {
   uint16_t size;
   /* 0 and 0 for no change. */
   uint16_t rows, columns;
-  /* Not 0: programs are told to draw their screen anew. */
+  /* Not 0: programs are made to draw their screen again. */
   uint16_t redraw;
 };
 
@@ -95,7 +96,7 @@ void take_terminal(void) {
     if (dup2(SLAVE, fd) < 0) fail("terminal");
 }
 
-/* All of it, also over a full disk: the terminal waits meanwhile, as one does whose paper has run out. */
+/* All of it, also over a full disk: the terminal waits meanwhile. */
 static void print(const char *bytes, size_t size) {
   while (size > 0) {
     ssize_t written = write(STDOUT_FILENO, bytes, size);
@@ -140,7 +141,7 @@ static void resize(const struct head *head) {
   pid_t group;
   ioctl(MASTER, TIOCGWINSZ, &before);
   const bool changes = head->rows && (before.ws_row != head->rows || before.ws_col != head->columns);
-  /* The kernel tells the programs of a change, and only of that. */
+  /* The kernel signals programs when the size changes, and only then. */
   if (changes) set_size(head->rows, head->columns);
   else if (head->redraw && ioctl(MASTER, TIOCGPGRP, &group) == 0 && group > 0) kill(-group, SIGWINCH);
 }

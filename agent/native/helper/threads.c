@@ -1,5 +1,5 @@
 /*
- * What the kernel keeps of each process and each thread, as it tells everybody: from files of /proc and by calls that
+ * What the kernel keeps of each process and each thread, as everybody can read it: from files of /proc and by calls that
  * take a thread's number. Nothing is asked of the processes themselves.
  */
 #include <dirent.h>
@@ -39,7 +39,7 @@ static bool read_file(const char *path) {
   return size > 0;
 }
 
-/* What stands in its line after `NAME:` and blanks, cut out of the text; NULL where there is no such line. */
+/* What is in its line after `NAME:` and blanks, cut out of the text; NULL where there is no such line. */
 static const char *line_of(char *status, const char *name, char *value, size_t room) {
   const size_t size = strlen(name);
   for (char *at = status; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL) {
@@ -75,7 +75,7 @@ static void read_credentials(const struct at *at) {
     if (line_of(text, names[i], value, sizeof value)) ADD(at, names[i], "%s", value);
 }
 
-/* Only what it has asked for: what is said otherwise is the machine's. */
+/* Only what it has asked for: otherwise the value is the machine's. */
 static void read_speculation(const struct at *at) {
   static char value[64];
   if (line_of(text, "Speculation_Store_Bypass", value, sizeof value) &&
@@ -176,7 +176,7 @@ static int inner_number(void) {
   return inner;
 }
 
-/* Of the process that was asked about last: it is held, so they stay the same. */
+/* Of the process that was asked about last: it is frozen, so they stay the same. */
 static struct {
   pid_t pid;
   size_t count;

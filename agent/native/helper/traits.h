@@ -15,7 +15,7 @@
 struct trait {
   /* As the job numbers them; thread 0 is the process itself, and process 0 is the job. */
   int process, thread;
-  /* What it is, in words for people, and its value. Neither has a tab or a newline. */
+  /* What it is, as text for people, and its value. Neither has a tab or a newline. */
   char *slot, *value;
 };
 
@@ -52,16 +52,16 @@ pid_t thread_numbered(pid_t pid, int thread);
 /* Of the job's System V objects. This process is in the IPC namespace of `init` from then on. */
 void read_sysv(const char *init, struct traits *traits);
 /* Of a descriptor: locks that are held by it, and how full a pipe or a stream is. */
-void read_locks(const struct held *held, struct traits *traits);
-void read_fill(const struct held *held, struct traits *traits);
+void read_locks(const struct reference *ref, struct traits *traits);
+void read_fill(const struct reference *ref, struct traits *traits);
 /*
- * Of a socket: its options that are not a fresh one's, and the multicast groups that it is in. A socket is told of once,
+ * Of a socket: its options that are not a fresh one's, and the multicast groups that it is in. A socket is read once,
  * until they are forgotten. This process is in the job's network from then on.
  */
 #define OPTION "option "
 #define GROUP "group "
-void read_options(const struct held *held, struct traits *traits);
-void read_memberships(int fd, const struct held *held, struct traits *traits);
+void read_options(const struct reference *ref, struct traits *traits);
+void read_memberships(int fd, const struct reference *ref, struct traits *traits);
 void forget_groups(void);
 void forget_sockets(void);
 /* Does anybody on this machine hold a lock that one of these could have? */

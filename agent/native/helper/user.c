@@ -1,5 +1,5 @@
 /*
- * As whom a job's processes run: the numbers, limits and environment with which the helper was told to start it. The
+ * As whom a job's processes run: the numbers, limits and environment with which the helper is to start it. The
  * helper itself is root and uses nothing of that.
  */
 #include <errno.h>
@@ -37,7 +37,7 @@ static bool number_of(const char *text, unsigned long long *number, char **end) 
   return *end != text && errno == 0;
 }
 
-/* What stands up to the end of `text` or its `until`; "unlimited" is a number too. */
+/* What is there up to the end of `text` or its `until`; "unlimited" is a number too. */
 static rlim_t bound_of(const char **text) {
   unsigned long long number;
   char *end;

@@ -13,7 +13,7 @@
 /* How often the kernel is asked whether all requests were answered. */
 #define LOOK_EVERY_MS 2
 
-/* Whether mountinfo's `shown`, where a space stands as \040 and its like, is the path. */
+/* Whether mountinfo's `shown`, where a space is written as \040 and its like, is the path. */
 static bool is_path(const char *shown, const char *path) {
   unsigned int code;
   for (; *shown && *path; path++) {
@@ -91,7 +91,7 @@ int unmount_home(char **argv) {
   unsigned int connection = connection_at(at);
   /* Nothing there: it was taken away before. */
   if (connection == 0) return 0;
-  /* Whoever still has files open there, and whoever waits, is told that they are gone. */
+  /* Whoever still has files open there, and whoever waits, gets an error. */
   if (flag(argv, "--abort") && abort_requests(connection)) return say_error("abort", errno);
   /* Detached: the name is gone at once; the rest goes with the last who uses it. */
   if (umount2(at, MNT_DETACH | UMOUNT_NOFOLLOW)) return say_error("unmount", errno);

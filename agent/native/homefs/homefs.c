@@ -15,7 +15,7 @@ const char program_name[] = "godwit-homefs";
 
 int main(int argc, char **argv) {
   const char *verb = argc > 1 ? argv[1] : "";
-  /* The keeper that reads what is said may die; files are served on. */
+  /* The keeper that reads the output may end; files are served on. */
   signal(SIGPIPE, SIG_IGN);
   if (!strcmp(verb, "mount")) return mount_home(argv + 2);
   if (!strcmp(verb, "sync")) return sync_home(argv + 2);

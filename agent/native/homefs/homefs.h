@@ -27,7 +27,7 @@ int unmount_home(char **argv);
 /* On the home: answers the requests that come over the wire. */
 int serve(char **argv);
 
-/* Of what it has forgotten the kernel hears nothing more. */
+/* The kernel gets no answer about what it has forgotten. */
 static inline bool wants_answer(uint32_t opcode) { return opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET; }
 
 /* The kernel's number for the FUSE connection that is mounted at `at`; 0 if none is. Asks nothing of the mount. */

@@ -51,7 +51,7 @@ static int64_t now_ms(void) {
 }
 
 static void answer(const struct relay *relay, const void *message, size_t size) {
-  /* ENOENT: it was answered already. EINVAL and others: the kernel tells whoever asked. */
+  /* ENOENT: it was answered already. EINVAL and others: the kernel reports them to whoever asked. */
   if (write(relay->device, message, size) < 0 && errno == ENODEV) exit(0);
 }
 

@@ -1,11 +1,10 @@
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,8 +18,6 @@
 /* Folders above a file that is found again. Those of names that were moved at home meanwhile may form a circle. */
 #define MAX_DEPTH 1024
 #define ROOT_NODE FUSE_ROOT_ID
-/* Folders of which only the names are shown: a node has one for the roots of its jobs. */
-#define MAX_WITHOUT 16
 /*
  * Files that the host may know of at once, at some 200 bytes each: less than a gigabyte. Its kernel has five times as
  * much to keep of each, and forgets some before it has that many.
@@ -28,7 +25,7 @@
 #define MAX_NODES (1 << 22)
 /* Numbers that there is room for at first. */
 #define FIRST_ROOM 1024
-/* A file that changed this lately may change again without another time: its times say nothing yet. */
+/* A file that changed this lately may change again without another time: its times prove nothing yet. */
 #define SETTLED_S 2
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -37,11 +34,6 @@ static struct node *buckets[BUCKETS];
 static struct node **nodes;
 static uint64_t *free_numbers;
 static uint64_t node_room, node_count = ROOT_NODE, free_count, max_nodes = MAX_NODES;
-static struct {
-  dev_t device;
-  ino_t inode;
-} without[MAX_WITHOUT];
-static int without_count;
 static dev_t root_device;
 
 static size_t bucket_of(dev_t device, ino_t inode) { return (inode * 31 + device) % BUCKETS; }
@@ -73,25 +65,6 @@ void fill_attributes(struct fuse_attr *attributes, const struct stat *status) {
       .rdev = (uint32_t)status->st_rdev,
       .blksize = (uint32_t)status->st_blksize,
   };
-}
-
-static bool is_kernels_tree(int fd) {
-  static const unsigned long types[] = {PROC_SUPER_MAGIC,    SYSFS_MAGIC,   DEVPTS_SUPER_MAGIC, CGROUP_SUPER_MAGIC,
-                                        CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC,      BPF_FS_MAGIC,
-                                        SECURITYFS_MAGIC};
-  struct statfs of;
-  if (fstatfs(fd, &of)) return false;
-  for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-    if ((unsigned long)of.f_type == types[i]) return true;
-  return false;
-}
-
-static bool is_veiled(const struct node *parent, const char *name, int fd, const struct stat *status) {
-  if (!S_ISDIR(status->st_mode)) return false;
-  if (parent->number == ROOT_NODE && name && !strcmp(name, "dev")) return true;
-  for (int i = 0; i < without_count; i++)
-    if (without[i].device == status->st_dev && without[i].inode == status->st_ino) return true;
-  return status->st_dev != parent->device && is_kernels_tree(fd);
 }
 
 /* --- the table -------------------------------------------------------------------------------------------------- */
@@ -304,6 +277,7 @@ struct node *node_hold(uint64_t number) {
 
 void node_release(struct node *node) {
   pthread_mutex_lock(&lock);
+  assert(node->users > 0);
   node->users--;
   drop_if_unused(node);
   cool();
@@ -318,6 +292,7 @@ void node_opened(struct node *node) {
 
 void node_closed(struct node *node) {
   pthread_mutex_lock(&lock);
+  assert(node->opens > 0);
   node->opens--;
   drop_if_unused(node);
   pthread_mutex_unlock(&lock);
@@ -403,12 +378,8 @@ bool node_unchanged(struct node *node, int fd) {
 int nodes_open(const char *root, char **argv) {
   struct stat status;
   if (option(argv, "--max-nodes")) max_nodes = number_option(argv, "--max-nodes");
-  const char *folder;
-  for (int nth = 0; (folder = nth_option(argv, "--without", nth)) && without_count < MAX_WITHOUT; nth++) {
-    if (stat(folder, &status)) return errno;
-    without[without_count].device = status.st_dev;
-    without[without_count++].inode = status.st_ino;
-  }
+  const int failed = veil_folders(argv);
+  if (failed) return failed;
   int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 || fstat(fd, &status)) return errno;
   root_device = status.st_dev;

@@ -1,7 +1,6 @@
 /* What a message of the host asks for, and which operation that is. The host may be anybody: nothing in it is trusted. */
 #include <errno.h>
 #include <stdatomic.h>
-#include <string.h>
 
 #include "homefs.h"
 #include "serve.h"
@@ -49,29 +48,6 @@ static operation *const operations[] = {
     [FUSE_COPY_FILE_RANGE] = do_copy_file_range,
     [FUSE_TMPFILE] = do_tmpfile,
 };
-
-/* --- the parts of a message ------------------------------------------------------------------------------------- */
-
-const void *arguments(const struct request *request, size_t size) {
-  return request->size >= size ? request->body : NULL;
-}
-
-const char *text_at(const struct request *request, size_t offset) {
-  if (offset >= request->size) return NULL;
-  const char *text = request->body + offset;
-  return *text && memchr(text, 0, request->size - offset) ? text : NULL;
-}
-
-const char *name_at(const struct request *request, size_t offset) {
-  const char *name = text_at(request, offset);
-  return name && strcmp(name, ".") && strcmp(name, "..") && !strchr(name, '/') ? name : NULL;
-}
-
-void *answer(struct request *request, size_t size) {
-  memset(request->answer, 0, size);
-  request->answer_size = size;
-  return request->answer;
-}
 
 /* --- what is no operation on a file ----------------------------------------------------------------------------- */
 

@@ -57,7 +57,7 @@ static void set_capability(int capability, bool raised) {
 
 /*
  * The raw system calls change this thread alone. Without fsuid 0 the thread has lost the right to pass permissions by,
- * which it needs where the host has granted it by a supplementary group, of which a request says nothing.
+ * which it needs where the host has granted it by a supplementary group, which is not in a request.
  */
 void create_begin(const struct request *request, uint32_t mask, bool checked) {
   umask(mask & 0777);

@@ -1,4 +1,4 @@
-/* What the parts of the server share: nodes, handles, requests. FUSE's words are those of <linux/fuse.h>. */
+/* What the parts of the server share: nodes, handles, requests. FUSE's names are those of <linux/fuse.h>. */
 #ifndef HOMEFS_SERVE_H
 #define HOMEFS_SERVE_H
 
@@ -12,7 +12,7 @@
 #define FUSE_TMPFILE 51
 #endif
 
-/* How long the host may trust what it was told, in seconds: so long may an edit at home stay unseen. */
+/* How long the host may trust an answer, in seconds: so long may an edit at home stay unseen. */
 #define TRUSTED_S 1
 #define PROC_PATH 32
 
@@ -49,7 +49,7 @@ struct handle {
   struct node *node;
   int fd, users;
   bool folder, released;
-  /* For a folder: one reader at a time, and where the descriptor stands. */
+  /* For a folder: one reader at a time, and the descriptor's position. */
   pthread_mutex_t lock;
   int64_t position;
 };
@@ -69,6 +69,13 @@ struct request {
 /* An operation: 0 with its answer filled in, or a negative errno. */
 typedef int operation(struct request *request);
 
+/* --- veil.c ----------------------------------------------------------------------------------------------------- */
+
+/* Takes the folders that `--without` names: 0 or an errno. */
+int veil_folders(char **argv);
+/* Is a file, open as `fd`, one of them? `name` is NULL if it has none. */
+bool is_veiled(const struct node *parent, const char *name, int fd, const struct stat *status);
+
 /* --- nodes.c ---------------------------------------------------------------------------------------------------- */
 
 /* Node 1 is `root`. `--without`: folders of which only the names are shown; `--max-nodes`: a power of 2. 0 or an errno. */
@@ -77,7 +84,7 @@ int nodes_open(const char *root, char **argv);
 void nodes_limit(int warm);
 /* A thread: has files of other file systems than the root's give their descriptors back when they rest. */
 void *nodes_rest(void *unused) __attribute__((noreturn));
-/* The node, warm and held until `node_release`; NULL if the host was never told of it, or it can't be found again. */
+/* The node, warm and held until `node_release`; NULL if the host never got its number, or it can't be found again. */
 struct node *node_hold(uint64_t number);
 void node_release(struct node *node);
 /* A held node that is open stays warm: it may have no name any more. */
@@ -120,12 +127,8 @@ void create_end(void);
 void privilege_begin(bool drop);
 void privilege_end(bool drop);
 
-/* --- requests.c ------------------------------------------------------------------------------------------------- */
+/* --- message.c -------------------------------------------------------------------------------------------------- */
 
-/* Does it; the operations below are its parts. */
-operation perform;
-/* Whether it is to be done before what comes after it, and takes no time. */
-bool is_done_at_once(uint32_t opcode);
 /* The fixed part of a request; NULL if it is not all there. */
 const void *arguments(const struct request *request, size_t size);
 /* The text at `offset` of a request's body; NULL if it is not all there or empty. */
@@ -134,6 +137,13 @@ const char *text_at(const struct request *request, size_t offset);
 const char *name_at(const struct request *request, size_t offset);
 /* Room in the answer for a structure of this size, zeroed. */
 void *answer(struct request *request, size_t size);
+
+/* --- requests.c ------------------------------------------------------------------------------------------------- */
+
+/* Does it; the operations below are its parts. */
+operation perform;
+/* Whether it is to be done before what comes after it, and takes no time. */
+bool is_done_at_once(uint32_t opcode);
 
 operation do_lookup, do_readlink, do_symlink, do_mknod, do_mkdir, do_unlink, do_rmdir, do_rename, do_rename2, do_link,
     do_create, do_tmpfile;

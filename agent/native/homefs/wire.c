@@ -1,5 +1,6 @@
 #include "wire.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <poll.h>
@@ -20,7 +21,7 @@
  * much.
  */
 #define KEPT (8 << 20)
-/* How much is read before the other end is told: small beside KEPT, so that it never waits for it. */
+/* How much is read before it is acknowledged: small beside KEPT, so that the other end never waits for it. */
 #define ACK_EVERY (512 << 10)
 /* One frame's bytes: another frame (an acknowledgement) need not wait for long. */
 #define MAX_FRAME (256 << 10)
@@ -39,7 +40,7 @@ struct frame {
   uint32_t kind, size;
 };
 
-/* Whoever is joined says first who it is, how far it has read, and from where to where it can still write. */
+/* The first message of either end: who it is, how far it has read, and from where to where it can still write. */
 struct hello {
   char magic[8], id[64];
   uint64_t received, kept, written;
@@ -88,6 +89,7 @@ static struct connection *hold(struct wire *wire) {
 }
 
 static void let_go(struct connection *connection) {
+  assert(connection->holders > 0);
   connection->holders--;
   if (!connection->cut || connection->holders > 0) return;
   close(connection->fd);
@@ -134,7 +136,7 @@ static bool take_all(struct connection *connection, void *to, size_t size) {
   return true;
 }
 
-/* The next frame's head, with the acknowledgements before it; false when the connection is good for nothing more. */
+/* The next frame's head, with the acknowledgements before it; false when the connection can't be used any more. */
 static bool take_head(struct wire *wire, struct connection *connection) {
   struct frame frame;
   uint64_t count;
@@ -157,7 +159,7 @@ static bool take_head(struct wire *wire, struct connection *connection) {
   }
 }
 
-/* Some bytes, or 0 when the connection is good for nothing more. */
+/* Some bytes, or 0 when the connection can't be used any more. */
 static size_t take_bytes(struct wire *wire, struct connection *connection, void *to, size_t size) {
   if (connection->frame_left == 0 && !take_head(wire, connection)) return 0;
   ssize_t got;
@@ -203,7 +205,7 @@ static size_t put_frame(char *at, enum kind kind, uint32_t size) {
 
 static bool owes_ack(const struct wire *wire) { return wire->received - wire->told >= ACK_EVERY; }
 
-/* With the lock: begins the next frame; false if there is nothing to say. */
+/* With the lock: begins the next frame; false if there is nothing to send. */
 static bool begin_frame(struct wire *wire, struct connection *connection) {
   size_t size = 0;
   if (owes_ack(wire)) {
@@ -243,8 +245,8 @@ static void count_sent(struct wire *wire, struct connection *connection, size_t 
 }
 
 /*
- * With the lock, which is let go of meanwhile: gives to the connection what waits. One thread at a time; `flags` is
- * MSG_DONTWAIT for one that has better things to do than wait for a slow connection. False if that would be so.
+ * With the lock, which is released meanwhile: gives to the connection what waits. One thread at a time; `flags` is
+ * MSG_DONTWAIT for one that must not wait for a slow connection. False if that would be so.
  */
 static bool flush(struct wire *wire, int flags) {
   struct connection *connection = hold(wire);
@@ -289,6 +291,7 @@ static void *flusher(void *argument) {
 void wire_write(struct wire *wire, const struct iovec *parts, int count) {
   size_t size = 0;
   for (int i = 0; i < count; i++) size += parts[i].iov_len;
+  assert(size <= WIRE_MAX_WRITE);
   pthread_mutex_lock(&wire->lock);
   while (wire->written + size - wire->kept > KEPT) pthread_cond_wait(&wire->changed, &wire->lock);
   for (int i = 0; i < count; i++) {

@@ -2,7 +2,8 @@
  * A pipe of bytes between two processes on two machines that outlives its connections. Each end listens on a Unix
  * socket of its own; whoever joins the two sockets makes a connection, and may make another when that one is cut.
  * Both ends count what they have read, and keep what they have written until the other has it, so that no byte is
- * lost and none comes twice. See wire.ts for what goes over a connection.
+ * lost and none comes twice. See machine/homefs/join.ts for what goes over a connection. A debugger's session does the
+ * same with messages (debug/link/session.ts); here it is bytes in a ring, for throughput, and neither end moves.
  */
 #ifndef HOMEFS_WIRE_H
 #define HOMEFS_WIRE_H
@@ -16,7 +17,7 @@
 struct wire;
 
 /*
- * Listens at `path`, and starts the threads that take connections and write to them. `id` says which wire it is: an
+ * Listens at `path`, and starts the threads that take connections and write to them. `id` is the wire's name: an
  * end of another one is turned away. NULL with errno if the socket can't be made.
  */
 struct wire *wire_listen(const char *path, const char *id);

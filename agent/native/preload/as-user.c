@@ -249,7 +249,7 @@ int linkat(int from, const char *old, int to, const char *path, int flags) {
     return CALL(!is_of_job() || (own), next(__VA_ARGS__)); \
   }
 
-/* Mode and owner by a descriptor: which file it is of, an image says. */
+/* Mode and owner by a descriptor: which file it is of, is in an image. */
 MAKES(int, fchmod, (int fd, mode_t mode), false, fd, mode)
 MAKES(int, fchown, (int fd, uid_t uid, gid_t gid), false, fd, uid, gid)
 /* PID 1 has no netlink socket of its own: there it is CRIU's, for the network. */

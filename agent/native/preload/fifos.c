@@ -1,6 +1,6 @@
 /*
  * Preloaded into a CRIU that restores a job. CRIU (4.2) opens a FIFO for reading while it has opened it for writing
- * itself, and then closes that: to the kernel a writer has been there and has gone, and whoever polls the reader is told
+ * itself, and then closes that: to the kernel a writer has been there and has gone, and whoever polls the reader sees
  * so for ever (POLLHUP). A reader that no writer had left is opened once more when CRIU's has gone.
  *
  * GODWIT_FIFOS is a file with a line for each reader: `quiet` or `left`, PROCESS, FD, PATH, apart by tabs (fifos.ts).
@@ -50,7 +50,7 @@ static bool is_quiet(const char *path) {
 static int own = -1, reader = -1, reader_folder, reader_flags;
 static char reader_path[PATH_MAX];
 
-/* By the name that all call it by: whoever is preloaded besides has a say in it too (as-user.c). */
+/* By the name that all call it by, so that another preloaded library gets the call as well (as-user.c). */
 static void open_again(void) {
   const int fd = openat64(reader_folder, reader_path, reader_flags | O_NONBLOCK);
   if (fd < 0) return;

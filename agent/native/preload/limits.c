@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The rows stand in the order of the resources' numbers, below a heading; the name takes 26 columns (fs/proc/base.c). */
+/* The rows are in the order of the resources' numbers, below a heading; the name takes 26 columns (fs/proc/base.c). */
 #define NAME_COLUMNS 26
 
 static rlim64_t bound_of(const char *word) {

@@ -1,5 +1,5 @@
 /*
- * For what is preloaded into CRIU: its openat(2), by both names that it has in the C library. `opened` is told of each
+ * For what is preloaded into CRIU: its openat(2), by both names that it has in the C library. `opened` is called for each
  * that has been made, and says which descriptor CRIU is given.
  */
 #ifndef OPENS_H

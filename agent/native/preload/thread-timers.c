@@ -11,7 +11,7 @@
 
 #include "opens.h"
 
-/* In place of "tid": as the kernel says it of a timer for the process. */
+/* In place of "tid": as the kernel prints it for a timer of the process. */
 static void rename_first(char *text, const char *pid) {
   char wanted[32];
   const size_t size = (size_t)snprintf(wanted, sizeof wanted, "/tid.%s\n", pid);

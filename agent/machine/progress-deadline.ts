@@ -1,8 +1,8 @@
 /**
- * Waiting for what may be slow, but not stuck: a bound on the time in which nothing at all comes about, so that neither
+ * For waiting on what may be slow, but must not be stuck: a bound on the time without any progress, so that neither
  * many threads nor a busy machine are taken for a failure.
  */
-export class Patience {
+export class ProgressDeadline {
   #seen: unknown;
   #until: number;
 
@@ -18,7 +18,7 @@ export class Patience {
     this.#until = performance.now() + limit;
   }
 
-  get exhausted(): boolean {
+  get passed(): boolean {
     const seen = this.look();
     if (seen !== this.#seen) {
       this.#seen = seen;

@@ -1,6 +1,6 @@
 /* How a text begins and ends. */
-#ifndef WORDS_H
-#define WORDS_H
+#ifndef TEXT_H
+#define TEXT_H
 
 #include <stdbool.h>
 #include <string.h>

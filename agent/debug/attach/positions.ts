@@ -1,35 +1,35 @@
-/** Where threads stand, set right after they were held by a spin. */
+/** The registers of threads, corrected after a spin has kept them in place. */
 
 import { parseThreadId } from '../rsp/packets';
 import { pcOf, restoredRegisters, withPc } from '../rsp/registers';
 import type { ThreadRegisters } from '../state/parked';
 import type { Gdbserver } from './gdbserver';
-import { insist, rawRegisters, threadNames } from './inspect';
-import { architecture, type Stand } from './spin';
-import type { ThreadStand } from './threads';
+import { expectOk, rawRegisters, threadNames } from './inspect';
+import { architecture, type Position } from './spin';
+import type { ThreadPosition } from './threads';
 
-/** Sets right what the spin and the move did to registers. */
-export async function putInPlace(
+/** Corrects what the spin and the move did to registers. */
+export async function restorePositions(
   server: Gdbserver,
-  stands: ThreadStand[],
+  positions: ThreadPosition[],
   remembered: ThreadRegisters[],
 ): Promise<void> {
   const before = new Map(remembered.map(({ thread, general }) => [parseThreadId(thread)?.thread, general]));
-  const stood = new Map(stands.map((stand) => [stand.inner, stand]));
+  const byThread = new Map(positions.map((position) => [position.inner, position]));
   for (const { thread, g } of await rawRegisters(server, await threadNames(server))) {
     const inner = parseThreadId(thread)?.thread ?? 0;
     const general = before.get(inner);
-    const stand = stood.get(inner);
-    const placed = stand ? backInPlace(g, stand) : g;
+    const position = byThread.get(inner);
+    const placed = position ? withoutSlide(g, position) : g;
     const right = (general === undefined ? null : restoredRegisters(placed, general)) ?? placed;
     if (right === g) continue;
-    await insist(server, `Hg${thread}`);
-    await insist(server, `G${right}`);
+    await expectOk(server, `Hg${thread}`);
+    await expectOk(server, `G${right}`);
   }
 }
 
-/** A thread that slid onto another one's jump stands there now. */
-function backInPlace(g: string, { pc, restarts }: Stand): string {
+/** The registers of a thread that slid onto another one's jump, with its own pc again. */
+function withoutSlide(g: string, { pc, restarts }: Position): string {
   const restart = pc - architecture.syscallBytes;
   const now = pcOf(g);
   if (now === pc || (restarts && now === restart)) return g;

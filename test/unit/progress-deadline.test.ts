@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { Patience } from '../../agent/machine/patience';
+import { ProgressDeadline } from '../../agent/machine/progress-deadline';
 
 const LIMIT_MS = 200;
 
 test('what goes on, however slowly, is waited for; what stands still is not', async () => {
   let done = 0;
-  const patience = new Patience(LIMIT_MS, () => done);
+  const deadline = new ProgressDeadline(LIMIT_MS, () => done);
   const began = performance.now();
   while (performance.now() - began < 4 * LIMIT_MS) {
     done++;
-    expect(patience.exhausted).toBe(false);
+    expect(deadline.passed).toBe(false);
     await sleep(5);
   }
   const stopped = performance.now();
-  while (!patience.exhausted) await sleep(5);
+  while (!deadline.passed) await sleep(5);
   expect(performance.now() - stopped).toBeGreaterThan(LIMIT_MS / 2);
 });

@@ -1,0 +1,13 @@
+/* Links of /proc, on one line whatever their names are. */
+#include <unistd.h>
+
+#include "look.h"
+
+bool target_of(const char *path, char *target, size_t size) {
+  ssize_t length = readlink(path, target, size - 1);
+  if (length < 0) return false;
+  target[length] = 0;
+  for (char *at = target; *at; at++)
+    if (*at == '\n' || *at == '\t') *at = '?';
+  return true;
+}
