@@ -31,6 +31,7 @@ const entries = {
   chaos: 'test/chaos/main.ts',
   fuzz: 'test/fuzz/main.ts',
   'test/look': 'test/vscode/look.ts',
+  'test/adapter-server': 'test/vscode/adapter-server-main.ts',
   'test/shim': 'test/vscode/shim.ts',
   'test/suite': 'test/vscode/suite/index.ts',
   'test/dying': 'test/vscode/suite/dying.ts',
