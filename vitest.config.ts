@@ -14,6 +14,7 @@ export default defineConfig({
     // Of what runs in the tests' own processes, which is what unit tests are about: `npm run coverage`.
     coverage: {
       provider: 'v8',
+      reportOnFailure: true,
       include: ['agent/**/*.ts', 'adapter/**/*.ts', 'extension/**/*.ts', 'webviews/**/*.ts'],
       reporter: ['text-summary', 'json-summary'],
       reportsDirectory: 'test-results/coverage',
