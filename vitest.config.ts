@@ -11,6 +11,14 @@ const inLabs = {
 /** `unit` needs no rights; `cluster` and `vscode` need root, and bring labs up. */
 export default defineConfig({
   test: {
+    // Of what runs in the tests' own processes, which is what unit tests are about: `npm run coverage`.
+    coverage: {
+      provider: 'v8',
+      reportOnFailure: true,
+      include: ['agent/**/*.ts', 'adapter/**/*.ts', 'extension/**/*.ts', 'webviews/**/*.ts'],
+      reporter: ['text-summary', 'json-summary'],
+      reportsDirectory: 'test-results/coverage',
+    },
     projects: [
       {
         test: {

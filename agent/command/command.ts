@@ -33,7 +33,7 @@ const VERBS: Record<string, ((program: Command) => void)[]> = {
   'Debuggers that follow:': [addGdb, addRsp],
 };
 
-const AFTERWORD = `
+export const AFTERWORD = `
 A JOB is a job's id, a unique prefix of it, or its name. A NODE is a node's name, "home" or "best".
 
 The agent that is asked: --agent, else $GODWIT_AGENT, else this machine's own (/run/godwit/agent.sock),
@@ -66,7 +66,8 @@ export async function runCommand(args: string[]): Promise<number> {
   }
 }
 
-function makeProgram(): Command {
+/** All that the command can, not yet run. */
+export function makeProgram(): Command {
   const program = new Command('godwit')
     .description('Moves running programs between machines, with their debuggers attached.')
     .version(version, '--version', "the command's version")

@@ -54,7 +54,7 @@ async function launched(argv: string[], on = 'node1', address?: string): Promise
 
 /** A server with an address of its own that answers each line: its job, and where it is reached. */
 async function server(address = 'auto'): Promise<{ job: string; ip: string }> {
-  const id = await launched([fixture('echo-server.py'), '7000'], 'node1', address);
+  const id = await launched([inProject('examples', 'echo-server.py'), '7000'], 'node1', address);
   await until('it listens', async () => (await godwit.logs(id)) !== '');
   const { address: ip } = await godwit.job(id);
   return { job: id, ip: ip! };

@@ -159,7 +159,7 @@ describe('programs that look around after each move', () => {
 
   it.each([
     ['find what is for root alone, or for newer kernels, as it was', SPECIAL],
-    ['find what begins anew as the README says', ANEW],
+    ['find what begins anew as documented', ANEW],
   ])(
     '%s',
     async (what, programs) => {

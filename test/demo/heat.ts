@@ -4,7 +4,7 @@ import type { Subject } from '../support/subject';
 
 export const heat: Subject = {
   name: 'heat',
-  source: inProject('test', 'demo', 'sample', 'heat.c'),
+  source: inProject('examples', 'heat.c'),
   args: ['60'],
   first: {
     function: 'survey',

@@ -103,3 +103,25 @@ function runs(pid: string, program: string): boolean {
     return false;
   }
 }
+
+/** The arguments of each process that on this machine that is given something in the folder. */
+export function processesOf(folder: string): string[][] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isAlive(name));
+  return pids.map(argumentsOf).filter((argv) => argv.some((argument) => argument.includes(folder)));
+}
+
+function isAlive(pid: string): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`) !== '';
+  } catch {
+    return false;
+  }
+}
+
+function argumentsOf(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}

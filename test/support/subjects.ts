@@ -1,4 +1,4 @@
-/** The programs of test/programs, each of another nature, and what there is to see in them. */
+/** Programs to debug, each of another nature, and what there is to see in them. */
 import { inProject } from './project';
 import type { Subject } from './subject';
 
@@ -7,7 +7,7 @@ const source = (name: string) => inProject('test', 'programs', `${name}.c`);
 /** Recursion, left by longjmp. */
 export const queens: Subject = {
   name: 'queens',
-  source: source('queens'),
+  source: inProject('examples', 'queens.c'),
   args: [],
   first: {
     function: 'examine',

@@ -40,7 +40,6 @@ beforeEach(() => {
   const addresses = { with: (_asked: unknown, work: (address: null) => unknown) => work(null) };
   home = new Home({
     node: 'node1',
-    lists: new HomedJobs({ node: 'node1', journal, peers: host as never, isMoving: () => false }),
     layout,
     helper: '/bin/true',
     journal,

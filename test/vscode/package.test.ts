@@ -1,9 +1,10 @@
 /** The .vsix as people get it. */
-import { accessSync, constants, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { accessSync, constants, readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { labFolder } from '../../agent/lab/description';
 import { Godwit } from '../support/godwit';
+import { processesOf } from '../support/processes';
 import { inProject } from '../support/project';
 import { newestPackage } from './harness/extension';
 import { Place } from './harness/place';
@@ -96,25 +97,3 @@ test('the command in it brings up a lab of the agents that it carries', async ()
   await godwit.text(['lab', 'down', '--name', LAB], 90_000);
   expect(processesOf(labFolder(LAB))).toEqual([]);
 });
-
-/** The arguments of each process that is given something in the folder. */
-function processesOf(folder: string): string[][] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isAlive(name));
-  return pids.map(argumentsOf).filter((argv) => argv.some((argument) => argument.includes(folder)));
-}
-
-function isAlive(pid: string): boolean {
-  try {
-    return readlinkSync(`/proc/${pid}/exe`) !== '';
-  } catch {
-    return false;
-  }
-}
-
-function argumentsOf(pid: string): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-  } catch {
-    return [];
-  }
-}

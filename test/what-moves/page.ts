@@ -14,7 +14,7 @@ Each piece of state that a tree of processes has, and what becomes of it in a mo
 - **made again**: Godwit makes it again in the copy that is still held, before the job changes hands;
 - **refused** as CODE: \`godwit why\` names it, and nothing is frozen;
 - **absent**: the kernel answers a job as one that has no such thing, so there is nothing to lose;
-- **documented**: it changes, as *What a program can notice* in the [README](../README.md) says.
+- **documented**: it changes, as [What a program can notice](notice.md) says.
 
 A row names the test that shows it, and the program of \`test/programs/kinds\` that has the state and reads it back after
 each of three moves. This page is made of \`test/what-moves/inventory.ts\` by \`npm run docs:what-moves\`; a row without a

@@ -31,7 +31,7 @@ const DOCUMENTED: Becomes = { how: 'documented' };
 /** The three tests that move the programs of `test/programs/kinds`. */
 const ROUNDS = 'find everything as it was';
 const SPECIAL = 'find what is for root alone, or for newer kernels, as it was';
-const ANEW = 'find what begins anew as the README says';
+const ANEW = 'find what begins anew as documented';
 const WHAT_MOVES = 'cluster/what-moves';
 
 /** Rows of a program, each called what the kernel calls it. */

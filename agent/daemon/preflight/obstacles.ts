@@ -1,6 +1,6 @@
 /**
  * All obstacles to a move, each with the sentence that says what is in the way and the one that says what to do. The rest
- * of this room has no sentences of its own, but for those who may not look into a job (why.ts). README.md explains each
+ * of this room has no sentences of its own, but for those who may not look into a job (why.ts). docs/obstacles.md explains each
  * code (test/unit/obstacles.test.ts).
  */
 import type { GodwitError } from '../../api/errors';

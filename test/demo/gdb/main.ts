@@ -6,7 +6,7 @@ import { GdbDemonstration } from './demonstration';
 const NEXT = `
 Try it yourself:
 
-  gcc -g -O0 -pthread -o /tmp/heat test/demo/sample/heat.c -lm
+  gcc -g -O0 -pthread -o /tmp/heat examples/heat.c -lm
   node dist/godwit.cjs lab up
   node dist/godwit.cjs run --on node1 --detach --stopped --name heat -- /tmp/heat
   node dist/godwit.cjs gdb heat                 and in another terminal:

@@ -1,0 +1,61 @@
+/** The project's own files, and who imports whom: for the tests that keep its structure. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { posix } from 'node:path';
+import { inProject } from './project';
+
+/** What is made or installed, and what tests leave. */
+const NOT_SOURCES = new Set(['.git', 'node_modules', 'dist', 'demo-pictures', 'test-results']);
+
+/** Paths from the project's root; without git, which a copy of the sources need not be under. */
+export const projectFiles: string[] = readdirSync(inProject())
+  .filter((name) => !NOT_SOURCES.has(name))
+  .flatMap((name) =>
+    statSync(inProject(name)).isDirectory()
+      ? readdirSync(inProject(name), { recursive: true, withFileTypes: true })
+          .filter((entry) => entry.isFile())
+          .map((entry) => posix.relative(inProject(), posix.join(entry.parentPath, entry.name)))
+      : [name],
+  )
+  .sort();
+
+export const textOf = (path: string) => readFileSync(inProject(path), 'utf8');
+
+export interface Import {
+  from: string;
+  to: string;
+}
+
+const known = new Set(projectFiles);
+
+/** Of types, too: whoever changes what is imported changes the importer. Without those of modules. */
+export function importsOf(path: string): Import[] {
+  const targets = [...textOf(path).matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'(\.[^']*)'/g)].map(([, to]) => to!);
+  return targets.map((to) => {
+    const base = posix.join(posix.dirname(path), to);
+    const found = [base, `${base}.ts`, `${base}/index.ts`].find((candidate) => known.has(candidate));
+    if (!found) throw new Error(`${path} imports ${to}, and there is no such file`);
+    return { from: path, to: found };
+  });
+}
+
+/** The first circle that is found, as the files on it; undefined if there is none. */
+export function circleOf(imports: Import[]): string[] | undefined {
+  const targets = new Map<string, string[]>();
+  for (const { from, to } of imports) targets.set(from, [...(targets.get(from) ?? []), to]);
+  const done = new Set<string>();
+  const visit = (path: string, way: string[]): string[] | undefined => {
+    if (way.includes(path)) return [...way.slice(way.indexOf(path)), path];
+    if (done.has(path)) return undefined;
+    for (const next of targets.get(path) ?? []) {
+      const circle = visit(next, [...way, path]);
+      if (circle) return circle;
+    }
+    done.add(path);
+    return undefined;
+  };
+  for (const path of targets.keys()) {
+    const circle = visit(path, []);
+    if (circle) return circle;
+  }
+  return undefined;
+}
