@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { dictionary, list } from '../api/bounded';
 import type { Contract } from '../api/contract';
 import { JobId, User } from '../api/model';
-import { ParkedStub } from '../debug/stub/stub';
+import { ParkedStub } from '../debug/state/parked';
 
 /** Two for each move in flight and one for each job: far above what a node runs. */
 export const MOST_PROCESSES = 4_096;

@@ -52,7 +52,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     ...['cluster', 'homefs', 'jobs', 'journal', 'preflight'].map((room) => `agent/daemon/${room}`),
     ...['agent/keeper/contract.ts', 'agent/keeper/supervision.ts'],
     // The shape of a parked stub, which travels with the job.
-    'agent/debug/stub/stub.ts',
+    'agent/debug/state/parked.ts',
     'agent/machine',
   ],
   'agent/daemon/jobs': [
@@ -74,7 +74,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 
   'agent/keeper': [
     ...WIRED,
-    ...['agent/debug/stub', 'agent/debug/attach'],
+    ...['attach', 'state', 'stub'].map((room) => `agent/debug/${room}`),
     ...['agent/machine/cgroup', 'agent/machine/proc', 'agent/machine/*'],
   ],
 

@@ -6,7 +6,7 @@ import { list } from '../../api/bounded';
 import { GodwitError } from '../../api/errors';
 import { Mounts, SharedMounts } from '../../api/peer-contract';
 import { parseJson, parseWith } from '../../api/schema';
-import { ParkedStub } from '../../debug/stub/stub';
+import { ParkedStub } from '../../debug/state/parked';
 import { MOST_STUBS } from '../../keeper/contract';
 
 export const MANIFEST = 'godwit.json';

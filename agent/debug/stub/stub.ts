@@ -21,7 +21,6 @@ import { debuggerGone, type Hooks, Inferior } from './inferior';
 import { backIn, leave, standStill, stopForPark } from './standstill';
 
 export type { Target } from '../attach/unpark';
-export { freshStub, ParkedStub } from '../state/parked';
 export type { Hooks } from './inferior';
 
 /** Milliseconds within which a client whose connection was cut may come back. */
