@@ -29,7 +29,7 @@ const TOURS = [
   {
     source: 'tour.cc',
     compiler: 'g++',
-    opened: ['row', 'label', 'ages', 'shape'],
+    opened: ['row', 'ages', 'shape'],
     expressions: ['row[1]', 'row.size()', 'label', '*shape', 'sum = 100', 'nonsense'],
   },
 ];

@@ -7,7 +7,9 @@ import { DapRefusal, type DebugClient } from './dap';
 
 /** What each of these holds is a number for its own time. */
 const REFERENCES: ReadonlySet<string> = new Set(['variablesReference', 'frameId']);
-const TIMES: ReadonlySet<string> = new Set(['freezeMs', 'totalMs']);
+const MEASURED: ReadonlySet<string> = new Set(['freezeMs', 'totalMs', 'bytes', 'phases']);
+/** Those of libraries are the machine's. */
+const NOT_TOLD: ReadonlySet<string> = new Set(['output', 'stopped', 'module']);
 /** Below are numbers of the program's; above, places in its memory. */
 const ADDRESS = /0x[0-9a-f]{6,16}/g;
 
@@ -46,7 +48,7 @@ export class Transcript {
   events(): void {
     const kinds = new Map<string, unknown[]>();
     for (const { event, body } of this.client.events) {
-      if (event === 'output' || event === 'stopped') continue;
+      if (NOT_TOLD.has(event)) continue;
       kinds.set(event, [...(kinds.get(event) ?? []), body ?? null]);
     }
     for (const kind of [...kinds.keys()].sort()) this.note(`event ${kind}`, kinds.get(kind));
@@ -67,7 +69,7 @@ export class Transcript {
   }
 
   readonly #without = (key: string, value: unknown): unknown => {
-    if (TIMES.has(key)) return 'N';
+    if (MEASURED.has(key)) return 'N';
     if (REFERENCES.has(key) && typeof value === 'number' && value > 0) return this.#name('ref', value);
     return value;
   };
