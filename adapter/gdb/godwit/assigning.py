@@ -5,7 +5,7 @@ then is anything written.
 
 import re
 import gdb
-from . import shapes, stacks, words
+from . import fields, shapes, stacks, words
 from .state import STOP
 
 PLACE = "_godwit_place"
@@ -46,7 +46,7 @@ def prepared_parts(variable, type_, items):
         if len(items) > last - first + 1:
             raise gdb.GdbError("it has %d elements, not %d" % (last - first + 1, len(items)))
         parts = variable.children(0, len(items), "indexed")
-    elif type_.code in shapes.STRUCTS and isinstance(variable.shape, shapes.Fields):
+    elif type_.code in shapes.STRUCTS and isinstance(variable.shape, fields.Fields):
         parts = [part for part in variable.children() if part.kind is None and "static" not in part.attributes]
     else:
         raise gdb.GdbError("it can't be set from a list in braces")

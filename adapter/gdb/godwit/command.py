@@ -1,6 +1,6 @@
 """
-`-godwit NAME JSON`: question and answer are JSON; an error is one line of text. What the program says is data in it, and
-never more.
+`-godwit NAME JSON`: question and answer are JSON; an error is one line of text. What the program says is data in it,
+and never more.
 """
 
 import json

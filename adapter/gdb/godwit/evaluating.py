@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 import gdb
-from . import bounds, shapes, stacks, words
+from . import bounds, pointers, rows, shapes, stacks, words
 from .shapes import Part
 from .variables import Variable
 
@@ -58,7 +58,7 @@ def copied(variable):
     """All of it, as text."""
     value = shapes.followed(variable.value)
     shape = variable.shape
-    if not (shape.indexed is None or shape.indexed or shape.named) or isinstance(shape, (shapes.Text, shapes.Pointer)):
+    if not (shape.indexed is None or shape.indexed or shape.named) or isinstance(shape, (rows.Text, pointers.Pointer)):
         return shape.text(False)
     if value.type.sizeof > bounds.COPIED_BYTES:
         return shape.text(False)
