@@ -1,7 +1,7 @@
 /** The debug adapter of type `godwit`: one session, over its standard input and output. */
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
-import { GodwitSession } from './session';
+import { GodwitSession } from './session/session';
 
 /** An agent that is away for longer does not restart: someone has to look after it. */
 const PATIENCE_MS = 60_000;

@@ -51,8 +51,6 @@ await build({
   external: ['bufferutil', 'utf-8-validate', 'vscode', 'playwright-core', 'mocha', '*.node'],
   // cdt-gdb-adapter's way to boards on a serial line: native, and of no use here.
   alias: { serialport: './adapter/serialport.ts' },
-  // What gdb's Python is given.
-  loader: { '.py': 'text' },
   banner: { js: '#!/usr/bin/env node' },
   logLevel: 'warning',
 });
@@ -61,7 +59,7 @@ for (const program of ['dist/godwit.cjs', 'dist/test/shim.cjs'])
 
 // What the adapter loads into gdb.
 rmSync('dist/gdb', { recursive: true, force: true });
-cpSync('adapter/values/godwit_values', 'dist/gdb/godwit_values', {
+cpSync('adapter/gdb/godwit', 'dist/gdb/godwit', {
   recursive: true,
   filter: (path) => !path.includes('__pycache__'),
 });

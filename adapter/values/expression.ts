@@ -1,4 +1,5 @@
 /** What people type where values are: expressions with a format behind them, and what a value is to become. */
+import type { WantedValue } from '../gdb/contract';
 
 /** One expression, and how it is to be shown. */
 export interface Watch {
@@ -75,13 +76,11 @@ export function calls(expression: string): boolean {
   return /[\w)\]>]\s*\(/.test(code.replace(/\b(sizeof|alignof|_Alignof)\s*\(/g, '['));
 }
 
-/** What a value is to become: an expression, or parts in braces, by their order or by their names. */
-export type Wanted = { text: string } | { items: { name?: string; value: Wanted }[] };
-
 /** No value is nested deeper than this by a person. */
 const MAX_DEPTH = 32;
 
-export function parseWanted(text: string, depth = 0): Wanted {
+/** What a value is to become. */
+export function parseWanted(text: string, depth = 0): WantedValue {
   const trimmed = text.trim();
   const inside = /^\{(.*)\}$/s.exec(trimmed)?.[1];
   if (inside === undefined || depth > MAX_DEPTH) return { text: trimmed };
@@ -95,7 +94,7 @@ export function parseWanted(text: string, depth = 0): Wanted {
   return { items: parts.map((part) => parsePart(part, depth)) };
 }
 
-function parsePart(part: string, depth: number): { name?: string; value: Wanted } {
+function parsePart(part: string, depth: number): { name?: string; value: WantedValue } {
   const named = /^\s*\.?([A-Za-z_$][\w$]*)\s*[=:](?![=:])([\s\S]*)$/.exec(part);
   if (!named) return { value: parseWanted(part, depth + 1) };
   return { name: named[1]!, value: parseWanted(named[2]!, depth + 1) };

@@ -1,7 +1,7 @@
 /** Values and frames in DAP's words. */
 import { basename } from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import type { Frames, Value } from './contract';
+import type { Frames, Value } from '../gdb/contract';
 
 type Counted = Pick<
   DebugProtocol.Variable,

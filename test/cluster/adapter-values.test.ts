@@ -436,6 +436,22 @@ describe.each([
     expect(await client.evaluate('numbers,raw', await frameId(client))).toContain('_Vector_base');
   });
 
+  it('a log point says what the editor shows', async () => {
+    const client = await standing(CPP, 'all of them are there', { moved });
+    await client.setBreakpoints(CPP, [
+      {
+        line: lineOf(CPP, 'got += doubled(got)'),
+        logMessage: '{numbers} {text} {ages} {nonsense} {point.x}',
+      },
+      { line: lineOf(CPP, 'return alias +') },
+    ]);
+    await client.request('continue', { threadId: 1 });
+    await client.stopped(60_000);
+    expect(client.said('console')).toMatch(
+      /^\[3\] \{1, 2, 3\} "hello" \[2\] \{\["ann"\] = 30, \["bob"\] = 40\} <No symbol "nonsense" .*> 1$/m,
+    );
+  });
+
   it('what is said of a part means that part', async () => {
     const client = await standing(CPP, 'all of them are there', { moved });
     const locals = await localsOf(client);

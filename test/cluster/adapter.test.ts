@@ -12,6 +12,8 @@ import { inProject } from '../support/project';
 
 const SOURCE = inProject('test', 'fixtures', 'programs', 'errands.c');
 const at = (text: string) => lineOf(SOURCE, text);
+/** One without what the adapter needs of it. */
+const TOO_OLD = inProject('test', 'fixtures', 'old-gdb.sh');
 const SLOW_TO_SAY = inProject('test', 'fixtures', 'slow-gdb.sh');
 /** For what is to be there after a while, and is looked for until then. */
 const SOON_MS = 20_000;
@@ -437,6 +439,12 @@ describe('what can be wrong', () => {
       'launch',
       { program: '/bin/true', gdb: '/nowhere/gdb' },
       /gdb can't be started as "\/nowhere\/gdb"/,
+    ],
+    [
+      'an old gdb',
+      'launch',
+      { program: '/bin/true', gdb: TOO_OLD },
+      /gdb 12 or newer.*install a gdb with Python/,
     ],
     [
       'no agent',

@@ -3,14 +3,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { AttachArguments, LaunchArguments, parseArguments } from '../../adapter/arguments';
-import { Chatter, LOG_BEGIN, LOG_END } from '../../adapter/chatter';
-import { environment } from '../../adapter/environment';
-import { hitsOf, passedBy, stopsOf } from '../../adapter/hits';
-import { logParts } from '../../adapter/log-points';
-import { MoveWatcher } from '../../adapter/moves';
-import { exitOf, FUNCTIONS, reasonOf } from '../../adapter/stops';
-import { unknownKeys } from '../../adapter/unknown-keys';
+import { hitsOf, passedBy, stopsOf } from '../../adapter/breakpoints/hits';
+import { logParts } from '../../adapter/breakpoints/log-points';
+import { AttachArguments, LaunchArguments, parseArguments } from '../../adapter/configuration/arguments';
+import { environment } from '../../adapter/configuration/environment';
+import { unknownKeys } from '../../adapter/configuration/unknown-keys';
+import { GdbOutputFilter, LOG_BEGIN, LOG_END } from '../../adapter/gdb/output-filter';
+import { MoveWatcher } from '../../adapter/job/moves';
+import { exitOf, FUNCTIONS, reasonOf } from '../../adapter/stops/stops';
 import type { ClusterSnapshot } from '../../agent/api/client-events';
 import type { HistoryEvent, Job, MoveReport } from '../../agent/api/model';
 import { inProject } from '../support/project';
@@ -61,26 +61,26 @@ describe('launch.json', () => {
 
 describe('what gdb prints', () => {
   it('is shown where it answers a person, or warns', async () => {
-    const chatter = new Chatter();
-    expect(chatter.take('Breakpoint 1, main ()\n', 'stdout')).toBeUndefined();
-    expect(chatter.take('warning: it is late\n', 'log')).toBe('warning: it is late\n');
-    await chatter.during(async () => {
-      expect(chatter.take('$1 = 3\n', 'stdout')).toBe('$1 = 3\n');
-      expect(chatter.take('print 3\n', 'log')).toBeUndefined();
+    const filter = new GdbOutputFilter();
+    expect(filter.take('Breakpoint 1, main ()\n', 'stdout')).toBeUndefined();
+    expect(filter.take('warning: it is late\n', 'log')).toBe('warning: it is late\n');
+    await filter.during(async () => {
+      expect(filter.take('$1 = 3\n', 'stdout')).toBe('$1 = 3\n');
+      expect(filter.take('print 3\n', 'log')).toBeUndefined();
     });
-    expect(chatter.take('$2 = 4\n', 'stdout')).toBeUndefined();
+    expect(filter.take('$2 = 4\n', 'stdout')).toBeUndefined();
   });
 
   it('has the lines of log points in it, in one piece or in several', () => {
-    const chatter = new Chatter();
-    expect(chatter.take(`${LOG_BEGIN}x is 3${LOG_END}\n`, 'stdout')).toBe('x is 3\n');
-    expect(chatter.take(`${LOG_BEGIN}two\n`, 'stdout')).toBeUndefined();
-    expect(chatter.take(`lines${LOG_END}\n`, 'stdout')).toBe('two\nlines\n');
-    expect(chatter.take('chatter\n', 'stdout')).toBeUndefined();
+    const filter = new GdbOutputFilter();
+    expect(filter.take(`${LOG_BEGIN}x is 3${LOG_END}\n`, 'stdout')).toBe('x is 3\n');
+    expect(filter.take(`${LOG_BEGIN}two\n`, 'stdout')).toBeUndefined();
+    expect(filter.take(`lines${LOG_END}\n`, 'stdout')).toBe('two\nlines\n');
+    expect(filter.take('filter\n', 'stdout')).toBeUndefined();
   });
 
   it('says whether the program, not one of its libraries, has symbols', () => {
-    const [stripped, built] = [new Chatter(), new Chatter()];
+    const [stripped, built] = [new GdbOutputFilter(), new GdbOutputFilter()];
     for (const text of ['Reading symbols from /a/b...\n', '(No debugging symbols found in /a/b)\n'])
       stripped.take(text, 'stdout');
     expect(stripped.withoutSymbols).toBe('/a/b');

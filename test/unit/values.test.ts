@@ -1,8 +1,8 @@
 /** What people type where values are, and what is asked of gdb for it. */
 import { describe, expect, it } from 'vitest';
+import { Python } from '../../adapter/gdb/python';
 import { assigns, calls, parseWanted, parseWatch } from '../../adapter/values/expression';
 import { asFrame, asVariable, totalOf } from '../../adapter/values/shown';
-import { Values } from '../../adapter/values/values';
 
 describe('a format behind an expression', () => {
   it.each([
@@ -73,7 +73,7 @@ describe('a question', () => {
         return { answer } as never;
       },
     };
-    const told = await new Values(gdb).ask('evaluate', { expression }).catch((error: Error) => error);
+    const told = await new Python(gdb).ask('evaluate', { expression }).catch((error: Error) => error);
     return { told, command: commands[0]! };
   };
 
@@ -81,8 +81,8 @@ describe('a question', () => {
     const expression = 'a "b\\"\n-exec-run\u00fc\u{1F600}\u0000';
     const { command } = await asked('{"name": "x", "value": "1"}', expression);
     expect(command).toMatch(/^[\x20-\x7e]+$/);
-    const sent = JSON.parse(JSON.parse(command.slice('-godwit-values '.length)));
-    expect(sent).toEqual({ ask: 'evaluate', stop: 1, expression });
+    const sent = JSON.parse(JSON.parse(command.slice('-godwit evaluate '.length)));
+    expect(sent).toEqual({ stop: 1, expression });
   });
 
   it('has an answer of the form that was agreed, or none', async () => {

@@ -1,0 +1,93 @@
+/** gdb as cdt-gdb-adapter drives it, with what a session that must not hang or leave anything behind needs besides. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GDBBackendFactory } from 'cdt-gdb-adapter/dist/desktop/factories/GDBBackendFactory';
+import { GDBFileSystemProcessManager } from 'cdt-gdb-adapter/dist/desktop/processManagers/GDBFileSystemProcessManager';
+import { GDBBackend } from 'cdt-gdb-adapter/dist/gdb/GDBBackend';
+import type { IStdioProcess } from 'cdt-gdb-adapter/dist/types/gdb';
+import { Python } from './python';
+
+/** Milliseconds for a process that was killed to be gone. */
+const KILL_MS = 5_000;
+/** A program that can be interrupted stops within milliseconds of it. */
+const INTERRUPT_AGAIN_MS = 1_000;
+
+class GdbProcess extends GDBFileSystemProcessManager {
+  private child: ChildProcess | undefined;
+
+  /** In a session of its own: a signal to this process's group is this process's affair alone. */
+  override async spawn(
+    executable: string,
+    args: string[] = [],
+    { cwd }: { cwd?: string } = {},
+  ): Promise<IStdioProcess> {
+    const child = spawn(executable, args, { cwd, detached: true });
+    this.child = child;
+    // Each has an 'exit' or an error of the command under way behind it.
+    child.on('error', () => {});
+    child.stdin.on('error', () => {});
+    return Object.assign(child, { getPID: () => child.pid });
+  }
+
+  /** At once, whatever it does: the line tells the stub that its client has gone. */
+  async end(): Promise<void> {
+    const { child } = this;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise<void>((resolve) => {
+      child.once('exit', () => resolve());
+      setTimeout(resolve, KILL_MS).unref();
+    });
+    child.kill('SIGKILL');
+    await gone;
+  }
+}
+
+export class Gdb extends GDBBackend {
+  readonly python = new Python(this);
+  /** Aborted when there is a stop. */
+  private stopWanted = new AbortController();
+
+  constructor(private readonly gdb: GdbProcess) {
+    super(gdb);
+    this.on('execAsync', (what) => {
+      if (what === 'stopped') this.stopWanted.abort();
+    });
+  }
+
+  /**
+   * Stops all threads; where they stand already, that is what was wanted. An interrupt that comes while gdb steps the
+   * program off a breakpoint finds it standing, and is lost to it: so it is sent until there is a stop. One too many
+   * comes before whatever lets the program go again, and finds it standing.
+   */
+  override pause(): void {
+    this.stopWanted.abort();
+    this.stopWanted = new AbortController();
+    // Refused where the program stands, and aborted by the stop.
+    this.interruptUntil(this.stopWanted.signal).catch(() => {});
+  }
+
+  private async interruptUntil(stopped: AbortSignal): Promise<void> {
+    while (!stopped.aborted) {
+      await this.sendCommand('-exec-interrupt');
+      await sleep(INTERRUPT_AGAIN_MS, undefined, { signal: stopped, ref: false });
+    }
+  }
+
+  end(): Promise<void> {
+    this.stopWanted.abort();
+    return this.gdb.end();
+  }
+}
+
+export class GdbFactory extends GDBBackendFactory {
+  gdb: Gdb | undefined;
+
+  override async createGDBManager(): Promise<GdbProcess> {
+    return new GdbProcess();
+  }
+
+  override async createBackend(_session: unknown, manager: unknown): Promise<Gdb> {
+    this.gdb = new Gdb(manager as GdbProcess);
+    return this.gdb;
+  }
+}

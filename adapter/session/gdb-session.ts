@@ -1,0 +1,140 @@
+/** gdb's life within a session: it is looked for, started, given its Python and the line, and ended. */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DebugProtocol } from '@vscode/debugprotocol';
+import { GodwitError } from '../../agent/api/errors';
+import { gdbFailed, noGdb } from '../errors';
+import { type Gdb, GdbFactory } from '../gdb/gdb';
+import type { Python } from '../gdb/python';
+import { TellingSession } from './telling-session';
+
+/** Milliseconds for gdb to have a stopped program killed. While its node does not answer, gdb waits for it. */
+const KILL_MS = 5_000;
+/** gdb gives up on a slow reply after so many seconds, 2 by default: far above the longest freeze. */
+const REMOTE_TIMEOUT_S = 3600;
+/** Beside the bundle. */
+const PYTHON = join(__dirname, 'gdb');
+
+export interface GdbOptions {
+  gdb: string;
+  cwd: string;
+  sysroot: string;
+  /** Commands of gdb's or of MI's that come before gdb looks at the program. */
+  before: Setup[];
+}
+
+export interface Setup {
+  text: string;
+  ignoreFailures?: boolean | undefined;
+}
+
+export abstract class GdbSession extends TellingSession {
+  private readonly factory: GdbFactory;
+  private ready = false;
+
+  constructor() {
+    const factory = new GdbFactory();
+    super(factory);
+    this.factory = factory;
+  }
+
+  /** gdb has ended, for whatever reason. */
+  protected abstract gdbEnded(how: string): void;
+
+  protected get ownGdb(): Gdb {
+    return this.factory.gdb!;
+  }
+
+  protected get python(): Python {
+    return this.ownGdb.python;
+  }
+
+  protected override canRequestProceed(): boolean {
+    return this.ready;
+  }
+
+  protected override shouldReportError(error: unknown): boolean {
+    return this.ready && super.shouldReportError(error);
+  }
+
+  /** @throws GodwitError `no-gdb` */
+  protected async checkGdb(gdb: string): Promise<void> {
+    const manager = await this.factory.createGDBManager();
+    await manager.getVersion({ gdb } as never).catch((error: NodeJS.ErrnoException) => {
+      throw noGdb(gdb, error.code === 'ENOENT' ? 'there is no such program' : error.message);
+    });
+  }
+
+  /** @throws GodwitError `no-python`, `gdb-failed` */
+  protected async connectGdb(socket: string, options: GdbOptions): Promise<void> {
+    try {
+      await this.startGdb(options);
+      for (const setup of options.before) await this.setUp(setup);
+      await this.gdb.sendGDBSet(`sysroot ${options.sysroot}`);
+      await this.gdb.sendCommand(`-target-select remote ${socket}`);
+      await this.gdb.confirmAsyncMode();
+    } catch (error) {
+      throw error instanceof GodwitError ? error : gdbFailed((error as Error).message);
+    }
+    this.isAttach = true;
+    this.ready = true;
+    const { withoutSymbols } = this.gdbOutput;
+    if (withoutSymbols)
+      this.say(
+        `${withoutSymbols} has no debug information: no lines, no variables, and breakpoints in source files are never hit; compile it with -g.`,
+        'important',
+      );
+  }
+
+  private async startGdb({ gdb, cwd }: GdbOptions): Promise<void> {
+    const settings = [
+      `remotetimeout ${REMOTE_TIMEOUT_S}`,
+      'confirm off',
+      'pagination off',
+      // Else all go in and out at each step. A park takes them out of the program, as it does while it runs.
+      'breakpoint always-inserted on',
+    ];
+    const args = { gdb, cwd, gdbArguments: settings.flatMap((setting) => ['-iex', `set ${setting}`]) };
+    await this.setupCommonLoggerAndBackends(args);
+    this.initializeSessionArguments(args);
+    this.gdb.on('exit', (code, signal) =>
+      this.gdbEnded(signal ? `was ended by ${signal}` : `exited with status ${code}`),
+    );
+    await this.spawn(args);
+    await this.python.load(PYTHON);
+  }
+
+  private async setUp({ text, ignoreFailures }: Setup): Promise<void> {
+    try {
+      await this.sendCommandToGdb(this.gdb, text, undefined);
+    } catch (error) {
+      const why = `the command "${text}" of setupCommands failed: ${(error as Error).message}`;
+      if (!ignoreFailures) throw new Error(why);
+      this.say(why, 'stderr');
+    }
+  }
+
+  protected override initializeRequest(
+    response: DebugProtocol.InitializeResponse,
+    args: DebugProtocol.InitializeRequestArguments,
+  ): void {
+    response.body = { ...response.body, supportTerminateDebuggee: true };
+    super.initializeRequest(response, args);
+  }
+
+  /**
+   * Kills the process if it stands in gdb's hands. Killed by others it would be a zombie until gdb lets it go. One that
+   * runs is not for gdb to kill.
+   */
+  protected async killStopped(): Promise<void> {
+    if (!this.ready || this.isRunning) return;
+    const killing = this.gdb.sendCommand('-interpreter-exec console kill').catch(() => {});
+    await Promise.race([killing, sleep(KILL_MS, undefined, { ref: false })]);
+  }
+
+  /** gdb is gone afterwards, whatever it was doing; the program is not touched by it. */
+  protected async endGdb(): Promise<void> {
+    this.ready = false;
+    await this.factory.gdb?.end();
+  }
+}
