@@ -36,7 +36,7 @@ static void add_lock(const char *line, const struct reference *ref, struct trait
   if (sscanf(line, "lock: %*s %15s %*s %15s %*s %*s %23s %23s", kind, type, start, end) != 4) return;
   if (strcmp(kind, "POSIX") && strcmp(kind, "OFDLCK") && strcmp(kind, "FLOCK")) return;
   snprintf(slot, sizeof slot, "lock %s %s %s %s %s", ref->slot + strlen("fd "), kind, type, start, end);
-  add_trait(traits, ref->inner, 0, slot, "%s", "ref");
+  add_trait(traits, ref->inner, 0, slot, "%s", "held");
 }
 
 void read_locks(const struct reference *ref, struct traits *traits) {
