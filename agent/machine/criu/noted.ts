@@ -20,14 +20,24 @@ export interface NotedDescriptor extends Noted {
   fd: number;
 }
 
+async function allNoted(images: string): Promise<Noted[]> {
+  const text = await readFile(join(images, NOTES), 'utf8');
+  return text.split('\n').map((line) => {
+    const [inner, slot = '', token = '', ...name] = line.split('\t');
+    return { inner: Number(inner), slot, token, name: name.join('\t') };
+  });
+}
+
 /** The descriptors of all processes. */
 export async function notedDescriptors(images: string): Promise<NotedDescriptor[]> {
-  const text = await readFile(join(images, NOTES), 'utf8');
-  return text.split('\n').flatMap((line) => {
-    const [inner, slot = '', token = '', ...name] = line.split('\t');
-    const fd = /^fd (\d+)$/.exec(slot)?.[1];
-    return fd === undefined
-      ? []
-      : [{ inner: Number(inner), slot, token, name: name.join('\t'), fd: Number(fd) }];
+  return (await allNoted(images)).flatMap((noted) => {
+    const fd = /^fd (\d+)$/.exec(noted.slot)?.[1];
+    return fd === undefined ? [] : [{ ...noted, fd: Number(fd) }];
   });
+}
+
+/** The names of files that are under them: those of the home, and of its host. */
+export async function notedNames(images: string): Promise<Set<string>> {
+  const found = (await allNoted(images)).filter(({ token }) => /^(file|host's) /.test(token));
+  return new Set(found.map(({ name }) => name));
 }
