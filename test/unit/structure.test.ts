@@ -23,13 +23,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'agent/machine',
     'package.json',
   ],
-  'agent/client': [
-    'agent/api',
-    'agent/wire',
-    'agent/lab/description.ts',
-    'agent/debug/link',
-    'agent/machine/*',
-  ],
+  'agent/client': ['agent/api', 'agent/wire', 'agent/lab/description.ts', 'agent/debug/link'],
   'agent/lab': [...WIRED, 'agent/machine'],
 
   'agent/daemon': [
@@ -92,7 +86,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'agent/machine/*',
   ],
   'agent/debug/state': ['agent/api', 'agent/debug/link', 'agent/debug/rsp'],
-  'agent/debug/link': ['agent/api', 'agent/debug/rsp', 'agent/machine/*'],
+  'agent/debug/link': ['agent/api', 'agent/debug/rsp'],
   'agent/debug/rsp': ['agent/api'],
 
   'agent/machine/criu': [

@@ -12,9 +12,9 @@ import { promisify } from 'node:util';
 import { z } from 'zod';
 import type { Typed } from '../../api/client-contract';
 import { GodwitError, jobMoving } from '../../api/errors';
+import { GrowingPause } from '../../api/retry';
 import { parseJson, parseWith } from '../../api/schema';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
-import { GrowingPause } from '../../machine/retry';
 import type { Copies } from './copies';
 
 /** PID 1's descriptor, see helper/helper.h and terminal.c. */
