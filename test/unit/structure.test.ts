@@ -43,7 +43,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'agent/daemon/migration': [
     ...WIRED,
-    ...['cluster', 'homefs', 'jobs', 'journal', 'preflight'].map((room) => `agent/daemon/${room}`),
+    ...['cluster', 'jobs', 'journal', 'preflight'].map((room) => `agent/daemon/${room}`),
     ...['agent/keeper/contract.ts', 'agent/keeper/supervision.ts'],
     // The shape of a parked stub, which travels with the job.
     'agent/debug/state/parked.ts',
