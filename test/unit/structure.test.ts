@@ -1,7 +1,7 @@
 /** How the project is built: which room may import from which, no circle, no file too long, no room without a line. */
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { circleOf, type Import, importsOf, projectFiles, textOf } from '../support/sources';
+import { circleOf, type Import, importsOf, includesOf, projectFiles, textOf } from '../support/sources';
 
 const BASE = ['agent/api', 'agent/log.ts'];
 const WIRED = [...BASE, 'agent/wire'];
@@ -13,7 +13,8 @@ const WIRED = [...BASE, 'agent/wire'];
  */
 const MAY_IMPORT: Record<string, string[]> = {
   extension: ['agent/api', 'agent/client', 'webviews'],
-  adapter: ['agent/api', 'agent/client'],
+  adapter: ['agent/api', 'agent/client', 'adapter/gdb'],
+  'adapter/gdb': [],
   webviews: ['agent/api'],
   'agent/command': [
     'agent/api',
@@ -168,6 +169,24 @@ describe('imports', () => {
   });
 });
 
+describe('includes of the C', () => {
+  const includes = sources.filter((path) => /\.[ch]$/.test(path)).flatMap(includesOf);
+
+  it('are looked at', () => {
+    expect(includes.length).toBeGreaterThan(100);
+  });
+
+  it('are of headers: of the file’s own folder, or of the one that is common to all', () => {
+    const allowed = ({ from, to }: Import) =>
+      to.endsWith('.h') && [dirname(from), 'agent/native/common'].includes(dirname(to));
+    expect(includes.filter((include) => !allowed(include)).map(arrow)).toEqual([]);
+  });
+
+  it('make no circle', () => {
+    expect(circleOf(includes)).toBeUndefined();
+  });
+});
+
 describe('a circle', () => {
   it('is found', () => {
     const [a, b, c] = ['a', 'b', 'c'];
@@ -220,6 +239,20 @@ describe('ARCHITECTURE.md', () => {
     const rooms = [...folders, ...parts, ...layered].filter((room) => room !== 'agent' && room !== 'docs');
     expect(rooms.length).toBeGreaterThan(20);
     expect(rooms.filter((room) => !rows.includes(room))).toEqual([]);
+  });
+
+  /** The innermost row that a file is in: `adapter/values` has one, and so has `adapter` for the rest. */
+  const rowOf = (path: string) =>
+    rows.filter((row) => isIn(path, row)).sort((one, other) => other.length - one.length)[0];
+
+  it('has the rooms in an order in which imports point down', () => {
+    // What is right in a folder is at hand for the folder's own rooms, and its row stands above theirs.
+    const between = imports
+      .map(({ from, to }) => ({ from: rowOf(from), to: rowOf(to) }))
+      .filter(({ from, to }) => from && to && !isIn(from, to)) as Import[];
+    const up = between.filter(({ from, to }) => rows.indexOf(from) > rows.indexOf(to));
+    expect(between.length).toBeGreaterThan(500);
+    expect([...new Set(up.map(arrow))]).toEqual([]);
   });
 
   it('has none for a room that is not there', () => {
