@@ -1,16 +1,15 @@
 /** A session's connection with the agent: watches the cluster, and is made anew when the agent restarts. */
 import { EventEmitter } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../../agent/api/client-contract';
 import type { ClusterSnapshot } from '../../agent/api/client-events';
 import type { CallOptions, Method, Result, SentParams } from '../../agent/api/contract';
 import { asGodwitError, type GodwitError } from '../../agent/api/errors';
+import { GrowingPause } from '../../agent/api/retry';
 import { type Agent, dial } from '../../agent/client/agent';
 import { agentGone } from '../../agent/client/errors';
 
-/** Milliseconds between two attempts to reach an agent that is away: mostly it restarts, which takes a second or two. */
-const RETRY_FIRST_MS = 100;
-const RETRY_MOST_MS = 2_000;
+/** Between two attempts to reach an agent that is away: mostly it restarts, which takes a second or two. */
+const PAUSES = { firstMs: 100, mostMs: 2_000 };
 
 interface AgentLinkEvents {
   snapshot: [ClusterSnapshot];
@@ -81,8 +80,9 @@ export class AgentLink extends EventEmitter<AgentLinkEvents> {
 
   private async reach(): Promise<Agent> {
     const deadline = performance.now() + this.patienceMs;
-    for (let pause = RETRY_FIRST_MS; ; pause = Math.min(2 * pause, RETRY_MOST_MS)) {
-      await sleep(pause);
+    const pause = new GrowingPause(PAUSES);
+    for (;;) {
+      await pause.wait();
       let agent: Agent | undefined;
       try {
         agent = await dial(this.socket);

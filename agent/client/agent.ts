@@ -2,7 +2,7 @@
 import { type ClientContract, clientContract } from '../api/client-contract';
 import { type ClientEvents, clientEvents } from '../api/client-events';
 import { asGodwitError, GodwitError } from '../api/errors';
-import { GrowingPause } from '../machine/retry';
+import { GrowingPause } from '../api/retry';
 import { type Client, connectUnix } from '../wire/client';
 import { agentGone, lostInCall } from './errors';
 

@@ -38,11 +38,11 @@ import { JobMounts } from './jobs/job-mounts';
 import { JobStatuses } from './jobs/job-status';
 import { Layout } from './jobs/layout';
 import { Stops } from './jobs/stops';
-import type { Journal } from './journal/journal';
 import { openJournal } from './journal/open';
 import { watched } from './journal/watched';
 import { faultPointsIn, faultsFolder, noFaultPoints } from './migration/fault-points';
 import { Moves } from './migration/moves';
+import { MovesUnderWay } from './migration/under-way';
 import { clientHandlers } from './requests/client';
 import { OwnDebuggers } from './requests/own-debuggers';
 import { OwnJobs } from './requests/own-jobs';
@@ -63,15 +63,16 @@ let log = daemon.log;
 interface Started {
   config: FixedConfig;
   settings: Settings;
-  journal: Journal;
   peers: Peers;
   changes: Changes;
 }
 
 /** What all parts of an agent stand on. */
-function foundation({ config, journal, peers }: Started) {
+function foundation({ config, peers, changes }: Started) {
   const { name: node, cgroup } = config;
   const layout = new Layout(config.state);
+  // First: an agent that can't use its journal leaves the rest as it is.
+  const stored = openJournal(layout.journal);
   layout.make();
   const helper = layout.installHelper(join(__dirname, 'godwit-helper'));
   const tickets = new Tickets(config.perUser.tickets);
@@ -87,34 +88,38 @@ function foundation({ config, journal, peers }: Started) {
   });
   const shared = async () =>
     sharedMounts(await readFile('/proc/self/mountinfo', 'utf8'), config.sharedPaths, config.state);
-  return { node, cgroup, layout, helper, tickets, keeper, networks, shared, journal, peers, log };
+  const program = join(__dirname, 'godwit-homefs');
+  const mounted = new MountedFiles({
+    daemons: new Daemons(layout.mounted, keeper, 'mounted'),
+    ...{ peers, tickets, program, roots: layout.roots, log },
+  });
+  const served = new ServedFiles({
+    daemons: new Daemons(layout.served, keeper, 'served'),
+    ...{ journal: stored, tickets, program, without: [layout.roots], log },
+  });
+  const journal = watched(stored, () => {
+    changes.tell();
+    served.review();
+  });
+  return {
+    ...{ node, cgroup, layout, helper, tickets, keeper, networks, shared, mounted, served, journal },
+    ...{ peers, log },
+  };
 }
 
 /** The parts of an agent, each given the others that it works with. */
 function assemble(started: Started) {
   const { config, settings, changes } = started;
   const base = foundation(started);
-  const { node, layout, helper, tickets, keeper, networks, shared, journal, peers } = base;
-  const program = join(__dirname, 'godwit-homefs');
-  const mounted = new MountedFiles({
-    daemons: new Daemons(layout.mounted, keeper, 'mounted'),
-    ...{ peers, tickets, program, roots: layout.roots, log },
-    onLost: (files, why) => void host.filesLost(files, why),
-  });
-  const served = new ServedFiles({
-    daemons: new Daemons(layout.served, keeper, 'served'),
-    ...{ journal, tickets, program, without: [layout.roots], log },
-  });
+  const { node, helper, keeper, networks, shared, journal, peers } = base;
+  const underWay = new MovesUnderWay();
 
   // As host.
-  const copies = new Copies((job) => moves.isLeaving(job));
+  const copies = new Copies(underWay);
   const mounts = new JobMounts(helper, shared);
-  const clearing = new Clearing({ helper, keeper, networks, mounted, log });
-  const hosting = { ...base, mounted, copies, mounts, clearing };
-  const host = new Host({
-    ...hosting,
-    tellEnded: async (home, ended) => void (await peers.call(home, 'home.ended', ended)),
-  });
+  const clearing = new Clearing(base);
+  const hosting = { ...base, copies, mounts, clearing };
+  const host = new Host(hosting);
   const statuses = new JobStatuses(copies, keeper);
   const debugging = new Debugging({ copies, keeper, host });
   const stops = new Stops(copies, () => changes.tell());
@@ -126,23 +131,23 @@ function assemble(started: Started) {
     taken: () => addressesIn(journal),
     ownerOf: (ip) => networks.ownerOf(ip),
   });
-  const isMoving = (job: string) => moves.isMoving(job);
-  const lists = new HomedJobs({ node, journal, peers, isMoving });
+  const lists = new HomedJobs({ node, journal, peers, moves: underWay });
   const home = new Home({ ...base, addresses, perUser: config.perUser, lists });
 
-  const moves = new Moves({
+  const context = {
     ...{ ...hosting, host },
     criu: once(async () => (await findCriu(config.criu)).path),
     points: config.lab === undefined ? noFaultPoints : faultPointsIn(faultsFolder(config.state), log),
     changed: () => changes.tell(),
-  });
+  };
+  const moves = new Moves(context, underWay);
   const members = new Members(node, settings, peers, () => peers.call(node, 'node.status', {}));
   const ownJobs = new OwnJobs({ ...base, home, lists, members, moves });
-  const ownDebuggers = new OwnDebuggers({ node, home, moves, peers });
+  const ownDebuggers = new OwnDebuggers({ node, home, moves: underWay, peers });
   return {
     ...{ config, settings, changes, refusals: new Refusals(log), speed: measureSpeed() },
     ...{ ...hosting, host, statuses, debugging, stops, home, lists, moves, ownJobs, ownDebuggers },
-    ...{ members, served, view: new View(lists, journal, moves) },
+    ...{ members, view: new View(lists, journal, moves) },
     watch: watchOver(peers, members, config.perUser.watchers),
   };
 }
@@ -193,14 +198,11 @@ async function main(configFile: string) {
     check: (read) => checkOwnCertificate(read, certificate),
   });
   const changes = new Changes();
-  const journal = watched(openJournal(new Layout(config.state).journal), () => {
-    changes.tell();
-    node.served.review();
-  });
-  const peers = new Peers(name, settings, tls, () => handlers);
-  const node = assemble({ config, settings, journal, peers, changes });
+  const peers = new Peers(name, settings, tls);
+  const node = assemble({ config, settings, peers, changes });
   const handlers = peerHandlers(node);
-  const { tickets, served } = node;
+  peers.serve(handlers);
+  const { journal, tickets, served } = node;
 
   await sweepAccounts(config.cgroup);
   const { keeperSocket: socket, state } = config;

@@ -4,7 +4,7 @@
  */
 import { mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseMounts } from '../machine/proc/parse';
+import { parseMounts, pidsAmong } from '../machine/proc/parse';
 import { run } from './command';
 import { nodesFolder } from './description';
 
@@ -78,7 +78,7 @@ export async function processesIn(namespaces: Iterable<string>): Promise<number[
   const wanted = new Set(namespaces);
   // If somebody binds the machine's own network to a name of ours, nothing is killed.
   wanted.delete(await networkOf(1));
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && name !== `${process.pid}`);
+  const pids = pidsAmong(await readdir('/proc')).filter((pid) => pid !== `${process.pid}`);
   const found = await Promise.all(
     pids.map(async (pid) => (wanted.has(await networkOf(pid)) ? [Number(pid)] : [])),
   );

@@ -21,7 +21,10 @@ const END_DEADLINE_MS = 60_000;
 const POLL_MS = 10;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Seconds until an agent that has ended is started again; doubled each time, up to the second figure. */
+/**
+ * Seconds until an agent that has ended is started again; doubled each time, up to the second figure. Not those of
+ * `api/retry.ts`: this loop is a shell's, and what counts as success is how long the agent was up.
+ */
 const FIRST_PAUSE_S = 1;
 const LONGEST_PAUSE_S = 32;
 /** The supervisor's message about that. */

@@ -4,15 +4,15 @@ import type { ClientContract } from '../../agent/api/client-contract';
 import type { ClusterSnapshot } from '../../agent/api/client-events';
 import type { CallOptions, Method, Result, SentParams } from '../../agent/api/contract';
 import { asGodwitError, type GodwitError } from '../../agent/api/errors';
+import { GrowingPause } from '../../agent/api/retry';
 import { type Agent, dial } from '../../agent/client/agent';
 import { findSocket } from '../../agent/client/agent-socket';
 import type { Log } from '../window';
 import { clusterLost, noCluster, notAdmitted } from './errors';
 import type { ClusterSource } from './source';
 
-/** Milliseconds between two attempts to reach an agent: soon after it went, and soon enough for one that a person starts. */
-const RETRY_FIRST_MS = 250;
-const RETRY_MOST_MS = 2_000;
+/** Between two attempts to reach an agent: soon after it went, and soon enough for one that a person starts. */
+const PAUSES = { firstMs: 250, mostMs: 2_000 };
 
 /**
  * - `connecting`: for the first time, or to another agent than before
@@ -145,13 +145,14 @@ export class Cluster implements ClusterSource, Disposable {
   }
 
   async #hold(signal: AbortSignal) {
-    for (let pause = RETRY_FIRST_MS; !signal.aborted; ) {
+    const pause = new GrowingPause(PAUSES);
+    while (!signal.aborted) {
       try {
         this.#socket = this.#find();
         const agent = await dial(this.#socket);
         if (signal.aborted) return agent.close();
         await this.#watch(agent);
-        pause = RETRY_FIRST_MS;
+        pause.reset();
         this.#enter('connected');
         const why = await agent.closed;
         if (signal.aborted) return;
@@ -160,9 +161,8 @@ export class Cluster implements ClusterSource, Disposable {
       } catch (error) {
         if (signal.aborted) return;
         this.#missed(asGodwitError(error));
-        pause = Math.min(2 * pause, RETRY_MOST_MS);
       }
-      await this.#pause(pause);
+      await this.#pause(pause.next());
     }
   }
 

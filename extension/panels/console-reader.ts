@@ -1,7 +1,7 @@
 /** Reads a job's console to its end: every byte once and in order, no faster than it is shown; of a long one the last. */
 import type { Duplex } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError, type GodwitError } from '../../agent/api/errors';
+import { GrowingPause } from '../../agent/api/retry';
 import type { Reading } from '../../webviews/messages';
 import type { ClusterSource } from '../cluster/source';
 
@@ -13,8 +13,8 @@ export const TAIL_BYTES = 4 * 1024 * 1024;
 const LONGEST_LINE = 64 * 1024;
 /** Bytes in one message. */
 const PIECE_BYTES = 64 * 1024;
-/** Pauses between attempts to read on: short after a cut, longer while nobody answers. */
-const RETRY_MS = { first: 250, most: 5_000 };
+/** Between attempts to read on: short after a cut, longer while nobody answers. */
+const PAUSES = { firstMs: 250, mostMs: 5_000 };
 
 export interface ConsoleSink {
   /** Comes before the first byte, and again where bytes between are not kept any more: what is left out. */
@@ -41,7 +41,8 @@ export class ConsoleReader {
 
   /** Resolves, never rejects, when the console has been read to its end, can't be read, or nobody wants it any more. */
   async run(): Promise<void> {
-    for (let pause = RETRY_MS.first; !this.stopped; ) {
+    const pause = new GrowingPause(PAUSES);
+    while (!this.stopped) {
       const before = this.offset;
       try {
         await this.follow();
@@ -51,8 +52,8 @@ export class ConsoleReader {
         if (isFinal(why)) return this.tell({ at: 'failed', why: why.message });
         this.tell({ at: 'interrupted', why: why.message });
       }
-      pause = this.offset > before ? RETRY_MS.first : Math.min(pause * 2, RETRY_MS.most);
-      await sleep(pause, undefined, { signal: this.stop.signal }).catch(() => {});
+      if (this.offset > before) pause.reset();
+      await pause.wait(this.stop.signal);
     }
   }
 

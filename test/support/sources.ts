@@ -38,6 +38,15 @@ export function importsOf(path: string): Import[] {
   });
 }
 
+/** Of a C file or header, its own project's; those of the system are in angle brackets. */
+export function includesOf(path: string): Import[] {
+  return [...textOf(path).matchAll(/^[ \t]*#[ \t]*include[ \t]*"([^"]+)"/gm)].map(([, name]) => {
+    const to = posix.join(posix.dirname(path), name!);
+    if (!known.has(to)) throw new Error(`${path} includes ${name}, and there is no such file`);
+    return { from: path, to };
+  });
+}
+
 /** The first circle that is found, as the files on it; undefined if there is none. */
 export function circleOf(imports: Import[]): string[] | undefined {
   const targets = new Map<string, string[]>();

@@ -15,7 +15,7 @@ const copyOf = (job: string, epoch = 0) =>
 
 describe('the copies of a node', () => {
   it('know a job while it is launched, and take no second one of it', async () => {
-    const copies = new Copies(() => false);
+    const copies = new Copies({ isLeaving: () => false });
     let launched = () => {};
     const launch = copies.launching('job', 'node2', () => new Promise<void>((done) => (launched = done)));
     expect(copies.homeOf('job')).toBe('node2');
@@ -35,7 +35,7 @@ describe('the copies of a node', () => {
 
   it('give out one that is here and stays, and no other', () => {
     let leaving = false;
-    const copies = new Copies(() => leaving);
+    const copies = new Copies({ isLeaving: () => leaving });
     expect(() => copies.settled('job')).toThrow(expect.objectContaining({ code: 'job-moving' }));
     const copy = copyOf('job');
     copies.add(copy);
@@ -46,7 +46,7 @@ describe('the copies of a node', () => {
 
   it('tell whether one is still the job only when the move that may take it away is over', async () => {
     let leaving = true;
-    const copies = new Copies(() => leaving);
+    const copies = new Copies({ isLeaving: () => leaving });
     const [kept, gone] = [copyOf('kept'), copyOf('gone')];
     for (const copy of [kept, gone]) copies.add(copy);
     let told = false;

@@ -47,7 +47,7 @@ beforeEach(() => {
       node: 'node1',
       journal,
       peers: host as unknown as HomeOptions['peers'],
-      isMoving: () => false,
+      moves: { isMoving: () => false },
     }),
     peers: host as unknown as HomeOptions['peers'],
     addresses: addresses as unknown as HomeOptions['addresses'],

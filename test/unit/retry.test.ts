@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { GrowingPause, retryUntilDone } from '../../agent/machine/retry';
+import { GrowingPause, retryUntilDone } from '../../agent/api/retry';
 
 const LIMITS = { firstMs: 1, mostMs: 4 };
 

@@ -1,3 +1,4 @@
+import assert from 'node:assert';
 import { type Duplex, duplexPair } from 'node:stream';
 import { isDeepStrictEqual } from 'node:util';
 import type { Member } from '../../api/config';
@@ -15,14 +16,22 @@ import type { Settings } from './settings';
 /** The nodes of the cluster as this one reaches them. Its own requests to itself take the same way, without a wire. */
 export class Peers {
   readonly #links = new Map<string, { member: Member; link: Link<PeerContract> }>();
+  #own: Handlers<PeerContract> | null = null;
 
   constructor(
     private readonly node: string,
     private readonly settings: Settings,
     private readonly tls: TlsIdentity,
-    /** How this node answers. */
-    private readonly own: () => Handlers<PeerContract>,
   ) {}
+
+  /**
+   * How this node answers itself. Said once, before the first call: who answers asks other nodes too, so neither the
+   * answers nor this can be made with the other at hand.
+   */
+  serve(own: Handlers<PeerContract>): void {
+    assert(this.#own === null, 'this node has its answers already');
+    this.#own = own;
+  }
 
   get names(): string[] {
     return this.settings.now.members.map(({ name }) => name);
@@ -45,13 +54,14 @@ export class Peers {
     options: CallOptions = {},
   ): Promise<Result<PeerContract, M>> {
     if (node !== this.node) return this.#link(node).call(method, params, options);
+    assert(this.#own, `${method} was asked before this node could answer`);
     const caller = {
       name: node,
       kind: 'agent' as const,
       signal: options.signal ?? new AbortController().signal,
     };
     const parsed = parseWith(peerContract[method].params, params, method) as Params<PeerContract, M>;
-    return (await this.own()[method](parsed, caller)) as Result<PeerContract, M>;
+    return (await this.#own[method](parsed, caller)) as Result<PeerContract, M>;
   }
 
   /** A ticket of this node's for a stream that another node has issued one for. */

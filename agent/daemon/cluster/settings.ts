@@ -2,10 +2,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type AgentConfig, loadConfig, REREAD, type Reread } from '../../api/config';
 import { GodwitError } from '../../api/errors';
+import { SerialQueue } from '../../machine/serial-queue';
 
 export class Settings {
   #now: AgentConfig;
-  #last: Promise<void> = Promise.resolve();
+  readonly #reloads = new SerialQueue();
 
   constructor(
     private readonly options: {
@@ -26,8 +27,7 @@ export class Settings {
 
   /** One that can't be used leaves the old one in force. One call after the other. */
   reload(): Promise<void> {
-    this.#last = this.#last.then(() => this.#reload());
-    return this.#last;
+    return this.#reloads.take(() => this.#reload());
   }
 
   async #reload(): Promise<void> {

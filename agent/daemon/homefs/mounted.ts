@@ -4,18 +4,19 @@
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { asGodwitError, GodwitError } from '../../api/errors';
+import { GrowingPause } from '../../api/retry';
 import type { Log } from '../../log';
 import { pathInHierarchy } from '../../machine/cgroup/hierarchy';
 import { syncHome, unmountHome } from '../../machine/homefs/control';
 import { joinWires } from '../../machine/homefs/join';
 import { removeMountPoint } from '../../machine/homefs/mount-point';
 import { mountCommand } from '../../machine/homefs/program';
-import { GrowingPause } from '../../machine/retry';
 import type { Tickets } from '../../wire/tickets';
 import type { Peers } from '../cluster/peers';
 import type { Daemons } from './daemons';
@@ -46,8 +47,6 @@ export interface MountedOptions {
   program: string;
   /** The folder of the mounts. */
   roots: string;
-  /** Told when a copy's files are lost for good. */
-  onLost: (mount: MountOf, why: string) => void;
   log: Log;
 }
 
@@ -83,10 +82,17 @@ interface Joining {
   over: AbortController;
 }
 
-export class MountedFiles {
+interface MountedEvents {
+  /** A copy's files are lost for good. */
+  lost: [mount: MountOf, why: string];
+}
+
+export class MountedFiles extends EventEmitter<MountedEvents> {
   readonly #joining = new Map<string, Joining>();
 
-  constructor(private readonly options: MountedOptions) {}
+  constructor(private readonly options: MountedOptions) {
+    super();
+  }
 
   /** Where the home's `/` is seen. */
   at(mount: Named): string {
@@ -114,7 +120,7 @@ export class MountedFiles {
   async takeUp(mount: MountOf): Promise<void> {
     const found = await this.options.daemons.find(nameOf(mount));
     if (found) void this.#join(mount, found.wire);
-    else this.options.onLost(mount, MOUNT_ENDED);
+    else this.emit('lost', mount, MOUNT_ENDED);
   }
 
   /** Asks whether the home answers for these files, paths of this node. @throws `home-unreachable` */
@@ -191,7 +197,7 @@ export class MountedFiles {
   }
 
   #lose(mount: MountOf, why: string): null {
-    this.options.onLost(mount, why);
+    this.emit('lost', mount, why);
     return null;
   }
 

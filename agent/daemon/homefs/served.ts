@@ -21,7 +21,7 @@ export interface FilesFor {
 
 export interface ServedOptions {
   daemons: Daemons;
-  journal: Journal;
+  journal: Pick<Journal, 'job'>;
   tickets: Tickets;
   /** dist/godwit-homefs. */
   program: string;

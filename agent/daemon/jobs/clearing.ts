@@ -1,32 +1,22 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError } from '../../api/errors';
-import type { KeeperContract } from '../../keeper/contract';
-import type { Log } from '../../log';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { JobAccount } from '../../machine/cgroup/limits';
-import type { JobNetworks } from '../../machine/network/interface';
 import { sockets } from '../../machine/network/sockets';
 import { processesNaming } from '../../machine/proc/processes';
-import type { Link } from '../../wire/link';
-import type { MountedFiles } from '../homefs/mounted';
 import { type Copy, mountOf } from './copy';
+import type { NodeParts } from './node-parts';
 
 /** A supervisor ends as soon as its job has. */
 const SUPERVISOR_END_MS = 2_000;
 const SUPERVISOR_POLL_MS = 20;
 
-interface ClearingOptions {
-  helper: string;
-  keeper: Link<KeeperContract>;
-  networks: JobNetworks;
-  mounted: MountedFiles;
-  log: Log;
-}
+type ClearingParts = Pick<NodeParts, 'helper' | 'keeper' | 'networks' | 'mounted' | 'log'>;
 
 /** Clears away what this node has of a copy. All of it may be asked again, and finds what is left. */
 export class Clearing {
-  constructor(private readonly options: ClearingOptions) {}
+  constructor(private readonly options: ClearingParts) {}
 
   /** What is left of a copy that is over. May have to be asked again: a restore may be about to begin. */
   async clear(copy: Copy): Promise<void> {

@@ -14,8 +14,7 @@ export class Copies {
   /** The homes of those that are being launched. */
   readonly #launching = new Map<string, string>();
 
-  /** @param isLeaving a move of the job away from here is not over */
-  constructor(readonly isLeaving: (job: string) => boolean) {}
+  constructor(private readonly moves: { isLeaving(job: string): boolean }) {}
 
   get jobs(): string[] {
     return [...this.#copies.keys()];
@@ -32,6 +31,11 @@ export class Copies {
   /** Whose job it is that runs here, or is about to; null where there is none. */
   homeOf(job: string): string | null {
     return this.#copies.get(job)?.home ?? this.#launching.get(job) ?? null;
+  }
+
+  /** Is a move of the job away from here not over? */
+  isLeaving(job: string): boolean {
+    return this.moves.isLeaving(job);
   }
 
   add(copy: Copy): void {

@@ -16,8 +16,8 @@ export class HomedJobs {
       node: string;
       journal: Journal;
       peers: Pick<Peers, 'call'>;
-      /** A move of the job is not over. */
-      isMoving: (job: string) => boolean;
+      /** Of which jobs a move is not over. */
+      moves: { isMoving(job: string): boolean };
     },
   ) {}
 
@@ -91,7 +91,7 @@ export class HomedJobs {
   #tell(job: HomedJob, seen: JobStatus | undefined): Job {
     const { id, name, spec, state, pid, exit, started, ended, pinned, moves, ledger } = job;
     const running =
-      this.parts.isMoving(id) || ledger.open
+      this.parts.moves.isMoving(id) || ledger.open
         ? 'moving'
         : (seen?.state ?? (job.launchedStopped ? 'stopped' : 'running'));
     return {

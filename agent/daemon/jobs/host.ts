@@ -3,9 +3,9 @@ import { constants } from 'node:os';
 import { asGodwitError } from '../../api/errors';
 import { PROGRAM_PID } from '../../api/model';
 import type { EndOfJob, LaunchOrder } from '../../api/peer-contract';
-import type { Log } from '../../log';
+import { retryUntilDone } from '../../api/retry';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
-import { retryUntilDone } from '../../machine/retry';
+import type { Peers } from '../cluster/peers';
 import type { MountOf } from '../homefs/mounted';
 import type { Journal, Note } from '../journal/journal';
 import type { Clearing } from './clearing';
@@ -13,7 +13,8 @@ import type { Copies } from './copies';
 import { type Copy, newCopy } from './copy';
 import { Ending } from './ending';
 import type { JobMounts } from './job-mounts';
-import { type LaunchParts, launch } from './launch';
+import { launch } from './launch';
+import type { NodeParts } from './node-parts';
 
 /** A home that does not answer is asked again after these pauses. */
 const PAUSES = { firstMs: 100, mostMs: 5_000 };
@@ -25,16 +26,12 @@ const NOTHING_TO_TELL: ReadonlySet<string> = new Set([
   'job-ended',
 ]);
 
-export interface HostOptions extends LaunchParts {
-  /** The node's folder in the cgroup hierarchy. */
-  cgroup: string;
+export interface HostOptions extends NodeParts {
   copies: Copies;
   mounts: JobMounts;
   clearing: Clearing;
   journal: Pick<Journal, 'putNote' | 'clearNote'>;
-  log: Log;
-  /** Tells the job's home; rejects when it can't be reached. */
-  tellEnded: (home: string, ended: EndOfJob) => Promise<void>;
+  peers: Pick<Peers, 'call'>;
 }
 
 export class Host {
@@ -42,6 +39,7 @@ export class Host {
 
   constructor(private readonly options: HostOptions) {
     this.#ending = new Ending(options.keeper, (copy) => this.#thawOrphan(copy));
+    options.mounted.on('lost', (files, why) => void this.#filesLost(files, why));
   }
 
   /** Writes down that the copy lives here. */
@@ -97,7 +95,7 @@ export class Host {
    * The home's files are gone for this copy: what it had open there, no other server knows. It is ended, and its home
    * told why.
    */
-  async filesLost(files: MountOf, why: string): Promise<void> {
+  async #filesLost(files: MountOf, why: string): Promise<void> {
     const { copies, log } = this.options;
     const copy = copies.get(files.job);
     if (copy?.files !== files.epoch || !(await copies.isStillTheJob(copy))) return;
@@ -133,17 +131,20 @@ export class Host {
 
   /** Until it has answered. Each reason for which it could not be told is logged once. */
   async #tellHome(end: EndOfJob, home: string): Promise<void> {
-    const { log, tellEnded } = this.options;
+    const { log, peers } = this.options;
     let logged = '';
     const failed = (error: unknown) => {
       const { message } = asGodwitError(error);
       if (message !== logged) log(`${home} does not know of its end yet: ${message}`, { job: end.job });
       logged = message;
     };
-    const tell = () =>
-      tellEnded(home, end).catch((error) => {
+    const tell = async () => {
+      try {
+        await peers.call(home, 'home.ended', end);
+      } catch (error) {
         if (!NOTHING_TO_TELL.has(asGodwitError(error).code)) throw error;
-      });
+      }
+    };
     await retryUntilDone(tell, failed, PAUSES);
   }
 

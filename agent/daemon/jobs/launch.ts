@@ -2,31 +2,18 @@
 import { mkdir } from 'node:fs/promises';
 import { GodwitError } from '../../api/errors';
 import type { LaunchOrder } from '../../api/peer-contract';
-import type { KeeperContract } from '../../keeper/contract';
 import { readSupervision } from '../../keeper/supervision';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { JobAccount } from '../../machine/cgroup/limits';
 import { removeMountPoint } from '../../machine/homefs/mount-point';
-import type { JobNetworks } from '../../machine/network/interface';
-import type { Link } from '../../wire/link';
-import type { MountedFiles } from '../homefs/mounted';
 import { type Copy, mountOf } from './copy';
-import type { Layout } from './layout';
-
-export interface LaunchParts {
-  node: string;
-  layout: Layout;
-  keeper: Link<KeeperContract>;
-  helper: string;
-  networks: JobNetworks;
-  mounted: MountedFiles;
-}
+import type { NodeParts } from './node-parts';
 
 /**
  * Gives the copy its group, account, network and files, and starts the program in them; sets `copy.init`.
  * @throws GodwitError `cannot-launch`, or why what it needs could not be made; what was made is then still there
  */
-export async function launch(order: LaunchOrder, copy: Copy, parts: LaunchParts): Promise<void> {
+export async function launch(order: LaunchOrder, copy: Copy, parts: NodeParts): Promise<void> {
   const { node, layout, keeper, helper, networks, mounted } = parts;
   const cgroup = JobCgroup.at(copy.cgroup);
   const mount = layout.root(order.job, order.epoch);
@@ -50,7 +37,7 @@ export async function launch(order: LaunchOrder, copy: Copy, parts: LaunchParts)
   }
 }
 
-async function launched(copy: Copy, order: LaunchOrder, keeper: LaunchParts['keeper']): Promise<number> {
+async function launched(copy: Copy, order: LaunchOrder, keeper: NodeParts['keeper']): Promise<number> {
   const { line } = await keeper.call('process.line', { key: copy.supervisor, index: 0 });
   const said = line === null ? null : readSupervision(line);
   if (said && 'init' in said) return said.init;

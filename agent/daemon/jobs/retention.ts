@@ -1,6 +1,7 @@
 /** Ended jobs are kept for a while, within bounds for each user; then they are removed with their consoles. */
 import { rm, stat } from 'node:fs/promises';
 import type { PerUser } from '../../api/per-user';
+import { SerialQueue } from '../../machine/serial-queue';
 import type { Journal } from '../journal/journal';
 import type { Layout } from './layout';
 
@@ -17,7 +18,7 @@ export interface RetentionOptions {
 export class Retention {
   /** What is over does not grow any more. */
   readonly #bytes = new Map<string, number>();
-  #last: Promise<void> = Promise.resolve();
+  readonly #reviews = new SerialQueue();
 
   constructor(private readonly options: RetentionOptions) {}
 
@@ -28,10 +29,9 @@ export class Retention {
       const users = uid === undefined ? await journal.users() : [uid];
       for (const user of users) await this.#review(user);
     };
-    this.#last = this.#last
-      .then(work)
+    return this.#reviews
+      .take(work)
       .catch((error: Error) => log(`ended jobs were not removed: ${error.message}`));
-    return this.#last;
   }
 
   async #review(uid: number): Promise<void> {

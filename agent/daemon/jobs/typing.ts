@@ -12,9 +12,10 @@ import { promisify } from 'node:util';
 import { z } from 'zod';
 import type { Typed } from '../../api/client-contract';
 import { GodwitError, jobMoving } from '../../api/errors';
+import { GrowingPause } from '../../api/retry';
 import { parseJson, parseWith } from '../../api/schema';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
-import { GrowingPause } from '../../machine/retry';
+import { statusField } from '../../machine/proc/parse';
 import type { Copies } from './copies';
 
 /** PID 1's descriptor, see helper/helper.h and terminal.c. */
@@ -128,5 +129,5 @@ const exchanged = (job: string) =>
 /** Null when the process has gone. */
 async function lastTaken(init: number): Promise<number | null> {
   const info = await readFile(`/proc/${init}/fdinfo/${STATUS}`, 'utf8').catch(() => null);
-  return info === null ? null : Number(/^pos:\s*(\d+)/m.exec(info)?.[1]);
+  return info === null ? null : Number(statusField(info, 'pos'));
 }

@@ -2,9 +2,9 @@
 import assert from 'node:assert';
 import type { FromDestination, ToDestination } from '../../api/move-contract';
 import type { Terms } from '../../api/peer-contract';
+import { retryUntilDone } from '../../api/retry';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { sockets } from '../../machine/network/sockets';
-import { retryUntilDone } from '../../machine/retry';
 import { type Copy, locationOf, newCopy } from '../jobs/copy';
 import { presenceOf } from '../jobs/presence';
 import type { Note } from '../journal/journal';

@@ -1,6 +1,6 @@
 /** What the executors of source and destination share: a state machine and its inputs, one answer an epoch, one long work at a time. */
 import type { Caller } from '../../api/contract';
-import { retryUntilDone } from '../../machine/retry';
+import { retryUntilDone } from '../../api/retry';
 import type { Epoch } from '../journal/ledger';
 import type { Note } from '../journal/notes';
 import type { Ignored, Outcome, Presence, Step } from './messages';

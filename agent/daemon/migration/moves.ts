@@ -1,4 +1,3 @@
-import type { MovePhase } from '../../api/client-events';
 import { notYourJob } from '../../api/errors';
 import { Copy, mountOf } from '../jobs/copy';
 import type { HomedJob } from '../journal/journal';
@@ -8,6 +7,7 @@ import type { MoveContext } from './move-context';
 import { MoveEstimator } from './move-estimator';
 import { SourceExecutor } from './source-executor';
 import { sweep } from './sweep';
+import type { MovesUnderWay } from './under-way';
 
 /** Executors remember the last epoch that they have seen, also when the job has left: late messages are refused by it. */
 const MOST_EXECUTORS = 10_000;
@@ -15,45 +15,35 @@ const MOST_EXECUTORS = 10_000;
 /** The moves that this node has a part in: as home, as source, as destination. One of each a job at the most. */
 export class Moves {
   readonly estimator = new MoveEstimator();
-  readonly #coordinators = new Map<string, Coordinator>();
-  readonly #sources = new Map<string, SourceExecutor>();
-  readonly #destinations = new Map<string, DestinationExecutor>();
 
-  constructor(private readonly context: MoveContext) {}
+  constructor(
+    private readonly context: MoveContext,
+    readonly underWay: MovesUnderWay,
+  ) {}
 
   coordinator(job: string): Coordinator {
-    return obtain(this.#coordinators, job, () => new Coordinator(job, this.context));
-  }
-
-  /** As its home: is a move of the job not over? */
-  isMoving(job: string): boolean {
-    return this.#coordinators.get(job)?.moving === true;
-  }
-
-  /** As its host: is a move of the job away from here not over? */
-  isLeaving(job: string): boolean {
-    return this.#sources.get(job)?.busy === true;
-  }
-
-  phase(job: string): MovePhase | null {
-    return this.#coordinators.get(job)?.phase ?? null;
+    return obtain(this.underWay.coordinators, job, () => new Coordinator(job, this.context));
   }
 
   /** Whose job it is that is here, on its way here, or on its way from here; null where nothing of it is. */
   homeOf(job: string): string | null {
-    const executors = [this.#sources.get(job), this.#destinations.get(job)];
-    return this.context.copies.homeOf(job) ?? executors.find((executor) => executor?.busy)?.home ?? null;
+    return this.context.copies.homeOf(job) ?? this.underWay.homeOf(job);
   }
 
   /** @throws GodwitError `not-your-job` if what is here has another home */
   source(job: string, home: string): SourceExecutor {
-    return this.#executor(this.#sources, job, home, () => new SourceExecutor(this.context, job, home));
+    return this.#executor(
+      this.underWay.sources,
+      job,
+      home,
+      () => new SourceExecutor(this.context, job, home),
+    );
   }
 
   /** @throws GodwitError `not-your-job` if what is here has another home */
   destination(job: string, home: string): DestinationExecutor {
     return this.#executor(
-      this.#destinations,
+      this.underWay.destinations,
       job,
       home,
       () => new DestinationExecutor(this.context, job, home),
@@ -87,7 +77,7 @@ export class Moves {
 
   /** The job has ended. */
   forget(job: string) {
-    this.#coordinators.delete(job);
+    this.underWay.coordinators.delete(job);
   }
 
   /** Takes up what an earlier run of the agent has left: first what is here, then what is decided here. */

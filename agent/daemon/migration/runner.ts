@@ -1,4 +1,4 @@
-import { GrowingPause } from '../../machine/retry';
+import { GrowingPause } from '../../api/retry';
 import { PAUSES } from './move-context';
 
 /** Keeps a role's state, feeds it one input at a time, and has each effect begun before the next input is looked at. */

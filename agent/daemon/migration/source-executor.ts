@@ -2,10 +2,10 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FromSource, Send, ToSource } from '../../api/move-contract';
+import { retryUntilDone } from '../../api/retry';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { putQueues } from '../../machine/criu/queues';
 import { sockets } from '../../machine/network/sockets';
-import { retryUntilDone } from '../../machine/retry';
 import { type Copy, locationOf } from '../jobs/copy';
 import { presenceOf } from '../jobs/presence';
 import type { Note } from '../journal/journal';

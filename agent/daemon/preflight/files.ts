@@ -8,6 +8,7 @@ import { MOST_FILES_SHOWN, type Obstacle, type Preflight, type ReachedFile } fro
 import { MOST_FILES_TOLD } from '../../api/peer-contract';
 import type { Looked, OpenDescriptor } from '../../machine/criu/look';
 import { isIn } from '../../machine/homefs/shared';
+import { statusField } from '../../machine/proc/parse';
 import type { NameOf } from './naming';
 import { obstacle } from './obstacles';
 
@@ -42,7 +43,7 @@ export function openFilesOf({ descriptors }: Pick<Looked, 'descriptors'>): OpenF
 async function lockedBy({ by }: OpenFile): Promise<number | null> {
   for (const { pid, fd } of by) {
     const info = await readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8').catch(() => '');
-    if (/^lock:/m.test(info)) return pid;
+    if (statusField(info, 'lock') !== undefined) return pid;
   }
   return null;
 }

@@ -5,6 +5,7 @@ import { asGodwitError } from '../../api/errors';
 import type { Obstacle } from '../../api/model';
 import type { Machine } from '../../api/peer-contract';
 import { type Criu, findCriu } from '../../machine/criu/criu';
+import { parseCpuFlags } from '../../machine/proc/parse';
 import { isAtLeast, series } from '../../machine/versions';
 import { obstacle } from './obstacles';
 
@@ -29,18 +30,13 @@ async function criuHere(configured = ''): Promise<Criu> {
 export async function thisMachine(criu?: string): Promise<Machine> {
   return {
     arch: arch(),
-    cpuFlags: await cpuFlags(),
+    cpuFlags: parseCpuFlags(await readFile('/proc/cpuinfo', 'utf8')),
     kernel: release(),
     criu: await criuHere(criu).then(
       ({ version }) => version,
       () => null,
     ),
   };
-}
-
-async function cpuFlags(): Promise<string[]> {
-  const info = await readFile('/proc/cpuinfo', 'utf8');
-  return /^(?:flags|Features)\s*:\s*(.*)$/m.exec(info)?.[1]?.split(' ') ?? [];
 }
 
 /** `least`: the version that the images will be written by. */

@@ -10,6 +10,7 @@ import type { BoundPort, PeerContract, SharedMount } from '../../api/peer-contra
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { inodeOf, type Looked, look } from '../../machine/criu/look';
 import { type InetSocket, inetSockets, unaccepted, waitsForAccept } from '../../machine/network/inet-sockets';
+import { statusBytes } from '../../machine/proc/parse';
 import { type JobProcess, jobProcesses } from '../../machine/proc/processes';
 import { cgroupObstacles, mountObstacles, subgroupObstacles } from './containment';
 import { descriptorObstacle } from './descriptors';
@@ -208,10 +209,8 @@ async function ownSockets({ descriptors }: Looked, init: number): Promise<OwnSoc
  */
 async function memoryOf(processes: JobProcess[], init: number): Promise<number> {
   const statuses = await Promise.all(processes.map(({ pid }) => read(`/proc/${pid}/status`)));
-  const of = (status: string, name: string) =>
-    1024 * Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0);
-  const own = statuses.reduce((sum, status) => sum + of(status, 'RssAnon'), 0);
-  const shared = Math.max(...statuses.map((status) => of(status, 'RssShmem')));
+  const own = statuses.reduce((sum, status) => sum + statusBytes(status, 'RssAnon'), 0);
+  const shared = Math.max(...statuses.map((status) => statusBytes(status, 'RssShmem')));
   const files = await statfs(`/proc/${init}/root/dev/shm`).then(
     ({ blocks, bfree, bsize }) => (blocks - bfree) * bsize,
     () => 0,

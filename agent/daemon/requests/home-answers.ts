@@ -48,7 +48,7 @@ export const homeAnswers = (
   'home.outcome': async ({ job, epoch }, caller) => {
     // First the journal, then the state: an answer of "moving" may be followed by an abort, never the reverse.
     const outcome = await journal.outcome(job, epoch);
-    if (moves.isMoving(job)) moves.coordinator(job).asked(caller.name, epoch);
+    if (moves.underWay.isMoving(job)) moves.coordinator(job).asked(caller.name, epoch);
     return outcome;
   },
   'home.files': (asked, caller) => served.open({ ...asked, node: caller.name }),

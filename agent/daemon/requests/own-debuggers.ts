@@ -5,7 +5,7 @@ import type { PeerContract } from '../../api/peer-contract';
 import type { Peers } from '../cluster/peers';
 import type { Home } from '../jobs/home';
 import type { HomedJob } from '../journal/journal';
-import type { Moves } from '../migration/moves';
+import type { MovesUnderWay } from '../migration/under-way';
 import { theirJob } from './rights';
 
 /** As long as a stub that has lost its line waits for it: beyond that nobody needs to be told. */
@@ -19,7 +19,7 @@ export class OwnDebuggers {
     private readonly parts: {
       node: string;
       home: Pick<Home, 'job'>;
-      moves: Pick<Moves, 'isMoving'>;
+      moves: Pick<MovesUnderWay, 'isMoving'>;
       peers: Pick<Peers, 'call'>;
     },
   ) {}

@@ -3,6 +3,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { User } from '../../api/model';
 import type { Log } from '../../log';
+import { SerialQueue } from '../../machine/serial-queue';
 import type { Server } from '../../wire/server';
 
 export interface UserSocketsOptions {
@@ -15,16 +16,15 @@ export interface UserSocketsOptions {
 
 export class UserSockets {
   readonly #open = new Map<string, { server: Pick<Server, 'close'>; user: User }>();
-  #last: Promise<void> = Promise.resolve();
+  readonly #updates = new SerialQueue();
 
   constructor(private readonly options: UserSocketsOptions) {}
 
   /** Opens and closes what has changed among the users since; one call after the other. */
   update(): Promise<void> {
-    this.#last = this.#last
-      .then(() => this.#update())
+    return this.#updates
+      .take(() => this.#update())
       .catch((error: Error) => this.options.log(`the users' sockets could not be updated: ${error.message}`));
-    return this.#last;
   }
 
   async #update(): Promise<void> {

@@ -49,7 +49,7 @@ export class View {
     if (!ledger.open || !moveStarted) return null;
     const { move, outcome } = ledger.open;
     const { from, to, epoch } = move;
-    const phase = this.moves.phase(id) ?? phaseInJournal[outcome];
+    const phase = this.moves.underWay.phase(id) ?? phaseInJournal[outcome];
     return { job: id, from, to, epoch, phase, since: moveStarted };
   }
 }

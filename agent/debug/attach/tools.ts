@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
-import { statusField, statusNumbers } from '../../machine/proc/parse';
+import { parseCpuFlags, statusField, statusNumbers } from '../../machine/proc/parse';
 
 /** The first gdbserver that asks the CPU where its registers are in the XSAVE area. */
 const GOOD_SINCE = 14;
@@ -40,7 +40,7 @@ export async function debuggerTools(built: string): Promise<Tools> {
 async function clearsAvx512(): Promise<boolean> {
   const { stdout } = await promisify(execFile)('gdbserver', ['--version']).catch(() => ({ stdout: '' }));
   const version = Number(/\b(\d+)\.\d/.exec(stdout)?.[1] ?? 0);
-  const flags = /^flags\s*:(.*)$/m.exec(await readFile('/proc/cpuinfo', 'utf8'))?.[1]?.split(' ') ?? [];
+  const flags = parseCpuFlags(await readFile('/proc/cpuinfo', 'utf8'));
   return version < GOOD_SINCE && flags.includes('avx512f') && !flags.includes('mpx');
 }
 

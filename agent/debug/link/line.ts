@@ -8,7 +8,7 @@ import type { Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError, GodwitError } from '../../api/errors';
-import { GrowingPause } from '../../machine/retry';
+import { GrowingPause } from '../../api/retry';
 import { type Endpoint, listenForClient } from './endpoint';
 import { bye } from './frames';
 import { LineClient } from './line-client';

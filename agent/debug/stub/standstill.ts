@@ -1,4 +1,5 @@
 /** A process is stopped and its breakpoints removed, either to be parked, which can be undone, or to be left for good. */
+import assert from 'node:assert';
 import { GodwitError } from '../../api/errors';
 import type { Gdbserver } from '../attach/gdbserver';
 import {
@@ -62,8 +63,14 @@ async function reportUnseenFork(inferior: Inferior, server: Gdbserver): Promise<
   }
 }
 
+/** Of what the stub itself has resumed: a signal from outside can't make this fail. */
+function assertStopped({ pid, runs }: Inferior): void {
+  assert(!runs, `process ${pid} runs, and its debug server is about to be asked about it`);
+}
+
 /** Removes breakpoints, and notes the registers and signals of every thread. Precondition: stopped. */
 export async function standStill(inferior: Inferior): Promise<void> {
+  assertStopped(inferior);
   const server = inferior.requireServer();
   await takeOutBreakpoints(server, inferior.memory);
   const { stop, running } = inferior.memory;
@@ -83,6 +90,7 @@ export async function backIn(inferior: Inferior): Promise<string[]> {
 
 /** Lets the process go on alone, with its signals. Precondition: stopped. */
 export async function leave(inferior: Inferior): Promise<void> {
+  assertStopped(inferior);
   const server = inferior.requireServer();
   for (const child of otherProcesses(await threadNames(server), inferior.pid))
     await expectOk(server, `D;${child.toString(16)}`);

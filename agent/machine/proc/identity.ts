@@ -1,7 +1,7 @@
 /** Processes that are found again by a file, whoever started them and whoever has died since. */
 import { readdir, readFile } from 'node:fs/promises';
 import { isNodeError } from '../../api/errors';
-import { parseStat } from './parse';
+import { parseStat, pidsAmong } from './parse';
 
 /** A process as no other will ever be: its number, and when it began, in ticks since the boot (man 5 proc_pid_stat). */
 export interface Identity {
@@ -30,7 +30,7 @@ export const isAlive = async ({ pid, started }: Identity) => (await startOf(pid)
 
 /** The processes that this one has started and that have not been waited for. */
 export async function childrenOf(pid: number): Promise<Identity[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const pids = pidsAmong(await readdir('/proc')).map(Number);
   const found = await Promise.all(
     pids.map(async (child) => {
       const stat = await statOf(child);

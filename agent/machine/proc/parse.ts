@@ -1,4 +1,4 @@
-/** The texts of /proc/PID/stat, status and mountinfo, read in one place (man 5 proc). Pure. */
+/** The texts of /proc: stat, status, fdinfo, mountinfo, cpuinfo, read in one place (man 5 proc). Pure. */
 
 /** A stat line. The name may itself contain spaces and parentheses. */
 export function parseStat(stat: string) {
@@ -17,13 +17,24 @@ export function parseStat(stat: string) {
   };
 }
 
-/** A line of a status file without its name. */
+/** The processes among the names of /proc, as they are spelled there. */
+export const pidsAmong = (names: string[]): string[] => names.filter((name) => /^\d+$/.test(name));
+
+/** What the processor can do, in the kernel's words; on arm64 the line is called otherwise. */
+export const parseCpuFlags = (cpuinfo: string): string[] =>
+  (/^(?:flags|Features)[ \t]*:[ \t]*(.*)$/m.exec(cpuinfo)?.[1] ?? '').split(' ').filter(Boolean);
+
+/** A line of a status or an fdinfo file without its name; the first of several. */
 export const statusField = (status: string, name: string): string | undefined =>
   new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1]?.trim();
 
 /** Its numbers: ids of namespaces from the outermost to the innermost, users, groups. */
 export const statusNumbers = (status: string, name: string): number[] =>
   (statusField(status, name) ?? '').split(/\s+/).filter(Boolean).map(Number);
+
+/** A size, which the file gives in kB, in bytes; 0 where it is missing. */
+export const statusBytes = (status: string, name: string): number =>
+  1024 * (statusNumbers(status, name)[0] ?? 0);
 
 /** A mask of signals or capabilities; 0 where it is missing. */
 export const statusMask = (status: string, name: string): bigint =>

@@ -2,7 +2,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { GodwitError } from '../../api/errors';
 import { killPid } from './identity';
-import { parseStat, statusField, statusNumbers } from './parse';
+import { parseStat, pidsAmong, statusBytes, statusField, statusNumbers } from './parse';
 
 export { parseStat } from './parse';
 
@@ -43,7 +43,7 @@ export interface ProcessSource {
 
 /** The processes of this node, zombies excepted, that have this argument on their command line. */
 export async function processesNaming(argument: string): Promise<number[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const pids = pidsAmong(await readdir('/proc'));
   const found = await Promise.all(
     pids.map(async (pid) =>
       (await read(`/proc/${pid}/cmdline`))?.split('\0').includes(argument) ? Number(pid) : null,
@@ -70,7 +70,7 @@ export async function readProcess(pid: number): Promise<JobProcess | null> {
     state,
     threads: Number(statusField(status, 'Threads') ?? 1),
     comm,
-    rss: (statusNumbers(status, 'VmRSS')[0] ?? 0) * 1024,
+    rss: statusBytes(status, 'VmRSS'),
     cpuUsec: (ticks * 1_000_000) / TICKS_PER_SECOND,
   };
 }

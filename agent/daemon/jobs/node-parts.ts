@@ -1,0 +1,20 @@
+import type { KeeperContract } from '../../keeper/contract';
+import type { Log } from '../../log';
+import type { JobNetworks } from '../../machine/network/interface';
+import type { Link } from '../../wire/link';
+import type { MountedFiles } from '../homefs/mounted';
+import type { Layout } from './layout';
+
+/** What all work with that do something to a copy on this node. */
+export interface NodeParts {
+  node: string;
+  /** The node's folder in the cgroup hierarchy. */
+  cgroup: string;
+  layout: Layout;
+  /** The program godwit-helper. */
+  helper: string;
+  keeper: Link<KeeperContract>;
+  networks: JobNetworks;
+  mounted: MountedFiles;
+  log: Log;
+}
