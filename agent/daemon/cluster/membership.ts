@@ -1,4 +1,4 @@
-/** Who is spoken with: the nodes under "members", each by the key that is pinned for it. */
+/** Which nodes may connect: those under "members", each by the key that is pinned for it. */
 
 import type { AgentConfig, Member } from '../../api/config';
 import { GodwitError } from '../../api/errors';

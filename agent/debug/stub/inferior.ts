@@ -170,7 +170,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     this.#files = this.#openFiles();
   }
 
-  /** From here on gdbserver's end is nobody's loss. */
+  /** gdbserver's exit is expected from here on. */
   forgetServer(): void {
     this.#server = null;
   }

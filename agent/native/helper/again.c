@@ -1,6 +1,6 @@
 /*
- * What a restored, frozen job is lacking of what was noted is made again: from outside where the kernel lets it, by calls
- * inside its processes where not (inside.c). A peer may have written the notes: a process sets for itself only what it may
+ * Recreates state that CRIU did not restore, in a restored, frozen job, by what was noted: from outside where the kernel
+ * lets it, by calls inside its processes where not (inside.c). A peer may have written the notes: a process sets for itself only what it may
  * set, and what root sets for a user's job is judged here.
  */
 #include <errno.h>

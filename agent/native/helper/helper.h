@@ -57,7 +57,7 @@ void hand_down(int capability);
 /* The processes beside a job for its debugger: gdbserver, and the one that reads the job's files. */
 int serve_debugger(char **argv);
 int read_files(char **argv);
-/* What is named JOB:NAME in the environment becomes NAME, and is all that is left of it. */
+/* The environment is replaced by the JOB:* variables, without their prefix. */
 void take_environment(void);
 /* The largest number of a process (PID_MAX_LIMIT of 64-bit kernels). */
 #define PID_MOST (4 * 1024 * 1024)
