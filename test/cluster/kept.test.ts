@@ -76,7 +76,7 @@ async function bodyOf(job: string, epoch = 0): Promise<{ cgroup: JobCgroup; pids
 }
 
 async function helper(verb: string, { cgroup, pids }: { cgroup: JobCgroup; pids: number[] }) {
-  const files = ['--notes', join(folder, 'held'), '--traits', join(folder, 'traits')];
+  const files = ['--notes', join(folder, 'references'), '--traits', join(folder, 'traits')];
   const cgroups = ['--run', cgroup.run, '--attach', cgroup.attach];
   const { stdout } = await promisify(execFile)(HELPER, [
     verb,
@@ -154,7 +154,7 @@ it(
     writeFileSync(join(folder, 'traits'), traits);
     const argv = [
       '--notes',
-      join(folder, 'held'),
+      join(folder, 'references'),
       '--traits',
       join(folder, 'traits'),
       '--run',

@@ -1,8 +1,8 @@
 /** The jobs that run on this node, whatever their home: launched, watched to their ends, cleared away. */
-import { constants } from 'node:os';
 import { asGodwitError } from '../../api/errors';
 import { PROGRAM_PID } from '../../api/model';
 import type { EndOfJob, LaunchOrder } from '../../api/peer-contract';
+import { exitStatusOf } from '../../api/signals';
 import type { Log } from '../../log';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { retryUntilDone } from '../../machine/retry';
@@ -104,7 +104,7 @@ export class Host {
     const lost = `the files of its home ${copy.home} are lost to it: ${why}`;
     log(`ended: ${lost}`, { job: copy.job });
     copies.delete(copy.job);
-    const exit = { exit: 128 + constants.signals.SIGKILL, signal: 'SIGKILL' };
+    const exit = { exit: exitStatusOf('SIGKILL'), signal: 'SIGKILL' };
     await this.#tellHome({ job: copy.job, epoch: copy.epoch, exit, lost }, copy.home);
     await this.#clear(copy);
   }
