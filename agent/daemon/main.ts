@@ -113,11 +113,11 @@ function assemble(started: Started) {
   const hosting = { ...base, mounted, copies, mounts, clearing };
   const host = new Host({
     ...hosting,
-    tellEnded: async (home, ended) => void (await peers.call(home, 'home.ended', ended)),
+    reportEnded: async (home, ended) => void (await peers.call(home, 'home.ended', ended)),
   });
   const statuses = new JobStatuses(copies, keeper);
   const debugging = new Debugging({ copies, keeper, host });
-  const stops = new Stops(copies, () => changes.tell());
+  const stops = new Stops(copies, () => changes.notify());
 
   // As home.
   const addresses = new Addresses({
@@ -134,7 +134,7 @@ function assemble(started: Started) {
     ...{ ...hosting, host },
     criu: once(async () => (await findCriu(config.criu)).path),
     points: config.lab === undefined ? noFaultPoints : faultPointsIn(faultsFolder(config.state), log),
-    changed: () => changes.tell(),
+    changed: () => changes.notify(),
   });
   const members = new Members(node, settings, peers, () => peers.call(node, 'node.status', {}));
   const ownJobs = new OwnJobs({ ...base, home, lists, members, moves });
@@ -194,7 +194,7 @@ async function main(configFile: string) {
   });
   const changes = new Changes();
   const journal = watched(openJournal(new Layout(config.state).journal), () => {
-    changes.tell();
+    changes.notify();
     node.served.review();
   });
   const peers = new Peers(name, settings, tls, () => handlers);
@@ -215,7 +215,7 @@ async function main(configFile: string) {
     ...{ tls, name, kind: 'agent', contract: peerContract, handlers, tickets },
     admits: (who) => {
       const why = refusal(settings.now.members, name, who);
-      if (why) node.refusals.tell(`a connection was refused: ${why.message}`);
+      if (why) node.refusals.report(`a connection was refused: ${why.message}`);
       return why === null;
     },
   });

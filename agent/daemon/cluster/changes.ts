@@ -14,7 +14,7 @@ export class Changes {
     return `${this.#life}.${this.#count}`;
   }
 
-  tell(): void {
+  notify(): void {
     this.#count++;
     const waiting = [...this.#waiting];
     this.#waiting.clear();

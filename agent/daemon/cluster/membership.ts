@@ -38,7 +38,7 @@ export class Refusals {
 
   constructor(private readonly log: (line: string) => void) {}
 
-  tell(line: string): void {
+  report(line: string): void {
     const now = performance.now();
     if (now - (this.#told.get(line) ?? Number.NEGATIVE_INFINITY) < TOLD_MS) return;
     if (this.#told.size >= MOST_TOLD) this.#told.clear();

@@ -33,8 +33,8 @@ export interface HostOptions extends LaunchParts {
   clearing: Clearing;
   journal: Pick<Journal, 'putNote' | 'clearNote'>;
   log: Log;
-  /** Tells the job's home; rejects when it can't be reached. */
-  tellEnded: (home: string, ended: EndOfJob) => Promise<void>;
+  /** Reports to the job's home; rejects when it can't be reached. */
+  reportEnded: (home: string, ended: EndOfJob) => Promise<void>;
 }
 
 export class Host {
@@ -105,7 +105,7 @@ export class Host {
     log(`ended: ${lost}`, { job: copy.job });
     copies.delete(copy.job);
     const exit = { exit: exitStatusOf('SIGKILL'), signal: 'SIGKILL' };
-    await this.#tellHome({ job: copy.job, epoch: copy.epoch, exit, lost }, copy.home);
+    await this.#reportHome({ job: copy.job, epoch: copy.epoch, exit, lost }, copy.home);
     await this.#clear(copy);
   }
 
@@ -119,7 +119,7 @@ export class Host {
     log(lost ? `lost: ${lost}` : `ended, ${exit.signal ?? exit.exit}`, { job, epoch });
     // When the home knows of its end, its address is free for others.
     await this.#freeAddress(copy).catch((error: Error) => log(error.message, { job, epoch }));
-    await this.#tellHome({ job, epoch, exit, lost }, home);
+    await this.#reportHome({ job, epoch, exit, lost }, home);
     copies.delete(job);
     await this.#clear(copy);
   }
@@ -132,8 +132,8 @@ export class Host {
   }
 
   /** Until it has answered. Each reason for which it could not be told is logged once. */
-  async #tellHome(end: EndOfJob, home: string): Promise<void> {
-    const { log, tellEnded } = this.options;
+  async #reportHome(end: EndOfJob, home: string): Promise<void> {
+    const { log, reportEnded } = this.options;
     let logged = '';
     const failed = (error: unknown) => {
       const { message } = asGodwitError(error);
@@ -141,7 +141,7 @@ export class Host {
       logged = message;
     };
     const tell = () =>
-      tellEnded(home, end).catch((error) => {
+      reportEnded(home, end).catch((error) => {
         if (!NOTHING_TO_TELL.has(asGodwitError(error).code)) throw error;
       });
     await retryUntilDone(tell, failed, PAUSES);

@@ -5,7 +5,8 @@
  *   restore  the same for a job that CRIU brings back; as CRIU's action script it leaves that job frozen
  *   arp      asks who has an address, or announces that a job has it here
  *   sockets  holds a frozen job's network still, and lets it go again
- *   plug     a program with a connection to a socket as its descriptor 3
+ *   inherit-socket
+ *            a program with a connection to a socket as its descriptor 3
  *   feed     types into a job's terminal
  *   take-queues, put-queues
  *            what is on its way through a frozen job's terminals, into a file and back
@@ -41,7 +42,7 @@ static const struct {
     {"restore", restore},
     {"arp", arp},
     {"sockets", sockets},
-    {"plug", plug},
+    {"inherit-socket", inherit_socket},
     {"feed", feed},
     {"take-queues", take_queues},
     {"put-queues", put_queues},

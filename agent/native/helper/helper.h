@@ -32,7 +32,7 @@ void fail(const char *stage) __attribute__((noreturn));
 int launch(char **argv);
 int restore(char **argv);
 int look(char **pids);
-int plug(char **argv);
+int inherit_socket(char **argv);
 /* CRIU's action script, which `restore` gives it. */
 int hold(const char *action);
 /* In a new process of the new PID namespace: makes the job's root and becomes its `init`, as the job's user. */
