@@ -102,7 +102,7 @@ export async function fuzzPrograms(args: string[]): Promise<void> {
   const numbers = [values.requests, values.seconds].every((text) => text === undefined || /^\d+$/.test(text));
   if (unknown.length > 0 || !numbers) {
     console.error(
-      `usage: npm run fuzz -- [doors|${TARGETS.map(({ name }) => name).join('|')}…] [--requests N] [--seconds S]`,
+      `usage: npm run fuzz -- [sockets|${TARGETS.map(({ name }) => name).join('|')}…] [--requests N] [--seconds S]`,
     );
     process.exit(2);
   }
