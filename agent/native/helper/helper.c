@@ -7,7 +7,7 @@
  *   sockets  holds a frozen job's network still, and lets it go again
  *   inherit-socket
  *            a program with a connection to a socket as its descriptor 3
- *   feed     types into a job's terminal
+ *   type     types into a job's terminal
  *   take-queues, put-queues
  *            what is on its way through a frozen job's terminals, into a file and back
  *   fifos    which readers of FIFOs see that a writer has gone
@@ -43,7 +43,7 @@ static const struct {
     {"arp", arp},
     {"sockets", sockets},
     {"inherit-socket", inherit_socket},
-    {"feed", feed},
+    {"type", type_frame},
     {"take-queues", take_queues},
     {"put-queues", put_queues},
     {"fifos", fifos},

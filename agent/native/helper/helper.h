@@ -80,7 +80,7 @@ int share_descriptor_of(pid_t pid, int fd);
 /* Signals a process of a job. */
 int signal_member(char **argv);
 /* Types a frame into a job's terminal. */
-int feed(char **argv);
+int type_frame(char **argv);
 /* Prints the resource limits of the process at the other end of a connection. */
 int peer(char **argv);
 /* Asks a bridge's neighbours for an address, or announces it to them. */
