@@ -2,8 +2,9 @@
  * `npm run fuzz -- [TARGET…] [--requests N] [--seconds S]`: what nobody should send, to the C programs;
  * `npm run fuzz -- sockets [--messages N] [--seed S]`: to an agent's sockets.
  */
-import { fuzzSockets } from './sockets';
+
 import { fuzzPrograms } from './programs';
+import { fuzzSockets } from './sockets';
 
 const [what, ...others] = process.argv.slice(2);
 const fuzz = what === 'sockets' ? fuzzSockets(others) : fuzzPrograms(process.argv.slice(2));

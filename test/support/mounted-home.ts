@@ -8,7 +8,12 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseJson, parseWith } from '../../agent/api/schema';
 import { unmountHome } from '../../agent/machine/homefs/control';
-import { HomefsMessage, mountCommand, type ServeOrder, serveCommand } from '../../agent/machine/homefs/program';
+import {
+  HomefsMessage,
+  mountCommand,
+  type ServeOrder,
+  serveCommand,
+} from '../../agent/machine/homefs/program';
 import { end, launch } from './processes';
 import { inProject } from './project';
 import { WireLink } from './wire-link';

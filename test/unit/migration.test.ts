@@ -98,7 +98,10 @@ const broken: Record<string, Machines> = {
       const { to, epoch } = next.state.move;
       return {
         ...next,
-        effects: [...next.effects, { do: 'notify-destination', node: to, message: { type: 'commit', epoch } }],
+        effects: [
+          ...next.effects,
+          { do: 'notify-destination', node: to, message: { type: 'commit', epoch } },
+        ],
       };
     },
   },

@@ -94,7 +94,10 @@ function frameOf(id: number, { client, at, bytes, rows = 0, columns = 0, redraw 
 }
 
 /** False while the pipe is full. The kernel takes the frame whole or not at all (PIPE_BUF, pipe(7)). */
-async function typeFrame({ job, helper, run: cgroup, init, signal }: Typing, frame: Buffer): Promise<boolean> {
+async function typeFrame(
+  { job, helper, run: cgroup, init, signal }: Typing,
+  frame: Buffer,
+): Promise<boolean> {
   const options = { signal, timeout: FEED_DEADLINE_MS, killSignal: 'SIGKILL' } as const;
   const working = run(helper, ['type', `${init}`, cgroup], options);
   // One that ends before it has read the frame says why.

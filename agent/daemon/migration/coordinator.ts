@@ -185,7 +185,11 @@ export class Coordinator {
     });
   }
 
-  async #notify(node: string, message: ToSource | ToDestination, call: (limit: number) => Promise<HomeInput>) {
+  async #notify(
+    node: string,
+    message: ToSource | ToDestination,
+    call: (limit: number) => Promise<HomeInput>,
+  ) {
     const sending = `${node} ${message.type} ${message.epoch}`;
     if (this.#underWay.has(sending)) return;
     this.#underWay.add(sending);

@@ -274,7 +274,9 @@ function fromSource(state: HomeState, node: NodeName, message: FromSource): Next
       if (state.at !== 'sending' || message.epoch !== move.epoch) break;
       return {
         state: { at: 'restoring', move, debts },
-        effects: [{ do: 'notify-destination', node: move.to, message: { type: 'restore', epoch: move.epoch } }],
+        effects: [
+          { do: 'notify-destination', node: move.to, message: { type: 'restore', epoch: move.epoch } },
+        ],
       };
     case 'failed':
       if (state.at !== 'sending' || message.epoch !== move.epoch) break;

@@ -4,7 +4,7 @@
  * which folder of that it shows. At home these folders are of several file systems: so each mount is described again as the
  * home has it, and where it shows a folder in which the home has others mounted, those are put there too.
  */
-import { homesMount, type MountEntry, type MountIds, NO_DEVICE, assignToHome } from './mounts-image';
+import { assignToHome, homesMount, type MountEntry, type MountIds, NO_DEVICE } from './mounts-image';
 
 /** Those that are added to the job's own namespace have the numbers from `NO_DEVICE` on; there are not so many. */
 const KEPT = NO_DEVICE + 0x80000;
