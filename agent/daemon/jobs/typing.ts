@@ -116,7 +116,7 @@ async function typeFrame(
   throw answer.error.stage === 'pipe' ? exchanged(job) : cannotType(job, answer.error.message);
 }
 
-const cancelled = () => new GodwitError({ code: 'cancelled', message: 'nobody types any more' });
+const cancelled = () => new GodwitError({ code: 'cancelled', message: 'the input was cancelled' });
 
 const cannotType = (job: string, why: string) =>
   new GodwitError({ code: 'cannot-type', message: `job ${job} can't be typed into: ${why}` });

@@ -86,7 +86,7 @@ export class Coordinator {
       this.#ended = resolve;
     });
     const cancel = () =>
-      this.#runner.feed({ type: 'cancel', reason: 'the move was cancelled by whoever asked for it' });
+      this.#runner.feed({ type: 'cancel', reason: 'the move was cancelled by its client' });
     signal.addEventListener('abort', cancel, { once: true });
     try {
       this.#runner.feed({ type: 'migrate', move });

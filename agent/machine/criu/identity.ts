@@ -113,7 +113,7 @@ const exchanged = (message: string) =>
   new GodwitError({
     code: 'file-exchanged',
     message,
-    fix: 'have nobody replace files that the job uses while it moves',
+    fix: 'do not replace files that the job uses while it moves',
   });
 
 /** EAGAIN, as the C library has it. */
