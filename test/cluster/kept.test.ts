@@ -1,6 +1,6 @@
 /**
- * What is made again in a held copy: by the helper on a real job that is frozen, of which nothing may run meanwhile, and
- * what becomes of a move whose copy can't be made as it was.
+ * What is made again in a frozen copy: by the helper on a real job, of which nothing may run meanwhile, and what
+ * becomes of a move whose copy can't be made as it was.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import {
