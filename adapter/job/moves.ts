@@ -92,7 +92,7 @@ export class MoveWatcher {
       const { from, to, epoch } = this.open;
       this.open = undefined;
       if (event === 'move-finished') this.listener.moved({ from, to, epoch }, entry.move);
-      else this.listener.aborted({ from, to, epoch }, reason ?? 'nobody knows why');
+      else this.listener.aborted({ from, to, epoch }, reason ?? 'the reason is not known');
     }
   }
 

@@ -90,10 +90,10 @@ export const notYours = (job: string, owner: string) =>
   });
 
 export const notYourJob = (job: string, node: string) =>
-  new GodwitError({ code: 'not-your-job', message: `job ${job} is none that ${node} may say this of` });
+  new GodwitError({ code: 'not-your-job', message: `${node} may not report on job ${job}` });
 
 export const notHome = (node: string, home: string) =>
-  new GodwitError({ code: 'not-home', message: `${node} speaks as if it were ${home}` });
+  new GodwitError({ code: 'not-home', message: `${node} claims to be ${home}` });
 
 export const notAccepted = (node: string, from: string) =>
   new GodwitError({

@@ -270,7 +270,7 @@ export const LaunchRequest = z.object({
   /** `best`, `home`, or a node's name. */
   node: z.string().min(1).max(63),
   name: JobName.optional(),
-  /** Held before its first instruction. */
+  /** Stopped before its first instruction. */
   stopped: z.boolean(),
   limits: Limits.default({}),
   /** An address of its own: a certain one, or any of its home's pool. */

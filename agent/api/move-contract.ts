@@ -62,7 +62,7 @@ export const FromSource = z.discriminatedUnion('type', [
   failed,
   message('resumed'),
   /** There is no copy to thaw any more; what of Godwit's ended it, as far as that is known. */
-  message('gone').extend({ reason: z.string().default('nobody knows how it ended') }),
+  message('gone').extend({ reason: z.string().default('the cause is unknown') }),
   message('discarded'),
 ]);
 export type FromSource = z.infer<typeof FromSource>;

@@ -7,3 +7,6 @@ export const signalNamed = (number: number): string | undefined =>
 
 /** `SIG34` for one without a name. */
 export const signalName = (number: number): string => signalNamed(number) ?? `SIG${number}`;
+
+/** The exit status that stands for an end by a signal, as shells have it. */
+export const exitStatusOf = (signal: NodeJS.Signals): number => 128 + constants.signals[signal];

@@ -1,4 +1,4 @@
-/** What can go wrong between an agent and whoever asks it. */
+/** Errors between an agent and its clients. */
 import { GodwitError } from '../api/errors';
 
 export const lostInCall = (why: string) =>
@@ -15,7 +15,7 @@ export const agentGone = (socket: string, seconds: number, why: string) =>
     fix: 'jobs run on without it; ask again when it is up',
   });
 
-export const left = () => new GodwitError({ code: 'left', message: 'the console is not read any more' });
+export const left = () => new GodwitError({ code: 'left', message: 'the console reader was closed' });
 
 export const debuggerRefused = (why: string) =>
   new GodwitError({ code: 'debugger-refused', message: `no debugger can be attached: ${why}` });

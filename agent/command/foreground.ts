@@ -1,8 +1,8 @@
 /** A program that has the terminal until it ends. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { constants } from 'node:os';
 import { isNodeError } from '../api/errors';
+import { exitStatusOf } from '../api/signals';
 import { cannotStart, noProgram } from './errors';
 
 /** The terminal sends these to the program as well, and it knows what to do. */
@@ -32,4 +32,4 @@ export async function inForeground(program: string, args: string[]): Promise<num
 }
 
 const exitStatus = (code: number | null, signal: NodeJS.Signals | null): number =>
-  signal ? 128 + constants.signals[signal] : (code ?? 1);
+  signal ? exitStatusOf(signal) : (code ?? 1);

@@ -1,6 +1,6 @@
 /** Signals that end a command which has something to put away first. */
 import { once } from 'node:events';
-import { constants } from 'node:os';
+import { exitStatusOf } from '../api/signals';
 
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -9,7 +9,7 @@ export class Interrupted extends Error {
 
   constructor(signal: (typeof ENDING)[number]) {
     super(signal);
-    this.status = 128 + constants.signals[signal];
+    this.status = exitStatusOf(signal);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Ctrl-C while a job's output is on the terminal. */
-import { constants } from 'node:os';
 import { asGodwitError } from '../api/errors';
+import { exitStatusOf } from '../api/signals';
 import { askThroughRestarts } from '../client/agent';
 import { complain } from './output';
 
@@ -34,7 +34,7 @@ export class Interruptions {
   private leave(signal: NodeJS.Signals): never {
     const which = this.job ? `job ${this.job}` : 'the job';
     complain(`${which} runs on; see \`godwit ps\`, \`godwit logs -f\` and \`godwit kill\``);
-    process.exit(128 + constants.signals[signal]);
+    process.exit(exitStatusOf(signal));
   }
 
   private async forward(job: string, signal: NodeJS.Signals): Promise<void> {

@@ -1,9 +1,9 @@
 /** stdout and stderr. */
-import { constants } from 'node:os';
+import { exitStatusOf } from '../api/signals';
 import { printable } from '../api/text';
 
 /** As a shell shows the status of any program whose reader has gone. */
-const BROKEN_PIPE_STATUS = 128 + constants.signals.SIGPIPE;
+const BROKEN_PIPE_STATUS = exitStatusOf('SIGPIPE');
 
 /** `godwit logs -f JOB | head`: the reader of stdout has ended, and so does this. What can't be written to stderr is lost. */
 export function endQuietlyOnBrokenPipe(): void {

@@ -98,7 +98,7 @@ function foundation({ config, peers, changes }: Started) {
     ...{ journal: stored, tickets, program, without: [layout.roots], log },
   });
   const journal = watched(stored, () => {
-    changes.tell();
+    changes.notify();
     served.review();
   });
   return {
@@ -122,7 +122,7 @@ function assemble(started: Started) {
   const host = new Host(hosting);
   const statuses = new JobStatuses(copies, keeper);
   const debugging = new Debugging({ copies, keeper, host });
-  const stops = new Stops(copies, () => changes.tell());
+  const stops = new Stops(copies, () => changes.notify());
 
   // As home.
   const addresses = new Addresses({
@@ -138,7 +138,7 @@ function assemble(started: Started) {
     ...{ ...hosting, host },
     criu: once(async () => (await findCriu(config.criu)).path),
     points: config.lab === undefined ? noFaultPoints : faultPointsIn(faultsFolder(config.state), log),
-    changed: () => changes.tell(),
+    changed: () => changes.notify(),
   };
   const moves = new Moves(context, underWay);
   const members = new Members(node, settings, peers, () => peers.call(node, 'node.status', {}));
@@ -217,7 +217,7 @@ async function main(configFile: string) {
     ...{ tls, name, kind: 'agent', contract: peerContract, handlers, tickets },
     admits: (who) => {
       const why = refusal(settings.now.members, name, who);
-      if (why) node.refusals.tell(`a connection was refused: ${why.message}`);
+      if (why) node.refusals.report(`a connection was refused: ${why.message}`);
       return why === null;
     },
   });

@@ -8,7 +8,7 @@ import { commandFailed } from './errors';
 
 const run = promisify(execFile);
 
-/** A lab lives for days; ten years is for ever. */
+/** Ten years exceeds any lab's lifetime. */
 const VALID_DAYS = 3650;
 const OPENSSL_TIMEOUT_MS = 60_000;
 

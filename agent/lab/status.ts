@@ -1,4 +1,4 @@
-/** Which agents of a lab answer whoever asks for it. */
+/** Which agents of a lab answer the user who asks. */
 import { open } from 'node:fs/promises';
 import { asGodwitError, notAdmitted } from '../api/errors';
 import { messageOf } from '../log';
@@ -45,7 +45,7 @@ export async function labStatus({ name = 'lab' }: { name?: string | undefined } 
   return { nodes: all.map(({ node, answer }) => ({ ...node, state: answer === 'up' ? 'up' : 'down' })) };
 }
 
-/** The hello alone is asked for: whoever gives it is there. */
+/** Only the hello is requested: an agent that answers it is up. */
 export async function answers(socket: string): Promise<'up' | 'down' | 'refused'> {
   try {
     const options = { name: 'lab', kind: 'client', contract: {}, timeoutMs: STATUS_TIMEOUT_MS } as const;

@@ -435,7 +435,7 @@ describe('what a user can take from others', () => {
   it('is not more jobs than a user may have: the next is refused by name, others have their own', async () => {
     for (let n = 0; n < PER_USER.jobs; n++) await stage.ann.run(['sleep', '1000']);
     await expect(stage.ann.run(['sleep', '1000'])).rejects.toThrow(
-      /you have 4 jobs here that are not over.*perUser\.jobs/,
+      /the limit of 4 running jobs is reached.*perUser\.jobs/,
     );
     await stage.bob.run(['sleep', '1000']);
     for (let n = 0; n <= PER_USER.jobs; n++) await stage.root.run(['sleep', '1000']);

@@ -107,7 +107,7 @@ describe('a node that is neither home nor host of a job', () => {
     await stillRuns();
   });
 
-  it('can’t speak as if it were the home', async () => {
+  it('can’t claim to be the home', async () => {
     const client = await rogue.dial('node2');
     for (const method of ['host.launch', 'move.toSource', 'move.toDestination'] as const) {
       const params = { ...(WORDS[method](job) as object), home: 'node1', job: 'aaaaaaaaaa' };

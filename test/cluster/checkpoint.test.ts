@@ -277,7 +277,7 @@ describe('a job', () => {
     expect(readFileSync(join(seen, 'it'), 'utf8')).toBe('home\nthere\n');
   });
 
-  it('is held before its first instruction', async () => {
+  it('is stopped before its first instruction', async () => {
     const { cgroup, init, program, helper: launcher } = await launch([ticker, '3'], ['--stopped']);
     expect(await cgroup.isFrozen()).toBe(true);
     expect(await nodePid(cgroup, 1)).toBe(init);
@@ -420,7 +420,7 @@ describe('a job that moves', () => {
     expect(most).toBeLessThan(60_000);
   });
 
-  it('moves while it is held before its first instruction', async () => {
+  it('moves while it is stopped before its first instruction', async () => {
     const copy = await move(await launch([ticker, '5'], ['--stopped']));
     expect(text('console')).toBe('');
     await copy.cgroup.thaw();

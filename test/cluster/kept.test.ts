@@ -1,6 +1,6 @@
 /**
- * What is made again in a held copy: by the helper on a real job that is frozen, of which nothing may run meanwhile, and
- * what becomes of a move whose copy can't be made as it was.
+ * What is made again in a frozen copy: by the helper on a real job, of which nothing may run meanwhile, and what
+ * becomes of a move whose copy can't be made as it was.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import {
@@ -76,7 +76,7 @@ async function bodyOf(job: string, epoch = 0): Promise<{ cgroup: JobCgroup; pids
 }
 
 async function helper(verb: string, { cgroup, pids }: { cgroup: JobCgroup; pids: number[] }) {
-  const files = ['--notes', join(folder, 'held'), '--traits', join(folder, 'traits')];
+  const files = ['--notes', join(folder, 'references'), '--traits', join(folder, 'traits')];
   const cgroups = ['--run', cgroup.run, '--attach', cgroup.attach];
   const { stdout } = await promisify(execFile)(HELPER, [
     verb,
@@ -154,7 +154,7 @@ it(
     writeFileSync(join(folder, 'traits'), traits);
     const argv = [
       '--notes',
-      join(folder, 'held'),
+      join(folder, 'references'),
       '--traits',
       join(folder, 'traits'),
       '--run',

@@ -168,7 +168,7 @@ describe('what a job is, it is everywhere', () => {
     expect((await godwit.logs(job)).split('\n')).toHaveLength(501);
   });
 
-  it('stays held before its first instruction, wherever it is taken, until it is let go', async () => {
+  it('stays stopped before its first instruction, wherever it is taken, until it is let go', async () => {
     const job = await launch([built('count'), '3', '6'], { stopped: true });
     for (const node of ROUND) {
       await goRound(job, [node]);

@@ -1,6 +1,6 @@
 /** A demonstration as a command: options, signals, times, exit status. */
-import { constants } from 'node:os';
 import { parseArgs } from 'node:util';
+import { exitStatusOf } from '../../agent/api/signals';
 import { type Screen, seconds } from './screen';
 import type { Stage } from './stage';
 
@@ -125,7 +125,7 @@ function takeDownOnSignals(demonstration: Demonstration, screen: Screen): AbortS
       if (interrupted.signal.aborted) return;
       interrupted.abort();
       screen.say(`\n${demonstration.stays ? '' : 'interrupted: '}taking everything down`);
-      let status = demonstration.stays ? 0 : 128 + constants.signals[signal];
+      let status = demonstration.stays ? 0 : exitStatusOf(signal);
       await demonstration.close().catch((error) => {
         screen.failed(String(error));
         status = 1;

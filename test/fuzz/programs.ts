@@ -27,7 +27,7 @@ interface Bounds {
   seconds: number;
 }
 
-interface Place {
+interface TargetFolders {
   program: string;
   /** Inputs found so far; the fuzzer gives its rights up and must be able to write there. */
   inputs: string;
@@ -35,17 +35,21 @@ interface Place {
   findings: string;
 }
 
-function placeOf({ name }: Target): Place {
+function foldersOf({ name }: Target): TargetFolders {
   const folder = join(STATE, name);
-  const place = { inputs: join(folder, 'inputs'), findings: join(folder, 'findings') };
-  for (const one of Object.values(place)) {
+  const folders = { inputs: join(folder, 'inputs'), findings: join(folder, 'findings') };
+  for (const one of Object.values(folders)) {
     mkdirSync(one, { recursive: true });
     chmodSync(one, 0o1777);
   }
-  return { ...place, log: join(folder, 'log'), program: join(STATE, 'programs', name) };
+  return { ...folders, log: join(folder, 'log'), program: join(STATE, 'programs', name) };
 }
 
-function command({ under }: Target, { program, inputs, findings }: Place, { seconds }: Bounds): string[] {
+function command(
+  { under }: Target,
+  { program, inputs, findings }: TargetFolders,
+  { seconds }: Bounds,
+): string[] {
   // ThreadSanitizer knows only some places where a program may lie in memory.
   if (under === 'thread') return ['setarch', '-R', program, `${seconds || 2 ** 31 - 1}`, inputs];
   const bounds = {
@@ -60,28 +64,28 @@ function command({ under }: Target, { program, inputs, findings }: Place, { seco
 
 /** Runs one target to its bounds; false if something was found. */
 async function fuzz(target: Target, bounds: Bounds): Promise<boolean> {
-  const place = placeOf(target);
+  const folders = foldersOf(target);
   mkdirSync(join(STATE, 'programs'), { recursive: true });
   const [compiler, ...args] = compileCommand(target, join(STATE, 'programs'));
   execFileSync(compiler!, args, { stdio: 'inherit' });
-  cpSync(inProject('test/fuzz/corpus', target.corpus), place.inputs, { recursive: true });
-  const [program, ...options] = command(target, place, bounds);
-  const log = createWriteStream(place.log);
+  cpSync(inProject('test/fuzz/corpus', target.corpus), folders.inputs, { recursive: true });
+  const [program, ...options] = command(target, folders, bounds);
+  const log = createWriteStream(folders.log);
   const limits = bounds.requests ? { FUZZ_REQUESTS: bounds.requests } : {};
   const env = { ...process.env, ...limits, TSAN_OPTIONS: 'halt_on_error=1' };
   const child = spawn(program!, options, { cwd: '/', env, stdio: ['ignore', 'ignore', 'pipe'] });
   child.stderr.pipe(log);
   const status = await new Promise((resolve) => child.once('close', resolve));
   await finished(log);
-  const said = readFileSync(place.log, 'utf8');
+  const said = readFileSync(folders.log, 'utf8');
   const requests = [...said.matchAll(/^requests: (\d+)$/gm)].at(-1)?.[1] ?? '0';
   const good = status === 0;
   console.log(`${target.name}: ${requests} requests, ${good ? 0 : 1} findings`);
-  if (!good) tellFinding(place, said);
+  if (!good) reportFinding(folders, said);
   return good;
 }
 
-function tellFinding({ findings, log }: Place, said: string): void {
+function reportFinding({ findings, log }: TargetFolders, said: string): void {
   console.log(said.split('\n').slice(-LINES_SHOWN).join('\n'));
   const files = readdirSync(findings).map((file) => join(findings, file));
   console.log(`its log: ${log}; inputs that lead to it: ${files.join(' ') || 'in the log'}`);
@@ -98,7 +102,7 @@ export async function fuzzPrograms(args: string[]): Promise<void> {
   const numbers = [values.requests, values.seconds].every((text) => text === undefined || /^\d+$/.test(text));
   if (unknown.length > 0 || !numbers) {
     console.error(
-      `usage: npm run fuzz -- [doors|${TARGETS.map(({ name }) => name).join('|')}…] [--requests N] [--seconds S]`,
+      `usage: npm run fuzz -- [sockets|${TARGETS.map(({ name }) => name).join('|')}…] [--requests N] [--seconds S]`,
     );
     process.exit(2);
   }

@@ -8,7 +8,12 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseJson, parseWith } from '../../agent/api/schema';
 import { unmountHome } from '../../agent/machine/homefs/control';
-import { HomefsWord, mountCommand, type ServeOrder, serveCommand } from '../../agent/machine/homefs/program';
+import {
+  HomefsMessage,
+  mountCommand,
+  type ServeOrder,
+  serveCommand,
+} from '../../agent/machine/homefs/program';
 import { end, launch } from './processes';
 import { inProject } from './project';
 import { WireLink } from './wire-link';
@@ -95,6 +100,6 @@ export async function heard(child: ChildProcess, word: 'serving' | 'mounted'): P
     said += text;
     if (said.includes('\n')) break;
   }
-  const line = parseWith(HomefsWord, parseJson('its word', said.trim() || 'null'), 'its word');
+  const line = parseWith(HomefsMessage, parseJson('its word', said.trim() || 'null'), 'its word');
   if (!(word in line)) throw new Error(`godwit-homefs said ${said}`);
 }

@@ -32,7 +32,7 @@ export interface Setting {
 }
 
 /** What a stopped program looks like to its debugger. */
-interface Sight {
+interface DebuggerView {
   where: string;
   stack: string;
   locals: string;
@@ -57,7 +57,7 @@ export class Scenario {
     return this.#gdbs.map((gdb) => gdb.transcript);
   }
 
-  /** 1. Held before its first instruction; a breakpoint, locals, two `next`s. */
+  /** 1. Stopped before its first instruction; a breakpoint, locals, two `next`s. */
   async stopOnFirstNode(): Promise<void> {
     const { godwit, subject, nodes, tell, program } = this.setting;
     const { first } = subject;
@@ -66,7 +66,7 @@ export class Scenario {
     this.#job = launched.id;
     expectEqual('the node it was started on', launched.node, nodes[0]);
     expectEqual('its output before it has begun', await godwit.logs(launched.id), '');
-    tell.saw(`job ${launched.id} on ${launched.node}, held before its first instruction`);
+    tell.saw(`job ${launched.id} on ${launched.node}, stopped before its first instruction`);
 
     tell.shell(typed(['gdb', launched.id]));
     this.#gdb = await this.#openGdb();
@@ -253,7 +253,7 @@ export class Scenario {
     if (list.length > 0) this.setting.tell.saw(list.join(', '));
   }
 
-  async #look(gdb: Gdb): Promise<Sight> {
+  async #look(gdb: Gdb): Promise<DebuggerView> {
     // It is to come from the process, not from what gdb remembers.
     await gdb.do('maintenance flush dcache');
     const registers = await readRegisters(gdb);
@@ -262,7 +262,7 @@ export class Scenario {
     return { where, stack, locals: await gdb.do('info locals'), registers };
   }
 
-  async #expectSame(gdb: Gdb, before: Sight): Promise<void> {
+  async #expectSame(gdb: Gdb, before: DebuggerView): Promise<void> {
     const after = await this.#look(gdb);
     for (const aspect of ['where', 'stack', 'locals'] as const)
       expectEqual(`${aspect} after the move`, after[aspect], before[aspect]);
@@ -319,7 +319,7 @@ export class Scenario {
     return { gdb, running: this.#start(gdb, 'continue') };
   }
 
-  async #goOnInSecond(gdb: Gdb, before: Sight, nexts: string[]): Promise<void> {
+  async #goOnInSecond(gdb: Gdb, before: DebuggerView, nexts: string[]): Promise<void> {
     await this.#expectSame(gdb, before);
     for (const place of nexts) await this.#next(gdb, place);
     await gdb.do('delete');

@@ -29,12 +29,12 @@ describe('a job in the foreground', () => {
     expect(run.stderr).toBe('');
   });
 
-  it('says how to go on with one that is held', async () => {
+  it('says how to go on with one that is stopped', async () => {
     const { job, agent } = await scene();
     job.end();
     const { status, stdout, stderr } = await agent.godwit(['run', '--stopped', '--', 'sim']);
     expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
-    expect(stderr).toMatch(/^godwit: job abcdefghij is held on node2 [^\n]*`godwit gdb abcdefghij`\n$/);
+    expect(stderr).toMatch(/^godwit: job abcdefghij is stopped on node2 [^\n]*`godwit gdb abcdefghij`\n$/);
   });
 
   it.each(['SIGINT', 'SIGTERM'] as const)('passes %s on, once', async (signal) => {

@@ -9,7 +9,7 @@ describe('a conversation', () => {
   it('ends with a reason of any length: what gdbserver has printed is in it', async () => {
     const conversation = new Conversation(freshStub('a-session', 2), {
       inferior: undefined as never,
-      turns: undefined as never,
+      queue: undefined as never,
       grace: 1_000,
       ready: () => false,
     });

@@ -126,6 +126,6 @@ describe('a configuration that is read again', () => {
 it('a refusal is told once, another one too', () => {
   const lines: string[] = [];
   const refusals = new Refusals((line) => lines.push(line));
-  for (const line of ['a', 'a', 'b', 'a']) refusals.tell(line);
+  for (const line of ['a', 'a', 'b', 'a']) refusals.report(line);
   expect(lines).toEqual(['a', 'b']);
 });

@@ -98,7 +98,10 @@ const broken: Record<string, Machines> = {
       const { to, epoch } = next.state.move;
       return {
         ...next,
-        effects: [...next.effects, { do: 'tell-destination', node: to, message: { type: 'commit', epoch } }],
+        effects: [
+          ...next.effects,
+          { do: 'notify-destination', node: to, message: { type: 'commit', epoch } },
+        ],
       };
     },
   },
@@ -125,7 +128,7 @@ const broken: Record<string, Machines> = {
       const { from, epoch } = next.state.move;
       return {
         ...next,
-        effects: [...next.effects, { do: 'tell-source', node: from, message: { type: 'discard', epoch } }],
+        effects: [...next.effects, { do: 'notify-source', node: from, message: { type: 'discard', epoch } }],
       };
     },
   },

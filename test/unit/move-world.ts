@@ -286,9 +286,9 @@ export class World {
       case 'write':
         this.agents[HOME].writes.push({ type: 'entry', entry: effect.entry });
         return;
-      case 'tell-source':
+      case 'notify-source':
         return this.send(HOME, effect.node as NodeId, { to: 'source', message: effect.message });
-      case 'tell-destination':
+      case 'notify-destination':
         return this.send(HOME, effect.node as NodeId, { to: 'destination', message: effect.message });
       case 'answer-outcome': {
         const { epoch } = effect;

@@ -22,7 +22,7 @@ describe('changes', () => {
     const changes = new Changes();
     const { seen } = changes;
     const waiting = [changes.after(seen, signal()), changes.after(seen, signal())];
-    changes.tell();
+    changes.notify();
     expect(await Promise.all(waiting)).toEqual([changes.seen, changes.seen]);
     expect(changes.seen).not.toBe(seen);
   });
@@ -128,7 +128,7 @@ class Cluster implements Sources {
   }
   launch(home: string, id: string) {
     this.jobs[home]!.push(job(id, { home }));
-    this.changes[home]!.tell();
+    this.changes[home]!.notify();
   }
 }
 

@@ -9,7 +9,7 @@ import { Godwit } from '../support/godwit';
 import { inProject } from '../support/project';
 import { queens } from '../support/subjects';
 import { newestPackage } from './harness/extension';
-import { Place } from './harness/place';
+import { TestFolder } from './harness/test-folder';
 import { Vscode } from './harness/vscode';
 import { until } from './harness/wait';
 import type { Workbench } from './harness/workbench';
@@ -19,7 +19,7 @@ import { makeWorkspace, type Workspace } from './workspace';
 const LAB = `t${process.pid}-bad`;
 const TEST_MS = 300_000;
 
-let place: Place;
+let testFolder: TestFolder;
 let workspace: Workspace;
 let vscode: Vscode;
 let workbench: Workbench;
@@ -27,8 +27,8 @@ let line: number;
 
 beforeAll(async () => {
   const down = [process.execPath, inProject('dist', 'godwit.cjs'), 'lab', 'down', '--name', LAB];
-  place = new Place('godwit-bad', down);
-  const folder = join(place.folder, 'queens');
+  testFolder = new TestFolder('godwit-bad', down);
+  const folder = join(testFolder.folder, 'queens');
   workspace = await makeWorkspace(queens, folder, [
     { name: 'no such program', program: '/nowhere/queens' },
     { name: 'not executable', program: join(folder, 'queens.c') },
@@ -48,7 +48,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await vscode?.close();
-  await place?.close();
+  await testFolder?.close();
 }, TEST_MS);
 
 afterEach(async ({ task }) => {

@@ -6,7 +6,7 @@ import { Godwit } from '../support/godwit';
 import { inProject } from '../support/project';
 import { queens } from '../support/subjects';
 import { newestPackage } from './harness/extension';
-import { Place } from './harness/place';
+import { TestFolder } from './harness/test-folder';
 import { Vscode } from './harness/vscode';
 import { until } from './harness/wait';
 import { makeWorkspace } from './workspace';
@@ -34,16 +34,16 @@ const COMMAND = [
 const STRANGE = String.raw`'$(zap)' '[c](command:godwit.doctor)' 'a\u{202e}gnp.exe' 'one\ntwo\x1b[31m'`;
 const COMMAND_SHOWN = `/bin/sh -c 'while sleep 1; do :; done' ${STRANGE}`;
 
-let place: Place;
+let testFolder: TestFolder;
 let vscode: Vscode;
 let godwit: Godwit;
 const jobs = new Map<string, string>();
 
 beforeAll(async () => {
   const down = [process.execPath, inProject('dist', 'godwit.cjs'), 'lab', 'down', '--name', LAB];
-  place = new Place('godwit-text', down);
+  testFolder = new TestFolder('godwit-text', down);
   godwit = await Godwit.labUp(LAB, { nodes: 2 });
-  const folder = join(place.folder, 'queens');
+  const folder = join(testFolder.folder, 'queens');
   await makeWorkspace(queens, folder, [{ name: 'no such job', request: 'attach', job: NO_JOB }]);
   vscode = await Vscode.open({
     folder,
@@ -58,7 +58,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await vscode?.close();
-  await place?.close();
+  await testFolder?.close();
 }, TEST_MS);
 
 afterEach(async ({ task }) => {

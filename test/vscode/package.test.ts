@@ -7,8 +7,8 @@ import { Godwit } from '../support/godwit';
 import { processesOf } from '../support/processes';
 import { inProject } from '../support/project';
 import { newestPackage } from './harness/extension';
-import { Place } from './harness/place';
 import { VscodeServer } from './harness/server';
+import { TestFolder } from './harness/test-folder';
 
 const LAB = 'vsix';
 /** Bundles without maps and without the modules that they were made of; more than this is a mistake. */
@@ -71,20 +71,20 @@ const FILES = [
   'resources/icon.png',
 ];
 
-let place: Place;
+let testFolder: TestFolder;
 /** Where VS Code has put it. */
 let installed: string;
 
 beforeAll(async () => {
   const down = [process.execPath, inProject('dist', 'godwit.cjs'), 'lab', 'down', '--name', LAB];
-  place = new Place('godwit-package', down);
-  await VscodeServer.start(place, { extensions: [newestPackage()] });
-  const folder = place.make('vscode', 'extensions');
+  testFolder = new TestFolder('godwit-package', down);
+  await VscodeServer.start(testFolder, { extensions: [newestPackage()] });
+  const folder = testFolder.make('vscode', 'extensions');
   const [name] = readdirSync(folder).filter((entry) => entry.startsWith('godwit.godwit-'));
   installed = join(folder, name!);
 });
 
-afterAll(() => place?.close());
+afterAll(() => testFolder?.close());
 
 test('it holds what it needs and nothing else', () => {
   const entries = readdirSync(installed, { recursive: true, withFileTypes: true });

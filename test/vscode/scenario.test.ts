@@ -9,7 +9,7 @@ import type { Subject } from '../support/subject';
 import { queens } from '../support/subjects';
 import { silent } from '../support/teller';
 import { newestPackage } from './harness/extension';
-import { Place } from './harness/place';
+import { TestFolder } from './harness/test-folder';
 import { Vscode } from './harness/vscode';
 import { EditorScenario } from './scenario';
 import { makeWorkspace } from './workspace';
@@ -19,12 +19,12 @@ const LAB = `t${process.pid}-editor`;
 const SCENARIO_MS = 600_000;
 const PLAIN_MS = 300_000;
 
-let place: Place;
+let testFolder: TestFolder;
 let godwit: Godwit;
 let vscode: Vscode | undefined;
 
 beforeAll(async () => {
-  place = new Place('godwit-editor', [
+  testFolder = new TestFolder('godwit-editor', [
     process.execPath,
     inProject('dist', 'godwit.cjs'),
     'lab',
@@ -32,12 +32,12 @@ beforeAll(async () => {
     '--name',
     LAB,
   ]);
-  godwit = await Godwit.labUp(LAB, { temp: place.folder });
+  godwit = await Godwit.labUp(LAB, { temp: testFolder.folder });
 });
 
 afterAll(async () => {
   endAll();
-  await place?.close();
+  await testFolder?.close();
 });
 
 beforeEach(() => {
@@ -50,7 +50,7 @@ afterEach(async ({ task }) => {
 });
 
 async function open(subject: Subject) {
-  const workspace = await makeWorkspace(subject, join(place.folder, subject.name));
+  const workspace = await makeWorkspace(subject, join(testFolder.folder, subject.name));
   vscode = await Vscode.open({
     folder: workspace.folder,
     view: 'Godwit',
@@ -70,7 +70,7 @@ async function open(subject: Subject) {
 
 test('a simulation with threads and a second process, to its end', { timeout: SCENARIO_MS }, async () => {
   const scenario = await open(heat);
-  const plain = await makeWorkspace({ ...heat, name: 'heat-alone' }, join(place.folder, 'alone'));
+  const plain = await makeWorkspace({ ...heat, name: 'heat-alone' }, join(testFolder.folder, 'alone'));
   const alone = run([plain.program, ...heat.args], { limitMs: PLAIN_MS });
   alone.catch(() => {});
   await scenario.launch();

@@ -45,7 +45,7 @@ export interface EditorSetting {
 }
 
 /** What a stopped program looks like in the editor. */
-interface Sight {
+interface DebuggerView {
   frames: Frame[];
   variables: Values;
   watches: Values;
@@ -302,7 +302,7 @@ export class EditorScenario {
   }
 
   /** Once it has come to rest: the parts come in one after the other, and until then old ones are shown. */
-  async #look(): Promise<Sight> {
+  async #look(): Promise<DebuggerView> {
     let last = '';
     let since = 0;
     return until(
@@ -317,7 +317,7 @@ export class EditorScenario {
     );
   }
 
-  async #glance(): Promise<Sight> {
+  async #glance(): Promise<DebuggerView> {
     const { debug } = this.setting.workbench;
     return {
       frames: await debug.frames(),

@@ -5,8 +5,8 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openBrowser } from './harness/browser';
-import { Place } from './harness/place';
 import { VscodeServer } from './harness/server';
+import { TestFolder } from './harness/test-folder';
 
 /** So long may a suite take; who runs it asks for its report, so that an end like this is seen as what it is. */
 const LIMIT_MS = Number(process.env.GODWIT_SUITE_LIMIT_MS ?? 300_000);
@@ -24,17 +24,17 @@ const { values, positionals } = parseArgs({
 });
 
 async function main(): Promise<number> {
-  const place = new Place('godwit-suite');
+  const testFolder = new TestFolder('godwit-suite');
   try {
     const ours = Object.entries(process.env).flatMap(([name, value]) =>
       name.startsWith('GODWIT_') && value !== undefined ? [[name, value] as const] : [],
     );
-    const server = await VscodeServer.start(place, {
+    const server = await VscodeServer.start(testFolder, {
       env: Object.fromEntries(ours),
       // Without it the workbench ignores the `payload` below.
       args: ['--enable-smoke-test-driver'],
     });
-    const browser = await openBrowser(place);
+    const browser = await openBrowser(testFolder);
     const page = browser.pages()[0] ?? (await browser.newPage());
     const exit = new Promise<number>((done) => void page.exposeFunction('codeAutomationExit', done));
     await page.exposeFunction('codeAutomationLog', (_type: string, args: unknown[]) => {
@@ -45,7 +45,7 @@ async function main(): Promise<number> {
     const ended = server.ended.then(() => SERVER_ENDED);
     return await Promise.race([exit, ended, late]);
   } finally {
-    await place.close();
+    await testFolder.close();
   }
 }
 

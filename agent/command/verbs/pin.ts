@@ -20,7 +20,7 @@ const addPinning =
 export const addPin = addPinning('pin', {
   summary: 'keep a job on its node',
   description:
-    'Keeps the job where it is: no move of it is begun, whoever asks, until it is unpinned. A move that has begun is finished.',
+    'Keeps the job where it is: all moves of it are refused until it is unpinned. A move that has begun is finished.',
   result: 'stays on its node',
 });
 

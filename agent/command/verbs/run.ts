@@ -96,7 +96,9 @@ const launch = (socket: string, request: LaunchRequest): Promise<Job> =>
 /** Its console on stdout until it ends; returns its exit status. */
 async function stayWith(socket: string, { id, node }: Job, stopped: boolean): Promise<number> {
   if (stopped)
-    complain(`job ${id} is held on ${node} before its first instruction; attach with \`godwit gdb ${id}\``);
+    complain(
+      `job ${id} is stopped on ${node} before its first instruction; attach with \`godwit gdb ${id}\``,
+    );
   await followConsole(socket, id, write, { accepted: true }, { cut: tellCut });
   const wait = { timeoutMs: Number.POSITIVE_INFINITY };
   const { exit } = await askThroughRestarts(socket, (agent) => agent.call('jobs.wait', { job: id }, wait), {

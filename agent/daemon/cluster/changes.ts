@@ -5,7 +5,7 @@ export const ANSWER_WITHIN_MS = 20_000;
 
 /** How often something of this node's jobs has changed, for those who wait for the next time. */
 export class Changes {
-  /** A count of an earlier run of the agent is none of this one's. */
+  /** Counters start anew with each run of the agent. */
   readonly #life = randomUUID();
   #count = 0;
   readonly #waiting = new Set<() => void>();
@@ -14,7 +14,7 @@ export class Changes {
     return `${this.#life}.${this.#count}`;
   }
 
-  tell(): void {
+  notify(): void {
     this.#count++;
     const waiting = [...this.#waiting];
     this.#waiting.clear();

@@ -1,4 +1,4 @@
-/** Who is spoken with: the nodes under "members", each by the key that is pinned for it. */
+/** Which nodes may connect: those under "members", each by the key that is pinned for it. */
 
 import type { AgentConfig, Member } from '../../api/config';
 import { GodwitError } from '../../api/errors';
@@ -38,7 +38,7 @@ export class Refusals {
 
   constructor(private readonly log: (line: string) => void) {}
 
-  tell(line: string): void {
+  report(line: string): void {
     const now = performance.now();
     if (now - (this.#told.get(line) ?? Number.NEGATIVE_INFINITY) < TOLD_MS) return;
     if (this.#told.size >= MOST_TOLD) this.#told.clear();

@@ -176,7 +176,7 @@ export function compose(time: string, nodes: Node[], views: HomeView[]): Cluster
 const tooManyWatchers = (limit: number) =>
   new GodwitError({
     code: 'too-many-watchers',
-    message: `you watch this agent over ${limit} connections, and more are not told`,
+    message: `the limit of ${limit} connections that watch this agent is reached`,
     fix: 'close some windows or debug sessions, or have `perUser.watchers` raised in its configuration',
   });
 

@@ -12,7 +12,7 @@ import { GodwitError } from '../../api/errors';
 import { parseJson, parseWith } from '../../api/schema';
 import type { KeeperContract } from '../../keeper/contract';
 import { connectWire } from '../../machine/homefs/join';
-import { HomefsWord } from '../../machine/homefs/program';
+import { HomefsMessage } from '../../machine/homefs/program';
 import { isAlive, killPid, startOf } from '../../machine/proc/identity';
 import { processesNaming } from '../../machine/proc/processes';
 import type { Link } from '../../wire/link';
@@ -78,7 +78,7 @@ export class Daemons {
     const order = { key, argv: command(name), env: {}, cwd: this.folder, wire: false };
     const { pid } = await this.keeper.call('process.start', order);
     const { line } = await this.keeper.call('process.line', { key, index: 0 }, { timeoutMs: START_MS });
-    const answer = line === null ? null : parseWith(HomefsWord, parseJson(ANSWER, line), ANSWER);
+    const answer = line === null ? null : parseWith(HomefsMessage, parseJson(ANSWER, line), ANSWER);
     const started = await startOf(pid);
     if (!answer || 'error' in answer || started === null) {
       const { stderr } = await this.keeper.call('process.wait', { key }, { timeoutMs: END_MS });

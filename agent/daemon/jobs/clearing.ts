@@ -52,7 +52,7 @@ export class Clearing {
   async end(copy: Copy): Promise<void> {
     const cgroup = JobCgroup.at(copy.cgroup);
     if ((await cgroup.pids()).length > 0)
-      await sockets(this.options.helper, 'silence', cgroup.run).catch((error: Error) =>
+      await sockets(this.options.helper, 'close-without-fin', cgroup.run).catch((error: Error) =>
         this.options.log(error.message, { job: copy.job, epoch: copy.epoch }),
       );
     const files = mountOf(copy);

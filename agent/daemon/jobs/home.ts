@@ -171,7 +171,7 @@ export class Home {
 
   async #whyLost(id: string): Promise<string> {
     const events = await this.options.journal.history({ job: id });
-    return events.findLast(({ event }) => event.event === 'lost')?.event.reason ?? 'nobody knows how';
+    return events.findLast(({ event }) => event.event === 'lost')?.event.reason ?? 'the cause is unknown';
   }
 
   async isOver(id: string): Promise<boolean> {
@@ -211,7 +211,7 @@ const ALPHABET = 'abcdefghijklmnopqrstuvwxyz012345';
 /** Ten characters of 32: two jobs of a cluster meet by chance once in 10^15. */
 const newId = () => [...randomBytes(10)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('');
 
-const cancelled = () => new GodwitError({ code: 'cancelled', message: 'nobody waits for the job any more' });
+const cancelled = () => new GodwitError({ code: 'cancelled', message: 'the wait for the job was cancelled' });
 const lost = (id: string, why: string) =>
   new GodwitError({
     code: 'job-lost',

@@ -67,7 +67,7 @@ export class HomedJobs {
 
   async #seen(jobs: HomedJob[]): Promise<Job[]> {
     const statuses = await this.#statuses(jobs);
-    return jobs.map((job) => this.#tell(job, statuses.get(job.id)));
+    return jobs.map((job) => this.#describe(job, statuses.get(job.id)));
   }
 
   /** Each host is asked once for all of its jobs. */
@@ -88,7 +88,7 @@ export class HomedJobs {
     return new Map((await Promise.all(asked)).flat().map((seen) => [seen.job, seen]));
   }
 
-  #tell(job: HomedJob, seen: JobStatus | undefined): Job {
+  #describe(job: HomedJob, seen: JobStatus | undefined): Job {
     const { id, name, spec, state, pid, exit, started, ended, pinned, moves, ledger } = job;
     const running =
       this.parts.moves.isMoving(id) || ledger.open

@@ -1,9 +1,9 @@
 /** The jobs that run on this node, whatever their home: launched, watched to their ends, cleared away. */
-import { constants } from 'node:os';
 import { asGodwitError } from '../../api/errors';
 import { PROGRAM_PID } from '../../api/model';
 import type { EndOfJob, LaunchOrder } from '../../api/peer-contract';
 import { retryUntilDone } from '../../api/retry';
+import { exitStatusOf } from '../../api/signals';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import type { Peers } from '../cluster/peers';
 import type { MountOf } from '../homefs/mounted';
@@ -102,8 +102,8 @@ export class Host {
     const lost = `the files of its home ${copy.home} are lost to it: ${why}`;
     log(`ended: ${lost}`, { job: copy.job });
     copies.delete(copy.job);
-    const exit = { exit: 128 + constants.signals.SIGKILL, signal: 'SIGKILL' };
-    await this.#tellHome({ job: copy.job, epoch: copy.epoch, exit, lost }, copy.home);
+    const exit = { exit: exitStatusOf('SIGKILL'), signal: 'SIGKILL' };
+    await this.#reportHome({ job: copy.job, epoch: copy.epoch, exit, lost }, copy.home);
     await this.#clear(copy);
   }
 
@@ -117,7 +117,7 @@ export class Host {
     log(lost ? `lost: ${lost}` : `ended, ${exit.signal ?? exit.exit}`, { job, epoch });
     // When the home knows of its end, its address is free for others.
     await this.#freeAddress(copy).catch((error: Error) => log(error.message, { job, epoch }));
-    await this.#tellHome({ job, epoch, exit, lost }, home);
+    await this.#reportHome({ job, epoch, exit, lost }, home);
     copies.delete(job);
     await this.#clear(copy);
   }
@@ -130,7 +130,7 @@ export class Host {
   }
 
   /** Until it has answered. Each reason for which it could not be told is logged once. */
-  async #tellHome(end: EndOfJob, home: string): Promise<void> {
+  async #reportHome(end: EndOfJob, home: string): Promise<void> {
     const { log, peers } = this.options;
     let logged = '';
     const failed = (error: unknown) => {
@@ -138,14 +138,14 @@ export class Host {
       if (message !== logged) log(`${home} does not know of its end yet: ${message}`, { job: end.job });
       logged = message;
     };
-    const tell = async () => {
+    const report = async () => {
       try {
         await peers.call(home, 'home.ended', end);
       } catch (error) {
         if (!NOTHING_TO_TELL.has(asGodwitError(error).code)) throw error;
       }
     };
-    await retryUntilDone(tell, failed, PAUSES);
+    await retryUntilDone(report, failed, PAUSES);
   }
 
   /** A debugger that was about to attach when its keeper ended has left the job frozen. */

@@ -13,7 +13,7 @@ const SIGNAL_DEADLINE_MS = 30_000;
 const run = promisify(execFile);
 
 /** @throws `no-such-signal` */
-export function signalNamed(name: string): NodeJS.Signals {
+export function checkedSignal(name: string): NodeJS.Signals {
   if (name in constants.signals) return name as NodeJS.Signals;
   throw new GodwitError({
     code: 'no-such-signal',

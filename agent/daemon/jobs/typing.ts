@@ -1,6 +1,6 @@
 /**
  * Typing into a job's terminal: frames into the pipe that its PID 1 holds, see helper/terminal.c. The helper writes
- * each (feed.c), a process a frame: what is a descriptor of PID 1's is its user's to exchange, and only system calls
+ * each (type.c), a process a frame: what is a descriptor of PID 1's is its user's to exchange, and only system calls
  * that Node.js lacks share one instead of opening it anew. Nothing stays open: PID 1 says by the position of a
  * descriptor which frame it took last. One that may not have arrived is sent again, here or where the job is then: PID 1
  * takes each byte of a client once.
@@ -70,7 +70,7 @@ export async function typeInto(
 async function type(typing: Typing): Promise<void> {
   const id = randomBytes(ID_BYTES).readUIntBE(0, ID_BYTES);
   const frame = frameOf(id, typing);
-  await until(typing, () => feed(typing, frame));
+  await until(typing, () => typeFrame(typing, frame));
   await until(typing, async () => (await lastTaken(typing.init)) === id);
 }
 
@@ -95,9 +95,12 @@ function frameOf(id: number, { client, at, bytes, rows = 0, columns = 0, redraw 
 }
 
 /** False while the pipe is full. The kernel takes the frame whole or not at all (PIPE_BUF, pipe(7)). */
-async function feed({ job, helper, run: cgroup, init, signal }: Typing, frame: Buffer): Promise<boolean> {
+async function typeFrame(
+  { job, helper, run: cgroup, init, signal }: Typing,
+  frame: Buffer,
+): Promise<boolean> {
   const options = { signal, timeout: FEED_DEADLINE_MS, killSignal: 'SIGKILL' } as const;
-  const working = run(helper, ['feed', `${init}`, cgroup], options);
+  const working = run(helper, ['type', `${init}`, cgroup], options);
   // One that ends before it has read the frame says why.
   working.child.stdin!.on('error', () => {}).end(frame);
   const said = await working.then(
@@ -114,7 +117,7 @@ async function feed({ job, helper, run: cgroup, init, signal }: Typing, frame: B
   throw answer.error.stage === 'pipe' ? exchanged(job) : cannotType(job, answer.error.message);
 }
 
-const cancelled = () => new GodwitError({ code: 'cancelled', message: 'nobody types any more' });
+const cancelled = () => new GodwitError({ code: 'cancelled', message: 'the input was cancelled' });
 
 const cannotType = (job: string, why: string) =>
   new GodwitError({ code: 'cannot-type', message: `job ${job} can't be typed into: ${why}` });

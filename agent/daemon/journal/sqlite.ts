@@ -241,7 +241,7 @@ export class SqliteJournal implements Journal {
 const tooManyJobs = (limit: number) =>
   new GodwitError({
     code: 'too-many-jobs',
-    message: `you have ${limit} jobs here that are not over, and more you may not have`,
+    message: `the limit of ${limit} running jobs is reached`,
     fix: 'end some (see `godwit ps`), or have `perUser.jobs` raised in the configuration of this node',
   });
 

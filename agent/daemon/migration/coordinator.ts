@@ -86,7 +86,7 @@ export class Coordinator {
       this.#ended = resolve;
     });
     const cancel = () =>
-      this.#runner.feed({ type: 'cancel', reason: 'the move was cancelled by whoever asked for it' });
+      this.#runner.feed({ type: 'cancel', reason: 'the move was cancelled by its client' });
     signal.addEventListener('abort', cancel, { once: true });
     try {
       this.#runner.feed({ type: 'migrate', move });
@@ -126,11 +126,11 @@ export class Coordinator {
     switch (effect.do) {
       case 'write':
         return this.#write(effect.entry);
-      case 'tell-source':
-        void this.#tellSource(effect.node, effect.message);
+      case 'notify-source':
+        void this.#notifySource(effect.node, effect.message);
         return;
-      case 'tell-destination':
-        void this.#tellDestination(effect.node, effect.message);
+      case 'notify-destination':
+        void this.#notifyDestination(effect.node, effect.message);
         return;
       case 'answer-outcome':
         // Its request is answered from the journal by whoever took it.
@@ -165,8 +165,8 @@ export class Coordinator {
     }
   }
 
-  #tellSource(node: string, message: ToSource): Promise<void> {
-    return this.#tell(node, message, async (timeoutMs) => {
+  #notifySource(node: string, message: ToSource): Promise<void> {
+    return this.#notify(node, message, async (timeoutMs) => {
       const params = { job: this.job, home: this.options.node, message };
       const answer = await this.options.peers.call(node, 'move.toSource', params, { timeoutMs });
       this.#watch?.source(answer);
@@ -174,8 +174,8 @@ export class Coordinator {
     });
   }
 
-  #tellDestination(node: string, message: ToDestination): Promise<void> {
-    return this.#tell(node, message, async (timeoutMs) => {
+  #notifyDestination(node: string, message: ToDestination): Promise<void> {
+    return this.#notify(node, message, async (timeoutMs) => {
       const { user, limits, address, tty } = (await this.options.journal.job(this.job)).spec;
       const terms = { user, limits, address, terminal: tty !== undefined };
       const params = { job: this.job, home: this.options.node, terms, message };
@@ -185,7 +185,11 @@ export class Coordinator {
     });
   }
 
-  async #tell(node: string, message: ToSource | ToDestination, call: (limit: number) => Promise<HomeInput>) {
+  async #notify(
+    node: string,
+    message: ToSource | ToDestination,
+    call: (limit: number) => Promise<HomeInput>,
+  ) {
     const sending = `${node} ${message.type} ${message.epoch}`;
     if (this.#underWay.has(sending)) return;
     this.#underWay.add(sending);

@@ -67,8 +67,8 @@ export type HomeInput =
 
 export type HomeEffect =
   | { do: 'write'; entry: Entry }
-  | { do: 'tell-source'; node: NodeName; message: ToSource }
-  | { do: 'tell-destination'; node: NodeName; message: ToDestination }
+  | { do: 'notify-source'; node: NodeName; message: ToSource }
+  | { do: 'notify-destination'; node: NodeName; message: ToDestination }
   /** Answer from the journal. */
   | { do: 'answer-outcome'; node: NodeName; epoch: Epoch }
   /** Come back with `retry` after a while that grows; one such timer a job. */
@@ -226,7 +226,7 @@ const prepare = (move: Move, debts: readonly Debt[]): Next => ({
   state: { at: 'preparing', move, debts },
   effects: [
     {
-      do: 'tell-destination',
+      do: 'notify-destination',
       node: move.to,
       message: { type: 'prepare', epoch: move.epoch, from: move.from },
     },
@@ -247,21 +247,21 @@ function unanswered(state: HomeState): HomeEffect[] {
 function decided(state: HomeState): HomeEffect[] {
   if (state.at === 'thawing') {
     const { to: node, epoch } = state.move;
-    return [{ do: 'tell-destination', node, message: { type: 'commit', epoch } }];
+    return [{ do: 'notify-destination', node, message: { type: 'commit', epoch } }];
   }
   if (state.at === 'resuming') {
     const { from: node, epoch } = state.move;
     const message: ToSource =
       state.as === null ? { type: 'abort', epoch } : { type: 'return', epoch: state.as, of: epoch };
-    return [{ do: 'tell-source', node, message }];
+    return [{ do: 'notify-source', node, message }];
   }
   return [];
 }
 
 const claim = ({ node, role, epoch, message }: Debt): HomeEffect =>
   role === 'source'
-    ? { do: 'tell-source', node, message: { type: message, epoch } }
-    : { do: 'tell-destination', node, message: { type: message, epoch } };
+    ? { do: 'notify-source', node, message: { type: message, epoch } }
+    : { do: 'notify-destination', node, message: { type: message, epoch } };
 
 function fromSource(state: HomeState, node: NodeName, message: FromSource): Next {
   if (message.type === 'discarded') return paid(state, node, 'source', message.epoch);
@@ -274,7 +274,9 @@ function fromSource(state: HomeState, node: NodeName, message: FromSource): Next
       if (state.at !== 'sending' || message.epoch !== move.epoch) break;
       return {
         state: { at: 'restoring', move, debts },
-        effects: [{ do: 'tell-destination', node: move.to, message: { type: 'restore', epoch: move.epoch } }],
+        effects: [
+          { do: 'notify-destination', node: move.to, message: { type: 'restore', epoch: move.epoch } },
+        ],
       };
     case 'failed':
       if (state.at !== 'sending' || message.epoch !== move.epoch) break;
@@ -322,7 +324,7 @@ function fromDestination(state: HomeState, node: NodeName, message: FromDestinat
       const order: ToSource = { type: 'send', epoch, since: move.since, to: move.to, pages, images };
       return {
         state: { at: 'sending', move, debts },
-        effects: [{ do: 'tell-source', node: move.from, message: order }],
+        effects: [{ do: 'notify-source', node: move.from, message: order }],
       };
     }
     case 'restored':

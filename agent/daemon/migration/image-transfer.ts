@@ -22,7 +22,7 @@ const CHUNK_BYTES = 256 * 1024;
  * What a destination itself leaves there is not among it.
  */
 const NAMES =
-  /^([a-z0-9][a-z0-9_.-]{0,99}\.img|stats-dump|dump\.log|irmap-cache|godwit\.json|held|traits|terminal-queues|fifos|events)$/;
+  /^([a-z0-9][a-z0-9_.-]{0,99}\.img|stats-dump|dump\.log|irmap-cache|godwit\.json|references|traits|terminal-queues|fifos|events)$/;
 /** CRIU makes some ten a process and one a thread; a machine has four million numbers for both at the most. */
 export const MAX_FILES = 1_000_000;
 /** Deleted files and the job's own /dev/shm are among them: half of the memory of a very large machine. */

@@ -1,4 +1,4 @@
-/** A socket between this agent and a process that the keeper holds: its descriptor 3 (helper/plug.c). */
+/** A socket between this agent and a process that the keeper holds: its descriptor 3 (helper/inherit-socket.c). */
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -41,7 +41,7 @@ export class InheritedSocket {
 
   /** The command that runs `argv` with that descriptor. */
   command(helper: string, argv: readonly string[]): string[] {
-    return [helper, 'plug', this.path, '--', ...argv];
+    return [helper, 'inherit-socket', this.path, '--', ...argv];
   }
 
   /** @throws GodwitError `not-connected` when nobody came */

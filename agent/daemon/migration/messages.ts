@@ -16,7 +16,7 @@ export type { Presence } from '../jobs/presence';
 
 export type Outcome = EpochOutcome['outcome'];
 
-/** Why a move fails whose job has come to its end meanwhile. */
+/** Error of a move whose job ended during it. */
 export const PROGRAM_ENDED = 'its program has ended';
 
 /** An input that means nothing in this state; for the log. */

@@ -69,7 +69,7 @@ export const OBSTACLES = {
   },
   'program-not-executable': {
     concerns: 'job',
-    what: '{process} runs {file}, which nobody may execute any more',
+    what: '{process} runs {file}, which has no execute permission any more',
     fix: 'make the file executable again (chmod +x)',
   },
   'terminal-number': {

@@ -50,7 +50,7 @@ const veiled = (obstacles: readonly Obstacle[], { id, spec }: HomedJob): Obstacl
   [...new Set(obstacles.map(({ code }) => code))].map((code) => ({
     code,
     what: `something that ${spec.user.name}'s job ${id} uses can't go along`,
-    fix: `${spec.user.name} and root are told what by \`godwit why\``,
+    fix: `\`godwit why\` names it to ${spec.user.name} and to root`,
   }));
 
 async function destination(

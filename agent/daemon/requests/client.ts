@@ -99,14 +99,14 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
     },
     'debug.stay': async (target, { signal, user }) => {
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-      void tellGone({ ...parts, dispatch }, target, user ?? null);
+      void reportGone({ ...parts, dispatch }, target, user ?? null);
       return {};
     },
   };
 }
 
-/** Tells the job's home that a debugger's client has gone. Failing this, the stub's own time of grace runs out. */
-async function tellGone(
+/** Reports to the job's home that a debugger's client has gone. Failing this, the stub's own time of grace runs out. */
+async function reportGone(
   { dispatch, peers, log }: { dispatch: Dispatch; peers: Peers; log: Log },
   target: Params<ClientContract, 'debug.stay'>,
   as: User | null,

@@ -17,7 +17,7 @@ import { type Copy, mountOf } from '../jobs/copy';
 import type { Debugging } from '../jobs/debugging';
 import type { Host } from '../jobs/host';
 import type { JobStatuses } from '../jobs/job-status';
-import { signalNamed, signalProgram } from '../jobs/signals';
+import { checkedSignal, signalProgram } from '../jobs/signals';
 import { typeInto } from '../jobs/typing';
 import type { Moves } from '../migration/moves';
 import { asObstacle } from '../preflight/obstacles';
@@ -55,7 +55,7 @@ export function hostAnswers(parts: HostAnswersParts): Pick<Handlers<PeerContract
       statuses: await statuses.of(jobs.filter((job) => copies.homeOf(job) === caller.name)),
     }),
     'host.kill': async ({ job, signal: name }) => {
-      const signal = signalNamed(name);
+      const signal = checkedSignal(name);
       const copy = copies.settled(job);
       await signalProgram(helper, copy, signal);
       // A program that was launched stopped has yet to run to notice a signal; only SIGSTOP leaves it as it is.

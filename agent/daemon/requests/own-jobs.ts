@@ -7,7 +7,7 @@ import { fitting, PAGE_BYTES } from '../../api/lists';
 import type { HistoryEvent } from '../../api/model';
 import type { Peers } from '../cluster/peers';
 import type { HomedJobs } from '../jobs/homed-jobs';
-import { signalNamed } from '../jobs/signals';
+import { checkedSignal } from '../jobs/signals';
 import type { HomedJob } from '../journal/journal';
 import type { Moves } from '../migration/moves';
 import { why } from '../preflight/why';
@@ -54,7 +54,7 @@ export class OwnJobs {
     'jobs.show': ({ job }) => this.parts.lists.show(job),
     'jobs.kill': async ({ job, signal }, caller) => {
       const { ledger } = alive(await this.#theirs(job, caller));
-      await this.parts.peers.call(ledger.host, 'host.kill', { job, signal: signalNamed(signal) });
+      await this.parts.peers.call(ledger.host, 'host.kill', { job, signal: checkedSignal(signal) });
       return { id: job };
     },
     'jobs.pin': async ({ job, pinned }, caller) => {

@@ -34,7 +34,7 @@ export function peerHandlers(parts: PeerParts): Handlers<PeerContract> {
     ...hostAnswers(parts),
   };
   return judged(handlers, standing(parts, acceptance), (from, method, { message }) =>
-    refusals.tell(`${from} may not ask ${method}: ${message}`),
+    refusals.report(`${from} may not ask ${method}: ${message}`),
   );
 }
 

@@ -61,7 +61,7 @@ export interface LineOptions {
 interface LineEvents {
   /** Once, when all is closed. `why` is absent if client or stub sent a bye, `reason` is the stub's then. */
   closed: [why: GodwitError | undefined, reason: string | undefined];
-  /** The client is there: where it was waited for serves nobody else. */
+  /** The client has connected: the listener is closed after one client. */
   client: [];
 }
 
@@ -225,7 +225,7 @@ export class Line extends EventEmitter<LineEvents> {
   }
 }
 
-/** Does it come about in so many milliseconds? */
+/** Whether the promise settles within the limit, in milliseconds. */
 async function within(limit: number, what: Promise<void>): Promise<boolean> {
   const late = new AbortController();
   const timer = sleep(limit, false, { signal: late.signal }).catch(() => false);

@@ -63,7 +63,7 @@ export function withGeneral(g: string, general: string): string {
 const RESTARTS = [-512n, -513n, -514n, -516n];
 /** To be made anew as it was, if no handler of a signal runs. */
 const RESTART_NO_HANDLER = -514n;
-/** To be gone on with by what the kernel keeps of it besides: nobody can read that, so no copy of the thread has it. */
+/** Continued by the kernel's restart block, which can't be read or restored: no copy of the thread has it. */
 const RESTART_BLOCK = -516n;
 const EINTR = -4n;
 /** What the kernel shows as a call's result until there is one: at the stops inside of a call. */

@@ -14,7 +14,7 @@ const INTERRUPT = '\x03';
 
 interface ConversationOptions {
   inferior: Inferior;
-  turns: SerialQueue;
+  queue: SerialQueue;
   /** Milliseconds within which a client whose connection was cut may come back. */
   grace: number;
   /** Can a packet be answered now? */
@@ -40,7 +40,7 @@ export class Conversation extends EventEmitter<ConversationEvents> {
   unanswered: string | null = null;
   readonly #session: Session;
   readonly #inferior: Inferior;
-  readonly #turns: SerialQueue;
+  readonly #queue: SerialQueue;
   readonly #grace: number;
   readonly #ready: () => boolean;
   readonly #waiting: string[];
@@ -48,10 +48,10 @@ export class Conversation extends EventEmitter<ConversationEvents> {
   #serving = false;
   #graceTimer: NodeJS.Timeout | undefined;
 
-  constructor(parked: ParkedStub, { inferior, turns, grace, ready }: ConversationOptions) {
+  constructor(parked: ParkedStub, { inferior, queue, grace, ready }: ConversationOptions) {
     super();
     this.#inferior = inferior;
-    this.#turns = turns;
+    this.#queue = queue;
     this.#grace = grace;
     this.#ready = ready;
     this.#waiting = [...parked.waiting];
@@ -101,7 +101,7 @@ export class Conversation extends EventEmitter<ConversationEvents> {
 
   /** Answers what waits, as far as it can be now. */
   pump(): void {
-    void this.#turns.take(async () => {
+    void this.#queue.take(async () => {
       for (let [next] = this.#waiting; next !== undefined; [next] = this.#waiting) {
         if (next !== INTERRUPT && !this.#ready()) return;
         this.#waiting.shift();

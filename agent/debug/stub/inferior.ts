@@ -37,7 +37,7 @@ interface InferiorOptions {
   server: Gdbserver;
   hooks: Hooks;
   /** Replies of gdbserver that come by themselves take their turn among what is asked of it. */
-  turns: SerialQueue;
+  queue: SerialQueue;
   /** Is there a client that will deal with a fork event? */
   attended: () => boolean;
 }
@@ -82,7 +82,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   /** The threads, as the client is reading them window by window. */
   threadList: string | null = null;
   readonly #target: Target;
-  readonly #turns: SerialQueue;
+  readonly #queue: SerialQueue;
   readonly #attended: () => boolean;
   #memory: Memory;
   #files: JobFiles;
@@ -93,17 +93,17 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   /** A SIGSTOP of ours has been sent and not seen. */
   #stopOwed = false;
 
-  constructor(target: Target, parked: ParkedStub, { server, hooks, turns, attended }: InferiorOptions) {
+  constructor(target: Target, parked: ParkedStub, { server, hooks, queue, attended }: InferiorOptions) {
     super();
     this.hooks = hooks;
     this.registers = parked.registers;
     this.#target = { ...target };
-    this.#turns = turns;
+    this.#queue = queue;
     this.#attended = attended;
     this.#memory = structuredClone(parked.memory);
     this.#files = this.#openFiles();
     this.#server = server;
-    void server.closed.then(() => turns.take(() => this.#lose(server)));
+    void server.closed.then(() => queue.take(() => this.#lose(server)));
   }
 
   /** As it is numbered inside the job; another one after the client has followed a fork's child. */
@@ -170,7 +170,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     this.#files = this.#openFiles();
   }
 
-  /** From here on gdbserver's end is nobody's loss. */
+  /** gdbserver's exit is expected from here on. */
   forgetServer(): void {
     this.#server = null;
   }
@@ -191,7 +191,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   letRun(packet: string): void {
     const run: Run = { reply: this.requireServer().resume(packet), taken: false };
     this.#run = run;
-    const arrived = (reply: string) => this.#turns.take(() => (run.taken ? undefined : this.#arrived(reply)));
+    const arrived = (reply: string) => this.#queue.take(() => (run.taken ? undefined : this.#arrived(reply)));
     // A failure is the end of gdbserver, which is dealt with where that is noticed.
     void run.reply.then(arrived, () => {}).then(() => this.emit('arrived'));
     if (this.#memory.interrupted) this.#sendStop();

@@ -57,7 +57,7 @@ const isAway = (pid: number) =>
 
 export class Stub extends EventEmitter<StubEvents> {
   readonly session: string;
-  readonly #turns = new SerialQueue();
+  readonly #queue = new SerialQueue();
   /** The cgroup's folder, as in `Target`. */
   readonly #run: string;
   readonly #inferior: Inferior;
@@ -87,14 +87,14 @@ export class Stub extends EventEmitter<StubEvents> {
     server: Gdbserver,
   ) {
     super();
-    const turns = this.#turns;
+    const queue = this.#queue;
     this.session = parked.session;
     this.#run = target.run;
     this.#bye = parked.bye;
-    const inferior = new Inferior(target, parked, { server, hooks, turns, attended: () => !this.#bye });
+    const inferior = new Inferior(target, parked, { server, hooks, queue, attended: () => !this.#bye });
     const ready = () => this.#phase === 'ended' || (this.#phase === 'attached' && !inferior.runs);
     this.#inferior = inferior;
-    this.#conversation = new Conversation(parked, { inferior, turns, grace, ready });
+    this.#conversation = new Conversation(parked, { inferior, queue, grace, ready });
     this.#followInferior();
     this.#followConversation();
   }
@@ -152,7 +152,7 @@ export class Stub extends EventEmitter<StubEvents> {
   /** After the thaw: goes on with whatever it was doing. */
   go(): void {
     this.#conversation.expect();
-    void this.#turns
+    void this.#queue
       .take(() => this.#goOn())
       .catch((error) => this.#fail(error))
       .then(() => (this.#bye ? this.end() : this.#conversation.pump()));
@@ -167,7 +167,7 @@ export class Stub extends EventEmitter<StubEvents> {
     const until = Date.now() + limit;
     this.#parking = true;
     try {
-      while (!(await this.#turns.take(() => this.#tryStop(until)))) {
+      while (!(await this.#queue.take(() => this.#tryStop(until)))) {
         this.#conversation.pump();
         await this.#change(until - Date.now());
         const { event } = this.#inferior.memory;
@@ -175,7 +175,7 @@ export class Stub extends EventEmitter<StubEvents> {
       }
     } finally {
       this.#parking = false;
-      await this.#turns.take(() => {
+      await this.#queue.take(() => {
         if (this.#phase === 'attached') this.#inferior.goOnIfCaught();
       });
     }
@@ -183,7 +183,7 @@ export class Stub extends EventEmitter<StubEvents> {
 
   /** Takes `stop` back, or a `release` that failed. Precondition: the job is thawed. */
   async unstop(): Promise<void> {
-    await this.#turns.take(() => this.#takeBack());
+    await this.#queue.take(() => this.#takeBack());
     if (this.#bye) await this.end();
     this.#conversation.pump();
   }
@@ -193,7 +193,7 @@ export class Stub extends EventEmitter<StubEvents> {
    * @throws debugger-at-fork: a fork came to light, the process is in ptrace-stop as before; `unstop` once it is thawed
    */
   release(): Promise<ParkedStub> {
-    return this.#turns.take(async () => {
+    return this.#queue.take(async () => {
       if (this.#phase !== 'ptraceStopped') throw debuggerGone(this.pid);
       assertFrozen(this.#run);
       const inferior = this.#inferior;
@@ -266,7 +266,7 @@ export class Stub extends EventEmitter<StubEvents> {
     const { server } = this.#inferior;
     try {
       const until = Date.now() + LEAVE_LIMIT;
-      await this.#turns.take(async () => {
+      await this.#queue.take(async () => {
         if (this.#phase !== 'attached' || !this.#inferior.server) return;
         await this.#inferior.halt(until);
         await leave(this.#inferior);

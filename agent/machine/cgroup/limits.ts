@@ -125,7 +125,7 @@ export class JobAccount {
   /** Of memory and swap together. What can't be taken from the job must fit: version 2 would kill it otherwise. */
   async #setMemory(bytes: number): Promise<void> {
     const { version, folder } = this.#find('memory');
-    const used = (await this.#memory())?.kept ?? 0;
+    const used = (await this.#memory())?.unreclaimable ?? 0;
     if (used > bytes) throw overLimit(used, bytes);
     const file = version === 1 ? 'memory.limit_in_bytes' : 'memory.max';
     await writeFile(join(folder, file), `${bytes}`);
@@ -137,20 +137,23 @@ export class JobAccount {
 
   /** Bytes of memory that its processes use; null where no controller counts. */
   async memory(): Promise<number | null> {
-    return (await this.#memory().catch(() => null))?.held ?? null;
+    return (await this.#memory().catch(() => null))?.resident ?? null;
   }
 
-  /** `kept`: what has no other place than memory and swap. */
-  async #memory(): Promise<{ held: number; kept: number } | null> {
+  /** `unreclaimable`: what has no other place than memory and swap. */
+  async #memory(): Promise<{ resident: number; unreclaimable: number } | null> {
     const controller = this.controllers.find(({ name }) => name === 'memory');
     if (!controller) return null;
     const stat = await readFile(join(this.#folder(controller), 'memory.stat'), 'utf8');
     const bytes = (name: string) => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(stat)?.[1] ?? 0);
     if (controller.version === 2) {
-      return { held: bytes('anon') + bytes('file_mapped'), kept: bytes('anon') + bytes('shmem') };
+      return {
+        resident: bytes('anon') + bytes('file_mapped'),
+        unreclaimable: bytes('anon') + bytes('shmem'),
+      };
     }
     const anon = bytes('total_rss');
-    return { held: anon + bytes('total_mapped_file'), kept: anon + bytes('total_shmem') };
+    return { resident: anon + bytes('total_mapped_file'), unreclaimable: anon + bytes('total_shmem') };
   }
 
   /** How many of its processes the kernel has killed here for want of memory within its limit. */

@@ -1,7 +1,7 @@
 /**
  * Is what was restored what was dumped, and no more than its user may have? The source has noted at the freeze what the
  * job's processes hold (agent/native/helper/recognise.c); the destination looks again before anything of the copy runs. What
- * the source sends may be false, so a user's job is judged by itself as well (agent/native/helper/powers.c).
+ * the source sends may be false, so a user's job is judged by itself as well (agent/native/helper/excess-rights.c).
  */
 import { execFile } from 'node:child_process';
 import { access } from 'node:fs/promises';
@@ -60,7 +60,7 @@ export interface Restored extends Looked {
 }
 
 /**
- * Of a restored, frozen job. What CRIU does not bring back is made again first (agent/native/helper/again.c).
+ * Of a restored, frozen job. What CRIU does not bring back is made again first (agent/native/helper/recreate.c).
  * @throws GodwitError `file-exchanged`, `beyond-its-rights`, `restored-as-root`, `not-as-it-was`, `lock-taken`
  */
 export async function recogniseReferences(restored: Restored): Promise<void> {
@@ -113,7 +113,7 @@ const exchanged = (message: string) =>
   new GodwitError({
     code: 'file-exchanged',
     message,
-    fix: 'have nobody replace files that the job uses while it moves',
+    fix: 'do not replace files that the job uses while it moves',
   });
 
 /** EAGAIN, as the C library has it. */

@@ -47,7 +47,7 @@ export interface Looked {
   scheduled: { pid: number; policy: string }[];
   /** Processes with semaphore operations that would be undone at their ends. */
   undoing: number[];
-  /** Programs whose files nobody may execute. */
+  /** Programs whose files have no execute permission. */
   locked: { pid: number; name: string }[];
   /** Messages that wait in Unix sockets, and what of them would be lost. */
   waiting: Waiting[];

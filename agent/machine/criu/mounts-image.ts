@@ -103,8 +103,8 @@ export function homesMount({ key, ...mount }: Omit<MountEntry, 'fields'>): Mount
   return { ...mount, key, fields: key === null ? fields : [...fields, [FIELD.key, key]] };
 }
 
-/** This mount is now one of `device`, a mount of the home's; CRIU takes two mounts for one file system's if both have the same device. */
-export function tellAnew(mount: MountEntry, device: number, root: string): void {
+/** The entry becomes one of `device`, a mount of the home's; CRIU takes two mounts for one file system's if both have the same device. */
+export function assignToHome(mount: MountEntry, device: number, root: string): void {
   const told: Record<number, number | string> = {
     [FIELD.fstype]: UNSUPPORTED,
     [FIELD.source]: 'home',

@@ -4,7 +4,7 @@
  * which folder of that it shows. At home these folders are of several file systems: so each mount is described again as the
  * home has it, and where it shows a folder in which the home has others mounted, those are put there too.
  */
-import { homesMount, type MountEntry, type MountIds, NO_DEVICE, tellAnew } from './mounts-image';
+import { assignToHome, homesMount, type MountEntry, type MountIds, NO_DEVICE } from './mounts-image';
 
 /** Those that are added to the job's own namespace have the numbers from `NO_DEVICE` on; there are not so many. */
 const KEPT = NO_DEVICE + 0x80000;
@@ -37,7 +37,7 @@ export class HomesMounts {
   keep(jobs: MountEntry[]): void {
     for (const [index, mount] of jobs.entries()) {
       if (mount.key === null || !this.own.includes(mount.key)) continue;
-      if (mount.device === this.#device) tellAnew(mount, KEPT + index, '/');
+      if (mount.device === this.#device) assignToHome(mount, KEPT + index, '/');
       this.#devices.push([mount.at, mount.device]);
     }
     this.#devices.sort(([a], [b]) => b.length - a.length);
@@ -68,16 +68,16 @@ export class HomesMounts {
         here.push(added);
         all.push(added);
       }
-      this.#tellAgain(mount);
+      this.#assignDevice(mount);
     }
     return all;
   }
 
   /** By the deepest of the home's mounts that has its folder. */
-  #tellAgain(mount: MountEntry): void {
+  #assignDevice(mount: MountEntry): void {
     const [at, device] = this.#devices.find(([place]) => isAtOrWithin(mount.root, place)) ?? [];
     if (at === undefined || device === undefined) return;
-    tellAnew(mount, device, rebased(mount.root, at, '/'));
+    assignToHome(mount, device, rebased(mount.root, at, '/'));
   }
 }
 

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** In the image folder. */
-export const NOTES = 'held';
+export const NOTES = 'references';
 
 export interface Noted {
   /** The process, as the job numbers it. */

@@ -1,8 +1,8 @@
 /**
- * Files that CRIU (4.2) takes for deleted ones with another name, because /proc says so (helper/named.c): it makes a
- * link of its own beside such a file, for the restore, and takes it away again when the job runs on after the dump. So
- * a restore would look for a link that is gone. Without it, it opens the file by its own name; whether that is the file
- * is seen before the commit (identity.ts). On a tmpfs of the job's own the links travel, and are needed.
+ * Files that CRIU (4.2) takes for deleted ones with another name, because /proc says so (helper/deleted-names.c): it
+ * makes a link of its own beside such a file, for the restore, and takes it away again when the job runs on after the
+ * dump. So a restore would look for a link that is gone. Without it, it opens the file by its own name; whether that is
+ * the file is seen before the commit (identity.ts). On a tmpfs of the job's own the links travel, and are needed.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

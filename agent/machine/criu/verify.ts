@@ -26,7 +26,7 @@ export async function verifyPages(images: string): Promise<void> {
 }
 
 /**
- * Is what was restored the whole job, and frozen? Returns its processes. Throws `restore-incomplete` or `restore-not-held`.
+ * Is what was restored the whole job, and frozen? Returns its processes. Throws `restore-incomplete` or `restore-not-frozen`.
  * @param init the restored PID 1, as this node numbers it
  * @param expected the job's own numbers of its processes when it was dumped
  */
@@ -45,15 +45,15 @@ export async function verifyRestored(
   if (!processes.some((process) => process.pid === init && process.inner === 1)) {
     throw incomplete('its PID 1 is not where CRIU says');
   }
-  if (!(await cgroup.isFrozen())) throw notHeld();
+  if (!(await cgroup.isFrozen())) throw notFrozen();
   return processes;
 }
 
 const incomplete = (why: string) =>
   new GodwitError({ code: 'restore-incomplete', message: `not all of the job was restored: ${why}` });
 
-const notHeld = () =>
+const notFrozen = () =>
   new GodwitError({
-    code: 'restore-not-held',
+    code: 'restore-not-frozen',
     message: 'the restored job is not frozen, so it can not be taken over',
   });

@@ -65,10 +65,10 @@ export const mountCommand = ({ program, socket, id, home, at, uid, cgroup }: Mou
 ];
 
 /** The one line that each prints on its standard output when it is ready, or why it can't be. */
-export const HomefsWord = z.union([
+export const HomefsMessage = z.union([
   z.object({ serving: z.object({ pid: z.int() }) }),
   /** The mount is there; whoever looks into it waits until it is joined. */
   z.object({ mounted: z.object({ connection: z.int() }) }),
   z.object({ error: z.object({ stage: z.string(), errno: z.int(), message: z.string() }) }),
 ]);
-export type HomefsWord = z.infer<typeof HomefsWord>;
+export type HomefsMessage = z.infer<typeof HomefsMessage>;

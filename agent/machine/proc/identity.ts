@@ -1,9 +1,9 @@
-/** Processes that are found again by a file, whoever started them and whoever has died since. */
+/** Processes located through a pid file, across restarts. */
 import { readdir, readFile } from 'node:fs/promises';
 import { isNodeError } from '../../api/errors';
 import { parseStat, pidsAmong } from './parse';
 
-/** A process as no other will ever be: its number, and when it began, in ticks since the boot (man 5 proc_pid_stat). */
+/** Identifies a process uniquely: its pid, and its start time in ticks since the boot (man 5 proc_pid_stat). */
 export interface Identity {
   pid: number;
   started: string;

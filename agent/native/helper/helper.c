@@ -5,8 +5,9 @@
  *   restore  the same for a job that CRIU brings back; as CRIU's action script it leaves that job frozen
  *   arp      asks who has an address, or announces that a job has it here
  *   sockets  holds a frozen job's network still, and lets it go again
- *   plug     a program with a connection to a socket as its descriptor 3
- *   feed     types into a job's terminal
+ *   inherit-socket
+ *            a program with a connection to a socket as its descriptor 3
+ *   type     types into a job's terminal
  *   take-queues, put-queues
  *            what is on its way through a frozen job's terminals, into a file and back
  *   fifos    which readers of FIFOs see that a writer has gone
@@ -41,8 +42,8 @@ static const struct {
     {"restore", restore},
     {"arp", arp},
     {"sockets", sockets},
-    {"plug", plug},
-    {"feed", feed},
+    {"inherit-socket", inherit_socket},
+    {"type", type_frame},
     {"take-queues", take_queues},
     {"put-queues", put_queues},
     {"fifos", fifos},

@@ -32,7 +32,7 @@ void fail(const char *stage) __attribute__((noreturn));
 int launch(char **argv);
 int restore(char **argv);
 int look(char **pids);
-int plug(char **argv);
+int inherit_socket(char **argv);
 /* CRIU's action script, which `restore` gives it. */
 int hold(const char *action);
 /* In a new process of the new PID namespace: makes the job's root and becomes its `init`, as the job's user. */
@@ -57,7 +57,7 @@ void hand_down(int capability);
 /* The processes beside a job for its debugger: gdbserver, and the one that reads the job's files. */
 int serve_debugger(char **argv);
 int read_files(char **argv);
-/* What is named JOB:NAME in the environment becomes NAME, and is all that is left of it. */
+/* The environment is replaced by the JOB:* variables, without their prefix. */
 void take_environment(void);
 /* The largest number of a process (PID_MAX_LIMIT of 64-bit kernels). */
 #define PID_MOST (4 * 1024 * 1024)
@@ -80,7 +80,7 @@ int share_descriptor_of(pid_t pid, int fd);
 /* Signals a process of a job. */
 int signal_member(char **argv);
 /* Types a frame into a job's terminal. */
-int feed(char **argv);
+int type_frame(char **argv);
 /* Prints the resource limits of the process at the other end of a connection. */
 int peer(char **argv);
 /* Asks a bridge's neighbours for an address, or announces it to them. */

@@ -1,4 +1,4 @@
-/* What a job's processes refer to: how it is walked (identity.c), compared (recognise.c) and judged (powers.c). */
+/* What a job's processes refer to: how it is walked (identity.c), compared (recognise.c) and judged (excess-rights.c). */
 #ifndef IDENTITY_H
 #define IDENTITY_H
 

@@ -1,4 +1,7 @@
-/* Options of sockets that a job may have set: which there are (known.c), and how they are read and set (options.c). */
+/*
+ * Options of sockets that a job may have set: which there are (socket-options.c), and how they are read and set
+ * (options.c).
+ */
 #ifndef OPTIONS_H
 #define OPTIONS_H
 

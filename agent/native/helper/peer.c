@@ -20,7 +20,7 @@
 /* The kernel's table has 17 rows of 80 bytes (fs/proc/base.c). */
 #define MOST_TOLD 4096
 
-/* Who connected, or inherited the connection from whoever did: a number that has gone to another is another user's. */
+/* The process that connected. The check of its user guards against reuse of the pid. */
 static int open_peer(const struct ucred *peer) {
   int process = -1;
   socklen_t size = sizeof process;

@@ -161,7 +161,7 @@ static int put_all(char **argv) {
     struct terminal terminal;
     const struct record *record = next_record(records, (size_t)size, &at);
     if (!record) return say_error("terminal", EINVAL);
-    /* Nothing was done there: whoever took was killed before. */
+    /* Nothing was taken there: the previous helper was killed before it wrote. */
     if (record->process == 0) break;
     if (open_master(cgroup, pid_with(pids, record->process), record->master, &terminal) && open_slave(&terminal))
       fill_queues(&terminal, record);

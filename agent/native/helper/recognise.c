@@ -4,8 +4,8 @@
  *   note --notes FILE --traits FILE [--abroad] -- INIT [PID...]
  *                   writes it down, one line a thing; what the kernel keeps of them besides into the other (traits.c)
  *   recognise --notes FILE --traits FILE --run CGROUP --attach CGROUP [--abroad] [WHOSE] -- INIT [PID...]
- *                   compares it with that, and makes again what can be (again.c); with WHOSE also judges what a user's
- *                   job may have (powers.c)
+ *                   compares it with that, and makes again what can be (recreate.c); with WHOSE also judges what a
+ *                   user's job may have (excess-rights.c)
  *
  * `recognise` prints the first reference that is not as it should be, and nothing where all are:
  *

@@ -95,7 +95,7 @@ static void wake(int socket) {
 }
 
 /* In repair mode a connection is closed without a packet: the peer's is the other copy's. */
-static void silence(int socket) {
+static void close_without_fin(int socket) {
   const int on = 1;
   setsockopt(socket, IPPROTO_TCP, TCP_REPAIR, &on, sizeof on);
 }
@@ -247,13 +247,13 @@ static int settle(const char *cgroup) {
 
 int sockets(char **argv) {
   const char *act = argv[0] ? argv[0] : "", *cgroup = act[0] ? argv[1] : NULL;
-  const bool holds = !strcmp(act, "hold"), releases = !strcmp(act, "release"), silences = !strcmp(act, "silence");
+  const bool holds = !strcmp(act, "hold"), releases = !strcmp(act, "release"), closes = !strcmp(act, "close-without-fin");
   int failed = 0;
   if (cgroup && !strcmp(act, "settle")) return settle(cgroup);
-  if (!cgroup || !(holds || releases || silences)) return wrong_usage("sockets settle|hold|release|silence CGROUP");
+  if (!cgroup || !(holds || releases || closes)) return wrong_usage("sockets settle|hold|release|close-without-fin CGROUP");
   if (holds && hold_network(cgroup)) return say_error("hold", errno);
   if (releases && with_folder(cgroup, detach_hold)) return errno == ENOENT ? 0 : say_error("release", errno);
   if (releases) failed = each_socket(cgroup, wake);
-  if (silences) failed = each_socket(cgroup, silence);
+  if (closes) failed = each_socket(cgroup, close_without_fin);
   return failed ? say_error("sockets", failed) : 0;
 }

@@ -3,7 +3,7 @@
  * to the console, and what people type into it. So all of it moves with the job, and nothing outside is part of it.
  *
  * What people type comes as frames through a pipe that PID 1 holds both ends of; the agent of whatever node the job is
- * on has `feed` write them (feed.c). A frame that comes twice is taken once: each client counts its bytes,
+ * on has `type` write them (type.c). A frame that comes twice is taken once: each client counts its bytes,
  * and how far each has got is in PID 1's memory, which moves too. Which frame was taken last can be read from outside
  * as the position of the status file's descriptor, which nothing else uses. The state of a debugger's session, by
  * contrast, is handed over by the stub (debug/link/session.ts): here nobody but PID 1 moves with the job.

@@ -1,6 +1,7 @@
 /*
  * Traits: what the kernel keeps of a job's processes and threads besides what they hold, one value each. How they are
- * kept and compared (traits.c), read (threads.c, locks.c, sysv.c, fill.c, options.c, multicast.c) and made again (again.c).
+ * kept and compared (traits.c), read (threads.c, locks.c, sysv.c, fill.c, options.c, multicast.c) and made again
+ * (recreate.c).
  */
 #ifndef TRAITS_H
 #define TRAITS_H

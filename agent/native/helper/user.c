@@ -115,7 +115,7 @@ void become_user(char **argv) {
   const gid_t gid = id_of(required(argv, "--gid"));
   set_groups(required(argv, "--groups"));
   if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid)) fail("user");
-  /* No program gives it more, sudo neither: a restored job of a user's that could have more is refused (powers.c). */
+  /* No program gives it more, sudo neither: a restored job of a user's that could have more is refused (excess-rights.c). */
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail("user");
 }
 

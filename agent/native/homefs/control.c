@@ -91,9 +91,9 @@ int unmount_home(char **argv) {
   unsigned int connection = connection_at(at);
   /* Nothing there: it was taken away before. */
   if (connection == 0) return 0;
-  /* Whoever still has files open there, and whoever waits, gets an error. */
+  /* Open files and waiting requests get an error. */
   if (flag(argv, "--abort") && abort_requests(connection)) return say_error("abort", errno);
-  /* Detached: the name is gone at once; the rest goes with the last who uses it. */
+  /* Lazy unmount: the name is gone at once; the mount is freed with its last user. */
   if (umount2(at, MNT_DETACH | UMOUNT_NOFOLLOW)) return say_error("unmount", errno);
   return 0;
 }

@@ -129,8 +129,8 @@ static int not_waited_for(const struct relay *relay, const struct asked *asked) 
 }
 
 /*
- * The kernel lets nobody die whose request has been read. So whoever is being killed is answered here, and whoever
- * waits too long without being the job; the home's answer comes to nobody.
+ * A process whose request was read can't be killed until it is answered. So a process that is being killed is answered
+ * here, and so is one that waits too long and is not the job's; the home's answer to it is dropped.
  */
 static void *release_waiting(void *argument) {
   struct relay *relay = argument;

@@ -182,7 +182,7 @@ static void remember_name(struct node *node, uint64_t parent, const char *name) 
   node->parent = parent;
 }
 
-/* Opens a held node anew that has become cold. */
+/* Opens a referenced node anew that has become cold. */
 static bool find_again(struct node *node) {
   static _Thread_local int depth;
   char name[NAME_MAX + 1];

@@ -59,7 +59,7 @@ struct request {
   /* What follows the header. */
   const char *body;
   size_t size;
-  /* The node that it is about; held while it is worked on. */
+  /* The node that it is about; referenced while it is worked on. */
   struct node *node;
   /* Room for MAX_DATA bytes of answer, and what is in it. */
   char *answer;
@@ -84,10 +84,10 @@ int nodes_open(const char *root, char **argv);
 void nodes_limit(int warm);
 /* A thread: has files of other file systems than the root's give their descriptors back when they rest. */
 void *nodes_rest(void *unused) __attribute__((noreturn));
-/* The node, warm and held until `node_release`; NULL if the host never got its number, or it can't be found again. */
+/* The node, warm and referenced until `node_release`; NULL if the host never got its number, or it can't be found again. */
 struct node *node_hold(uint64_t number);
 void node_release(struct node *node);
-/* A held node that is open stays warm: it may have no name any more. */
+/* A referenced node that is open stays warm: it may have no name any more. */
 void node_opened(struct node *node);
 void node_closed(struct node *node);
 /* A file that was moved is found again by its new name. */
@@ -107,7 +107,7 @@ bool node_unchanged(struct node *node, int fd);
 
 /* --- handles.c -------------------------------------------------------------------------------------------------- */
 
-/* Takes `fd`, which is open on the held node, over; 0 if there are too many. */
+/* Takes `fd`, which is open on the referenced node, over; 0 if there are too many. */
 uint64_t handle_new(struct node *node, int fd, bool folder);
 struct handle *handle_hold(uint64_t number, bool folder);
 void handle_release(struct handle *handle);

@@ -1,7 +1,7 @@
 /*
  * Preloaded into a CRIU that restores a job. CRIU (4.2) opens a FIFO for reading while it has opened it for writing
- * itself, and then closes that: to the kernel a writer has been there and has gone, and whoever polls the reader sees
- * so for ever (POLLHUP). A reader that no writer had left is opened once more when CRIU's has gone.
+ * itself, and then closes that: to the kernel a writer has been there and has gone, which leaves the reader with POLLHUP.
+ * A reader that no writer had left is opened once more when CRIU's has gone.
  *
  * GODWIT_FIFOS is a file with a line for each reader: `quiet` or `left`, PROCESS, FD, PATH, apart by tabs (fifos.ts).
  */

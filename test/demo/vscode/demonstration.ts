@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { Godwit } from '../../support/godwit';
 import { inProject } from '../../support/project';
 import { newestPackage } from '../../vscode/harness/extension';
-import { Place } from '../../vscode/harness/place';
 import { VscodeServer } from '../../vscode/harness/server';
+import { TestFolder } from '../../vscode/harness/test-folder';
 import { Vscode, type VscodeOptions } from '../../vscode/harness/vscode';
 import { EditorScenario } from '../../vscode/scenario';
 import { Sample } from '../sample';
@@ -31,7 +31,7 @@ const whatToTry = (url: string) => `
 export class VscodeDemonstration {
   readonly stage: Stage;
   #vscode: Vscode | undefined;
-  #place: Place | undefined;
+  #testFolder: TestFolder | undefined;
   #kept = '';
   stays = false;
 
@@ -74,7 +74,7 @@ export class VscodeDemonstration {
   close(): Promise<void> {
     return this.stage.close(async () => {
       await this.#vscode?.close();
-      await this.#place?.close();
+      await this.#testFolder?.close();
     });
   }
 
@@ -122,8 +122,8 @@ export class VscodeDemonstration {
   }
 
   async #stay({ folder, ...options }: VscodeOptions): Promise<void> {
-    this.#place = new Place('godwit-vscode');
-    const starting = VscodeServer.start(this.#place, options);
+    this.#testFolder = new TestFolder('godwit-vscode');
+    const starting = VscodeServer.start(this.#testFolder, options);
     const server = await this.screen.waiting('starting VS Code', starting);
     this.screen.say(whatToTry(server.url(folder)));
     this.stays = true;

@@ -1,17 +1,17 @@
-/** A headless browser that works in a place. */
+/** A headless browser that works in a test folder. */
 import { type BrowserContext, chromium } from 'playwright-core';
 import { findBrowser } from './installation';
-import type { Place } from './place';
+import type { TestFolder } from './test-folder';
 
 /** A start on a machine that does much else. */
 const START_MS = 60_000;
 export const VIEWPORT = { width: 1440, height: 900 };
 
-export function openBrowser(place: Place): Promise<BrowserContext> {
-  return chromium.launchPersistentContext(place.make('browser'), {
+export function openBrowser(testFolder: TestFolder): Promise<BrowserContext> {
+  return chromium.launchPersistentContext(testFolder.make('browser'), {
     executablePath: findBrowser(),
-    artifactsDir: place.make('browser-artifacts'),
-    env: place.environment(),
+    artifactsDir: testFolder.make('browser-artifacts'),
+    env: testFolder.environment(),
     timeout: START_MS,
     viewport: VIEWPORT,
     // Ctrl-C is for whoever has opened it to deal with.

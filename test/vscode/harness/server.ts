@@ -5,7 +5,7 @@ import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../../support/processes';
 import { findServer } from './installation';
-import type { Place } from './place';
+import type { TestFolder } from './test-folder';
 
 /** It is up in half a second; on a machine that does much else it takes its time. */
 const START_MS = 60_000;
@@ -20,7 +20,7 @@ export interface ServerOptions {
   env?: Record<string, string>;
   /** The .vsix files to install first. */
   extensions?: string[];
-  /** As whom it runs, with all that is in its place: root if absent. */
+  /** As whom it runs, with all that is in its test folder: root if absent. */
   user?: { uid: number; gid: number };
   /** Further arguments of the server. */
   args?: string[];
@@ -55,15 +55,15 @@ export class VscodeServer {
   #port = 0;
 
   private constructor(
-    private readonly place: Place,
+    private readonly testFolder: TestFolder,
     private readonly options: ServerOptions,
   ) {
-    this.#data = place.make('vscode');
+    this.#data = testFolder.make('vscode');
   }
 
-  static async start(place: Place, options: ServerOptions = {}): Promise<VscodeServer> {
-    const server = new VscodeServer(place, options);
-    const user = place.make('vscode', 'data', 'User');
+  static async start(testFolder: TestFolder, options: ServerOptions = {}): Promise<VscodeServer> {
+    const server = new VscodeServer(testFolder, options);
+    const user = testFolder.make('vscode', 'data', 'User');
     const settings = { ...QUIET, ...options.settings };
     writeFileSync(join(user, 'settings.json'), JSON.stringify(settings, undefined, 2));
     for (const file of options.extensions ?? []) await server.#install(file);
@@ -104,12 +104,12 @@ export class VscodeServer {
   }
 
   #arguments(...more: string[]): string[] {
-    const extensions = this.place.make('vscode', 'extensions');
+    const extensions = this.testFolder.make('vscode', 'extensions');
     return [this.#program.main, '--server-data-dir', this.#data, '--extensions-dir', extensions, ...more];
   }
 
   #environment(): Record<string, string> {
-    return this.place.environment({
+    return this.testFolder.environment({
       // There is no marketplace to ask.
       EXTENSIONS_GALLERY: '{"serviceUrl":""}',
       ...this.options.env,
@@ -124,15 +124,15 @@ export class VscodeServer {
 
   /** The user may have no way to the project's own Node.js: theirs is a copy. */
   #handOver({ uid, gid }: { uid: number; gid: number }): string {
-    const node = join(this.place.folder, 'node');
+    const node = join(this.testFolder.folder, 'node');
     copyFileSync(this.#program.node, node);
-    execFileSync('chown', ['-R', `${uid}:${gid}`, this.place.folder]);
+    execFileSync('chown', ['-R', `${uid}:${gid}`, this.testFolder.folder]);
     return node;
   }
 
   async #start(): Promise<void> {
     // Not among its arguments, which every user of this machine can read.
-    const token = join(this.place.folder, 'token');
+    const token = join(this.testFolder.folder, 'token');
     writeFileSync(token, this.#token, { mode: 0o600 });
     const { user } = this.options;
     const child = spawn(

@@ -5,7 +5,7 @@ import { Writable } from 'node:stream';
 import { runTests } from '@vscode/test-electron';
 import { z } from 'zod';
 import { inProject } from '../../support/project';
-import { Place } from './place';
+import { TestFolder } from './test-folder';
 
 /** What suite/report.ts writes when the last test is over. */
 export const SuiteReport = z.object({
@@ -30,8 +30,8 @@ export interface SuiteOptions {
  * @throws Error unless there is a report, with a test that passed
  */
 export async function runSuite({ suite, folder, env, limitMs }: SuiteOptions): Promise<SuiteReport> {
-  const place = new Place('godwit-report');
-  const file = join(place.folder, 'report.json');
+  const testFolder = new TestFolder('godwit-report');
+  const file = join(testFolder.folder, 'report.json');
   const said: string[] = [];
   const output = new Writable({
     write: (chunk, _, done) => {
@@ -62,6 +62,6 @@ export async function runSuite({ suite, folder, env, limitMs }: SuiteOptions): P
       throw new Error('the suite ran no test at all');
     return report;
   } finally {
-    await place.close();
+    await testFolder.close();
   }
 }

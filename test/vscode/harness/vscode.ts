@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import type { BrowserContext } from 'playwright-core';
 import { inProject } from '../../support/project';
 import { openBrowser } from './browser';
-import { Place } from './place';
 import { type ServerOptions, VscodeServer } from './server';
+import { TestFolder } from './test-folder';
 import { Workbench } from './workbench';
 
 export interface VscodeOptions extends ServerOptions {
@@ -20,24 +20,24 @@ export class Vscode {
   readonly #said: string[] = [];
 
   private constructor(
-    readonly place: Place,
+    readonly testFolder: TestFolder,
     readonly server: VscodeServer,
     readonly browser: BrowserContext,
     readonly workbench: Workbench,
   ) {}
 
   static async open({ folder, atEnd, view, ...options }: VscodeOptions): Promise<Vscode> {
-    const place = new Place('godwit-vscode', atEnd);
+    const testFolder = new TestFolder('godwit-vscode', atEnd);
     try {
-      const server = await VscodeServer.start(place, options);
-      const browser = await openBrowser(place);
+      const server = await VscodeServer.start(testFolder, options);
+      const browser = await openBrowser(testFolder);
       const page = browser.pages()[0] ?? (await browser.newPage());
       const workbench = await Workbench.open(page, server.url(folder), view);
-      const vscode = new Vscode(place, server, browser, workbench);
+      const vscode = new Vscode(testFolder, server, browser, workbench);
       page.on('console', (message) => vscode.#said.push(`${message.type()} ${message.text()}`));
       return vscode;
     } catch (error) {
-      await place.close();
+      await testFolder.close();
       throw error;
     }
   }
@@ -54,6 +54,6 @@ export class Vscode {
 
   async close(): Promise<void> {
     await this.browser.close().catch(() => {});
-    await this.place.close();
+    await this.testFolder.close();
   }
 }

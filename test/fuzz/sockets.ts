@@ -1,5 +1,5 @@
 /**
- * An agent's doors, beset: the socket of a user, and that of the other nodes. It must live on, answer others meanwhile,
+ * An agent's sockets, attacked: that of a user, and that of the other nodes. It must live on, answer others meanwhile,
  * and be no larger afterwards.
  */
 import { execFile } from 'node:child_process';
@@ -27,7 +27,7 @@ import { hugeTexts, mutated, oddRequest, Random } from './inputs';
 /** An account of Debian's own. */
 const USER = { name: 'games', uid: 5 };
 const BATCH = 200;
-/** One connection in so many is beset with something else than requests. */
+/** One connection in so many gets something else than requests. */
 const ODD_ONE_IN = 12;
 const PROBE_MS = 10;
 const CLOSE_MS = 10_000;
@@ -36,16 +36,16 @@ const MOST_GROWTH_BYTES = 96 * 1024 * 1024;
 /** Before it is measured for the first time: until then its heap, and the code made of what it runs, still grow. */
 const WARM_MESSAGES = 200_000;
 
-/** Where one attacker comes in. */
-type Door = { path: string } | { host: string; port: number; config: string };
+/** The socket that one attacker connects to. */
+type Target = { path: string } | { host: string; port: number; config: string };
 
 interface Order {
-  door: Door;
+  target: Target;
   messages: number;
   seed: number;
 }
 
-export async function fuzzDoors(args: string[]): Promise<void> {
+export async function fuzzSockets(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
@@ -54,8 +54,8 @@ export async function fuzzDoors(args: string[]): Promise<void> {
       order: { type: 'string' },
     },
   });
-  if (values.order !== undefined) return beset(JSON.parse(values.order));
-  const lab = `doors-${process.pid}`;
+  if (values.order !== undefined) return attackSocket(JSON.parse(values.order));
+  const lab = `sockets-${process.pid}`;
   await Godwit.labUp(lab, { nodes: 2, users: [USER.name] });
   try {
     await fuzzLab(lab, Number(values.messages), Number(values.seed));
@@ -75,16 +75,16 @@ async function fuzzLab(lab: string, messages: number, seed: number): Promise<voi
   await probe.start(target.agent.socket);
   await sleep(3_000);
   console.log(`at rest: longest wait for an answer ${probe.takeLongest()} ms, ${mib(memoryOf(pid))}`);
-  const besetAll = async (count: number, from: number) => {
+  const attackAll = async (count: number, from: number) => {
     const half = Math.ceil(count / 2);
-    console.log(`a user: ${await send({ door: user, messages: half, seed: from })}`);
+    console.log(`a user: ${await send({ target: user, messages: half, seed: from })}`);
     console.log(
-      `a node: ${await send({ door: node, messages: half, seed: from + 1 }, nodeNamespace(lab, 'node2'))}`,
+      `a node: ${await send({ target: node, messages: half, seed: from + 1 }, nodeNamespace(lab, 'node2'))}`,
     );
   };
-  await besetAll(WARM_MESSAGES, seed);
+  await attackAll(WARM_MESSAGES, seed);
   const before = memoryOf(pid);
-  await besetAll(messages, seed + 2);
+  await attackAll(messages, seed + 2);
   await sleep(12_000);
   const after = memoryOf(pid);
   console.log(`longest wait for an answer ${probe.takeLongest()} ms; from ${mib(before)} to ${mib(after)}`);
@@ -136,17 +136,17 @@ class Probe {
 
 /** From a process of its own, in a node's network where it is to come from there. */
 async function send(order: Order, namespace?: string): Promise<string> {
-  const argv = [process.execPath, __filename, 'doors', '--order', JSON.stringify(order)];
+  const argv = [process.execPath, __filename, 'sockets', '--order', JSON.stringify(order)];
   const all = namespace ? ['nsenter', `--net=${namespace}`, ...argv] : argv;
   const { stdout } = await promisify(execFile)(all[0]!, all.slice(1), { maxBuffer: 1024 * 1024 });
   return stdout.trim();
 }
 
-async function beset({ door, messages, seed }: Order): Promise<void> {
+async function attackSocket({ target, messages, seed }: Order): Promise<void> {
   const random = new Random(seed);
-  const contract: Contract = 'path' in door ? clientContract : peerContract;
-  const plug = await plugFor(door);
-  const attack = new Attack(random, contract, plug);
+  const contract: Contract = 'path' in target ? clientContract : peerContract;
+  const open = await connectorOf(target);
+  const attack = new Attack(random, contract, open);
   const begun = performance.now();
   let connections = 0;
   while (attack.sent < messages) {
@@ -161,10 +161,10 @@ async function beset({ door, messages, seed }: Order): Promise<void> {
   process.exit(0);
 }
 
-async function plugFor(door: Door): Promise<() => Socket> {
-  if ('path' in door) return () => connect(door.path);
-  const tls = await loadTls((await loadConfig(door.config)).tls);
-  const { host, port } = door;
+async function connectorOf(target: Target): Promise<() => Socket> {
+  if ('path' in target) return () => connect(target.path);
+  const tls = await loadTls((await loadConfig(target.config)).tls);
+  const { host, port } = target;
   return () => connectTls({ host, port, ...mutualTls(tls), checkServerIdentity: () => undefined });
 }
 
@@ -179,7 +179,7 @@ class Attack {
   constructor(
     private readonly random: Random,
     private readonly contract: Contract,
-    private readonly plug: () => Socket,
+    private readonly connect: () => Socket,
   ) {
     this.#methods = Object.keys(contract);
   }
@@ -244,7 +244,7 @@ class Attack {
   }
 
   async #brokenRequest(): Promise<void> {
-    const socket = this.plug();
+    const socket = this.connect();
     socket.on('error', () => {});
     const request = `GET /rpc HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n`;
     socket.write(mutated(this.random, request));
@@ -283,7 +283,7 @@ class Attack {
   }
 
   async #open(): Promise<WebSocket | undefined> {
-    const socket = new WebSocket('ws+unix:/godwit:/rpc', { createConnection: this.plug as never });
+    const socket = new WebSocket('ws+unix:/godwit:/rpc', { createConnection: this.connect as never });
     socket.on('error', () => {});
     const opened = await Promise.race([
       once(socket, 'open').then(

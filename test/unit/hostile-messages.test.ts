@@ -1,4 +1,4 @@
-/** Whatever comes in at a door is refused, or read, in a time that its length alone decides. */
+/** A message from outside is refused, or read, in a time that its length alone decides. */
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inProject } from '../../support/project';
 
-/** What of this process's environment the processes in a place get: nothing of npm's, of test runners, of VS Code's. */
+/** What of this process's environment the processes in a test folder get: nothing of npm's, of test runners, of VS Code's. */
 const PASSED_ON = ['PATH', 'LANG', 'LC_ALL', 'USER', 'LOGNAME', 'SHELL', 'TERM', 'TZ'];
 
-export class Place {
+export class TestFolder {
   readonly folder: string;
   readonly #guard: ChildProcess;
   readonly #gone: Promise<unknown>;

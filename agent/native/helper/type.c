@@ -44,9 +44,9 @@ static int write_frame(int pipe, const char *frame, size_t size) {
   return say_error(errno == EPIPE ? "gone" : "write", errno);
 }
 
-int feed(char **argv) {
+int type_frame(char **argv) {
   char frame[PIPE_BUF];
-  if (!argv[0] || !argv[1]) return wrong_usage("feed INIT CGROUP <FRAME");
+  if (!argv[0] || !argv[1]) return wrong_usage("type INIT CGROUP <FRAME");
   const size_t size = read_frame(frame);
   const int init = open_member(argv[1], pid_of(argv[0]));
   if (init < 0) return say_error("gone", errno);

@@ -1,7 +1,7 @@
 /*
- * What a restored, frozen job is lacking of what was noted is made again: from outside where the kernel lets it, by calls
- * inside its processes where not (inside.c). A peer may have written the notes: a process sets for itself only what it may
- * set, and what root sets for a user's job is judged here.
+ * Recreates state that CRIU did not restore, in a restored, frozen job, by what was noted: from outside where the kernel
+ * lets it, by calls inside its processes where not (inside.c). A peer may have written the notes: a process sets for
+ * itself only what it may set, and what root sets for a user's job is judged here.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +49,7 @@ static void leave(struct work *work) {
   if (!work->is_inside) return;
   work->is_inside = false;
   /* It would be neither frozen nor whole: it ends with this process, which is its tracer. */
-  if (leave_inside(&work->inside)) exit(say_error("held", errno));
+  if (leave_inside(&work->inside)) exit(say_error("leave", errno));
 }
 
 static void turn_to(struct work *work, int process) {
