@@ -131,7 +131,10 @@ it(
     expect(await helper('recognise', body)).toBe('');
     expect(new Set(personalities(program))).toEqual(new Set([ADDR_NO_RANDOMIZE]));
     expect(await body.cgroup.isFrozen()).toBe(true);
-    expect({ at: standing(program), counted: counted(program, job) }).toEqual(before);
+    // Counted as frozen, a thread is on its processor for an instant more.
+    await expect
+      .poll(() => ({ at: standing(program), counted: counted(program, job) }), { timeout: ALL_MS })
+      .toEqual(before);
 
     await body.cgroup.thaw();
     writeFileSync(join(folder, 'go'), '');
