@@ -87,14 +87,9 @@ export class GodwitSession extends NavigationSession {
       this.nameUnknown(LaunchArguments, args);
       await this.checkGdb(wanted.gdb);
       const link = await AgentLink.open(findSocket(wanted.agent), this.options.patienceMs);
-      try {
-        const job = await link.call('jobs.run', launchRequest(wanted));
-        this.launched = true;
-        await this.open(link, job, undefined, wanted);
-      } catch (error) {
-        link.close();
-        throw error;
-      }
+      const job = await orClose(link, link.call('jobs.run', launchRequest(wanted)));
+      this.launched = true;
+      await this.open(link, job, undefined, wanted);
       this.entryWanted = wanted.stopAtEntry;
     });
   }
@@ -108,12 +103,7 @@ export class GodwitSession extends NavigationSession {
       this.nameUnknown(AttachArguments, args);
       await this.checkGdb(wanted.gdb);
       const link = await AgentLink.open(findSocket(wanted.agent), this.options.patienceMs);
-      try {
-        await this.open(link, await findJob(link, wanted.job), wanted.process, wanted);
-      } catch (error) {
-        link.close();
-        throw error;
-      }
+      await this.open(link, await orClose(link, findJob(link, wanted.job)), wanted.process, wanted);
     });
   }
 
@@ -147,6 +137,7 @@ export class GodwitSession extends NavigationSession {
       this.debuggee = await Debuggee.open(link, job, pid, this.listener);
     } catch (error) {
       if (this.launched) await killQuietly(link, job);
+      link.close();
       throw error;
     }
     const { id, name, node } = job;
@@ -161,6 +152,7 @@ export class GodwitSession extends NavigationSession {
   /** It could not begin: whatever there is already goes. */
   private async abandon(): Promise<void> {
     await this.endGdb();
+    // It has ended for good when its debugger lets it go, with the line.
     if (this.launched) await this.debuggee?.kill().catch(() => {});
     await this.debuggee?.close();
     this.debuggee = undefined;
@@ -324,6 +316,13 @@ export class GodwitSession extends NavigationSession {
     return debuggee.exit(KILL_MS);
   }
 }
+
+/** The connection is of no use without what is asked. */
+const orClose = <T>(link: AgentLink, asked: Promise<T>): Promise<T> =>
+  asked.catch((error) => {
+    link.close();
+    throw error;
+  });
 
 const killQuietly = (link: AgentLink, { id }: Job) =>
   link.call('jobs.kill', { job: id, signal: 'SIGKILL' }).catch(() => {});

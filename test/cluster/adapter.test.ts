@@ -443,7 +443,7 @@ describe('what can be wrong', () => {
     [
       'an old gdb',
       'launch',
-      { program: '/bin/true', gdb: TOO_OLD },
+      { program: '/bin/sleep', args: ['1000'], gdb: TOO_OLD },
       /gdb 12 or newer.*install a gdb with Python/,
     ],
     [
@@ -467,8 +467,10 @@ describe('what can be wrong', () => {
     client.closeStdin();
     expect(await client.gone()).toBe(0);
     await nothingLeft();
-    const { jobs } = await lab.ask('node1', 'jobs.list', { ended: false });
-    expect(jobs).toEqual([]);
+    await lab.comesTo(async () => {
+      const { jobs } = await lab.ask('node1', 'jobs.list', { ended: false });
+      return jobs.length === 0 ? null : `${jobs.length} jobs are left`;
+    }, SOON_MS);
   });
 
   it('a process that is not there, a job that is debugged already, one that has ended', async () => {
