@@ -41,6 +41,8 @@ import { NavigationSession } from './navigation-session';
 const LAST_WORD_MS = 2_000;
 /** A job that was killed has ended when its processes are reaped. */
 const KILL_MS = 10_000;
+/** For SIGTERM to reach it. */
+const TERMINATE_MS = 5_000;
 /** Of a terminal, until the editor says what it has. */
 const USUAL_SIZE = { rows: 24, columns: 80 };
 /** DAP wants a code with each `exited`: this one where the program's own is not known, or it runs on. */
@@ -249,14 +251,17 @@ export class GodwitSession extends NavigationSession {
   protected override async terminateRequest(response: DebugProtocol.TerminateResponse): Promise<void> {
     if (this.terminating || !this.debuggee || this.ending) return this.leave(response, true);
     this.terminating = true;
-    try {
-      await this.debuggee.terminate();
+    const { debuggee } = this;
+    const asking = async () => {
+      await debuggee.terminate();
       // One that stands is let go for it.
       if (!this.isRunning) await this.gdb.sendCommand('-exec-continue');
-      this.sendResponse(response);
-    } catch (error) {
-      this.refuse(response, error);
-    }
+      return true;
+    };
+    const asked = asking().catch(() => false);
+    // One that can't be asked, as when its node is down, is not waited for.
+    if (await Promise.race([asked, sleep(TERMINATE_MS, false, { ref: false })])) this.sendResponse(response);
+    else await this.leave(response, true);
   }
 
   private async leave(response: DebugProtocol.Response, kill: boolean): Promise<void> {

@@ -86,7 +86,8 @@ export class DebugView {
 
   async removeAllBreakpoints(): Promise<void> {
     const pane = await this.#paneAction('.debug-breakpoints', 'Remove All Breakpoints');
-    await pane.locator('.breakpoint').first().waitFor({ state: 'detached' });
+    // The kinds of exceptions stay in the list.
+    await pane.locator('.breakpoint:not(.exception)').first().waitFor({ state: 'detached' });
   }
 
   watches(): Promise<Record<string, string>> {
