@@ -113,7 +113,9 @@ export class Sending {
     signal.throwIfAborted();
     await this.#dump({ criu, copy, epoch, images, pages, to });
     await points.reach('source.dumped');
-    await Promise.all([mendTimersIn(images), mendThreadsIn(images, frozen.processes), dropLinksIn(images)]);
+    await Promise.all([mendTimersIn(images), mendThreadsIn(images, frozen.processes)]);
+    // It reads the image of files, which the first of these may write anew.
+    await dropLinksIn(images);
     const sending = performance.now();
     const small = await sendFolder(images, bundle);
     await points.reach('source.images-sent');
