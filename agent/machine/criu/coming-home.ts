@@ -5,7 +5,8 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { badMessage } from '../../api/errors';
-import { addMounts, IMAGE, imageOf, MAGIC_BYTES, MountIds, readEntries } from './mounts-image';
+import { MAGIC_BYTES } from './image';
+import { addMounts, IMAGE, imageOf, MountIds, readEntries } from './mounts-image';
 import { HomesMounts } from './nested-mounts';
 import { cutShort, fieldsOf } from './protobuf';
 

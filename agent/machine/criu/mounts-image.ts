@@ -1,10 +1,9 @@
 /** CRIU's image of a mount namespace (criu/images/mnt.proto): read, added to, and written again. */
 import { badMessage } from '../../api/errors';
-import { cutShort, fieldsOf, messageOf } from './protobuf';
+import { imageWith, messagesIn } from './image';
+import { fieldsOf, messageOf } from './protobuf';
 
 export const IMAGE = "CRIU's image of mounts";
-/** Two magic numbers. */
-export const MAGIC_BYTES = 8;
 /** criu/images/mnt.proto: mnt_entry. */
 const FIELD = {
   fstype: 1,
@@ -42,14 +41,9 @@ export interface MountEntry {
 
 export function readEntries(image: Buffer): MountEntry[] {
   const found: MountEntry[] = [];
-  for (let at = MAGIC_BYTES; at < image.length; ) {
-    if (at + 4 > image.length) throw cutShort(IMAGE);
-    const size = image.readUInt32LE(at);
-    const message = image.subarray(at + 4, at + 4 + size);
-    if (message.length < size) throw cutShort(IMAGE);
+  for (const message of messagesIn(image, IMAGE)) {
     found.push(entryOf(message));
     if (found.length > MOST_ENTRIES) throw badMessage(IMAGE, 'it has too many mounts');
-    at += 4 + size;
   }
   return found;
 }
@@ -71,15 +65,10 @@ function entryOf(message: Buffer): MountEntry {
 
 /** `image` gives its beginning, by which it is recognised. */
 export function imageOf(image: Buffer, entries: MountEntry[]): Buffer {
-  const parts = entries.flatMap((entry) => {
-    const message = messageOf(
-      entry.fields.map(([number, value]) => [number, changed(entry, number) ?? value]),
-    );
-    const size = Buffer.alloc(4);
-    size.writeUInt32LE(message.length);
-    return [size, message];
-  });
-  return Buffer.concat([image.subarray(0, MAGIC_BYTES), ...parts]);
+  const messages = entries.map((entry) =>
+    messageOf(entry.fields.map(([number, value]) => [number, changed(entry, number) ?? value])),
+  );
+  return imageWith(image, messages);
 }
 
 /** What of an entry may have been changed. */

@@ -7,14 +7,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { badMessage, isNodeError } from '../../api/errors';
+import { imageWith, MAGIC_BYTES, messagesIn } from './image';
 import { notedNames } from './noted';
 import { cutShort, fieldsOf } from './protobuf';
 
 const REMAPS = { file: 'remap-fpath.img', what: "CRIU's image of remapped files" };
 const FILES = { file: 'files.img', what: "CRIU's image of open files" };
-/** Two magic numbers. */
-const HEAD_BYTES = 8;
-const SIZE_BYTES = 4;
 /** criu/images/remap-file-path.proto: remap_file_path_entry; remap_type. */
 const ORIGINAL = 1;
 const TYPE = 3;
@@ -23,20 +21,6 @@ const LINKED = 0;
 const REGULAR = 3;
 const ID = 1;
 const NAME = 6;
-
-/** The entries of an image, each with its size before it. @throws GodwitError `bad-message` */
-function entriesOf(image: Buffer, what: string): { whole: Buffer; entry: Buffer }[] {
-  if (image.length < HEAD_BYTES) throw cutShort(what);
-  const found: { whole: Buffer; entry: Buffer }[] = [];
-  for (let at = HEAD_BYTES; at < image.length; ) {
-    if (at + SIZE_BYTES > image.length) throw cutShort(what);
-    const end = at + SIZE_BYTES + image.readUInt32LE(at);
-    if (end > image.length) throw cutShort(what);
-    found.push({ whole: image.subarray(at, end), entry: image.subarray(at + SIZE_BYTES, end) });
-    at = end;
-  }
-  return found;
-}
 
 const fieldIn = (message: Buffer, wanted: number, what: string) =>
   fieldsOf(message, what).find(({ number }) => number === wanted)?.value;
@@ -50,7 +34,7 @@ function numberOf(message: Buffer, wanted: number, what: string, otherwise = Num
 /** The paths of regular files by their ids. @throws GodwitError `bad-message` */
 export function pathsIn(files: Buffer): Map<number, string> {
   const paths = new Map<number, string>();
-  for (const { entry } of entriesOf(files, FILES.what)) {
+  for (const entry of messagesIn(files, FILES.what)) {
     const regular = fieldIn(entry, REGULAR, FILES.what);
     if (!Buffer.isBuffer(regular)) continue;
     const name = fieldIn(regular, NAME, FILES.what);
@@ -62,11 +46,11 @@ export function pathsIn(files: Buffer): Map<number, string> {
 /** The image of remaps without the links for files that `isThere` under their ids. @throws GodwitError `bad-message` */
 export function withoutLinks(remaps: Buffer, isThere: (id: number) => boolean): Buffer {
   const { what } = REMAPS;
-  const kept = entriesOf(remaps, what).filter(
-    ({ entry }) =>
-      numberOf(entry, TYPE, what, LINKED) !== LINKED || !isThere(numberOf(entry, ORIGINAL, what)),
+  if (remaps.length < MAGIC_BYTES) throw cutShort(what);
+  const kept = [...messagesIn(remaps, what)].filter(
+    (entry) => numberOf(entry, TYPE, what, LINKED) !== LINKED || !isThere(numberOf(entry, ORIGINAL, what)),
   );
-  return Buffer.concat([remaps.subarray(0, HEAD_BYTES), ...kept.map(({ whole }) => whole)]);
+  return imageWith(remaps, kept);
 }
 
 /** In a folder of images in which the job's files are noted. CRIU writes no remaps where no file is deleted. */

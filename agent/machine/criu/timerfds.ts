@@ -9,12 +9,11 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cutShort, type Field, fieldsOf } from './protobuf';
+import { messagesIn } from './image';
+import { type Field, fieldsOf } from './protobuf';
 
 const IMAGE = "CRIU's image of files";
 const FILES = 'files.img';
-/** Two magic numbers. */
-const MAGIC_BYTES = 8;
 /** criu/images/fdinfo.proto: file_entry.tfd; timerfd.proto: the seconds and nanoseconds left, and those of the period. */
 const TIMERFD = 12;
 const FLAGS = 6;
@@ -26,14 +25,9 @@ const TFD_TIMER_ABSTIME = 1;
 /** Changes `image` itself; returns how many timers it has changed. */
 export function mendTimers(image: Buffer): number {
   let mended = 0;
-  for (let at = MAGIC_BYTES; at < image.length; ) {
-    if (at + 4 > image.length) throw cutShort(IMAGE);
-    const size = image.readUInt32LE(at);
-    const entry = image.subarray(at + 4, at + 4 + size);
-    if (entry.length < size) throw cutShort(IMAGE);
+  for (const entry of messagesIn(image, IMAGE)) {
     const timer = fieldsOf(entry, IMAGE).find(({ number }) => number === TIMERFD)?.value;
     if (Buffer.isBuffer(timer) && mend(fieldsOf(timer, IMAGE))) mended += 1;
-    at += 4 + size;
   }
   return mended;
 }
