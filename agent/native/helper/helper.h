@@ -68,6 +68,11 @@ int open_process(pid_t pid);
 /* A descriptor of a process of the job that this leaf of a cgroup is of; -1 with ESRCH for any other. */
 int open_member(const char *cgroup, pid_t pid);
 /*
+ * Does this machine have the file system mounted anywhere, as it was when this was asked first? `device` is
+ * "MAJOR:MINOR". What a job has of others, it has mounted itself.
+ */
+bool is_mounted_here(const char *device);
+/*
  * Takes the "(deleted)" off a name that /proc shows for a descriptor or a mapping of a process, if the process finds that
  * very file under the name.
  */

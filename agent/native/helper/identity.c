@@ -51,25 +51,13 @@ static bool is_kernels(dev_t device) {
   return false;
 }
 
-/* Does this machine have it mounted anywhere? As "MAJOR:MINOR" it stands in /proc/self/mountinfo. */
-static bool is_mounted_here(dev_t device) {
-  static char *known;
-  static size_t size;
-  char wanted[48];
-  if (!known) {
-    FILE *info = fopen("/proc/self/mountinfo", "re");
-    if (!info || getdelim(&known, &size, 0, info) < 0) known = "";
-    if (info) fclose(info);
-  }
-  snprintf(wanted, sizeof wanted, " %u:%u ", major(device), minor(device));
-  return strstr(known, wanted) != NULL;
-}
-
 /* On a tmpfs of the job's own: /dev/shm, or one that it has mounted itself. Its files are made anew with it. */
 static bool is_own(dev_t device, const char *path) {
   struct statfs where;
+  char text[32];
   if (device == own_device) return true;
-  return !is_mounted_here(device) && !statfs(path, &where) && where.f_type == TMPFS_MAGIC;
+  snprintf(text, sizeof text, "%u:%u", major(device), minor(device));
+  return !is_mounted_here(text) && !statfs(path, &where) && where.f_type == TMPFS_MAGIC;
 }
 
 /* --- tokens ------------------------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "helper.h"
 #include "look.h"
 #include "text.h"
 
@@ -22,20 +23,6 @@ static size_t mount_count;
 static int by_id(const void *a, const void *b) {
   uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
   return left < right ? -1 : left > right;
-}
-
-/* As "MAJOR:MINOR": the file systems that this machine has mounted. What a job has of others, it has mounted itself. */
-static bool is_mounted_here(const char *device) {
-  static char *known;
-  static size_t size;
-  char wanted[48];
-  if (!known) {
-    FILE *info = fopen("/proc/self/mountinfo", "re");
-    if (!info || getdelim(&known, &size, 0, info) < 0) known = "";
-    if (info) fclose(info);
-  }
-  snprintf(wanted, sizeof wanted, " %s ", device);
-  return strstr(known, wanted) != NULL;
 }
 
 /* File systems that CRIU brings back with all that is in them, or that have nothing but what the kernel generates. */

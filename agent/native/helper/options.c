@@ -22,12 +22,6 @@
 #include "helper.h"
 #include "traits.h"
 
-#ifndef SOL_UDP
-#define SOL_UDP 17
-#endif
-#ifndef SOL_NETLINK
-#define SOL_NETLINK 270
-#endif
 #define MOST_KINDS 64
 /* The kernel's list has 132; there is room for more. */
 #define MOST_KNOWN 160

@@ -7,6 +7,13 @@
 
 #include <stddef.h>
 
+#ifndef SOL_UDP
+#define SOL_UDP 17
+#endif
+#ifndef SOL_NETLINK
+#define SOL_NETLINK 270
+#endif
+
 #define MOST_OPTION 64
 
 enum form {

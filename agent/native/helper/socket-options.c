@@ -9,13 +9,6 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#ifndef SOL_UDP
-#define SOL_UDP 17
-#endif
-#ifndef SOL_NETLINK
-#define SOL_NETLINK 270
-#endif
-
 const struct known_option known_options[] = {
     {"SO_DEBUG", SOL_SOCKET, 1, NUMBER, ALWAYS},
     {"SO_REUSEPORT", SOL_SOCKET, 15, NUMBER, ALWAYS},
