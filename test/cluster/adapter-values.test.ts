@@ -3,8 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { basename, join } from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { adapterClient } from '../support/adapter-client';
 import { compile, lineOf } from '../support/c-programs';
-import { DebugClient } from '../support/dap';
+import type { DebugClient } from '../support/dap';
 import { FaultLab } from '../support/fault-lab';
 import { run } from '../support/processes';
 import { inProject } from '../support/project';
@@ -46,9 +47,7 @@ async function compileBy(path: string, command: string[]): Promise<string> {
 
 /** Stands at the line with this text. */
 async function standing(path: string, text: string, { moved = false, args = [] as string[] } = {}) {
-  const client = new DebugClient([process.execPath, inProject('dist', 'adapter.cjs')], {
-    GODWIT_AGENT: lab.socket('node1'),
-  });
+  const client = adapterClient({ GODWIT_AGENT: lab.socket('node1') });
   clients.push(client);
   await client.initialize();
   const begun = client.start('launch', { program: programs.get(path), args, node: 'node1' });

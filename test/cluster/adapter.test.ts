@@ -2,10 +2,11 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFailed } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Job } from '../../agent/api/model';
+import { adapterClient } from '../support/adapter-client';
 import { compile, lineOf } from '../support/c-programs';
-import { DapRefusal, DebugClient } from '../support/dap';
+import { DapRefusal, type DebugClient } from '../support/dap';
 import { FaultLab } from '../support/fault-lab';
 import { run } from '../support/processes';
 import { inProject } from '../support/project';
@@ -42,20 +43,8 @@ afterEach(async () => {
 afterAll(() => lab?.down());
 
 async function adapter(...args: string[]): Promise<DebugClient> {
-  const client = new DebugClient([process.execPath, inProject('dist', 'adapter.cjs'), ...args], {
-    TMPDIR: temp,
-    GODWIT_AGENT: lab.socket('node1'),
-  });
+  const client = adapterClient({ TMPDIR: temp, GODWIT_AGENT: lab.socket('node1') }, args);
   clients.push(client);
-  onTestFailed(() =>
-    console.error(
-      client.events
-        .slice(-20)
-        .map((event) => JSON.stringify(event))
-        .join('\n'),
-      client.stderr,
-    ),
-  );
   await client.initialize();
   return client;
 }

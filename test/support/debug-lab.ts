@@ -2,11 +2,11 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import { expect, onTestFailed } from 'vitest';
-import { DebugClient } from './dap';
+import { expect } from 'vitest';
+import { adapterClient } from './adapter-client';
+import type { DebugClient } from './dap';
 import { FaultLab } from './fault-lab';
 import { run } from './processes';
-import { inProject } from './project';
 
 export interface Begin {
   /** Of the source file. */
@@ -56,20 +56,8 @@ export class DebugLab {
     args: (string | number)[],
     { breakpoints = [], config = {}, client: more = {}, configure }: Begin = {},
   ): Promise<Debugged> {
-    const client = new DebugClient([process.execPath, inProject('dist', 'adapter.cjs')], {
-      TMPDIR: this.temp,
-      GODWIT_AGENT: this.lab.socket('node1'),
-    });
+    const client = adapterClient({ TMPDIR: this.temp, GODWIT_AGENT: this.lab.socket('node1') });
     this.#clients.push(client);
-    onTestFailed(() =>
-      console.error(
-        client.events
-          .slice(-20)
-          .map((event) => JSON.stringify(event))
-          .join('\n'),
-        client.stderr,
-      ),
-    );
     const capabilities = await client.request<DebugProtocol.Capabilities>('initialize', {
       adapterID: 'godwit',
       pathFormat: 'path',
