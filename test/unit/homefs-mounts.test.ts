@@ -31,3 +31,23 @@ test('a job has the mounts that hold files, parents first, and nothing of the ke
   ].join('\n');
   expect(jobMounts(mountinfo, '/state')).toEqual(['/data', '/home', '/home/a b', '/mnt/common', '/opt/more']);
 });
+
+test('a mount that is made on a folder of one that jobs do not have is not theirs either: its place is not there', () => {
+  const mountinfo = [
+    line('/', { device: '8:1' }),
+    line('/mnt/theirs', { device: '0:50', type: 'fuse.godwit' }),
+    line('/mnt/theirs/sub', { type: 'tmpfs', on: '/mnt/theirs' }),
+    line('/mnt/theirs/sub/below', { on: '/mnt/theirs/sub' }),
+    line('/mnt/private', { device: '0:51', type: 'fuse.sshfs', options: 'rw,user_id=1000,group_id=1000' }),
+    line('/mnt/private/sub', { type: 'tmpfs', on: '/mnt/private' }),
+    line('/elsewhere', { device: '8:1' }),
+    line('/elsewhere/tmp', { type: 'tmpfs', on: '/elsewhere' }),
+    line('/net', { device: '0:52', type: 'autofs' }),
+    line('/net/server', { type: 'nfs4', on: '/net' }),
+    line('/direct', { device: '0:53', type: 'autofs', id: 'trigger' }),
+    line('/direct', { type: 'nfs4', on: 'trigger' }),
+    line('/direct/more', { type: 'nfs4', on: '/direct' }),
+    '',
+  ].join('\n');
+  expect(jobMounts(mountinfo, '/state')).toEqual(['/direct', '/direct/more']);
+});

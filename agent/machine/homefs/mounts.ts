@@ -37,19 +37,42 @@ function coveredAmong(mounts: Mount[]): (mount: Mount) => boolean {
   return isCovered;
 }
 
+/**
+ * Is it made on a folder of a mount that no job has? That folder is not there for the job, and CRIU fails on a mount
+ * without its place. A mount over the whole of such a mount (what autofs has mounted on its trigger) has its place in the
+ * mount below.
+ */
+function placelessAmong(mounts: Mount[], isLeftOut: (mount: Mount) => boolean): (mount: Mount) => boolean {
+  const byId = new Map(mounts.map((mount) => [mount.id, mount]));
+  const isPlaceless = ({ id, at, parent }: Mount): boolean => {
+    const below = parent === id ? undefined : byId.get(parent);
+    if (below === undefined) return false;
+    return (isLeftOut(below) && below.at !== at) || isPlaceless(below);
+  };
+  return isPlaceless;
+}
+
 /** The mount points that jobs launched here see besides `/`, parents before children; none below `without`. */
 export function jobMounts(mountinfo: string, without: string): string[] {
   const mounts = parseMounts(mountinfo);
   const root = mounts.find(({ at }) => at === '/');
+  // The last is the root of a job that is being restored.
+  const isLeftOut = (mount: Mount) =>
+    isPrivate(mount) ||
+    NOT_OURS.includes(mount.type) ||
+    (mount.at !== '/' && mount.device === root?.device && mount.root === root.root);
   const isCovered = coveredAmong(mounts);
-  const open = mounts.filter((mount) => !isPrivate(mount) && !isCovered(mount));
-  const wanted = open.filter(
-    ({ at, device, root: folder, type }) =>
-      ![...OWN, without].some((tree) => at === tree || at.startsWith(`${tree}/`)) &&
-      !NOT_OURS.includes(type) &&
-      !NOT_NAMED.test(at) &&
-      // `/` itself at another place, the root of a job that is being restored; and what is there without a mount.
-      !(device === root?.device && (folder === root.root || folder === at)),
+  const isPlaceless = placelessAmong(mounts, isLeftOut);
+  const wanted = mounts.filter(
+    (mount) =>
+      mount.at !== '/' &&
+      !isLeftOut(mount) &&
+      !isCovered(mount) &&
+      !isPlaceless(mount) &&
+      ![...OWN, without].some((tree) => mount.at === tree || mount.at.startsWith(`${tree}/`)) &&
+      !NOT_NAMED.test(mount.at) &&
+      // It is there without a mount.
+      !(mount.device === root?.device && mount.root === mount.at),
   );
   return [...new Set(wanted.map(({ at }) => at))].sort();
 }
