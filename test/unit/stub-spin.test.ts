@@ -3,7 +3,15 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { arm64, runsOf, x64 } from '../../agent/debug/attach/spin';
 import { parseStatus, parseSyscall } from '../../agent/debug/attach/threads';
-import { generalOf, pcOf, restoredRegisters, withGeneral, withPc } from '../../agent/debug/rsp/registers';
+import {
+  callNumber,
+  codeOfRestart,
+  generalOf,
+  pcOf,
+  restoredRegisters,
+  withGeneral,
+  withPc,
+} from '../../agent/debug/rsp/registers';
 
 /** Executes what is written, as an x86-64 processor would; where a thread ends that starts at `pc`. */
 function settles(bytes: Map<number, number>, pc: number): number {
@@ -105,6 +113,27 @@ describe.runIf(process.arch === 'x64')('registers', () => {
       expect(restoredRegisters(now, general)).toBe(anew);
     // Where the thread itself was never let go of, the kernel has it still.
     expect(restoredRegisters(g({ pc: 0x1002, rax: -516n, orig: 230n }), general)).toBeNull();
+  });
+
+  test('one that the kernel was going on with already is made anew by the number in its code', () => {
+    const pc = 0x1007;
+    const copy = g({ pc, rax: -4n, orig: -1n });
+    const general = generalOf(g({ pc, rax: -516n, orig: 219n }));
+    expect(codeOfRestart(copy, general)).toEqual({ address: 0x1000, length: 7 });
+    expect(callNumber(Buffer.from('b8e60000000f05', 'hex'))).toBe(230n);
+    expect(restoredRegisters(copy, general, 230n)).toBe(g({ pc, rax: -514n, orig: 230n }));
+    // Where the code does not say it: EINTR, as after a signal.
+    for (const code of ['', 'b8010000000f05', 'b8e60000000f0b', '4889f80f0590c3', 'b8e6'])
+      expect(callNumber(Buffer.from(code, 'hex'))).toBeNull();
+    expect(restoredRegisters(copy, general, null)).toBe(g({ pc, rax: -514n, orig: 219n }));
+  });
+
+  test('so is one that is about to go on', () => {
+    const before = g({ pc: 0x1005, rax: 219n, orig: 219n });
+    expect(codeOfRestart(before, generalOf(before))).toEqual({ address: 0x1000, length: 7 });
+    expect(restoredRegisters(before, generalOf(before), 7n)).toBe(g({ pc: 0x1005, rax: 7n, orig: 219n }));
+    expect(restoredRegisters(before, generalOf(before), null)).toBeNull();
+    expect(codeOfRestart(interrupted, generalOf(interrupted))).toBeNull();
   });
 
   test('one that has come to its end keeps its result', () => {

@@ -1,7 +1,7 @@
 /** The registers of threads, corrected after a spin has kept them in place. */
 
 import { parseThreadId } from '../rsp/packets';
-import { pcOf, restoredRegisters, withPc } from '../rsp/registers';
+import { callNumber, codeOfRestart, pcOf, restoredRegisters, withPc } from '../rsp/registers';
 import type { ThreadRegisters } from '../state/parked';
 import type { Gdbserver } from './gdbserver';
 import { expectOk, rawRegisters, threadNames } from './inspect';
@@ -21,11 +21,19 @@ export async function restorePositions(
     const general = before.get(inner);
     const position = byThread.get(inner);
     const placed = position ? withoutSlide(g, position) : g;
-    const right = (general === undefined ? null : restoredRegisters(placed, general)) ?? placed;
+    const right = (general === undefined ? null : await restored(server, placed, general)) ?? placed;
     if (right === g) continue;
     await expectOk(server, `Hg${thread}`);
     await expectOk(server, `G${right}`);
   }
+}
+
+async function restored(server: Gdbserver, g: string, general: string): Promise<string | null> {
+  const code = codeOfRestart(g, general);
+  if (code === null) return restoredRegisters(g, general);
+  // An error, which is no code, where that is no memory.
+  const bytes = await server.ask(`m${code.address.toString(16)},${code.length.toString(16)}`);
+  return restoredRegisters(g, general, callNumber(Buffer.from(bytes, 'hex')));
 }
 
 /** The registers of a thread that slid onto another one's jump, with its own pc again. */

@@ -69,14 +69,53 @@ const EINTR = -4n;
 /** What the kernel shows as a call's result until there is one: at the stops inside of a call. */
 const NO_RESULT = -38n;
 
+/** restart_syscall(2), by which the kernel goes on with a call from its restart block. */
+const RESTART_SYSCALL = 219n;
+/** Those that have a restart block (linux/restart_block.h): poll, nanosleep, futex, clock_nanosleep. */
+const RESTARTED_BY_BLOCK = [7n, 35n, 202n, 230n];
+/** `mov $NUMBER,%eax; syscall` */
+const CALL = { opcode: 0xb8, instruction: 0x050f, bytes: 7 };
+
+/**
+ * A thread whose call has been interrupted before makes restart_syscall(2) in its place, and the registers no longer say
+ * which call that is. Where is the code that says it (`callNumber`)? Null for every other thread.
+ */
+export function codeOfRestart(g: string, general: string): { address: number; length: number } | null {
+  if (!layout.syscall) return null;
+  const before = withGeneral(g, general);
+  const [number, result] = [word(before, layout.syscall.number), word(before, layout.syscall.result)];
+  const isInterrupted = number === RESTART_SYSCALL && result === RESTART_BLOCK;
+  // Stopped before it makes the call: `pc` is at the instruction and not behind it.
+  const isAboutTo = result === RESTART_SYSCALL;
+  if (!isInterrupted && !isAboutTo) return null;
+  const end = pcOf(before) + (isAboutTo ? 2 : 0);
+  return { address: end - CALL.bytes, length: CALL.bytes };
+}
+
+/** The number of the call that this code makes, if it is one that the kernel restarts by a block; or null. */
+export function callNumber(code: Buffer): bigint | null {
+  if (code.length !== CALL.bytes || code[0] !== CALL.opcode || code.readUInt16LE(5) !== CALL.instruction)
+    return null;
+  const number = BigInt(code.readUInt32LE(1));
+  return RESTARTED_BY_BLOCK.includes(number) ? number : null;
+}
+
 /**
  * The registers a thread must have, or null if those it has are right. A thread that was in an interrupted system
  * call comes back at the call's instruction, or with EINTR: its old registers make the kernel restart it all the
  * same, a call with a relative timeout anew. But one whose call has come to its end meanwhile keeps the result.
+ *
+ * @param restarted the call that restart_syscall(2) was made for, where that is known
  */
-export function restoredRegisters(g: string, general: string): string | null {
-  if (generalOf(g) === general) return null;
+export function restoredRegisters(
+  g: string,
+  general: string,
+  restarted: bigint | null = null,
+): string | null {
   const before = withGeneral(g, general);
+  if (layout.syscall && restarted !== null && word(before, layout.syscall.result) === RESTART_SYSCALL)
+    return replaced(before, layout.syscall.result, bytesOf(restarted));
+  if (generalOf(g) === general) return null;
   if (layout.syscall) {
     const { number, result } = layout.syscall;
     const wasInterrupted = word(before, number) >= 0n && RESTARTS.includes(word(before, result));
@@ -84,8 +123,10 @@ export function restoredRegisters(g: string, general: string): string | null {
     const hasReturned = pcOf(g) === pcOf(before) && ![...RESTARTS, EINTR].includes(word(g, result));
     if ((wasInterrupted || wasInside) && hasReturned) return null;
     // With RESTART_BLOCK a copy's call would return early, with EINTR.
-    if (wasInterrupted && word(before, result) === RESTART_BLOCK)
-      return replaced(before, result, bytesOf(RESTART_NO_HANDLER));
+    if (wasInterrupted && word(before, result) === RESTART_BLOCK) {
+      const anew = replaced(before, result, bytesOf(RESTART_NO_HANDLER));
+      return restarted === null ? anew : replaced(anew, number, bytesOf(restarted));
+    }
   }
   return before;
 }
