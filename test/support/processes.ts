@@ -95,6 +95,15 @@ export function commandLine(pid: number): string {
   }
 }
 
+/** Is it alive and no kernel thread? */
+export function isProgram(pid: number): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`) !== '';
+  } catch {
+    return false;
+  }
+}
+
 function runs(pid: string, program: string): boolean {
   try {
     // A job sees the file through a root of its own; the path in there is the same.
@@ -106,16 +115,8 @@ function runs(pid: string, program: string): boolean {
 
 /** The arguments of each process that on this machine that is given something in the folder. */
 export function processesOf(folder: string): string[][] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isAlive(name));
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isProgram(Number(name)));
   return pids.map(argumentsOf).filter((argv) => argv.some((argument) => argument.includes(folder)));
-}
-
-function isAlive(pid: string): boolean {
-  try {
-    return readlinkSync(`/proc/${pid}/exe`) !== '';
-  } catch {
-    return false;
-  }
 }
 
 function argumentsOf(pid: string): string[] {
