@@ -23,8 +23,12 @@ const PROBE = ['/usr/bin/python3', inProject('test', 'support', 'describe.py')];
 const Looked = z.record(z.string(), z.record(z.string(), z.string()));
 type Looked = z.infer<typeof Looked>;
 
-/** What may differ, and why: a whole field, or a part of its value. */
-const MAY_DIFFER: readonly { field: RegExp; part?: RegExp; why: string }[] = [
+/** Of a mask of signals the digit that has SIGVTALRM and SIGPROF, and these two bits of it. */
+const [CPU_TIMERS, TIMER_BITS] = [/(?<=^.{9})[0-9a-f]/g, 0b0110];
+const withoutTimers = (digit: string) => (Number.parseInt(digit, 16) & ~TIMER_BITS).toString(16);
+
+/** What may differ, and why: a whole field, or a part of its value, which is left out or `made` comparable. */
+const MAY_DIFFER: readonly { field: RegExp; part?: RegExp; made?(part: string): string; why: string }[] = [
   { field: /^FDSize$/, why: 'the size of a table that grows and never shrinks' },
   { field: /^VmLck$/, why: 'memory that was locked on fault counts when it is there' },
   { field: /: O_DIRECTORY$/, why: 'what open(2) was told to insist on; nothing comes of it afterwards' },
@@ -58,15 +62,21 @@ const MAY_DIFFER: readonly { field: RegExp; part?: RegExp; why: string }[] = [
     part: /^0{11}[04]0000$/g,
     why: 'a SIGSTOP that waits, of the process or of its one thread: it will stop the process',
   },
+  {
+    field: /\bShdPnd$/,
+    part: CPU_TIMERS,
+    made: withoutTimers,
+    why: 'what CRIU runs in a process while it dumps is CPU time of the process: a timer may ring',
+  },
   { field: /: O_TMPFILE$/, why: 'the file comes back as a deleted one, which is given no name any more' },
   { field: /: more$/, part: /^eventfd-id:.*$/gm, why: 'the machine’s own number' },
 ];
 
 function comparable(field: string, value: string | undefined): string | undefined {
-  for (const { field: pattern, part } of MAY_DIFFER) {
+  for (const { field: pattern, part, made = () => '' } of MAY_DIFFER) {
     if (!pattern.test(field)) continue;
     if (!part) return '';
-    value = value?.replace(part, '');
+    value = value?.replace(part, made);
   }
   return value;
 }
