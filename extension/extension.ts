@@ -13,6 +13,7 @@ import { Pinning } from './commands/pin';
 import { Targets } from './commands/targets';
 import { adapterIn } from './debug/adapter';
 import { Configurations } from './debug/configurations';
+import { DebugPlaces } from './debug/places';
 import { DebuggedJobs } from './debug/sessions';
 import { showFailure } from './failure';
 import { Launches } from './launch/request';
@@ -61,6 +62,7 @@ export function activate(context: ExtensionContext): Godwit {
     log,
     cluster,
     debugged,
+    new DebugPlaces(cluster, debugged),
     terminals,
     ...Object.entries(handlers).map(([name, handler]) =>
       commands.registerCommand(`godwit.${name}`, telling(name, handler)),

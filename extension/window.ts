@@ -5,6 +5,7 @@
  */
 import {
   type CancellationToken,
+  type Command,
   type Disposable,
   type InputBox,
   type Progress,
@@ -12,6 +13,7 @@ import {
   type Pseudoterminal,
   type QuickPick,
   type QuickPickItem,
+  StatusBarAlignment,
   type Terminal,
   type TreeView,
   type TreeViewOptions,
@@ -63,6 +65,28 @@ export async function during<T>(
 
 /** For a few seconds, in the status bar. */
 export const mention = (text: string, ms: number): Disposable => window.setStatusBarMessage(plain(text), ms);
+
+export interface StatusItem extends Disposable {
+  /** `icon`: a name of a codicon. */
+  show(item: { icon: string; text: string; tooltip: string; command: Command | undefined }): void;
+  hide(): void;
+}
+
+/** An entry of the status bar, hidden at first. `name`: for the bar's own menu. */
+export function createStatusItem(id: string, name: string): StatusItem {
+  const item = window.createStatusBarItem(id, StatusBarAlignment.Left);
+  item.name = name;
+  return {
+    show: ({ icon, text, tooltip, command }) => {
+      item.text = `$(${icon}) ${plain(text)}`;
+      item.tooltip = plain(tooltip);
+      item.command = command;
+      item.show();
+    },
+    hide: () => item.hide(),
+    dispose: () => item.dispose(),
+  };
+}
 
 export interface PlainItem extends QuickPickItem {
   label: Plain;

@@ -39,6 +39,12 @@ export const PHASE_WORDS: Readonly<Record<MovePhase, string>> = {
   lost: 'lost: a person has to decide',
 };
 
+/** `node1`, `node1 → node2`. Undefined for a job that is over. */
+export function placeOf(job: Job, move: MoveUnderWay | undefined): string | undefined {
+  if (move) return `${move.from} → ${move.to}`;
+  return isOver(job) ? undefined : job.node;
+}
+
 /** `running · 0.98 CPU · 12 MB`, `node1 → node2`, `exit 0`. */
 export function jobFigures(job: Job, move: MoveUnderWay | undefined): string {
   if (move) return `${move.from} → ${move.to}`;

@@ -1,4 +1,4 @@
-import { type DebugSession, type Disposable, debug } from 'vscode';
+import { type DebugSession, type Disposable, debug, EventEmitter } from 'vscode';
 import { z } from 'zod';
 import { JobId } from '../../agent/api/model';
 
@@ -7,17 +7,29 @@ const JobSaid = z.object({ id: JobId });
 /** Which job each debug session is on, as its adapter says at its start. */
 export class DebuggedJobs implements Disposable {
   readonly #sessions = new Map<string, { session: DebugSession; job: string }>();
+  readonly #changes = new EventEmitter<void>();
   readonly #parts: Disposable[];
+  /** A session's job is known, or a session is over. */
+  readonly onDidChange = this.#changes.event;
 
   constructor() {
     this.#parts = [
       debug.onDidReceiveDebugSessionCustomEvent(({ session, event, body }) => {
         if (session.type !== 'godwit' || event !== 'godwit.job') return;
         const said = JobSaid.safeParse(body);
-        if (said.success) this.#sessions.set(session.id, { session, job: said.data.id });
+        if (!said.success) return;
+        this.#sessions.set(session.id, { session, job: said.data.id });
+        this.#changes.fire();
       }),
-      debug.onDidTerminateDebugSession(({ id }) => void this.#sessions.delete(id)),
+      debug.onDidTerminateDebugSession(({ id }) => {
+        if (this.#sessions.delete(id)) this.#changes.fire();
+      }),
+      this.#changes,
     ];
+  }
+
+  get sessions(): DebugSession[] {
+    return [...this.#sessions.values()].map(({ session }) => session);
   }
 
   jobOf(session: DebugSession | string | undefined): string | undefined {

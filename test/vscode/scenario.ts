@@ -350,6 +350,7 @@ export class EditorScenario {
 
   async #expectOn(node: string): Promise<void> {
     expectEqual('the node that it is on', (await this.setting.godwit.job(this.#job)).node, node);
+    await this.setting.workbench.debug.placeIs(node);
   }
 
   get #file(): string {

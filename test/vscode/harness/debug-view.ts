@@ -27,6 +27,10 @@ export class DebugView {
     return this.workbench.page;
   }
 
+  get #place(): Locator {
+    return this.#page.locator('.part.statusbar .statusbar-item[id$="godwit.place"]');
+  }
+
   get toolbar(): Locator {
     return this.#page.locator('.debug-toolbar');
   }
@@ -108,6 +112,12 @@ export class DebugView {
     await this.workbench.command('Debug Console: Focus on Debug Console View');
   }
 
+  /** Waits until the status bar says that the job is there. */
+  async placeIs(node: string): Promise<void> {
+    const look = async () => (await this.#place.allInnerTexts()).map((text) => text.trim());
+    await until('its node in the status bar', look, (places) => places.length === 1 && places[0] === node);
+  }
+
   /** Waits until there is no session. */
   async ended(limitMs = PATIENCE_MS): Promise<void> {
     await this.toolbar.waitFor({ state: 'hidden', timeout: limitMs });
@@ -116,6 +126,7 @@ export class DebugView {
       () => this.frames(),
       (frames) => frames.length === 0,
     );
+    await this.#place.waitFor({ state: 'hidden', timeout: limitMs });
   }
 
   /** A pane's buttons are there while the mouse is over it. */

@@ -205,6 +205,7 @@ export function extensionTests(): void {
       assert.equal(debugged.node, 'node2');
       const moved = await run<MoveReport>('migrateJob', debugged.id, 'node3');
       assert.equal(moved?.to, 'node3');
+      await until('its node in the name of its session', () => /[^)] \(node3\)$/.test(session.name));
       const [after] = await frames();
       assert.deepEqual([after.name, after.line], [before.name, before.line]);
       await vscode.debug.stopDebugging(session);
