@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
-# What the tests need besides: a program that looks at system calls, and databases. Changes only what is missing.
+# What the tests need besides: a program that looks at system calls, databases, compilers of other languages. Changes only
+# what is missing.
 set -euo pipefail
 
 missing_packages() {
   command -v strace >/dev/null || echo strace
+  [ -x /usr/bin/gfortran ] || echo gfortran
+  [ -x /usr/bin/rustc ] && [ -e /usr/lib/rustlib/etc/gdb_lookup.py ] || echo rustc rust-gdb
+  [ -x /usr/bin/go ] || echo golang-go
   [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import sqlite3, lmdb' 2>/dev/null || echo python3 python3-lmdb
 }
 

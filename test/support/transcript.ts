@@ -45,10 +45,10 @@ export class Transcript {
   }
 
   /** Events come when they come: those of a kind are told together, in their order. */
-  events(): void {
+  events(without: readonly string[] = []): void {
     const kinds = new Map<string, unknown[]>();
     for (const { event, body } of this.client.events) {
-      if (NOT_TOLD.has(event)) continue;
+      if (NOT_TOLD.has(event) || without.includes(event)) continue;
       kinds.set(event, [...(kinds.get(event) ?? []), body ?? null]);
     }
     for (const kind of [...kinds.keys()].sort()) this.note(`event ${kind}`, kinds.get(kind));

@@ -72,3 +72,25 @@ def count_anew(event):
 
 
 gdb.events.stop.connect(count_anew)
+
+
+def files_of(point):
+    if hasattr(point, "locations"):  # gdb 13 and newer
+        return [location.fullname or "" for location in point.locations]
+    try:
+        return [place.symtab.filename for place in gdb.decode_line(point.location)[1] or () if place.symtab]
+    except (gdb.error, TypeError):
+        return []
+
+
+def judge_here(point):
+    """
+    gdb has conditions judged by its server, next to the program. Those of Rust it translates wrongly (addresses of locals
+    are cut to 32 bits), and such a breakpoint would never stop: gdb judges them itself.
+    """
+    if point.condition and any(file.endswith(".rs") for file in files_of(point)):
+        gdb.execute("set breakpoint condition-evaluation host", to_string=True)
+
+
+gdb.events.breakpoint_created.connect(judge_here)
+gdb.events.breakpoint_modified.connect(judge_here)

@@ -55,18 +55,22 @@ class Fields(Shape):
                 kind=kind_of(field),
                 attributes=attributes_of(field),
                 bits=field.bitsize or None,
-                unsaid=not field.name,
+                unsaid=not field.name or self.is_variant(field),
             )
 
     def getter(self, field):
         return lambda: self.value[field]
+
+    def is_variant(self, field):
+        """Of an enumeration of Rust, the variant that it is."""
+        return self.language == "rust" and str(field.type) == "%s::%s" % (self.type, field.name)
 
     def said(self, field):
         if self.expression is None:
             return None
         if field.is_base_class:
             return expressions.base(self.expression, field.name or "", self.pointer)
-        if not field.name:
+        if not field.name or self.is_variant(field):
             # Its members are named as if they were the whole's.
             return expressions.pointee(self.expression) if self.pointer else self.expression
         return expressions.member(self.expression, field.name, self.language, self.pointer)

@@ -54,6 +54,7 @@ class Array(Shape):
         self.whole = value
         self.first, last = type_.range()
         self.indexed = max(0, last - self.first + 1)
+        self.dimensions = dimensions_of(type_)
 
     def text(self, inner):
         if inner:
@@ -66,8 +67,18 @@ class Array(Shape):
         for index in range(start, min(start + count, self.indexed)):
             at = self.first + index
             yield Part(
-                "[%d]" % at, lambda at=at: self.value[at], expressions.element(self.expression, at, self.language), at
+                "[%d]" % at,
+                lambda at=at: self.value[at],
+                expressions.element(self.expression, at, self.language, self.dimensions),
+                at,
             )
+
+
+def dimensions_of(type_):
+    count = 0
+    while type_.code == gdb.TYPE_CODE_ARRAY:
+        count, type_ = count + 1, type_.target().strip_typedefs()
+    return count
 
 
 def array_of(value, type_, how, expression, language):

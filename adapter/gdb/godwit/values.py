@@ -1,7 +1,7 @@
 """The questions about values."""
 
 import gdb
-from . import assigning, bounds, evaluating, rust, scopes, stacks, words
+from . import assigning, bounds, evaluating, go, rust, scopes, stacks, words
 from .command import request
 from .patience import patience
 from .shapes import followed
@@ -22,8 +22,11 @@ def holder(reference=None, scope=None, at=None, returned=None):
 
 def prepare_language(at):
     with stacks.standing(at) as frame:
-        if frame is not None and stacks.language_of(frame) == "rust":
+        language = None if frame is None else stacks.language_of(frame)
+        if language == "rust":
             rust.load_printers()
+        elif language == "go":
+            go.load_printers()
 
 
 @request
