@@ -28,6 +28,9 @@ export interface Setup {
   ignoreFailures?: boolean | undefined;
 }
 
+/** An assertion of gdb's own that does not hold ends what was asked; by itself gdb would end, and the session with it. */
+const OWN_ERRORS = ['quit', 'corefile'].map((what) => `maintenance set internal-error ${what} no`);
+
 export abstract class GdbSession extends TellingSession {
   private readonly factory: GdbFactory;
   private ready = false;
@@ -94,7 +97,8 @@ export abstract class GdbSession extends TellingSession {
       // Else all go in and out at each step. A park takes them out of the program, as it does while it runs.
       'breakpoint always-inserted on',
     ];
-    const args = { gdb, cwd, gdbArguments: settings.flatMap((setting) => ['-iex', `set ${setting}`]) };
+    const commands = [...settings.map((setting) => `set ${setting}`), ...OWN_ERRORS];
+    const args = { gdb, cwd, gdbArguments: commands.flatMap((command) => ['-iex', command]) };
     await this.setupCommonLoggerAndBackends(args);
     this.initializeSessionArguments(args);
     this.gdb.on('exit', (code, signal) =>

@@ -12,6 +12,11 @@ import { isRefused, notSupported } from './refusals';
 /** What gdb says by itself and cdt-gdb-adapter knows; all else is of no use here. */
 const KNOWN_NOTES: ReadonlySet<string> = new Set(['thread-created', 'thread-exited']);
 
+/** All that gdb answers after an assertion of its own did not hold. */
+const ABORTED = 'Command aborted.';
+const explained = (text: string) =>
+  text === ABORTED ? 'gdb met an error of its own and gave up what was asked; the session goes on' : text;
+
 export abstract class TellingSession extends GDBTargetDebugSession {
   protected readonly gdbOutput = new GdbOutputFilter();
   /** What the client can be told. */
@@ -107,7 +112,7 @@ export abstract class TellingSession extends GDBTargetDebugSession {
     variables?: unknown,
     destination?: ErrorDestination,
   ): void {
-    const line = (text: string) => plain(text.trim().replace(/\s*\n\s*/g, ' '));
+    const line = (text: string) => plain(explained(text.trim().replace(/\s*\n\s*/g, ' ')));
     const told = typeof error === 'number' ? error : { ...error, format: line(error.format) };
     super.sendErrorResponse(response, told, line(format), variables, destination);
   }

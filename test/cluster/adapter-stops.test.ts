@@ -394,6 +394,17 @@ it('a sleep that is paused, moved and continued goes on', async () => {
   expect(session.output).toMatch(/^asleep\nleft \d+ over 0\n$/);
 });
 
+it.each(places)('an error inside gdb ends what was asked, and not the session, %s', async (place) => {
+  const session = await launch([10], { breakpoints: [{ line: at('calls') }] });
+  await session.client.stopped();
+  await brought(session, place);
+  const frame = (await session.stack())[0]!.id;
+  const broken = session.client.evaluate('>maintenance internal-error made for this test', frame, 'repl');
+  await expect(broken).rejects.toThrow(/an error of its own/);
+  await session.step();
+  expect(await session.client.evaluate('1 + 1', (await session.stack())[0]!.id)).toBe('2');
+});
+
 it('a child that gdb was told to follow', async () => {
   const session = await launch([10, 'fork'], { breakpoints: [{ line: at('forks') }] });
   await session.client.stopped();
