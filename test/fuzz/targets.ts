@@ -20,7 +20,7 @@ const COMMAND = 'common/command';
 
 /** The home's file server without what carries requests to it: the wire, its queue and threads. */
 const SERVER = readdirSync(inProject('agent/native/homefs'))
-  .filter((file) => file.endsWith('.c') && !/^(homefs|serve|wire|mount|caller|control)\.c$/.test(file))
+  .filter((file) => file.endsWith('.c') && !/^(main|serve|wire|mount|caller|control)\.c$/.test(file))
   .map((file) => inProject('agent/native/homefs', file));
 const server = (name: string) => [...own(name, 'messages'), ...SERVER, ...agents(COMMAND)];
 

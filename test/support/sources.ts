@@ -47,6 +47,27 @@ export function includesOf(path: string): Import[] {
   });
 }
 
+/** C without comments, which name functions as well. */
+const codeOfC = (path: string) => textOf(path).replace(/\/\*[\s\S]*?\*\//g, '');
+
+/** The functions that a C file has for others. */
+const definedBy = (path: string) =>
+  [...codeOfC(path).matchAll(/^(?!static\b)[a-z][^\n(;={]*?\b(\w+)\([^;{}]*\) \{/gm)].map(
+    ([, name]) => name!,
+  );
+
+/** Which C files call functions of which others of their folder. */
+export function callsAmong(paths: string[]): Import[] {
+  const home = new Map(
+    paths.flatMap((path) => definedBy(path).map((name) => [posix.join(posix.dirname(path), name), path])),
+  );
+  return paths.flatMap((from) => {
+    const called = [...codeOfC(from).matchAll(/\b(\w+)\(/g)].map(([, name]) => name!);
+    const homes = called.map((name) => home.get(posix.join(posix.dirname(from), name)));
+    return [...new Set(homes)].filter((to) => to && to !== from).map((to) => ({ from, to: to! }));
+  });
+}
+
 /** The first circle that is found, as the files on it; undefined if there is none. */
 export function circleOf(imports: Import[]): string[] | undefined {
   const targets = new Map<string, string[]>();

@@ -1,7 +1,15 @@
 /** How the project is built: which room may import from which, no circle, no file too long, no room without a line. */
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { circleOf, type Import, importsOf, includesOf, projectFiles, textOf } from '../support/sources';
+import {
+  callsAmong,
+  circleOf,
+  type Import,
+  importsOf,
+  includesOf,
+  projectFiles,
+  textOf,
+} from '../support/sources';
 
 const BASE = ['agent/api', 'agent/log.ts'];
 const WIRED = [...BASE, 'agent/wire'];
@@ -195,6 +203,16 @@ describe('includes of the C', () => {
 
   it('make no circle', () => {
     expect(circleOf(includes)).toBeUndefined();
+  });
+
+  it('and its calls make none either, a file and the header of its name taken as one', () => {
+    // Each file of `preload` is a library by itself, with the C library's names.
+    const program = (path: string) => path.endsWith('.c') && !isIn(path, 'agent/native/preload');
+    const calls = callsAmong(sources.filter(program));
+    expect(calls.length).toBeGreaterThan(100);
+    const nameOf = (path: string) => path.replace(/\.[ch]$/, '');
+    const names = [...includes, ...calls].map(({ from, to }) => ({ from: nameOf(from), to: nameOf(to) }));
+    expect(circleOf(names.filter(({ from, to }) => from !== to))).toBeUndefined();
   });
 });
 

@@ -1,7 +1,7 @@
 /**
  * The home's file system on a host, as two processes that the keepers hold: `serve` on the home answers FUSE requests
  * from the home's files, `mount` on the host carries the kernel's requests to it. Each listens on a Unix socket; an
- * agent joins the two (join.ts), and joins them anew when that is cut. See homefs.c.
+ * agent joins the two (join.ts), and joins them anew when that is cut. See native/homefs/main.c.
  */
 import { z } from 'zod';
 import { type User, WireId } from '../../api/model';

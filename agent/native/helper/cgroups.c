@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "look.h"
+#include "look-parts.h"
 
 /* One line a hierarchy, of which there are a dozen; a path has at most 4096 bytes. */
 #define MOST (1 << 16)

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "helper.h"
-#include "look.h"
+#include "look-parts.h"
 #include "text.h"
 
 static bool has_unix_sockets;

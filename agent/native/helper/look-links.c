@@ -1,7 +1,7 @@
 /* Links of /proc, on one line whatever their names are. */
 #include <unistd.h>
 
-#include "look.h"
+#include "look-parts.h"
 
 bool target_of(const char *path, char *target, size_t size) {
   ssize_t length = readlink(path, target, size - 1);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "helper.h"
-#include "look.h"
+#include "look-parts.h"
 #include "text.h"
 
 /* statfs(2) */

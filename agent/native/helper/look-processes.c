@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "look.h"
+#include "look-parts.h"
 #include "scheduling.h"
 
 /* A process can be given a program only that somebody may execute (PR_SET_MM_EXE_FILE, prctl(2)). */

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "look.h"
+#include "look-parts.h"
 
 /* What the kernel reports of a socket; a connection that nobody has accepted yet has a peer without a number. */
 struct told {

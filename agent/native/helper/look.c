@@ -26,7 +26,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "look.h"
+#include "look-parts.h"
 
 #include "helper.h"
 #include "sysv.h"

@@ -2,7 +2,7 @@
  * What a job has set of its sockets, each named by the first descriptor that it has: what is not as in a fresh socket
  * of the kind in the same network. How one is set: set-option.c.
  */
-#include "options.h"
+#include "socket-options.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -12,7 +12,7 @@
  * changed at a terminal for it is in the file before. A record is not WHOLE until its terminal was left as it was found;
  * `put-queues` then adds what is there to what is still in the queue.
  */
-#include "queues.h"
+#include "terminal-queues.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  * keep state, can be read, and are not brought back by CRIU in each case. C libraries know some of them later than
  * kernels, so they are listed here by their numbers.
  */
-#include "options.h"
+#include "socket-options.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

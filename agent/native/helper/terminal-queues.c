@@ -1,5 +1,5 @@
 /* What is in the queues of one pseudo-terminal, and what else CRIU forgets of it, taken into a record and put back. */
-#include "queues.h"
+#include "terminal-queues.h"
 
 #include <errno.h>
 #include <fcntl.h>

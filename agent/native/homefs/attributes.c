@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "homefs.h"
-#include "serve.h"
+#include "serve-parts.h"
 
 bool long_setxattr;
 

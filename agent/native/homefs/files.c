@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "homefs.h"
-#include "serve.h"
+#include "serve-parts.h"
 
 int do_read(struct request *request) {
   const struct fuse_read_in *in = arguments(request, sizeof *in);

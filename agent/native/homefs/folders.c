@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "homefs.h"
-#include "serve.h"
+#include "serve-parts.h"
 
 /* What is read of a folder at once; the kernel asks for a page to several. */
 #define ENTRIES (32 << 10)

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "serve.h"
+#include "serve-parts.h"
 
 /* A job has no more files open than its limit allows, which is far below. */
 #define MAX_HANDLES (1 << 20)

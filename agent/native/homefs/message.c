@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "homefs.h"
-#include "serve.h"
+#include "serve-parts.h"
 
 const void *arguments(const struct request *request, size_t size) {
   return request->size >= size ? request->body : NULL;

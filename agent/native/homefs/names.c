@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "homefs.h"
-#include "serve.h"
+#include "serve-parts.h"
 
 /* What of a request's open flags is the home's: how to write through. All else the host's kernel does itself. */
 #define HOME_FLAGS (O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC | O_NOATIME)

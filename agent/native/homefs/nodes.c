@@ -10,7 +10,7 @@
 
 #include "../common/shown.h"
 #include "homefs.h"
-#include "serve.h"
+#include "serve-parts.h"
 
 #define BUCKETS (1 << 14)
 /* How many are looked at for each that is used: more than one becomes warm at a time, and some are in use. */

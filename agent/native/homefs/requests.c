@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 
 #include "homefs.h"
-#include "serve.h"
+#include "serve-parts.h"
 
 /* Read-ahead and the like: what the host asks for without being waited for. */
 #define MAX_BACKGROUND 64

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "homefs.h"
-#include "serve.h"
+#include "serve-parts.h"
 
 /* NGROUPS_MAX of Linux (setgroups(2)). */
 #define MAX_GROUPS 65536

@@ -1,5 +1,5 @@
 /* The home's half: takes requests from the wire, has them worked on by several threads, and sends their answers. */
-#include "serve.h"
+#include "serve-parts.h"
 
 #include <errno.h>
 #include <malloc.h>

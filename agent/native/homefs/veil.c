@@ -5,7 +5,7 @@
 #include <sys/vfs.h>
 
 #include "homefs.h"
-#include "serve.h"
+#include "serve-parts.h"
 
 /* Folders of which only the names are shown: a node has one for the roots of its jobs. */
 #define MAX_WITHOUT 16

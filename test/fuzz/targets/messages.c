@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "../../../agent/native/homefs/homefs.h"
-#include "../../../agent/native/homefs/serve.h"
+#include "../../../agent/native/homefs/serve-parts.h"
 
 #define AT "/mnt"
 /* Above the operations that there are are some that there are not. */

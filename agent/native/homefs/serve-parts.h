@@ -1,6 +1,6 @@
 /* What the parts of the server share: nodes, handles, requests. FUSE's names are those of <linux/fuse.h>. */
-#ifndef HOMEFS_SERVE_H
-#define HOMEFS_SERVE_H
+#ifndef HOMEFS_SERVE_PARTS_H
+#define HOMEFS_SERVE_PARTS_H
 
 #include <linux/fuse.h>
 #include <pthread.h>

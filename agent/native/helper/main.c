@@ -65,5 +65,5 @@ int main(int argc, char **argv) {
   if (argc == 1 && action) return hold(action);
   for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
     if (!strcmp(verb, verbs[i].verb)) return verbs[i].work(argv + 2);
-  return wrong_usage("its verbs are in helper.c");
+  return wrong_usage("its verbs are in agent/native/helper/main.c");
 }

@@ -2,8 +2,8 @@
  * Options of sockets that a job may have set: which there are (socket-options.c), and how they are read and set
  * (options.c).
  */
-#ifndef OPTIONS_H
-#define OPTIONS_H
+#ifndef SOCKET_OPTIONS_H
+#define SOCKET_OPTIONS_H
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* The queues of a pseudo-terminal: what they hold as a record (terminal-queues.c), and its file (queues.c). */
-#ifndef QUEUES_H
-#define QUEUES_H
+#ifndef TERMINAL_QUEUES_H
+#define TERMINAL_QUEUES_H
 
 #include <stdbool.h>
 #include <stddef.h>

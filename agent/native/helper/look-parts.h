@@ -1,6 +1,6 @@
 /* The parts of `look` (look.c has the lines that they print). */
-#ifndef LOOK_H
-#define LOOK_H
+#ifndef LOOK_PARTS_H
+#define LOOK_PARTS_H
 
 #include <stdbool.h>
 #include <stddef.h>
