@@ -115,7 +115,8 @@ static void seal_root(void) {
 
 static void make_root(void) {
   if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)) give_up("a mount namespace");
-  if (mount("tmpfs", BUILDING, "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,mode=755") || chdir(BUILDING)) give_up(BUILDING);
+  if (mount("tmpfs", BUILDING, "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,mode=755") || chdir(BUILDING))
+    give_up(BUILDING);
   for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) show(seen[i]);
   show_cache();
   if (mkdir("proc", 0755)) give_up("/proc");

@@ -54,9 +54,11 @@ static const char *wrong_in(const char *line, char **argv, bool is_init) {
   static const char *const none[] = {"CapInh:", "CapPrm:", "CapEff:", "CapAmb:"};
   const char *value = line + strcspn(line, ":") + 1;
   const char *gid = required(argv, "--gid");
-  if (starts_with(line, "Uid:")) return all_are(value, strtoul(option(argv, "--uid"), NULL, 10)) ? NULL : "another user's ids";
+  if (starts_with(line, "Uid:"))
+    return all_are(value, strtoul(option(argv, "--uid"), NULL, 10)) ? NULL : "another user's ids";
   if (starts_with(line, "Gid:")) return all_are(value, strtoul(gid, NULL, 10)) ? NULL : "another group's ids";
-  if (starts_with(line, "Groups:")) return are_among(value, required(argv, "--groups")) ? NULL : "groups that its user is not in";
+  if (starts_with(line, "Groups:"))
+    return are_among(value, required(argv, "--groups")) ? NULL : "groups that its user is not in";
   if (starts_with(line, "NoNewPrivs:")) return atoi(value) == 1 ? NULL : "no no_new_privs";
   /* PID 1 has no filter: only the program and its children do without some calls (filter.c). */
   if (starts_with(line, "Seccomp:") && !is_init) return atoi(value) ? NULL : "no seccomp filter";
@@ -178,7 +180,8 @@ static bool is_mounted_as_made(const char *init, char **argv) {
   if (!mounts) return refused(init, "mounts that can't be looked at");
   while (expected && getline(&line, &room, mounts) > 0) {
     const char *rest = strstr(line, " - ");
-    expected = rest && sscanf(line, "%*d %*d %*s %*s %4095s %4095s", at, options) == 2 && sscanf(rest, " - %127s", type) == 1;
+    expected =
+        rest && sscanf(line, "%*d %*d %*s %*s %4095s %4095s", at, options) == 2 && sscanf(rest, " - %127s", type) == 1;
     decode(at);
     expected = expected && is_expected(at, type, options, argv);
   }
@@ -217,8 +220,8 @@ static bool is_common_socket(const char *protocol) {
 }
 
 static bool is_common_object(const char *name) {
-  static const char *const objects[] = {"[eventfd]", "[eventpoll]", "[signalfd]", "[timerfd]",
-                                        "[fanotify]", "[pidfd]",    "inotify"};
+  static const char *const objects[] = {"[eventfd]",  "[eventpoll]", "[signalfd]", "[timerfd]",
+                                        "[fanotify]", "[pidfd]",     "inotify"};
   for (size_t i = 0; i < sizeof objects / sizeof *objects; i++)
     if (!strcmp(name, objects[i])) return true;
   return false;
@@ -232,7 +235,6 @@ bool is_permitted(const struct reference *ref) {
     wrong = is_common_object(ref->name + strlen("anon_inode:")) ? NULL : ref->name;
   else if (S_ISSOCK(mode) && starts_with(ref->name, "socket:["))
     wrong = is_common_socket(ref->protocol) ? NULL : "a socket of a kind that its user may not make";
-  else if (S_ISBLK(mode) || (S_ISCHR(mode) && !is_common(ref->status.st_rdev)))
-    wrong = ref->name;
+  else if (S_ISBLK(mode) || (S_ISCHR(mode) && !is_common(ref->status.st_rdev))) wrong = ref->name;
   return !wrong || refused_of(ref->inner, wrong);
 }

@@ -38,6 +38,7 @@ struct rule {
 
 static const struct rule io_uring = {0, SYS_io_uring_setup, ANY, ANY, ENOSYS};
 
+/* clang-format off */
 #define PROCESS_RULES(arch, prctl, pkey_alloc)                                            \
   {arch, pkey_alloc, ANY, ANY, ENOSPC}, {arch, prctl, SET_MDWE, ANY, EINVAL},             \
       {arch, prctl, PR_SET_SYSCALL_USER_DISPATCH, ANY, EINVAL}, {arch, prctl, PR_SET_TSC, PR_TSC_SIGSEGV, EINVAL}
@@ -53,6 +54,7 @@ static const struct rule rules[] = {
     {AUDIT_ARCH_I386, 384, SET_CPUID, 0, ENODEV},
     PROCESS_RULES(AUDIT_ARCH_AARCH64, 167, 289),
 };
+/* clang-format on */
 #define RULES (sizeof rules / sizeof *rules)
 
 /* Of one rule. */

@@ -86,7 +86,8 @@ static bool is_namespace(const struct reference *ref) {
 
 static bool is_nameless(const struct reference *ref) {
   const char *name = ref->name;
-  return starts_with(name, "pipe:[") || starts_with(name, "anon_inode:") || starts_with(name, "socket:[") || is_namespace(ref);
+  return starts_with(name, "pipe:[") || starts_with(name, "anon_inode:") || starts_with(name, "socket:[") ||
+         is_namespace(ref);
 }
 
 static bool look_at(const char *path, struct reference *ref) {
@@ -127,7 +128,9 @@ int inner_of(const char *pid) {
   return inner;
 }
 
-static bool visit_at(struct reference *ref, const char *path, visit *visit) { return !look_at(path, ref) || visit(ref); }
+static bool visit_at(struct reference *ref, const char *path, visit *visit) {
+  return !look_at(path, ref) || visit(ref);
+}
 
 static bool each_descriptor(const char *pid, struct reference *ref, visit *visit) {
   char path[64];
@@ -147,8 +150,8 @@ static bool each_descriptor(const char *pid, struct reference *ref, visit *visit
 
 /* Memory that is shared without a file: CRIU brings it back in one of its own making. */
 static bool is_memory(const char *name) {
-  return *name != '/' || starts_with(name, "/memfd:") || starts_with(name, "/SYSV") || starts_with(name, "/dev/zero ") ||
-         starts_with(name, "/anon_hugepage") || starts_with(name, "/[aio]");
+  return *name != '/' || starts_with(name, "/memfd:") || starts_with(name, "/SYSV") ||
+         starts_with(name, "/dev/zero ") || starts_with(name, "/anon_hugepage") || starts_with(name, "/[aio]");
 }
 
 struct mapping {
@@ -161,7 +164,8 @@ static bool read_mapping(char *line, struct mapping *mapping) {
   char device[32];
   unsigned long inode;
   int name = 0;
-  if (sscanf(line, "%lx-%lx %*s %*s %31s %lu %n", &mapping->start, &mapping->end, device, &inode, &name) != 4) return false;
+  if (sscanf(line, "%lx-%lx %*s %*s %31s %lu %n", &mapping->start, &mapping->end, device, &inode, &name) != 4)
+    return false;
   if (!inode || is_memory(line + name)) return false;
   snprintf(mapping->file, sizeof mapping->file, "%s %lu", device, inode);
   return true;

@@ -70,7 +70,8 @@ static int take(struct inside *inside, pid_t thread) {
   if (!more) return -1;
   inside->threads = more;
   /* A filter of the program's is not meant for these calls. */
-  if (ptrace(PTRACE_SEIZE, thread, NULL, options | PTRACE_O_SUSPEND_SECCOMP) && ptrace(PTRACE_SEIZE, thread, NULL, options))
+  if (ptrace(PTRACE_SEIZE, thread, NULL, options | PTRACE_O_SUSPEND_SECCOMP) &&
+      ptrace(PTRACE_SEIZE, thread, NULL, options))
     return -1;
   more[inside->count++] = thread;
   return ptrace(PTRACE_INTERRUPT, thread, NULL, NULL) || !is_stopped(thread, &status) ? -1 : 0;

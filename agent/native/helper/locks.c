@@ -25,8 +25,7 @@ void look_for_locks(char **pids) {
   has_locks = !all;
   if (!all) return;
   while (!has_locks && fgets(line, sizeof line, all))
-    if (sscanf(line, "%*s %15s %*s %*s %d", kind, &pid) == 2)
-      has_locks = strcmp(kind, "POSIX") || is_among(pid, pids);
+    if (sscanf(line, "%*s %15s %*s %*s %d", kind, &pid) == 2) has_locks = strcmp(kind, "POSIX") || is_among(pid, pids);
   fclose(all);
 }
 

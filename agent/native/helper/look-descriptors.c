@@ -181,4 +181,3 @@ void look_at_mappings(const char *pid) {
   free(line);
   fclose(maps);
 }
-

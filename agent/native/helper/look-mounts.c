@@ -27,8 +27,8 @@ static int by_id(const void *a, const void *b) {
 
 /* File systems that CRIU brings back with all that is in them, or that have nothing but what the kernel generates. */
 static bool is_saved(const char *type) {
-  static const char *const types[] = {"tmpfs",   "proc",     "sysfs",   "devpts",     "mqueue",
-                                      "devtmpfs", "debugfs", "tracefs", "securityfs", "fusectl", "pstore"};
+  static const char *const types[] = {"tmpfs",   "proc",    "sysfs",      "devpts",  "mqueue", "devtmpfs",
+                                      "debugfs", "tracefs", "securityfs", "fusectl", "pstore"};
   for (size_t i = 0; i < sizeof types / sizeof *types; i++)
     if (!strcmp(type, types[i])) return true;
   return false;
@@ -110,4 +110,3 @@ void look_at_places(const char *pid) {
     if (target_of(path, target, sizeof target)) look_at_mount(pid, path, target);
   }
 }
-

@@ -92,4 +92,3 @@ void look_at_undo(const char *pid) {
       printf("s\t%s\t%s\n", pid, one->d_name);
   closedir(folder);
 }
-

@@ -41,8 +41,7 @@ static void tell_socket(const struct unix_diag_msg *socket, size_t size) {
   }
   if (told.peer) printf("u\t%u\t%u\n", socket->udiag_ino, told.peer);
   /* Of one that listens this is its backlog. */
-  else if (told.unread && socket->udiag_state == TCP_ESTABLISHED)
-    printf("o\t%u\t%u\n", socket->udiag_ino, told.unread);
+  else if (told.unread && socket->udiag_state == TCP_ESTABLISHED) printf("o\t%u\t%u\n", socket->udiag_ino, told.unread);
   for (size_t i = 0; i < told.count; i++) printf("i\t%u\t%u\n", socket->udiag_ino, told.clients[i]);
 }
 
@@ -64,8 +63,11 @@ void look_at_unix_sockets(void) {
   struct {
     struct nlmsghdr head;
     struct unix_diag_req wish;
-  } ask = {.head = {.nlmsg_len = sizeof ask, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-           .wish = {.sdiag_family = AF_UNIX, .udiag_states = ~0U, .udiag_show = UDIAG_SHOW_PEER | UDIAG_SHOW_ICONS | UDIAG_SHOW_RQLEN}};
+  } ask = {
+      .head = {.nlmsg_len = sizeof ask, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+      .wish = {.sdiag_family = AF_UNIX,
+               .udiag_states = ~0U,
+               .udiag_show = UDIAG_SHOW_PEER | UDIAG_SHOW_ICONS | UDIAG_SHOW_RQLEN}};
   static char space[32768] __attribute__((aligned(NLMSG_ALIGNTO)));
   int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
   if (fd < 0) return;
@@ -75,4 +77,3 @@ void look_at_unix_sockets(void) {
   }
   close(fd);
 }
-

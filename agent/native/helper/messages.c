@@ -41,8 +41,12 @@ static ssize_t peek(int fd, char *bytes, size_t room, bool *is_named) {
   static char control[MOST_CONTROL];
   struct sockaddr_un sender;
   struct iovec part = {.iov_base = bytes, .iov_len = room};
-  struct msghdr message = {.msg_name = &sender, .msg_namelen = sizeof sender, .msg_iov = &part, .msg_iovlen = 1,
-                           .msg_control = control, .msg_controllen = sizeof control};
+  struct msghdr message = {.msg_name = &sender,
+                           .msg_namelen = sizeof sender,
+                           .msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = control,
+                           .msg_controllen = sizeof control};
   const ssize_t size = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (size < 0) return -1;
   close_rights(&message);
@@ -88,7 +92,8 @@ int messages(char **argv) {
   for (char **which = after_dashes(argv); *which; which++) {
     int pid, number;
     char end;
-    if (sscanf(*which, "%d:%d%c", &pid, &number, &end) != 2 || pid <= 0 || number < 0) return say_error("message", EINVAL);
+    if (sscanf(*which, "%d:%d%c", &pid, &number, &end) != 2 || pid <= 0 || number < 0)
+      return say_error("message", EINVAL);
     const int process = open_member(cgroup, pid), fd = process < 0 ? -1 : share_descriptor(process, number);
     if (fd < 0) return say_error("message", errno);
     const char *lost = lost_of(fd, true);

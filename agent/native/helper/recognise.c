@@ -107,9 +107,7 @@ static bool is_same_file(const char *noted, const char *found) {
 }
 
 /* References are noted in the order of the processes and, of each, of its places, descriptors and mappings. */
-static int order_of(const char *slot) {
-  return starts_with(slot, "map ") ? 2 : starts_with(slot, "fd ") ? 1 : 0;
-}
+static int order_of(const char *slot) { return starts_with(slot, "map ") ? 2 : starts_with(slot, "fd ") ? 1 : 0; }
 
 /* Is what was noted as the first of them missing, or is `ref` new? */
 static bool is_before(int inner, const char *slot, const struct reference *ref) {

@@ -66,8 +66,9 @@ static bool read_scheduling(const char *text, struct attributes *wanted) {
   char name[16];
   unsigned long long flags, runtime, deadline, period;
   *wanted = (struct attributes){.size = sizeof *wanted, .policy = POLICIES};
-  if (sscanf(text, "%15s flags %llx nice %d priority %u runtime %llu deadline %llu period %llu clamp %u %u", name, &flags,
-             &wanted->nice, &wanted->priority, &runtime, &deadline, &period, &wanted->util_min, &wanted->util_max) != 9)
+  if (sscanf(text, "%15s flags %llx nice %d priority %u runtime %llu deadline %llu period %llu clamp %u %u", name,
+             &flags, &wanted->nice, &wanted->priority, &runtime, &deadline, &period, &wanted->util_min,
+             &wanted->util_max) != 9)
     return false;
   wanted->flags = flags, wanted->runtime = runtime, wanted->deadline = deadline, wanted->period = period;
   if (wanted->util_min || wanted->util_max) wanted->flags |= CLAMP_FLAGS;

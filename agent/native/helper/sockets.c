@@ -34,7 +34,7 @@ static int load(const struct bpf_insn *program, unsigned count, enum bpf_attach_
       .prog_type = BPF_PROG_TYPE_CGROUP_SKB,
       .insns = (uintptr_t)program,
       .insn_cnt = count,
-      .license = (uintptr_t) "MIT",
+      .license = (uintptr_t)"MIT",
       .expected_attach_type = way,
   };
   return bpf(BPF_PROG_LOAD, &attr);
@@ -165,12 +165,12 @@ int hold_network(const char *cgroup) { return with_folder(cgroup, attach_hold); 
 enum { SETTLE_MS = 2000, SETTLE_STEP_MS = 5 };
 
 /* Of a BPF program: what is at `offset` of the packet, from its IP header on, onto the stack; where there is less, `pass` steps on. */
-#define LOAD_OFFSET(size, pass)                                                                                \
-  {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 1, .src_reg = 6},                                           \
-      {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 3, .src_reg = 10},                                      \
-      {.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 3, .imm = -STACK},                                      \
-      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 4, .imm = size},                                        \
-      {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_skb_load_bytes},                                            \
+#define LOAD_OFFSET(size, pass)                                           \
+  {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 1, .src_reg = 6},      \
+      {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 3, .src_reg = 10}, \
+      {.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 3, .imm = -STACK}, \
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 4, .imm = size},   \
+      {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_skb_load_bytes},       \
       {.code = BPF_JMP | BPF_JNE | BPF_K, .dst_reg = 0, .off = pass, .imm = 0}
 #define BYTE(at) {.code = BPF_LDX | BPF_MEM | BPF_B, .dst_reg = 0, .src_reg = 10, .off = at - STACK}
 
@@ -247,10 +247,12 @@ static int settle(const char *cgroup) {
 
 int sockets(char **argv) {
   const char *act = argv[0] ? argv[0] : "", *cgroup = act[0] ? argv[1] : NULL;
-  const bool holds = !strcmp(act, "hold"), releases = !strcmp(act, "release"), closes = !strcmp(act, "close-without-fin");
+  const bool holds = !strcmp(act, "hold"), releases = !strcmp(act, "release"),
+             closes = !strcmp(act, "close-without-fin");
   int failed = 0;
   if (cgroup && !strcmp(act, "settle")) return settle(cgroup);
-  if (!cgroup || !(holds || releases || closes)) return wrong_usage("sockets settle|hold|release|close-without-fin CGROUP");
+  if (!cgroup || !(holds || releases || closes))
+    return wrong_usage("sockets settle|hold|release|close-without-fin CGROUP");
   if (holds && hold_network(cgroup)) return say_error("hold", errno);
   if (releases && with_folder(cgroup, detach_hold)) return errno == ENOENT ? 0 : say_error("release", errno);
   if (releases) failed = each_socket(cgroup, wake);

@@ -193,7 +193,9 @@ void fill_queues(const struct terminal *terminal, const struct record *record) {
   if (record->state & PACKETS && flushes) {
     /* Reported only when it happens, so before there is anything to be lost by it. */
     set_packets(terminal, 1);
-    tcflush(terminal->slave, flushes == TIOCPKT_FLUSHREAD ? TCIFLUSH : flushes == TIOCPKT_FLUSHWRITE ? TCOFLUSH : TCIOFLUSH);
+    tcflush(terminal->slave, flushes == TIOCPKT_FLUSHREAD    ? TCIFLUSH
+                             : flushes == TIOCPKT_FLUSHWRITE ? TCOFLUSH
+                                                             : TCIOFLUSH);
   }
   ioctl(terminal->slave, TCXONC, TCOON);
   set_plain(terminal, modes);

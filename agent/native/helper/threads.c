@@ -68,8 +68,8 @@ struct at {
  * is blocked: in ppoll(2) and its like that is the call's own mask, with which the call is made anew.
  */
 static void read_credentials(const struct at *at) {
-  static const char *const names[] = {"Uid",    "Gid",    "CapInh", "CapPrm",  "CapEff",     "CapAmb",
-                                      "NoNewPrivs", "Seccomp", "Seccomp_filters"};
+  static const char *const names[] = {"Uid",    "Gid",        "CapInh",  "CapPrm",         "CapEff",
+                                      "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters"};
   static char value[512];
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (line_of(text, names[i], value, sizeof value)) ADD(at, names[i], "%s", value);

@@ -68,8 +68,8 @@ static int open_file(void) {
 static int describe(int file) {
   struct stat found;
   if (fstat(file, &found)) return -errno;
-  const struct about about = {found.st_dev,  found.st_ino,  found.st_mode,    found.st_nlink,  found.st_uid,
-                              found.st_gid,  found.st_rdev, found.st_size,    found.st_blksize, found.st_blocks,
+  const struct about about = {found.st_dev,   found.st_ino,   found.st_mode, found.st_nlink,   found.st_uid,
+                              found.st_gid,   found.st_rdev,  found.st_size, found.st_blksize, found.st_blocks,
                               found.st_atime, found.st_mtime, found.st_ctime};
   memcpy(space, &about, sizeof about);
   return sizeof about;

@@ -74,7 +74,8 @@ int sync_home(char **argv) {
   if (syncfs(fd)) return say_error("syncfs", errno);
   close(fd);
   int waiting;
-  while ((waiting = waiting_at(connection)) > 0) nanosleep(&(struct timespec){.tv_nsec = LOOK_EVERY_MS * 1000000}, NULL);
+  while ((waiting = waiting_at(connection)) > 0)
+    nanosleep(&(struct timespec){.tv_nsec = LOOK_EVERY_MS * 1000000}, NULL);
   return waiting < 0 ? say_error("waiting", errno) : 0;
 }
 

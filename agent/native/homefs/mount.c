@@ -169,14 +169,12 @@ static void read_ahead(unsigned int connection) {
  * In a job of root's they count as they do at home: those who log in there become root by `su` or `sudo`, and whoever
  * can start the job is root on both nodes already. Others can't start such a program: to open it is refused to them.
  */
-static unsigned long mount_flags(const struct owner *owner) {
-  return MS_NODEV | (owner->user == 0 ? 0 : MS_NOSUID);
-}
+static unsigned long mount_flags(const struct owner *owner) { return MS_NODEV | (owner->user == 0 ? 0 : MS_NOSUID); }
 
 static int make_mount(const struct relay *relay, char **argv) {
   char options[256];
-  snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,max_read=%d",
-           relay->device, MAX_DATA);
+  snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,max_read=%d", relay->device,
+           MAX_DATA);
   unsigned long flags = mount_flags(&relay->owner);
   return mount(required(argv, "--name"), required(argv, "--at"), "fuse.godwit", flags, options);
 }

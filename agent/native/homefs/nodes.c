@@ -162,8 +162,7 @@ static void warm_up(struct node *node, int fd) {
   if (node->fd >= 0) {
     close(fd);
     leave_warm(node);
-  } else
-    node->fd = fd;
+  } else node->fd = fd;
   join_warm(node);
 }
 

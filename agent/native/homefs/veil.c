@@ -28,9 +28,9 @@ int veil_folders(char **argv) {
 }
 
 static bool is_kernels_tree(int fd) {
-  static const unsigned long types[] = {PROC_SUPER_MAGIC,    SYSFS_MAGIC,   DEVPTS_SUPER_MAGIC, CGROUP_SUPER_MAGIC,
-                                        CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC,      BPF_FS_MAGIC,
-                                        SECURITYFS_MAGIC};
+  static const unsigned long types[] = {PROC_SUPER_MAGIC,   SYSFS_MAGIC,         DEVPTS_SUPER_MAGIC,
+                                        CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,
+                                        TRACEFS_MAGIC,      BPF_FS_MAGIC,        SECURITYFS_MAGIC};
   struct statfs of;
   if (fstatfs(fd, &of)) return false;
   for (size_t i = 0; i < sizeof types / sizeof *types; i++)

@@ -228,8 +228,8 @@ static bool begin_frame(struct wire *wire, struct connection *connection) {
 static size_t remainder_of(struct wire *wire, struct connection *connection, struct iovec parts[3]) {
   size_t count = 0;
   if (connection->head_sent < connection->head_size)
-    parts[count++] = (struct iovec){connection->head + connection->head_sent,
-                                    connection->head_size - connection->head_sent};
+    parts[count++] =
+        (struct iovec){connection->head + connection->head_sent, connection->head_size - connection->head_sent};
   size_t at = wire->next % KEPT, first = KEPT - at, body = connection->body_left;
   if (body > 0) parts[count++] = (struct iovec){wire->ring + at, body < first ? body : first};
   if (body > first) parts[count++] = (struct iovec){wire->ring, body - first};

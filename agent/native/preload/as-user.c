@@ -91,16 +91,16 @@ static void become_root(void) {
   errno = error;
 }
 
-#define NEXT(name)                     \
-  static typeof(name) *next;           \
+#define NEXT(name)           \
+  static typeof(name) *next; \
   if (!next) next = (typeof(name) *)dlsym(RTLD_NEXT, #name)
 
-#define CALL(own, ...)                           \
-  ({                                             \
+#define CALL(own, ...)                             \
+  ({                                               \
     const bool switched = !(own) && become_user(); \
-    typeof(__VA_ARGS__) result = (__VA_ARGS__);  \
-    if (switched) become_root();                 \
-    result;                                      \
+    typeof(__VA_ARGS__) result = (__VA_ARGS__);    \
+    if (switched) become_root();                   \
+    result;                                        \
   })
 
 /* --- whose it is -------------------------------------------------------------------------------------------------- */
@@ -177,31 +177,29 @@ static int open_at(int folder, const char *path, int flags, mode_t mode) {
   return CALL(is_own(folder, path, !makes(flags)), next(folder, path, flags, mode));
 }
 
-#define MODE_OF(flags, last)                       \
-  ({                                               \
-    mode_t given = 0;                              \
-    if (makes(flags)) {                            \
-      va_list list;                                \
-      va_start(list, last);                        \
-      given = va_arg(list, mode_t);                \
-      va_end(list);                                \
-    }                                              \
-    given;                                         \
+#define MODE_OF(flags, last)        \
+  ({                                \
+    mode_t given = 0;               \
+    if (makes(flags)) {             \
+      va_list list;                 \
+      va_start(list, last);         \
+      given = va_arg(list, mode_t); \
+      va_end(list);                 \
+    }                               \
+    given;                          \
   })
 
 int openat64(int folder, const char *path, int flags, ...) {
   return open_at(folder, path, flags, MODE_OF(flags, flags));
 }
-int openat(int folder, const char *path, int flags, ...) {
-  return open_at(folder, path, flags, MODE_OF(flags, flags));
-}
+int openat(int folder, const char *path, int flags, ...) { return open_at(folder, path, flags, MODE_OF(flags, flags)); }
 int open64(const char *path, int flags, ...) { return open_at(AT_FDCWD, path, flags, MODE_OF(flags, flags)); }
 int open(const char *path, int flags, ...) { return open_at(AT_FDCWD, path, flags, MODE_OF(flags, flags)); }
 int creat64(const char *path, mode_t mode) { return open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode); }
 
-#define CHANGES(name, parameters, folder, path, ...)         \
-  int name parameters {                                      \
-    NEXT(name);                                              \
+#define CHANGES(name, parameters, folder, path, ...)             \
+  int name parameters {                                          \
+    NEXT(name);                                                  \
     return CALL(is_own(folder, path, false), next(__VA_ARGS__)); \
   }
 
@@ -243,9 +241,9 @@ int linkat(int from, const char *old, int to, const char *path, int flags) {
 
 /* --- what is made anew -------------------------------------------------------------------------------------------- */
 
-#define MAKES(type, name, parameters, own, ...)           \
-  type name parameters {                                  \
-    NEXT(name);                                           \
+#define MAKES(type, name, parameters, own, ...)            \
+  type name parameters {                                   \
+    NEXT(name);                                            \
     return CALL(!is_of_job() || (own), next(__VA_ARGS__)); \
   }
 

@@ -26,8 +26,8 @@ static int read_limit(pid_t pid, int resource, struct rlimit64 *limit) {
   FILE *file = fopen(path, "re");
   if (!file) return -1;
   for (int number = -1; number <= resource && fgets(row, sizeof row, file); number++)
-    found = number == resource && strlen(row) > NAME_COLUMNS &&
-            sscanf(row + NAME_COLUMNS, "%31s %31s", soft, hard) == 2;
+    found =
+        number == resource && strlen(row) > NAME_COLUMNS && sscanf(row + NAME_COLUMNS, "%31s %31s", soft, hard) == 2;
   fclose(file);
   if (!found) {
     errno = EPERM;
