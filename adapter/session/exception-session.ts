@@ -17,17 +17,13 @@ export abstract class ExceptionSession extends BreakpointSession {
   private filters: WantedFilter[] = [];
   private signalsTold = '';
 
-  protected override initializeRequest(
-    response: DebugProtocol.InitializeResponse,
-    args: DebugProtocol.InitializeRequestArguments,
-  ): void {
-    response.body = {
-      ...response.body,
+  protected override capabilities(): DebugProtocol.Capabilities {
+    return {
+      ...super.capabilities(),
       exceptionBreakpointFilters: exceptionFilters(),
       supportsExceptionFilterOptions: true,
       supportsExceptionInfoRequest: true,
     };
-    super.initializeRequest(response, args);
   }
 
   protected override async setExceptionBreakPointsRequest(

@@ -118,12 +118,8 @@ export abstract class GdbSession extends TellingSession {
     }
   }
 
-  protected override initializeRequest(
-    response: DebugProtocol.InitializeResponse,
-    args: DebugProtocol.InitializeRequestArguments,
-  ): void {
-    response.body = { ...response.body, supportTerminateDebuggee: true };
-    super.initializeRequest(response, args);
+  protected override capabilities(): DebugProtocol.Capabilities {
+    return { ...super.capabilities(), supportTerminateDebuggee: true };
   }
 
   /**

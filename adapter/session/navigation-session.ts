@@ -25,12 +25,9 @@ export abstract class NavigationSession extends ExceptionSession {
   /** gdb's number for the breakpoint at the function that is stepped into. */
   private target: string | undefined;
 
-  protected override initializeRequest(
-    response: DebugProtocol.InitializeResponse,
-    args: DebugProtocol.InitializeRequestArguments,
-  ): void {
-    response.body = {
-      ...response.body,
+  protected override capabilities(): DebugProtocol.Capabilities {
+    return {
+      ...super.capabilities(),
       supportsBreakpointLocationsRequest: true,
       supportsCompletionsRequest: true,
       completionTriggerCharacters: ['.', '>', ':'],
@@ -40,7 +37,6 @@ export abstract class NavigationSession extends ExceptionSession {
       supportsStepInTargetsRequest: true,
       supportsDataBreakpointBytes: true,
     };
-    super.initializeRequest(response, args);
   }
 
   protected override customRequest(command: string, response: DebugProtocol.Response, args: unknown): void {

@@ -29,12 +29,8 @@ export abstract class StopSession extends GdbSession {
   /** What was read at the stop before is no longer so. @param returned gdb's name for what a function returned */
   protected abstract forgetValues(returned: string | undefined): void;
 
-  protected override initializeRequest(
-    response: DebugProtocol.InitializeResponse,
-    args: DebugProtocol.InitializeRequestArguments,
-  ): void {
-    response.body = { ...response.body, supportsSingleThreadExecutionRequests: true };
-    super.initializeRequest(response, args);
+  protected override capabilities(): DebugProtocol.Capabilities {
+    return { ...super.capabilities(), supportsSingleThreadExecutionRequests: true };
   }
 
   // ---- At the start

@@ -22,11 +22,17 @@ export abstract class TellingSession extends GDBTargetDebugSession {
   /** What the client can be told. */
   private client: DebugProtocol.InitializeRequestArguments | undefined;
 
+  /** What an editor may ask beyond what cdt-gdb-adapter offers; each layer adds what it answers. */
+  protected capabilities(): DebugProtocol.Capabilities {
+    return {};
+  }
+
   protected override initializeRequest(
     response: DebugProtocol.InitializeResponse,
     args: DebugProtocol.InitializeRequestArguments,
   ): void {
     this.client = args;
+    response.body = this.capabilities();
     super.initializeRequest(response, args);
   }
 

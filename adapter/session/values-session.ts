@@ -51,18 +51,14 @@ export abstract class ValuesSession extends StopSession {
     this.frameHandles = new OfAStop<FrameReference>(1000);
   }
 
-  protected override initializeRequest(
-    response: DebugProtocol.InitializeResponse,
-    args: DebugProtocol.InitializeRequestArguments,
-  ): void {
-    response.body = {
-      ...response.body,
+  protected override capabilities(): DebugProtocol.Capabilities {
+    return {
+      ...super.capabilities(),
       supportsDelayedStackTraceLoading: true,
       supportsSetExpression: true,
       supportsClipboardContext: true,
       supportsValueFormattingOptions: true,
     };
-    super.initializeRequest(response, args);
   }
 
   /** What was read at the stop before is no longer so. */
