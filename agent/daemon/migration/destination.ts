@@ -11,11 +11,13 @@ import type { DestinationFigures } from '../../api/move-contract';
 import type { Epoch } from '../journal/ledger';
 import type { Note } from '../journal/notes';
 import {
+  type CopyEffect,
+  type CopyInput,
   type FromDestination,
-  type Ignored,
+  fail,
   never,
-  type Outcome,
   type Presence,
+  reply,
   type Step,
   stay,
   type Tickets,
@@ -47,43 +49,25 @@ export type DestinationState =
 
 export type DestinationInput =
   | ToDestination
-  | { type: 'outcome'; epoch: Epoch; outcome: Outcome }
+  | CopyInput
   /** The executor has done what was asked, or has failed. */
   | ({ type: 'ready'; epoch: Epoch } & Tickets)
   | { type: 'restored'; epoch: Epoch; figures: DestinationFigures }
   | { type: 'executor-failed'; epoch: Epoch; reason: string }
-  | { type: 'unparked'; epoch: Epoch }
-  | { type: 'killed'; epoch: Epoch }
-  | { type: 'noted'; note: Note }
-  | { type: 'cleared'; epoch: Epoch }
   /** There is no process of the copy any more. */
-  | { type: 'copy-died' }
-  | { type: 'disconnected' }
-  | { type: 'retry' }
-  | { type: 'restarted'; note: Note | null; present: Presence };
+  | { type: 'copy-died' };
 
 export type DestinationEffect =
-  | { do: 'note'; note: Note }
-  | { do: 'clear'; epoch: Epoch }
+  | CopyEffect<FromDestination>
   | { do: 'prepare'; order: Prepare }
   | { do: 'restore'; epoch: Epoch }
-  | { do: 'unpark-thaw'; epoch: Epoch }
-  | { do: 'kill-copy'; epoch: Epoch }
-  | { do: 'reply'; message: FromDestination }
-  | { do: 'ask'; epoch: Epoch }
-  /** Come back with `retry` after a while, as long as the state waits for the home. */
-  | { do: 'retry' }
-  /** What this copy is can't be known: it stays frozen until a person decides. */
-  | { do: 'stranded'; reason: string }
-  | Ignored;
+  | { do: 'unpark-thaw'; epoch: Epoch };
 
 type Next = Step<DestinationState, DestinationEffect>;
 
 export const destinationAtRest: DestinationState = { at: 'idle', fence: 0, hosting: null };
 
 const to = (state: DestinationState, ...effects: DestinationEffect[]): Next => ({ state, effects });
-const reply = (message: FromDestination): DestinationEffect => ({ do: 'reply', message });
-const fail = (epoch: Epoch, reason: string) => reply({ type: 'failed', epoch, reason });
 const note = (state: 'receiving' | 'restored' | 'thawing' | 'hosting', epoch: Epoch): DestinationEffect => ({
   do: 'note',
   note: { state, epoch },

@@ -3,24 +3,12 @@ import type { Caller } from '../../api/contract';
 import { retryUntilDone } from '../../api/retry';
 import type { Epoch } from '../journal/ledger';
 import type { Note } from '../journal/notes';
-import type { Ignored, Outcome, Presence, Step } from './messages';
+import type { CopyEffect, CopyInput, Presence, Step } from './messages';
 import { type MoveContext, PAUSES } from './move-context';
 import { Answers, Backoff, Runner } from './runner';
 
-type RoleInput =
-  | { type: 'outcome'; epoch: Epoch; outcome: Outcome; returned?: Epoch }
-  | { type: 'cleared'; epoch: Epoch }
-  | { type: 'disconnected' }
-  | { type: 'retry' }
-  | { type: 'restarted'; note: Note | null; present: Presence };
-
-type RoleEffect<Answer> =
-  | { do: 'clear'; epoch: Epoch }
-  | { do: 'reply'; message: Answer }
-  | { do: 'ask'; epoch: Epoch }
-  | { do: 'retry' }
-  | { do: 'stranded'; reason: string }
-  | Ignored;
+/** Those of its effects that are carried out here; the rest differ between the two. */
+type CommonEffect<Answer> = Exclude<CopyEffect<Answer>, { do: 'note' | 'kill-copy' }>;
 
 interface Machine<State, Input, Effect> {
   rest: State;
@@ -35,7 +23,7 @@ export abstract class Executor<
   Message extends { epoch: Epoch },
   Answer extends { epoch: Epoch },
 > {
-  readonly #runner: Runner<State, Input | Message | RoleInput, Effect>;
+  readonly #runner: Runner<State, Input | Message | CopyInput, Effect>;
   readonly #answers = new Answers<Answer>();
   readonly #backoff = new Backoff();
   #takenUp: Promise<void> = Promise.resolve();
@@ -48,7 +36,7 @@ export abstract class Executor<
     protected readonly context: MoveContext,
     protected readonly job: string,
     readonly home: string,
-    private readonly machine: Machine<State, Input | Message | RoleInput, Effect>,
+    private readonly machine: Machine<State, Input | Message | CopyInput, Effect>,
   ) {
     const { rest, step } = machine;
     this.#runner = new Runner(
@@ -75,7 +63,7 @@ export abstract class Executor<
 
   protected abstract perform(effect: Effect): Promise<void> | void;
 
-  protected feed(input: Input | Message | RoleInput): void {
+  protected feed(input: Input | Message | CopyInput): void {
     this.#runner.feed(input);
   }
 
@@ -115,7 +103,7 @@ export abstract class Executor<
   }
 
   /** The effects that mean the same in either role. */
-  protected async performAny(effect: RoleEffect<Answer>): Promise<void> {
+  protected async performAny(effect: CommonEffect<Answer>): Promise<void> {
     switch (effect.do) {
       case 'clear':
         await this.context.journal.clearNote(this.job);

@@ -1,5 +1,8 @@
 /** What the three roles of a move have in common. The messages themselves are the wire's. */
 import type { EpochOutcome } from '../../api/move-contract';
+import type { Presence } from '../jobs/presence';
+import type { Epoch } from '../journal/ledger';
+import type { Note } from '../journal/notes';
 
 export type {
   DestinationFigures,
@@ -25,6 +28,35 @@ export interface Ignored {
   input: string;
   reason: string;
 }
+
+/** What comes to the source and to the destination alike, besides the home's messages: each has a copy. */
+export type CopyInput =
+  /** What the home's journal says of an epoch; of one that was given back, as which. */
+  | { type: 'outcome'; epoch: Epoch; outcome: Outcome; returned?: Epoch }
+  /** The executor has done what was asked. */
+  | { type: 'unparked'; epoch: Epoch }
+  | { type: 'killed'; epoch: Epoch }
+  | { type: 'noted'; note: Note }
+  | { type: 'cleared'; epoch: Epoch }
+  | { type: 'disconnected' }
+  | { type: 'retry' }
+  | { type: 'restarted'; note: Note | null; present: Presence };
+
+/** What the executors of both do. */
+export type CopyEffect<Message> =
+  | { do: 'note'; note: Note }
+  | { do: 'clear'; epoch: Epoch }
+  | { do: 'kill-copy'; epoch: Epoch }
+  | { do: 'reply'; message: Message }
+  | { do: 'ask'; epoch: Epoch }
+  /** Come back with `retry` after a while, as long as the state waits for the home. */
+  | { do: 'retry' }
+  /** What this copy is can't be known: it stays frozen until a person decides. */
+  | { do: 'stranded'; reason: string }
+  | Ignored;
+
+export const reply = <Message>(message: Message) => ({ do: 'reply', message }) as const;
+export const fail = (epoch: Epoch, reason: string) => reply({ type: 'failed', epoch, reason } as const);
 
 export interface Step<State, Effect> {
   state: State;

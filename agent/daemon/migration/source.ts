@@ -12,11 +12,13 @@ import type { SourceFigures } from '../../api/move-contract';
 import type { Epoch } from '../journal/ledger';
 import type { Note } from '../journal/notes';
 import {
+  type CopyEffect,
+  type CopyInput,
   type FromSource,
-  type Ignored,
+  fail,
   never,
-  type Outcome,
   type Presence,
+  reply,
   type Send,
   type Step,
   stay,
@@ -48,44 +50,26 @@ export type SourceState =
 
 export type SourceInput =
   | ToSource
-  | { type: 'outcome'; epoch: Epoch; outcome: Outcome; returned?: Epoch }
+  | CopyInput
   /** The executor has done what was asked, or has failed. */
   | { type: 'dumped'; epoch: Epoch; figures: SourceFigures }
   | { type: 'dump-failed'; epoch: Epoch; reason: string }
-  | { type: 'unparked'; epoch: Epoch }
-  | { type: 'killed'; epoch: Epoch }
-  | { type: 'noted'; note: Note }
   /** That the job is being sent could not be written down: nothing has been done. */
   | { type: 'not-noted'; epoch: Epoch; reason: string }
-  | { type: 'cleared'; epoch: Epoch }
   /** There is no copy to thaw. One that the program, or a person, has ended is thawed like any other. */
-  | { type: 'copy-died'; reason: string }
-  | { type: 'disconnected' }
-  | { type: 'retry' }
-  | { type: 'restarted'; note: Note | null; present: Presence };
+  | { type: 'copy-died'; reason: string };
 
 export type SourceEffect =
-  | { do: 'note'; note: Note }
-  | { do: 'clear'; epoch: Epoch }
+  | CopyEffect<FromSource>
   | { do: 'park-freeze-dump'; order: Send }
-  | { do: 'thaw-unpark'; epoch: Epoch }
-  | { do: 'kill-copy'; epoch: Epoch }
-  | { do: 'reply'; message: FromSource }
-  | { do: 'ask'; epoch: Epoch }
-  /** Come back with `retry` after a while, as long as the state is `holding`. */
-  | { do: 'retry' }
-  /** What this copy is can't be known: it stays frozen until a person decides. */
-  | { do: 'stranded'; reason: string }
-  | Ignored;
+  | { do: 'thaw-unpark'; epoch: Epoch };
 
 type Next = Step<SourceState, SourceEffect>;
 
 export const sourceAtRest: SourceState = { at: 'idle', fence: 0, hosting: null };
 
 const to = (state: SourceState, ...effects: SourceEffect[]): Next => ({ state, effects });
-const reply = (message: FromSource): SourceEffect => ({ do: 'reply', message });
-const fail = (epoch: Epoch, reason: string) => reply({ type: 'failed', epoch, reason });
-const goneFor = (epoch: Epoch, reason: string) => reply({ type: 'gone', epoch, reason });
+const goneFor = (epoch: Epoch, reason: string): SourceEffect => reply({ type: 'gone', epoch, reason });
 
 /** Why a copy is gone whose end was not reported. */
 const NONE_HERE = 'its agent found no process of it';
