@@ -9,11 +9,17 @@ const OF_THE_NODE = new Set([
   'cpu-features',
   'criu-version',
   'disk-full',
+  'ids-refused',
   'kernel-version',
+  'limit-unavailable',
   'no-criu',
   'no-memory',
+  'no-network',
   'node-unreachable',
+  'not-accepted',
+  'ping-group',
   'port-taken',
+  'root-jobs-refused',
 ]);
 /** Of the debugger: without it the job moves. */
 const OF_THE_DEBUGGER = new Set([
