@@ -1,6 +1,6 @@
 /**
- * What a daemon says of its work: a JSON object a line on its standard output, whoever keeps that. Where it is a file of
- * the daemon's own, the daemon keeps it within bounds, with all that others (Node.js itself) have written there.
+ * What a daemon says of its work: a JSON object a line on its standard output. Where that is a file of the
+ * daemon's own, the daemon keeps it within bounds, with all that others (Node.js itself) have written there.
  */
 import { copyFileSync, fstatSync, ftruncateSync, readlinkSync, writeSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -78,7 +78,7 @@ export class DaemonLog {
     this.#keepShort();
   }
 
-  /** Whoever else writes there appends, too: the file is emptied in place, not exchanged. */
+  /** Other writers append, too: the file is emptied in place, not exchanged. */
   #keepShort(): void {
     try {
       const stat = fstatSync(STDOUT);
@@ -96,7 +96,7 @@ export class DaemonLog {
   }
 }
 
-/** The last word of a daemon that could not start: in its log, and in plain words for whoever reads its standard error. */
+/** The last message of a daemon that could not start: in its log, and as plain text on its standard error. */
 export function endWith(log: Log, { message }: Error): never {
   log.error(message);
   const [out, err] = [fstatSync(STDOUT), fstatSync(STDERR)];

@@ -37,7 +37,7 @@ export const sentence = (text: string): string => `${text.charAt(0).toUpperCase(
 /** Tells it, and does what the person chooses. Resolves when the message is gone. */
 export async function showFailure(error: unknown, what: string, log: Log): Promise<void> {
   const failure = asGodwitError(error);
-  // Whoever gave it up knows.
+  // The person who cancelled it knows.
   if (failure.code === 'cancelled') return;
   log.error(`${what}: ${failure.toLine()}`);
   if (failure.code === 'internal') log.trace(failure);

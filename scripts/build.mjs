@@ -81,7 +81,7 @@ await build({
 
 const WARNED = ['-std=gnu11', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror'];
 const STRICT = ['-Wconversion'];
-/** A mistake that is left ends the program, and is of less use to whoever has found it. */
+/** A mistake that is left ends the program, and is of less use to an attacker. */
 const HARDENED = [
   '-O2',
   '-s',

@@ -211,7 +211,7 @@ export class GodwitSession extends NavigationSession {
     if (!this.ending) this.tell(new Event(event, { job: this.debuggee?.job.id, ...move }));
   }
 
-  /** In the debug console alone: whoever asked for the move is told by a message of the editor's. */
+  /** In the debug console alone: the editor shows a message where the move was asked for. */
   private sayOf(text: string): void {
     if (!this.ending) this.say(text);
   }
@@ -247,7 +247,7 @@ export class GodwitSession extends NavigationSession {
     await this.leave(response, args?.terminateDebuggee ?? this.launched);
   }
 
-  /** First it is asked; whoever asks again, or disconnects, has it killed. */
+  /** The first request asks it to end; a second one, or a disconnect, has it killed. */
   protected override async terminateRequest(response: DebugProtocol.TerminateResponse): Promise<void> {
     if (this.terminating || !this.debuggee || this.ending) return this.leave(response, true);
     this.terminating = true;

@@ -33,7 +33,7 @@ export const MOST_TYPED_BYTES = 4_000;
 
 /** A piece of what a person does at a terminal. */
 export const Typed = z.object({
-  /** Whoever types chooses a number; their bytes are counted by it. */
+  /** A number that the typing client chooses; its bytes are counted by it. */
   client: z.string().regex(/^[0-9a-f]{12}$/),
   /** How many bytes they had typed before these. */
   at: z.int().min(0),
@@ -57,7 +57,7 @@ export const clientContract = {
   'jobs.show': { params: job, result: Job },
   'jobs.run': { params: LaunchRequest, result: Job },
   'jobs.kill': { params: job.extend({ signal: SignalName }), result: z.object({ id: z.string() }) },
-  /** A pinned job stays on its node, whoever would move it; a move under way is seen through. */
+  /** A pinned job can't be moved, by root neither; a move under way is finished. */
   'jobs.pin': { params: job.extend({ pinned: z.boolean() }), result: z.object({ id: z.string() }) },
   /** Answers when the job has ended. */
   'jobs.wait': { params: job, result: Exit.extend({ id: z.string() }) },

@@ -80,7 +80,7 @@ export const AgentConfig = z
     acceptRootJobs: z.boolean().default(true),
     /**
      * Jobs of other homes run here with numbers of users and groups in this range only; any if absent. Another node says
-     * which numbers its users have, and some groups (disk, kmem) make root of whoever is in them. Jobs of root are
+     * which numbers its users have, and some groups (disk, kmem) make root of their members. Jobs of root are
      * `acceptRootJobs`' matter.
      */
     acceptIds: z.object({ first: Id, last: Id }).optional(),

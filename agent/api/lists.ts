@@ -12,7 +12,7 @@ export const PAGE_BYTES = 1024 * 1024;
 /** In one page: that many of the smallest would fill it. */
 export const MOST_IN_PAGE = 8_192;
 
-/** Where the next page begins, for whoever gave the one before; nobody else reads it. */
+/** Where the next page begins; only the node that gave the page before reads it. */
 export const Cursor = z.string().max(MOST_NODES * 128);
 
 /** As many of the first items as fit, but one at least: there is no list that can't be read to its end. */

@@ -68,7 +68,7 @@ export class JobLine {
   }
 
   /**
-   * Attaches to the process. Here, unlike later, nothing is tried twice: whoever asks sees the refusal at once.
+   * Attaches to the process. Here, unlike later, nothing is tried twice: the caller gets the refusal at once.
    * @throws GodwitError whatever the agent refuses, `debugger-refused`
    */
   async open(): Promise<{ home: string }> {

@@ -1,4 +1,4 @@
-/** What a program inherits from whoever launches it: a job gets it from the process that asks for it. */
+/** What a program inherits from its parent: a job gets it from the process that asks for it. */
 import { readFileSync } from 'node:fs';
 import type { LaunchRequest } from '../api/model';
 import { parseLimits } from '../api/resources';

@@ -2,7 +2,7 @@
 import type { HistoryEvent, Job } from '../api/model';
 import type { Agent } from './agent';
 
-/** Whoever can be asked: a connection, or what holds one. */
+/** What requests can be sent to: a connection, or an object that holds one. */
 export type Asked = Pick<Agent, 'call'>;
 
 interface Page<T> {

@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { commandFailed, labBusy } from './errors';
 
-/** Root's alone: whoever can open a lock can hold it. */
+/** Root's alone: a process that can open a lock can hold it. */
 const LOCKS = '/run/godwit/locks';
 
 /**

@@ -1,4 +1,4 @@
-/** Agents and keepers: started apart from whoever starts them, and found again by a file that names them for certain. */
+/** Agents and keepers: started detached from the command, and found again by a file that names them for certain. */
 import assert from 'node:assert';
 import { spawn } from 'node:child_process';
 import { open, rm, writeFile } from 'node:fs/promises';

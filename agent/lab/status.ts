@@ -16,7 +16,7 @@ export interface LabStatus {
   nodes: {
     name: string;
     address: string;
-    /** Where whoever asks reaches it. */
+    /** The socket at which the caller reaches it. */
     socket: string;
     state: 'up' | 'down';
     /** The last line of its log, where it is down and has left one. */
@@ -26,7 +26,7 @@ export interface LabStatus {
 
 /**
  * The lab's nodes, none if it isn't up. A node is `up` when its agent answers.
- * @throws GodwitError `bad-lab`, `not-admitted` if whoever asks may ask none of them
+ * @throws GodwitError `bad-lab`, `not-admitted` if the caller may ask none of them
  */
 export async function labStatus({ name = 'lab' }: { name?: string | undefined } = {}): Promise<LabStatus> {
   checkName(name);

@@ -105,7 +105,7 @@ export class Connection {
       this.#fault ??= explainSocketError(error);
     });
     this.ready = this.#greet();
-    // Whoever does not await the hello gets its failure from `closed`.
+    // A caller that does not await the hello gets its failure from `closed`.
     this.ready.catch(() => {});
     if (options.heartbeat) keepAlive(socket, options.heartbeat, (ms) => this.#fail(errors.silent(ms)));
   }

@@ -71,7 +71,7 @@ export interface UnixOptions {
   path: string;
   /** Permissions of the socket's file; 0600 if not given. */
   mode?: number;
-  /** The file is theirs, and whoever asks there is them; root's if not given. */
+  /** The user whose the file is, and as whom its clients count; root if not given. */
   user?: User;
 }
 
@@ -113,7 +113,7 @@ export async function serveTls<C extends Contract, E extends Events = NoEvents>(
 }
 
 /**
- * Whoever may write to the socket's file may ask anything. A file that a dead process left is replaced.
+ * A client that may write to the socket's file may ask anything. A file that a dead process left is replaced.
  * @throws GodwitError `address-taken`, `cannot-listen`, `socket-path-too-long`
  */
 export async function serveUnix<C extends Contract, E extends Events = NoEvents>(
@@ -239,7 +239,7 @@ class Service<C extends Contract, E extends Events> {
     void handOver(new SocketStream(socket), handler, caller);
   }
 
-  /** Over a Unix socket whoever could open it may. */
+  /** Over a Unix socket every client may that could open it. */
   #admit({ socket: from }: IncomingMessage, socket: Duplex): boolean {
     const { admits } = this.callers;
     if (!admits) return true;

@@ -146,7 +146,7 @@ export class Lab {
     return this.command.ask(LabStatus, args, { code: 'lab-failed' });
   }
 
-  /** Who starts it with sudo gets the first node's socket: whoever may become root may have it. */
+  /** A user who starts it with sudo gets the first node's socket: who may become root may have it. */
   #needsRoot(nodes: number) {
     const up = commandLine(['sudo', ...this.command.argv(['lab', 'up', '--nodes', String(nodes)])]);
     const own = `sudo chown "$(id -u)" ${commandLine([this.cluster.socket])}`;

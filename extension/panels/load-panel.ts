@@ -9,7 +9,7 @@ import { SinglePanel } from './single-panel';
 import { WebviewHost } from './webview-host';
 
 export class LoadPanel extends SinglePanel {
-  /** Taken from the start: whoever opens the panel sees what has been, too. */
+  /** Taken from the start: a panel that is opened later shows the past, too. */
   private readonly samples = new LoadSamples();
   private host: WebviewHost<ToLoad> | undefined;
 

@@ -25,7 +25,7 @@ export interface Item {
   description: Plain;
   /** A ThemeIcon's name and, where it has one, its colour. */
   icon: { name: string; color?: string };
-  /** Markdown, made for whoever wants to read it. */
+  /** Markdown, made when it is shown. */
   tooltip: () => string;
   /** For a screen reader. */
   spoken: Plain;

@@ -89,7 +89,7 @@ export class ClusterTree implements TreeDataProvider<string>, TreeDragAndDropCon
     };
   }
 
-  /** Asked for by whoever points at the row. Nothing in it is trusted: it has no links to commands, icons or HTML. */
+  /** Asked for when the pointer is on the row. Nothing in it is trusted: it has no links to commands, icons or HTML. */
   resolveTreeItem(item: TreeItem, element: string): TreeItem {
     this.#figures.read(performance.now());
     const tooltip = this.#tree.items.get(element)?.tooltip();

@@ -64,7 +64,7 @@ async function processOf(id: string, inner: number): Promise<number> {
 }
 
 describe('PID 1 of a job', () => {
-  it('gets no debugger, whoever asks, wherever the job is', async () => {
+  it('gets no debugger, on any node, for root neither', async () => {
     const jobs = await Promise.all([stage.ann, stage.root].map((who) => who.run(['sleep', '1000'])));
     for (const { id } of jobs) {
       for (const node of ['node1', 'node2']) {
@@ -211,7 +211,7 @@ describe('limits of a job', () => {
     expect(await stage.ann.logs(id)).toBe(told);
   });
 
-  it('are not guessed: whoever asks over the connection of one that has ended is refused by name', async () => {
+  it('are not guessed: a request over the connection of a process that has ended is refused by name', async () => {
     const { refused } = await asks(more, '--by-heir');
     expect(refused).toMatchObject({ code: 'unknown-launcher' });
     expect(refused.message).toContain('it has ended');
@@ -263,7 +263,7 @@ describe("the home's files of a job", () => {
   });
 });
 
-/** Whoever can write in a folder decides what stands at its paths, also while CRIU opens them again. */
+/** A user who can write in a folder decides what is at its paths, also while CRIU opens them again. */
 describe('paths that are exchanged while a job comes home', () => {
   const at = (...names: string[]) => join(stage.folder, ...names);
   let holder: Holder;

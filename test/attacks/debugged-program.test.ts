@@ -209,7 +209,7 @@ describe("the job's files", () => {
       '/dev/null',
     ])
       expect([path, await client.read(path)]).toEqual([path, denied]);
-    // Whoever reads is not in the job's /proc, nor anything of the machine.
+    // The process that reads is not in the job's /proc, nor anything of the machine.
     for (const path of ['/proc/self/environ', '/proc/self/maps', '/proc/thread-self/status'])
       expect([path, await client.read(path)]).toEqual([path, 'F-1,2']);
     const symbols = await client.read('/proc/kallsyms');

@@ -127,7 +127,7 @@ describe("the mount of a job's home files", () => {
   });
 });
 
-/** Prints how many bytes a socket says to whoever connects, until it closes or has said something. */
+/** Prints how many bytes a socket sends to a client that connects, until it closes or has sent some. */
 const LISTEN = `const socket = require('node:net').connect(process.argv[1]);
 socket.on('data', (bytes) => { console.log(bytes.length); socket.destroy(); });
 socket.on('error', () => {});`;
@@ -155,7 +155,7 @@ describe("the sockets by which a home's files are carried", () => {
 });
 
 describe("the mount of a job of root's", () => {
-  it('serves whoever the processes of the job are, and nobody like them', async () => {
+  it('serves the processes of the job under any user id, and no others with that id', async () => {
     const root = new Godwit({ agent: stage.paths('node2').agent.socket, temp: stage.folder });
     const { uid, gid } = stage.people.ann;
     const script = `while cat ${join(stage.folder, 'ann', SECRET)}; do sleep 0.05; done`;
@@ -192,7 +192,7 @@ describe('somebody whom no agent admits', () => {
     }
   });
 
-  it('is told so when asking for the lab, which is up for whoever is admitted', async () => {
+  it('is told so when asking for the lab, which is up for those admitted', async () => {
     const status = (person: 'ann' | 'eve', ...args: string[]) =>
       stage.as(person, 'node', `${stage.folder}/godwit.cjs`, 'lab', 'status', '--name', stage.lab, ...args);
     for (const args of [[], ['--json']]) {

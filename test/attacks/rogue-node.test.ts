@@ -209,7 +209,7 @@ describe('users and root of a node', () => {
         expect([method, await say(client, method, job)]).toEqual([method, 'root-refused']);
       const asked = { job: roots.id, signal: 'SIGKILL', as: { ...ROOT, name: 'ann' } };
       expect(await outcome(client.call('jobs.kill', asked))).toBe('root-refused');
-      // Said before anything is frozen, by name; and whoever does not ask first is refused all the same.
+      // Said before anything is frozen, by name; and a node that does not ask first is refused all the same.
       const { obstacles } = await stage.root.why(roots.id, 'home');
       expect(obstacles).toEqual([expect.objectContaining({ code: 'root-jobs-refused' })]);
       await expect(stage.root.migrate(roots.id, 'home')).rejects.toThrow(/node1 runs no jobs of root/);

@@ -1,4 +1,4 @@
-/** The adapter at a port, for whoever debugs it. */
+/** The adapter at a port, for debugging it. */
 import { type AddressInfo, connect, type Server } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { run } from '../support/processes';

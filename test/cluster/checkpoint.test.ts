@@ -299,7 +299,7 @@ it('is never frozen in vfork, however busy the machine is', async () => {
   const { cgroup } = await launch([program, '2']);
   for (let freeze = 0; freeze < 100; freeze++) {
     await cgroup.freeze(FREEZE_MS);
-    // Long enough for whoever was about to sleep.
+    // Long enough for a process that was about to sleep.
     await sleep(10);
     const threads = await Promise.all((await cgroup.pids()).map(threadsOf));
     expect(threads.flat().filter(({ state }) => state === 'D')).toEqual([]);

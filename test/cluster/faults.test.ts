@@ -446,7 +446,7 @@ describe('a move that fails', () => {
   });
 });
 
-test('whoever asked for a move goes away during it', async () => {
+test('the client that asked for a move ends during it', async () => {
   const job = await lab.run('node1', 'node2');
   for (const moment of [0, 50, 100, 200, 300, 400, 500]) {
     await job.place('node2');

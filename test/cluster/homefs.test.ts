@@ -239,7 +239,7 @@ describe('while the home does not answer', () => {
   it.each([
     ['refused its name', ['setpriv', '--reuid', '65534', '--clear-groups'], {}],
     ['kept waiting for it too long', [], { cgroup: '/none' }],
-  ])('what is mounted on a folder of theirs stays, whoever is %s', async (_who, as, order) => {
+  ])('what is mounted on a folder of its user’s stays when another process is %s', async (_who, as, order) => {
     const { home, at, root } = await mountHome({ user: USER, ...order });
     mkdirSync(join(root, 'sub'));
     const sub = join(at, 'sub');
@@ -258,7 +258,7 @@ describe('while the home does not answer', () => {
     }
   });
 
-  it('a mount can be taken away, and whoever uses it is told', async () => {
+  it('a mount can be taken away, and its users get an error', async () => {
     const { home, root, at } = await mountHome();
     writeFileSync(join(root, 'file'), 'content');
     const script = `exec 3< '${join(at, 'file')}'; echo open; read line; cat <&3`;

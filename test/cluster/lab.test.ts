@@ -514,7 +514,7 @@ describe('a lab that has lost', () => {
     }
   };
 
-  it('an agent has it back by itself, whoever has ended it', async () => {
+  it('an agent starts it again by itself, however it ended', async () => {
     const { nodes } = await labUp({ name: ONE, nodes: 1, programs });
     const { socket } = nodes[0]!;
     for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL'] as const) {

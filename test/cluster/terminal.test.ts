@@ -223,7 +223,7 @@ it('what is typed while it moves, while agents restart, arrives once and in orde
   expect(await godwit.logs(name)).toBe(`begin${text}`);
 });
 
-it('full-screen programs draw on, and anew for whoever comes; two may be at one terminal', async () => {
+it('full-screen programs draw on, and anew for each person who attaches; two may be at one terminal', async () => {
   const name = 'screen';
   named.push(name);
   const first = godwit.at(['run', '--tty', '--name', name, '--', 'top', '-d', '0.3']);

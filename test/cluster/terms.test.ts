@@ -239,7 +239,7 @@ async function ticksOf(id: string): Promise<number> {
   return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1')).ticks;
 }
 
-it('whoever is no longer named is no longer served, and the other way round', async () => {
+it('a user who is no longer named is no longer served, and one who is named again is served again', async () => {
   const { config, agent } = nodePaths(LAB, 'node3');
   const socket = join(nodePaths(LAB, 'node3').userSockets, `${user.uid}`);
   const third = new Godwit({ agent: socket, temp: folder, user }, join(folder, 'godwit.cjs'));

@@ -1,4 +1,4 @@
-/** Whoever watches one agent hears of every job of the cluster, wherever its home and its host are. */
+/** A client that watches one agent is told of every job of the cluster, wherever its home and its host are. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { clientContract } from '../../agent/api/client-contract';
@@ -139,7 +139,7 @@ it('says nothing to those who have gone, and everything to those who come back',
   await godwit.kill(id, 'SIGTERM');
   await godwit.wait(id);
   expect(snapshots).toHaveLength(heard);
-  // Whoever comes back is told at once.
+  // A client that connects again is told at once.
   const again = await watch('node1');
   await again.see('ended', id, ({ state }) => state === 'ended');
 });

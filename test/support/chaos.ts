@@ -27,7 +27,7 @@ const ON_THE_WAY_BACK: FaultPoint[] = [
   'destination.cleared',
 ];
 
-/** Steps that a move comes by when whoever asked for it has been answered. */
+/** Steps that a move comes by after its request was answered. */
 const AFTERWARDS: FaultPoint[] = [
   'source.killing',
   'source.killed',
@@ -242,7 +242,7 @@ export class Chaos {
 const name = ({ at, fault, cast, debugged }: Blow) =>
   `${typeof at === 'number' ? `after ${at} ms` : at}, ${fault.name}, ${cast.home}: ${cast.source} to ${cast.destination}${debugged ? ', debugged' : ''}`;
 
-/** Is it passed before whoever asked for the move is answered? */
+/** Is it passed before the request for the move is answered? */
 const isOnTheWay = (at: FaultPoint) => !AFTERWARDS.includes(at) && !ON_THE_WAY_BACK.includes(at);
 
 /** It stands where it stood, and comes by its breakpoint again. */

@@ -35,7 +35,7 @@ const MAY_DIFFER: readonly { field: RegExp; part?: RegExp; made?(part: string): 
   {
     field: /^mapping .*: flags$/,
     part: / sd\b/g,
-    why: 'whether writes are counted: whoever looks begins to',
+    why: 'whether writes are counted: looking begins it',
   },
   {
     field: /^mapping .*: flags$/,
@@ -45,7 +45,7 @@ const MAY_DIFFER: readonly { field: RegExp; part?: RegExp; made?(part: string): 
   {
     field: /^(shm|sem|msg) /,
     part: /'c[ug]id': '\d+'/g,
-    why: 'who made it: whoever restores it, which is root',
+    why: 'who made it: root restores it',
   },
   {
     field: /^mapping [^:]*$/,
@@ -103,7 +103,7 @@ async function movedAndCompared(godwit: Godwit, lab: string, job: string, node: 
   const moving = godwit.migrate(job, node).finally(() => {
     over = true;
   });
-  // Whoever waits for it has not begun to.
+  // The processes that will wait for it have not begun to.
   moving.catch(() => {});
   while (!existsSync(`${point}.reached`) && !over) await sleep(POLL_MS);
   try {

@@ -244,7 +244,7 @@ export class FaultLab {
     return ['-t', `${this.#pids(node).find((pid) => existsSync(`/proc/${pid}`))}`, '-m'];
   }
 
-  /** With whoever starts the agent again, and what that has started. */
+  /** With the process that starts the agent again, and what that has started. */
   async #daemons(node: string): Promise<number[]> {
     const supervisor = Number(read(this.paths(node).agent.supervisorFile).split(' ')[0]);
     const started = (await childrenOf(supervisor)).map(({ pid }) => pid);

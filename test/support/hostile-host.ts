@@ -1,4 +1,4 @@
-/** Whoever is at the host's end of a home's files, without a kernel: sends the server any request that it likes. */
+/** The host's end of a home's files, without a kernel: sends the server any request that it likes. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 

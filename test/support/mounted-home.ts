@@ -74,7 +74,7 @@ export class MountedHome {
   async start(): Promise<this> {
     await this.begin();
     this.link.join();
-    // The first answer: from then on whoever waits may be killed.
+    // The first answer: from then on a waiting process may be killed.
     await stat(this.at);
     return this;
   }

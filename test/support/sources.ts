@@ -27,7 +27,7 @@ export interface Import {
 
 const known = new Set(projectFiles);
 
-/** Of types, too: whoever changes what is imported changes the importer. Without those of modules. */
+/** Of types, too: a change of what is imported concerns the importer. Without those of modules. */
 export function importsOf(path: string): Import[] {
   const targets = [...textOf(path).matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'(\.[^']*)'/g)].map(([, to]) => to!);
   return targets.map((to) => {

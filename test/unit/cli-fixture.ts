@@ -77,7 +77,7 @@ export class Run {
       if (signal) throw new Error(`godwit ${args.join(' ')} was ended by ${signal}; stderr: ${this.stderr}`);
       return code as number;
     });
-    // Whoever does not wait for it lets it be killed.
+    // A test that does not wait for it lets it be killed.
     this.over.catch(() => {});
     atEnd(() => this.child.kill('SIGKILL'));
   }

@@ -1,4 +1,4 @@
-/** File servers whose agent has ended in the midst of starting them: whoever comes after it finds and ends them. */
+/** File servers whose agent has ended in the midst of starting them: the next agent finds and ends them. */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
 /**
  * A cluster of three nodes with one job, simulated: physical copies, durable notes, a ledger at the home, words on
- * connections that break, agents that die between any two steps. Every event is one action of `actions()`; whoever
- * chooses among them decides the order of everything.
+ * connections that break, agents that die between any two steps. Every event is one action of `actions()`; the
+ * test that chooses among them decides the order of everything.
  */
 import { type Entry, enter, type Ledger, launchedOn, nextMove } from '../../agent/daemon/journal/ledger';
 import type { Note } from '../../agent/daemon/journal/notes';

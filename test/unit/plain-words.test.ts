@@ -4,8 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { projectFiles, textOf } from '../support/sources';
 
 const RIDDLES = /\b(whoever|nobody|for ever|(is|are) told)\b/i;
+/** Which comments and titles of tests do without as well. */
+const VAGUE = /\bwhoever\b/i;
 
-const sources = projectFiles.filter((path) => /^(agent|extension|webviews)\/.*\.ts$/.test(path));
+const sources = projectFiles.filter((path) => /^(adapter|agent|extension|webviews)\/.*\.ts$/.test(path));
 
 /** Without comments: what is left of such words is in texts. */
 const codeOf = async (path: string) =>
@@ -27,4 +29,12 @@ describe('messages, fixes and descriptions', () => {
   it.each(projectFiles.filter((path) => /^docs\/man\/.*\.1$/.test(path)))('%s neither', (page) => {
     expect(riddlesIn(textOf(page))).toEqual([]);
   });
+});
+
+it('comments and the titles of tests have none that leaves open who is meant', () => {
+  const all = projectFiles.filter(
+    (path) => /\.(ts|mjs|[ch]|py|sh|css)$/.test(path) && !path.endsWith('plain-words.test.ts'),
+  );
+  expect(all.length).toBeGreaterThan(400);
+  expect(all.filter((path) => VAGUE.test(textOf(path)))).toEqual([]);
 });

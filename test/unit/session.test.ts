@@ -397,7 +397,7 @@ describe('a session', () => {
     expect(cut).toHaveBeenCalledTimes(1);
   });
 
-  it('ends when too many messages wait, and says so to whoever comes then', async () => {
+  it('ends when too many messages wait, and says so to the next caller', async () => {
     const [left, right] = [new End(), new End()];
     const [failed, refused] = [vi.fn(), vi.fn()];
     left.session.on('failed', failed);

@@ -1,5 +1,5 @@
 /**
- * The debug adapter at a port, for whoever debugs it: `"debugServer": PORT` in a launch configuration has VS Code connect
+ * The debug adapter at a port, for debugging it: `"debugServer": PORT` in a launch configuration has VS Code connect
  * here. Each connection gets an adapter of its own, as sessions do; Node's debugger follows it there. Not in the package.
  */
 import { spawn } from 'node:child_process';
@@ -12,7 +12,7 @@ const HERE = '127.0.0.1';
 /** @param port 0 for any @returns when it can be connected to */
 export async function serveAdapters(port: number, say: (text: string) => void): Promise<Server> {
   const server = createServer((socket) => {
-    // Whoever speaks to an adapter starts programs as its user.
+    // A client of an adapter starts programs as its user.
     if (userBehind(socket) === process.getuid!()) giveAdapter(socket, say);
     else socket.destroy();
   });

@@ -17,7 +17,7 @@ const TEST_MS = 300_000;
 const NOTICED_MS = 1_000;
 
 const LINK = '[l](command:godwit.doctor)';
-/** What a job may be called by whoever launches it; hidden characters a name may not have. */
+/** What a user may call a job; hidden characters a name may not have. */
 const NAMES = [
   LINK,
   'https://example.com/a www.example.com',

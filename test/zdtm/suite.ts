@@ -1,5 +1,5 @@
 /**
- * A built copy of CRIU's own tests (test/zdtm/static of its source), which whoever runs this has. Each is a program that
+ * A built copy of CRIU's own tests (test/zdtm/static of its source), which the caller brings. Each is a program that
  * is started with the names of its files, becomes a daemon when it is ready, and checks itself when SIGTERM comes. What
  * each wants to be given is in their Makefile: of that only the lists of names and the command lines are read.
  */

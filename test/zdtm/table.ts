@@ -1,4 +1,4 @@
-/** What came of each test, for people and for whoever compares two runs. */
+/** What came of each test, for people and for comparing two runs. */
 import type { Verdict } from './trial';
 
 export type Row = { name: string; verdict: Verdict };

@@ -8,7 +8,7 @@ import type { Certified } from '../../wire/tls';
 /** Why the holder of this certificate is turned away, by the node `own`; null for a member. */
 export function refusal(members: readonly Member[], own: string, who: Certified): GodwitError | null {
   const member = members.find(({ name }) => name === who.name);
-  // A node calls itself without a connection: whoever connects with its name is another.
+  // A node calls itself without a connection: one that connects under its name is another.
   if (!member || who.name === own) return notAMember(who.name);
   return member.key === undefined || member.key === who.key ? null : wrongKey(who, member.key);
 }

@@ -133,7 +133,7 @@ export class Coordinator {
         void this.#notifyDestination(effect.node, effect.message);
         return;
       case 'answer-outcome':
-        // Its request is answered from the journal by whoever took it.
+        // The handler of its request answers it from the journal.
         return;
       case 'retry':
         return this.#backoff.again(() => this.#runner.feed({ type: 'retry' }));

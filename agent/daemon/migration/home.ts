@@ -20,7 +20,7 @@ import {
   type ToSource,
 } from './messages';
 
-/** How a move ends, for whoever asked for it. */
+/** How a move ends, as its requester is told. */
 export type Ending = { outcome: 'moved' } | { outcome: 'aborted' | 'returned' | 'lost'; reason: string };
 
 type Phase =

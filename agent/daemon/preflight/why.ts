@@ -18,7 +18,7 @@ export interface Asking {
   estimate: (bytes: number) => number;
 }
 
-/** @param mayLook whoever asks may look into the job: what it has open is for nobody else */
+/** @param mayLook the caller may look into the job; others don't learn what it has open */
 export async function why(
   { node: own, peers, estimate }: Asking,
   job: HomedJob,

@@ -1,4 +1,4 @@
-/** What clients ask. A request about a job is answered by its home; whoever else is asked passes it on. */
+/** What clients ask. A request about a job is answered by its home; any other node passes it on. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../../api/client-contract';
 import type { Caller, Handlers, Params, Result } from '../../api/contract';

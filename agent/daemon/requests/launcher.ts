@@ -1,5 +1,5 @@
 /**
- * The limits of whoever launches a job. A client may ask for anything; what it may have is what the kernel
+ * The limits of the process that launches a job. A client may ask for anything; what it may have is what the kernel
  * says of the process that connected (socket(7), SO_PEERCRED).
  */
 import { spawn } from 'node:child_process';

@@ -14,7 +14,7 @@ import type { Stops } from '../jobs/stops';
 import { destinationPreflight } from '../preflight/destination';
 import { type Acceptance, jobRefusal } from './rights';
 
-/** Whoever waits for changes asks again at once; this is more than the way there and back. */
+/** A node that waits for changes asks again at once; this is longer than a round trip. */
 const WATCH_GAP_MS = 1_000;
 
 export interface NodeAnswersParts {

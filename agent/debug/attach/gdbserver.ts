@@ -144,13 +144,13 @@ export class Gdbserver {
     if (this.#gone) return Promise.reject(gdbserverGone(this.stderrTail));
     if (!this.#takes(packet)) return Promise.reject(notForIt(packet));
     const reply = new Promise<string>((resolve, reject) => this.#waiters.push({ resolve, reject }));
-    // Whoever awaits it gets the failure; the last `vCont;c` of a park is awaited by nobody.
+    // A caller that awaits it gets the failure; the last `vCont;c` of a park is not awaited.
     reply.catch(() => {});
     this.send(packet);
     return reply;
   }
 
-  /** Whoever has asked for it, or brought it along from another node. */
+  /** Also a packet that the stub sends itself, or has brought along from another node. */
   #takes(packet: string): boolean {
     return packet === START_NO_ACK || judge(packet, this.packetSize) === 'pass';
   }

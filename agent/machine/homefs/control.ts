@@ -22,8 +22,8 @@ export async function syncHome(program: string, at: string, deadlineMs: number):
 }
 
 /**
- * Takes the mount away, also while its home is gone. `abort`: at once, for whoever still uses it too, who gets
- * ENOTCONN; else it stays for those until they are done.
+ * Takes the mount away, also while its home is gone. `abort`: at once; processes that still use it get
+ * ENOTCONN. Without it, it stays for those until they are done.
  * @throws GodwitError `cannot-unmount`
  */
 export async function unmountHome(program: string, at: string, { abort }: { abort: boolean }): Promise<void> {

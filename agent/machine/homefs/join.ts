@@ -31,7 +31,7 @@ export interface WireHello {
  */
 export async function connectWire(socket: string): Promise<Duplex> {
   const stream = connect(socket);
-  // Whoever uses the stream sees the cut as its end; it must not end this process.
+  // The stream's user sees the cut as its end; it must not end this process.
   try {
     await once(stream, 'connect');
   } catch (error) {

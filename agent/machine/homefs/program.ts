@@ -34,7 +34,7 @@ export interface MountOrder {
   uid: number;
   /**
    * The job's cgroup, by its path in the v2 hierarchy. Others give up after some seconds when the home does not answer;
-   * and where the job is root's, its processes are served whoever they become.
+   * and where the job is root's, its processes are served under any user id.
    */
   cgroup?: string;
 }
@@ -67,7 +67,7 @@ export const mountCommand = ({ program, socket, id, home, at, uid, cgroup }: Mou
 /** The one line that each prints on its standard output when it is ready, or why it can't be. */
 export const HomefsMessage = z.union([
   z.object({ serving: z.object({ pid: z.int() }) }),
-  /** The mount is there; whoever looks into it waits until it is joined. */
+  /** The mount is there; accesses to it wait until it is joined. */
   z.object({ mounted: z.object({ connection: z.int() }) }),
   z.object({ error: z.object({ stage: z.string(), errno: z.int(), message: z.string() }) }),
 ]);

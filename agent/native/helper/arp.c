@@ -52,7 +52,7 @@ static int send_request(int fd, const unsigned char mac[ETH_ALEN], struct in_add
   return send(fd, &frame, sizeof frame, 0) == sizeof frame ? 0 : -1;
 }
 
-/* Waits for a reply of whoever has the address: 1 with its `owner`, 0 when there was none, or -1. */
+/* Waits for a reply of the machine that has the address: 1 with its `owner`, 0 when there was none, or -1. */
 static int heard_owner(int fd, struct in_addr ip, const unsigned char mac[ETH_ALEN], unsigned char owner[ETH_ALEN]) {
   struct frame frame;
   struct pollfd ready = {fd, POLLIN, 0};

@@ -1,5 +1,5 @@
 /*
- * What the helper starts beside a job for its debugger is fed by the job and by whoever debugs it: it gets the job's own
+ * What the helper starts beside a job for its debugger is fed by the job and by its debugger: it gets the job's own
  * user, and of root's powers at most one.
  */
 #include <linux/capability.h>

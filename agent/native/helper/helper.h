@@ -1,4 +1,4 @@
-/* What the helper's parts share. Whoever reads its output may end: the report file has the same. */
+/* What the helper's parts share. The reader of its output may end: the report file has the same. */
 #ifndef HELPER_H
 #define HELPER_H
 
@@ -116,7 +116,7 @@ int put_queues(char **argv);
  */
 const char *lost_of(int fd, bool is_frozen);
 int messages(char **argv);
-/* Which inotify queues are not empty, and telling whoever reads them that events were lost. */
+/* Which inotify queues are not empty, and telling their readers that events were lost. */
 int events(char **argv);
 int overflow(char **argv);
 /* Which readers of FIFOs see a hang-up. */

@@ -1,6 +1,6 @@
 /*
- * Starts a program with a connection to the Unix socket at PATH as its descriptor 3: so the bytes go between it and
- * whoever listens there, and through nobody else. When the listener goes, the program sees the connection end.
+ * Starts a program with a connection to the Unix socket at PATH as its descriptor 3: so the bytes pass between it and
+ * the listener there, and through no third process. When the listener ends, the program sees the connection end.
  */
 #include <errno.h>
 #include <fcntl.h>

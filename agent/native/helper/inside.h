@@ -1,6 +1,7 @@
 /*
- * System calls made by a frozen process itself, for what the kernel lets nobody else do. None of its own instructions
- * is executed. Whoever makes them and is killed takes the process along, so only a copy that may be lost is treated so.
+ * System calls made by a frozen process itself, for what the kernel lets no other process do. None of its own
+ * instructions is executed. A helper that is killed meanwhile takes the process along: only a copy that may be lost is
+ * treated so.
  */
 #ifndef INSIDE_H
 #define INSIDE_H

@@ -17,7 +17,7 @@ static bool is_among(pid_t pid, char **pids) {
   return false;
 }
 
-/* Those of a process name it; those of an open file name whoever took them, or nobody. */
+/* Those of a process name it; those of an open file name the process that took them, or none. */
 void look_for_locks(char **pids) {
   char line[256], kind[16];
   int pid;

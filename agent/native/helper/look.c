@@ -19,7 +19,7 @@
  *                           accepted: 0 where that has been closed
  *   o INODE BYTES           a connected Unix socket whose other end nobody has, and what it has sent there
  *
- * stat(2) waits for the file system behind a descriptor: whoever calls this sets it a deadline.
+ * stat(2) waits for the file system behind a descriptor: the caller sets this a deadline.
  */
 #include <fcntl.h>
 #include <sched.h>

@@ -16,7 +16,7 @@
  *            which inotify queues are not empty; these programs get the event that events were lost
  *   trim-mounts
  *            takes from a restored, frozen job the mounts that it does not use
- *   peer     the resource limits of whoever asks for a job
+ *   peer     the resource limits of the process that asks for a job
  *   signal   a signal for a process of a job
  *   look     what processes hold that may not travel
  *   note, recognise

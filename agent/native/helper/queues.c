@@ -8,9 +8,9 @@
  *   put-queues --cgroup RUN --file FILE -- PID...
  *                   puts it back, here or in a restored, frozen copy, and removes the file
  *
- * Whoever is killed, and when: what is read goes by one system call out of the terminal into the file, and what is
- * changed at a terminal for it is in the file before. A record is not WHOLE until its terminal was left as it was found;
- * `put-queues` then adds what is there to what is still in the queue.
+ * Killed at any line, nothing is lost: what is read goes by one system call out of the terminal into the file, and what
+ * is changed at a terminal for it is in the file before. A record is not WHOLE until its terminal was left as it was
+ * found; `put-queues` then adds what is there to what is still in the queue.
  */
 #include "terminal-queues.h"
 

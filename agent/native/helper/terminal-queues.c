@@ -11,7 +11,7 @@
 
 #include "helper.h"
 
-/* What a terminal that has room at all takes without making whoever writes wait. */
+/* What a terminal that has room at all takes without making the writer wait. */
 #define PIECE 256
 
 /* Is that so now? What the kernel has still to carry to the queue, by a worker of its own, is there afterwards. */
@@ -33,8 +33,8 @@ bool open_master(const char *cgroup, pid_t pid, int fd, struct terminal *termina
 
 /*
  * The master is the job's, whatever its user has made of that; the slave is the one that the kernel has for that master
- * (TIOCGPTPEER(2const)), which only a pseudo-terminal's master has. Any other slave could be somebody else's terminal,
- * into which root may type; whoever holds a master may do so anyway. False with errno.
+ * (TIOCGPTPEER(2const)), which only a pseudo-terminal's master has. Any other slave could be another person's terminal,
+ * into which root may type; a process that holds a master may do so anyway. False with errno.
  */
 bool open_slave(struct terminal *terminal) {
   int locked = 0;

@@ -23,7 +23,7 @@ enum {
   SLAVE_EXCLUSIVE = 16,
   /* Ctrl-S, or tcflow(3). */
   STOPPED = 32,
-  /* Whoever had the slave open has closed it: the master's reader sees a hang-up. */
+  /* The slave was open and is not any more: the master's reader sees a hang-up. */
   HUNG_UP = 64,
 };
 struct queue {

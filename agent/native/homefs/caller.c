@@ -54,7 +54,7 @@ bool is_dying(uint32_t thread) {
   return pending && strtoull(pending + sizeof "\nSigPnd:" - 1, NULL, 16) & (1ULL << (SIGKILL - 1));
 }
 
-/* What the kernel sends on its own account, whoever caused it: files closed for good, and names it has forgotten. */
+/* What the kernel sends on its own account, for any user: files closed for good, and names it has forgotten. */
 static bool is_clearing(uint32_t opcode) {
   return opcode == FUSE_FORGET || opcode == FUSE_BATCH_FORGET || opcode == FUSE_RELEASE || opcode == FUSE_RELEASEDIR;
 }

@@ -17,7 +17,7 @@
 
 /* Reads ahead of a sequential reader: several of the largest requests at once, as the home is a round trip away. */
 #define READ_AHEAD_KB 4096
-/* How often, and after how long, it is asked whether whoever waits for an answer is being killed. */
+/* How often, and after how long, it is checked whether the thread that waits for an answer is being killed. */
 #define LOOK_EVERY_MS 250
 #define LOOK_AFTER_MS 500
 
@@ -51,7 +51,7 @@ static int64_t now_ms(void) {
 }
 
 static void answer(const struct relay *relay, const void *message, size_t size) {
-  /* ENOENT: it was answered already. EINVAL and others: the kernel reports them to whoever asked. */
+  /* ENOENT: it was answered already. EINVAL and others: the kernel reports them to the caller. */
   if (write(relay->device, message, size) < 0 && errno == ENODEV) exit(0);
 }
 
@@ -166,8 +166,8 @@ static void read_ahead(unsigned int connection) {
 
 /*
  * A user's job runs with no_new_privs and has no use of set-user-ID bits; nor has anybody else of those of its home.
- * In a job of root's they count as they do at home: those who log in there become root by `su` or `sudo`, and whoever
- * can start the job is root on both nodes already. Others can't start such a program: to open it is refused to them.
+ * In a job of root's they count as they do at home: those who log in there become root by `su` or `sudo`, and
+ * only root of both nodes can start the job. Others can't start such a program: to open it is refused to them.
  */
 static unsigned long mount_flags(const struct owner *owner) { return MS_NODEV | (owner->user == 0 ? 0 : MS_NOSUID); }
 

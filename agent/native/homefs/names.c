@@ -151,8 +151,8 @@ static int open_present(const struct node *folder, const char *name, int flags) 
 }
 
 /*
- * A file that is there already although the host did not know of it is opened with no more than the rights of whoever
- * asks: the host has checked that they may make one, and not that they may open this one.
+ * A file that is there already although the host did not know of it is opened with no more than the rights of the
+ * caller: the host has checked that they may make one, and not that they may open this one.
  */
 static int create_file(const struct request *request, const struct fuse_create_in *in, const char *name) {
   int flags = (in->flags & HOME_FLAGS) | O_CREAT | O_NOFOLLOW | O_CLOEXEC;

@@ -120,7 +120,7 @@ void handle_close(uint64_t number);
 int rights_take(char **argv);
 /* Whether root is served, whose processes may be several users: then the host's kernel checks permissions. */
 bool rights_are_roots(void);
-/* What is made until `create_end` belongs to whoever asks; `checked`: the host has checked that they may. */
+/* What is made until `create_end` belongs to the caller; `checked`: the host has checked that they may. */
 void create_begin(const struct request *request, uint32_t mask, bool checked);
 void create_end(void);
 /* Until `privilege_end`, writing takes a file's set-user-id bits away, as it does for anybody but root. */

@@ -97,8 +97,8 @@ static void let_go(struct connection *connection) {
 }
 
 /*
- * With the lock. Whoever is in a system call on it comes back at once, or when it is next given the processor: the
- * next connection may be there by then. So nothing that a system call has done counts for a connection that was cut.
+ * With the lock. A thread in a system call on it comes back at once, or when it is next scheduled: the next connection
+ * may be there by then. So nothing that a system call has done counts for a connection that was cut.
  */
 static void cut(struct wire *wire, struct connection *connection) {
   if (connection->cut) return;

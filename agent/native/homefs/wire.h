@@ -1,6 +1,6 @@
 /*
  * A pipe of bytes between two processes on two machines that outlives its connections. Each end listens on a Unix
- * socket of its own; whoever joins the two sockets makes a connection, and may make another when that one is cut.
+ * socket of its own; the agent that joins the two sockets makes a connection, and another when that one is cut.
  * Both ends count what they have read, and keep what they have written until the other has it, so that no byte is
  * lost and none comes twice. See machine/homefs/join.ts for what goes over a connection. A debugger's session does the
  * same with messages (debug/link/session.ts); here it is bytes in a ring, for throughput, and neither end moves.

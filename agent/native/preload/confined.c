@@ -1,5 +1,5 @@
 /*
- * Preloaded into gdbserver, which is large and is fed by whoever debugs and by what is debugged: before its own code
+ * Preloaded into gdbserver, which is large and is fed by the debugger and by the program: before its own code
  * runs it gives up what it has no use for. It runs no other program, talks to no socket and makes no namespace; no
  * process of its user may look into it, for it is in the job's PID namespace and outside of the job's root; and the
  * capability for which Yama has it ask (CAP_SYS_PTRACE) is gone before it reads its first packet: whom it traces then

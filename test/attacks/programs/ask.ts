@@ -1,5 +1,5 @@
 /**
- * A client made by hand, for whoever runs it: node ask.cjs SOCKET METHOD PARAMS. Prints the answer or the refusal.
+ * A client made by hand, as the user that runs it: node ask.cjs SOCKET METHOD PARAMS. Prints the answer or the refusal.
  * With `--by-heir` the process that connects ends first, and a child that has inherited the connection asks.
  */
 import { spawn } from 'node:child_process';

@@ -34,7 +34,7 @@ uint8_t take_byte(struct input *input) {
 
 static uint64_t requests;
 
-/* Also after a time limit, when the fuzzer ends the program itself: whoever reads it takes the last line. */
+/* Also after a time limit, when the fuzzer ends the program itself: the reader takes the last line. */
 static void tell(void) {
   fprintf(stderr, "requests: %llu\n", (unsigned long long)requests);
   fflush(stderr);

@@ -130,7 +130,7 @@ static long get_thread(void) { return get_owner(fd_thread); }
 static int set_group(void) { return set_owner(&fd_group, F_OWNER_PGRP, getpgrp()); }
 static long get_group(void) { return get_owner(fd_group); }
 
-/* O_ASYNC: whoever writes has the reader told. */
+/* O_ASYNC: a write signals the reader. */
 static int told_by[2];
 static volatile sig_atomic_t signals;
 static void on_io(int number) { (void)number, signals++; }

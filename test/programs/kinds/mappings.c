@@ -34,7 +34,7 @@ static int smaps_line(const void *at, const char *key, char *text, size_t size) 
   return found ? 0 : -1;
 }
 
-/* The flags without the one that says whether changes are counted, which whoever looks at a process may begin to do. */
+/* The flags without the one that says whether changes are counted, which a process that looks may begin to do. */
 static long flags_at(const void *at) {
   char line[512], *changes;
   if (smaps_line(at, "VmFlags:", line, sizeof line)) return -1;

@@ -216,7 +216,7 @@ static void check_states(int round) {
   EXPECT(!is_ready(locked, POLLHUP));
 }
 
-/* --- a slave that was closed: whoever reads the master is told so, after the last words ---------------------------- */
+/* --- a slave that was closed: the reader of the master is told so, after the last words ---------------------------- */
 
 static struct pair closed;
 

@@ -14,7 +14,7 @@ export function openBrowser(testFolder: TestFolder): Promise<BrowserContext> {
     env: testFolder.environment(),
     timeout: START_MS,
     viewport: VIEWPORT,
-    // Ctrl-C is for whoever has opened it to deal with.
+    // Ctrl-C is for its opener to deal with.
     handleSIGINT: false,
     handleSIGTERM: false,
     handleSIGHUP: false,

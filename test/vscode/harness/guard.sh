@@ -1,7 +1,7 @@
 #!/bin/sh
 # guard.sh FOLDER [COMMAND [ARG...]]
-# Waits for the end of its standard input: then whoever started it is done, or has died in whatever way. It runs the
-# command, ends all processes whose TMPDIR is the folder, and removes the folder.
+# Waits for the end of its standard input: then its parent is done, or has died in some way. It runs the command, ends
+# all processes whose TMPDIR is the folder, and removes the folder.
 folder=$1
 shift
 cat >/dev/null

@@ -6,7 +6,7 @@ import type { SuiteReport } from '../harness/suite';
 /** A launch and a few moves on a machine that does much else. */
 const TEST_MS = 120_000;
 
-/** Writes the report that whoever has started this VS Code waits for, once all tests are over. */
+/** Writes the report that the process which started this VS Code waits for, once all tests are over. */
 export function runMocha(define: () => void): Promise<void> {
   const file = process.env.GODWIT_SUITE_REPORT;
   if (!file) throw new Error('GODWIT_SUITE_REPORT does not say where the report goes');
