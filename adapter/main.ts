@@ -15,6 +15,6 @@ const session = new GodwitSession({
   },
 });
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => session.shutdown());
-// cdt-gdb-adapter leaves some of gdb's refusals to nobody; none of them may end a session.
+// cdt-gdb-adapter does not handle some of gdb's refusals; none of them may end a session.
 process.on('unhandledRejection', (error) => process.stderr.write(`${error}\n`));
 session.start(process.stdin, process.stdout);

@@ -21,7 +21,7 @@ export interface Log {
   with(fields: Fields): Log;
 }
 
-/** Of a log and of the one before it: some hundred thousand lines, weeks of work; nobody's disk is full of them. */
+/** Of a log and of the one before it: some hundred thousand lines, weeks of work; too little to fill a disk. */
 export const LOG_BYTES = 16 * 1024 * 1024;
 /** How often a daemon that says nothing itself looks at what is in its file. */
 const LOOK_MS = 60_000;
@@ -104,7 +104,7 @@ export function endWith(log: Log, { message }: Error): never {
   process.exit(1);
 }
 
-/** Whatever ends the daemon, or would have been heard by nobody, is in the log. */
+/** An error that ends the daemon, or that nothing else handles, is in the log. */
 export function logFailures(log: Log): void {
   const stackOf = (error: unknown) =>
     error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -1,6 +1,6 @@
 /*
  * How the sanitisers behave in programs that are built with GODWIT_SANITIZE=1. What they find goes into files, which
- * scripts/test-sanitized.sh looks for: nobody reads the standard error of most of these programs. Leaks are not looked
+ * scripts/test-sanitized.sh looks for: the standard error of most of these programs is not read. Leaks are not looked
  * for: the programs keep what they have until they are killed.
  */
 #define FOUND "/var/lib/godwit/sanitizer/found"

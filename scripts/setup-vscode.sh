@@ -24,7 +24,7 @@ say "browser: $(find_browser)"
 
 # --- VS Code ---------------------------------------------------------------------------------------------------
 
-# What a person would have to wait for and nobody here uses: AI agents, other systems' binaries.
+# What costs time to install and is not used here: AI agents, other systems' binaries.
 spare_from_vscode() {
   rm -rf node_modules/@github/copilot-sdk* node_modules/@github/copilot node_modules/@github/copilot-* \
     node_modules/@microsoft/mxc-sdk extensions/copilot

@@ -1,7 +1,7 @@
 /** What gdb's Python can be asked, by the name of its function in `godwit/`, and what it answers. */
 import { z } from 'zod';
 
-/** Where somebody looks from. */
+/** The thread and frame in which a value is read. */
 export interface At {
   thread: number;
   level: number;

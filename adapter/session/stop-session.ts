@@ -69,7 +69,7 @@ export abstract class StopSession extends GdbSession {
 
   /**
    * gdb has taken a command to go on; that the program runs it says a moment later. A breakpoint that the client wants in
-   * between would else be set while nobody stops the program for it, and be in gdb alone.
+   * between would else be set in gdb alone, since the program is not stopped for it.
    */
   // biome-ignore lint/suspicious/noExplicitAny: as it is declared
   protected override handleGDBResult(result: string, data: any): void {

@@ -91,7 +91,7 @@ export abstract class TellingSession extends GDBTargetDebugSession {
     frame: FrameReference | undefined,
   ): Promise<void> {
     await this.gdbOutput.during(() => super.sendCommandToGdb(gdb, command, frame));
-    // It may have set a register, of which gdb tells nobody.
+    // It may have set a register, which gdb does not report.
     if (this.canRequestProceed() && !this.isRunning) this.invalidate();
   }
 

@@ -13,7 +13,7 @@ import { StopSession } from './stop-session';
 const FIRST_VALUE = 1 << 20;
 /** Where nothing may change by looking. */
 const HARMLESS: ReadonlySet<string> = new Set(['hover', 'variables', 'clipboard']);
-/** Bytes that are read for one answer: gdb answers nobody else meanwhile. */
+/** Bytes that are read for one answer: gdb answers nothing else meanwhile. */
 const MAX_READ = 1024 * 1024;
 
 /** Of one stop; a number never means something else at a later one. */

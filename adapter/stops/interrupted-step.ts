@@ -18,7 +18,7 @@ export class InterruptedStep {
     private readonly thread: number,
   ) {}
 
-  /** The program stands. gdb is told before it is told to step; nobody waits for it. */
+  /** The program stands. gdb gets the command before the step; its answer is not awaited. */
   static begin(gdb: Gdb, command: StepCommand, thread: number): InterruptedStep {
     // Where it can't say what it stands in, there is nothing to come back to: then a step is taken from the top.
     gdb.python.ask('remember_step', { thread }).catch(() => {});

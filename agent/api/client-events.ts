@@ -7,7 +7,7 @@ import { Epoch, Job, JobId, Moment, Node, NodeName } from './model';
 
 /**
  * Where a move stands, as its home sees it. Up to `restoring` it can still be taken back; from `thawing` on the job
- * is the destination's. `returning`: the job goes back to where it came from. `lost`: nobody runs it.
+ * is the destination's. `returning`: the job goes back to where it came from. `lost`: it runs nowhere.
  */
 export const MovePhase = z.enum([
   'preparing',

@@ -160,7 +160,7 @@ export const noAgent = (socket: string, why: string) =>
     fix: "start a lab with `godwit lab up`, or this machine's agent with `godwit agent`",
   });
 
-/** Somebody may well answer there, others. */
+/** An agent may well answer others there. */
 export const notAdmitted = (socket: string) =>
   new GodwitError({
     code: 'not-admitted',

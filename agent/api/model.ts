@@ -12,7 +12,7 @@ export const NodeName = z
   .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a node name is like a host name');
 export type NodeName = z.infer<typeof NodeName>;
 
-/** Of one job: more reasons than this help nobody. */
+/** Of one job: more reasons than this are of no use. */
 export const MOST_OBSTACLES = 10_000;
 /** Of one process; what they take together is bounded besides (see jobs/admission.ts). */
 const MOST_WORDS = 65_536;

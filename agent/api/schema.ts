@@ -41,7 +41,7 @@ const MOST_DEPTH = 500;
 const MOST_NAMES = 70_000;
 /** Values, in whatever lists and objects: a launch has 131,072 words at most, and a keeper is told 400,000. */
 const MOST_VALUES = 1_000_000;
-/** Another one in each process, so that nobody can choose names that are alike to it. Odd, for no bit to be lost. */
+/** Another one in each process, so that no sender can choose names with equal hashes. Odd, for no bit to be lost. */
 const FACTOR = randomInt(2 ** 31) * 2 + 1;
 
 /** @throws GodwitError `bad-message` */

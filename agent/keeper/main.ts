@@ -70,7 +70,7 @@ function handlers(processes: Processes, stubs: Stubs, tickets: Tickets): Handler
   };
 }
 
-/** The agent's own, also if the keeper was started by somebody else. */
+/** The agent's own, also if the keeper was started by another process. */
 const MASK = 0o022;
 
 async function main(configFile: string) {

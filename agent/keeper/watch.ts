@@ -1,6 +1,6 @@
 /**
  * The agent's watch over its keeper: a keeper that has ended is noticed at once, because the connection ends with it,
- * and another is started. A keeper that somebody else has started counts: there is one as long as its pid file names a
+ * and another is started. A keeper that another process has started counts: there is one as long as its pid file names a
  * process that lives.
  */
 import { spawn } from 'node:child_process';

@@ -1,5 +1,5 @@
 /**
- * The namespaces of a lab, by the names that they have in its own folder: nobody else works there, unlike in
+ * The namespaces of a lab, by the names that they have in its own folder: no other program works there, unlike in
  * ip-netns(8)'s /run/netns. They are found by what is mounted, which also shows names that something covers.
  */
 import { mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
@@ -36,7 +36,7 @@ export async function findNamespaces(lab: string): Promise<Bound[]> {
   const former = await formerNames(lab);
   const ours = (path: string) => path.startsWith(`${nodesFolder(lab)}/`) || former.includes(path);
   const bound = parseMounts(await mountinfo()).filter(({ at, type }) => type === 'nsfs' && ours(at));
-  // Whatever somebody has mounted over a name came later.
+  // What another process has mounted over a name came later.
   const first = new Map(bound.reverse().map(({ at, root }) => [at, root]));
   return [...first].map(([path, namespace]) => ({ path, namespace }));
 }
@@ -76,7 +76,7 @@ export const networkOf = (pid: number | string) => readlink(`/proc/${pid}/ns/net
 /** All processes of this machine that are in one of these network namespaces, this one excepted. */
 export async function processesIn(namespaces: Iterable<string>): Promise<number[]> {
   const wanted = new Set(namespaces);
-  // If somebody binds the machine's own network to a name of ours, nothing is killed.
+  // If the machine's own network is bound to a name of ours, nothing is killed.
   wanted.delete(await networkOf(1));
   const pids = pidsAmong(await readdir('/proc')).filter((pid) => pid !== `${process.pid}`);
   const found = await Promise.all(

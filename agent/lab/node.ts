@@ -58,7 +58,7 @@ export const endAgent = (lab: string, node: string) => endSupervised(nodePaths(l
 export const endKeeper = async (lab: string, node: string) =>
   endAll([await readIdentity(nodePaths(lab, node).keeper.pidFile)]);
 
-/** Whether somebody starts its agent again when it ends. */
+/** Whether its agent is started again when it ends. */
 export async function isSupervised(lab: string, node: string): Promise<boolean> {
   const supervisor = await readIdentity(nodePaths(lab, node).agent.supervisorFile);
   return supervisor !== null && isAlive(supervisor);

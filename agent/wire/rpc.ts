@@ -225,7 +225,7 @@ export class Connection {
     if (this.#isWanted(message, text.length)) this.#deliver(message as Message);
   }
 
-  /** The library keeps what it is given until its turn comes: it gets nothing that nobody has asked for. */
+  /** The library keeps what it is given until its turn comes: it gets nothing that was not asked for. */
   #isWanted(message: Envelope, bytes: number): boolean {
     if (!('method' in message)) return this.#asked.delete(message.id);
     if (!('id' in message)) return this.#isExpected(message);

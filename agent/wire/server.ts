@@ -98,8 +98,8 @@ export interface Server<E extends Events = NoEvents> {
 }
 
 /**
- * Nobody without a certificate of the cluster's authority gets past the TLS handshake, and nobody past the upgrade whom
- * `admits` does not name; the caller's name is the common name of its certificate.
+ * A peer without a certificate of the cluster's authority does not get past the TLS handshake, and one that `admits`
+ * does not name not past the upgrade; the caller's name is the common name of its certificate.
  * @throws GodwitError `address-taken`, `cannot-listen`, `unreadable-certificate`
  */
 export async function serveTls<C extends Contract, E extends Events = NoEvents>(

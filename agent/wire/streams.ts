@@ -34,7 +34,7 @@ export class SocketStream extends Duplex {
       if (!this.#sentEnd || !this.#receivedEnd)
         this.destroy(streamCut(reason.toString() || 'the other side is gone'));
     });
-    // A cut that nobody listens for must not end the process; those who use the stream get the error all the same.
+    // A cut without a listener must not end the process; the stream's users get the error all the same.
     this.on('error', () => {});
   }
 

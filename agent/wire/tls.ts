@@ -1,5 +1,5 @@
 /**
- * A certificate of the cluster's own authority proves who somebody is: the node that it names, and its key. Whether
+ * A certificate of the cluster's own authority proves who a peer is: the node that it names, and its key. Whether
  * that node is a member is decided by the list of members.
  */
 import { createHash, X509Certificate } from 'node:crypto';

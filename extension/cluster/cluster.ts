@@ -16,7 +16,7 @@ const PAUSES = { firstMs: 250, mostMs: 2_000 };
 
 /**
  * - `connecting`: for the first time, or to another agent than before
- * - `none`: nobody answers there
+ * - `none`: no agent answers there
  * - `refused`: it is there and can't be used: this user is not admitted, it is of another version
  * - `lost`: it answered and does no longer
  */

@@ -8,7 +8,7 @@ export const noCluster = (socket: string) =>
     fix: 'start a local cluster',
   });
 
-/** By the permissions of its socket: whether it is well, nobody here can tell. */
+/** By the permissions of its socket: whether it is well can't be known from here. */
 export const notAdmitted = (socket: string) =>
   new GodwitError({
     code: 'not-admitted',

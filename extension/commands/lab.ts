@@ -74,7 +74,7 @@ export class Lab {
 
   /** Agents that start, or are slow, are waited for; those that are gone are started where that is possible. */
   async #mended(there: LabStatus): Promise<LabStatus> {
-    // What others may see nobody else can judge, let alone mend: the view tells which nodes are down.
+    // Only root can judge what is wrong with a lab, and mend it; for others the view shows which nodes are down.
     if (!isRoot()) return there;
     const waiting = 'Waiting for the local cluster’s agents…';
     const status = await during(waiting, async () => {

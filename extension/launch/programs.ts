@@ -12,7 +12,7 @@ const FILES_LOOKED_AT = 3_000;
 const LOOK_WITHIN_MS = 1_500;
 const PROGRAMS_SHOWN = 40;
 const COMPLETIONS_SHOWN = 50;
-/** Folders of tools, where nobody keeps a program of theirs. */
+/** Folders of tools, where people keep no programs of their own. */
 const NOT_IN = '**/{.git,.svn,node_modules,CMakeFiles,.venv,.cache}/**';
 /** Bytes that begin an ELF file (elf(5)) and a script (execve(2)). */
 const ELF = '\x7fELF';

@@ -13,7 +13,7 @@ export const TAIL_BYTES = 4 * 1024 * 1024;
 const LONGEST_LINE = 64 * 1024;
 /** Bytes in one message. */
 const PIECE_BYTES = 64 * 1024;
-/** Between attempts to read on: short after a cut, longer while nobody answers. */
+/** Between attempts to read on: short after a cut, longer while no agent answers. */
 const PAUSES = { firstMs: 250, mostMs: 5_000 };
 
 export interface ConsoleSink {
@@ -39,7 +39,7 @@ export class ConsoleReader {
     private readonly sink: ConsoleSink,
   ) {}
 
-  /** Resolves, never rejects, when the console has been read to its end, can't be read, or nobody wants it any more. */
+  /** Resolves, never rejects, when the console has been read to its end, can't be read, or is not wanted any more. */
   async run(): Promise<void> {
     const pause = new GrowingPause(PAUSES);
     while (!this.stopped) {

@@ -99,7 +99,7 @@ export class HistoryReader {
     };
   }
 
-  /** What is known of jobs whose home does not answer: they have not gone because nobody tells of them. */
+  /** What is known of jobs whose home does not answer: they are not gone because no home reports them. */
   private away(answered: readonly Job[]): Pick<JobHistory, 'jobs' | 'events'> {
     const { jobs, events } = this.history ?? { jobs: [], events: [] };
     const ids = new Set(answered.map(({ id }) => id));

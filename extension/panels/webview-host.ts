@@ -50,7 +50,7 @@ export class WebviewHost<Message> {
     webview.html = page(webview, extension, name, panel.title);
   }
 
-  /** Lost where nobody would see it: a webview that becomes ready is told everything. */
+  /** Dropped while the webview is not ready: when it becomes so, it gets everything. */
   send(message: Message): void {
     if (this.ready) void this.panel.webview.postMessage(message);
   }

@@ -22,7 +22,7 @@ export class SteadyFigures {
   #shown = new Map<string, Figures>();
   #readUntil = Number.NEGATIVE_INFINITY;
 
-  /** Somebody reads a tooltip now. */
+  /** A tooltip is being read now. */
   read(now: number): void {
     this.#readUntil = now + READ_MS;
   }
@@ -57,6 +57,6 @@ export class SteadyFigures {
   }
 }
 
-/** `unit`: what is a tenth of this is noticed by nobody. */
+/** `unit`: a difference of a tenth of this is not noticed. */
 const differs = (before: number, after: number, unit: number): boolean =>
   Math.abs(after - before) >= NOTICEABLE * Math.max(before, after, unit);

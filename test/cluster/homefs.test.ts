@@ -239,7 +239,7 @@ describe('while the home does not answer', () => {
   it.each([
     ['refused its name', ['setpriv', '--reuid', '65534', '--clear-groups'], {}],
     ['kept waiting for it too long', [], { cgroup: '/none' }],
-  ])('what is mounted on a folder of its user’s stays when another process is %s', async (_who, as, order) => {
+  ])('a mount on a folder of its user’s stays when a process is %s', async (_who, as, order) => {
     const { home, at, root } = await mountHome({ user: USER, ...order });
     mkdirSync(join(root, 'sub'));
     const sub = join(at, 'sub');

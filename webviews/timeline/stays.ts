@@ -42,7 +42,7 @@ export interface Move {
 export interface End {
   at: Time;
   exit: Exit | null;
-  /** Why nobody runs the job any more although it did not end; null for one that did. */
+  /** Why the job runs nowhere any more although it did not end; null for one that did. */
   lost: string | null;
 }
 

@@ -1,4 +1,4 @@
-"""Expressions that somebody types, watches or points at."""
+"""Expressions that a person types, watches or points at."""
 
 from contextlib import contextmanager
 import gdb

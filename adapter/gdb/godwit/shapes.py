@@ -1,6 +1,6 @@
 """
 What a value looks like and is made of. A shape says its text, how many parts it has where that costs nothing, and its
-parts from one number on. Nothing is read before somebody looks at it, and no more of it than is looked at.
+parts from one number on. Nothing is read before it is asked for, and no more of it than is asked for.
 """
 
 import gdb

@@ -1,4 +1,4 @@
-"""Threads and their frames: found by number, walked no deeper than somebody looks."""
+"""Threads and their frames: found by number, walked no deeper than the editor asks."""
 
 import os
 from contextlib import contextmanager

@@ -13,7 +13,7 @@ ENCODINGS = {1: "utf-8", 2: "utf-16-le", 4: "utf-32-le"}
 
 
 class How:
-    """The way in which somebody wants to see a value: `,x`, `,raw`, and how much of it."""
+    """The format in which a value is asked for: `,x`, `,raw`, and how much of it."""
 
     def __init__(self, letter=None, raw=False, characters=bounds.IN_LIST):
         self.letter = letter

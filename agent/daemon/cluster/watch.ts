@@ -1,4 +1,4 @@
-/** Snapshots of the cluster for those who watch it, while somebody does. */
+/** Snapshots of the cluster for the clients that watch it, while there are any. */
 import type { ClusterSnapshot } from '../../api/client-events';
 import type { CallerConnection } from '../../api/contract';
 import { GodwitError } from '../../api/errors';
@@ -34,7 +34,7 @@ export class ClusterWatch {
   readonly #watchers = new Map<CallerConnection, number | undefined>();
   readonly #views = new Map<string, HomeView>();
   readonly #refreshing = new Map<string, () => void>();
-  /** The nodes that are listened to, while somebody watches. */
+  /** The nodes that are listened to, while a client watches. */
   readonly #listening = new Map<string, AbortController>();
   #running: AbortController | null = null;
   #latest: ClusterSnapshot | null = null;
@@ -67,7 +67,7 @@ export class ClusterWatch {
     this.#refreshing.clear();
     clearTimeout(this.#publishing);
     this.#publishing = undefined;
-    // By the time somebody watches again it would be old.
+    // By the time a client watches again it would be old.
     this.#latest = null;
     this.#views.clear();
   }
@@ -198,7 +198,7 @@ function oneAtATime(work: () => Promise<void>): () => void {
   };
 }
 
-/** Ends early when nobody watches any more. */
+/** Ends early when no client watches any more. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {

@@ -82,7 +82,7 @@ export class ServedFiles {
     return under;
   }
 
-  /** Something in the journal has changed: servers that nobody needs any more are ended. */
+  /** Something in the journal has changed: servers that are not needed any more are ended. */
   review(): void {
     if (this.#jobs.size === 0) return;
     this.#again = true;

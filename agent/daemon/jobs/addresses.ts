@@ -1,4 +1,4 @@
-/** The home gives addresses out: each to one job at a time, and none that somebody else on the network has. */
+/** The home gives addresses out: each to one job at a time, and none that another machine on the network has. */
 
 import type { AddressPool } from '../../api/config';
 import { GodwitError } from '../../api/errors';
@@ -65,7 +65,7 @@ export class Addresses {
     return ip;
   }
 
-  /** A promise holds only for an address that nobody answers for. */
+  /** A promise holds only for an address that no machine answers for. */
   async #owner(ip: string): Promise<string | null> {
     let owner: string | null | undefined;
     try {

@@ -16,7 +16,7 @@ interface Seen {
 
 /**
  * Sees the programs of this node's jobs stop and go on. The kernel tells that to a process's parent and its tracer
- * alone, so they are looked at: one small file each, and only while somebody watches.
+ * alone, so they are looked at: one small file each, and only while a client watches.
  */
 export class Stops {
   #seen = new Map<Copy, Seen>();

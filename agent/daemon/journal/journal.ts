@@ -97,7 +97,7 @@ export interface Journal {
   find(reference: string, limit: number): Promise<HomedJob[]>;
   /** The latest that ended, latest first. */
   latestEnded(limit: number): Promise<HomedJob[]>;
-  /** Those of a user that are over and that nobody has anything to clear away of; the latest end first. */
+  /** Those of a user that are over and of which no node has anything left to clear away; the latest end first. */
   forgettable(uid: number): Promise<JobId[]>;
   /** Users who have jobs here. */
   users(): Promise<number[]>;

@@ -34,7 +34,7 @@ export interface Debt {
  * - `committed`: the job is the destination's; it has not said yet that it thawed.
  * - `aborted`: the job is the source's; it has not said yet that it resumed.
  * - `returned`: committed, never thawed, given back to the source, which has not said yet that it resumed.
- * - `lost`: nobody runs it, but the source may hold its frozen copy: a person decides.
+ * - `lost`: it runs nowhere, but the source may hold its frozen copy: a person decides.
  */
 export interface OpenMove {
   move: Move;

@@ -47,7 +47,7 @@ export abstract class Executor<
     );
   }
 
-  /** Also until it is known what an earlier run of the agent has left: nobody else may touch the copy. */
+  /** Also until it is known what an earlier run of the agent has left: nothing else may touch the copy. */
   get busy(): boolean {
     return this.#takingUp || this.#runner.state.at !== 'idle';
   }

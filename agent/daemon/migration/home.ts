@@ -39,7 +39,7 @@ type Phase =
   | { at: 'losing'; move: Move }
   /** The last answer is being written; then the move is over. */
   | { at: 'closing'; move: Move; ending: Ending }
-  /** Nobody runs it, but the source may hold its frozen copy: a person decides. */
+  /** It runs nowhere, but the source may hold its frozen copy: a person decides. */
   | { at: 'lost'; move: Move }
   | { at: 'forgetting'; move: Move };
 

@@ -44,7 +44,7 @@ export class InheritedSocket {
     return [helper, 'inherit-socket', this.path, '--', ...argv];
   }
 
-  /** @throws GodwitError `not-connected` when nobody came */
+  /** @throws GodwitError `not-connected` when no connection came */
   async connection(): Promise<Socket> {
     return this.#connected.catch((error: Error) => {
       throw new GodwitError({

@@ -46,7 +46,7 @@ export class Restoring {
   }
 
   /**
-   * At home a job gets all of the home's mounts, and somebody may take one away at any time: a container ends. CRIU fails
+   * At home a job gets all of the home's mounts, and one may be taken away at any time: a container ends. CRIU fails
    * then, before it has made any of the job's files; it is started again with those that are there now.
    */
   async #amongMounts(

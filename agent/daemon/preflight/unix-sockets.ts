@@ -43,7 +43,7 @@ function stuck(
   return unread ? obstacle('connection-pending/unread', { process }) : null;
 }
 
-/** Sockets whose other end nobody in the job has. */
+/** Sockets whose other end no process of the job has. */
 export function externalSockets({ descriptors, peers }: Looked, nameOf: NameOf): Obstacle[] {
   const own = new Set(descriptors.map(({ name }) => inodeOf(name)));
   return descriptors.flatMap(({ pid, name }) => {

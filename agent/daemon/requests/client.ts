@@ -19,8 +19,8 @@ import { may } from './rights';
 
 /** A job that is moving can be told in a moment. */
 const GONE_PAUSE_MS = 200;
-/** Answers after which nobody has to be told that a debugger's client has gone. */
-const NOBODY_TO_TELL: ReadonlySet<string> = new Set(['job-ended', 'no-such-job', 'not-yours']);
+/** Answers after which no stub is left that has to learn that a debugger's client has gone. */
+const NO_STUB_LEFT: ReadonlySet<string> = new Set(['job-ended', 'no-such-job', 'not-yours']);
 
 export interface ClientParts extends Choosing {
   home: Home;
@@ -118,7 +118,7 @@ async function reportGone(
       await peers.call(home, 'home.debugGone', { ...target, as }, { timeoutMs: DEBUG_TIMEOUT_MS });
       return;
     } catch (error) {
-      if (NOBODY_TO_TELL.has(asGodwitError(error).code)) return;
+      if (NO_STUB_LEFT.has(asGodwitError(error).code)) return;
       if (performance.now() > until)
         return log(`its host was not told that a debugger's client has gone: ${error}`, { job: target.job });
       await sleep(GONE_PAUSE_MS);

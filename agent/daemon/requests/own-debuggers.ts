@@ -8,7 +8,7 @@ import type { HomedJob } from '../journal/journal';
 import type { MovesUnderWay } from '../migration/under-way';
 import { theirJob } from './rights';
 
-/** As long as a stub that has lost its line waits for it: beyond that nobody needs to be told. */
+/** As long as a stub that has lost its line waits for it: later the stub has left by itself. */
 export const DEBUG_TIMEOUT_MS = 60_000;
 
 /** Without the user, who is the caller's. */

@@ -111,7 +111,7 @@ export class Gdbserver {
   async ask(request: string, limit = ANSWER_LIMIT): Promise<string> {
     const reply = this.resume(request);
     const began = performance.now();
-    // Nobody looks before an answer takes its time: most come within a millisecond.
+    // Progress is looked at only once an answer takes its time: most come within a millisecond.
     let deadline: ProgressDeadline | undefined;
     let timer: NodeJS.Timeout | undefined;
     const silence = new Promise<never>((_, reject) => {

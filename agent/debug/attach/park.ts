@@ -48,7 +48,7 @@ export const atForkEvent = (what: string) =>
     fix: 'let the program go on in the debugger, then move it',
   });
 
-/** The reply of our own SIGSTOP (or of somebody else's, which can't be told apart). */
+/** The reply of our own SIGSTOP (or of another process's, which can't be told apart). */
 export function isStopSignal(reply: string): boolean {
   const stop = parseStopReply(reply);
   return stop?.kind === 'stop' && stop.signal === STOP_SIGNAL && stop.reason === undefined;
@@ -58,7 +58,7 @@ export function isStopSignal(reply: string): boolean {
  * Takes every queued SIGSTOP off its queue. They are ours, or gdbserver's own for threads that met an event before it,
  * and gdbserver can mistake one for the other: a thread that is let go meets its SIGSTOP and is reported, or runs on.
  * So a spin keeps all threads in place meanwhile, and one more SIGSTOP is sent only when nothing is reported.
- * `registers`: what the threads' must be afterwards, none where nobody has read them. Precondition: all threads
+ * `registers`: what the threads' must be afterwards, none where they were not read. Precondition: all threads
  * stopped, no breakpoint in. Returns other stops that were reported; the siginfo of earlier ones must be written back.
  */
 export async function drainStopSignals(

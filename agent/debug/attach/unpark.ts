@@ -107,7 +107,7 @@ async function tryAttach(target: Target, parked: ParkedStub, positions: ThreadPo
     // Before the spin is undone: if gdbserver ends from here on, the freezer takes the threads.
     writeFileSync(`${run}/cgroup.procs`, `${pid}`);
     await spin.undo();
-    // Registers of a process that runs for its client have been seen by nobody: the kernel's own restarts serve.
+    // The client has not seen the registers of a process that runs for it: the kernel's own restarts serve.
     await restorePositions(server, positions, memory.running ? [] : parked.registers);
     for (const packet of settingsPackets(memory)) await expectOk(server, packet);
     await replaySymbols(server, memory);

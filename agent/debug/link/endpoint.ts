@@ -62,7 +62,7 @@ function start(server: Server, endpoint: Endpoint): void {
   }
 }
 
-/** A socket that nobody listens at any more, left by a line that was killed, is in nobody's way. */
+/** Removes a socket without a listener, which a line that was killed has left. */
 async function removeStale(path: string): Promise<void> {
   const found = await lstat(path).catch(() => null);
   if (!found?.isSocket()) return;

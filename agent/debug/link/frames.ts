@@ -152,7 +152,7 @@ function decodeMessage(kind: number | undefined, body: Buffer): Message {
   }
 }
 
-/** Numbers that JavaScript can't count with are nobody's. */
+/** Numbers beyond those that JavaScript can count with are refused. */
 function numberAt(body: Buffer, at: number): number {
   if (body.length < at + NUMBER_BYTES) throw bad('it is too short');
   const value = body.readBigUInt64BE(at);

@@ -213,7 +213,7 @@ export class Line extends EventEmitter<LineEvents> {
     this.emit('closed', why, bye?.reason);
   }
 
-  /** Done when the stub has left the process, which its bye says: nobody traces the process then. */
+  /** Done when the stub has left the process, which its bye says: then the process has no tracer. */
   private async sayBye(why: GodwitError | undefined): Promise<void> {
     const acknowledged = new Promise<void>((resolve) => this.session.once('acknowledged', resolve));
     this.session.send(bye(why?.message ?? 'the client has gone'));

@@ -30,7 +30,7 @@ const EXT = 0x16;
 const ZERO_EXT = 0x2a;
 const PICK = 0x32;
 
-/** By their numbers (ax.def). Left out: floating point, which nobody implements, and what traces, sets or prints. */
+/** By their numbers (ax.def). Left out: floating point, which no stub implements, and what traces, sets or prints. */
 const EFFECTS = new Map<number, Effect>([
   // add, sub, mul, div, rem, shifts.
   ...[0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b].map((op) => [op, effect(2, 1)] as const),

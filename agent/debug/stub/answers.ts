@@ -25,7 +25,7 @@ const TOO_MANY = 'E.there are too many breakpoints, or conditions too long, to t
 export interface Answer {
   /** null where it comes later, or never. */
   reply: string | null;
-  /** What the packet has done to the process, which nobody debugs any more. */
+  /** What the packet has done to the process, which has no debugger any more. */
   ended?: 'killed' | 'detached';
 }
 

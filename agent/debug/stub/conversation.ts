@@ -145,7 +145,7 @@ export class Conversation extends EventEmitter<ConversationEvents> {
 
   #connected(connected: boolean): void {
     clearTimeout(this.#graceTimer);
-    // Until the process runs again for its client nobody waits for it: the time counts while the stub is attached.
+    // The time in which a client may come back counts only while the stub is attached.
     if (!connected) this.#graceTimer = setTimeout(() => this.emit('bye'), this.#grace).unref();
     this.emit('connected', connected);
   }

@@ -45,7 +45,7 @@ interface InferiorOptions {
 interface InferiorEvents {
   /** A stop to report to the client. */
   stopped: [reply: string];
-  /** It met a SIGSTOP of ours for which nobody waits any more. */
+  /** It met a SIGSTOP of ours that is no longer waited for. */
   caught: [];
   /** A run is over, and what came of it dealt with. */
   arrived: [];
@@ -53,11 +53,11 @@ interface InferiorEvents {
   ended: [];
   /** gdbserver has exited without being asked to. `processAlive`: at that moment; `lost` follows, once it is sure. */
   gdbserverExited: [processAlive: boolean];
-  /** Nobody debugs the process any more: what came of it after `gdbserverExited`. */
+  /** The process has no debugger any more: what came of it after `gdbserverExited`. */
   lost: [loss: GdbserverLoss];
 }
 
-/** A resume that gdbserver has not answered yet. `taken`: somebody else than the usual way waits for the stop. */
+/** A resume that gdbserver has not answered yet. `taken`: the stop is waited for elsewhere than usual. */
 interface Run {
   reply: Promise<string>;
   taken: boolean;
@@ -124,7 +124,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     return this.#files;
   }
 
-  /** null once nobody debugs it any more. */
+  /** null once it has no debugger any more. */
   get server(): Gdbserver | null {
     return this.#server;
   }
@@ -359,7 +359,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   }
 }
 
-/** The resume that lets a thread meet the SIGSTOP which somebody else has sent it. */
+/** The resume that lets a thread meet the SIGSTOP which another process has sent it. */
 function passingStop(reply: string, resume: string): string {
   const thread = threadOfStop(reply);
   const owed = thread === undefined ? [] : [{ thread, signal: STOP_SIGNAL }];

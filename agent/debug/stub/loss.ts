@@ -9,7 +9,7 @@ export const SAME_CAUSE_LIMIT = 1_000;
 const DEATH_LIMIT = 30_000;
 const POLL = 20;
 
-/** Why gdbserver exited. With the process, which nobody has reported: `reply` says how. Or alone: the process lives. */
+/** Why gdbserver exited. With the process, whose end was not reported: `reply` says how. Or alone: the process lives. */
 export type GdbserverLoss =
   | { cause: 'process-ended'; reply: string }
   | { cause: 'gdbserver-alone'; why: GodwitError };

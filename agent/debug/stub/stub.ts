@@ -274,7 +274,7 @@ export class Stub extends EventEmitter<StubEvents> {
       });
     } catch (error) {
       if (this.#phase === 'attached') this.emit('lost-debugger', asGodwitError(error));
-      // One that was killed meanwhile ends for its parent only when nobody traces it any more.
+      // One that was killed meanwhile ends for its parent only without a tracer.
       if (!isAlive(this.#inferior.nodePid)) await server?.kill();
     }
     this.#close('the client has gone');

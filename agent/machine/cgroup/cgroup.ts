@@ -49,12 +49,12 @@ export class JobCgroup {
 
   /**
    * Returns when every thread of `run` is in the freezer (or stopped by its tracer, which counts as frozen). A job
-   * that this froze has no process between vfork and its child's exec, where nobody could attach to it.
+   * that this froze has no process between vfork and its child's exec, where no debugger could attach to it.
    * Throws `will-not-freeze` after the deadline (ms), the cgroup being as it was before.
    */
   async freeze(deadlineMs: number): Promise<void> {
     const before = (await readFile(join(this.run, 'cgroup.freeze'), 'utf8')).trim();
-    // What somebody else has frozen is not thawed for this.
+    // What another process has frozen is not thawed for this.
     const settled = () => (before === '1' ? this.#freezes() : this.#freezesOutOfVfork());
     if (await this.#comesTo(deadlineMs, settled)) return;
     const culprit = await this.#culprit();

@@ -10,7 +10,7 @@ export const DUMP_LOG = 'dump.log';
 export const RESTORE_LOG = 'restore.log';
 export const PAGE_SERVER_LOG = 'page-server.log';
 
-/** Warnings and errors. More makes CRIU's memory transfer slower by half and helps nobody. */
+/** Warnings and errors. More makes CRIU's memory transfer slower by half and is of no use. */
 const VERBOSITY = '-v2';
 
 /**

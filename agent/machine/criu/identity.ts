@@ -122,7 +122,7 @@ const TAKEN = 'Resource temporarily unavailable';
 const lockTaken = (process: string, fd: string, type: string) =>
   new GodwitError({
     code: 'lock-taken',
-    message: `process ${process} held a ${type.toLowerCase()} lock by its descriptor ${fd}, on a file that somebody else has locked there`,
+    message: `process ${process} held a ${type.toLowerCase()} lock by its descriptor ${fd}, on a file that is locked by another there`,
     fix: 'move it when the other has let go of the file',
   });
 

@@ -59,7 +59,7 @@ export interface Looked {
   foreign: { type: string; at: string }[];
   /** Connections over Unix sockets that wait, by the inodes of their listener and of the other end: 0 if that is closed. */
   unaccepted: { listener: number; client: number }[];
-  /** Of Unix sockets that are connected to one that nobody has: those that have sent something. */
+  /** Of Unix sockets that are connected to one that no process has: those that have sent something. */
   unread: Set<number>;
   /** Of connected Unix sockets, by inode: the inode at the other end. */
   peers: Map<number, number>;

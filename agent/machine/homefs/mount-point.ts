@@ -13,7 +13,7 @@ export async function removeMountPoint(at: string): Promise<void> {
     const code = isNodeError(error) ? error.code : undefined;
     if (code === 'ENOENT') return;
     if (code !== 'EBUSY') throw error;
-    // Somebody else has mounted something there, or has copied the mount.
+    // Another process has mounted something there, or has copied the mount.
     await removeMounted('name', [at]);
   }
 }

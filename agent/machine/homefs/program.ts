@@ -30,7 +30,7 @@ export interface MountOrder {
   home: string;
   /** An existing folder, its path without symbolic links. */
   at: string;
-  /** Whose job it is for, by number: nobody else but root is served. */
+  /** Whose job it is for, by number: only that user and root are served. */
   uid: number;
   /**
    * The job's cgroup, by its path in the v2 hierarchy. Others give up after some seconds when the home does not answer;

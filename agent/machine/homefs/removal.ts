@@ -12,13 +12,13 @@ import { parseMounts } from '../proc/parse';
 
 /** A lab's folder has some thousands of files; more than that takes a slow disk. */
 const REMOVE_MS = 120_000;
-/** Somebody may mount something between the look at the mounts and the copy of them. */
+/** Something may be mounted between the look at the mounts and the copy of them. */
 const TRIES = 3;
 const STILL_MOUNTED = 3;
 
 /**
- * `HOW UNMOUNT… -- (PATH PATH-IN-MOUNTINFO)…`. Nobody else can mount anything in this namespace, so what is unmounted
- * stays unmounted until the end.
+ * `HOW UNMOUNT… -- (PATH PATH-IN-MOUNTINFO)…`. No other process can mount anything in this namespace, so what is
+ * unmounted stays unmounted until the end.
  */
 const SCRIPT = `
 how=$1; shift

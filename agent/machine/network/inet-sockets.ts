@@ -8,7 +8,7 @@ export interface InetSocket {
   local: string;
   port: number;
   remote: string;
-  /** 0 where it is connected to nobody. */
+  /** 0 where it is not connected. */
   remotePort: number;
   /** As include/net/tcp_states.h numbers it. */
   state: number;

@@ -132,11 +132,11 @@ export class JobNetworks {
     // It takes its other end with it. Another's interface of that name is not touched: making ours fails by its name.
     if (copy.address && (await isOurs(copy.job, copy.address))) await ip('link', 'delete', port(copy.job));
     await run('umount', '--lazy', namespace).catch(() => {});
-    // Refused while somebody else has mounted something there, or has copied the mount.
+    // Refused while another process has mounted something there, or has copied the mount.
     await rm(namespace, { force: true }).catch(() => removeMounted('name', [namespace]));
   }
 
-  /** Who on the bridge has this address already; null when nobody answers. */
+  /** Who on the bridge has this address already; null without an answer. */
   async ownerOf(address: string): Promise<string | null> {
     const what = "the helper's answer";
     const output = await run(this.options.helper, 'arp', 'probe', this.options.bridge ?? '', address);

@@ -38,7 +38,7 @@ static int open_arp(const char *interface, unsigned char mac[ETH_ALEN]) {
   return fd;
 }
 
-/* A question to all that concerns `ip`: from nobody, or (an announcement) from its owner. */
+/* A question to all that concerns `ip`: without a sender's address, or (an announcement) from its owner. */
 static int send_request(int fd, const unsigned char mac[ETH_ALEN], struct in_addr ip, bool owned) {
   struct frame frame = {
       .ethernet = {.ether_type = htons(ETHERTYPE_ARP)},

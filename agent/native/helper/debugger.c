@@ -130,7 +130,7 @@ static void become_server(char **argv) __attribute__((noreturn));
 static void become_server(char **argv) {
   char **program = after_dashes(argv);
   make_root();
-  /* Which would end it before it has let its process go, when its keeper has ended and nobody reads its complaints. */
+  /* Which would end it before it has let its process go, when its keeper has ended and its errors are not read. */
   signal(SIGPIPE, SIG_IGN);
   if (!is_for_root(argv)) {
     confine(argv, flag(argv, "--ptrace") ? CAP_SYS_PTRACE : -1);

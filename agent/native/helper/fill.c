@@ -1,5 +1,5 @@
 /*
- * How many bytes wait in pipes and in streams between Unix sockets. Not in what somebody outside can fill or empty while
+ * How many bytes wait in pipes and in streams between Unix sockets. Not in what processes outside can fill or empty while
  * the job is frozen (named FIFOs, the network, what its PID 1 is fed by), nor in terminals, whose queues are taken out for
  * the dump.
  */

@@ -1,5 +1,5 @@
 /*
- * What a program asks of the kernel, nobody else can see, and a restore would lose: every job finds a kernel without it,
+ * What a program asks of the kernel, no other process can see, and a restore would lose: jobs find a kernel without it,
  * and report it or do without. A sandbox that would be gone after the first move is worse than none.
  */
 #include <asm/prctl.h>

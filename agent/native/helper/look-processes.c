@@ -12,7 +12,7 @@
 #include "look-parts.h"
 #include "scheduling.h"
 
-/* A process can be given a program only that somebody may execute (PR_SET_MM_EXE_FILE, prctl(2)). */
+/* A process can be given only a program that has an execute permission (PR_SET_MM_EXE_FILE, prctl(2)). */
 void look_at_program(const char *pid) {
   char path[64], target[4096];
   struct stat about;
@@ -29,7 +29,7 @@ static bool namespace_of(const char *pid, const char *name, char space[64]) {
 
 /*
  * One that it puts its children into has no name as long as it has none of them. A process that has ended has a number
- * until somebody has asked for its status, and nothing else.
+ * until its status was asked for, and nothing else.
  */
 static bool has_nameless(const char *pid) {
   char space[64];
@@ -79,7 +79,7 @@ void look_at_threads(const char *pid, const char *init) {
 }
 
 /*
- * The kernel shows nobody what it would undo. A thread has a list of that from its first operation of the kind on, and
+ * The kernel does not show what it would undo. A thread has a list of that from its first operation of the kind on, and
  * all that were made by pthread_create(3) share one, whether or not anything is in it. This process has none.
  */
 void look_at_undo(const char *pid) {

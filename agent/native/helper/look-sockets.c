@@ -11,7 +11,7 @@
 
 #include "look-parts.h"
 
-/* What the kernel reports of a socket; a connection that nobody has accepted yet has a peer without a number. */
+/* What the kernel reports of a socket; a connection that was not accepted yet has a peer without a number. */
 struct told {
   uint32_t peer, unread;
   const uint32_t *clients;

@@ -7,7 +7,7 @@
  *                           a descriptor (FD `map`: a mapping of a device or of a deleted file): st_mode in octal, hard
  *                           links, bytes that it takes, its file system's magic number in hexadecimal, a socket's protocol, a
  *                           terminal's number or what else is of interest (`-` for nothing), and what /proc calls it
- *   x PID NAME              a program whose file nobody may execute any more
+ *   x PID NAME              a program whose file has no execute permission any more
  *   q PID FD WHAT           a message that waits in a Unix socket, and what of it would be lost (messages.c)
  *   m PID NAME              a file or folder on a mount that its namespace has no longer
  *   y PID TID POLICY        a thread with a scheduling policy of these (sched(7)) that CRIU does not know
@@ -17,7 +17,7 @@
  *   u INODE PEER            a connected Unix socket, and the socket at its other end
  *   i INODE CLIENT          a Unix socket that listens, and one at the other end of a connection that waits to be
  *                           accepted: 0 where that has been closed
- *   o INODE BYTES           a connected Unix socket whose other end nobody has, and what it has sent there
+ *   o INODE BYTES           a connected Unix socket whose other end no process has, and what it has sent there
  *
  * stat(2) waits for the file system behind a descriptor: the caller sets this a deadline.
  */

@@ -60,7 +60,7 @@ int open_process(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 int open_member(const char *cgroup, pid_t pid) {
   const int process = open_process(pid);
   if (process < 0) return -1;
-  /* While it lives its number is nobody else's: what was read of that number in between was read of it. */
+  /* While it lives no other process has its number: what was read of that number in between was read of it. */
   if (is_in(cgroup, pid) && is_alive(process)) return process;
   close(process);
   errno = ESRCH;

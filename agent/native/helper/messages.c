@@ -65,7 +65,7 @@ static const char *lost_of_first(int fd, int type) {
   return is_named ? "sender" : size == 0 ? "empty" : NULL;
 }
 
-/* Only while nobody else looks: where the next look begins (SO_PEEK_OFF, socket(7)) is the socket's, not the looker's. */
+/* Only while no other process looks: the socket keeps where the next look begins (SO_PEEK_OFF, socket(7)). */
 static const char *lost_of_others(int fd) {
   const int room = option_of(fd, SO_RCVBUF);
   const char *lost = NULL;

@@ -4,7 +4,7 @@
  *
  *   take-queues --cgroup RUN --file FILE [--opened N...] -- PID:FD...
  *                   puts what is in them, and what else CRIU forgets of a terminal, into a file; FD is a master, N the
- *                   number of one whose slave somebody has open
+ *                   number of one whose slave is open
  *   put-queues --cgroup RUN --file FILE -- PID...
  *                   puts it back, here or in a restored, frozen copy, and removes the file
  *
@@ -56,7 +56,7 @@ static bool is_worth_a_record(const struct record *record) {
 }
 
 /*
- * A slave that nobody has opened yet must not be opened: closing it again would hang up the master's reader.
+ * A slave that was never opened must not be opened: closing it again would hang up the master's reader.
  */
 static bool is_opened(char **argv, unsigned int number) {
   const char *one;

@@ -2,8 +2,8 @@
  * The network of a frozen job. While CRIU reads or makes its sockets one by one, the kernel would go on with what they
  * were doing. A byte that is taken by a socket that has been read already, and acknowledged to one that has not yet,
  * would be in neither image; one that is sent before its taker is there again would end the connection. So the job's
- * cgroup is blocked: no packet leaves or reaches a socket of it (BPF_PROG_TYPE_CGROUP_SKB). That concerns nobody else, as
- * a firewall's rule might, and ends with the cgroup.
+ * cgroup is blocked: no packet leaves or reaches a socket of it (BPF_PROG_TYPE_CGROUP_SKB). That concerns no other
+ * process, as a firewall's rule might, and ends with the cgroup.
  */
 #include <dirent.h>
 #include <errno.h>

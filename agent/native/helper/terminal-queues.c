@@ -99,7 +99,7 @@ void empty_queues(const struct terminal *terminal, struct record *record) {
   if (ioctl(terminal->slave, FIONREAD, &record->processed)) record->processed = 0;
   empty(terminal->slave, &record->typed, record->bytes);
   empty(terminal->master, &record->printed, record->bytes + record->typed.taken);
-  /* Nothing waits at the master: that there is no room for more is because somebody has stopped it. */
+  /* Nothing waits at the master: that there is no room for more is because it was stopped. */
   if (!is_ready(terminal->slave, POLLOUT)) record->state |= STOPPED;
   tcsetattr(terminal->slave, TCSANOW, &record->modes);
   if (record->state & PACKETS) set_packets(terminal, 1);
@@ -119,7 +119,7 @@ static void set_plain(const struct terminal *terminal, const struct termios *mod
   tcsetattr(terminal->slave, TCSANOW, &plain);
 }
 
-/* The end of input that somebody typed (Ctrl-D) is in the queue as a zero. */
+/* The end of input that was typed (Ctrl-D) is in the queue as a zero. */
 static void type_all(const struct terminal *terminal, const struct termios *modes, const char *bytes, size_t size) {
   for (size_t at = 0; at < size; at++) {
     char byte = bytes[at];
@@ -168,7 +168,7 @@ static uint32_t settled(const struct queue *queue, const char *bytes) {
   return queue->taken;
 }
 
-/* What is in its queues already: put there by this before somebody was ended, or never taken. */
+/* What is in its queues already: put there by this before it was ended, or never taken. */
 static struct {
   struct queue typed, printed;
   char typed_bytes[MOST_QUEUED], printed_bytes[MOST_QUEUED];

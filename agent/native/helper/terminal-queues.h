@@ -14,7 +14,7 @@
 enum {
   /* The terminal is as it was found: nothing of it is being changed any more. */
   WHOLE = 1,
-  /* TIOCSPTLCK: nobody may open the slave. */
+  /* TIOCSPTLCK: the slave can't be opened. */
   LOCKED = 2,
   /* TIOCPKT: the master's reader gets what happens at the slave. */
   PACKETS = 4,

@@ -6,7 +6,7 @@
  * on has `type` write them (type.c). A frame that comes twice is taken once: each client counts its bytes,
  * and how far each has got is in PID 1's memory, which moves too. Which frame was taken last can be read from outside
  * as the position of the status file's descriptor, which nothing else uses. The state of a debugger's session, by
- * contrast, is handed over by the stub (debug/link/session.ts): here nobody but PID 1 moves with the job.
+ * contrast, is handed over by the stub (debug/link/session.ts): here only PID 1 moves with the job.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -109,7 +109,7 @@ static void print(const char *bytes, size_t size) {
 
 /* More than the kernel keeps of a terminal's output (64 kB), in pieces as it gives them. */
 #define ALL_THERE_IS 64
-/* In between it is looked whether somebody types: Ctrl-C must get through to one that prints without end. */
+/* In between it is looked whether something is typed: Ctrl-C must reach a program that prints without end. */
 #define A_WHILE 8
 
 static void carry_output(int pieces) {
@@ -163,7 +163,7 @@ static void type(void) {
     ssize_t size = write(MASTER, typed.bytes + typed.written, typed.head.size - typed.written);
     if (size < 0 && errno == EAGAIN) return;
     if (size < 0 && errno == EINTR) continue;
-    /* A terminal that takes nothing any more is one that nobody reads: its program is about to end. */
+    /* A terminal that takes nothing any more has no reader: its program is about to end. */
     if (size < 0) break;
     typed.written += (size_t)size;
   }

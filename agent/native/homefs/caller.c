@@ -61,7 +61,7 @@ static bool is_clearing(uint32_t opcode) {
 
 /*
  * The kernel's own user ids, whatever namespace a thread is in. Root launches jobs, dumps and restores them; pages that
- * are written back have no sender and are root's too. `allow_other` has to be: without it the kernel lets nobody but
+ * are written back have no sender and are root's too. `allow_other` has to be: without it the kernel lets only
  * the owner in, not even root (fuse_allow_current_process).
  *
  * The processes of a user's job are that user's for good. Those of a job of root's may become others, whose

@@ -77,7 +77,7 @@ static void *carry_requests(void *argument) {
   for (;;) {
     ssize_t size = read(relay->device, buffer, MAX_MESSAGE);
     if (size < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT)) continue;
-    /* The mount is gone: nobody asks any more. */
+    /* The mount is gone: no request comes any more. */
     if (size < (ssize_t)sizeof *request) exit(0);
     /* What is interrupted is waited for all the same (a file is no terminal), unless its thread is being killed. */
     if (request->opcode == FUSE_INTERRUPT) continue;
@@ -108,7 +108,7 @@ static bool note_answered(struct relay *relay, uint64_t unique) {
 }
 
 /*
- * The next answer, in a buffer of MAX_MESSAGE bytes. What nobody asked for is dropped: the kernel would take it for a
+ * The next answer, in a buffer of MAX_MESSAGE bytes. What was not asked for is dropped: the kernel would take it for a
  * notification, by which a home could change what is cached here.
  */
 static void carry_answer(struct relay *relay, char *buffer) {

@@ -93,7 +93,7 @@ static bool make_room(void) {
 static struct node warm[2] = {{.older = &warm[0], .newer = &warm[0]}, {.older = &warm[1], .newer = &warm[1]}};
 static int warm_count, warm_limit = 256;
 
-/* A mount at home that nobody uses here must not be busy: what is on others than the root's rests soon. */
+/* A mount at home that is not used here must not be busy: what is on others than the root's rests soon. */
 #define REST_S 1
 static pthread_cond_t others_came = PTHREAD_COND_INITIALIZER;
 

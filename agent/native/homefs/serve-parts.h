@@ -80,7 +80,7 @@ bool is_veiled(const struct node *parent, const char *name, int fd, const struct
 
 /* Node 1 is `root`. `--without`: folders of which only the names are shown; `--max-nodes`: a power of 2. 0 or an errno. */
 int nodes_open(const char *root, char **argv);
-/* Keeps no more than so many descriptors for nodes that nobody uses. */
+/* Keeps no more than so many descriptors for nodes that are not in use. */
 void nodes_limit(int warm);
 /* A thread: has files of other file systems than the root's give their descriptors back when they rest. */
 void *nodes_rest(void *unused) __attribute__((noreturn));

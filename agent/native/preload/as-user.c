@@ -41,7 +41,7 @@ static uid_t user;
 static gid_t group, groups[MOST_GROUPS], own_groups[MOST_GROUPS];
 static int group_count, own_group_count;
 static struct stat images, pid_namespace;
-/* What those folders were called in the end: names that nobody could know before, so no image has them. */
+/* What those folders were called in the end: names that could not be known before, so no image has them. */
 static char yard[64], old_root[64];
 /* A call by its number, for this task alone: syscall(2), beyond the one below. */
 static long (*kernel)(long, ...);
