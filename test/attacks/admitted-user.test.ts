@@ -150,7 +150,7 @@ describe.skipIf(process.arch !== 'x64')('descriptors of PID 1 that its user has 
     }
   }
 
-  it('are not written to when somebody types, which is said by name', async () => {
+  it('are not written to when a person types, which is said by name', async () => {
     const { id, secret } = await exchanged(FEED);
     const refusal = await typeInto(id).catch((error) => error);
     expect(readFileSync(secret, 'utf8')).toBe('of root\n');
@@ -230,7 +230,7 @@ describe('the file in which PID 1 writes how the program ended', () => {
     const status = join(stage.paths('node1').state, 'jobs', id, 'status');
     const wrote = await stage.as('ann', 'sh', '-c', 'printf %s "$2" >"$1"', 'sh', status, nonsense);
     expect(wrote.status).toBe(0);
-    // With PID 1 killed nobody writes over it.
+    // With PID 1 killed it is not written over.
     expect((await stage.as('ann', 'kill', '-KILL', `${await processOf(id, 1)}`)).status).toBe(0);
     expect(await stage.ann.wait(id)).toEqual({ id, exit: 137, signal: 'SIGKILL' });
     expect((await stage.ann.job(id)).state).toBe('ended');
@@ -271,7 +271,7 @@ describe('paths that are exchanged while a job comes home', () => {
 
   beforeAll(async () => {
     holder = await Holder.in(stage);
-    // Root's, and to be found: nobody but root may read `secret`, enter `cellar`, or write in `vault`.
+    // Root's, and to be found: only root may read `secret`, enter `cellar`, or write in `vault`.
     writeFileSync(at('secret'), Buffer.alloc(FILE_BYTES, 's'), { mode: 0o600 });
     mkdirSync(at('cellar'), { mode: 0o700 });
     mkdirSync(at('vault'), { mode: 0o755 });

@@ -1,4 +1,4 @@
-/** What somebody tries through the debugger of a job of their own: what stands beside it is fed by them. */
+/** What a user tries through the debugger of a job of their own: the processes beside the job read what they send. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';

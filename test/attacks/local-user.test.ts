@@ -79,7 +79,7 @@ describe("the mount of a job's home files", () => {
     await grows();
   });
 
-  it('serves nobody but the user of the job and root, should its path be open', async () => {
+  it('serves only the user of the job and root, should its path be open', async () => {
     chmodSync(join(stage.paths('node1').state, 'roots'), 0o755);
     await refuseAll(mountOf(job, 0));
     await grows();
@@ -174,7 +174,7 @@ describe("the mount of a job of root's", () => {
 });
 
 // --- sockets and state folders ---
-describe('somebody whom no agent admits', () => {
+describe('a user whom no agent admits', () => {
   it('has no socket to ask at, on any node, and the state of nodes is closed to them', async () => {
     for (const node of stage.nodes) {
       const { agent, keeper, tls, userSockets } = stage.paths(node);

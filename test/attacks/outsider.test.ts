@@ -1,4 +1,4 @@
-/** What somebody on the network tries who is no node of the cluster, with certificates of all kinds. */
+/** What a machine on the network tries that is no node of the cluster, with certificates of all kinds. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -37,8 +37,8 @@ async function turnedAway(files: TlsFiles, name: string): Promise<string[]> {
   return [calls, streams];
 }
 
-describe('somebody with a certificate', () => {
-  it('of an authority of their own is heard by nobody', async () => {
+describe('a peer with a certificate', () => {
+  it('of an authority of its own is refused by all', async () => {
     const own = await makeAuthority(join(folder, 'own'), 'own');
     expect(await turnedAway(await issue('own2', 'node2', own), 'node2')).toEqual([
       'certificate-refused',
@@ -46,7 +46,7 @@ describe('somebody with a certificate', () => {
     ]);
   });
 
-  it('of the cluster’s authority that has expired is heard by nobody', async () => {
+  it('of the cluster’s authority that has expired is refused by all', async () => {
     const files = await issue('expired', 'node2');
     const { cert, key } = clusters();
     const request = join(folder, 'expired.csr');

@@ -200,7 +200,7 @@ describe('users and root of a node', () => {
     }
   });
 
-  it('root of another node is nobody where no jobs of root are taken', async () => {
+  it('root of another node has no rights where no jobs of root are taken', async () => {
     const roots = await stage.root.run(['sleep', '1000'], { on: 'node2' });
     await stage.reconfigure('node1', (config) => ({ ...config, acceptRootJobs: false }));
     try {

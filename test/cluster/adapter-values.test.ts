@@ -477,7 +477,7 @@ describe.each([
     expect(values(await open(client, locals.get('base')))).toMatchObject({ x: '1', y: '2' });
   });
 
-  it('a container that leads round in a circle keeps nobody from the others', async () => {
+  it('a container whose links make a circle does not hide the others', async () => {
     const client = await standing(CPP, 'all of them are there', { moved });
     const id = await frameId(client);
     const root = 'ages._M_t._M_impl._M_header._M_parent';

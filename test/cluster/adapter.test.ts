@@ -73,7 +73,7 @@ async function begin(
 const launch = (args: (number | string)[], options: Begin & { config?: object } = {}) =>
   begin('launch', { program, args: args.map(String), node: 'node1', ...options.config }, options);
 
-/** A job that nobody debugs. */
+/** A job without a debugger. */
 async function launchQuietly(args: string[]): Promise<string> {
   const request = { program, args, cwd: '/', env: {}, stopped: false, node: 'node1' };
   return (await lab.ask('node1', 'jobs.run', request)).id;

@@ -200,7 +200,7 @@ describe('with an address of its own', () => {
     await allGoOn();
   });
 
-  it('is given to one job at a time, to none while somebody else answers, and is free at its end', async () => {
+  it('is given to one job at a time, to none while another machine answers, and is free at its end', async () => {
     const first = await server();
     const again = (address: string) =>
       godwit.text(['run', '--detach', '--address', address, '--', 'sleep', '100']);

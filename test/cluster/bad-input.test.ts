@@ -395,12 +395,12 @@ describe('the port for other nodes', () => {
     );
   };
 
-  it('listens to nobody without a certificate, or with one of another authority', async () => {
+  it('refuses a peer without a certificate, or with one of another authority', async () => {
     const authority = await makeAuthority(join(folder, 'other-ca'), 'other');
     const { cert, key } = await issueCertificate(authority, join(folder, 'other-tls'), 'node2');
     const trusted = configOf('node2').tls;
     const good = ['-cert', trusted.cert, '-key', trusted.key];
-    // Nobody but a node of the cluster hears a word of HTTP.
+    // Only a node of the cluster gets an answer in HTTP.
     expect((await ask(...good)).stdout).toMatch(/^HTTP\/1.1 /);
     for (const args of [[], ['-cert', cert, '-key', key], ['-tls1_2', ...good]])
       expect((await ask(...args)).stdout).toBe('');

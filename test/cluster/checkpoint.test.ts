@@ -473,7 +473,7 @@ describe('a job that moves', () => {
 });
 
 describe('the library that has CRIU work as the user', () => {
-  /** By which a program reaches files, makes what belongs to somebody, or is somebody (the C library's, without `64`). */
+  /** By which a program reaches files, makes what has an owner, or changes its user (the C library's, without `64`). */
   const REACHES =
     /^(f?open(at)?2?|creat|freopen|unlink(at)?|rmdir|remove|rename(at2?)?|(sym)?link(at)?|mk(dir|nod|fifo)(at)?|mk(dtemp|o?stemps?)|tmpfile|ch(dir|root|mod|own)|[fl]?ch(mod|own)(at)?|[lf]?utimes?|utimensat|futimesat|futimens|truncate|[lf]?setxattr|[lf]?stat|fstatat|statx|f?statfs|access|faccessat|readlink(at)?|f?opendir|scandir|n?ftw|bind|connect|listen|socket(pair)?|inotify_add_watch|fanotify_(init|mark)|memfd_create|timerfd_create|shm_open|mq_open|sem_open|(open|name_to)_(by_)?handle(_at)?|exec[vl]p?e?|posix_spawnp?|system|popen|u?mount2?|pivot_root|open_tree|move_mount|syscall)(64)?$/;
   /** Those tell of files and change nothing; make mounts, which is the work of root; or work where no user writes. */
@@ -490,7 +490,7 @@ describe('the library that has CRIU work as the user', () => {
       'fstatfs64',
     ],
     ...['mount', 'umount', 'umount2', 'pivot_root', 'chroot', 'fchdir', 'fdopendir'],
-    // /proc, /sys and CRIU's own settings; names that nobody knows before, in folders of root's and /tmp.
+    // /proc, /sys and CRIU's own settings; names that are not known before, in folders of root's and /tmp.
     ...['fopen64', 'opendir', 'scandir64', 'ftw64', 'nftw64', 'mkdtemp', 'tmpfile64', 'execlp'],
   ];
   const symbols = (kind: string, file: string) =>

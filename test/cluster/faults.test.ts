@@ -142,7 +142,7 @@ describe('an agent is killed while nothing moves', () => {
     await lab.leavesNothing();
   });
 
-  test('what belongs to no job is gone when it is back, and a process of nobody is left alone', async () => {
+  test('what belongs to no job is gone when it is back, and a process that is no job’s is left alone', async () => {
     const job = await lab.run('node1', 'node2');
     await lab.kill('node2');
     const { state } = lab.paths('node2');

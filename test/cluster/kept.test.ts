@@ -229,7 +229,7 @@ except OSError:
 const tried = (path: string) => execFileSync('python3', ['-c', TRY, path], { encoding: 'utf8' }).trim();
 
 it(
-  'a lock that somebody else has taken at the home keeps the job from coming there, and it keeps its own',
+  'a lock that another process has taken at the home keeps the job from coming there, and it keeps its own',
   async () => {
     const file = join(folder, 'locked');
     writeFileSync(file, 'x'.repeat(4096));

@@ -401,7 +401,7 @@ describe('while others work on the machine, a lab', () => {
     spawnSync('unshare', ['--mount', '--propagation', 'private', 'sh', '-ec', script], { encoding: 'utf8' });
   const command = `${process.execPath} ${inProject('dist', 'godwit.cjs')} lab`;
 
-  it('goes after somebody has made a network namespace', () => {
+  it('goes after another program has made a network namespace', () => {
     const script = `${command} up --name ${ONE} --nodes 1; ip netns add ${TWO}; ${command} down --name ${ONE}
       grep ${ONE} /proc/self/mountinfo && exit 9; ip netns list`;
     try {
@@ -414,7 +414,7 @@ describe('while others work on the machine, a lab', () => {
     expect(traces(ONE)).toEqual(nothing);
   });
 
-  it('of an earlier build goes, that somebody has hidden by doing so', () => {
+  it('of an earlier build goes, that another program has hidden by doing so', () => {
     const former = `/run/netns/gw-${ONE}`;
     const script = `mkdir -p /run/netns; for name in ${former} ${former}-node1; do
         touch $name; unshare --net=$name ip link set lo up; done

@@ -8,7 +8,7 @@ import { FaultLab } from '../support/fault-lab';
 import { Godwit } from '../support/godwit';
 
 const LAB = `mounts-${process.pid}`;
-/** Unmounting waits for the home's file server to give up what nobody uses. */
+/** Unmounting waits for the home's file server to give up what is not used. */
 const SOON_MS = 30_000;
 
 let lab: FaultLab;

@@ -70,7 +70,7 @@ import ctypes
 assert ctypes.CDLL(None).unshare(${flag}) == 0`;
 const CLONE_NEWTIME = 0x80;
 const CLONE_NEWPID = 0x20000000;
-/** A connection that nobody has accepted. */
+/** A connection that was not accepted. */
 const WAITING = (more: string, kind = 'STREAM') => `
 import os, socket
 s = socket.socket(socket.AF_UNIX, socket.SOCK_${kind})
@@ -155,7 +155,7 @@ it(
   LIMIT_MS,
 );
 
-/** The kernel has a thread that has ended in no cgroup of the first kind: that is nobody's doing. */
+/** The kernel has a thread that has ended in no cgroup of the first kind: that is not the job's doing. */
 it(
   'a program whose first thread has ended is refused for that, and not for cgroups of its own making',
   async () => {
@@ -231,7 +231,7 @@ it(
   LIMIT_MS,
 );
 
-/** Listens and accepts nobody. */
+/** Listens and accepts no connection. */
 const LISTENS = `
 import os, socket
 s = socket.socket(socket.AF_UNIX)

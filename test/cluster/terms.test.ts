@@ -65,7 +65,7 @@ const codeOf = (work: Promise<unknown>) =>
     (refused: Refused) => refused.line,
   );
 
-/** Says all that makes a process somebody's, at each line that is added to the file `turn`. */
+/** Prints all that makes a process a user's, at each line that is added to the file `turn`. */
 const TELL = `
 tell() {
   echo "$1 $(id -u) $(id -g) $(id -G | tr ' ' ,) $(umask) $(pwd) $(ulimit -Hn) $(ulimit -St) $WORD"

@@ -256,7 +256,7 @@ describe('what does not move is refused by name, before anything is frozen', () 
       socket('socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)'),
     ],
     [
-      'a Unix socket to somebody outside',
+      'a Unix socket to a process outside',
       'external-socket',
       socket(`socket.socket(socket.AF_UNIX)\ns.connect("/var/lib/godwit/labs/${LAB}/node1/agent.sock")`),
     ],

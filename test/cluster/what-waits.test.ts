@@ -113,7 +113,7 @@ describe('what does not move is refused by name', () => {
     ['a datagram whose sender has a name', 'queued-message', message('-sender')],
     ['an empty datagram', 'queued-message', message('-empty')],
     [
-      'a program that nobody may execute any more',
+      'a program that has no execute permission any more',
       'program-not-executable',
       () => {
         const program = built('locked');

@@ -27,7 +27,7 @@ export class Sample {
     // Of another name: what runs of the program itself is counted.
     const alone = await makeWorkspace({ ...heat, name: 'heat-alone' }, `${stage.folder}/alone`);
     const plain = run(['nice', '-n', '19', alone.program, ...heat.args], { limitMs: PLAIN_MS });
-    // It is asked for at the end; if the demonstration fails before, nobody asks.
+    // It is asked for at the end; not if the demonstration fails before.
     plain.catch(() => {});
     return new Sample(stage, workspace, plain);
   }

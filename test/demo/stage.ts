@@ -49,7 +49,7 @@ export class Stage {
   }
 
   async labUp(): Promise<Godwit> {
-    // This lab is nobody else's: what is there is what a demonstration that was killed has left.
+    // This lab is the demonstration's alone: what is there was left by one that was killed.
     this.#labTouched = true;
     if ((await Godwit.labNodes(LAB)).length > 0) await Godwit.labDown(LAB);
     const up = Godwit.labUp(LAB, { nodes: NODES.length, temp: this.#folder });

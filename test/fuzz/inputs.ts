@@ -1,4 +1,4 @@
-/** What nobody should send: values that are deep, huge, wrong or broken, and texts that were right before. */
+/** What should not be sent: values that are deep, huge, wrong or broken, and texts that were right before. */
 import type { Contract } from '../../agent/api/contract';
 
 /** Numbers of a seed, so that what was found is found again (mulberry32). */

@@ -1,5 +1,5 @@
 /**
- * `npm run fuzz -- [TARGET…] [--requests N] [--seconds S]`: what nobody should send, to the C programs;
+ * `npm run fuzz -- [TARGET…] [--requests N] [--seconds S]`: what should not be sent, to the C programs;
  * `npm run fuzz -- sockets [--messages N] [--seed S]`: to an agent's sockets.
  */
 

@@ -32,7 +32,7 @@ static void wrong(const char *what, int result) {
   _exit(1);
 }
 
-/* Nobody wakes them: each has a year. */
+/* Nothing wakes them: each has a year. */
 #define YEAR (365L * 24 * 3600)
 
 static void *in_futex(void *unused) {

@@ -152,7 +152,7 @@ export class FaultLab {
     return existsSync(join(faultsFolder(this.paths(node).state), `${point}.reached`));
   }
 
-  /** Lets an agent go that stands at a point, and forgets those that nobody came by. */
+  /** Lets an agent go that waits at a point, and forgets the points that were not reached. */
   disarm(): void {
     for (const node of this.nodes)
       rmSync(faultsFolder(this.paths(node).state), { recursive: true, force: true });

@@ -14,7 +14,7 @@ export interface Fault {
   mayLose: 'never' | 'debugged' | 'always';
 }
 
-/** A link that is down so long is missed by nobody but those who wait for an answer. */
+/** A link that is down so long is noticed only by calls that wait for an answer. */
 export const CUT_MS = 1_000;
 /** Agents take a link for dead after 15 s without a sign of life. */
 export const LONG_CUT_MS = 22_000;

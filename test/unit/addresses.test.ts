@@ -14,7 +14,7 @@ describe('a pool of addresses', () => {
     expect(found).toEqual(all);
   });
 
-  it('makes an address on the wire that nobody else makes', () => {
+  it('makes an address on the wire that is unique', () => {
     expect(hardwareAddress('10.177.3.255')).toBe('02:67:0a:b1:03:ff');
     expect(addressOf({ ...pool, gateway: '10.0.0.1' }, '10.0.1.1')).toEqual({
       ...{ ip: '10.0.1.1', bits: 16, gateway: '10.0.0.1' },
@@ -67,7 +67,7 @@ describe('a home gives an address', () => {
     expect(await launch(addresses, '10.0.1.1')).toBe('10.0.1.1');
   });
 
-  it('that nobody on the network answers for', async () => {
+  it('that no machine on the network answers for', async () => {
     inJournal.clear();
     answering.add('10.0.0.254').add('10.0.0.255');
     const addresses = home();

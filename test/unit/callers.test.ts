@@ -60,7 +60,7 @@ const OF = { home: JOB, host: OTHER, member: JOB, origin: JOB } as const;
 const comesHere = (method: string) => method === 'host.launch';
 
 describe('every method', () => {
-  it.each(METHODS)('%s: is heard from whom the table names, and from nobody else', async (method) => {
+  it.each(METHODS)('%s: is accepted from whom the table names, and from no others', async (method) => {
     const { who } = CALLERS[method];
     const said = params(comesHere(method) ? OTHER : OF[who]);
     expect(await code(method, 'stranger', said)).toBe('not-a-member');
@@ -96,7 +96,7 @@ describe('a node that passes on what its users ask', () => {
   });
 
   it.each(origins)(
-    '%s: its root is nobody where root is not accepted; this node’s is root',
+    '%s: its root has no rights where root is not accepted; this node’s is root',
     async (method) => {
       const strict = accepting(undefined, false);
       for (const as of [null, ROOT, { ...ANN, uid: 0 }])
@@ -112,7 +112,7 @@ describe('a job that comes here', () => {
   const arrives = (from: string, user: User, type: 'prepare' | 'commit', job = OTHER) =>
     code('move.toDestination', from, { ...params(job), ...move(user, type), home: from }, strict);
 
-  it('comes from a home that is accepted, as nobody who is not', async () => {
+  it('comes from a home that is accepted, for a user who is', async () => {
     expect(await code('host.launch', 'home', params(OTHER), strict)).toBe('done');
     expect(await code('host.launch', 'home', params(OTHER, ANN, ROOT), strict)).toBe('root-jobs-refused');
     expect(await code('host.launch', 'third', { ...params(OTHER), home: 'third' }, strict)).toBe(

@@ -156,7 +156,7 @@ describe('the console', () => {
     expect(agent.calls).toHaveLength(1);
   });
 
-  it('ends quietly when nobody reads it any more', async () => {
+  it('ends quietly when its reader has gone', async () => {
     const { job, agent } = await scene();
     for (const args of [
       ['logs', '-f', 'sim'],

@@ -249,9 +249,9 @@ export class FakeJob {
 
   private change(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (signal.aborted) reject(new Error('nobody listens any more'));
+      if (signal.aborted) reject(new Error('the client has gone'));
       this.changed.add(resolve);
-      signal.addEventListener('abort', () => reject(new Error('nobody listens any more')));
+      signal.addEventListener('abort', () => reject(new Error('the client has gone')));
     });
   }
 

@@ -230,7 +230,7 @@ describe('figures', () => {
     expect(seen).toEqual([[ROOT], [], ['job:a'], [], ['job:a']]);
   });
 
-  it('wait while somebody reads a tooltip', () => {
+  it('wait while a tooltip is read', () => {
     const figures = new SteadyFigures();
     let before = buildTree(figures.settle(loaded(0.5, 1), 0));
     figures.read(5_000);

@@ -40,7 +40,7 @@ describe('limits', () => {
     expect(found).toEqual([{ name: 'cpu', version: 1, at: '/sys/fs/cgroup/cpu,cpuacct' }]);
   });
 
-  it('that nobody enforces are named', () => {
+  it('that no controller enforces are named', () => {
     expect(limitObstacles('node2', {}, [])).toEqual([]);
     expect(limitObstacles('node2', { cpus: 1 }, found)).toEqual([]);
     expect(limitObstacles('node2', { cpus: 1, memory: 1e9, processes: 5 }, found)).toEqual([

@@ -267,7 +267,7 @@ describe('joining', () => {
     await expect(ended).rejects.toMatchObject({ code: 'no-hello' });
   });
 
-  it('says when nobody listens', async () => {
+  it('says when there is no listener', async () => {
     const path = join(folder, 'nobody');
     await expect(connectWire(path)).rejects.toMatchObject({ code: 'no-home-files' });
     const server = createServer().listen(path);

@@ -49,7 +49,7 @@ async function taken(bytes: Buffer): Promise<{ error: Error; written: string[] }
       },
       (error: Error) => error,
     );
-    // Nobody is told that it arrived.
+    // Its arrival is not reported.
     expect(far.writableEnded).toBe(false);
     return { error, written: readdirSync(there) };
   } finally {
@@ -160,7 +160,7 @@ test('a transfer that is given up while it waits to be acknowledged fails at onc
   const sent = sendFolder(folder, near);
   const taken = new Promise((resolve) => far.once('end', resolve).resume());
   await taken;
-  // Everything is there, and nobody says so.
+  // Everything is there, and the end is not reported.
   near.destroy();
   await expect(sent).rejects.toThrow('Premature close');
 }, 30_000);

@@ -365,7 +365,7 @@ describe('a file that is not what it should be', () => {
     rewrite((db) => db.exec('PRAGMA user_version = 99'));
     refused('journal-newer');
   });
-  it('somebody else’s database', () => {
+  it('the database of another program', () => {
     rewrite((db) => db.exec('PRAGMA application_id = 1'));
     refused('journal-foreign');
   });

@@ -496,7 +496,7 @@ describe('where it listens', () => {
     await once(connect(path), 'connect');
   });
 
-  it('replaces a socket that nobody listens at, and no other file', async () => {
+  it('replaces a socket without a listener, and no other file', async () => {
     const path = join(folder, 'stale.sock');
     const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
     await once(spawn(process.execPath, ['-e', script]), 'exit');

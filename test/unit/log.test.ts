@@ -90,7 +90,7 @@ describe('a daemon’s log', () => {
     expect(kept).toEqual(kept.map((_, index) => kept[0]! + index));
   });
 
-  it('leaves a file alone that is somebody else’s', () => {
+  it('leaves a file alone that is another user’s', () => {
     const file = join(folder, 'theirs.log');
     expect(run(file, 2_000).status).toBe(0);
     expect(numbers(file)).toHaveLength(2_000);

@@ -40,7 +40,7 @@ describe('a pinned key', () => {
 });
 
 describe('a member', () => {
-  it('is who is on the list, by the key that is pinned; nobody is the node itself', () => {
+  it('is who is on the list, by the key that is pinned; a peer is never the node itself', () => {
     const who = of(certificates.node2);
     const code = (members: ReturnType<typeof member>[], own = 'node1') =>
       refusal(members, own, who)?.code ?? null;

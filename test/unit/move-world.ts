@@ -187,7 +187,7 @@ export class World {
       return add(`start ${node}`, 4, false, () => this.start(node));
     }
     add(`crash ${node}`, 1, true, () => this.crash(node));
-    // A running copy that dies is a job that ended, unless nobody can say yet that it ran.
+    // A running copy that dies is a job that ended, unless it is not known yet that it ran.
     const moving =
       agent.source.at === 'thawing' || agent.source.at === 'sending' || agent.destination.at === 'thawing';
     const unsure = moving && this.notes[node]?.state !== 'hosting';
@@ -245,7 +245,7 @@ export class World {
     const running = NODES.filter((node) => this.copies[node]?.state === 'running');
     if (running.length > 1) throw new Error(`two copies run: ${running.join(' and ')}`);
     const copies = NODES.filter((node) => this.copies[node] !== null);
-    if (copies.length === 0 && this.deaths === 0) throw new Error('no copy is left, and nobody took it');
+    if (copies.length === 0 && this.deaths === 0) throw new Error('no copy is left, and none was taken');
     if (this.ledger.lost && this.deaths === 0) throw new Error('said lost, and nothing died');
     if (this.ledger.epoch > this.ledger.attempted) throw new Error('an epoch out of nowhere');
   }
@@ -496,7 +496,7 @@ export class World {
     this.copies[node] = null;
     this.deaths++;
     if (!this.agents[node].up) return;
-    // At any other time nobody looks before the job is to be thawed.
+    // At any other time that is not looked at before the job is to be thawed.
     if (this.agents[node].source.at === 'thawing')
       this.source(node, { type: 'copy-died', reason: 'it died' });
     this.destination(node, { type: 'copy-died' });

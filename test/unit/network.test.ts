@@ -74,7 +74,7 @@ describe("a job's sockets in its host's network", () => {
     expect(judge(parse(one))[0]).toMatch(what);
   });
 
-  it('need ports that nobody has at the destination', () => {
+  it('need ports that are free at the destination', () => {
     const wanted = boundPorts(parse(listener, there, back));
     expect(wanted.map(({ port }) => port)).toEqual([8080, 32_768]);
     const taken = (...rows: string[]) => takenPorts(wanted, parse(...rows)).map(({ port }) => port);

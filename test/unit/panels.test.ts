@@ -207,7 +207,7 @@ describe('the history', () => {
     expect(told.at(-1)?.jobs).not.toContainEqual(other);
   });
 
-  it('tells nobody any more after its end', async () => {
+  it('reports nothing any more after its end', async () => {
     reader.take(snapshot(0, { jobs: [aJob()] }));
     reader.dispose();
     await settle();
@@ -351,7 +351,7 @@ describe('a console', () => {
     expect(screen.content.length).toBeGreaterThan(TAIL_BYTES - 100);
   });
 
-  it('is waited for while nobody answers', async () => {
+  it('is waited for while no agent answers', async () => {
     const source = new FakeConsole(Buffer.from('hello\n'), [10], []);
     source.refusals = [nodeUnreachable('node1', 'no answer'), nodeUnreachable('node1', 'no answer')];
     const screen = new Screen(atOnce);
@@ -361,7 +361,7 @@ describe('a console', () => {
     expect(screen.content.toString()).toBe('hello\n');
   });
 
-  it('of a job that nobody knows is given up at once', async () => {
+  it('of an unknown job is given up at once', async () => {
     const source = new FakeConsole(Buffer.alloc(0), [1], []);
     source.refusals = [noSuchJob('aaaaaaaaaa')];
     const screen = new Screen(atOnce);
@@ -369,7 +369,7 @@ describe('a console', () => {
     expect(screen.readings).toEqual(['failed']);
   });
 
-  it('is left alone when nobody wants it any more', async () => {
+  it('is left alone when it is not wanted any more', async () => {
     const source = new FakeConsole(Buffer.alloc(WINDOW_BYTES * 4, 'x'), [100_000], []);
     const screen = new Screen(() => {});
     const done = read(source, screen);

@@ -187,7 +187,7 @@ describe('a watch', () => {
     expect(watcher.heard.length).toBeLessThanOrEqual(7);
   });
 
-  it('does nothing while nobody watches, and begins anew for the next', async () => {
+  it('does nothing without a client that watches, and begins anew for the next', async () => {
     const { cluster, watch, watcher } = begin();
     await vi.advanceTimersByTimeAsync(100);
     watcher.leave();

@@ -221,7 +221,7 @@ describe('of all connections of one user', () => {
   });
 });
 
-describe('what nobody waits for', () => {
+describe('a message that was not asked for', () => {
   it('answers and cancellations of nothing are not kept, and change nothing', async () => {
     const { path } = await unixServer();
     const { say, frames } = await rawSocket(path);
@@ -534,7 +534,7 @@ describe('the Unix socket', () => {
     await stillServes(path.slice(0, 107));
   });
 
-  it('that nobody listens at is a named error', async () => {
+  it('without a listener is a named error', async () => {
     expect(await failure(client(freshPath()))).toMatchObject({ code: 'no-agent' });
   });
 

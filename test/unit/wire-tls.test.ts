@@ -60,7 +60,7 @@ describe('between nodes', () => {
     await stillServes(port);
   });
 
-  it('nobody gets in without a certificate', async () => {
+  it('a peer without a certificate does not get in', async () => {
     const { port, server } = await tlsServer(certificates.node1);
     const { ca } = certificates.node2;
     const error = await new Promise((resolve) => {
@@ -74,7 +74,7 @@ describe('between nodes', () => {
     await stillServes(port);
   });
 
-  it('nobody gets in with a certificate of another authority', async () => {
+  it('nor one with a certificate of another authority', async () => {
     const { port, server } = await tlsServer(certificates.node1);
     const error = await failure(node2(port, { tls: certificates.stranger }));
     expect(error.code).toBe('certificate-refused');
@@ -82,14 +82,14 @@ describe('between nodes', () => {
     await stillServes(port);
   });
 
-  it('nobody gets in with an expired certificate', async () => {
+  it('nor one with an expired certificate', async () => {
     const { port } = await tlsServer(certificates.node1);
     const error = await failure(node2(port, { tls: certificates.expired, name: 'node3' }));
     expect(error.code).toBe('certificate-refused');
     await stillServes(port);
   });
 
-  it('nobody opens a stream without a certificate of the cluster', async () => {
+  it('a peer without a certificate of the cluster opens no stream', async () => {
     const { port, tickets } = await tlsServer(certificates.node1);
     const ticket = tickets.issue((stream) => void stream.end('secret'));
     const endpoint = { address: '127.0.0.1', port, tls: certificates.stranger, expectName: 'node1' };
@@ -260,7 +260,7 @@ describe('between nodes', () => {
     await stillServes(port);
   });
 
-  it('nobody listening is a named error', async () => {
+  it('a port without a listener is a named error', async () => {
     const { port, server } = await tlsServer(certificates.node1);
     await server.close();
     expect(await failure(node2(port))).toMatchObject({ code: 'node-unreachable' });

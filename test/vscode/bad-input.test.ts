@@ -188,7 +188,7 @@ describe('on a cluster', () => {
     await workbench.command('Godwit: Migrate Job…');
     await workbench.pick('where shall it go?', 'node2');
     await workbench.debug.consoleShows('Moved node1 → node2');
-    // Nobody there lives to report another's end, as when a machine loses its power.
+    // No process lives there to report another's end, as when a machine loses its power.
     await killAgent(LAB, 'node2');
     await killKeeper(LAB, 'node2');
     await killNode(`${LAB}-node2`);

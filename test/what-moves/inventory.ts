@@ -65,7 +65,7 @@ export const INVENTORY: Family[] = [
       refused(
         'session-leader',
         'an orphan in the session of a leader that has ended',
-        'a session that nobody above is in',
+        'a session that no process above is in',
         'cluster/refused-early',
       ),
       refused(
@@ -470,8 +470,8 @@ export const INVENTORY: Family[] = [
       ),
       refused(
         'external-socket',
-        'a Unix socket to somebody outside',
-        'a Unix socket to somebody outside the job',
+        'a Unix socket to a process outside',
+        'a Unix socket to a process outside the job',
       ),
       refused(
         'port-taken',

@@ -33,7 +33,7 @@ async function ask(transport: Socket, method: string, params: string): Promise<v
 
 async function main([socket = '', method = '', params = '', heir]: string[]): Promise<void> {
   if (socket === 'inherited') {
-    // Until its parent is somebody else: the one that connected has ended.
+    // Until its parent is another process: the one that connected has ended.
     for (const parent = Number(heir); process.ppid === parent; ) await sleep(5);
     return ask(new Socket({ fd: INHERITED }), method, params);
   }

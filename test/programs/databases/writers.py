@@ -43,7 +43,7 @@ def start(folder, write_as):
     print("ready", flush=True)
     good = True
     while children:
-        # Of other children somebody else takes care.
+        # Other children are waited for elsewhere.
         pid, status = os.waitpid(next(iter(children)), 0)
         children.pop(pid)
         good = good and status == 0

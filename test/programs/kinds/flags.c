@@ -254,7 +254,7 @@ static long get_clock(void) {
   }
   return sum;
 }
-/* It has rung, and nobody has read that. */
+/* It has rung, and that was not read. */
 static long get_rung(void) {
   char path[64], text[1024] = "";
   snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd_clock[3]);

@@ -157,7 +157,7 @@ static void check_sockets(int round) {
   send_packets(packets[1], round + 1);
   get(client, 1000, round);
   put(accepted, 1000, round + 1);
-  /* Somebody new can still come. */
+  /* A new client can still connect. */
   int fresh = socket(AF_UNIX, SOCK_STREAM, 0);
   EXPECT(connect(fresh, (void *)&at, sizeof at) == 0);
   int taken = accept(listener, NULL, NULL);

@@ -32,7 +32,7 @@ static void send_to(int from, int to, const char *text) {
 
 static void make_sender(void) { send_to(named("client"), named("server"), "question"); }
 
-/* Only what is behind the first message would be lost: nobody can see that while the program runs. */
+/* Only what is behind the first message would be lost: that can't be seen while the program runs. */
 static void make_second(void) {
   const int server = named("server"), nobody = socket(AF_UNIX, SOCK_DGRAM, 0);
   send_to(nobody, server, "from nobody");
@@ -45,7 +45,7 @@ static void make_empty(void) {
   send_to(nobody, server, "behind it");
 }
 
-/* Those of whom nobody asks who sent them, with a descriptor. */
+/* Those whose sender is not asked for, with a descriptor. */
 static int anonymous;
 
 static void send_descriptor(void) {

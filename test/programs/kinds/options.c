@@ -419,7 +419,7 @@ static void make_corked(void) {
 }
 static void unchecked(int round) { (void)round; }
 
-/* --- the numbers that the kernel gives to what was sent: nobody can read or set its counters --- */
+/* --- the numbers that the kernel gives to what was sent: its counters can't be read or set --- */
 
 static int stamped = -1, copied = -1;
 
@@ -432,7 +432,7 @@ static void make_anew(void) {
   EXPECT(setsockopt(copied, SOL_SOCKET, SO_ZEROCOPY, &(int){1}, sizeof(int)) == 0);
 }
 
-/* Sends, and waits for what the kernel says of it. A port that nobody has may be told of meanwhile. */
+/* Sends, and waits for what the kernel says of it. An unused port may be reported meanwhile. */
 static long number_of_sent(int fd, int flags) {
   static char bytes[4096];
   for (double until = seconds_now() + 10; send(fd, bytes, 512, flags) < 0;) EXPECT(errno == ECONNREFUSED && seconds_now() < until);

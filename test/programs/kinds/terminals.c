@@ -212,7 +212,7 @@ static void check_states(int round) {
   EXPECT(ioctl(exclusive.slave, TIOCGWINSZ, &size) == 0);
   EXPECT(size.ws_row == 33 && size.ws_col == 77 && size.ws_xpixel == 5 && size.ws_ypixel == 6);
   EXPECT(ioctl(locked, TIOCGPTLCK, &set) == 0 && set == 1);
-  /* Nobody has opened its slave, so nobody has closed it. */
+  /* Its slave was never opened, and so never closed. */
   EXPECT(!is_ready(locked, POLLHUP));
 }
 

@@ -27,7 +27,7 @@ export class TestFolder {
     });
     this.#gone = once(this.#guard, 'exit');
     this.#guard.unref();
-    // unref of the pipe too: nobody is kept alive by a guard. (It is a socket; the type does not say so.)
+    // unref of the pipe too: no process is kept alive by a guard. (It is a socket; the type does not say so.)
     (this.#guard.stdin as unknown as { unref(): void }).unref();
   }
 
