@@ -32,9 +32,9 @@ describe('messages, fixes and descriptions', () => {
   });
 });
 
-describe('comments, and the titles of tests,', () => {
+describe('comments, the titles of tests, and pages', () => {
   const written = projectFiles.filter(
-    (path) => /\.(ts|mjs|[ch]|py|sh|css)$/.test(path) && !path.endsWith('plain-words.test.ts'),
+    (path) => /\.(ts|mjs|[ch]|py|sh|css|md)$/.test(path) && !path.endsWith('plain-words.test.ts'),
   );
 
   it('say who is meant', () => {
