@@ -1,4 +1,4 @@
-/** What a person is told when something fails: the reason and, where there is one, the fix as a button. */
+/** What a person sees when something fails: the reason and, where there is one, the fix as a button. */
 import { commands } from 'vscode';
 import { asGodwitError, type Failure, GodwitError } from '../agent/api/errors';
 import { type Log, tell } from './window';

@@ -8,7 +8,7 @@ import { quoted } from '../gdb/quoting';
 import { hitsOf, passedBy, stopsOf } from './hits';
 import { logParts } from './log-points';
 
-type Place = { path: string; line: number } | { function: string } | { address: string };
+type Location = { path: string; line: number } | { function: string } | { address: string };
 /** What gdb itself catches: an exception of C++, a signal, a fork. */
 interface Event {
   caught: string;
@@ -16,7 +16,7 @@ interface Event {
 
 /** One breakpoint as it is wanted. */
 export interface Wanted {
-  at: Place | Event | { watched: string; access: DebugProtocol.DataBreakpointAccessType };
+  at: Location | Event | { watched: string; access: DebugProtocol.DataBreakpointAccessType };
   condition?: string | undefined;
   hitCondition?: string | undefined;
   logMessage?: string | undefined;
@@ -32,7 +32,7 @@ interface Placed {
 }
 
 /** As gdb's explicit locations have it; MI wants a second dash. */
-function locate(place: Place, dash: '-' | '--'): string {
+function locate(place: Location, dash: '-' | '--'): string {
   if ('path' in place) return `${dash}source ${quoted(place.path)} ${dash}line ${place.line}`;
   return 'function' in place ? `${dash}function ${quoted(place.function)}` : `*${place.address}`;
 }
@@ -93,7 +93,7 @@ export class Breakpoints {
     if (dropped.length > 0) await this.gdb.sendCommand(`-break-delete ${dropped.join(' ')}`).catch(() => {});
     const placed: Placed[] = [];
     this.groups.set(group, placed);
-    // gdb is told of all at once, and answers in this order.
+    // gdb gets all at once, and answers in this order.
     placed.push(...(await Promise.all(wanted.map((one, index) => kept[index] ?? this.place(one)))));
     return placed.map(({ answer }) => answer);
   }
@@ -197,7 +197,7 @@ export class Breakpoints {
   }
 
   private async insertLogPoint(
-    at: Place,
+    at: Location,
     message: string,
     condition: string | undefined,
     hits: Hits | undefined,

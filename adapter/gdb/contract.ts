@@ -107,8 +107,8 @@ export const Value = z.object({
 export type Value = z.infer<typeof Value>;
 
 /** Where a value is in memory, and how many bytes it has. */
-export const Place = z.object({ address: Address, size: z.int() });
-export type Place = z.infer<typeof Place>;
+export const MemoryRange = z.object({ address: Address, size: z.int() });
+export type MemoryRange = z.infer<typeof MemoryRange>;
 
 /** A function with lines of its own. */
 export const Call = z.object({ function: z.string(), path: z.string() });
@@ -136,7 +136,7 @@ export const ANSWERS = {
   children: z.object({ variables: z.array(Value) }),
   evaluate: Value,
   assign: Value,
-  place: Place,
+  place: MemoryRange,
 } satisfies Record<keyof Questions, z.ZodType>;
 
 export type Answer<Q extends keyof Questions> = z.output<(typeof ANSWERS)[Q]>;

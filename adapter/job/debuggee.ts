@@ -118,7 +118,7 @@ export class Debuggee {
     return exit === undefined ? undefined : { exit, signal };
   }
 
-  /** The stub is told, and leaves the program alone. Does not fail. */
+  /** Has the stub leave the program alone. Does not fail. */
   async close(): Promise<void> {
     await this.release();
     this.link.close();

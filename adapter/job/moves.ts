@@ -1,4 +1,4 @@
-/** Notices the moves of one job: each is told once, however the snapshots came and whatever was missed between. */
+/** Notices the moves of one job: each is reported once, in any order of snapshots, and also if some were missed. */
 import type { ClusterSnapshot } from '../../agent/api/client-events';
 import type { HistoryEvent, MoveReport } from '../../agent/api/model';
 
@@ -20,7 +20,7 @@ export interface MoveListener {
 const REPORT_SNAPSHOTS = 3;
 
 export class MoveWatcher {
-  /** The last event of the history that is told, or older than the session. */
+  /** The last event of the history that was reported, or is older than the session. */
   private last: string | undefined;
   private seen = '';
   private open: (MoveTold & { thawed: boolean }) | undefined;

@@ -19,7 +19,7 @@ interface Placing {
 
 export abstract class BreakpointSession extends ValuesSession {
   protected breakpoints: Breakpoints | undefined;
-  /** The client was told that children are not debugged. */
+  /** The client knows that children are not debugged. */
   private forkTold = false;
   /** Settles when the requests before are done. */
   private before: Promise<void> = Promise.resolve();

@@ -123,7 +123,7 @@ export abstract class GdbSession extends TellingSession {
   }
 
   /**
-   * Kills the process if it stands in gdb's hands. Killed by others it would be a zombie until gdb lets it go. One that
+   * Kills the process if it is stopped under gdb. Killed by others it would be a zombie until gdb lets it go. One that
    * runs is not for gdb to kill.
    */
   protected async killStopped(): Promise<void> {

@@ -170,7 +170,7 @@ export abstract class NavigationSession extends ExceptionSession {
   ): Promise<void> {
     return this.answer(response, async () => {
       const place = this.places[targetId - 1];
-      if (!place) throw new Error('that place was told at an earlier stop');
+      if (!place) throw new Error('that location is of an earlier stop');
       await this.python.ask('go_to', { thread: threadId, address: place.address });
       setImmediate(() => this.stopped({ 'thread-id': String(threadId) }, { reason: 'goto' }));
       return {};
@@ -185,7 +185,7 @@ export abstract class NavigationSession extends ExceptionSession {
   ): Promise<void> {
     return this.answer(response, async () => {
       const frame = this.frameHandles.get(frameId);
-      if (!frame) throw new Error('that frame was told at an earlier stop');
+      if (!frame) throw new Error('that frame is of an earlier stop');
       const at = { thread: frame.threadId, level: frame.frameId };
       this.calls = await this.python.ask('calls_of_line', { at });
       return { targets: this.calls.map(({ function: name }, id) => ({ id, label: name })) };

@@ -1,7 +1,7 @@
 /** Requests of the protocol that this adapter does not serve. */
 import { GodwitError } from '../../agent/api/errors';
 
-/** Each with what to do instead; none of them is among the capabilities that a client is told. */
+/** Each with what to do instead; none of them is among the capabilities in the answer to `initialize`. */
 const REFUSED: Readonly<Record<string, string>> = {
   cancel: 'wait for the answer',
   restart: 'end the session and launch the program again',

@@ -5,7 +5,7 @@
  * only where it overrides. From the bottom:
  *
  * - cdt-gdb-adapter's session: the framing of requests, MI, when the program is stopped for what the client wants
- * - `TellingSession`: what the client is told: words, what is of use in gdb's output, refusals, what has changed
+ * - `TellingSession`: what the client gets: messages, what is of use in gdb's output, refusals, what has changed
  * - `GdbSession`: gdb is looked for, started, given its Python and the line, and ended
  * - `StopSession`: why the program stands, steps, threads
  * - `ValuesSession`: frames, variables, expressions, memory

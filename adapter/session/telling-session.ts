@@ -1,4 +1,4 @@
-/** What the client is told: this session's own words, what is of use in gdb's, refusals, and what has changed. */
+/** What the client gets: this session's own messages, what is of use in gdb's output, refusals, and what has changed. */
 import { type ErrorDestination, Event, OutputEvent, Response } from '@vscode/debugadapter';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { GDBTargetDebugSession } from 'cdt-gdb-adapter/dist/desktop/GDBTargetDebugSession';
@@ -19,7 +19,7 @@ const explained = (text: string) =>
 
 export abstract class TellingSession extends GDBTargetDebugSession {
   protected readonly gdbOutput = new GdbOutputFilter();
-  /** What the client can be told. */
+  /** The client's capabilities. */
   private client: DebugProtocol.InitializeRequestArguments | undefined;
 
   /** What an editor may ask beyond what cdt-gdb-adapter offers; each layer adds what it answers. */
@@ -40,7 +40,7 @@ export abstract class TellingSession extends GDBTargetDebugSession {
 
   /** All that cdt-gdb-adapter says passes here; what this session says itself does not. */
   override sendEvent(event: DebugProtocol.Event): void {
-    // Ends are told by the session, with the exit code, once.
+    // The session reports the end, with the exit code, once.
     if (event.event === 'terminated' || event.event === 'exited') return;
     if (event.event === 'output') this.pass(event.body as DebugProtocol.OutputEvent['body']);
     else super.sendEvent(event);
@@ -69,7 +69,7 @@ export abstract class TellingSession extends GDBTargetDebugSession {
     else if (KNOWN_NOTES.has(notification)) super.handleGDBNotify(notification, data);
   }
 
-  /** What a person's command has written is told; the rest is this session's own doing. */
+  /** What a person's command has written is reported; the rest is this session's own doing. */
   private memoryChanged({ addr, len }: { addr: string; len: string }): void {
     if (this.gdbOutput.isAnswering) this.tellWritten(addr, 0, Number(len));
   }

@@ -3,7 +3,7 @@ import { Handles } from '@vscode/debugadapter';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { FrameReference } from 'cdt-gdb-adapter/dist/types/session';
 import { valuesRefused } from '../errors';
-import type { At, Holder, Place, ScopeName } from '../gdb/contract';
+import type { At, Holder, MemoryRange, ScopeName } from '../gdb/contract';
 import type { Python } from '../gdb/python';
 import { assigns, calls, parseWanted, parseWatch } from '../values/expression';
 import { asFrame, asResult, asSet, asVariable, totalOf } from '../values/shown';
@@ -230,7 +230,7 @@ export abstract class ValuesSession extends StopSession {
     name: string,
     reference: number | undefined,
     frameId: number | undefined,
-  ): Promise<Place> {
+  ): Promise<MemoryRange> {
     const python = this.standing;
     if (reference) return python.ask('place', { ...this.holder(reference), name });
     return python.ask('place', { name, ...this.from(frameId) });

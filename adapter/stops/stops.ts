@@ -78,7 +78,7 @@ export function reasonOf(stopped: Stopped, { pausing, entry, group, caught }: St
   return { reason: 'exception', description: `Paused on ${signal}`, text: `${signal}: ${meaning}` };
 }
 
-/** Of a value that is told beside a thread's name. */
+/** Of a value that is shown beside a thread's name. */
 const MAX_VALUE = 80;
 
 function returned({ 'return-value': value }: Stopped): { description?: string } {

@@ -101,7 +101,7 @@ export const clientContract = {
       pid: z.int(),
     }),
   },
-  /** Held for as long as a session's client lives: when the connection ends, the stub is told that it has gone. */
+  /** Held for as long as a session's client lives: when the connection ends, the stub learns that the client has gone. */
   'debug.stay': {
     params: z.object({ job: JobId, pid: z.int().min(1), session: z.uuid() }),
     result: z.object({}),

@@ -1,4 +1,4 @@
-/** What an agent and its keeper are told when they start: one file for both. */
+/** The configuration of an agent and its keeper: one file for both. */
 import { readFile } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { z } from 'zod';

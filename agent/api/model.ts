@@ -1,4 +1,4 @@
-/** What the cluster is made of, as it is told to clients: one schema each, the types inferred from them. */
+/** What the cluster is made of, as clients see it: one schema each, the types inferred from them. */
 import { z } from 'zod';
 import { dictionary, list } from './bounded';
 import { isPrintable } from './text';

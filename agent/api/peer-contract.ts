@@ -57,10 +57,10 @@ export const SharedMounts = list(SharedMount, { most: MOST_MOUNTS });
 /** All of one address, for TCP and UDP; a job that listens at more has them on several. */
 const MOST_PORTS = 2 * 65_536;
 const BoundPorts = () => list(BoundPort, { most: MOST_PORTS });
-/** Files of one job of which its home is told. */
+/** Files of one job that are reported to its home. */
 export const MOST_FILES_TOLD = 10_000;
 
-/** What a host is told to launch; paths are the home's. */
+/** What a host has to launch; paths are the home's. */
 export const LaunchOrder = z.object({
   ...Terms.shape,
   job: JobId,

@@ -27,7 +27,7 @@ export const PerUser = z.object({
   unreadBytes: count(LEAST_BYTES).default(32 * MIB),
   /** Streams that were asked for and are not opened yet; each is forgotten after ten seconds. */
   tickets: count().default(128),
-  /** Connections that are told of each change in the cluster: each costs the agent a snapshot a second. */
+  /** Connections that get each change in the cluster: each costs the agent a snapshot a second. */
   watchers: count().default(32),
   /** Bytes of one job's console. Beyond it the oldest are cut: a program that prints is never made to wait. */
   consoleBytes: count(64 * 1024).default(GIB),

@@ -34,7 +34,7 @@ export class GrowingPause {
 
 /**
  * The result of `work`, which is tried again after each failure until it succeeds.
- * @param failed is told of each failure; what it throws ends the tries
+ * @param failed is called with each failure; what it throws ends the tries
  */
 export async function retryUntilDone<T>(
   work: () => Promise<T>,

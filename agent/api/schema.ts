@@ -39,7 +39,7 @@ const MOST_DEPTH = 500;
  * times as long to read as as many that are alike.
  */
 const MOST_NAMES = 70_000;
-/** Values, in whatever lists and objects: a launch has 131,072 words at most, and a keeper is told 400,000. */
+/** Values, in all lists and objects: a launch has 131,072 words at most, and a message to a keeper 400,000. */
 const MOST_VALUES = 1_000_000;
 /** Another one in each process, so that no sender can choose names with equal hashes. Odd, for no bit to be lost. */
 const FACTOR = randomInt(2 ** 31) * 2 + 1;

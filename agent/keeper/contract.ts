@@ -9,7 +9,7 @@ import { ParkedStub } from '../debug/state/parked';
 export const MOST_PROCESSES = 4_096;
 /** Debugged processes of one node. */
 export const MOST_STUBS = 4_096;
-/** A job's own arguments and variables (65,536 of each at most), and what the helper is told beside, mounts foremost. */
+/** A job's own arguments and variables (65,536 of each at most), and the helper's other arguments, mounts above all. */
 const MOST_ARGUMENTS = 400_000;
 
 /** The agent's name for a process that the keeper starts for it, e.g. `dump:<job>:<epoch>`. */

@@ -13,7 +13,7 @@ export const nodeNamespace = (lab: string, node: string) => join(nodesFolder(lab
 /** The node's mount namespace. */
 export const filesNamespace = (lab: string, node: string) => join(nodesFolder(lab), `${node}.mnt`);
 
-/** Where earlier builds had the names of network namespaces; a lab of theirs can be taken down, and nothing else. */
+/** Where earlier builds had the names of network namespaces; such a lab can only be taken down. */
 const FORMER_FOLDER = '/run/netns';
 export async function formerNames(lab: string): Promise<string[]> {
   const isFormer = (name: string) =>

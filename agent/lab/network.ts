@@ -18,7 +18,7 @@ export interface NetworkNode {
   process: number | null;
 }
 
-/** Makes what there is not of it. @throws GodwitError `command-failed` */
+/** Makes the missing parts of it. @throws GodwitError `command-failed` */
 export async function makeNetwork(lab: string, nodes: NetworkNode[]): Promise<void> {
   const hub = bridgeNamespace(lab);
   if (!(await isBound(hub))) await makeNetworkNamespace(hub);

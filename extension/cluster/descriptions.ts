@@ -33,7 +33,7 @@ export const PHASE_WORDS: Readonly<Record<MovePhase, string>> = {
   preparing: 'preparing the other node',
   sending: 'frozen, its memory is on the way',
   restoring: 'being put together there',
-  committing: 'changing hands',
+  committing: 'being committed',
   thawing: 'thawing',
   returning: 'going back to where it was',
   lost: 'lost: a person has to decide',

@@ -131,7 +131,7 @@ export class Lab {
     return nodes.some(({ socket }) => socket === shown || shown.startsWith(`${dirname(socket)}/`));
   }
 
-  /** Who may not ask its agents is told so, whatever the command makes of that. */
+  /** A user who may not ask its agents gets that as the error, with any exit status of the command. */
   async #status(): Promise<LabStatus> {
     const { refusal } = this.cluster;
     const refused = refusal?.code === 'not-admitted' ? refusal : undefined;

@@ -129,7 +129,7 @@ export async function isExecutable(path: string, scripts: boolean): Promise<bool
   }
 }
 
-/** Of a path that is being typed: what there is in its folder, and the text itself. */
+/** For a path that is being typed: the entries of its folder, and the text itself. */
 async function completions(typed: string, scripts: boolean): Promise<Choice<string>[]> {
   const text = typed.trim();
   if (text === '') return [];

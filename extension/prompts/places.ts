@@ -11,7 +11,7 @@ import { noCluster } from '../cluster/errors';
 import { jobById } from '../cluster/jobs';
 import { askToPick, type BACK, type Choice, type Dismissed, type Position } from './steps';
 
-/** An agent that is there says what there is within this time. */
+/** An agent that runs answers within this time. */
 const SNAPSHOT_WITHIN_MS = 5_000;
 
 export interface JobQuestion {
@@ -64,7 +64,7 @@ export interface NodeQuestion extends Position {
   placeholder: string;
   /** Where the job is already. */
   except?: string | undefined;
-  /** The job's home, which is told apart. */
+  /** The job's home, which is marked. */
   home?: string | undefined;
   active?: string | undefined;
 }

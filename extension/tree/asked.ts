@@ -1,6 +1,6 @@
 /**
- * Whether VS Code has asked for the children of what it was told to draw anew. It does not where it was asking for them
- * already: then it shows the answer to its first question, which may be older, until it is told again.
+ * Whether VS Code has asked for the children of what it was to draw again. It does not where it was asking for them
+ * already: then it shows the answer to its first question, which may be older, until the next change event.
  */
 
 /** In which it asks. */
@@ -11,7 +11,7 @@ const TELLS = 3;
 export class Asked {
   readonly #open = new Map<string, { at: number; told: number }>();
 
-  /** VS Code is told to draw this element anew. */
+  /** VS Code is to draw this element again. */
   told(element: string, now: number): void {
     this.#open.set(element, { at: now, told: (this.#open.get(element)?.told ?? 0) + 1 });
   }
@@ -20,7 +20,7 @@ export class Asked {
     this.#open.delete(element);
   }
 
-  /** What it is to be told again. */
+  /** The elements for which the event is to be sent again. */
   overdue(now: number): string[] {
     const late = [...this.#open].filter(([, { at }]) => now - at >= ASKS_WITHIN_MS);
     for (const [element, { told }] of late) if (told >= TELLS) this.#open.delete(element);

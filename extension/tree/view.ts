@@ -74,7 +74,7 @@ export class ClusterTree implements TreeDataProvider<string>, TreeDragAndDropCon
   }
 
   getTreeItem(element: string): TreeItem {
-    // One that has gone since it was drawn stays what it was: the view is told, and asks for its children anew.
+    // One that has gone since it was drawn stays what it was: the view gets the change, and asks for its children again.
     const item = this.#tree.items.get(element) ?? this.#before.items.get(element);
     if (!item) return { id: element, label: '' };
     const { label, description, icon, spoken, context, fold } = item;

@@ -1,4 +1,4 @@
-/** The `godwit` command in the hands of a user whom a lab admits. */
+/** The `godwit` command run by a user whom a lab admits. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';

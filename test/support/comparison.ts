@@ -1,6 +1,6 @@
 /**
  * A move in which the job is looked at twice while nothing of it runs: the frozen copy at its source, and the restored
- * one at its destination, before the job changes hands. Every field of every process must be the same in both.
+ * one at its destination, before the commit. Every field of every process must be the same in both.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import type { Godwit } from './godwit';
 import { run } from './processes';
 import { inProject } from './project';
 
-/** The copy is frozen, which is noted and not reported yet: the job has not changed hands. */
+/** The copy is frozen, which is noted and not reported yet: the move is not committed. */
 const POINT = 'destination.restored-noted';
 const POLL_MS = 5;
 const PROBE = ['/usr/bin/python3', inProject('test', 'support', 'describe.py')];

@@ -76,7 +76,7 @@ export class DebugLab {
   }
 }
 
-/** A program in a client's hands. */
+/** A program that a client controls. */
 export class Debugged {
   constructor(
     readonly lab: FaultLab,

@@ -11,7 +11,7 @@ const HEAD = `# What moves
 Each piece of state that a tree of processes has, and what becomes of it in a move:
 
 - **carried**: it is afterwards what it was;
-- **made again**: Godwit makes it again in the copy that is still frozen, before the job changes hands;
+- **made again**: Godwit makes it again in the copy that is still frozen, before the commit;
 - **refused** as CODE: \`godwit why\` names it, and nothing is frozen;
 - **absent**: the kernel answers a job as one that has no such thing, so there is nothing to lose;
 - **documented**: it changes, as [What a program can notice](notice.md) says.

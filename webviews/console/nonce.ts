@@ -1,6 +1,6 @@
 /**
  * xterm.js makes style sheets as it goes, for its size and its colours. The page's policy takes only those that have
- * its nonce, which xterm.js has no way to be told; so every style sheet that this page makes gets it.
+ * its nonce, which can't be given to xterm.js; so every style sheet that this page makes gets it.
  */
 export function lendNonce(): void {
   const nonce = document.querySelector<HTMLScriptElement>('script[nonce]')?.nonce;

@@ -70,7 +70,7 @@ function show(message: ToLoad): void {
   empty.hidden = known || problem !== null;
   head.hidden = content.hidden = !known;
   notice.hidden = connected || (!known && problem === null);
-  setText(notice, problem ?? 'No agent answers; this is what was heard last.');
+  setText(notice, problem ?? 'No agent answers; this is its last answer.');
   document.body.classList.toggle('stale', !connected);
   setText(summary, summaryOf(nodes));
   // A chart that is not seen has no size to be drawn in.

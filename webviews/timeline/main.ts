@@ -130,7 +130,7 @@ class Timeline implements Controlled {
     this.empties.jobs.hidden = !connected || any;
     this.head.hidden = this.main.hidden = !any;
     const said = [
-      connected || !any ? '' : 'No agent answers; this is what was heard last.',
+      connected || !any ? '' : 'No agent answers; this is its last answer.',
       problem ?? '',
     ].filter(Boolean);
     this.notice.hidden = said.length === 0 || (!any && problem === null);

@@ -1,4 +1,4 @@
-/** How the nodes are told apart: each has a colour and a pattern of its own, and keeps them. */
+/** What distinguishes the nodes: each has a colour and a pattern of its own, and keeps them. */
 import { element } from '../elements';
 
 /** Red is left out: it says that something went wrong. */

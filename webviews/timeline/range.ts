@@ -1,4 +1,4 @@
-/** The part of time that the timeline shows. Pure: a choice and what there is in, a range out. */
+/** The part of time that the timeline shows. Pure: a choice and the time with data in, a range out. */
 import { z } from 'zod';
 import { clock, clockWithMillis, clockWithSeconds, day } from './moments';
 import type { Lane, Time } from './stays';

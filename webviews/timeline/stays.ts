@@ -174,7 +174,7 @@ class LaneBuilder {
     if (this.lane.end && !this.lane.end.lost) return;
     const move = this.underWay;
     if (end.lost) this.settle('lost', end.lost);
-    // It ran there, so it had been thawed, even if that was told later.
+    // It ran there, so it had been thawed, even if that was reported later.
     else if (move?.frozen) this.arrive(move);
     else this.settle('aborted', null);
     this.leave(end.at);

@@ -69,7 +69,7 @@ def _register_written(_):
 
 
 def _continued(_):
-    """It may stand again before a client is told of it."""
+    """It may be stopped again before a client has learnt of it."""
     STOP.forget()
 
 

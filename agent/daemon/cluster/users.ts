@@ -16,7 +16,7 @@ interface Admitted {
   groups: readonly string[];
 }
 
-/** Each once, without root. Those who are not known here are told to `log` and left out. */
+/** Each once, without root. Those who are not known here are logged and left out. */
 export async function readUsers({ users, groups }: Admitted, log: Log): Promise<User[]> {
   const members = (await Promise.all(groups.map(membersOf))).flat();
   const found = new Map<number, User>();

@@ -25,7 +25,7 @@ export interface Sources {
   readonly names: readonly string[];
   list(): Promise<Node[]>;
   view(home: string): Promise<HomeView>;
-  /** Resolves with what there is to see when it is more than `seen`. */
+  /** Resolves with the latest state when it is newer than `seen`. */
   changed(node: string, seen: string, signal: AbortSignal): Promise<string>;
 }
 

@@ -53,7 +53,7 @@ export class Ending {
     }
   }
 
-  /** What its home is told. `lost`: what ended it, if that was neither the program itself nor a request to end it. */
+  /** The report to its home. `lost`: what ended it, if that was neither the program itself nor a request to end it. */
   async explain(copy: Copy, { end, orphaned }: Ended): Promise<{ exit: Exit; lost: string | null }> {
     const exit = await this.#explained(exitOf(end), copy);
     return { exit, lost: await this.#notItsOwn(copy, exit, orphaned) };

@@ -1,4 +1,4 @@
-/** What is told of the jobs that call this node home: as its journal has them, and as their hosts see them now. */
+/** What is reported of the jobs whose home is this node: as its journal has them, and as their hosts see them now. */
 import { fitting } from '../../api/lists';
 import type { HistoryEvent, Job } from '../../api/model';
 import type { JobStatus } from '../../api/peer-contract';

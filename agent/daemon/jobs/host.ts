@@ -18,7 +18,7 @@ import type { NodeParts } from './node-parts';
 
 /** A home that does not answer is asked again after these pauses. */
 const PAUSES = { firstMs: 100, mostMs: 5_000 };
-/** What a home answers that knows no such job, or has given it away since: it has nothing to be told. */
+/** What a home answers that knows no such job, or has given it away since: it needs no report. */
 const NOTHING_TO_TELL: ReadonlySet<string> = new Set([
   'no-such-job',
   'stale-epoch',
@@ -129,7 +129,7 @@ export class Host {
     await journal.clearNote(job);
   }
 
-  /** Until it has answered. Each reason for which it could not be told is logged once. */
+  /** Until it has answered. Each reason for which the report failed is logged once. */
   async #reportHome(end: EndOfJob, home: string): Promise<void> {
     const { log, peers } = this.options;
     let logged = '';

@@ -24,7 +24,7 @@ export interface Debt {
   node: NodeName;
   role: 'source' | 'destination';
   epoch: Epoch;
-  /** What it is to be told until it answers. */
+  /** What is sent to it until it answers. */
   message: 'abort' | 'discard';
 }
 

@@ -20,7 +20,7 @@ import {
   type ToSource,
 } from './messages';
 
-/** How a move ends, as its requester is told. */
+/** How a move ends: the answer to its request. */
 export type Ending = { outcome: 'moved' } | { outcome: 'aborted' | 'returned' | 'lost'; reason: string };
 
 type Phase =

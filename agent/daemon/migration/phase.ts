@@ -2,7 +2,7 @@ import type { MovePhase } from '../../api/client-events';
 import type { OpenMove } from '../journal/journal';
 import type { HomeState } from './home';
 
-/** What is told of a move's state at home; null when there is no move. */
+/** What clients see of a move's state at home; null when there is no move. */
 export function phaseOf(state: HomeState): MovePhase | null {
   switch (state.at) {
     case 'idle':

@@ -5,7 +5,7 @@ import { JobCgroup } from '../../machine/cgroup/cgroup';
 import type { Copy } from '../jobs/copy';
 import type { MoveContext } from './move-context';
 
-/** In the image folder: the keeper that was told to. */
+/** In the image folder: the keeper that was asked to. */
 const MARK = 'unparking';
 
 /** What has become of a copy that is `spoiled`. */

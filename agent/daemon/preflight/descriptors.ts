@@ -38,7 +38,7 @@ interface Holder {
   has: 'has open' | 'has mapped';
 }
 
-/** null where nothing is in the way. @param process as people are told of it */
+/** null where nothing is in the way. @param process its name in messages */
 export function descriptorObstacle(descriptor: OpenDescriptor, process: string): Obstacle | null {
   const { name, kind, mode } = descriptor;
   const holder: Holder = { process, has: descriptor.fd === 'map' ? 'has mapped' : 'has open' };

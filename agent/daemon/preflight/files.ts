@@ -65,7 +65,7 @@ export async function filesHere(
       return { path: file.path, lock: holder === null ? null : nameOf(holder) };
     }),
   );
-  // Of too many to be told of, the locked ones are.
+  // Of too many to be reported, the locked ones are.
   const first = all.sort((a, b) => Number(b.lock !== null) - Number(a.lock !== null));
   return fitting(first.slice(0, MOST_FILES_TOLD));
 }

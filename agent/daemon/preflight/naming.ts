@@ -1,4 +1,4 @@
-/** How people are told of a process of a job. */
+/** The name of a process of a job in messages to people. */
 import type { JobProcess } from '../../machine/proc/processes';
 
 /** The name of a process by its number on this node. */

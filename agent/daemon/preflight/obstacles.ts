@@ -11,7 +11,7 @@ export type Concern = 'job' | 'source' | 'destination' | 'decision';
 
 interface Entry {
   concerns: Concern;
-  /** With the names of what is filled in, in braces: `{process}` is one as people are told of it. */
+  /** With the names of what is filled in, in braces: `{process}` is its name in messages (naming.ts). */
   what: string;
   fix: string;
 }
@@ -350,7 +350,7 @@ const CONCERNS: ReadonlyMap<string, Concern> = new Map([
   ...Object.entries(ERRORS),
 ]);
 
-/** Any other is about what the job has, of which not everybody is told. */
+/** Any other is about what the job has, which is not reported to all callers. */
 export const concernOf = (code: string): Concern => CONCERNS.get(code) ?? 'job';
 
 /** Each code once. */

@@ -45,7 +45,7 @@ export async function why(
 const decided = ({ id, pinned, ledger }: HomedJob): Obstacle[] =>
   pinned ? [obstacle('pinned', { job: id, node: ledger.host })] : [];
 
-/** What of a job's own content is in the way of a move, as those are told who may not look into it. */
+/** What of a job's own content is in the way of a move, in words for callers who may not look into it. */
 const veiled = (obstacles: readonly Obstacle[], { id, spec }: HomedJob): Obstacle[] =>
   [...new Set(obstacles.map(({ code }) => code))].map((code) => ({
     code,

@@ -158,7 +158,7 @@ export const CALLERS: { readonly [M in Method<PeerContract>]: Rule<Params<PeerCo
 /** Refusals of callers that did nothing wrong: the job has moved on since. */
 const ORDINARY: ReadonlySet<string> = new Set(['job-moving', 'no-such-job']);
 
-/** The handlers, none of which is reached by a caller who may not. `refused` is told of each who tries. */
+/** The handlers, none of which is reached by a caller who may not. `refused` is called for each who tries. */
 export function judged(
   handlers: Handlers<PeerContract>,
   here: Standing,

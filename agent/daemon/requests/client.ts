@@ -17,7 +17,7 @@ import { DEBUG_TIMEOUT_MS } from './own-debuggers';
 import type { AboutOne, OwnJobs } from './own-jobs';
 import { may } from './rights';
 
-/** A job that is moving can be told in a moment. */
+/** A job that is moving can be asked again in a moment. */
 const GONE_PAUSE_MS = 200;
 /** Answers after which no stub is left that has to learn that a debugger's client has gone. */
 const NO_STUB_LEFT: ReadonlySet<string> = new Set(['job-ended', 'no-such-job', 'not-yours']);

@@ -63,7 +63,7 @@ export class Dispatch {
     );
   }
 
-  /** What this node itself fails with is told. */
+  /** A failure of this node itself is reported. */
   #unlessSilent<T>(home: string, asked: Promise<T>, nothing: T): Promise<T> {
     return asked.catch((error: Error) => {
       if (home === this.parts.node) throw error;

@@ -32,7 +32,7 @@ export class OwnDebuggers {
     const { home, node, peers } = this.parts;
     const job = await theirJob(home, id, caller);
     const { state, ledger } = job;
-    // Of one that has ended, a debugger may still have to be told how.
+    // A debugger may still have to learn how one has ended.
     const over = state === 'ended';
     if (state === 'lost' || (over && fresh)) throw jobEnded(id);
     // A stub that waits for its client would keep the job from leaving.

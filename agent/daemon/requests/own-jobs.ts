@@ -83,7 +83,7 @@ export class OwnJobs {
 
   constructor(private readonly parts: OwnJobsParts) {}
 
-  /** A page, of one job or of all. @param mayLook whose reasons are told */
+  /** A page, of one job or of all. @param mayLook whose reasons are reported */
   async history(
     job: string | undefined,
     { after, bytes }: { after: number; bytes: number },
@@ -97,7 +97,7 @@ export class OwnJobs {
     return { events: withoutReasons(events, (id) => told.get(id) === true), next };
   }
 
-  /** A page of one job's, as clients are told it. @throws `no-such-job`, `bad-message` */
+  /** A page of one job's, as clients get it. @throws `no-such-job`, `bad-message` */
   async historyOf(job: string, after: string | undefined, mayLook: (job: HomedJob) => boolean) {
     const position = { after: positionIn(after), bytes: PAGE_BYTES };
     await this.parts.home.job(job);

@@ -125,7 +125,7 @@ export class JobNetworks {
     }
   }
 
-  /** Takes away what there is of it. */
+  /** Removes the parts of it that exist. */
   async remove(copy: Addressed): Promise<void> {
     const namespace = this.namespaceOf(copy);
     if (namespace === null) return;

@@ -1,7 +1,7 @@
 /*
  * Preloaded into a gdbserver older than 14 on x86-64. Those take the place of the AVX-512 registers in the XSAVE area
  * (Intel SDM vol. 1, 13.5) from the layout of CPUs that have MPX; on others they write back at each resume what they
- * read from the wrong place, and so clear zmm16 to zmm31 of the program. If it is told that there are x87, SSE and AVX only,
+ * read from the wrong place, and so clear zmm16 to zmm31 of the program. If it finds x87, SSE and AVX only,
  * they leave the rest of the area as the kernel gave it.
  */
 #include <elf.h>
