@@ -14,7 +14,7 @@ export interface Failure {
   message: string;
   /** What to do about it, one line; absent where nothing can be done. */
   fix?: string | undefined;
-  /** Of a move that is refused: all that stands in its way. */
+  /** Of a move that is refused: all obstacles to it; of one that failed: the one that it met. */
   obstacles?: Obstacle[] | undefined;
 }
 

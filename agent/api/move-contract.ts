@@ -4,7 +4,7 @@
  * changes nothing, a message of an older epoch is refused.
  */
 import { z } from 'zod';
-import { Bytes, Epoch, NodeName, Span } from './model';
+import { Bytes, Epoch, NodeName, Obstacle, Span } from './model';
 
 /** Spans measured on the source; `frozenAfter` is counted from the order's arrival. */
 export const SourceFigures = z.object({
@@ -25,7 +25,10 @@ export type Tickets = z.infer<typeof Tickets>;
 
 const epoch = { epoch: Epoch };
 const message = <T extends string>(type: T) => z.object({ type: z.literal(type), ...epoch });
-const failed = message('failed').extend({ reason: z.string() });
+/** Why a part of a move failed; also as an obstacle where the requester can do something about it. */
+const Why = z.object({ reason: z.string(), obstacle: Obstacle.optional() });
+export type Why = z.infer<typeof Why>;
+const failed = message('failed').extend(Why.shape);
 
 /** Park, freeze, dump, carry. `since`: the epoch under which the job is the source's if the move is aborted. */
 export const Send = message('send').extend({ since: Epoch, to: NodeName, ...tickets });

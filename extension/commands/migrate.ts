@@ -63,9 +63,10 @@ export class Migration {
     ).catch((error) => {
       const refused = asGodwitError(error);
       const { code, obstacles } = refused;
-      if (!obstacles) throw this.#remedied(job, node, refused, [code]);
-      const codes = obstacles.map((obstacle) => obstacle.code);
-      throw this.#remedied(job, node, cannotMove(job, node, obstacles), codes);
+      const codes = obstacles?.map((obstacle) => obstacle.code) ?? [code];
+      // One that failed on the way says where the job runs on.
+      const said = obstacles && code !== 'move-failed' ? cannotMove(job, node, obstacles) : refused;
+      throw this.#remedied(job, node, said, codes);
     });
     if (report) this.#tell(job, report);
     return report;

@@ -110,7 +110,7 @@ const broken: Record<string, Machines> = {
     home: (state, input) =>
       input.type === 'disconnected' && state.at === 'thawing'
         ? {
-            state: { ...state, at: 'aborting' },
+            state: { ...state, at: 'aborting', why: { reason: '' } },
             effects: [{ do: 'write', entry: { type: 'abort', epoch: state.move.epoch, reason: '' } }],
           }
         : stepHome(state, input),

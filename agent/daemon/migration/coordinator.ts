@@ -226,7 +226,11 @@ const notCleared = (job: string, node: string) =>
     fix: 'try again in a moment, or choose another node',
   });
 
-function notMoved(job: string, move: Move, ending: Exclude<Ending, { outcome: 'moved' }>): GodwitError {
+export function notMoved(
+  job: string,
+  move: Move,
+  ending: Exclude<Ending, { outcome: 'moved' }>,
+): GodwitError {
   if (ending.outcome === 'lost') {
     return new GodwitError({
       code: 'job-lost',
@@ -236,5 +240,7 @@ function notMoved(job: string, move: Move, ending: Exclude<Ending, { outcome: 'm
   return new GodwitError({
     code: 'move-failed',
     message: `job ${job} could not be moved to ${move.to} and runs on at ${move.from}: ${ending.reason}`,
+    fix: ending.obstacle?.fix,
+    obstacles: ending.obstacle && [ending.obstacle],
   });
 }

@@ -1,9 +1,11 @@
 /** What the executors of source and destination share: a state machine and its inputs, one answer an epoch, one long work at a time. */
 import type { Caller } from '../../api/contract';
+import { GodwitError } from '../../api/errors';
 import { retryUntilDone } from '../../api/retry';
 import type { Epoch } from '../journal/ledger';
 import type { Note } from '../journal/notes';
-import type { CopyEffect, CopyInput, Presence, Step } from './messages';
+import { asObstacle } from '../preflight/obstacles';
+import type { CopyEffect, CopyInput, Presence, Step, Why } from './messages';
 import { type MoveContext, PAUSES } from './move-context';
 import { Answers, Backoff, Runner } from './runner';
 
@@ -78,13 +80,13 @@ export abstract class Executor<
   }
 
   /** Long work: its outcome comes back as an input. `signal` is aborted when its outcome is of no use any more. */
-  protected begin(work: (signal: AbortSignal) => Promise<Input>, failed: (reason: string) => Input): void {
+  protected begin(work: (signal: AbortSignal) => Promise<Input>, failed: (why: Why) => Input): void {
     this.#givingUp = new AbortController();
     this.#work = work(this.#givingUp.signal).then(
       (input) => this.feed(input),
       (error: Error) => {
         this.log(error.message);
-        this.feed(failed(error.message));
+        this.feed(failed(whyOf(error)));
       },
     );
   }
@@ -141,3 +143,9 @@ export abstract class Executor<
     this.context.log(line, { job: this.job, role: this.machine.role, peer: this.home });
   }
 }
+
+/** An error with a fix is an obstacle that was met too late to be refused. */
+export const whyOf = (error: Error): Why => ({
+  reason: error.message,
+  obstacle: error instanceof GodwitError && error.fix !== undefined ? asObstacle(error) : undefined,
+});

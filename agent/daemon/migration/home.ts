@@ -18,24 +18,25 @@ import {
   stay,
   type ToDestination,
   type ToSource,
+  type Why,
 } from './messages';
 
 /** How a move ends: the answer to its request. */
-export type Ending = { outcome: 'moved' } | { outcome: 'aborted' | 'returned' | 'lost'; reason: string };
+export type Ending = { outcome: 'moved' } | ({ outcome: 'aborted' | 'returned' | 'lost' } & Why);
 
 type Phase =
   | { at: 'idle' }
-  | { at: 'intending'; move: Move; cancelled: string | null }
+  | { at: 'intending'; move: Move; cancelled: Why | null }
   | { at: 'preparing'; move: Move }
   | { at: 'sending'; move: Move }
   | { at: 'restoring'; move: Move }
   | { at: 'committing'; move: Move }
-  | { at: 'aborting'; move: Move }
+  | { at: 'aborting'; move: Move; why: Why }
   /** Committed: the destination gets `commit` until it answers. */
   | { at: 'thawing'; move: Move }
   | { at: 'returning'; move: Move }
   /** Aborted, or returned as epoch `as`: the source gets `abort` or `return` until it answers. */
-  | { at: 'resuming'; move: Move; as: Epoch | null; reason: string }
+  | { at: 'resuming'; move: Move; as: Epoch | null; why: Why }
   | { at: 'losing'; move: Move }
   /** The last answer is being written; then the move is over. */
   | { at: 'closing'; move: Move; ending: Ending }
@@ -96,14 +97,16 @@ export function stepHome(state: HomeState, input: HomeInput): Next {
       return fromDestination(state, input.node, input.message);
     case 'cancel':
       return beforeCommit(state)
-        ? abort(state, input.reason)
+        ? abort(state, { reason: input.reason })
         : stay(state, 'cancel', `too late: ${state.at}`);
     case 'timeout':
       if (awaited(state) === null) return stay(state, 'timeout', 'no answer is awaited');
-      return beforeCommit(state) ? abort(state, `${awaited(state)} took too long`) : { state, effects: [] };
+      return beforeCommit(state)
+        ? abort(state, { reason: `${awaited(state)} took too long` })
+        : { state, effects: [] };
     case 'disconnected':
       if (!beforeCommit(state) || awaited(state) !== input.node) return { state, effects: [] };
-      return abort(state, `the connection to ${input.node} was lost`);
+      return abort(state, { reason: `the connection to ${input.node} was lost` });
     case 'asked':
       return asked(state, input.node, input.epoch);
     case 'retry':
@@ -152,15 +155,15 @@ function awaited(state: HomeState): NodeName | null {
   }
 }
 
-function abort(state: Revocable, reason: string): Next {
+function abort(state: Revocable, why: Why): Next {
   // An intent that is being written can only be revoked after it.
-  if (state.at === 'intending') return { state: { ...state, cancelled: reason }, effects: [] };
-  return aborting(state.move, state.debts, reason);
+  if (state.at === 'intending') return { state: { ...state, cancelled: why }, effects: [] };
+  return aborting(state.move, state.debts, why);
 }
 
-const aborting = (move: Move, debts: readonly Debt[], reason: string): Next => ({
-  state: { at: 'aborting', move, debts },
-  effects: [write({ type: 'abort', epoch: move.epoch, reason })],
+const aborting = (move: Move, debts: readonly Debt[], why: Why): Next => ({
+  state: { at: 'aborting', move, why, debts },
+  effects: [write({ type: 'abort', epoch: move.epoch, reason: why.reason })],
 });
 
 /** A node that asks while its own answer is awaited has lost its work. */
@@ -169,10 +172,9 @@ function asked(state: HomeState, node: NodeName, epoch: Epoch): Next {
   if (!beforeCommit(state) || awaited(state) !== node || state.move.epoch !== epoch) {
     return { state, effects: [answer] };
   }
-  const { state: next, effects } = abort(
-    state,
-    `the agent of ${node} was restarted or lost its connection during the move`,
-  );
+  const { state: next, effects } = abort(state, {
+    reason: `the agent of ${node} was restarted or lost its connection during the move`,
+  });
   return { state: next, effects: [answer, ...effects] };
 }
 
@@ -192,14 +194,14 @@ function written(state: HomeState, entry: Entry): Next {
       return withUnanswered({ at: 'thawing', move: awaiting.move, debts });
     case 'abort':
       if (awaiting?.at !== 'aborting') break;
-      return withUnanswered({ at: 'resuming', move: awaiting.move, as: null, reason: entry.reason, debts });
+      return withUnanswered({ at: 'resuming', move: awaiting.move, as: null, why: awaiting.why, debts });
     case 'returned':
       if (awaiting?.at !== 'returning') break;
       return withUnanswered({
         at: 'resuming',
         move: awaiting.move,
         as: entry.epoch,
-        reason: entry.reason,
+        why: { reason: entry.reason },
         debts,
       });
     case 'thawed':
@@ -280,16 +282,16 @@ function fromSource(state: HomeState, node: NodeName, message: FromSource): Next
       };
     case 'failed':
       if (state.at !== 'sending' || message.epoch !== move.epoch) break;
-      return abort(state, message.reason);
+      return abort(state, { reason: message.reason, obstacle: message.obstacle });
     case 'resumed': {
       if (!answered) break;
-      const { as, reason } = answered;
+      const { as, why } = answered;
       return {
         state: {
           at: 'closing',
           move,
           debts,
-          ending: { outcome: as === null ? 'aborted' : 'returned', reason },
+          ending: { outcome: as === null ? 'aborted' : 'returned', ...why },
         },
         effects: [write({ type: 'resumed', epoch: move.epoch })],
       };
@@ -299,7 +301,7 @@ function fromSource(state: HomeState, node: NodeName, message: FromSource): Next
       return losing(
         state,
         move,
-        `${node} has no copy left to thaw: ${message.reason}; the move had been given up: ${answered.reason}`,
+        `${node} has no copy left to thaw: ${message.reason}; the move had been given up: ${answered.why.reason}`,
         false,
       );
     default:
@@ -331,7 +333,8 @@ function fromDestination(state: HomeState, node: NodeName, message: FromDestinat
       if (state.at !== 'restoring') break;
       return { state: { at: 'committing', move, debts }, effects: [write({ type: 'commit', epoch })] };
     case 'failed':
-      if (state.at === 'preparing' || state.at === 'restoring') return abort(state, message.reason);
+      if (state.at === 'preparing' || state.at === 'restoring')
+        return abort(state, { reason: message.reason });
       if (state.at === 'thawing') {
         return {
           state,
@@ -387,18 +390,18 @@ function decide(state: HomeState, decision: 'adopt' | 'forget'): Next {
 function restarted({ open, debts, epoch }: Ledger): Next {
   if (!open) return withUnanswered({ at: 'idle', debts });
   const { move, outcome } = open;
-  const reason = 'the home was restarted during the move';
+  const why = { reason: 'the home was restarted during the move' };
   switch (outcome) {
     case 'moving': {
-      const next = aborting(move, debts, reason);
+      const next = aborting(move, debts, why);
       return { state: next.state, effects: [...next.effects, ...unanswered(next.state)] };
     }
     case 'committed':
       return withUnanswered({ at: 'thawing', move, debts });
     case 'aborted':
-      return withUnanswered({ at: 'resuming', move, as: null, reason, debts });
+      return withUnanswered({ at: 'resuming', move, as: null, why, debts });
     case 'returned':
-      return withUnanswered({ at: 'resuming', move, as: epoch, reason, debts });
+      return withUnanswered({ at: 'resuming', move, as: epoch, why, debts });
     case 'lost':
       return withUnanswered({ at: 'lost', move, debts });
     default:

@@ -1,4 +1,5 @@
 /** What the three roles of a move have in common. The messages themselves are the wire's. */
+import type { Obstacle } from '../../api/model';
 import type { EpochOutcome } from '../../api/move-contract';
 import type { Presence } from '../jobs/presence';
 import type { Epoch } from '../journal/ledger';
@@ -13,6 +14,7 @@ export type {
   Tickets,
   ToDestination,
   ToSource,
+  Why,
 } from '../../api/move-contract';
 
 export type { Presence } from '../jobs/presence';
@@ -56,7 +58,8 @@ export type CopyEffect<Message> =
   | Ignored;
 
 export const reply = <Message>(message: Message) => ({ do: 'reply', message }) as const;
-export const fail = (epoch: Epoch, reason: string) => reply({ type: 'failed', epoch, reason } as const);
+export const fail = (epoch: Epoch, reason: string, obstacle?: Obstacle) =>
+  reply({ type: 'failed', epoch, reason, ...(obstacle && { obstacle }) } as const);
 
 export interface Step<State, Effect> {
   state: State;

@@ -84,7 +84,7 @@ export class SourceExecutor extends Executor<SourceState, SourceInput, SourceEff
           this.#sending.cutStreams();
         }
       },
-      (reason) => ({ type: 'dump-failed', epoch, reason }),
+      (why) => ({ type: 'dump-failed', epoch, ...why }),
     );
   }
 

@@ -23,6 +23,7 @@ import {
   type Step,
   stay,
   type ToSource,
+  type Why,
 } from './messages';
 
 /** The copy is, or may be, frozen here. `since`: the epoch under which the job is hosted if the move is aborted. */
@@ -31,7 +32,7 @@ interface Holding {
   epoch: Epoch;
   since: Epoch;
   /** What `send` came to: figures, or why it failed. */
-  result: { figures: SourceFigures } | { reason: string };
+  result: { figures: SourceFigures } | Why;
   /** Why the frozen copy is not there any more, if it is not. */
   gone: string | null;
 }
@@ -53,7 +54,7 @@ export type SourceInput =
   | CopyInput
   /** The executor has done what was asked, or has failed. */
   | { type: 'dumped'; epoch: Epoch; figures: SourceFigures }
-  | { type: 'dump-failed'; epoch: Epoch; reason: string }
+  | ({ type: 'dump-failed'; epoch: Epoch } & Why)
   /** That the job is being sent could not be written down: nothing has been done. */
   | { type: 'not-noted'; epoch: Epoch; reason: string }
   /** There is no copy to thaw. One that the program, or a person, has ended is thawed like any other. */
@@ -137,7 +138,9 @@ function send(state: SourceState, order: Send): Next {
 }
 
 const said = ({ epoch, result }: Holding): SourceEffect =>
-  'figures' in result ? reply({ type: 'sent', epoch, figures: result.figures }) : fail(epoch, result.reason);
+  'figures' in result
+    ? reply({ type: 'sent', epoch, figures: result.figures })
+    : fail(epoch, result.reason, result.obstacle);
 
 function noted(state: SourceState, note: Note): Next {
   if (state.at === 'noting' && note.state === 'sending' && note.epoch === state.epoch) {
@@ -161,10 +164,12 @@ function dumped(state: SourceState, input: SourceInput & { type: 'dumped' | 'dum
   if (state.at !== 'sending' || state.epoch !== input.epoch)
     return stay(state, input.type, 'no dump awaited');
   const { epoch, since } = state;
-  const result = input.type === 'dumped' ? { figures: input.figures } : { reason: input.reason };
+  const result = input.type === 'dumped' ? { figures: input.figures } : reasonOf(input);
   const holding: Holding = { at: 'holding', epoch, since, result, gone: null };
   return to(holding, said(holding), { do: 'retry' });
 }
+
+const reasonOf = ({ reason, obstacle }: Why): Why => ({ reason, obstacle });
 
 function died(state: SourceState, reason: string): Next {
   if (state.at !== 'thawing') return stay(state, 'copy-died', `not while ${state.at}`);
