@@ -1,8 +1,10 @@
-/** A move that fails at its source: what can be done about it comes to the one who asked for the move. */
+/** A move that fails on a node: what can be done about it is in the answer to its request. */
 import { expect, it } from 'vitest';
-import { FromSource } from '../../agent/api/move-contract';
+import { GodwitError } from '../../agent/api/errors';
+import { FromDestination, FromSource } from '../../agent/api/move-contract';
 import type { Ledger } from '../../agent/daemon/journal/ledger';
 import { notMoved } from '../../agent/daemon/migration/coordinator';
+import { type DestinationState, stepDestination } from '../../agent/daemon/migration/destination';
 import { whyOf } from '../../agent/daemon/migration/executor';
 import { type HomeInput, type HomeState, stepHome } from '../../agent/daemon/migration/home';
 import { type SourceState, stepSource } from '../../agent/daemon/migration/source';
@@ -12,15 +14,14 @@ import { remedyFor } from '../../extension/commands/remedies';
 const move = { from: 'a', to: 'b', epoch: 1, since: 0, transfer: 'stop' } as const;
 const ledger = { debts: [] } as unknown as Ledger;
 
-/** The home's last effect, after the source has said that. */
-function reported(message: FromSource) {
+/** The home's report, after it was told that of a move in that state. */
+function reported(state: HomeState, failed: HomeInput) {
   const inputs: HomeInput[] = [
-    { type: 'from-source', node: 'a', message },
+    failed,
     { type: 'written', entry: { type: 'abort', epoch: 1, reason: 'any' }, ledger },
     { type: 'from-source', node: 'a', message: { type: 'resumed', epoch: 1 } },
     { type: 'written', entry: { type: 'resumed', epoch: 1 }, ledger },
   ];
-  let state: HomeState = { at: 'sending', move, debts: [] };
   let effects: ReturnType<typeof stepHome>['effects'] = [];
   for (const input of inputs) ({ state, effects } = stepHome(state, input));
   const report = effects.find((effect) => effect.do === 'report');
@@ -28,17 +29,36 @@ function reported(message: FromSource) {
   return report;
 }
 
-/** What a source says whose work failed, as it comes over the wire. */
-function saidBySource(error: Error): FromSource {
+/** A message as it comes over the wire. */
+const sent = <T>(schema: { parse: (value: unknown) => T }, effects: { do: string; message?: unknown }[]): T =>
+  schema.parse(JSON.parse(JSON.stringify(effects.find((effect) => effect.do === 'reply')?.message)));
+
+/** The failure of a move whose source failed with that. */
+function atSource(error: Error): GodwitError {
   const sending: SourceState = { at: 'sending', epoch: 1, since: 0 };
   const { effects } = stepSource(sending, { type: 'dump-failed', epoch: 1, ...whyOf(error) });
-  const reply = effects.find((effect) => effect.do === 'reply');
-  return FromSource.parse(JSON.parse(JSON.stringify(reply?.message)));
+  const message = sent(FromSource, effects);
+  const report = reported({ at: 'sending', move, debts: [] }, { type: 'from-source', node: 'a', message });
+  return notMoved('abcdefghij', move, report);
+}
+
+/** The same of its destination, which is asked again after it has failed. */
+function atDestination(error: Error): GodwitError {
+  const restoring: DestinationState = { at: 'restoring', epoch: 1 };
+  const failed = stepDestination(restoring, { type: 'executor-failed', epoch: 1, ...whyOf(error) });
+  const again = stepDestination(failed.state, { type: 'restore', epoch: 1 });
+  const message = sent(FromDestination, again.effects);
+  expect(sent(FromDestination, failed.effects)).toEqual(message);
+  const report = reported(
+    { at: 'restoring', move, debts: [] },
+    { type: 'from-destination', node: 'b', message },
+  );
+  return notMoved('abcdefghij', move, report);
 }
 
 it('of a debugger that is at a fork: the fix, and a code that the editor knows', () => {
   const error = atForkEvent('a fork');
-  const failure = notMoved('abcdefghij', move, reported(saidBySource(error)));
+  const failure = atSource(error);
   expect(failure.code).toBe('move-failed');
   expect(failure.toLine()).toMatch(
     /runs on at a: the program is stopped at a fork .*; let the program go on/,
@@ -47,9 +67,15 @@ it('of a debugger that is at a fork: the fix, and a code that the editor knows',
   expect(remedyFor(failure.obstacles!.map(({ code }) => code))).toBe('end-debug-session');
 });
 
-it('of an error without a fix: the reason alone', () => {
-  const failure = notMoved('abcdefghij', move, reported(saidBySource(new Error('the disk is gone'))));
-  expect(failure.toFailure()).toEqual({
+it('of a destination without room: the same', () => {
+  const error = new GodwitError({ code: 'disk-full', message: 'no room left', fix: 'free space' });
+  const failure = atDestination(error);
+  expect(failure.toLine()).toMatch(/runs on at a: no room left; free space$/);
+  expect(remedyFor(failure.obstacles!.map(({ code }) => code))).toBe('choose-another-node');
+});
+
+it.each([atSource, atDestination])('of an error without a fix: the reason alone', (failed) => {
+  expect(failed(new Error('the disk is gone')).toFailure()).toEqual({
     code: 'move-failed',
     message: 'job abcdefghij could not be moved to b and runs on at a: the disk is gone',
     fix: undefined,

@@ -84,7 +84,7 @@ export class DestinationExecutor extends Executor<
   #attempt(epoch: number, work: (epoch: number, signal: AbortSignal) => Promise<DestinationInput>): void {
     this.begin(
       (signal) => work(epoch, signal),
-      ({ reason }) => ({ type: 'executor-failed', epoch, reason }),
+      (why) => ({ type: 'executor-failed', epoch, ...why }),
     );
   }
 

@@ -22,6 +22,7 @@ import {
   stay,
   type Tickets,
   type ToDestination,
+  type Why,
 } from './messages';
 
 type Prepare = ToDestination & { type: 'prepare' };
@@ -36,7 +37,7 @@ export type DestinationState =
   | { at: 'noting-restored'; epoch: Epoch; figures: DestinationFigures }
   | { at: 'restored'; epoch: Epoch; figures: DestinationFigures }
   /** Something failed, or the copy has gone: nothing here will ever be thawed. */
-  | { at: 'dead'; epoch: Epoch; reason: string }
+  | ({ at: 'dead'; epoch: Epoch } & Why)
   | { at: 'noting-thawing'; epoch: Epoch }
   | { at: 'thawing'; epoch: Epoch }
   /** The home committed, the thaw failed and nothing ran; the home's next `commit` tries again. */
@@ -53,7 +54,7 @@ export type DestinationInput =
   /** The executor has done what was asked, or has failed. */
   | ({ type: 'ready'; epoch: Epoch } & Tickets)
   | { type: 'restored'; epoch: Epoch; figures: DestinationFigures }
-  | { type: 'executor-failed'; epoch: Epoch; reason: string }
+  | ({ type: 'executor-failed'; epoch: Epoch } & Why)
   /** There is no process of the copy any more. */
   | { type: 'copy-died' };
 
@@ -123,7 +124,7 @@ function prepare(state: DestinationState, order: Prepare): Next {
   }
   if (epoch !== state.epoch) return to(state, fail(epoch, `the node is still at epoch ${state.epoch}`));
   if (state.at === 'prepared') return to(state, reply({ type: 'prepared', epoch, ...state.tickets }));
-  if (state.at === 'dead') return to(state, fail(epoch, state.reason));
+  if (state.at === 'dead') return to(state, fail(epoch, state.reason, state.obstacle));
   return stay(state, order.type, `already ${state.at}`);
 }
 
@@ -132,7 +133,7 @@ function restore(state: DestinationState, epoch: Epoch): Next {
   if (epoch !== state.epoch) return to(state, fail(epoch, `the node is at epoch ${state.epoch}`));
   if (state.at === 'prepared') return to({ at: 'restoring', epoch }, { do: 'restore', epoch });
   if (state.at === 'restored') return to(state, reply({ type: 'restored', epoch, figures: state.figures }));
-  if (state.at === 'dead') return to(state, fail(epoch, state.reason));
+  if (state.at === 'dead') return to(state, fail(epoch, state.reason, state.obstacle));
   return stay(state, 'restore', `already ${state.at}`);
 }
 
@@ -274,16 +275,17 @@ function done(state: DestinationState, input: Done): Next {
     return to({ at: 'idle', fence: epoch, hosting: null }, reply({ type: state.answer, epoch }));
   }
   if (input.type !== 'executor-failed') return stay(state, input.type, `not awaited: ${awaited}`);
-  return failed(state, epoch, input.reason);
+  return failed(state, epoch, { reason: input.reason, obstacle: input.obstacle });
 }
 
-function failed(state: DestinationState, epoch: Epoch, reason: string): Next {
+function failed(state: DestinationState, epoch: Epoch, why: Why): Next {
+  const said = fail(epoch, why.reason, why.obstacle);
   if (state.at === 'preparing' || state.at === 'restoring') {
-    return to({ at: 'dead', epoch, reason }, { do: 'kill-copy', epoch }, fail(epoch, reason), {
+    return to({ at: 'dead', epoch, ...why }, { do: 'kill-copy', epoch }, said, {
       do: 'retry',
     });
   }
-  if (state.at === 'thawing') return to({ at: 'unthawed', epoch }, fail(epoch, reason), { do: 'retry' });
+  if (state.at === 'thawing') return to({ at: 'unthawed', epoch }, said, { do: 'retry' });
   return stay(state, 'executor-failed', `not while ${state.at}`);
 }
 

@@ -334,7 +334,7 @@ function fromDestination(state: HomeState, node: NodeName, message: FromDestinat
       return { state: { at: 'committing', move, debts }, effects: [write({ type: 'commit', epoch })] };
     case 'failed':
       if (state.at === 'preparing' || state.at === 'restoring')
-        return abort(state, { reason: message.reason });
+        return abort(state, { reason: message.reason, obstacle: message.obstacle });
       if (state.at === 'thawing') {
         return {
           state,
