@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 reports=$(mktemp -d)
 counted=
-# Whatever stops this script before the tests are counted is a failure, and the last line says so.
+# An end of this script before the tests are counted is a failure, and the last line says so.
 finish() {
   rm -rf "$reports"
   [ -n "$counted" ] || echo "0 passed, 1 failed"

@@ -76,7 +76,7 @@ export const ToTimeline = z.discriminatedUnion('type', [
 export type ToTimeline = z.infer<typeof ToTimeline>;
 export type TimelineMessage = Extract<ToTimeline, { type: 'timeline' }>;
 
-/** How the reading of a console stands. `whole`: the job is over and all that it wrote has been read. */
+/** The state of reading a console. `whole`: the job is over and all that it wrote has been read. */
 export const Reading = z.discriminatedUnion('at', [
   z.object({ at: z.literal('following') }),
   z.object({ at: z.literal('interrupted'), why: z.string() }),

@@ -29,7 +29,7 @@ class GdbProcess extends GDBFileSystemProcessManager {
     return Object.assign(child, { getPID: () => child.pid });
   }
 
-  /** At once, whatever it does: the line tells the stub that its client has gone. */
+  /** At once, in any state: the line tells the stub that its client has gone. */
   async end(): Promise<void> {
     const { child } = this;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
@@ -55,14 +55,14 @@ export class Gdb extends GDBBackend {
   }
 
   /**
-   * Stops all threads; where they stand already, that is what was wanted. An interrupt that comes while gdb steps the
-   * program off a breakpoint finds it standing, and is lost to it: so it is sent until there is a stop. One too many
-   * comes before whatever lets the program go again, and finds it standing.
+   * Stops all threads; where they are stopped already, nothing is to be done. An interrupt that comes while gdb steps the
+   * program off a breakpoint finds it stopped, and is lost: so it is sent until there is a stop. One too many arrives
+   * before the program is continued, and does nothing.
    */
   override pause(): void {
     this.stopWanted.abort();
     this.stopWanted = new AbortController();
-    // Refused where the program stands, and aborted by the stop.
+    // Refused where the program is stopped, and aborted by the stop.
     this.interruptUntil(this.stopWanted.signal).catch(() => {});
   }
 

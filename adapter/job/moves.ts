@@ -35,7 +35,7 @@ export class MoveWatcher {
     private readonly listener: MoveListener,
   ) {}
 
-  /** Whatever was before is not told. A move that is under way is. */
+  /** What was before is not reported. A move that is under way is. */
   async begin(): Promise<void> {
     const events = await this.history();
     const intent = events.findLastIndex(({ event }) => event === 'move-intent');

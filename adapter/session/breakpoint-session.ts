@@ -11,7 +11,7 @@ import { ValuesSession } from './values-session';
 const MAX_WATCHED_BYTES = 32;
 
 interface Placing {
-  /** Is done before, while the program stands. */
+  /** Is done before, while the program is stopped. */
   first?: (() => Promise<void>) | undefined;
   /** What the client hears. */
   answer?: (placed: DebugProtocol.Breakpoint[]) => DebugProtocol.Breakpoint[];
@@ -159,7 +159,7 @@ export abstract class BreakpointSession extends ValuesSession {
   }
 
   /**
-   * Breakpoints are set while the program stands, by several commands; a client that lets it go does not wait for them.
+   * Breakpoints are set while the program is stopped, by several commands; clients continue without waiting for them.
    */
   private inTurn(work: () => Promise<void>): Promise<void> {
     const done = this.before.then(work);

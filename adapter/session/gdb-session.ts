@@ -132,7 +132,7 @@ export abstract class GdbSession extends TellingSession {
     await Promise.race([killing, sleep(KILL_MS, undefined, { ref: false })]);
   }
 
-  /** gdb is gone afterwards, whatever it was doing; the program is not touched by it. */
+  /** gdb has ended afterwards, in any case; the program is not touched by it. */
   protected async endGdb(): Promise<void> {
     this.ready = false;
     await this.factory.gdb?.end();

@@ -44,7 +44,7 @@ export abstract class NavigationSession extends ExceptionSession {
     else super.customRequest(command, response, args);
   }
 
-  /** gdb is asked while the program stands. */
+  /** gdb is asked while the program is stopped. */
   private async answer<R extends DebugProtocol.Response>(
     response: R,
     body: () => Promise<R['body']>,

@@ -7,7 +7,7 @@
  * - cdt-gdb-adapter's session: the framing of requests, MI, when the program is stopped for what the client wants
  * - `TellingSession`: what the client gets: messages, what is of use in gdb's output, refusals, what has changed
  * - `GdbSession`: gdb is looked for, started, given its Python and the line, and ended
- * - `StopSession`: why the program stands, steps, threads
+ * - `StopSession`: why the program has stopped, steps, threads
  * - `ValuesSession`: frames, variables, expressions, memory
  * - `BreakpointSession`: breakpoints of all kinds; the program goes on only when they are set
  * - `ExceptionSession`: what else a program stops for, and what it was
@@ -151,7 +151,7 @@ export class GodwitSession extends NavigationSession {
     if (console === 'debugConsole') this.debuggee.follow(this.options.patienceMs);
   }
 
-  /** It could not begin: whatever there is already goes. */
+  /** It could not begin: what was started already is ended. */
   private async abandon(): Promise<void> {
     await this.endGdb();
     // It has ended for good when its debugger lets it go, with the line.
@@ -166,7 +166,7 @@ export class GodwitSession extends NavigationSession {
   ): Promise<void> {
     if (!this.entryWanted || (await this.stopAtEntry()))
       return super.configurationDoneRequest(response, args);
-    this.say('The program has no main that gdb knows: it stands before its first instruction.', 'important');
+    this.say('gdb knows no main of the program: it is stopped before its first instruction.', 'important');
     this.stayAtStart(response);
   }
 
@@ -254,7 +254,7 @@ export class GodwitSession extends NavigationSession {
     const { debuggee } = this;
     const asking = async () => {
       await debuggee.terminate();
-      // One that stands is let go for it.
+      // One that is stopped is continued for it.
       if (!this.isRunning) await this.gdb.sendCommand('-exec-continue');
       return true;
     };
@@ -284,7 +284,7 @@ export class GodwitSession extends NavigationSession {
     this.end(why).catch((error) => this.say(asGodwitError(error).toLine(), 'stderr'));
   }
 
-  /** Whatever comes first ends the session; all that come after wait for the same end. */
+  /** The first cause ends the session; all later ones wait for the same end. */
   private end(why: End): Promise<void> {
     this.ending ??= this.finish(why);
     return this.ending;

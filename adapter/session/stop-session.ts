@@ -1,4 +1,4 @@
-/** Stopping and going on: why the program stands, which threads there are, and steps that come to their end. */
+/** Stopping and going on: why the program has stopped, its threads, and steps that come to their end. */
 import { Event } from '@vscode/debugadapter';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { MIBreakpointInfo } from 'cdt-gdb-adapter/dist/mi';
@@ -176,7 +176,7 @@ export abstract class StopSession extends GdbSession {
       this.step = InterruptedStep.begin(this.ownGdb, command, args.threadId);
   }
 
-  /** With `singleThread` all others stand until the next stop. */
+  /** With `singleThread` all others are stopped until the next stop. */
   protected async chooseThreads({ singleThread }: { singleThread?: boolean }): Promise<void> {
     if (!singleThread && this.alone) this.together();
     if (!singleThread) return;

@@ -1,7 +1,7 @@
 /**
  * A step that may be interrupted, because a breakpoint is set while it is under way: gdb can only do that while the
- * program stands, and knows nothing of the step afterwards. It is then carried to its end in two parts: out of what was
- * called meanwhile, and on to the next line.
+ * program has stopped, and knows nothing of the step afterwards. It is then carried to its end in two parts: out of what
+ * was called meanwhile, and on to the next line.
  */
 import type { Gdb } from '../gdb/gdb';
 import type { Stopped } from './stops';
@@ -18,14 +18,14 @@ export class InterruptedStep {
     private readonly thread: number,
   ) {}
 
-  /** The program stands. gdb gets the command before the step; its answer is not awaited. */
+  /** The program is stopped. gdb gets the command before the step; its answer is not awaited. */
   static begin(gdb: Gdb, command: StepCommand, thread: number): InterruptedStep {
-    // Where it can't say what it stands in, there is nothing to come back to: then a step is taken from the top.
+    // Where it can't say what it is in, there is nothing to come back to: then a step is taken from the top.
     gdb.python.ask('remember_step', { thread }).catch(() => {});
     return new InterruptedStep(gdb, command, thread);
   }
 
-  /** Goes on with it. The program stands somewhere in the middle. */
+  /** Goes on with it. The program is stopped somewhere in the middle. */
   async resume(): Promise<void> {
     const above = await this.gdb.python.ask('frames_above_step', { thread: this.thread });
     if (this.command === '-exec-finish') return this.finish(above);

@@ -58,7 +58,7 @@ export function dictionary<K extends ZodType<string>, V extends ZodType>(key: K,
   });
 }
 
-/** Some object, whatever is in it: nothing is copied. */
+/** An object with any content: nothing is copied. */
 export const isDictionary = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 

@@ -6,7 +6,7 @@ import { MOST_JOBS, MOST_NODES } from './lists';
 import { Epoch, Job, JobId, Moment, Node, NodeName } from './model';
 
 /**
- * Where a move stands, as its home sees it. Up to `restoring` it can still be taken back; from `thawing` on the job
+ * The phase of a move, as its home sees it. Up to `restoring` it can still be taken back; from `thawing` on the job
  * is the destination's. `returning`: the job goes back to where it came from. `lost`: it runs nowhere.
  */
 export const MovePhase = z.enum([
@@ -33,7 +33,7 @@ export const MoveUnderWay = z.object({
 export type MoveUnderWay = z.infer<typeof MoveUnderWay>;
 
 /**
- * The cluster at one moment, whole: it stands in for every snapshot before it. `jobs` has those that live and the
+ * The cluster at one moment, whole: it replaces every snapshot before it. `jobs` has those that live and the
  * latest of those that are over, oldest first; their long command lines are cut. Of a home that does not answer it
  * has the last snapshot.
  */

@@ -66,7 +66,7 @@ export const AgentConfig = z
     /** How much each of them may take. */
     perUser: PerUser.prefault({}),
     tls: z.object({ ca: Path, cert: Path, key: Path }),
-    /** All nodes of the cluster, this one included: who is not among them is not spoken with, whatever its certificate. */
+    /** All nodes of the cluster, this one included: others are not spoken with, with any certificate. */
     members: list(Member, { least: 1, most: MOST_NODES }),
     /**
      * The nodes from which jobs are taken, launched there or moved, and requests of their users about jobs whose home

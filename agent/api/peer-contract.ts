@@ -28,7 +28,7 @@ import {
 } from './model';
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
 
-/** As another node says it: whatever else it says of root, root is root. */
+/** As another node says it: with all that it says of root, root is root. */
 const Whom = User.transform((user) => (user.uid === 0 ? ROOT : user));
 
 /** What holds for a job on whichever node it runs. */

@@ -5,7 +5,7 @@ import { firstOf } from './bounded';
 import { badMessage } from './errors';
 import { cut } from './text';
 
-/** Of a path within a message: its names are whatever the other side has written. */
+/** Of a path within a message: its names are written by the other side. */
 const PATH_SHOWN = 100;
 
 /** The first thing that is wrong, with its path: `job.pid: expected number`. */
@@ -22,7 +22,7 @@ export function parseWith<S extends ZodType>(schema: S, value: unknown, what: st
   return parsed.data;
 }
 
-/** Lists in lists in lists: whatever goes down into them runs out of stack, and nothing has happened yet. */
+/** Lists in lists in lists: code that recurses into them would run out of stack. */
 function safely<T>(work: () => T, what: string): T {
   try {
     return work();

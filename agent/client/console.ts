@@ -1,4 +1,4 @@
-/** A job's console, copied: each byte once, in order, whatever becomes of the agent meanwhile. */
+/** A job's console, copied: each byte once, in order, also when the agent ends meanwhile. */
 import type { Duplex } from 'node:stream';
 import { asGodwitError } from '../api/errors';
 import { type Agent, ask, askThroughRestarts, type Restarts } from './agent';

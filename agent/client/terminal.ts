@@ -1,5 +1,5 @@
 /**
- * A person's end of a job's terminal: what they type arrives once and in order, whatever becomes of agents and nodes.
+ * A person's end of a job's terminal: what they type arrives once and in order, also when agents end and the job moves.
  * One piece is under way at a time, with the number of bytes typed before it, and is sent again until it is answered:
  * the receiver's count is in PID 1 of the job (helper/terminal.c), which moves with it. So no end has a session to
  * hand over, as a debugger's has (debug/link/session.ts).

@@ -11,7 +11,7 @@ const FROM_TERMINAL = ['SIGINT', 'SIGQUIT'] as const;
 const PASSED_ON = ['SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Runs it to its end, whatever is typed meanwhile, and returns its exit status.
+ * Runs it to its end, also when Ctrl-C is typed meanwhile, and returns its exit status.
  * @throws GodwitError `no-program`, `cannot-start`
  */
 export async function inForeground(program: string, args: string[]): Promise<number> {

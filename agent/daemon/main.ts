@@ -67,7 +67,7 @@ interface Started {
   changes: Changes;
 }
 
-/** What all parts of an agent stand on. */
+/** What all parts of an agent need. */
 function foundation({ config, peers, changes }: Started) {
   const { name: node, cgroup } = config;
   const layout = new Layout(config.state);
@@ -181,7 +181,7 @@ function once<T>(find: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** umask(2): what the agent, its keeper and helpers make, only root may change, whatever mask it was started with. */
+/** umask(2): what the agent, its keeper and helpers make, only root may change; the mask at the start does not count. */
 const MASK = 0o022;
 
 async function main(configFile: string) {

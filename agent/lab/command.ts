@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { commandFailed } from './errors';
 
-/** What the lab runs is done in milliseconds, on a busy machine in seconds; whatever takes longer hangs. */
+/** What the lab runs is done in milliseconds, on a busy machine in seconds; what takes longer hangs. */
 const COMMAND_TIMEOUT_MS = 60_000;
 
 /**

@@ -1,4 +1,4 @@
-/** Taking a lab down, whatever is left of it. */
+/** Taking a lab down, also one of which only a part is left. */
 
 import { removeMounted } from '../machine/homefs/removal';
 import { isAlive, readIdentity } from '../machine/proc/identity';

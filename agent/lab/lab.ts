@@ -32,7 +32,7 @@ export type { LabRequest, Programs } from './description';
 export { type LabStatus, labStatus } from './status';
 
 /**
- * Makes a lab and returns when every agent answers. Whatever fails, all that was made is taken down again; what a
+ * Makes a lab and returns when every agent answers. On any failure all that was made is taken down again; what a
  * reboot, or a making that was broken off, has left of an earlier lab is removed first. One that is up already is the
  * answer as it is, after what it has lost has been mended; its jobs run on.
  * @throws GodwitError `lab-up` if it is another than was asked for, `lab-broken`, `lab-busy`, `bad-lab`, `not-root`,

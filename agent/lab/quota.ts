@@ -33,7 +33,7 @@ export async function findController(): Promise<Controller> {
   return { folder: join(v2, FOLDER), version: 2 };
 }
 
-/** Makes the node's cgroup and gives it `cpus` CPUs; whatever runs in it or below shares them. */
+/** Makes the node's cgroup and gives it `cpus` CPUs; all that runs in it or below shares them. */
 export async function setQuota({ folder, version }: Controller, node: string, cpus: number): Promise<void> {
   const quota = Math.round(cpus * PERIOD_US);
   await mkdir(join(folder, node), { recursive: true });

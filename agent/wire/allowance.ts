@@ -3,7 +3,7 @@ import type { GodwitError } from '../api/errors';
 import type { PerUser } from '../api/per-user';
 import * as errors from './errors';
 
-/** A few thousand jobs in one list; whatever is larger travels as a stream. */
+/** A few thousand jobs in one list; what is larger travels as a stream. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 /** What may wait for a side that does not read: some of the largest messages, or an hour's events. */
 export const MAX_UNSENT_BYTES = 4 * MAX_MESSAGE_BYTES;

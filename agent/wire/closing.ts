@@ -1,4 +1,4 @@
-/** How a WebSocket ends and is asked whether it lives: within bounds, whatever the other side does. */
+/** How a WebSocket ends and is asked whether it lives: within bounds, for any behaviour of the other side. */
 import type { WebSocket } from 'ws';
 import { cutToBytes } from '../api/text';
 

@@ -1,4 +1,4 @@
-/** The shapes of JSON-RPC 2.0 that may come over the wire; whatever is not one of them never reaches the library. */
+/** The shapes of JSON-RPC 2.0 that may come over the wire; all else never reaches the library. */
 import { z } from 'zod';
 import { isDictionary, list } from '../api/bounded';
 import { asGodwitError, badMessage, type Failure, GodwitError } from '../api/errors';

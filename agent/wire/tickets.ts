@@ -48,7 +48,7 @@ export class Tickets {
   /** @param mostOfOne how many of one user's may wait */
   constructor(private readonly mostOfOne = MAX_TICKETS_OF_ONE) {}
 
-  /** Is there room for one more? Asked before whatever is done for its sake. @throws GodwitError `too-many-tickets` */
+  /** Is there room for one more? Asked before anything is done for it. @throws GodwitError `too-many-tickets` */
   assertRoom(owner: Owner): void {
     if (this.#waiting.size >= MAX_TICKETS) throw tooManyTickets(MAX_TICKETS);
     if (owner !== undefined && (this.#owned.get(owner) ?? 0) >= this.mostOfOne)

@@ -6,7 +6,7 @@ import { GodwitError } from '../../agent/api/errors';
 import { parseJson, parseWith } from '../../agent/api/schema';
 import type { Log } from '../window';
 
-/** Far more than any of its answers; whatever prints more is not the command. */
+/** Far more than any of its answers; what prints more is not the command. */
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 
 export class GodwitCommand {
@@ -26,7 +26,7 @@ export class GodwitCommand {
   }
 
   /**
-   * Its answer. With `evenIfFailed` an answer counts whatever the exit status.
+   * Its answer. With `evenIfFailed` an answer counts with any exit status.
    * @throws GodwitError with `code` and what it said
    */
   async ask<S extends z.ZodType>(

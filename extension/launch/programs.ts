@@ -17,7 +17,7 @@ const NOT_IN = '**/{.git,.svn,node_modules,CMakeFiles,.venv,.cache}/**';
 /** Bytes that begin an ELF file (elf(5)) and a script (execve(2)). */
 const ELF = '\x7fELF';
 const SCRIPT = '#!';
-/** What a program's name does not end with, whatever its permissions say. */
+/** What a program's name does not end with, even if it has execute permission. */
 const NOT_A_PROGRAM = /\.(so(\.\d+)*|o|a|c|cc|cpp|h|hpp|rs|go|f90|md|txt|json|ya?ml)$/i;
 
 export interface ProgramQuestion extends Position {

@@ -48,7 +48,7 @@ export const jobElement = (id: string) => `job:${id}`;
 export const nodeElement = (name: string) => `node:${name}`;
 const ENDED = 'ended';
 
-/** The job or node that an element stands for. */
+/** The job or node of an element. */
 export function meantBy(element: string): { job?: string; node?: string } {
   const [, kind, name] = /^(job|node):(.+)$/.exec(element) ?? [];
   if (kind === 'job') return { job: name! };
@@ -87,7 +87,7 @@ export function buildTree({ nodes, jobs, moves }: ClusterSnapshot): Tree {
   return { items, children };
 }
 
-/** A job that comes is the last of its node's, whatever the order in which nodes have answered. */
+/** A new job is the last of its node's, in whichever order nodes have answered. */
 const oldestFirst = (a: Job, b: Job) => a.started.localeCompare(b.started) || a.id.localeCompare(b.id);
 const latestFirst = (a: Job, b: Job) =>
   (b.ended ?? b.started).localeCompare(a.ended ?? a.started) || a.id.localeCompare(b.id);

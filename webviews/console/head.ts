@@ -1,4 +1,4 @@
-/** Above the terminal: which job it is, where it is now, how it stands. */
+/** Above the terminal: which job it is, where it is now, and its state. */
 import { commandLine, exitText, size } from '../../agent/api/figures';
 import { element, setAttribute, setText } from '../elements';
 import type { ConsoleHead, Reading } from '../messages';

@@ -1,4 +1,4 @@
-"""How much of anything is read, shown or waited for at once, whatever the program says."""
+"""How much of anything is read, shown or waited for at once, for any data of the program's."""
 
 # ---- Characters
 

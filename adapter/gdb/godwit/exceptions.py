@@ -102,7 +102,7 @@ def thrown_here(filter):
 
 @request
 def thrown(thread, filter):
-    """`filter`: at what it stands. None where nothing is known of what was thrown."""
+    """`filter`: at what it has stopped. None where nothing is known of what was thrown."""
     with standing((thread, 0)), evaluating.without_effects(True), patience(bounds.PATIENCE_S):
         try:
             address, type_info = thrown_here(filter)

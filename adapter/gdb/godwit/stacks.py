@@ -66,7 +66,7 @@ def at_of(at):
 
 @contextmanager
 def standing(at):
-    """In a frame, `(thread, level)`; what was selected before is selected afterwards. None: where gdb stands."""
+    """In a frame, `(thread, level)`; what was selected before is selected afterwards. None: where gdb is."""
     if at is None:
         yield selected()
         return

@@ -73,7 +73,7 @@ def _continued(_):
     STOP.forget()
 
 
-# By any command, a person's too. A function that an expression calls comes back to where the program stood:
+# By any command, a person's too. A function that an expression calls comes back to where the program was:
 # it may have written, and all that was handed out is good still.
 gdb.events.memory_changed.connect(_written)
 gdb.events.register_changed.connect(_register_written)

@@ -105,7 +105,7 @@ class Variable:
             indexed = [self.made(part) for part in parts]
             if not count and len(parts) == wanted and shape.has_more(first + wanted):
                 indexed.append(Rest(self, first + wanted))
-            # What it is made of stands behind what it holds.
+            # What it is made of comes after what it holds.
             lines = indexed + lines
         return lines
 

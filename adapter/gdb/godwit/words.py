@@ -1,4 +1,4 @@
-"""How values read: numbers, texts, addresses. Everything has a bound, whatever the program says."""
+"""How values read: numbers, texts, addresses. Everything has a bound, for any data of the program's."""
 
 import re
 import gdb

@@ -144,7 +144,7 @@ function variable(text: string, sofar: Record<string, string>): Record<string, s
 
 function address(text: string): string {
   if (text === 'auto' || isIPv4(text)) return text;
-  throw new InvalidArgumentError(`It must be like 10.0.0.5, or "auto"; the program stands after \`--\`.`);
+  throw new InvalidArgumentError(`It must be like 10.0.0.5, or "auto"; the program comes after \`--\`.`);
 }
 
 function positive(text: string): number {

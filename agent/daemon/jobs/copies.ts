@@ -1,4 +1,4 @@
-/** The copies of jobs that are on this node, whatever their home: one of a job at the most. */
+/** The copies of jobs that are on this node, of all homes: one of a job at the most. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GodwitError, jobMoving } from '../../api/errors';
 import type { Copy } from './copy';

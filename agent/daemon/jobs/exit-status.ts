@@ -22,7 +22,7 @@ function numberOf(signal: string): number {
   return known !== undefined || (number >= FIRST_UNNAMED && number <= LAST_SIGNAL) ? number : Number.NaN;
 }
 
-/** What PID 1 wrote when the program ended; null where it did not come to that, or anything else stands there. */
+/** What PID 1 wrote when the program ended; null where it did not come to that, or the file has other content. */
 export async function readStatus(path: string): Promise<Pick<Exit, 'exit' | 'signal'> | null> {
   try {
     return Status.parse(JSON.parse(await readBounded(path)));

@@ -142,7 +142,7 @@ export class Home {
 
   /**
    * The host has told that the program ended. What PID 1 wrote at home counts more than what the host saw, where it is
-   * what PID 1 writes: whatever else the job's user may have written there changes nothing.
+   * what PID 1 writes: anything else that the job's user may have written there changes nothing.
    */
   async ended({ job: id, epoch, exit, lost: reason }: EndOfJob): Promise<void> {
     const { journal, layout } = this.options;

@@ -1,4 +1,4 @@
-/** The jobs that run on this node, whatever their home: launched, watched to their ends, cleared away. */
+/** The jobs that run on this node, of all homes: launched, watched to their ends, cleared away. */
 import { asGodwitError } from '../../api/errors';
 import { PROGRAM_PID } from '../../api/model';
 import type { EndOfJob, LaunchOrder } from '../../api/peer-contract';

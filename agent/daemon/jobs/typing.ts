@@ -52,7 +52,7 @@ interface Typing extends TypedBytes {
 
 /**
  * Types into the terminal of a job that is here; resolves when the terminal has all of it.
- * @throws `job-moving` when the job is on its way, whatever of it was taken; `terminal-exchanged`, `cancelled`
+ * @throws `job-moving` when the job is on its way, also if some of it was taken; `terminal-exchanged`, `cancelled`
  */
 export async function typeInto(
   job: string,

@@ -27,7 +27,7 @@ export interface HomedJob {
   ledger: Ledger;
   /** When the move that is not over was intended; null when there is none. */
   moveStarted: string | null;
-  /** Where it stands in the order of the journal's jobs: a list that has come to it is read on from here. */
+  /** Its position in the order of the journal's jobs: a list that has come to it is read on from here. */
   position: number;
 }
 
@@ -47,7 +47,7 @@ export interface Part {
   limit?: number | undefined;
 }
 
-/** An event of the history, and where it stands there. */
+/** An event of the history, and its position there. */
 export interface PositionedEvent {
   position: number;
   event: HistoryEvent;

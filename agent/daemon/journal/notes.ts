@@ -1,4 +1,4 @@
-/** What a node writes down of the jobs that it holds, whatever their home. */
+/** What a node writes down of the copies that it holds, of all homes. */
 import type { Epoch } from './ledger';
 
 /**

@@ -1,4 +1,4 @@
-/** Rows of the journal's file as what they stand for. */
+/** Rows of the journal's file, parsed. */
 import { Exit, KeptSpec } from '../../api/model';
 import type { HomedJob } from './journal';
 import { StoredDebts, StoredOpen, StoredState } from './schema';

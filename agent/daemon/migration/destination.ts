@@ -4,7 +4,7 @@
  *
  * The executor (destination-executor.ts) carries effects out in order. `kill-copy` first ends a restore that still runs
  * and takes away all that `prepare` made; it and `unpark-thaw` may be asked for twice. Before `restarted`, the executor
- * has ended whatever an earlier run of the agent left running.
+ * has ended all that an earlier run of the agent left running.
  */
 
 import type { DestinationFigures } from '../../api/move-contract';

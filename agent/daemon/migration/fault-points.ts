@@ -1,5 +1,5 @@
 /**
- * Named steps of a move at which a test can make an agent of a lab stand still, so that a fault strikes exactly there.
+ * Named steps of a move at which a test can make an agent of a lab wait, so that a fault strikes exactly there.
  *
  * A test writes the file `STATE/faults/POINT`. The agent that passes the point next takes it away, leaves
  * `POINT.reached` in its place, and goes on when that is gone; an agent that is killed there and started again passes.

@@ -1,7 +1,7 @@
 /** How long a move will take: from the moves that this node has seen as home, and a guess until there are any. */
 import type { MoveReport } from '../../api/model';
 
-/** What a move takes whatever the size, and how fast memory travels, where nothing has been measured yet. */
+/** What a move of any size takes at least, and how fast memory travels, where nothing has been measured yet. */
 const FIRST_BASE_MS = 400;
 const FIRST_BYTES_PER_MS = 200_000;
 /** From smaller moves the fixed time is learnt; from larger ones, how fast bytes travel. */

@@ -20,9 +20,9 @@ import type { Manifest } from './manifest';
 import { CRIU_ENV, type MoveContext } from './move-context';
 import type { Received } from './receiving';
 
-/** Whatever the size, the pages are here already: this is for CRIU to map them. */
+/** For any size: the pages are here already, and CRIU only maps them. */
 const RESTORE_LIMIT_MS = 600_000;
-/** A machine on which a mount goes in each second of a few is not one on which a job can be restored. */
+/** On a machine whose mounts are removed more often than this, a job can't be restored. */
 const MOUNTS_TRIES = 5;
 
 export class Restoring {

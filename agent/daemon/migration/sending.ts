@@ -252,7 +252,7 @@ export class Sending {
     return pages.errored ?? failure;
   }
 
-  /** The error of a home that does not answer for the job's files: the cause of whatever else went wrong. */
+  /** The error of a home that does not answer for the job's files: the cause of all later errors. */
   async #whyHomeIsSilent(copy: Copy): Promise<Error | null> {
     const files = mountOf(copy);
     if (!files) return null;

@@ -116,7 +116,7 @@ export class SourceExecutor extends Executor<SourceState, SourceInput, SourceEff
     if (may === 'spoiled') return this.#spoiled(copy);
     await networks.putUp(copy);
     await sockets(helper, 'release', JobCgroup.at(copy.cgroup).run);
-    // The job goes on, whatever becomes of what was typed.
+    // The job goes on, also if what was typed is lost.
     await frozenJob(helper, copy, images)
       .then(putQueues)
       .catch((error: Error) => this.log(error.message));

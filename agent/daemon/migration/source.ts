@@ -4,7 +4,7 @@
  * written that down; never by itself.
  *
  * The executor (source-executor.ts) carries effects out in order. `thaw-unpark` and `kill-copy` first end a dump that
- * still runs, and may be asked for twice. Before `restarted`, the executor has ended whatever an earlier life of the
+ * still runs, and may be asked for twice. Before `restarted`, the executor has ended all that an earlier run of the
  * agent left running.
  */
 

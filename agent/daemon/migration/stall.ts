@@ -3,11 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { GodwitError } from '../../api/errors';
 
 /**
- * How long a transfer may stand still before the move is aborted. Longer than a connection may be silent before it is
- * closed (15 s), and than CRIU waits for one answer of a home's files (10 s): those errors say more.
+ * How long a transfer may make no progress before the move is aborted. Longer than a connection may be silent before it
+ * is closed (15 s), and than CRIU waits for one answer of a home's files (10 s): those errors say more.
  */
 export const STALL_MS = 20_000;
-/** A stall is this many looks in a row at which nothing had changed: a node that itself stood still counts none. */
+/** A stall is this many looks in a row at which nothing had changed: a node that was itself stopped counts none. */
 const LOOKS = 20;
 
 /**

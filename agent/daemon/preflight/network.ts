@@ -16,7 +16,7 @@ import { obstacle } from './obstacles';
 
 /**
  * Why this socket of a job in its host's own network can't be carried; null when it can. `own`: all of the job's.
- * Loopback inside the job goes along whole. A listener or a datagram socket that is bound to no address in particular
+ * Loopback inside the job moves as a whole. A listener or a datagram socket that is bound to no address in particular
  * goes on at the addresses of the new host.
  */
 export function socketObstacle(

@@ -92,7 +92,7 @@ interface Question {
   helper: string;
   /** The processes, as the job numbers them, that stubs of Godwit are attached to. */
   debugged: Set<number>;
-  /** It has an address of its own, so any connection goes along. */
+  /** It has an address of its own, so its connections move with it. */
   address: boolean;
 }
 
@@ -101,7 +101,7 @@ interface OwnSocket {
   pid: number;
 }
 
-/** What stands in the way of the job's leaving, seen from its processes. */
+/** The obstacles to the job's leaving, seen from its processes. */
 async function jobObstacles(job: JobCgroup, question: Question): Promise<Findings> {
   const processes = await jobProcesses(job);
   const [init] = processes;

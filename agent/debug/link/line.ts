@@ -1,6 +1,6 @@
 /**
  * The client's half of a debug connection: a remote-protocol endpoint that stays put while the stub moves. It serves
- * one client and passes payloads to and from the stub through a session, over whatever stream reaches it now.
+ * one client and passes payloads to and from the stub through a session, over the stream that reaches it now.
  */
 import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';

@@ -80,7 +80,7 @@ export const ParkedStub = z.strictObject({
   session: z.string().min(1).max(200),
   link: SessionState.nullable(),
   memory: Memory,
-  /** Registers of every thread, read when they last stood still; none before the first attach. */
+  /** Registers of every thread, read when they were last stopped; none before the first attach. */
   registers: z.array(ThreadRegisters).max(MAX_THREADS),
   /** Packets of the client that came while the stub was on its way. */
   waiting: z.array(Packet).max(MAX_WAITING),

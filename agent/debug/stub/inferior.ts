@@ -129,7 +129,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     return this.#server;
   }
 
-  /** Does gdbserver let it run? The client may think so of one that stands still, e.g. between park and unpark. */
+  /** Does gdbserver let it run? The client may think so of one that is stopped, e.g. between park and unpark. */
   get runs(): boolean {
     return this.#run !== null;
   }

@@ -43,7 +43,7 @@ interface StubEvents {
   closed: [];
   /** gdbserver ended by itself; `ended` and `closed` follow. */
   'lost-debugger': [why: GodwitError];
-  /** gdbserver exited without being asked to, whatever becomes of the process now; did that still live? */
+  /** gdbserver exited without being asked to; was the process alive then? */
   gdbserverExited: [processAlive: boolean];
   client: [connected: boolean];
 }
@@ -149,7 +149,7 @@ export class Stub extends EventEmitter<StubEvents> {
 
   // ---- Parked
 
-  /** After the thaw: goes on with whatever it was doing. */
+  /** After the thaw: goes on with what it was doing. */
   go(): void {
     this.#conversation.expect();
     void this.#queue

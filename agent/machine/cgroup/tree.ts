@@ -1,4 +1,4 @@
-/** Removing a cgroup with whatever others have made in it. */
+/** Removing a cgroup with all that others have made in it. */
 import { readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -6,7 +6,7 @@ import type { NotedDescriptor } from './noted';
 
 export interface Frozen {
   helper: string;
-  /** None comes or goes. */
+  /** None begins or ends. */
   processes: Pick<JobProcess, 'pid' | 'inner'>[];
   /** The cgroup that its processes are in. */
   run: string;

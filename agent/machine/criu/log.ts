@@ -120,7 +120,7 @@ const KNOWN: Known[] = [
     pattern: /Can't bind id \S+ ino \d+ addr (.*): /,
     code: 'file-denied',
     message: "the job's user can't make its socket $1 again",
-    fix: 'see whose the folder is that it was in, and what stands there now',
+    fix: 'see whose the folder is that it was in, and what is there now',
   },
   {
     pattern: /Can't (?:create|make) .*ghost.*: (?:Permission denied|Operation not)/,

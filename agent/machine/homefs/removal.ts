@@ -60,7 +60,7 @@ export function mountsOver(path: string, mountinfo: string): string[] {
 }
 
 /**
- * Removes each path, whatever is mounted over or below it; one that isn't there is no error. `tree`: with all that is in
+ * Removes each path, also with mounts over or below it; one that isn't there is no error. `tree`: with all that is in
  * it; `name`: a file, or an empty folder. Never through a mount: below it may lie the machine's own files.
  * @throws GodwitError `still-mounted`, `cannot-remove`
  */

@@ -47,7 +47,7 @@ unsigned int number_option(char **argv, const char *key) {
 char **after_dashes(char **argv) {
   while (*argv && strcmp(*argv, "--")) argv++;
   if (*argv && argv[1]) return argv + 1;
-  exit(wrong_usage("nothing stands after --"));
+  exit(wrong_usage("nothing comes after --"));
 }
 
 void say(const char *format, ...) {

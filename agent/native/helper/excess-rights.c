@@ -1,6 +1,6 @@
 /*
  * What a user's job may have been restored with: an image itself has as whom it runs, and who wrote it may be
- * hostile. Here is what launch.c and init.c give such a job; whatever is beyond is printed, and the job must not run.
+ * hostile. Here is what launch.c and init.c give such a job; what is beyond is printed, and the job must not run.
  */
 #include <dirent.h>
 #include <inttypes.h>

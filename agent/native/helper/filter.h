@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-/* For this process and whatever it starts: 0, or -1 with errno. */
+/* For this process and all that it starts: 0, or -1 with errno. */
 int filter_calls(bool may_use_io_uring);
 
 #endif

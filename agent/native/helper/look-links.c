@@ -1,4 +1,4 @@
-/* Links of /proc, on one line whatever their names are. */
+/* Links of /proc, on one line for any name. */
 #include <unistd.h>
 
 #include "look-parts.h"

@@ -1,6 +1,6 @@
 /*
  * Restores a job with CRIU, frozen: every process of it is created in the job's cgroup, and the cgroup is frozen
- * before CRIU lets them go. Whatever fails on the way ends what was restored: the job then is where it came from.
+ * before CRIU lets them go. Any failure on the way ends what was restored: the job then is where it came from.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -120,7 +120,7 @@ static int leave_joined(const char *pid) {
   return 0;
 }
 
-/* Moves CRIU, and whatever it runs, out of the job's cgroups: how many there were, or -1. */
+/* Moves CRIU, and all that it runs, out of the job's cgroups: how many there were, or -1. */
 static int move_outsiders(const char *run, const char *outside) {
   char path[4096], pid[32];
   int moved = 0;

@@ -16,7 +16,7 @@ static void *enough(void *memory) {
   exit(1);
 }
 
-/* One line, whatever a file's name has in it. */
+/* One line, for any file's name. */
 static char *plain(const char *text) {
   char *copy = enough(strdup(text));
   for (char *at = copy; *at; at++)

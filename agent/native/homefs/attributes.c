@@ -12,7 +12,7 @@
 
 bool long_setxattr;
 
-/* By the open file where one is named: that one may be read or written whatever its permissions are by now. */
+/* By the open file where one is named: that one may be read or written under any permissions that it has by now. */
 static int attributes_of(struct request *request, struct handle *handle) {
   struct fuse_attr_out *out = answer(request, sizeof *out);
   struct stat status;

@@ -98,7 +98,7 @@ void node_forget(uint64_t number, uint64_t lookups);
 int node_enter(struct node *parent, const char *name, struct fuse_entry_out *entry);
 /* The same for a file that is open as `fd`; `name` is NULL if it has none. */
 int node_enter_open(struct node *parent, const char *name, int fd, struct fuse_entry_out *entry);
-/* A path that opens the node's file afresh, whatever its name is by now. */
+/* A path that opens the node's file again, under any name that it has by now. */
 const char *node_path(const struct node *node, char path[PROC_PATH]);
 const char *fd_path(int fd, char path[PROC_PATH]);
 void fill_attributes(struct fuse_attr *attributes, const struct stat *status);

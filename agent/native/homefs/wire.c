@@ -379,7 +379,7 @@ static void join(struct wire *wire, int fd) {
   pthread_mutex_unlock(&wire->lock);
 }
 
-/* Only the user who has made the socket may join it, whatever becomes of the rights of its file. */
+/* Only the user who has made the socket may join it, also if the rights of its file change. */
 static bool is_owners(const struct wire *wire, int fd) {
   struct ucred peer;
   socklen_t size = sizeof peer;
