@@ -284,6 +284,25 @@ describe('any history', () => {
     );
   });
 
+  it('makes sound lanes of a move during which the job was seen on another node', () => {
+    const events = history(
+      { at: 0, node: 'node3', to: 'node1', event: 'move-intent', epoch: 4 },
+      { at: 0, node: 'node1', event: 'launched' },
+      { at: 1, node: 'node1', event: 'move-finished', epoch: 4, move: report(4, 1, 101) },
+    );
+    for (const each of lanesOf(events)) expectSound(each);
+  });
+
+  it('makes sound lanes of a move that left another node than the last', () => {
+    const events = history(
+      { at: 0, node: 'node1', event: 'launched' },
+      { at: 0, node: 'node3', event: 'launched' },
+      { at: 0, node: 'node1', to: 'node1', event: 'move-committed', epoch: 2 },
+      { at: 1, node: 'node1', event: 'move-finished', epoch: 2, move: report(2, 0, 100) },
+    );
+    for (const each of lanesOf(events)) expectSound(each);
+  });
+
   it('of a true home has a stay for each place, and the last one open', () => {
     fc.assert(
       fc.property(trueHistory, ({ events, places }) => {

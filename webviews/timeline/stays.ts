@@ -145,10 +145,14 @@ class LaneBuilder {
     if (move.outcome !== 'moved' || !move.frozen) return;
     move.report = report;
     const { until } = move.frozen;
-    const left = this.lane.stays.findLast(
-      (stay) => stay.until === move.frozen?.from && stay.node === move.from,
+    const last = this.lane.stays.findLast((stay) => stay.until === move.frozen?.from);
+    const left = last?.node === move.from ? last : undefined;
+    // Where the history is incomplete it may have been seen elsewhere meanwhile: it was not frozen then.
+    const others = this.lane.stays.filter(
+      (stay) => stay !== left && stay.until !== null && stay.until <= until,
     );
-    const from = Math.min(until, Math.max(move.began, until - report.freezeMs));
+    const earliest = Math.max(move.began, ...others.map((stay) => stay.until!));
+    const from = Math.min(until, Math.max(earliest, until - report.freezeMs));
     move.frozen = { from, until };
     if (left) left.until = Math.max(left.from, from);
   }
