@@ -7,6 +7,7 @@ interface Layout {
   /** Byte ranges of the `g` packet that hold the general registers. */
   general: [number, number][];
   pc: number;
+  sp: number;
   /** Where a system call's number and result are; absent where the protocol does not carry them. */
   syscall?: { number: number; result: number };
 }
@@ -18,10 +19,11 @@ const X64: Layout = {
     [536, 544],
   ],
   pc: 128,
+  sp: 56,
   syscall: { number: 536, result: 0 },
 };
 // x0 … x30, sp, pc, cpsr.
-const ARM64: Layout = { general: [[0, 268]], pc: 256 };
+const ARM64: Layout = { general: [[0, 268]], pc: 256, sp: 248 };
 
 const layout = process.arch === 'arm64' ? ARM64 : X64;
 const WORD = 8;
@@ -35,6 +37,12 @@ function replaced(g: string, at: number, hex: string): string {
 }
 
 export const pcOf = (g: string): number => Number(word(g, layout.pc));
+
+/** Where a thread's stack and code are, from its `g` packet. */
+export const placesOf = (g: string): { sp: bigint; pc: bigint } => ({
+  sp: BigInt.asUintN(64, word(g, layout.sp)),
+  pc: BigInt.asUintN(64, word(g, layout.pc)),
+});
 
 export const withPc = (g: string, pc: number): string => replaced(g, layout.pc, bytesOf(BigInt(pc)));
 

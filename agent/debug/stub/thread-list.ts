@@ -4,13 +4,13 @@
  * dynamic linker has not yet relocated libc that library fails, for which gdbserver ends.
  */
 import { readFileSync } from 'node:fs';
+import type { Gdbserver } from '../attach/gdbserver';
 import { threadNames } from '../attach/inspect';
 import { childrenOf, threadsOf } from '../attach/threads';
-import { escapeBinary } from '../rsp/codec';
 import { parseThreadId } from '../rsp/packets';
+import { threadsWindow, windowOf } from '../rsp/transfer';
 import type { Inferior } from './inferior';
 
-const REQUEST = /^qXfer:threads:read::([0-9a-f]+),([0-9a-f]+)$/i;
 /** What XML has other uses for; a thread's name is any bytes. */
 const MARKUP = /[^A-Za-z0-9_ !#%()*+,./:;=?@[\\\]^`{|}~-]/g;
 
@@ -18,13 +18,17 @@ export const readsThreads = (packet: string): boolean => packet.startsWith('qXfe
 
 /** One window of the list, which is made anew when it is read from its beginning. @throws gdbserver-refused */
 export async function answerThreads(packet: string, inferior: Inferior): Promise<string> {
-  const [offset, length] = (REQUEST.exec(packet) ?? []).slice(1).map((hex) => Number.parseInt(hex, 16));
-  if (offset === undefined || length === undefined || !inferior.server) return 'E00';
-  if (offset === 0 || inferior.threadList === null)
-    inferior.threadList = threadList(await threadNames(inferior.server), commandNames(inferior.nodePid));
-  const list = Buffer.from(inferior.threadList);
-  const window = list.subarray(offset, offset + length);
-  return `${offset + length < list.length ? 'm' : 'l'}${escapeBinary(window)}`;
+  const window = threadsWindow(packet);
+  if (window === null || !inferior.server) return 'E00';
+  if (window.offset === 0 || inferior.threadList === null) await makeThreadList(inferior, inferior.server);
+  return windowOf(inferior.threadList ?? '', window);
+}
+
+/** @throws gdbserver-refused */
+export async function makeThreadList(inferior: Inferior, server: Gdbserver): Promise<string> {
+  const list = threadList(await threadNames(server), commandNames(inferior.nodePid));
+  inferior.threadList = list;
+  return list;
 }
 
 /** `names`: of threads, by the numbers that they have in the job. */

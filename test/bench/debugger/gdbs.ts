@@ -27,5 +27,9 @@ export const plainGdb = (socket: string, program: string) =>
 
 export const timed =
   (gdb: Gdb, command: string) =>
-  async (count: number): Promise<number[]> =>
-    (await gdb.do(`python timed(${count}, ${JSON.stringify(command)})`)).trim().split(/\s+/).map(Number);
+  async (count: number): Promise<number[]> => {
+    const answer = await gdb.do(`python timed(${count}, ${JSON.stringify(command)})`);
+    const times = /^[\d.]+(?: [\d.e-]+)*$/m.exec(answer)?.[0].split(' ').map(Number);
+    if (times?.length !== count) throw new Error(`gdb answered ${command} with: ${answer}`);
+    return times;
+  };
