@@ -33,7 +33,10 @@ export async function readAhead(inferior: Inferior, wish: Wish): Promise<Ahead |
   const registers = [own, ...(await registersOf(server, wish.registers, own, inferior.pid))];
   const { sp, pc } = placesOf(own.g);
   const around = [...windows(sp, STACK), ...windows(pc, CODE)];
-  const lasting = await read(server, around);
+  const top = await read(server, around);
+  const back = returnsTo(sp, top);
+  const lasting =
+    back === null ? top : [...top, ...(await read(server, windows(back, { below: 0n, bytes: LINE })))];
   const wished = wish.memory.map(({ at, size }) => ({ at: BigInt(`0x${at}`), size: BigInt(size) }));
   const others = wished.filter((one) => !around.some((window) => includes(window, one)));
   return { list, registers, lasting, wished: await read(server, bounded(others, inferior.nodePid)) };
@@ -84,6 +87,16 @@ function windows(around: bigint, { below, bytes }: { below: bigint; bytes: bigin
     at = until;
   }
   return pieces;
+}
+
+/** Where a function goes back to that has only just been called: a step over it goes on from there. */
+function returnsTo(sp: bigint, top: Piece[]): bigint | null {
+  for (const { at, bytes } of top) {
+    const from = 2 * Number(sp - BigInt(`0x${at}`));
+    const word = from < 0 ? '' : bytes.slice(from, from + 16);
+    if (word.length === 16) return Buffer.from(word, 'hex').readBigUInt64LE();
+  }
+  return null;
 }
 
 /** Of those that nobody but the process can write into, as many as an answer holds. */
