@@ -11,6 +11,8 @@ import { makeThreadList } from './thread-list';
 /** gdb reads stack and code in lines of so many bytes. */
 const LINE = 64n;
 const PAGE = 4096n;
+/** Of a word's hexadecimal text. */
+const WORD_DIGITS = 16;
 /** Bytes of the stack: those below its top are a leaf function's. */
 const STACK = { below: 256n, bytes: 2048n };
 /** Bytes of the code around the pc. */
@@ -27,19 +29,23 @@ export async function readAhead(inferior: Inferior, wish: Wish): Promise<Ahead |
   if (!server || memory.running || inferior.runs || memory.event !== null || memory.children.length > 0)
     return null;
   if (!isOwnThread(thread, inferior.pid)) return null;
-  const [own] = await rawRegisters(server, [thread]);
+  const [[own], list] = await Promise.all([
+    rawRegisters(server, [thread]),
+    wish.threads ? listOf(inferior, server) : null,
+  ]);
   if (!own) return null;
-  const list = wish.threads ? await listOf(inferior, server) : null;
-  const registers = [own, ...(await registersOf(server, wish.registers, own, inferior.pid))];
   const { sp, pc } = placesOf(own.g);
   const around = [...windows(sp, STACK), ...windows(pc, CODE)];
-  const top = await read(server, around);
-  const back = returnsTo(sp, top);
-  const lasting =
-    back === null ? top : [...top, ...(await read(server, windows(back, { below: 0n, bytes: LINE })))];
   const wished = wish.memory.map(({ at, size }) => ({ at: BigInt(`0x${at}`), size: BigInt(size) }));
   const others = wished.filter((one) => !around.some((window) => includes(window, one)));
-  return { list, registers, lasting, wished: await read(server, bounded(others, inferior.nodePid)) };
+  const [top, rest, registers] = await Promise.all([
+    read(server, around),
+    read(server, bounded(others, inferior.nodePid)),
+    registersOf(server, wish.registers, own, inferior.pid),
+  ]);
+  const back = returnsTo(sp, top, memory.resume ?? '');
+  const code = back === null ? [] : await read(server, windows(back, { below: 0n, bytes: LINE }));
+  return { list, registers: [own, ...registers], lasting: [...top, ...code], wished: rest };
 }
 
 interface Window {
@@ -89,12 +95,20 @@ function windows(around: bigint, { below, bytes }: { below: bigint; bytes: bigin
   return pieces;
 }
 
-/** Where a function goes back to that has only just been called: a step over it goes on from there. */
-function returnsTo(sp: bigint, top: Piece[]): bigint | null {
+const RANGE = /;r([0-9a-f]{1,16}),([0-9a-f]{1,16})/i;
+
+/**
+ * Where the function goes back to that was called from the range that was to be stepped: the step goes on from there.
+ * Null where it stands elsewhere.
+ */
+function returnsTo(sp: bigint, top: Piece[], resume: string): bigint | null {
+  const [, from, until] = RANGE.exec(resume) ?? [];
+  if (from === undefined || until === undefined) return null;
   for (const { at, bytes } of top) {
-    const from = 2 * Number(sp - BigInt(`0x${at}`));
-    const word = from < 0 ? '' : bytes.slice(from, from + 16);
-    if (word.length === 16) return Buffer.from(word, 'hex').readBigUInt64LE();
+    const offset = 2 * Number(sp - BigInt(`0x${at}`));
+    if (offset < 0 || offset + WORD_DIGITS > bytes.length) continue;
+    const back = Buffer.from(bytes.slice(offset, offset + WORD_DIGITS), 'hex').readBigUInt64LE();
+    return back > BigInt(`0x${from}`) && back <= BigInt(`0x${until}`) ? back : null;
   }
   return null;
 }

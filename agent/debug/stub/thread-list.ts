@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Gdbserver } from '../attach/gdbserver';
-import { threadNames } from '../attach/inspect';
+import { otherProcesses, threadNames } from '../attach/inspect';
 import { childrenOf, threadsOf } from '../attach/threads';
 import { parseThreadId } from '../rsp/packets';
 import { threadsWindow, windowOf } from '../rsp/transfer';
@@ -26,7 +26,8 @@ export async function answerThreads(packet: string, inferior: Inferior): Promise
 
 /** @throws gdbserver-refused */
 export async function makeThreadList(inferior: Inferior, server: Gdbserver): Promise<string> {
-  const list = threadList(await threadNames(server), commandNames(inferior.nodePid));
+  const ids = await threadNames(server);
+  const list = threadList(ids, commandNames(inferior.nodePid, otherProcesses(ids, inferior.pid).length > 0));
   inferior.threadList = list;
   return list;
 }
@@ -40,10 +41,10 @@ export function threadList(ids: string[], names: Map<number, string>): string {
   return `<?xml version="1.0"?>\n<threads>\n${threads.join('')}</threads>\n`;
 }
 
-/** Of a process's threads and of its children's, which the client may be about to follow. */
-function commandNames(pid: number): Map<number, string> {
+/** Of a process's threads and, where they are held too, of its children's, which the client may be about to follow. */
+function commandNames(pid: number, withChildren: boolean): Map<number, string> {
   const names = new Map<number, string>();
-  for (const process of [pid, ...childrenOf(pid)])
+  for (const process of [pid, ...(withChildren ? childrenOf(pid) : [])])
     for (const { tid, inner } of threadsOf(process))
       try {
         names.set(inner, readFileSync(`/proc/${process}/task/${tid}/comm`, 'utf8').replace(/\n$/, ''));
