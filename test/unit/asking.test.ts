@@ -85,7 +85,7 @@ describe('the answers', () => {
   it('are those of the stub itself, whatever is asked, written, let go and moved', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.oneof({ weight: 20, arbitrary: packet }, move), { maxLength: 60 }),
+        fc.array(fc.oneof({ weight: 20, arbitrary: packet }, move), { maxLength: 60, size: 'max' }),
         async (all) => {
           const scene = new Scene();
           const alone = new StubModel();
