@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import type { Gdbserver } from '../attach/gdbserver';
 import { rawRegisters } from '../attach/inspect';
-import { parseThreadId } from '../rsp/packets';
-import { placesOf } from '../rsp/registers';
+import { parseThreadId, threadOfStop } from '../rsp/packets';
+import { placesOf, placesTold } from '../rsp/registers';
 import type { Ahead, Piece, Wish } from '../rsp/together';
 import type { Inferior } from './inferior';
 import { makeThreadList } from './thread-list';
@@ -29,21 +29,22 @@ export async function readAhead(inferior: Inferior, wish: Wish): Promise<Ahead |
   if (!server || memory.running || inferior.runs || memory.event !== null || memory.children.length > 0)
     return null;
   if (!isOwnThread(thread, inferior.pid)) return null;
-  const [[own], list] = await Promise.all([
+  // Where the stop has told it, all is asked for in one go.
+  const told =
+    memory.stop && threadOfStop(memory.stop.reply) === thread ? placesTold(memory.stop.reply) : null;
+  const places = told ?? placesOf(await server.ask('g'));
+  const around = [...windows(places.sp, STACK), ...windows(places.pc, CODE)];
+  const wished = wish.memory.map(({ at, size }) => ({ at: BigInt(`0x${at}`), size: BigInt(size) }));
+  const others = wished.filter((one) => !around.some((window) => includes(window, one)));
+  const [[own], top, rest, list] = await Promise.all([
     rawRegisters(server, [thread]),
+    read(server, around),
+    read(server, bounded(others, inferior.nodePid)),
     wish.threads ? listOf(inferior, server) : null,
   ]);
   if (!own) return null;
-  const { sp, pc } = placesOf(own.g);
-  const around = [...windows(sp, STACK), ...windows(pc, CODE)];
-  const wished = wish.memory.map(({ at, size }) => ({ at: BigInt(`0x${at}`), size: BigInt(size) }));
-  const others = wished.filter((one) => !around.some((window) => includes(window, one)));
-  const [top, rest, registers] = await Promise.all([
-    read(server, around),
-    read(server, bounded(others, inferior.nodePid)),
-    registersOf(server, wish.registers, own, inferior.pid),
-  ]);
-  const back = returnsTo(sp, top, memory.resume ?? '');
+  const registers = await registersOf(server, wish.registers, own, inferior.pid);
+  const back = returnsTo(places.sp, top, memory.resume ?? '');
   const code = back === null ? [] : await read(server, windows(back, { below: 0n, bytes: LINE }));
   return { list, registers: [own, ...registers], lasting: [...top, ...code], wished: rest };
 }
