@@ -5,6 +5,7 @@
  * process as it is makes the line forget what it was told.
  */
 import { badMessage, type GodwitError } from '../../api/errors';
+import { MAX_PACKET } from '../rsp/codec';
 import { isResume, parseStopReply, parseThreadId } from '../rsp/packets';
 import { decodeAnswers, encodeTogether, isAnswers, type Wish } from '../rsp/together';
 import { Breakpoints, isPoint } from './breakpoints';
@@ -81,8 +82,10 @@ export class Asking {
     const sent = this.#sent.shift();
     if (!sent) this.#deliver(isAnswers(payload) ? decodeAnswers(payload).replies.at(-1)! : payload);
     else if (!sent.together) this.#answeredOne(sent.packets[0]!, payload);
-    else if (payload === '') this.#askOneByOne(sent.packets);
-    else if (isAnswers(payload)) this.#unpack(sent, payload);
+    else if (payload === '') {
+      this.#plain = true;
+      this.#askOneByOne(sent.packets);
+    } else if (isAnswers(payload)) this.#unpack(sent, payload);
     else {
       // From a stub that was taken up elsewhere meanwhile: what was before the last has been done.
       for (const packet of sent.packets.slice(0, -1)) this.#note(packet, 'OK');
@@ -136,7 +139,7 @@ export class Asking {
   #pass(packet: string): void {
     this.#known = null;
     this.#selectedIs(null);
-    this.#send([packet], false);
+    this.#send(packet, null);
   }
 
   #begin(packet: string): void {
@@ -185,7 +188,7 @@ export class Asking {
     if (reads) this.#wishes.asked(packet);
     // Selections and breakpoints leave the process as it is.
     else if (!packet.startsWith('H') && !isPoint(packet)) this.#known = null;
-    if (before.length === 0 && wish === null) this.#send([packet], false);
+    if (before.length === 0 && wish === null) this.#send(packet, null);
     else this.#sendTogether([...before, packet], wish);
   }
 
@@ -196,15 +199,17 @@ export class Asking {
     return packet === 'g' ? this.#wishes.forRegisters(this.#known, this.#wanted!) : null;
   }
 
-  #send(packets: string[], together: boolean, wish: Wish | null = null): void {
+  #send(packet: string, packets: string[] | null): void {
     // The end of the process is the only answer to that.
-    if (packets.at(-1) !== 'k') this.#sent.push({ packets, together, cut: false });
-    this.#ends.send(together ? encodeTogether({ packets, wish }) : packets[0]!);
+    const sent = { packets: packets ?? [packet], together: packets !== null, cut: false };
+    if (sent.packets.at(-1) !== 'k') this.#sent.push(sent);
+    this.#ends.send(packet);
   }
 
   #sendTogether(packets: string[], wish: Wish | null): void {
-    if (this.#plain) this.#askOneByOne(packets);
-    else this.#send(packets, true, wish);
+    const together = encodeTogether({ packets, wish });
+    if (this.#plain || together.length > MAX_PACKET) this.#askOneByOne(packets);
+    else this.#send(together, packets);
   }
 
   // ---- Answers
@@ -278,12 +283,11 @@ export class Asking {
     this.#sendTogether(rest, isResume(last) ? this.#wishes.forStop() : null);
   }
 
-  // ---- A stub that does not know requests that are sent together
+  // ---- One by one: for a stub that does not know requests that are sent together, and where they are too long for that
 
   #askOneByOne([first, ...rest]: string[]): void {
-    this.#plain = true;
     this.#rest = rest;
-    this.#send([first!], false);
+    this.#send(first!, null);
   }
 
   #answeredOne(packet: string, payload: string): void {

@@ -4,7 +4,7 @@ import type { Gdbserver } from '../attach/gdbserver';
 import { rawRegisters } from '../attach/inspect';
 import { parseThreadId, threadOfStop } from '../rsp/packets';
 import { placesOf, placesTold } from '../rsp/registers';
-import type { Ahead, Piece, Wish } from '../rsp/together';
+import { type Ahead, MAX_PIECES, type Piece, type Wish } from '../rsp/together';
 import type { Inferior } from './inferior';
 import { makeThreadList } from './thread-list';
 
@@ -15,6 +15,8 @@ const PAGE = 4096n;
 const WORD_DIGITS = 16;
 /** Bytes of the stack: those below its top are a leaf function's. */
 const STACK = { below: 256n, bytes: 2048n };
+/** Of another thread's. */
+const TOP = { below: 0n, bytes: 192n };
 /** Bytes of the code around the pc. */
 const CODE = { below: 64n, bytes: 256n };
 /** Characters of each part of an answer, which has its bound (codec.ts: MAX_PACKET). */
@@ -45,8 +47,14 @@ export async function readAhead(inferior: Inferior, wish: Wish): Promise<Ahead |
   if (!own) return null;
   const registers = await registersOf(server, wish.registers, own, inferior.pid);
   const back = returnsTo(places.sp, top, memory.resume ?? '');
-  const code = back === null ? [] : await read(server, windows(back, { below: 0n, bytes: LINE }));
-  return { list, registers: [own, ...registers], lasting: [...top, ...code], wished: rest };
+  const tops = registers
+    .flatMap(({ g }) => windows(placesOf(g).sp, TOP))
+    .slice(0, MAX_PIECES - top.length - 1);
+  const more = await read(server, [
+    ...(back === null ? [] : windows(back, { below: 0n, bytes: LINE })),
+    ...tops,
+  ]);
+  return { list, registers: [own, ...registers], lasting: [...top, ...more], wished: rest };
 }
 
 interface Window {
