@@ -23,6 +23,7 @@ export class StubModel {
   readonly #memory = new Map([STACK, CODE].map((at) => [at, Buffer.alloc(SIZE, at >> 8)]));
   readonly breakpoints = new Map<string, string>();
   selected = 'p2.2';
+  passing = '';
   #stops = 0;
 
   /** @param knows requests that are sent together */
@@ -30,6 +31,11 @@ export class StubModel {
 
   #hex(seed: number): string {
     return Buffer.alloc(16, seed).toString('hex');
+  }
+
+  /** What a resume goes by. */
+  get settings() {
+    return { breakpoints: this.breakpoints, passing: this.passing };
   }
 
   /** As a move does it to a thread that was in a system call. */
@@ -53,8 +59,11 @@ export class StubModel {
     return encodeAnswers({ replies, ahead: isWhole && wish ? this.#ahead(wish) : null });
   }
 
-  #ahead({ threads, registers, memory }: Wish): Ahead {
-    const told = [this.selected, ...registers.filter((thread) => thread !== this.selected)];
+  #ahead({ selected, threads, registers, memory }: Wish): Ahead {
+    const told = [
+      ...(selected ? [this.selected] : []),
+      ...registers.filter((name) => name !== this.selected),
+    ];
     const piece = (at: number, size: number) => {
       const bytes = this.#one(`m${at.toString(16)},${size.toString(16)}`);
       return bytes.startsWith('E') ? [] : [{ at: at.toString(16), bytes }];
@@ -62,7 +71,7 @@ export class StubModel {
     return {
       list: threads ? this.#list : null,
       registers: told.map((thread) => ({ thread, g: this.#registers.get(thread)! })),
-      lasting: [STACK, CODE].flatMap((at) => piece(at, AHEAD)),
+      lasting: (selected ? [STACK, CODE] : []).flatMap((at) => piece(at, AHEAD)),
       wished: memory.flatMap(({ at, size }) => piece(Number.parseInt(at, 16), size)),
     };
   }
@@ -72,7 +81,8 @@ export class StubModel {
   }
 
   #one(packet: string): string {
-    const [, verb = '', rest = ''] = /^(Hg|vCont;|qXfer:threads:read:|.)(.*)$/s.exec(packet) ?? [];
+    const [, verb = '', rest = ''] =
+      /^(Hg|vCont;|QPassSignals:|qXfer:threads:read:|.)(.*)$/s.exec(packet) ?? [];
     switch (verb) {
       case '?':
         return `T05thread:${this.selected};`;
@@ -85,6 +95,9 @@ export class StubModel {
         return this.#read(rest);
       case 'M':
         return this.#write(rest);
+      case 'QPassSignals:':
+        this.passing = rest;
+        return 'OK';
       case 'T':
         return this.threads.includes(rest) ? 'OK' : 'E01';
       case 'Hg':

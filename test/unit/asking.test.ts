@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Asking } from '../../agent/debug/link/asking';
+import { Known, WISHED_FOR_MS } from '../../agent/debug/link/known';
 import { MAX_PIECES } from '../../agent/debug/rsp/together';
 import { CODE, STACK, StubModel } from '../support/stub-model';
 
@@ -78,7 +79,7 @@ describe('the answers', () => {
     { weight: 3, arbitrary: point.map(({ key, condition }) => `Z${key}${condition}`) },
     { weight: 3, arbitrary: point.map(({ key }) => `z${key}`) },
     { weight: 2, arbitrary: fc.constantFrom('vCont;c', 'vCont;r8000,8010:p2.2;c:p2.-1') },
-    fc.constantFrom('QPassSignals:e', 'Hc-1', 'qC', 'vMustReplyEmpty'),
+    fc.constantFrom('QPassSignals:e', 'QPassSignals:e', 'QPassSignals:', 'Hc-1', 'qC', 'vMustReplyEmpty'),
   );
   const move = fc.constantFrom({ move: true }, { move: true }, { move: false });
 
@@ -97,11 +98,11 @@ describe('the answers', () => {
             } else {
               const wanted = alone.answer(one);
               expect(await scene.ask(one)).toBe(wanted);
-              if (one.startsWith('vCont')) expect(scene.stub.breakpoints).toEqual(alone.breakpoints);
+              if (one.startsWith('vCont')) expect(scene.stub.settings).toEqual(alone.settings);
             }
           }
           await scene.ask('vCont;c');
-          expect(scene.stub.breakpoints).toEqual(alone.breakpoints);
+          expect(scene.stub.settings).toEqual(alone.settings);
           expect(scene.failures).toEqual([]);
         },
       ),
@@ -215,6 +216,30 @@ describe('what was told', () => {
     scene.held = [];
     scene.asking.take('vCont;c');
     expect(() => scene.asking.answered(payload)).toThrow(expect.objectContaining({ code: 'bad-message' }));
+  });
+});
+
+describe('memory that was told because it may be asked for', () => {
+  const told = { list: null, registers: [], lasting: [], wished: [{ at: '1000', bytes: '00112233' }] };
+
+  it('is an answer for a while, the newest first', () => {
+    let now = 0;
+    const known = new Known(() => now);
+    known.add(told);
+    expect(known.answer('m1001,2', null)).toBe('1122');
+    known.add({ ...told, wished: [{ at: '1000', bytes: 'ffffffff' }] });
+    expect(known.answer('m1001,2', null)).toBe('ffff');
+    now = WISHED_FOR_MS + 1;
+    expect(known.answer('m1001,2', null)).toBeNull();
+  });
+
+  it('does not grow without end', () => {
+    const known = new Known();
+    for (let at = 0; at < 2000; at++) known.add({ ...told, wished: [{ at: hex(0x1000 * at), bytes: '00' }] });
+    expect([known.answer('m1000,1', null), known.answer(`m${hex(0x1000 * 1999)},1`, null)]).toEqual([
+      null,
+      '00',
+    ]);
   });
 });
 

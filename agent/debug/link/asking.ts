@@ -16,7 +16,11 @@ import { Wishes } from './wishes';
 const READS =
   /^(?:[gmpxT?]|vCont\?|vFile:|qC$|qAttached|qOffsets|q[fs]ThreadInfo|qThreadExtraInfo|qGetTLSAddr|qCRC|qSearch|qXfer:[a-z0-9-]+:read:)/;
 /** What can be told ahead: where one of them has to be asked for, the others may as well come along. */
-const TOLD_AHEAD = /^(?:g$|m|qXfer:threads:read:)/;
+const TOLD_AHEAD = /^(?:g$|m|T|Hg|qXfer:threads:read:)/;
+/** What is told the debug server and changes nothing of the process, nor of what was told of it. */
+const SETTINGS = /^(?:H|[zZ][0-4],|QPassSignals:|QProgramSignals:|QCatchSyscalls:|QThreadEvents:)/;
+/** gdb sends it before and after each step on the way to another; no other setting comes often. */
+const PASS_SIGNALS = 'QPassSignals:';
 /** From a client that does not wait for answers. A debugger waits. */
 const MAX_WAITING = 64;
 /** Among the packets that wait: the client's interrupt. */
@@ -51,6 +55,8 @@ export class Asking {
   #wanted: string | null = null;
   /** Processes that the client holds besides: breakpoints and threads may be theirs. */
   readonly #children = new Set<number>();
+  /** Its list of signals that the program is to get without its hearing of it: as the stub has it, and as it will have it. */
+  readonly #passing: { set: string | null; waiting: string | null } = { set: null, waiting: null };
   /** What the client is told in place of its next resume. */
   #owed: string | null = null;
   /** The stub does not know requests that are sent together. */
@@ -126,7 +132,8 @@ export class Asking {
 
   /** Behind others that went as they are, and with nothing that has to go before it? */
   get #goesStraight(): boolean {
-    const hasBefore = this.#wanted !== this.#selected || this.#breakpoints.waiting.length > 0;
+    const waits = this.#breakpoints.waiting.length > 0 || this.#passing.waiting !== null;
+    const hasBefore = this.#wanted !== this.#selected || waits;
     return (
       this.#waiting.length === 0 &&
       this.#rest.length === 0 &&
@@ -159,13 +166,15 @@ export class Asking {
     }
     if (packet.startsWith('Hg')) return this.#select(packet.slice(2));
     if (isPoint(packet)) return this.#isAlone && this.#defer(packet) ? 'OK' : null;
+    if (packet.startsWith(PASS_SIGNALS)) return this.#passSignals(packet) ? 'OK' : null;
     const answer = this.#known?.answer(packet, this.#wanted) ?? null;
     if (answer !== null) this.#wishes.asked(packet);
     return answer;
   }
 
+  /** All that it asks is about one process. */
   get #isAlone(): boolean {
-    return this.#children.size === 0 && this.#wanted !== null;
+    return this.#children.size === 0;
   }
 
   #select(thread: string): string | null {
@@ -178,25 +187,38 @@ export class Asking {
     return this.#breakpoints.defer(packet, (address) => this.#known?.hasPage(address) ?? false);
   }
 
+  /** A list that the stub has taken once it takes again. */
+  #passSignals(packet: string): boolean {
+    if (this.#passing.set === null) return false;
+    this.#passing.waiting = packet === this.#passing.set ? null : packet;
+    return true;
+  }
+
   // ---- Asked
 
   #ask(packet: string): void {
     const reads = READS.test(packet);
     const before = this.#wanted === this.#selected ? [] : [`Hg${this.#wanted}`];
-    if (!reads) before.push(...this.#breakpoints.takeWaiting());
+    if (!reads) before.push(...this.#takeWaiting());
     const wish = this.#plain ? null : this.#wishFor(packet);
     if (reads) this.#wishes.asked(packet);
-    // Selections and breakpoints leave the process as it is.
-    else if (!packet.startsWith('H') && !isPoint(packet)) this.#known = null;
+    else if (!SETTINGS.test(packet)) this.#known = null;
     if (before.length === 0 && wish === null) this.#send(packet, null);
     else this.#sendTogether([...before, packet], wish);
+  }
+
+  #takeWaiting(): string[] {
+    const signals = this.#passing.waiting;
+    this.#passing.waiting = null;
+    return [...this.#breakpoints.takeWaiting(), ...(signals === null ? [] : [signals])];
   }
 
   #wishFor(packet: string): Wish | null {
     if (isResume(packet)) return this.#wishes.forStop();
     if (!TOLD_AHEAD.test(packet) || !this.#isAlone) return null;
-    if (this.#known === null) return this.#wishes.forRead();
-    return packet === 'g' ? this.#wishes.forRegisters(this.#known, this.#wanted!) : null;
+    if (this.#known === null) return this.#wishes.forRead(this.#wanted !== null);
+    if (packet === 'g' && this.#wanted !== null) return this.#wishes.forRegisters(this.#known, this.#wanted);
+    return packet.startsWith('m') ? this.#wishes.forMemory(packet) : this.#wishes.forThreads(this.#known);
   }
 
   #send(packet: string, packets: string[] | null): void {
@@ -223,8 +245,11 @@ export class Asking {
     if (packet.startsWith('Hg') && reply === 'OK') this.#selectedIs(packet.slice(2));
     else if (isPoint(packet) && this.#children.size > 0) this.#breakpoints.lost(packet);
     else if (isPoint(packet) && reply === 'OK') this.#breakpoints.done(packet);
+    else if (packet.startsWith(PASS_SIGNALS)) this.#passing.set = reply === 'OK' ? packet : null;
     else if (packet.startsWith('D;')) this.#children.delete(Number.parseInt(packet.slice(2), 16));
-    else if (isResume(packet) || packet === '?') this.#stopped(reply);
+    else if (isResume(packet)) this.#stopped(reply);
+    // That selects no thread.
+    else if (packet === '?') this.#forked(reply);
   }
 
   #selectedIs(thread: string | null): void {
@@ -241,7 +266,12 @@ export class Asking {
     if (stop.kind !== 'stop' || stop.reason === 'library') this.#breakpoints.forgetPages();
     if (stop.kind !== 'stop') return;
     if (stop.reason === 'exec') this.#breakpoints.forget();
-    if (stop.reason !== 'fork' && stop.reason !== 'vfork') return;
+    this.#forked(reply);
+  }
+
+  #forked(reply: string): void {
+    const stop = parseStopReply(reply);
+    if (stop?.kind !== 'stop' || (stop.reason !== 'fork' && stop.reason !== 'vfork')) return;
     const child = parseThreadId(stop.detail ?? '')?.process;
     if (child !== undefined) this.#children.add(child);
   }
@@ -265,22 +295,23 @@ export class Asking {
   #refused(packets: string[], nth: number): void {
     const [refused, last] = [packets[nth]!, packets.at(-1)!];
     const rest = packets.slice(nth + 1);
-    if (refused.startsWith('Hg')) {
-      // Nothing else is done in another thread's place.
-      this.#wanted = this.#selected;
-      this.#breakpoints.putBack(rest.slice(0, -1));
-      this.#deliver('E01');
+    // A breakpoint that can't be taken out is no more in the way than it was.
+    const isMissed = !refused.startsWith('Hg') && !refused.startsWith('z');
+    if (isPoint(refused) && isMissed) this.#breakpoints.refused(refused);
+    // Nothing is done in another thread's place.
+    if (refused.startsWith('Hg')) this.#wanted = this.#selected;
+    if (refused.startsWith('Hg') || (isMissed && isResume(last))) {
+      this.#putBack(rest.slice(0, -1));
+      this.#deliver(isMissed ? notDone(refused) : 'E01');
       return;
     }
-    const isIn = refused.startsWith('Z');
-    if (isIn) this.#breakpoints.refused(refused);
-    if (isIn && isResume(last)) {
-      this.#breakpoints.putBack(rest.slice(0, -1));
-      this.#deliver(notPutIn(refused));
-      return;
-    }
-    if (isIn) this.#owed = notPutIn(refused);
+    if (isMissed) this.#owed = notDone(refused);
     this.#sendTogether(rest, isResume(last) ? this.#wishes.forStop() : null);
+  }
+
+  #putBack(packets: string[]): void {
+    this.#breakpoints.putBack(packets.filter(isPoint));
+    this.#passing.waiting ??= packets.find((packet) => packet.startsWith(PASS_SIGNALS)) ?? null;
   }
 
   // ---- One by one: for a stub that does not know requests that are sent together, and where they are too long for that
@@ -300,7 +331,9 @@ export class Asking {
   }
 }
 
-const notPutIn = (packet: string): string => {
-  const [, at = ''] = packet.split(',');
-  return `E.a breakpoint could not be put in at 0x${at}, and the program was not let go`;
+const notDone = (packet: string): string => {
+  const what = isPoint(packet)
+    ? `a breakpoint could not be put in at 0x${packet.split(',')[1]}`
+    : 'signals could not be set';
+  return `E.${what}, and the program was not let go`;
 };

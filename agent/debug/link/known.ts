@@ -1,4 +1,4 @@
-/** What a line has been told of a process that stands, and the answers that follow from it. */
+/** What a line has been told of a process that stands, the only one of its client, and the answers that follow from it. */
 import { parseThreadId } from '../rsp/packets';
 import type { Ahead, Piece } from '../rsp/together';
 import { threadsWindow, windowOf } from '../rsp/transfer';
@@ -12,6 +12,8 @@ export const WISHED_FOR_MS = 2_000;
 const MEMORY = /^m([0-9a-f]{1,16}),([0-9a-f]{1,8})$/i;
 const THREAD = /<thread id="([^"]{1,64})"/g;
 const PAGE_BITS = 12n;
+/** Pieces of memory, of each kind, that are kept of one stop: a client may read all that there is. */
+const MAX_RANGES = 512;
 
 interface Range {
   from: bigint;
@@ -35,7 +37,9 @@ export class Known {
   /** Names, as the client writes them. */
   #threads: string[] = [];
   readonly #registers = new Map<string, string>();
-  readonly #ranges: Range[] = [];
+  readonly #lasting: Range[] = [];
+  /** The newest first. */
+  readonly #wished: Range[] = [];
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
@@ -46,8 +50,14 @@ export class Known {
     }
     for (const { thread, g } of registers) this.#registers.set(thread, g);
     const until = this.now() + WISHED_FOR_MS;
-    this.#ranges.push(...lasting.map((piece) => rangeOf(piece, Number.POSITIVE_INFINITY)));
-    this.#ranges.push(...wished.map((piece) => rangeOf(piece, until)));
+    this.#lasting.push(...lasting.map((piece) => rangeOf(piece, Number.POSITIVE_INFINITY)));
+    this.#wished.unshift(...wished.map((piece) => rangeOf(piece, until)));
+    this.#lasting.splice(MAX_RANGES);
+    this.#wished.splice(MAX_RANGES);
+  }
+
+  get hasList(): boolean {
+    return this.#list !== null;
   }
 
   /** Is it one of the process's threads? */
@@ -55,15 +65,20 @@ export class Known {
     return this.#registers.has(thread) || this.#threads.includes(thread);
   }
 
-  /** The threads that come after this one, without those whose registers are known. */
-  after(thread: string, count: number): string[] {
-    const next = this.#threads.slice(this.#threads.indexOf(thread) + 1);
-    return next.filter((name) => !this.#registers.has(name)).slice(0, count);
+  /** The threads next to this one in the list, on either side, without those whose registers are known. */
+  beside(thread: string, count: number): string[] {
+    const place = this.#threads.indexOf(thread);
+    return this.#threads
+      .map((name, at) => ({ name, distance: Math.abs(at - place) }))
+      .filter(({ name }) => name !== thread && !this.#registers.has(name))
+      .sort((a, b) => a.distance - b.distance)
+      .slice(0, count)
+      .map(({ name }) => name);
   }
 
   /** Can what is there be read? */
   hasPage(address: bigint): boolean {
-    return this.#ranges.some(
+    return [...this.#lasting, ...this.#wished].some(
       ({ from, hex }) =>
         pageOf(from) <= pageOf(address) && pageOf(address) <= pageOf(from + BigInt(hex.length / 2) - 1n),
     );
@@ -75,14 +90,14 @@ export class Known {
     if (packet.startsWith('T') && parseThreadId(packet.slice(1)) && this.has(packet.slice(1))) return 'OK';
     const window = this.#list === null ? null : threadsWindow(packet);
     if (window) return windowOf(this.#list!, window);
-    return selected !== null && this.has(selected) ? this.#memory(packet) : null;
+    return this.#memory(packet);
   }
 
   #memory(packet: string): string | null {
     const asked = memoryAsked(packet);
     if (!asked || asked.size === 0) return null;
     const { at, size } = asked;
-    for (const { from, hex, until } of this.#ranges) {
+    for (const { from, hex, until } of [...this.#lasting, ...this.#wished]) {
       const offset = Number(at - from);
       if (at < from || 2 * (offset + size) > hex.length || this.now() > until) continue;
       return hex.slice(2 * offset, 2 * (offset + size));

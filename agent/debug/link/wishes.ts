@@ -8,14 +8,19 @@ const REGISTERS_AT_ONCE = 16;
 
 /** Stops at which it is told again: on the way to one that the client looks at, gdb passes others that it does not. */
 const STOPS = 4;
+/** The list of threads is short, and looked at together with much else. */
+const LIST_STOPS = 16;
+
+const BLOCK = MAX_PIECE_BYTES;
+const BIG_BLOCK = BigInt(BLOCK);
 
 export class Wishes {
   /** Stops for which it is still wished. */
-  #threads = STOPS;
+  #threads = LIST_STOPS;
   readonly #memory = new Map<string, { at: string; size: number; stops: number }>();
 
   asked(packet: string): void {
-    if (threadsWindow(packet)) this.#threads = STOPS;
+    if (threadsWindow(packet)) this.#threads = LIST_STOPS;
     const piece = memoryAsked(packet);
     if (!piece || piece.size === 0 || piece.size > MAX_PIECE_BYTES) return;
     const at = piece.at.toString(16);
@@ -32,14 +37,29 @@ export class Wishes {
     return wish;
   }
 
-  /** With one that reads where nothing is known. */
-  forRead(): Wish {
+  /** With one that reads where nothing is known. @param selected is there a thread that is selected? */
+  forRead(selected = true): Wish {
     const memory = [...this.#memory.values()].map(({ at, size }) => ({ at, size }));
-    return { threads: this.#threads > 0, registers: [], memory };
+    return { selected, threads: this.#threads > 0, registers: [], memory };
+  }
+
+  /** With one that reads memory which is not known: what is beside that is often read next. */
+  forMemory(packet: string): Wish | null {
+    const piece = memoryAsked(packet);
+    if (!piece || piece.size === 0 || piece.size > BLOCK) return null;
+    const from = (piece.at / BIG_BLOCK) * BIG_BLOCK;
+    const blocks = piece.at + BigInt(piece.size) > from + BIG_BLOCK ? [from, from + BIG_BLOCK] : [from];
+    const memory = blocks.map((at) => ({ at: at.toString(16), size: BLOCK }));
+    return { selected: false, threads: false, registers: [], memory };
+  }
+
+  /** With one that asks about threads. */
+  forThreads(known: Known): Wish | null {
+    return known.hasList ? null : { selected: true, threads: true, registers: [], memory: [] };
   }
 
   /** With one that reads a thread's registers. */
   forRegisters(known: Known, thread: string): Wish {
-    return { threads: false, registers: known.after(thread, REGISTERS_AT_ONCE), memory: [] };
+    return { selected: true, threads: false, registers: known.beside(thread, REGISTERS_AT_ONCE), memory: [] };
   }
 }

@@ -27,11 +27,12 @@ const Address = z.string().regex(/^[0-9a-f]{1,16}$/i);
 
 /** What of a process that stands is to be told unasked. */
 export const Wish = z.strictObject({
+  /** The registers of the selected thread, the top of its stack and its code. */
+  selected: z.boolean(),
   /** The list of threads. */
   threads: z.boolean(),
-  /** Besides those of the selected thread. */
+  /** Of other threads, each with the top of its stack. */
   registers: z.array(ThreadName).max(MAX_REGISTERS),
-  /** Besides the top of the stack and the code. */
   memory: z.array(z.strictObject({ at: Address, size: z.int().min(1).max(MAX_PIECE_BYTES) })).max(MAX_PIECES),
 });
 export type Wish = z.infer<typeof Wish>;

@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs';
 import type { Gdbserver } from '../attach/gdbserver';
 import { rawRegisters } from '../attach/inspect';
 import { parseThreadId, threadOfStop } from '../rsp/packets';
-import { placesOf, placesTold } from '../rsp/registers';
+import { type Places, placesOf, placesTold } from '../rsp/registers';
 import { type Ahead, MAX_PIECES, type Piece, type Wish } from '../rsp/together';
+import { selectedProcess } from '../state/memory';
+import type { Memory } from '../state/parked';
 import type { Inferior } from './inferior';
 import { makeThreadList } from './thread-list';
 
@@ -27,34 +29,34 @@ const MAX_WISHED = 24 << 10;
 /** null where nothing is certain to stay as it is: the process runs, or has company. @throws gdbserver-gone, gdbserver-silent */
 export async function readAhead(inferior: Inferior, wish: Wish): Promise<Ahead | null> {
   const { memory, server } = inferior;
-  const thread = memory.selected.g?.slice('Hg'.length) ?? '';
   if (!server || memory.running || inferior.runs || memory.event !== null || memory.children.length > 0)
     return null;
-  if (!isOwnThread(thread, inferior.pid)) return null;
-  // Where the stop has told it, all is asked for in one go.
-  const told =
-    memory.stop && threadOfStop(memory.stop.reply) === thread ? placesTold(memory.stop.reply) : null;
-  const places = told ?? placesOf(await server.ask('g'));
-  const around = [...windows(places.sp, STACK), ...windows(places.pc, CODE)];
+  const thread = memory.selected.g?.slice('Hg'.length) ?? '';
+  const isOwn = isOwnThread(thread, inferior.pid);
+  if (!isOwn && selectedProcess(memory) !== null) return null;
+  const places = wish.selected && isOwn ? await placesIn(thread, memory, server) : null;
+  const around = places ? [...windows(places.sp, STACK), ...windows(places.pc, CODE)] : [];
   const wished = wish.memory.map(({ at, size }) => ({ at: BigInt(`0x${at}`), size: BigInt(size) }));
   const others = wished.filter((one) => !around.some((window) => includes(window, one)));
-  const [[own], top, rest, list] = await Promise.all([
-    rawRegisters(server, [thread]),
+  const [own, top, rest, list] = await Promise.all([
+    places ? rawRegisters(server, [thread]) : [],
     read(server, around),
     read(server, bounded(others, inferior.nodePid)),
     wish.threads ? listOf(inferior, server) : null,
   ]);
-  if (!own) return null;
-  const registers = await registersOf(server, wish.registers, own, inferior.pid);
-  const back = returnsTo(places.sp, top, memory.resume ?? '');
+  const registers = isOwn ? await registersOf(server, wish.registers, thread, inferior.pid) : [];
+  const back = places && returnsTo(places.sp, top, memory.resume ?? '');
   const tops = registers
     .flatMap(({ g }) => windows(placesOf(g).sp, TOP))
     .slice(0, MAX_PIECES - top.length - 1);
-  const more = await read(server, [
-    ...(back === null ? [] : windows(back, { below: 0n, bytes: LINE })),
-    ...tops,
-  ]);
-  return { list, registers: [own, ...registers], lasting: [...top, ...more], wished: rest };
+  const more = await read(server, [...(back ? windows(back, { below: 0n, bytes: LINE }) : []), ...tops]);
+  return { list, registers: [...own, ...registers], lasting: [...top, ...more], wished: rest };
+}
+
+/** Where the stop has told it, all else is asked for in one go. */
+async function placesIn(thread: string, { stop }: Memory, server: Gdbserver): Promise<Places> {
+  const told = stop && threadOfStop(stop.reply) === thread ? placesTold(stop.reply) : null;
+  return told ?? placesOf(await server.ask('g'));
 }
 
 interface Window {
@@ -76,19 +78,16 @@ async function listOf(inferior: Inferior, server: Gdbserver): Promise<string | n
 }
 
 /** Of other threads; the one that is selected stays so. */
-async function registersOf(
-  server: Gdbserver,
-  wanted: string[],
-  own: { thread: string; g: string },
-  pid: number,
-) {
-  const few = wanted
-    .filter((name) => name !== own.thread && isOwnThread(name, pid))
-    .slice(0, Math.floor(MAX_REGISTERS / own.g.length));
-  if (few.length === 0) return [];
-  const registers = await rawRegisters(server, few);
-  await server.ask(`Hg${own.thread}`);
-  return registers;
+async function registersOf(server: Gdbserver, wanted: string[], selected: string, pid: number) {
+  const others = wanted.filter((name) => name !== selected && isOwnThread(name, pid));
+  if (others.length === 0) return [];
+  const registers = await rawRegisters(server, others);
+  await server.ask(`Hg${selected}`);
+  let left = MAX_REGISTERS;
+  return registers.filter(({ g }) => {
+    left -= g.length;
+    return left >= 0;
+  });
 }
 
 /** Whole lines, in pieces that are in one page each: where one can't be read, the others can. */

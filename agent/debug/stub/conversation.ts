@@ -41,8 +41,8 @@ interface ConversationEvents {
   bye: [];
 }
 
-/** Selections and breakpoints: what may stand before another request. */
-const isPreparation = (packet: string): boolean => /^(?:Hg|[zZ][0-4],)/.test(packet);
+/** Selections, breakpoints and lists of signals: what may stand before another request. */
+const isPreparation = (packet: string): boolean => /^(?:Hg|[zZ][0-4],|QPassSignals:)/.test(packet);
 
 /** An error in the protocol's form that shows its user a sentence. */
 export const sentence = (why: GodwitError): string =>
