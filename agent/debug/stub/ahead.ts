@@ -18,7 +18,7 @@ const WORD_DIGITS = 16;
 /** Bytes of the stack: those below its top are a leaf function's. */
 const STACK = { below: 256n, bytes: 2048n };
 /** Of another thread's. */
-const TOP = { below: 0n, bytes: 192n };
+const TOP = { below: 0n, bytes: 512n };
 /** Bytes of the code around the pc. */
 const CODE = { below: 64n, bytes: 256n };
 /** Characters of each part of an answer, which has its bound (codec.ts: MAX_PACKET). */
