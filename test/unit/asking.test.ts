@@ -163,6 +163,31 @@ describe('a stub that does not know requests that are sent together', () => {
   });
 });
 
+describe('a client that holds a child as well', () => {
+  it("is answered by the stub alone, for its breakpoints may be the child's", async () => {
+    const scene = new Scene();
+    const breakpoint = `Z0,${hex(CODE)},1`;
+    const out = breakpoint.replace('Z', 'z');
+    await scene.askAll('?', breakpoint);
+    scene.held = [];
+    scene.asking.take('vCont;c');
+    scene.held = null;
+    scene.asking.answered('T05fork:p5.5;thread:p2.2;');
+    const before = scene.sent.length;
+    await scene.askAll(out, breakpoint, out, 'g', 'Hgp2.2');
+    expect(scene.sent.slice(before)).toEqual([out, breakpoint, out, 'g']);
+    // The child is let go.
+    scene.held = [];
+    scene.asking.take('D;5');
+    scene.held = null;
+    scene.asking.answered('OK');
+    await scene.askAll(breakpoint, 'vCont;c');
+    expect([...scene.stub.breakpoints.values()]).toEqual([breakpoint]);
+    await scene.ask('g');
+    expect(scene.sent.at(-1)).toContain('vCont;c');
+  });
+});
+
 describe('what was told', () => {
   it('is no answer any more when it was under way during a move', async () => {
     const scene = new Scene();

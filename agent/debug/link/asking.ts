@@ -158,12 +158,12 @@ export class Asking {
   // ---- Answered here
 
   #answerHere(packet: string): string | null {
-    if (this.#plain) return null;
     if (this.#owed !== null && isResume(packet)) {
       const owed = this.#owed;
       this.#owed = null;
       return owed;
     }
+    if (this.#plain) return null;
     if (packet.startsWith('Hg')) return this.#select(packet.slice(2));
     if (isPoint(packet)) return this.#isAlone && this.#defer(packet) ? 'OK' : null;
     if (packet.startsWith(PASS_SIGNALS)) return this.#passSignals(packet) ? 'OK' : null;
@@ -216,7 +216,7 @@ export class Asking {
   #wishFor(packet: string): Wish | null {
     if (isResume(packet)) return this.#wishes.forStop();
     if (!TOLD_AHEAD.test(packet) || !this.#isAlone) return null;
-    if (this.#known === null) return this.#wishes.forRead(this.#wanted !== null);
+    if (this.#known === null) return this.#wishes.forRead();
     if (packet === 'g' && this.#wanted !== null) return this.#wishes.forRegisters(this.#known, this.#wanted);
     return packet.startsWith('m') ? this.#wishes.forMemory(packet) : this.#wishes.forThreads(this.#known);
   }
@@ -246,7 +246,7 @@ export class Asking {
     else if (isPoint(packet) && this.#children.size > 0) this.#breakpoints.lost(packet);
     else if (isPoint(packet) && reply === 'OK') this.#breakpoints.done(packet);
     else if (packet.startsWith(PASS_SIGNALS)) this.#passing.set = reply === 'OK' ? packet : null;
-    else if (packet.startsWith('D;')) this.#children.delete(Number.parseInt(packet.slice(2), 16));
+    else if (packet.startsWith('D;') && reply === 'OK') this.#left(Number.parseInt(packet.slice(2), 16));
     else if (isResume(packet)) this.#stopped(reply);
     // That selects no thread.
     else if (packet === '?') this.#forked(reply);
@@ -264,6 +264,7 @@ export class Asking {
     if (stop === null) return;
     this.#selectedIs('thread' in stop ? (stop.thread ?? null) : null);
     if (stop.kind !== 'stop' || stop.reason === 'library') this.#breakpoints.forgetPages();
+    if ('process' in stop && stop.process !== undefined) this.#children.delete(stop.process);
     if (stop.kind !== 'stop') return;
     if (stop.reason === 'exec') this.#breakpoints.forget();
     this.#forked(reply);
@@ -274,6 +275,14 @@ export class Asking {
     if (stop?.kind !== 'stop' || (stop.reason !== 'fork' && stop.reason !== 'vfork')) return;
     const child = parseThreadId(stop.detail ?? '')?.process;
     if (child !== undefined) this.#children.add(child);
+  }
+
+  /** The client has let a process go. */
+  #left(process: number): void {
+    if (this.#children.delete(process)) return;
+    // The parent: what it holds now is the child.
+    this.#children.clear();
+    this.#breakpoints.forget();
   }
 
   #unpack({ packets, cut }: Sent, payload: string): void {

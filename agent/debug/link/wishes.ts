@@ -37,10 +37,10 @@ export class Wishes {
     return wish;
   }
 
-  /** With one that reads where nothing is known. @param selected is there a thread that is selected? */
-  forRead(selected = true): Wish {
+  /** With one that reads where nothing is known. */
+  forRead(): Wish {
     const memory = [...this.#memory.values()].map(({ at, size }) => ({ at, size }));
-    return { selected, threads: this.#threads > 0, registers: [], memory };
+    return { selected: true, threads: this.#threads > 0, registers: [], memory };
   }
 
   /** With one that reads memory which is not known: what is beside that is often read next. */
