@@ -4,6 +4,7 @@
  * Query Packets"), so a stub that does not know it answers with nothing, and the line asks one by one.
  */
 import { z } from 'zod';
+import { list } from '../../api/bounded';
 import { parseJson, parseWith } from '../../api/schema';
 import { isPayload, MAX_PACKET } from './codec';
 
@@ -32,13 +33,15 @@ export const Wish = z.strictObject({
   /** The list of threads. */
   threads: z.boolean(),
   /** Of other threads, each with the top of its stack. */
-  registers: z.array(ThreadName).max(MAX_REGISTERS),
-  memory: z.array(z.strictObject({ at: Address, size: z.int().min(1).max(MAX_PIECE_BYTES) })).max(MAX_PIECES),
+  registers: list(ThreadName, { most: MAX_REGISTERS }),
+  memory: list(z.strictObject({ at: Address, size: z.int().min(1).max(MAX_PIECE_BYTES) }), {
+    most: MAX_PIECES,
+  }),
 });
 export type Wish = z.infer<typeof Wish>;
 
 const Request = z.strictObject({
-  packets: z.array(Payload).min(1).max(MAX_TOGETHER),
+  packets: list(Payload, { least: 1, most: MAX_TOGETHER }),
   /** null: nothing. */
   wish: Wish.nullable(),
 });
@@ -50,19 +53,19 @@ export type Piece = z.infer<typeof Piece>;
 export const Ahead = z.strictObject({
   /** As `qXfer:threads:read` gives it. */
   list: z.string().max(MAX_PACKET).nullable(),
-  registers: z
-    .array(z.strictObject({ thread: ThreadName, g: z.string().regex(/^[0-9a-fx]{16,32768}$/i) }))
-    .max(MAX_REGISTERS + 1),
+  registers: list(z.strictObject({ thread: ThreadName, g: z.string().regex(/^[0-9a-fx]{16,32768}$/i) }), {
+    most: MAX_REGISTERS + 1,
+  }),
   /** What changes only when the process runs: its stack and its code. */
-  lasting: z.array(Piece).max(MAX_PIECES),
+  lasting: list(Piece, { most: MAX_PIECES }),
   /** What was wished for. */
-  wished: z.array(Piece).max(MAX_PIECES),
+  wished: list(Piece, { most: MAX_PIECES }),
 });
 export type Ahead = z.infer<typeof Ahead>;
 
 /** An answer for each packet, but none behind the first that was refused: those were not looked at. */
 const Answers = z.strictObject({
-  replies: z.array(Payload).min(1).max(MAX_TOGETHER),
+  replies: list(Payload, { least: 1, most: MAX_TOGETHER }),
   ahead: Ahead.nullable(),
 });
 export type Answers = z.infer<typeof Answers>;
