@@ -105,15 +105,28 @@ describe('what is shown is what is there', () => {
   });
 });
 
-describe('a breakpoint that waits for the step', () => {
-  test('and can not be put in is told then, and nothing has run', async () => {
-    const gdb = await inLines();
-    const at = await value(gdb, '$pc');
-    // As the stub has it that was told of a page which has gone meanwhile.
-    await gdb.do('break *0x10');
-    expect(await gdb.do('continue')).toMatch(/Cannot insert breakpoint|could not be put in/);
-    await gdb.do('delete');
-    expect(await value(gdb, '$pc')).toBe(at);
-    expect(await gdb.do('next')).not.toContain('rror');
+describe('a breakpoint in a library that comes and goes', () => {
+  test.each(['off', 'on'])('is hit each time (always-inserted %s)', async (inserted) => {
+    const library = program('loads', '-DLIBRARY', '-shared', '-fPIC');
+    const gdb = await debug('loads', library);
+    await gdb.do(`set breakpoint always-inserted ${inserted}`, 'set breakpoint pending on', 'break visit');
+    job.start();
+    for (let round = 1; round <= 5; round++) {
+      expect(await gdb.do('continue')).toContain(`visit (round=${round})`);
+      await gdb.do('next');
+      if (round === 2) await job.move();
+    }
+    expect(await gdb.do('continue')).toContain('exited with code 03');
+    expect(job.read()).toBe('2\n4\n6\n8\n10\n');
   });
+});
+
+test('a breakpoint that can not be put in is told, and nothing has run', async () => {
+  const gdb = await inLines();
+  const at = await value(gdb, '$pc');
+  await gdb.do('break *0x10');
+  expect(await gdb.do('continue')).toMatch(/Cannot insert breakpoint|could not be put in/);
+  await gdb.do('delete');
+  expect(await value(gdb, '$pc')).toBe(at);
+  expect(await gdb.do('next')).not.toContain('rror');
 });

@@ -163,6 +163,39 @@ describe('a stub that does not know requests that are sent together', () => {
   });
 });
 
+describe('a breakpoint in a library', () => {
+  const breakpoint = `Z0,${hex(CODE)},1`;
+  const out = breakpoint.replace('Z', 'z');
+
+  it('that is loaded anew is put in anew, where the client has not taken it out', async () => {
+    const scene = new Scene();
+    await scene.askAll('?', breakpoint, 'vCont;c');
+    scene.stub.breakpoints.clear();
+    await scene.askAll(breakpoint, 'vCont;c');
+    expect([...scene.stub.breakpoints.values()]).toEqual([breakpoint]);
+  });
+
+  it('is taken out and put in while libraries are loaded, else left where it is', async () => {
+    const scene = new Scene();
+    await scene.askAll('?', breakpoint, 'vCont;c', out, breakpoint, 'vCont;c');
+    expect(scene.sent.at(-1)).not.toContain(out);
+    const before = scene.sent.length;
+    await scene.askAll('qXfer:libraries-svr4:read::0,1000', out, breakpoint, 'vCont;c');
+    const said = scene.sent.slice(before).join();
+    expect(said).toMatch(new RegExp(`"${out}","${breakpoint}"`));
+    await scene.askAll(out, breakpoint, 'vCont;c');
+    expect(scene.sent.at(-1)).not.toContain(out);
+  });
+
+  it('that can not be taken out is put in anew', async () => {
+    const scene = new Scene();
+    await scene.askAll('?', breakpoint, 'vCont;c');
+    scene.stub.breakpoints.clear();
+    await scene.askAll(out, 'vCont;c', breakpoint, 'vCont;c');
+    expect([...scene.stub.breakpoints.values()]).toEqual([breakpoint]);
+  });
+});
+
 describe('a client that holds a child as well', () => {
   it("is answered by the stub alone, for its breakpoints may be the child's", async () => {
     const scene = new Scene();

@@ -19,6 +19,8 @@ const READS =
 const TOLD_AHEAD = /^(?:g$|m|T|Hg|qXfer:threads:read:)/;
 /** What is told the debug server and changes nothing of the process, nor of what was told of it. */
 const SETTINGS = /^(?:H|[zZ][0-4],|QPassSignals:|QProgramSignals:|QCatchSyscalls:|QThreadEvents:)/;
+/** What gdb reads when the program loads or unloads one. */
+const LIBRARIES = /^qXfer:libraries(?:-svr4)?:read:/;
 /** gdb sends it before and after each step on the way to another; no other setting comes often. */
 const PASS_SIGNALS = 'QPassSignals:';
 /** From a client that does not wait for answers. A debugger waits. */
@@ -201,6 +203,7 @@ export class Asking {
     const before = this.#wanted === this.#selected ? [] : [`Hg${this.#wanted}`];
     if (!reads) before.push(...this.#takeWaiting());
     const wish = this.#plain ? null : this.#wishFor(packet);
+    if (LIBRARIES.test(packet)) this.#breakpoints.forgetPages();
     if (reads) this.#wishes.asked(packet);
     else if (!SETTINGS.test(packet)) this.#known = null;
     if (before.length === 0 && wish === null) this.#send(packet, null);
@@ -263,6 +266,7 @@ export class Asking {
     const stop = parseStopReply(reply);
     if (stop === null) return;
     this.#selectedIs('thread' in stop ? (stop.thread ?? null) : null);
+    this.#breakpoints.stopped();
     if (stop.kind !== 'stop' || stop.reason === 'library') this.#breakpoints.forgetPages();
     if ('process' in stop && stop.process !== undefined) this.#children.delete(stop.process);
     if (stop.kind !== 'stop') return;
@@ -307,6 +311,7 @@ export class Asking {
     // A breakpoint that can't be taken out is no more in the way than it was.
     const isMissed = !refused.startsWith('Hg') && !refused.startsWith('z');
     if (isPoint(refused) && isMissed) this.#breakpoints.refused(refused);
+    else if (isPoint(refused)) this.#breakpoints.lost(refused);
     // Nothing is done in another thread's place.
     if (refused.startsWith('Hg')) this.#wanted = this.#selected;
     if (refused.startsWith('Hg') || (isMissed && isResume(last))) {

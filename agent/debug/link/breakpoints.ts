@@ -25,6 +25,8 @@ export class Breakpoints {
   readonly #missing = new Set<string>();
   /** Pages in which one could be put in, so that the next one can. */
   readonly #goodPages = new Set<bigint>();
+  /** Where a breakpoint was there may be other code by now: it must be taken out and put in, not left as it is. */
+  #isLoading = false;
   #bytes = 0;
 
   /** What is to be said before the process runs. */
@@ -42,10 +44,11 @@ export class Breakpoints {
       return waiting === undefined && this.#in.has(key) && this.#wait(packet);
     }
     if (this.#missing.has(key)) return false;
-    if (waiting?.startsWith('z')) return this.#in.get(key) === packet && this.#forget(key);
+    if (waiting?.startsWith('z'))
+      return !this.#isLoading && this.#in.get(key) === packet && this.#forget(key);
     if (waiting !== undefined) return waiting === packet;
-    if (this.#in.has(key)) return this.#in.get(key) === packet;
-    return this.#isSure(packet, readable) && this.#wait(packet);
+    // One that is in already is put in anew where a library has been loaded anew.
+    return !this.#in.has(key) && this.#isSure(packet, readable) && this.#wait(packet);
   }
 
   #wait(packet: string): boolean {
@@ -106,9 +109,15 @@ export class Breakpoints {
     this.#in.delete(keyOf(packet));
   }
 
-  /** What was known of the program's memory is so no more: it has loaded or unloaded a library. */
+  /** What was known of the program's memory is so no more: it loads or unloads libraries. */
   forgetPages(): void {
     this.#goodPages.clear();
+    this.#isLoading = true;
+  }
+
+  /** The process has run. */
+  stopped(): void {
+    this.#isLoading = false;
   }
 
   /** Another program is in its place. */

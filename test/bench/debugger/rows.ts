@@ -1,6 +1,7 @@
 /** The rows of the table. */
 import { join } from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import { threadOfStop } from '../../../agent/debug/rsp/packets';
 import { nodePaths } from '../../../agent/lab/description';
 import { lineOf } from '../../support/c-programs';
 import type { DebugClient } from '../../support/dap';
@@ -67,7 +68,12 @@ async function packets(stage: Stage): Promise<Row[]> {
     await client.ask('qSupported:multiprocess+;swbreak+;hwbreak+;vContSupported+');
     const what = `a packet there and back, host ${node === 'node1' ? '= home' : 'away'}`;
     const goal = node === 'node1' ? '≤ 3' : '≤ 4';
-    rows.push(await compared(what, goal, 10 * count, exchanges(client), exchanges(reference)));
+    rows.push(
+      await compared(what, goal, 10 * count, exchanges(client, PACKET), exchanges(reference, PACKET)),
+    );
+    const told = `${what}, which the line was told ahead`;
+    for (const one of [client, reference]) await one.ask(`Hg${threadOfStop(await one.ask('?'))}`);
+    rows.push(await compared(told, '', 10 * count, exchanges(client, 'g'), exchanges(reference, 'g')));
     client.close();
   }
   return rows;
@@ -91,11 +97,11 @@ async function clientAt(path: string): Promise<RspClient> {
   }
 }
 
-const exchanges = (client: RspClient) => async (count: number) => {
+const exchanges = (client: RspClient, packet: string) => async (count: number) => {
   const times = [];
   for (let nth = 0; nth < count; nth++) {
     const from = performance.now();
-    await client.ask(PACKET);
+    await client.ask(packet);
     times.push(performance.now() - from);
   }
   return times;
