@@ -1,4 +1,8 @@
-/** `npm run bench [-- files | MEBIBYTES…]`: what moves and the home's files cost. */
+/**
+ * `npm run bench [-- files | MEBIBYTES… | debugger [COUNT] [ROW…]]`: what moves, the home's files and a debugger's steps
+ * cost.
+ */
+import { benchDebugger, DEFAULT_COUNT } from './debugger/debugger';
 import { AGENTS, benchFiles } from './homefs';
 import { benchMemory } from './memory';
 
@@ -8,6 +12,11 @@ async function bench([first, ...others]: string[]): Promise<void> {
   if (first === 'files') return benchFiles();
   if (first !== undefined && first in AGENTS)
     return AGENTS[first as keyof typeof AGENTS](JSON.parse(others[0]!));
+  if (first === 'debugger') {
+    const rows = others.filter((word) => !/^\d+$/.test(word));
+    const count = others.find((word) => /^\d+$/.test(word));
+    return benchDebugger(Number(count ?? DEFAULT_COUNT), rows);
+  }
   if (first !== undefined) return benchMemory([first, ...others].map(Number));
   await benchMemory(DEFAULT_MIB);
   await benchFiles();

@@ -11,6 +11,7 @@ import { GodwitError } from '../../agent/api/errors';
 import { type Attempt, Line, type LineOptions } from '../../agent/debug/link/line';
 import { type Message, refuse, Session, SessionState } from '../../agent/debug/link/session';
 import { encodePacket, MAX_PACKET, PacketReader, type WireItem } from '../../agent/debug/rsp/codec';
+import { decodeTogether } from '../../agent/debug/rsp/together';
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/rsp/${name}`, import.meta.url));
 
@@ -35,6 +36,12 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+/** Requests that were sent together, one by one. */
+function partsOf(message: Message): Message[] {
+  const together = message.kind === 'packet' ? decodeTogether(message.payload) : null;
+  return together ? together.packets.map(packet) : [message];
+}
+
 /** The other end: a session that may be cut off, and what it heard. */
 class Stub {
   session: Session;
@@ -50,7 +57,7 @@ class Stub {
 
   private listen(): void {
     this.session.on('message', (message) => {
-      this.heard.push(message);
+      this.heard.push(...partsOf(message));
       // As the real one, when it has left the process.
       if (message.kind === 'bye' && this.leaves) this.session.send({ kind: 'bye' });
       this.onMessage(message);

@@ -8,6 +8,7 @@ import {
   codeOfRestart,
   generalOf,
   pcOf,
+  placesTold,
   restoredRegisters,
   withGeneral,
   withPc,
@@ -80,6 +81,13 @@ describe('the spin', () => {
 });
 
 describe.runIf(process.arch === 'x64')('registers', () => {
+  test('a stop tells where stack and code are, unless it does not', () => {
+    const stop = 'T0506:d0e5ffffff7f0000;07:c0e5ffffff7f0000;10:a151555555550000;thread:p2.2;core:0;';
+    expect(placesTold(stop)).toEqual({ sp: 0x7fffffffe5c0n, pc: 0x5555555551a1n });
+    expect(placesTold('T0507:c0e5ffffff7f0000;thread:p2.2;')).toBeNull();
+    expect(placesTold('S05')).toBeNull();
+  });
+
   const [RAX, RIP, ORIG_RAX, SIZE] = [0, 128, 536, 1000];
   function g(values: { pc: number; rax: bigint; orig: bigint; byte?: number }): string {
     const bytes = Buffer.alloc(SIZE, values.byte ?? 0x11);

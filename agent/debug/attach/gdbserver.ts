@@ -158,6 +158,11 @@ export class Gdbserver {
   /** Sends a packet that has no reply. @throws gdbserver-spared */
   send(packet: string): void {
     if (!this.#takes(packet)) throw notForIt(packet);
+    // What is asked in one go is written in one.
+    if (this.#child.stdin.writableCorked === 0) {
+      this.#child.stdin.cork();
+      process.nextTick(() => this.#child.stdin.uncork());
+    }
     this.#child.stdin.write(encodePacket(packet));
   }
 

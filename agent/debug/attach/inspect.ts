@@ -23,18 +23,25 @@ export async function expectOk(server: Gdbserver, request: string): Promise<void
   if (reply !== 'OK') throw unexpected(request, reply);
 }
 
+/** gdbserver names one thread in each reply: as many are asked for at once, at first, and then twice as many. */
+const NAMES_AT_ONCE = 4;
+
 /** The ids of all threads that the server holds, in the client's form. */
 export async function threadNames(server: Gdbserver): Promise<string[]> {
   const names: string[] = [];
-  let reply = await server.ask('qfThreadInfo');
-  // gdbserver names one thread in each reply.
-  while (reply.startsWith('m') && names.length < MAX_THREADS) {
-    const some = reply.slice(1).split(',');
-    if (some.some((name) => parseThreadId(name) === null)) throw unexpected('qsThreadInfo', reply);
-    names.push(...some);
-    reply = await server.ask('qsThreadInfo');
+  let request = 'qfThreadInfo';
+  for (let count = NAMES_AT_ONCE; names.length < MAX_THREADS; count *= 2) {
+    const asked = Array.from({ length: count }, (_, nth) => server.ask(nth === 0 ? request : 'qsThreadInfo'));
+    for (const reply of await Promise.all(asked)) {
+      // So it answers whatever is asked behind the last.
+      if (reply === 'l') return names;
+      const some = reply.startsWith('m') ? reply.slice(1).split(',') : [];
+      if (some.length === 0 || some.some((name) => parseThreadId(name) === null))
+        throw unexpected(request, reply);
+      names.push(...some);
+    }
+    request = 'qsThreadInfo';
   }
-  if (reply !== 'l') throw unexpected('qfThreadInfo', reply);
   return names;
 }
 

@@ -9,6 +9,7 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError, GodwitError } from '../../api/errors';
 import { GrowingPause } from '../../api/retry';
+import { Asking } from './asking';
 import { type Endpoint, listenForClient } from './endpoint';
 import { bye } from './frames';
 import { LineClient } from './line-client';
@@ -71,6 +72,7 @@ export class Line extends EventEmitter<LineEvents> {
   private readonly over = new AbortController();
   private server: Server | undefined;
   private client: LineClient | undefined;
+  private readonly asking: Asking;
   private reaching: Promise<void> | undefined;
   private ending: Promise<void> | undefined;
   /** The stub has sent its bye, or there is none any more. */
@@ -97,7 +99,15 @@ export class Line extends EventEmitter<LineEvents> {
       this.stubHasLeft();
       void this.end(why);
     });
+    this.asking = new Asking({
+      send: (payload) => this.session.send({ kind: 'packet', payload }),
+      interrupt: () => this.session.send({ kind: 'interrupt' }),
+      reply: (payload) => this.client?.reply(payload),
+      fail: (why) => void this.end(why),
+    });
+    this.session.on('cut', () => this.asking.cut());
     this.session.on('connected', () => {
+      this.asking.connected();
       this.fresh = false;
       this.pause.reset();
     });
@@ -139,8 +149,8 @@ export class Line extends EventEmitter<LineEvents> {
       return;
     }
     this.client = new LineClient(socket, {
-      packet: (payload) => this.session.send({ kind: 'packet', payload }),
-      interrupt: () => this.session.send({ kind: 'interrupt' }),
+      packet: (payload) => this.asking.take(payload),
+      interrupt: () => this.asking.interrupt(),
       gone: (why) => void this.end(why),
     });
     this.emit('client');
@@ -148,12 +158,25 @@ export class Line extends EventEmitter<LineEvents> {
   }
 
   private take(message: Message): void {
-    if (message.kind === 'packet') this.client?.reply(message.payload);
-    else if (message.kind === 'event') this.options.onEvent(message.event);
+    if (message.kind === 'packet') this.answered(message.payload);
+    else if (message.kind === 'event') this.tell(message.event);
     else if (message.kind === 'bye') {
       this.stubHasLeft();
       void this.end(undefined, { reason: message.reason });
     }
+  }
+
+  private answered(payload: string): void {
+    try {
+      this.asking.answered(payload);
+    } catch (error) {
+      void this.end(asGodwitError(error));
+    }
+  }
+
+  private tell(event: Record<string, unknown>): void {
+    if (typeof event.breakpoint === 'string') this.asking.breakpointLost(event.breakpoint);
+    this.options.onEvent(event);
   }
 
   /** Keeps the session on a stream for as long as the line is there: without one, the client waits. */

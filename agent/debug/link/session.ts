@@ -36,6 +36,9 @@ export const MAX_UNACKED = 1024;
 export const MAX_UNACKED_BYTES = 2 << 20;
 /** Milliseconds in which the other end must say hello; a stream without one is as good as cut. */
 export const HELLO_TIMEOUT = 30_000;
+/** Milliseconds in which an acknowledgement may go with a message; and bytes that are acknowledged at once. */
+export const ACK_WITHIN = 20;
+const ACK_AT_ONCE = 256 << 10;
 /** Milliseconds that a stream which is let go has to deliver what was written to it. */
 const LINGER = 2_000;
 
@@ -105,6 +108,9 @@ interface Connection {
   stream: Duplex;
   greeted: boolean;
   ackDue: boolean;
+  /** Bytes that were received and are not acknowledged. */
+  owed: number;
+  ackTimer: NodeJS.Timeout | undefined;
   helloTimer: NodeJS.Timeout;
 }
 
@@ -172,7 +178,9 @@ export class Session extends EventEmitter<SessionEvents> {
       () => this.cut(connection, streamEnded('no hello came')),
       HELLO_TIMEOUT,
     ).unref();
-    const connection: Connection = { stream, greeted: false, ackDue: false, helloTimer };
+    const connection: Connection = {
+      ...{ stream, greeted: false, ackDue: false, owed: 0, ackTimer: undefined, helloTimer },
+    };
     this.connection = connection;
     const reader = new FrameReader();
     stream.on('data', (chunk: Buffer) => this.take(connection, reader, chunk));
@@ -253,7 +261,7 @@ export class Session extends EventEmitter<SessionEvents> {
   }
 
   private receive(connection: Connection, { n, ack, message }: Data): void {
-    this.owe(connection);
+    this.owe(connection, messageBytes(message));
     this.acknowledge(ack);
     if (n <= this.received || this.connection !== connection) return;
     this.received = n;
@@ -275,21 +283,29 @@ export class Session extends EventEmitter<SessionEvents> {
   }
 
   private writeData(connection: Connection, n: number, message: Message): void {
-    connection.ackDue = false;
+    this.acked(connection);
     this.write(connection, { data: { n, ack: this.received, message } });
   }
 
   /** Acknowledges before long: with the next message, or alone, but never on top of a stream that is not read. */
-  private owe(connection: Connection): void {
-    if (connection.ackDue) return;
+  private owe(connection: Connection, bytes: number): void {
     connection.ackDue = true;
-    setImmediate(() => this.flushAck(connection));
+    connection.owed += bytes;
+    if (connection.owed >= ACK_AT_ONCE) setImmediate(() => this.flushAck(connection));
+    connection.ackTimer ??= setTimeout(() => this.flushAck(connection), ACK_WITHIN);
   }
 
   private flushAck(connection: Connection): void {
     if (this.connection !== connection || !connection.ackDue || connection.stream.writableNeedDrain) return;
-    connection.ackDue = false;
+    this.acked(connection);
     this.write(connection, { ack: this.received });
+  }
+
+  private acked(connection: Connection): void {
+    clearTimeout(connection.ackTimer);
+    connection.ackTimer = undefined;
+    connection.ackDue = false;
+    connection.owed = 0;
   }
 
   private write(connection: Connection, frame: Frame): void {
@@ -311,6 +327,7 @@ export class Session extends EventEmitter<SessionEvents> {
 
   private drop(connection: Connection): void {
     clearTimeout(connection.helloTimer);
+    clearTimeout(connection.ackTimer);
     this.connection = undefined;
   }
 

@@ -7,6 +7,9 @@ interface Layout {
   /** Byte ranges of the `g` packet that hold the general registers. */
   general: [number, number][];
   pc: number;
+  sp: number;
+  /** gdb's numbers of both, by which a stop reply tells them. */
+  told: { sp: number; pc: number };
   /** Where a system call's number and result are; absent where the protocol does not carry them. */
   syscall?: { number: number; result: number };
 }
@@ -18,10 +21,12 @@ const X64: Layout = {
     [536, 544],
   ],
   pc: 128,
+  sp: 56,
+  told: { sp: 7, pc: 16 },
   syscall: { number: 536, result: 0 },
 };
 // x0 … x30, sp, pc, cpsr.
-const ARM64: Layout = { general: [[0, 268]], pc: 256 };
+const ARM64: Layout = { general: [[0, 268]], pc: 256, sp: 248, told: { sp: 31, pc: 32 } };
 
 const layout = process.arch === 'arm64' ? ARM64 : X64;
 const WORD = 8;
@@ -35,6 +40,32 @@ function replaced(g: string, at: number, hex: string): string {
 }
 
 export const pcOf = (g: string): number => Number(word(g, layout.pc));
+
+export interface Places {
+  sp: bigint;
+  pc: bigint;
+}
+
+/** Where a thread's stack and code are, from its `g` packet. */
+export const placesOf = (g: string): Places => ({
+  sp: BigInt.asUintN(64, word(g, layout.sp)),
+  pc: BigInt.asUintN(64, word(g, layout.pc)),
+});
+
+const TOLD = /(?:^T..|;)([0-9a-f]{1,4}):([0-9a-f]{16})(?=;)/gi;
+
+/** The same from a stop reply; null where it does not tell both. */
+export function placesTold(stop: string): Places | null {
+  const found = [...stop.matchAll(TOLD)].map(
+    ([, number, value]) => [Number.parseInt(number!, 16), value!] as const,
+  );
+  const [sp, pc] = [layout.told.sp, layout.told.pc].map(
+    (wanted) => found.find(([number]) => number === wanted)?.[1],
+  );
+  return sp === undefined || pc === undefined ? null : { sp: unsigned(sp), pc: unsigned(pc) };
+}
+
+const unsigned = (hex: string): bigint => Buffer.from(hex, 'hex').readBigUInt64LE();
 
 export const withPc = (g: string, pc: number): string => replaced(g, layout.pc, bytesOf(BigInt(pc)));
 

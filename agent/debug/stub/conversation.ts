@@ -5,7 +5,17 @@ import { asGodwitError, type GodwitError } from '../../api/errors';
 import type { SerialQueue } from '../../machine/serial-queue';
 import { bye } from '../link/frames';
 import { type Message, Session } from '../link/session';
+import { isResume } from '../rsp/packets';
+import {
+  type Ahead,
+  decodeTogether,
+  encodeAnswers,
+  isTogether,
+  type Together,
+  type Wish,
+} from '../rsp/together';
 import { MAX_WAITING, type ParkedStub } from '../state/parked';
+import { readAhead } from './ahead';
 import { type Answer, answerTo } from './answers';
 import type { Inferior } from './inferior';
 
@@ -31,6 +41,9 @@ interface ConversationEvents {
   bye: [];
 }
 
+/** Selections, breakpoints and lists of signals: what may stand before another request. */
+const isPreparation = (packet: string): boolean => /^(?:Hg|[zZ][0-4],|QPassSignals:)/.test(packet);
+
 /** An error in the protocol's form that shows its user a sentence. */
 export const sentence = (why: GodwitError): string =>
   `E.${why.toLine().replaceAll(/[#$}*]|[^\x20-\x7e]/g, ' ')}`;
@@ -46,6 +59,10 @@ export class Conversation extends EventEmitter<ConversationEvents> {
   readonly #waiting: string[];
   /** A packet of the client is being answered. */
   #serving = false;
+  /** What was asked together with the resume that is under way: what came of it, and what is to be told with the stop. */
+  #begun: { replies: string[]; wish: Wish | null } | null = null;
+  /** A stop is about to be told. */
+  #telling = false;
   #graceTimer: NodeJS.Timeout | undefined;
 
   constructor(parked: ParkedStub, { inferior, queue, grace, ready }: ConversationOptions) {
@@ -80,6 +97,23 @@ export class Conversation extends EventEmitter<ConversationEvents> {
     this.#session.send({ kind: 'packet', payload });
   }
 
+  /** The process has stopped: the client is told, with what it wished for. */
+  stopped(stop: string): void {
+    const begun = this.#begun;
+    this.#begun = null;
+    if (begun === null) {
+      this.reply(stop);
+      return;
+    }
+    this.#telling = true;
+    void this.#queue.take(async () => {
+      const replies = [...begun.replies, stop];
+      this.reply(encodeAnswers({ replies, ahead: await this.#readAhead(begun.wish) }));
+      this.#telling = false;
+      this.pump();
+    });
+  }
+
   sendEvent(event: Record<string, string>): void {
     this.#session.send({ kind: 'event', event });
   }
@@ -103,7 +137,7 @@ export class Conversation extends EventEmitter<ConversationEvents> {
   pump(): void {
     void this.#queue.take(async () => {
       for (let [next] = this.#waiting; next !== undefined; [next] = this.#waiting) {
-        if (next !== INTERRUPT && !this.#ready()) return;
+        if (next !== INTERRUPT && (this.#telling || !this.#ready())) return;
         this.#waiting.shift();
         if (next === INTERRUPT) this.#inferior.interrupt();
         else await this.#serve(next);
@@ -130,17 +164,56 @@ export class Conversation extends EventEmitter<ConversationEvents> {
 
   async #serve(packet: string): Promise<void> {
     this.#serving = true;
-    try {
-      const { reply, ended } = await answerTo(packet, this.#inferior);
+    const together = isTogether(packet) ? decodeTogether(packet) : null;
+    if (together) await this.#serveTogether(together);
+    else {
+      const reply = await this.#answer(packet);
       if (reply !== null) this.reply(reply);
-      if (ended) this.emit('ended', ended);
-    } catch (error) {
-      const why = asGodwitError(error);
-      if (why.code === 'gdbserver-gone') this.unanswered = packet;
-      else this.reply(sentence(why));
     }
     this.#serving = false;
     this.emit('served');
+  }
+
+  /** One after the other, up to the first that is refused. */
+  async #serveTogether({ packets, wish }: Together): Promise<void> {
+    const replies: string[] = [];
+    for (const [nth, packet] of packets.entries()) {
+      const isLast = nth === packets.length - 1;
+      // The stop may come before this returns.
+      if (isLast && isResume(packet)) this.#begun = { replies, wish };
+      const reply = isLast || isPreparation(packet) ? await this.#answer(packet) : '';
+      if (reply === null) return;
+      replies.push(reply);
+      if (reply !== 'OK') break;
+    }
+    this.#begun = null;
+    const ahead = replies.length === packets.length ? await this.#readAhead(wish) : null;
+    this.reply(encodeAnswers({ replies, ahead }));
+  }
+
+  /** null where nothing can be told: the client asks for itself then. */
+  async #readAhead(wish: Wish | null): Promise<Ahead | null> {
+    if (wish === null || !this.#ready()) return null;
+    try {
+      return await readAhead(this.#inferior, wish);
+    } catch {
+      return null;
+    }
+  }
+
+  /** null where the answer comes later, or never. */
+  async #answer(packet: string): Promise<string | null> {
+    try {
+      const { reply, ended } = await answerTo(packet, this.#inferior);
+      if (ended && reply !== null) this.reply(reply);
+      if (ended) this.emit('ended', ended);
+      return ended ? null : reply;
+    } catch (error) {
+      const why = asGodwitError(error);
+      if (why.code !== 'gdbserver-gone') return sentence(why);
+      this.unanswered = packet;
+      return null;
+    }
   }
 
   #connected(connected: boolean): void {

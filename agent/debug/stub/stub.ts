@@ -101,7 +101,7 @@ export class Stub extends EventEmitter<StubEvents> {
 
   #followInferior(): void {
     this.#inferior.on('stopped', (reply) => {
-      this.#conversation.reply(reply);
+      this.#conversation.stopped(reply);
       this.#changes.emit('change');
     });
     this.#inferior.on('caught', () => {

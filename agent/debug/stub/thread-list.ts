@@ -4,13 +4,13 @@
  * dynamic linker has not yet relocated libc that library fails, for which gdbserver ends.
  */
 import { readFileSync } from 'node:fs';
-import { threadNames } from '../attach/inspect';
+import type { Gdbserver } from '../attach/gdbserver';
+import { otherProcesses, threadNames } from '../attach/inspect';
 import { childrenOf, threadsOf } from '../attach/threads';
-import { escapeBinary } from '../rsp/codec';
 import { parseThreadId } from '../rsp/packets';
+import { threadsWindow, windowOf } from '../rsp/transfer';
 import type { Inferior } from './inferior';
 
-const REQUEST = /^qXfer:threads:read::([0-9a-f]+),([0-9a-f]+)$/i;
 /** What XML has other uses for; a thread's name is any bytes. */
 const MARKUP = /[^A-Za-z0-9_ !#%()*+,./:;=?@[\\\]^`{|}~-]/g;
 
@@ -18,13 +18,18 @@ export const readsThreads = (packet: string): boolean => packet.startsWith('qXfe
 
 /** One window of the list, which is made anew when it is read from its beginning. @throws gdbserver-refused */
 export async function answerThreads(packet: string, inferior: Inferior): Promise<string> {
-  const [offset, length] = (REQUEST.exec(packet) ?? []).slice(1).map((hex) => Number.parseInt(hex, 16));
-  if (offset === undefined || length === undefined || !inferior.server) return 'E00';
-  if (offset === 0 || inferior.threadList === null)
-    inferior.threadList = threadList(await threadNames(inferior.server), commandNames(inferior.nodePid));
-  const list = Buffer.from(inferior.threadList);
-  const window = list.subarray(offset, offset + length);
-  return `${offset + length < list.length ? 'm' : 'l'}${escapeBinary(window)}`;
+  const window = threadsWindow(packet);
+  if (window === null || !inferior.server) return 'E00';
+  if (window.offset === 0 || inferior.threadList === null) await makeThreadList(inferior, inferior.server);
+  return windowOf(inferior.threadList ?? '', window);
+}
+
+/** @throws gdbserver-refused */
+export async function makeThreadList(inferior: Inferior, server: Gdbserver): Promise<string> {
+  const ids = await threadNames(server);
+  const list = threadList(ids, commandNames(inferior.nodePid, otherProcesses(ids, inferior.pid).length > 0));
+  inferior.threadList = list;
+  return list;
 }
 
 /** `names`: of threads, by the numbers that they have in the job. */
@@ -36,10 +41,10 @@ export function threadList(ids: string[], names: Map<number, string>): string {
   return `<?xml version="1.0"?>\n<threads>\n${threads.join('')}</threads>\n`;
 }
 
-/** Of a process's threads and of its children's, which the client may be about to follow. */
-function commandNames(pid: number): Map<number, string> {
+/** Of a process's threads and, where they are held too, of its children's, which the client may be about to follow. */
+function commandNames(pid: number, withChildren: boolean): Map<number, string> {
   const names = new Map<number, string>();
-  for (const process of [pid, ...childrenOf(pid)])
+  for (const process of [pid, ...(withChildren ? childrenOf(pid) : [])])
     for (const { tid, inner } of threadsOf(process))
       try {
         names.set(inner, readFileSync(`/proc/${process}/task/${tid}/comm`, 'utf8').replace(/\n$/, ''));
