@@ -121,7 +121,7 @@ function returnsTo(sp: bigint, top: Piece[], resume: string): bigint | null {
   return null;
 }
 
-/** Of those that nobody but the process can write into, as many as an answer holds. */
+/** Of those that only the process can write into, as many as an answer holds. */
 function bounded(wanted: Window[], pid: number): Window[] {
   if (wanted.length === 0) return [];
   const own = privateMappings(pid);
