@@ -109,7 +109,7 @@ it.each(TOURS)('$source', async ({ source, compiler, mark, opened, expressions, 
     return said.ask<DebugProtocol.VariablesResponse['body']>('variables', { variablesReference });
   };
 
-  said.note('capabilities', session.capabilities);
+  said.noteSorted('capabilities', session.capabilities);
   await said.stop();
   const breakpoints = [{ line: at('looks') }, { line: at('weighed'), condition: 'times == 3' }];
   await said.ask('setBreakpoints', { source: { path }, breakpoints });

@@ -1,5 +1,4 @@
 /** Frames, variables and expressions as an editor asks for them, at home and after a move: real gdb, real programs. */
-import { spawnSync } from 'node:child_process';
 import { basename, join } from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -14,8 +13,6 @@ const source = (name: string) => inProject('test', 'fixtures', 'programs', name)
 const C = source('values.c');
 const CPP = source('containers.cc');
 const RUST = source('values.rs');
-/** Rust is tried where its compiler is. */
-const hasRust = spawnSync('rustc', ['--version']).status === 0;
 
 type Variables = Map<string, DebugProtocol.Variable>;
 
@@ -27,7 +24,7 @@ beforeAll(async () => {
   lab = await FaultLab.up(`t${process.pid}-values`);
   programs.set(C, await compile(C, lab.folder));
   programs.set(CPP, await compileBy(CPP, ['g++', '-std=c++17', '-g', '-O0']));
-  if (hasRust) programs.set(RUST, await compileBy(RUST, ['rustc', '-g', '-C', 'opt-level=0']));
+  programs.set(RUST, await compileBy(RUST, ['rustc', '-g', '-C', 'opt-level=0']));
 });
 afterEach(async () => {
   for (const client of clients.splice(0)) {
@@ -527,7 +524,7 @@ describe.each([
   });
 });
 
-describe.runIf(hasRust).each([
+describe.each([
   ['at home', false],
   ['after a move', true],
 ])('Rust, %s', (_, moved) => {

@@ -474,7 +474,7 @@ describe('what can be wrong', () => {
   it('a program without symbols is said to be one', async () => {
     const { client } = await begin('launch', { program: '/bin/sleep', args: ['30'], stopAtEntry: true });
     await client.outputHas('/bin/sleep has no debug information');
-    await client.outputHas('The program has no main that gdb knows');
+    await client.outputHas('gdb knows no main of the program');
     expect(await client.stopped()).toMatchObject({ reason: 'entry' });
     await client.request('disconnect');
   });

@@ -27,6 +27,14 @@ export class Transcript {
     this.#lines.push({ [what]: body });
   }
 
+  /** In the order of its names, which means nothing. */
+  noteSorted(what: string, body: object): void {
+    this.note(
+      what,
+      Object.fromEntries(Object.entries(body).sort(([one], [other]) => (one < other ? -1 : 1))),
+    );
+  }
+
   /** Asks, and waits for the answer; a refusal is one. */
   async ask<B>(command: string, args: object = {}): Promise<B> {
     try {
