@@ -8,6 +8,7 @@ import type { Gdbserver } from './gdbserver';
 
 /** A `g` packet: with the largest vectors of SVE some 9000 bytes, each of two digits. */
 const REGISTERS = /^[0-9a-fx]{16,32768}$/i;
+export const isRegisters = (reply: string): boolean => REGISTERS.test(reply);
 /** siginfo_t is 128 bytes. */
 const SIGINFO_BYTES = 0x100;
 
@@ -23,14 +24,14 @@ export async function expectOk(server: Gdbserver, request: string): Promise<void
   if (reply !== 'OK') throw unexpected(request, reply);
 }
 
-/** gdbserver names one thread in each reply: as many are asked for at once, at first, and then twice as many. */
-const NAMES_AT_ONCE = 4;
-
-/** The ids of all threads that the server holds, in the client's form. */
-export async function threadNames(server: Gdbserver): Promise<string[]> {
+/**
+ * The ids of all threads that the server holds, in the client's form. It names one in each reply: as many are asked for
+ * at once as there may be, with the end of the list, and then twice as many.
+ */
+export async function threadNames(server: Gdbserver, expected = 1): Promise<string[]> {
   const names: string[] = [];
   let request = 'qfThreadInfo';
-  for (let count = NAMES_AT_ONCE; names.length < MAX_THREADS; count *= 2) {
+  for (let count = expected + 1; names.length < MAX_THREADS; count *= 2) {
     const asked = Array.from({ length: count }, (_, nth) => server.ask(nth === 0 ? request : 'qsThreadInfo'));
     for (const reply of await Promise.all(asked)) {
       // So it answers whatever is asked behind the last.
@@ -58,7 +59,7 @@ export async function rawRegisters(
   const asked = threads.map(async (thread) => {
     const [selected, g] = await Promise.all([server.ask(`Hg${thread}`), server.ask('g')]);
     // A thread that has ended meanwhile has no registers.
-    return selected === 'OK' && REGISTERS.test(g) ? [{ thread, g }] : [];
+    return selected === 'OK' && isRegisters(g) ? [{ thread, g }] : [];
   });
   return (await Promise.all(asked)).flat();
 }

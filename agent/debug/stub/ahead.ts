@@ -1,7 +1,7 @@
 /** What a client is about to ask of a process that stands, read for it before it asks (rsp/together.ts). */
 import { readFileSync } from 'node:fs';
 import type { Gdbserver } from '../attach/gdbserver';
-import { rawRegisters } from '../attach/inspect';
+import { isRegisters, rawRegisters } from '../attach/inspect';
 import { parseThreadId, threadOfStop } from '../rsp/packets';
 import { type Places, placesOf, placesTold } from '../rsp/registers';
 import { type Ahead, MAX_PIECES, type Piece, type Wish } from '../rsp/together';
@@ -39,12 +39,12 @@ export async function readAhead(inferior: Inferior, wish: Wish): Promise<Ahead |
   const wished = wish.memory.map(({ at, size }) => ({ at: BigInt(`0x${at}`), size: BigInt(size) }));
   const others = wished.filter((one) => !around.some((window) => includes(window, one)));
   const [own, top, rest, list] = await Promise.all([
-    places ? rawRegisters(server, [thread]) : [],
+    places ? registersOf(server, thread) : [],
     read(server, around),
     read(server, bounded(others, inferior.nodePid)),
     wish.threads ? listOf(inferior, server) : null,
   ]);
-  const registers = isOwn ? await registersOf(server, wish.registers, thread, inferior.pid) : [];
+  const registers = isOwn ? await othersOf(server, wish.registers, thread, inferior.pid) : [];
   const back = places && returnsTo(places.sp, top, memory.resume ?? '');
   const tops = registers
     .flatMap(({ g }) => windows(placesOf(g).sp, TOP))
@@ -77,8 +77,14 @@ async function listOf(inferior: Inferior, server: Gdbserver): Promise<string | n
   return list.length <= MAX_LIST ? list : null;
 }
 
+/** Of the thread that is selected. */
+async function registersOf(server: Gdbserver, thread: string) {
+  const g = await server.ask('g');
+  return isRegisters(g) ? [{ thread, g }] : [];
+}
+
 /** Of other threads; the one that is selected stays so. */
-async function registersOf(server: Gdbserver, wanted: string[], selected: string, pid: number) {
+async function othersOf(server: Gdbserver, wanted: string[], selected: string, pid: number) {
   const others = wanted.filter((name) => name !== selected && isOwnThread(name, pid));
   if (others.length === 0) return [];
   const registers = await rawRegisters(server, others);

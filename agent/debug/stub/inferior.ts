@@ -79,6 +79,8 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   registers: ThreadRegisters[];
   /** gdbserver is in the middle of asking the client for symbols. */
   lookingUp = false;
+  /** As many as there were when they were counted last. */
+  threads = 1;
   /** The threads, as the client is reading them window by window. */
   threadList: string | null = null;
   readonly #target: Target;
