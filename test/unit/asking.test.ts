@@ -1,6 +1,6 @@
 /** What a line answers by itself: always what the stub would have answered, and without asking it. */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Asking } from '../../agent/debug/link/asking';
 import { Known, WISHED_FOR_MS } from '../../agent/debug/link/known';
 import { MAX_PIECES } from '../../agent/debug/rsp/together';
@@ -82,17 +82,19 @@ describe('the answers', () => {
     fc.constantFrom('QPassSignals:e', 'QPassSignals:e', 'QPassSignals:', 'Hc-1', 'qC', 'vMustReplyEmpty'),
   );
   const move = fc.constantFrom({ move: true }, { move: true }, { move: false });
+  const quiet = fc.constant({ quiet: true });
 
   it('are those of the stub itself, whatever is asked, written, let go and moved', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.oneof({ weight: 20, arbitrary: packet }, move), { maxLength: 60, size: 'max' }),
+        fc.array(fc.oneof({ weight: 20, arbitrary: packet }, move, quiet), { maxLength: 60, size: 'max' }),
         async (all) => {
           const scene = new Scene();
           const alone = new StubModel();
           expect(await scene.ask('?')).toBe(alone.answer('?'));
           for (const one of all) {
-            if (typeof one !== 'string') {
+            if (typeof one === 'object' && 'quiet' in one) scene.asking.settle();
+            else if (typeof one === 'object') {
               scene.move(one.move);
               alone.move();
             } else {
@@ -139,6 +141,41 @@ describe('a step', () => {
     // The client takes out what it believes to be in.
     expect(await scene.askAll(gone.replace('Z', 'z'), 'vCont;c')).toEqual(['OK', 'T05thread:p2.3;']);
     expect([...scene.stub.breakpoints.values()]).toEqual([first]);
+  });
+});
+
+describe('a client that takes its time', () => {
+  const breakpoint = `Z0,${hex(CODE)},1`;
+  const out = breakpoint.replace('Z', 'z');
+
+  it('has nothing of it left in the program: what it took out is out', async () => {
+    const scene = new Scene();
+    await scene.askAll('?', breakpoint, 'vCont;c', 'g', out);
+    expect([...scene.stub.breakpoints.values()]).toEqual([breakpoint]);
+    const { length } = scene.replies;
+    scene.asking.settle();
+    await vi.waitFor(() => expect(scene.stub.breakpoints.size).toBe(0));
+    expect(scene.replies).toHaveLength(length);
+    // Once, and the next step puts it in again.
+    const before = scene.sent.length;
+    scene.asking.settle();
+    await scene.askAll('g', breakpoint, 'vCont;c');
+    expect(scene.sent.slice(before)).toHaveLength(1);
+    expect([...scene.stub.breakpoints.values()]).toEqual([breakpoint]);
+  });
+
+  it('and asks while they are being taken out, is answered behind it', async () => {
+    const scene = new Scene();
+    await scene.askAll('?', breakpoint, 'vCont;c', 'g', out);
+    scene.held = [];
+    scene.asking.settle();
+    scene.asking.take('vCont;c');
+    expect(scene.held).toHaveLength(1);
+    const [settling] = scene.held;
+    scene.held = null;
+    scene.asking.answered(scene.stub.answer(settling!));
+    await vi.waitFor(() => expect(scene.replies.at(-1)).toMatch(/^T05/));
+    expect(scene.stub.breakpoints.size).toBe(0);
   });
 });
 

@@ -31,6 +31,8 @@ const INTERRUPT = '\x03';
 interface Sent {
   packets: string[];
   together: boolean;
+  /** The client has had its answers. */
+  answered: boolean;
   /** It was under way when the connection was cut: the process may have moved, and what is told with it be old. */
   cut: boolean;
 }
@@ -85,10 +87,21 @@ export class Asking {
     else this.#ends.interrupt();
   }
 
+  /**
+   * The client takes its time. While the process stands without breakpoints it outlives the end of its debug server,
+   * which would leave them in it: those that the client believes to be out are taken out.
+   */
+  settle(): void {
+    if (this.#sent.length > 0 || this.#waiting.length > 0 || this.#plain) return;
+    const removals = this.#breakpoints.takeRemovals();
+    if (removals.length > 0) this.#send(encodeTogether({ packets: removals, wish: null }), removals, true);
+  }
+
   /** A packet of the stub. @throws bad-message */
   answered(payload: string): void {
     const sent = this.#sent.shift();
     if (!sent) this.#deliver(isAnswers(payload) ? decodeAnswers(payload).replies.at(-1)! : payload);
+    else if (sent.answered) this.#settled(sent.packets, payload);
     else if (!sent.together) this.#answeredOne(sent.packets[0]!, payload);
     else if (payload === '') {
       this.#plain = true;
@@ -224,9 +237,9 @@ export class Asking {
     return packet.startsWith('m') ? this.#wishes.forMemory(packet) : this.#wishes.forThreads(this.#known);
   }
 
-  #send(packet: string, packets: string[] | null): void {
+  #send(packet: string, packets: string[] | null, answered = false): void {
     // The end of the process is the only answer to that.
-    const sent = { packets: packets ?? [packet], together: packets !== null, cut: false };
+    const sent = { packets: packets ?? [packet], together: packets !== null, answered, cut: false };
     if (sent.packets.at(-1) !== 'k') this.#sent.push(sent);
     this.#ends.send(packet);
   }
@@ -302,6 +315,19 @@ export class Asking {
       this.#known.add(ahead);
     }
     this.#deliver(replies.at(-1)!);
+  }
+
+  #settled(removals: string[], payload: string): void {
+    // A stub that was taken up elsewhere meanwhile answers the last.
+    const replies = isAnswers(payload)
+      ? decodeAnswers(payload).replies
+      : [...removals.slice(0, -1).map(() => 'OK'), payload];
+    if (replies.length > removals.length) throw badMessage('the stub', 'it answers more than it was asked');
+    for (const [nth, reply] of replies.entries()) {
+      if (reply === 'OK') this.#note(removals[nth]!, reply);
+      else this.#breakpoints.lost(removals[nth]!);
+    }
+    this.#breakpoints.putBack(removals.slice(replies.length));
   }
 
   /** One that the client was told to be done already could not be. */

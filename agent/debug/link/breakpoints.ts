@@ -80,6 +80,13 @@ export class Breakpoints {
     return waiting;
   }
 
+  /** Of these, those that take one out: they are on their way. */
+  takeRemovals(): string[] {
+    const removals = this.waiting.filter((packet) => packet.startsWith('z'));
+    for (const packet of removals) this.#forget(keyOf(packet));
+    return removals;
+  }
+
   /** Not looked at by the stub: they wait again, before those that came since. */
   putBack(packets: readonly string[]): void {
     this.#waiting = new Map([...packets.map((packet) => [keyOf(packet), packet] as const), ...this.#waiting]);

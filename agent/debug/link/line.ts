@@ -59,6 +59,9 @@ export interface LineOptions {
   farewell?: number;
 }
 
+/** Milliseconds: between the packets of one command of a debugger's there are a few. */
+const QUIET_MS = 200;
+
 interface LineEvents {
   /** Once, when all is closed. `why` is absent if client or stub sent a bye, `reason` is the stub's then. */
   closed: [why: GodwitError | undefined, reason: string | undefined];
@@ -80,6 +83,8 @@ export class Line extends EventEmitter<LineEvents> {
   private stubHasLeft: () => void = () => {};
   private fresh = true;
   private readonly pause = new GrowingPause(PAUSES);
+  /** Since the client's last packet. */
+  private readonly quiet = setTimeout(() => this.asking.settle(), QUIET_MS).unref();
 
   constructor({
     connect,
@@ -149,7 +154,10 @@ export class Line extends EventEmitter<LineEvents> {
       return;
     }
     this.client = new LineClient(socket, {
-      packet: (payload) => this.asking.take(payload),
+      packet: (payload) => {
+        this.asking.take(payload);
+        this.quiet.refresh();
+      },
       interrupt: () => this.asking.interrupt(),
       gone: (why) => void this.end(why),
     });
@@ -228,6 +236,7 @@ export class Line extends EventEmitter<LineEvents> {
     bye: { reason: string | undefined } | undefined,
   ): Promise<void> {
     this.server?.close();
+    clearTimeout(this.quiet);
     const stubListens = this.reaching && !bye && !(why && FINAL_REFUSALS.has(why.code));
     if (stubListens) await this.sayBye(why);
     this.over.abort();
