@@ -318,6 +318,11 @@ export class Asking {
   }
 
   #settled(removals: string[], payload: string): void {
+    if (payload === '') {
+      this.#plain = true;
+      this.#breakpoints.putBack(removals);
+      return;
+    }
     // A stub that was taken up elsewhere meanwhile answers the last.
     const replies = isAnswers(payload)
       ? decodeAnswers(payload).replies
