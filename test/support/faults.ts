@@ -42,11 +42,18 @@ const keeper = (role: RoleName): Fault => ({
   },
 });
 
+/** CRIU is in a job's namespaces for a moment, and then not found among the node's processes. */
+const [LOOKS, LOOK_MS] = [20, 25];
+
 const processes = (name: string, role: RoleName, word: string, mayLose: Fault['mayLose']): Fault => ({
   name,
   mayLose,
   strike: async (lab, cast) => {
-    const pids = await lab.processesWith(cast[role], word);
+    let pids: number[] = [];
+    for (let left = LOOKS; pids.length === 0 && left > 0; left--) {
+      pids = await lab.processesWith(cast[role], word);
+      if (pids.length === 0) await pause(LOOK_MS);
+    }
     if (pids.length === 0) return null;
     for (const pid of pids) killPid(pid);
     return async () => {};
