@@ -2,7 +2,8 @@
 import { size as bytes } from '../../api/figures';
 import type { Obstacle } from '../../api/model';
 import { GHOST_LIMIT_BYTES } from '../../machine/criu/arguments';
-import type { OpenDescriptor } from '../../machine/criu/look';
+import type { Looked, OpenDescriptor } from '../../machine/criu/look';
+import type { NameOf } from './naming';
 import { obstacle } from './obstacles';
 
 /** inode(7) */
@@ -77,3 +78,7 @@ function deletedObstacle({ name, links, space }: OpenDescriptor, holder: Holder)
   }
   return null;
 }
+
+/** CRIU would save how this kernel's file system finds the file, which means nothing anywhere else. */
+export const watchObstacles = ({ nameless }: Looked, nameOf: NameOf): Obstacle[] =>
+  nameless.map(({ pid, inode }) => obstacle('file-watch', { process: nameOf(pid), inode }));

@@ -5,6 +5,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,10 +149,20 @@ bool look_at_descriptors(const char *pid) {
     if (fd < 0) continue;
     describe(pid, one->d_name, pinned, target);
     look_at_mount(pid, pinned, target);
+    if (!strcmp(target, "anon_inode:inotify")) look_at_watches(pid, one->d_name);
     close(fd);
   }
   closedir(folder);
   return has_unix_sockets;
+}
+
+/* Libraries are mapped by each process, in pieces: one look is enough in each namespace of mounts. */
+static bool is_first(ino_t space, const char *file) {
+  static uint64_t known[1 << 14];
+  uint64_t sum = 14695981039346656037u ^ space;
+  for (; *file; file++) sum = (sum ^ (unsigned char)*file) * 1099511628211u;
+  uint64_t *const place = &known[sum % (sizeof known / sizeof *known)];
+  return *place != sum && (*place = sum);
 }
 
 /* Shared memory without a name and memfds are named like deleted files, and travel. */
@@ -164,18 +175,22 @@ static bool is_of_interest(const char *name) {
 void look_at_mappings(const char *pid) {
   char path[128], pinned[64], target[4096], range[64], *line = NULL;
   size_t room = 0;
+  struct stat space = {0};
+  snprintf(path, sizeof path, "/proc/%s/ns/mnt", pid);
+  if (stat(path, &space)) return;
   snprintf(path, sizeof path, "/proc/%s/maps", pid);
   FILE *maps = fopen(path, "re");
   if (!maps) return;
   while (getline(&line, &room, maps) > 0) {
-    int name = 0;
+    int name = 0, file = 0;
     line[strcspn(line, "\n")] = 0;
-    if (sscanf(line, "%63s %*s %*s %*s %*s %n", range, &name) != 1 || !name) continue;
-    if (!is_of_interest(line + name)) continue;
+    if (sscanf(line, "%63s %*s %*s %n%*s %*s %n", range, &file, &name) != 1 || !name) continue;
+    if (!is_of_interest(line + name) && (line[name] != '/' || !is_first(space.st_ino, line + file))) continue;
     snprintf(path, sizeof path, "/proc/%s/map_files/%s", pid, range);
     const int fd = pin(path, pinned, sizeof pinned, target, sizeof target);
     if (fd < 0) continue;
     if (is_of_interest(target)) describe(pid, "map", pinned, target);
+    else look_at_mount(pid, pinned, target);
     close(fd);
   }
   free(line);
