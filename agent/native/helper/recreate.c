@@ -218,6 +218,11 @@ static bool membership_again(struct work *work, const struct trait *noted) {
   return join_again(work->pid, noted->slot, noted->value, work->place->is_users);
 }
 
+static bool inotify_again(struct work *work, const struct trait *noted) {
+  if (work->pid < 0 || noted->process == 1) return forbidden();
+  return watch_again(work->pid, noted->slot, noted->value);
+}
+
 /* --- all ---------------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -241,6 +246,7 @@ static const struct {
     {QUEUE, queue_again},
     {OPTION, socket_again},
     {GROUP, membership_again},
+    {WATCH, inotify_again},
 };
 
 static int last_error;
