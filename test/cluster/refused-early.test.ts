@@ -142,6 +142,24 @@ if os.fork() == 0:
 os.wait()
 os.read(r, 4)`;
 
+/** fanotify_init(2), fanotify_mark(2); nobody else has anything to do with what is marked. */
+const FANOTIFY = (flags: number, mark: number, events: number, more = '') => `
+import ctypes, os
+libc = ctypes.CDLL(None)
+place = "of-" + os.urandom(4).hex()
+os.mkdir(place)
+assert libc.mount(b"none", place.encode(), b"tmpfs", 0, None) == 0
+open(place + "/file", "w").close()
+events = libc.fanotify_init(${flags}, os.O_RDONLY)
+mark = libc.fanotify_mark
+mark.argtypes = [ctypes.c_int, ctypes.c_uint, ctypes.c_uint64, ctypes.c_int, ctypes.c_char_p]
+assert mark(events, ${1 | mark}, ${events}, -100, (place + "/file").encode()) == 0
+${more}`;
+const FAN_CLASS_CONTENT = 4;
+const FAN_MARK_FILESYSTEM = 0x100;
+const FAN_OPEN = 0x20;
+const FAN_OPEN_PERM = 0x10000;
+
 describe('refused by name before anything is frozen', () => {
   it.each([
     ['a lease for writing', 'file-lease', () => python(LEASE)],
@@ -178,6 +196,17 @@ describe('refused by name before anything is frozen', () => {
       () => shell(COVERED('mount -t tmpfs none "$place"; exec 3<>"$place/file"')),
     ],
     ['a file under another that it has bound there', 'file-covered', () => shell(COVERED_FILE)],
+    ['a say in what others open', 'file-watch', () => python(FANOTIFY(FAN_CLASS_CONTENT, 0, FAN_OPEN_PERM))],
+    [
+      'a watch on a whole file system',
+      'file-watch',
+      () => python(FANOTIFY(0, FAN_MARK_FILESYSTEM, FAN_OPEN)),
+    ],
+    [
+      'events of fanotify that were not read',
+      'file-watch',
+      () => python(FANOTIFY(0, 0, FAN_OPEN, 'open(place + "/file").close()')),
+    ],
     ['a mapped file under a mount of its own', 'file-covered', () => python(COVERED_MAPPING)],
   ])(
     '%s',

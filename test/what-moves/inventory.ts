@@ -215,12 +215,26 @@ export const INVENTORY: Family[] = [
       ),
       madeAgain('cluster/what-waits', ON_ITS_WAY, 'watches of symbolic links'),
       documented('cluster/what-waits', ON_ITS_WAY, 'events of inotify that were not read'),
+      documented('cluster/what-waits', ON_ITS_WAY, 'a watch on a file that has no name any more'),
       refused(
         'file-watch',
         'a watched file whose name has gone',
         'a watch on a file whose name its kernel has forgotten',
         'cluster/refused-early',
       ),
+      refused(
+        'file-watch',
+        'events of fanotify that were not read',
+        'events of fanotify',
+        'cluster/refused-early',
+      ),
+      refused(
+        'file-watch',
+        'a say in what others open',
+        'permissions that fanotify asks for',
+        'cluster/refused-early',
+      ),
+      refused('file-watch', 'a watch on a whole file system', 'FAN_MARK_FILESYSTEM', 'cluster/refused-early'),
       refused(
         'file-covered',
         'a file under a mount of its own',

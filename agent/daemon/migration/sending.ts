@@ -29,6 +29,7 @@ import { jobProcesses, processesNaming } from '../../machine/proc/processes';
 import { pipeStreams } from '../../wire/streams';
 import { type Copy, locationOf, mountOf } from '../jobs/copy';
 import { refuseMessages } from '../preflight/messages';
+import { refuseUnread } from '../preflight/watches';
 import { sendFolder } from './image-transfer';
 import { InheritedSocket } from './inherited-socket';
 import { type Manifest, writeManifest } from './manifest';
@@ -185,6 +186,7 @@ export class Sending {
   async #saveWhatWaits(frozen: Frozen): Promise<void> {
     const noted = await notedDescriptors(frozen.images);
     await refuseMessages(frozen, noted);
+    await refuseUnread(frozen, noted);
     await allOver([takeQueues(frozen, noted), noteFifos(frozen, noted), noteEvents(frozen, noted)]);
   }
 

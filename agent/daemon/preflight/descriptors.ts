@@ -2,8 +2,7 @@
 import { size as bytes } from '../../api/figures';
 import type { Obstacle } from '../../api/model';
 import { GHOST_LIMIT_BYTES } from '../../machine/criu/arguments';
-import type { Looked, OpenDescriptor } from '../../machine/criu/look';
-import type { NameOf } from './naming';
+import type { OpenDescriptor } from '../../machine/criu/look';
 import { obstacle } from './obstacles';
 
 /** inode(7) */
@@ -61,6 +60,7 @@ export function descriptorObstacle(descriptor: OpenDescriptor, process: string):
 function objectObstacle({ name, kind }: OpenDescriptor, holder: Holder): Obstacle | null {
   if (kind === 'semaphore') return obstacle('eventfd-semaphore', holder);
   if (kind === 'thread') return obstacle('kernel-object/thread', holder);
+  if (kind === 'decides' || kind === 'filesystem') return obstacle(`file-watch/${kind}`, holder);
   if (SAVED_INODES.test(name)) return null;
   for (const [pattern, code] of KERNEL_OBJECTS) if (pattern.test(name)) return obstacle(code, holder);
   return obstacle('kernel-object/other', { ...holder, name: name.replace('anon_inode:', '') });
@@ -78,7 +78,3 @@ function deletedObstacle({ name, links, space }: OpenDescriptor, holder: Holder)
   }
   return null;
 }
-
-/** CRIU would save how this kernel's file system finds the file, which means nothing anywhere else. */
-export const watchObstacles = ({ nameless }: Looked, nameOf: NameOf): Obstacle[] =>
-  nameless.map(({ pid, inode }) => obstacle('file-watch', { process: nameOf(pid), inode }));

@@ -151,9 +151,24 @@ export const OBSTACLES = {
     what: '{process} has locked {file}, which {node} shares: the lock would be held on both nodes at once',
     fix: 'try again when it has given the lock back',
   },
-  'file-watch': {
+  'file-watch/decides': {
     concerns: 'job',
-    what: '{process} watches (inotify) the file with the inode number {inode}, whose name its kernel has forgotten',
+    what: '{process} is asked whether others may open files (fanotify, FAN_CLASS_CONTENT), who would wait for it while it is frozen',
+    fix: CLOSE_IT,
+  },
+  'file-watch/filesystem': {
+    concerns: 'job',
+    what: "{process} watches a whole file system (FAN_MARK_FILESYSTEM), which CRIU can't bring back",
+    fix: 'have it watch mounts or files',
+  },
+  'file-watch/unread': {
+    concerns: 'job',
+    what: '{process} has not read events of fanotify, which CRIU would lose',
+    fix: 'try again when it has read them',
+  },
+  'file-watch/nameless': {
+    concerns: 'job',
+    what: '{process} watches the file with the inode number {inode}, whose name its kernel has forgotten',
     fix: 'look at it, at its home (find FOLDER -inum {inode} -ls), or have the program watch it anew',
   },
   'message-queue': {

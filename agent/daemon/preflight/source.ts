@@ -13,7 +13,7 @@ import { type InetSocket, inetSockets, unaccepted, waitsForAccept } from '../../
 import { statusBytes } from '../../machine/proc/parse';
 import { type JobProcess, jobProcesses } from '../../machine/proc/processes';
 import { cgroupObstacles, mountObstacles, subgroupObstacles } from './containment';
-import { descriptorObstacle, watchObstacles } from './descriptors';
+import { descriptorObstacle } from './descriptors';
 import { filesHere, type OpenFile, openFilesOf } from './files';
 import { lasting, PASSING_MS, PASSING_POLL_MS } from './lasting';
 import { criuObstacles, thisMachine } from './machine';
@@ -34,6 +34,7 @@ import {
 import { sessionObstacles } from './sessions';
 import { terminalObstacles } from './terminals';
 import { externalSockets, stuckConnections } from './unix-sockets';
+import { unreadObstacles, watchObstacles } from './watches';
 
 /** The copy that would leave. */
 export interface Leaving {
@@ -135,6 +136,7 @@ async function obstaclesOf(
     ...stuckConnections(now, nameOf),
     ...sharedObstacles(now, processes, nameOf),
     ...trapObstacles(now, nameOf),
+    ...unreadObstacles(now, nameOf),
   ];
   const stubbed = new Set(processes.filter(({ inner }) => debugged.has(inner)).map(({ pid }) => pid));
   const init = processes[0]?.pid;

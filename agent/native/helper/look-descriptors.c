@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fanotify.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -100,6 +101,23 @@ static bool has_lease(const char *pid, const char *fd) {
   return found;
 }
 
+/*
+ * Of fanotify: `decides` whether others may open a file (FAN_CLASS_CONTENT and FAN_CLASS_PRE_CONTENT, fanotify(7)), so
+ * that they wait while it is frozen; has a mark on a whole `filesystem`; or has `unread` events.
+ */
+static const char *kind_of_fanotify(const char *pid, const char *fd) {
+  char value[128];
+  int waiting = 0;
+  unsigned flags = 0;
+  if (info_of(pid, fd, "fanotify flags:", value, sizeof value)) flags = (unsigned)strtoul(value, NULL, 16);
+  if (flags & (FAN_CLASS_CONTENT | FAN_CLASS_PRE_CONTENT)) return "decides";
+  if (info_of(pid, fd, "fanotify sdev:", value, sizeof value)) return "filesystem";
+  const int process = open_process(pid_of(pid)), own = process < 0 ? -1 : share_descriptor(process, atoi(fd));
+  if (own >= 0) ioctl(own, FIONREAD, &waiting), close(own);
+  if (process >= 0) close(process);
+  return waiting > 0 ? "unread" : "-";
+}
+
 static void describe(const char *pid, const char *fd, const char *path, char *target) {
   struct stat about;
   struct statfs where;
@@ -117,6 +135,7 @@ static void describe(const char *pid, const char *fd, const char *path, char *ta
   } else if (is_master(&about)) info_of(pid, fd, "tty-index:", kind, sizeof kind);
   else if (S_ISFIFO(about.st_mode) && is_of_packets(pid, fd)) strcpy(kind, "packets");
   else if (!strcmp(target, "anon_inode:[eventfd]") && is_semaphore(pid, fd)) strcpy(kind, "semaphore");
+  else if (!strcmp(target, "anon_inode:[fanotify]")) strcpy(kind, kind_of_fanotify(pid, fd));
   else if (ends_with(target, "[pidfd]") && is_of_thread(pid, fd)) strcpy(kind, "thread");
   else if ((S_ISREG(about.st_mode) || S_ISDIR(about.st_mode)) && has_lease(pid, fd)) strcpy(kind, "lease");
   printf("d\t%s\t%s\t%o\t%lu\t%lld\t%lx\t%s\t%s\n", pid, fd, about.st_mode, (unsigned long)about.st_nlink,
@@ -149,7 +168,7 @@ bool look_at_descriptors(const char *pid) {
     if (fd < 0) continue;
     describe(pid, one->d_name, pinned, target);
     look_at_mount(pid, pinned, target);
-    if (!strcmp(target, "anon_inode:inotify")) look_at_watches(pid, one->d_name);
+    if (!strcmp(target, "anon_inode:inotify") || !strcmp(target, "anon_inode:[fanotify]")) look_at_watches(pid, one->d_name);
     close(fd);
   }
   closedir(folder);

@@ -43,6 +43,15 @@ static size_t living(char **pids, pid_t *found) {
   return count;
 }
 
+/* As ones that share something, the others and the lowest number of them: the same pairs at each look. */
+static void tell(const pid_t *group, size_t count, const char *what) {
+  pid_t first = group[0];
+  for (size_t i = 1; i < count; i++)
+    if (group[i] < first) first = group[i];
+  for (size_t i = 0; i < count; i++)
+    if (group[i] != first) printf("h\t%d\t%d\t%s\n", group[i], first, what);
+}
+
 static void look_at_processes(char **pids) {
   size_t count = 0;
   while (pids[count]) count++;
@@ -52,9 +61,9 @@ static void look_at_processes(char **pids) {
   for (size_t kind = 0; kind < sizeof shared / sizeof *shared; kind++) {
     kind_to_sort = shared[kind].kind;
     qsort(found, count, sizeof *found, by_kernel);
-    for (size_t i = 1, first = 0; i < count; i++) {
-      if (by_kernel(&found[first], &found[i])) first = i;
-      else printf("h\t%d\t%d\t%s\n", found[i], found[first], shared[kind].name);
+    for (size_t first = 0, end; first < count; first = end) {
+      for (end = first + 1; end < count && by_kernel(&found[first], &found[end]) == 0;) end++;
+      tell(&found[first], end - first, shared[kind].name);
     }
   }
   free(found);

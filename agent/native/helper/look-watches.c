@@ -1,5 +1,5 @@
 /*
- * Watches of inotify on files that can't be found by a path, as `look` prints them. CRIU looks for the path that the
+ * Watches of inotify and fanotify on files that can't be found by a path, as `look` prints them. CRIU looks for the path that the
  * kernel has for a file now. It has none for a file that nobody has open once it has forgotten the name it was watched
  * by, until somebody looks at that file; and none for one that has lost its name and has another.
  */

@@ -11,7 +11,7 @@
  *   q PID FD WHAT           a message that waits in a Unix socket, and what of it would be lost (messages.c)
  *   m PID NAME              a file or folder on a mount that its namespace has no longer
  *   v PID NAME              a file or folder over which something is mounted
- *   w PID FD WATCH INODE    a watch of inotify on a file whose name is not known (look-watches.c)
+ *   w PID FD WATCH INODE    a watch on a file whose name is not known (look-watches.c)
  *   h PID OTHER WHAT        two processes that share `memory`, `places` or `descriptors`
  *   l PID TID WHAT          a thread that has `places`, `descriptors` or a namespace that are not its process's
  *   g PID TID               a thread for which a SIGTRAP waits

@@ -26,7 +26,7 @@ void look_at_threads(const char *pid, const char *init);
 void look_at_undo(const char *pid);
 /* Of all of the job's processes. */
 void look_at_sharing(char **pids);
-/* Of an inotify descriptor. */
+/* Of a descriptor of inotify or fanotify. */
 void look_at_watches(const char *pid, const char *fd);
 /* Prints the cgroups of a thread that are not the job's. */
 void look_at_cgroups(const char *pid, const char *tid, const char *init);

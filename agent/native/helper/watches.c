@@ -35,8 +35,11 @@ bool next_watch(FILE *info, struct watch *watch) {
   char line[1024];
   unsigned number, device;
   while (fgets(line, sizeof line, info)) {
-    if (sscanf(line, "inotify wd:%x ino:%lx sdev:%x mask:%x", &number, &watch->inode, &device, &watch->mask) != 4) continue;
-    watch->number = (int)number;
+    if (sscanf(line, "inotify wd:%x ino:%lx sdev:%x mask:%x", &number, &watch->inode, &device, &watch->mask) == 4)
+      watch->number = (int)number;
+    else if (sscanf(line, "fanotify ino:%lx sdev:%x mflags:%*x mask:%x", &watch->inode, &device, &watch->mask) == 3)
+      watch->number = 0;
+    else continue;
     watch->major = device >> MINOR_BITS;
     watch->minor = device & ((1u << MINOR_BITS) - 1);
     read_handle(line, watch);

@@ -1,4 +1,4 @@
-/* What an inotify descriptor watches (proc_pid_fdinfo(5)). */
+/* What a descriptor of inotify or fanotify watches (proc_pid_fdinfo(5)). */
 #ifndef WATCHES_H
 #define WATCHES_H
 
@@ -12,6 +12,7 @@
 #define MOST_HANDLE 128
 
 struct watch {
+  /* Of inotify; 0 of fanotify, which has none. */
   int number;
   unsigned mask;
   unsigned long inode;

@@ -73,7 +73,24 @@ static void check_link(int round) {
   if (round == 3) EXPECT(unlink(from) == 0 && unlink(in_folder("link-target")) == 0);
 }
 
+/* A watch on a file that is open and has no name any more is told, with the first move, that the file has gone. */
+static int gone, gone_file, gone_watch;
+static void make_gone(void) {
+  EXPECT((gone_file = open(in_folder("gone"), O_RDWR | O_CREAT, 0600)) >= 0 && (gone = inotify_init1(IN_NONBLOCK)) >= 0);
+  EXPECT((gone_watch = inotify_add_watch(gone, in_folder("gone"), IN_DELETE_SELF | IN_MODIFY)) == 1);
+  EXPECT(unlink(in_folder("gone")) == 0 && size_of(gone) == 0);
+}
+
+static void check_gone(int round) {
+  EXPECT(write(gone_file, "x", 1) == 1);
+  EXPECT(size_of(gone) == (round == 1 ? 2 * (int)sizeof(struct inotify_event) : 0));
+  if (round > 1) return;
+  const struct inotify_event *event = next(gone);
+  EXPECT(event[0].wd == gone_watch && event[0].mask == IN_DELETE_SELF);
+  EXPECT(event[1].wd == gone_watch && event[1].mask == IN_IGNORED);
+}
+
 int main(int argc, char **argv) {
-  const struct thing things[] = {{"waiting", make_waiting, check_waiting}, {"link", make_link, check_link}, {NULL, NULL, NULL}};
+  const struct thing things[] = {{"waiting", make_waiting, check_waiting}, {"link", make_link, check_link}, {"gone", make_gone, check_gone}, {NULL, NULL, NULL}};
   return rounds(argc, argv, things);
 }
