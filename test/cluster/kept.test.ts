@@ -252,6 +252,33 @@ it(
   ALL_MS,
 );
 
+/** As the job has locked a file, which it has not mapped, and as somebody else then does. */
+const HOLDERS = [
+  ['POSIX', 'fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)'],
+  ['BSD', 'fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)'],
+] as const;
+
+it.each(HOLDERS)(
+  'nobody is waited for who has locked what the job has locked: a %s lock',
+  async (kind, lock) => {
+    const file = join(folder, `locked-${kind}`);
+    writeFileSync(file, '');
+    const script = `import fcntl, sys, time\nfile = open(sys.argv[1], "r+b")\n${lock}\nprint("ready", flush=True)\ntime.sleep(1000)`;
+    const job = await launched('python3', ['-c', script, file]);
+    await agent.call('jobs.migrate', { job, node: 'node2', transfer: 'auto' });
+    const other = execFile('python3', ['-c', script, file]);
+    await new Promise((ready) => other.stdout!.once('data', ready));
+    const moved = agent.call('jobs.migrate', { job, node: 'node1', transfer: 'auto' });
+    await expect(moved).rejects.toThrow('somebody else has locked a file that the job has locked');
+    expect(await whereOf(job)).toBe('node2');
+    other.kill('SIGKILL');
+    await new Promise((ended) => other.once('close', ended));
+    await agent.call('jobs.migrate', { job, node: 'node1', transfer: 'auto' });
+    expect(await whereOf(job)).toBe('node1');
+  },
+  ALL_MS,
+);
+
 it(
   'a job has the real-time policies that its node allows, and with a share of CPUs those that its group allows',
   async () => {

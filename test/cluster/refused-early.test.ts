@@ -1,6 +1,15 @@
 /** What a node's kernel has of a job outside of its processes is refused by name before anything is frozen. */
 import { execFileSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  linkSync,
+  openSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { GodwitError } from '../../agent/api/errors';
@@ -60,6 +69,34 @@ group=groups$(sed -n 's/^0:://p' /proc/self/cgroup)/own
 mkdir "$group" && echo $$ > "$group/cgroup.procs"
 umount groups`;
 
+/** A child is not done with its beginning before somebody writes into the FIFO, and its parent waits for that. */
+const VFORKED = `
+import os
+os.mkfifo("never-written")
+print("ready", flush=True)
+os.posix_spawn("/bin/true", ["true"], {}, file_actions=[(os.POSIX_SPAWN_OPEN, 0, "never-written", os.O_RDONLY, 0)])`;
+const TRAPPED = `
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTRAP})
+os.kill(os.getpid(), signal.SIGTRAP)`;
+/** A tmpfs over the folder, once the lines have used it. */
+const COVERED = (lines: string) => `
+place=$(mktemp -d "$PWD/covered-XXXXXX")
+${lines}
+mount -t tmpfs none "$place"`;
+const COVERED_FILE = `
+file=$(mktemp -p "$PWD") && over=$(mktemp -p "$PWD")
+exec 3<>"$file" && mount --bind "$over" "$file"`;
+/** Mapped, and open no more. */
+const COVERED_MAPPING = `
+import ctypes, mmap, os
+os.mkdir("mapped")
+fd = os.open("mapped/file", os.O_CREAT | os.O_RDWR)
+os.write(fd, b"x" * 4096)
+page = mmap.mmap(fd, 4096)
+os.closerange(fd, 100)
+assert ctypes.CDLL(None).mount(b"none", b"mapped", b"tmpfs", 0, None) == 0`;
+
 const PACKETS = (more: string) => `
 import os
 r, w = os.pipe2(os.O_DIRECT)
@@ -105,6 +142,24 @@ if os.fork() == 0:
 os.wait()
 os.read(r, 4)`;
 
+/** fanotify_init(2), fanotify_mark(2); nobody else has anything to do with what is marked. */
+const FANOTIFY = (flags: number, mark: number, events: number, more = '') => `
+import ctypes, os
+libc = ctypes.CDLL(None)
+place = "of-" + os.urandom(4).hex()
+os.mkdir(place)
+assert libc.mount(b"none", place.encode(), b"tmpfs", 0, None) == 0
+open(place + "/file", "w").close()
+events = libc.fanotify_init(${flags}, os.O_RDONLY)
+mark = libc.fanotify_mark
+mark.argtypes = [ctypes.c_int, ctypes.c_uint, ctypes.c_uint64, ctypes.c_int, ctypes.c_char_p]
+assert mark(events, ${1 | mark}, ${events}, -100, (place + "/file").encode()) == 0
+${more}`;
+const FAN_CLASS_CONTENT = 4;
+const FAN_MARK_FILESYSTEM = 0x100;
+const FAN_OPEN = 0x20;
+const FAN_OPEN_PERM = 0x10000;
+
 describe('refused by name before anything is frozen', () => {
   it.each([
     ['a lease for writing', 'file-lease', () => python(LEASE)],
@@ -126,6 +181,33 @@ describe('refused by name before anything is frozen', () => {
     ['an orphan in the session of a leader that has ended', 'session-leader', () => python(REAPER)],
     ['a child in a session that its parent has left', 'session-leader', () => python(LEFT)],
     ['a cgroup of its own making', 'own-cgroup', () => shell(OWN_GROUP)],
+    ['a child that is not yet let go (vfork)', 'shared-process', () => python(VFORKED)],
+    ['a SIGTRAP that waits', 'pending-trap', () => python(TRAPPED)],
+    ['a file under a mount of its own', 'file-covered', () => shell(COVERED('exec 3<>"$place/file"'))],
+    [
+      'a FIFO under a mount of its own',
+      'file-covered',
+      () => shell(COVERED('mkfifo "$place/fifo"; exec 3<>"$place/fifo"')),
+    ],
+    ['a working folder under a mount of its own', 'file-covered', () => shell(COVERED('cd "$place"'))],
+    [
+      'a file on a mount of its own under another',
+      'file-covered',
+      () => shell(COVERED('mount -t tmpfs none "$place"; exec 3<>"$place/file"')),
+    ],
+    ['a file under another that it has bound there', 'file-covered', () => shell(COVERED_FILE)],
+    ['a say in what others open', 'file-watch', () => python(FANOTIFY(FAN_CLASS_CONTENT, 0, FAN_OPEN_PERM))],
+    [
+      'a watch on a whole file system',
+      'file-watch',
+      () => python(FANOTIFY(0, FAN_MARK_FILESYSTEM, FAN_OPEN)),
+    ],
+    [
+      'events of fanotify that were not read',
+      'file-watch',
+      () => python(FANOTIFY(0, 0, FAN_OPEN, 'open(place + "/file").close()')),
+    ],
+    ['a mapped file under a mount of its own', 'file-covered', () => python(COVERED_MAPPING)],
   ])(
     '%s',
     async (_what, code, argv) => {
@@ -166,6 +248,36 @@ it(
       `${lines}\nprint("ready", flush=True)\nctypes.CDLL(None).syscall(60, 0)`,
     ]);
     await expectRefused(job, 'thread-ended');
+  },
+  LIMIT_MS,
+);
+
+/** Watches the file that it is given, and says what it is told of. */
+const WATCHER = `
+import ctypes, os, sys
+events = ctypes.CDLL(None).inotify_init1(0)
+assert ctypes.CDLL(None).inotify_add_watch(events, sys.argv[1].encode(), 2) == 1
+print("ready", flush=True)
+while os.read(events, 4096): print("written", flush=True)`;
+
+it(
+  'a watched file whose name has gone, and whose other name is not known, until somebody looks at that',
+  async () => {
+    const [name, other] = [join(lab.folder, 'watched'), join(lab.folder, 'watched-too')];
+    writeFileSync(other, '');
+    linkSync(other, name);
+    const job = await lab.launched(['python3', '-c', WATCHER, name]);
+    // The kernel has this one first among its names, as long as it is open.
+    const open = openSync(name, 'r');
+    unlinkSync(name);
+    await expectRefused(job, 'file-watch');
+    closeSync(open);
+    statSync(other);
+    expect(await lab.godwit.why(job, 'node2')).toMatchObject({ can: true, obstacles: [] });
+    await lab.godwit.migrate(job, 'node2');
+    await lab.godwit.migrate(job, 'node1');
+    appendFileSync(other, 'x');
+    await says(lab.consoleOf(job), 'written');
   },
   LIMIT_MS,
 );

@@ -24,14 +24,14 @@ import { end, launch } from '../support/processes';
 import { inProject } from '../support/project';
 import { goRounds, type Kind, roundsOf, says } from '../support/rounds';
 
-/** Eighteen programs, three moves each, one at a time where they are looked at: long where the processors are wanted by many. */
+/** Nineteen programs, three moves each, one at a time where they are looked at: long where the processors are wanted by many. */
 const ALL_MS = 900_000;
 /** A name that no person's lab has. */
 const LAB = `what-${process.pid}`;
 const ROUND = ['node2', 'node3', 'node1'] as const;
 const FAMILIES = [
   ...['processes', 'signals', 'ipc', 'descriptors', 'files', 'memory', 'attributes', 'locks'],
-  ...['process-state', 'mappings', 'flags', 'clocks', 'ipcs', 'options', 'absent'],
+  ...['process-state', 'mappings', 'flags', 'clocks', 'ipcs', 'options', 'absent', 'sharing'],
 ];
 /** What a user may not set, and what only newer kernels have. */
 const SPECIAL: [program: string, things: string[]][] = [
@@ -233,6 +233,14 @@ describe('what does not move is refused by name, before anything is frozen', () 
         ].join('\n'),
       ),
     ],
+    ['a process that shares its memory', 'shared-process', kinds('sharing', '-memory')],
+    ['one that shares its working folder', 'shared-process', kinds('sharing', '-places')],
+    ['one that shares its signal handlers', 'shared-process', kinds('sharing', '-handlers')],
+    ['orphans that share their descriptors', 'shared-process', kinds('sharing', '-orphans')],
+    ['a thread with a working folder of its own', 'shared-process', kinds('sharing', '-thread-places')],
+    ['a thread with descriptors of its own', 'shared-process', kinds('sharing', '-thread-descriptors')],
+    ['a thread in a namespace of its own', 'shared-process', kinds('sharing', '-thread-namespace')],
+    ['a thread with a namespace for its children', 'shared-process', kinds('sharing', '-thread-children')],
     ['a deadline to be scheduled by', 'scheduling-policy', kinds('attributes', '-deadline')],
     ['a file that lost its name but has another', 'deleted-file', kinds('files', '-other-name')],
     ['a large deleted file', 'deleted-file', kinds('files', '-huge')],

@@ -5,6 +5,7 @@ import { inProject } from '../support/project';
 import { INVENTORY } from '../what-moves/inventory';
 import { PAGE, page } from '../what-moves/page';
 import type { Proof } from '../what-moves/proofs';
+import { DOCUMENTED } from '../zdtm/documented';
 
 const OBSTACLES = readFileSync(inProject('docs', 'obstacles.md'), 'utf8');
 const KINDS = ['process-state', 'mappings', 'flags', 'clocks', 'ipcs', 'options'];
@@ -45,6 +46,12 @@ describe('the page on what moves', () => {
   it('refuses by codes that the page on obstacles explains', () => {
     const codes = items.flatMap(({ becomes }) => (becomes.how === 'refused' ? [becomes.code] : []));
     expect(codes.filter((code) => !OBSTACLES.includes(`\`${code}\``))).toEqual([]);
+  });
+
+  it("is not needed where another page says what CRIU's own tests find changed", () => {
+    const page = readFileSync(inProject('docs', 'notice.md'), 'utf8').replace(/\s+/g, ' ');
+    const notices = Object.values(DOCUMENTED).map(({ notice }) => notice);
+    expect(notices.filter((words) => !page.includes(words))).toEqual([]);
   });
 
   it.each(KINDS)('has every row that %s looks at', (program) => {

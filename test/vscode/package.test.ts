@@ -54,6 +54,8 @@ const FILES = [
   'dist/godwit-helper',
   'dist/godwit-homefs',
   'dist/godwit-limits.so',
+  'dist/godwit-links.so',
+  'dist/godwit-locks.so',
   'dist/godwit-own-file.so',
   'dist/godwit-thread-timers.so',
   'dist/godwit-xstate.so',

@@ -16,6 +16,8 @@ import {
   thing,
 } from './proofs';
 
+const ON_ITS_WAY = 'programs with something on its way find it after each move';
+
 export const INVENTORY: Family[] = [
   {
     name: 'Processes and threads',
@@ -61,6 +63,29 @@ export const INVENTORY: Family[] = [
         'cgroup: limits go along, the group is the host’s',
       ),
       anew('clocks', '-anew', 'CPU time that was used: times, getrusage, CLOCK_PROCESS_CPUTIME_ID'),
+      thing('sharing', 'descriptors', 'descriptors that a process shares with its parent (CLONE_FILES)'),
+      refused('shared-process', 'a process that shares its memory', 'memory of two processes (CLONE_VM)'),
+      refused(
+        'shared-process',
+        'a child that is not yet let go (vfork)',
+        'a vfork that does not end',
+        'cluster/refused-early',
+      ),
+      refused(
+        'shared-process',
+        'one that shares its working folder',
+        'folders and file mode mask of two processes (CLONE_FS)',
+      ),
+      refused(
+        'shared-process',
+        'orphans that share their descriptors',
+        'descriptors of processes of which none is above the others',
+      ),
+      refused(
+        'shared-process',
+        'a thread with a working folder of its own',
+        'what a thread has left (unshare, setns): folders, descriptors, namespaces',
+      ),
       refused('traced', 'a tracer inside the job', 'a tracer'),
       refused(
         'session-leader',
@@ -181,11 +206,40 @@ export const INVENTORY: Family[] = [
       thing('descriptors', 'memfd', 'memory behind a memfd, its seals'),
       thing('descriptors', 'pidfd', 'pidfd'),
       thing('descriptors', 'inotify', 'watches of inotify'),
+      ...rowsAgain('flags', ['masks of inotify']),
       anew('flags', '-anew', 'giving a name to a file that never had one (O_TMPFILE, linkat)'),
       documented(
         'cluster/on-disk',
         'syncfs and sync abroad bring what is written home, and not on to its disk',
         'sync, syncfs away from home',
+      ),
+      madeAgain('cluster/what-waits', ON_ITS_WAY, 'watches of symbolic links'),
+      documented('cluster/what-waits', ON_ITS_WAY, 'events of inotify that were not read'),
+      documented('cluster/what-waits', ON_ITS_WAY, 'a watch on a file that has no name any more'),
+      refused(
+        'file-watch',
+        'a watched file whose name has gone',
+        'a watch on a file whose name its kernel has forgotten',
+        'cluster/refused-early',
+      ),
+      refused(
+        'file-watch',
+        'events of fanotify that were not read',
+        'events of fanotify',
+        'cluster/refused-early',
+      ),
+      refused(
+        'file-watch',
+        'a say in what others open',
+        'permissions that fanotify asks for',
+        'cluster/refused-early',
+      ),
+      refused('file-watch', 'a watch on a whole file system', 'FAN_MARK_FILESYSTEM', 'cluster/refused-early'),
+      refused(
+        'file-covered',
+        'a file under a mount of its own',
+        'a file, FIFO, folder or mapping over which something is mounted',
+        'cluster/refused-early',
       ),
       refused(
         'deleted-file',
@@ -231,6 +285,12 @@ export const INVENTORY: Family[] = [
       thing('signals', 'sleeping', 'sleeping calls: EINTR at most'),
       thing('signals', 'timers', 'timers that ring: none is lost, none is doubled'),
       thing('signals', 'descriptors', 'signalfd with signals waiting'),
+      refused(
+        'pending-trap',
+        'a SIGTRAP that waits',
+        'a blocked SIGTRAP that waits',
+        'cluster/refused-early',
+      ),
       ...rows('clocks', [
         'signal actions',
         'blocked signals',

@@ -3,11 +3,12 @@ import type { Verdict } from './trial';
 
 export type Row = { name: string; verdict: Verdict };
 
-const ORDER = ['wrong', 'late', 'refused', 'none', 'right'] as const;
+const ORDER = ['wrong', 'late', 'refused', 'documented', 'none', 'right'] as const;
 const HEADINGS: Readonly<Record<(typeof ORDER)[number], string>> = {
   wrong: 'WRONG: moved, and not as they were',
   late: 'LATE: a move failed that nothing had stood in the way of',
   refused: 'REFUSED by name, before anything was frozen',
+  documented: 'DOCUMENTED: moved, and changed as docs/notice.md says',
   none: 'NOT TRIED: they do not run as jobs here, or are not right without a move',
   right: 'RIGHT',
 };

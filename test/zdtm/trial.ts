@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../../agent/api/client-contract';
 import type { Remote } from '../../agent/api/contract';
 import { asGodwitError } from '../../agent/api/errors';
+import { DOCUMENTED } from './documented';
 import { OUT_FILE, PID_FILE, type SuiteTest } from './suite';
 
 export type Verdict =
@@ -16,7 +17,9 @@ export type Verdict =
   | { result: 'refused'; codes: string[]; why: string }
   /** A move failed that `why` had not stood in the way of. */
   | { result: 'late'; why: string }
-  | { result: 'wrong'; why: string };
+  | { result: 'wrong'; why: string }
+  /** It found changed what is said to change. */
+  | { result: 'documented'; why: string };
 
 /** Written by the job's shell into its console, and by us into the job's folder. */
 const READY = 'ready';
@@ -52,7 +55,9 @@ export async function tryTest(test: SuiteTest, stage: Stage): Promise<Verdict> {
   const verdict = await run(test, stage, 'moved');
   if (verdict.result !== 'wrong') return verdict;
   const unmoved = await run(test, { ...stage, nodes: [] }, 'unmoved');
-  return unmoved.result === 'right' ? verdict : { result: 'none', why: `without a move: ${whyOf(unmoved)}` };
+  if (unmoved.result !== 'right') return { result: 'none', why: `without a move: ${whyOf(unmoved)}` };
+  const known = DOCUMENTED[test.name];
+  return known?.finds.test(verdict.why) ? { result: 'documented', why: known.notice } : verdict;
 }
 
 const whyOf = (verdict: Verdict) => ('why' in verdict ? verdict.why : verdict.result);

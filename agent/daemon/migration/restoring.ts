@@ -12,6 +12,7 @@ import { tellOfLostEvents } from '../../machine/criu/events';
 import { recogniseFifos, withFifos } from '../../machine/criu/fifos';
 import { recogniseReferences } from '../../machine/criu/identity';
 import { explainFile } from '../../machine/criu/log';
+import { notWaitingForLocks, watchingLinks } from '../../machine/criu/preloaded';
 import { putQueues } from '../../machine/criu/queues';
 import { verifyRestored } from '../../machine/criu/verify';
 import { jobMountsHere } from '../../machine/homefs/mounts';
@@ -93,7 +94,8 @@ export class Restoring {
   async #runCriu({ copy, images }: Received, argv: string[]): Promise<number> {
     const { keeper, points } = this.context;
     const key = copy.supervisor;
-    const env = together(CRIU_ENV, asUser(copy.user, images), withFifos(images));
+    const own = together(asUser(copy.user, images), withFifos(images));
+    const env = together(CRIU_ENV, own, watchingLinks(), notWaitingForLocks());
     await keeper.call('process.start', { key, argv, env });
     await points.reach('destination.restore-started');
     const { line } = await this.#whileHomeAnswers(copy, () =>

@@ -16,6 +16,7 @@ import type { Frozen } from '../../machine/criu/frozen';
 import { noteReferences } from '../../machine/criu/identity';
 import { explainFile } from '../../machine/criu/log';
 import { notedDescriptors } from '../../machine/criu/noted';
+import { watchingLinks } from '../../machine/criu/preloaded';
 import { takeQueues } from '../../machine/criu/queues';
 import { dropLinksIn } from '../../machine/criu/remaps';
 import { readDumpStats } from '../../machine/criu/stats';
@@ -28,6 +29,7 @@ import { jobProcesses, processesNaming } from '../../machine/proc/processes';
 import { pipeStreams } from '../../wire/streams';
 import { type Copy, locationOf, mountOf } from '../jobs/copy';
 import { refuseMessages } from '../preflight/messages';
+import { refuseUnread } from '../preflight/watches';
 import { sendFolder } from './image-transfer';
 import { InheritedSocket } from './inherited-socket';
 import { type Manifest, writeManifest } from './manifest';
@@ -184,6 +186,7 @@ export class Sending {
   async #saveWhatWaits(frozen: Frozen): Promise<void> {
     const noted = await notedDescriptors(frozen.images);
     await refuseMessages(frozen, noted);
+    await refuseUnread(frozen, noted);
     await allOver([takeQueues(frozen, noted), noteFifos(frozen, noted), noteEvents(frozen, noted)]);
   }
 
@@ -218,7 +221,13 @@ export class Sending {
     const network = await networks.inodeOf(copy);
     const argv = [criu, ...dumpArguments({ init, images, run, mounts, network, stream: true })];
     const key = this.#dumpKey(epoch);
-    const env = together(CRIU_ENV, await seeingLimits(), asUser(copy.user, images), seeingFirstThreads());
+    const env = together(
+      CRIU_ENV,
+      await seeingLimits(),
+      asUser(copy.user, images),
+      seeingFirstThreads(),
+      watchingLinks(),
+    );
     const inherited = await InheritedSocket.in(images);
     const { pid } = await keeper.call('process.start', { key, argv: inherited.command(helper, argv), env });
     const socket = await inherited.connection();

@@ -4,9 +4,10 @@ import type { Looked } from '../../machine/criu/look';
 import type { NameOf } from './naming';
 import { obstacle } from './obstacles';
 
-/** CRIU opens files by their paths, and these have none any more. */
-export const mountObstacles = ({ unmounted, foreign }: Looked, nameOf: NameOf): Obstacle[] => [
+/** CRIU opens files by their paths, and these have none any more, or one that leads to another file. */
+export const mountObstacles = ({ unmounted, covered, foreign }: Looked, nameOf: NameOf): Obstacle[] => [
   ...unmounted.map(({ pid, name }) => obstacle('mount-gone', { process: nameOf(pid), file: name })),
+  ...covered.map(({ pid, name }) => obstacle('file-covered', { process: nameOf(pid), file: name })),
   ...foreign.map(({ type, at }) => obstacle('own-mount', { folder: at, kind: type })),
 ];
 

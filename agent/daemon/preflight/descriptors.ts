@@ -60,6 +60,7 @@ export function descriptorObstacle(descriptor: OpenDescriptor, process: string):
 function objectObstacle({ name, kind }: OpenDescriptor, holder: Holder): Obstacle | null {
   if (kind === 'semaphore') return obstacle('eventfd-semaphore', holder);
   if (kind === 'thread') return obstacle('kernel-object/thread', holder);
+  if (kind === 'decides' || kind === 'filesystem') return obstacle(`file-watch/${kind}`, holder);
   if (SAVED_INODES.test(name)) return null;
   for (const [pattern, code] of KERNEL_OBJECTS) if (pattern.test(name)) return obstacle(code, holder);
   return obstacle('kernel-object/other', { ...holder, name: name.replace('anon_inode:', '') });

@@ -67,6 +67,21 @@ export const OBSTACLES = {
     what: '{process} has threads, or operations that its end would undo (SEM_UNDO), in a job with System V semaphores',
     fix: 'use POSIX semaphores, or remove the System V ones before the move',
   },
+  'shared-process/with': {
+    concerns: 'job',
+    what: "{process} shares its {what} with {other} (vfork, clone), which CRIU can't bring back",
+    fix: 'try again when one of them has ended or has executed a program',
+  },
+  'shared-process/thread': {
+    concerns: 'job',
+    what: '{process} has a thread that has left the {what} of its process (unshare, setns), where CRIU would put it again',
+    fix: 'try again when that thread has ended',
+  },
+  'pending-trap': {
+    concerns: 'job',
+    what: "{process} has a SIGTRAP waiting, which it blocks and CRIU can't carry",
+    fix: 'have the program take that signal before the move',
+  },
   'program-not-executable': {
     concerns: 'job',
     what: '{process} runs {file}, which has no execute permission any more',
@@ -99,6 +114,11 @@ export const OBSTACLES = {
     what: '{process} uses {file} on a mount that its home no longer has',
     fix: 'have the program close it, or leave that folder',
   },
+  'file-covered': {
+    concerns: 'job',
+    what: "{process} uses {file}, over which something else is mounted, so CRIU can't find it",
+    fix: 'have the program close it or leave that folder, or unmount what is over it',
+  },
   'own-mount': {
     concerns: 'job',
     what: "the job has mounted {folder} itself, of the kind {kind}, whose content can't travel",
@@ -130,6 +150,26 @@ export const OBSTACLES = {
     concerns: 'job',
     what: '{process} has locked {file}, which {node} shares: the lock would be held on both nodes at once',
     fix: 'try again when it has given the lock back',
+  },
+  'file-watch/decides': {
+    concerns: 'job',
+    what: '{process} is asked whether others may open files (fanotify, FAN_CLASS_CONTENT), who would wait for it while it is frozen',
+    fix: CLOSE_IT,
+  },
+  'file-watch/filesystem': {
+    concerns: 'job',
+    what: "{process} watches a whole file system (FAN_MARK_FILESYSTEM), which CRIU can't bring back",
+    fix: 'have it watch mounts or files',
+  },
+  'file-watch/unread': {
+    concerns: 'job',
+    what: '{process} has not read events of fanotify, which CRIU would lose',
+    fix: 'try again when it has read them',
+  },
+  'file-watch/nameless': {
+    concerns: 'job',
+    what: '{process} watches the file with the inode number {inode}, whose name its kernel has forgotten',
+    fix: 'look at it, at its home (find FOLDER -inum {inode} -ls), or have the program watch it anew',
   },
   'message-queue': {
     concerns: 'job',

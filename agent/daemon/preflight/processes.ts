@@ -2,6 +2,7 @@
 import type { Obstacle } from '../../api/model';
 import type { Looked } from '../../machine/criu/look';
 import type { JobProcess } from '../../machine/proc/processes';
+import type { Passing } from './lasting';
 import type { NameOf } from './naming';
 import { obstacle } from './obstacles';
 
@@ -19,6 +20,54 @@ const NESTED: Readonly<Record<string, string>> = {
   time: 'time',
 };
 const OF_CHILDREN = '_for_children';
+
+const OF_THREADS: Readonly<Record<string, string>> = {
+  ...{ descriptors: 'descriptors', places: 'folders and file mode mask' },
+  ...{ mnt: 'mount namespace', pid_for_children: 'PID namespace for children' },
+  ...{ time_for_children: 'time namespace for children' },
+};
+
+/**
+ * What each process is between vfork and exec, and what some stay: one memory for two, and the like. CRIU brings back
+ * descriptors of several processes if they go down from one, parents before children.
+ */
+export function sharedObstacles(
+  { sharing, apart }: Looked,
+  processes: JobProcess[],
+  nameOf: NameOf,
+): Passing[] {
+  const parentOf = new Map(processes.map(({ pid, parent }) => [pid, parent]));
+  const ofOne = (other: number) => [
+    other,
+    ...sharing.filter((one) => one.what === 'descriptors' && one.other === other).map(({ pid }) => pid),
+  ];
+  const goDown = (other: number) => {
+    const group = ofOne(other);
+    return group.filter((pid) => !group.includes(parentOf.get(pid) ?? 0)).length === 1;
+  };
+  const together = sharing
+    .filter(({ what, other }) => what !== 'descriptors' || !goDown(other))
+    .map(({ pid, other, what }) => {
+      const said = OF_THREADS[what] ?? what;
+      const names = { process: nameOf(pid), other: nameOf(other), what: said };
+      return { name: `${what} ${pid} ${other}`, obstacle: obstacle('shared-process/with', names) };
+    });
+  const threads = apart.map(({ pid, thread, what }) => {
+    const said = OF_THREADS[what] ?? `${NESTED[what] ?? what} namespace`;
+    return {
+      name: `${what} ${pid} ${thread}`,
+      obstacle: obstacle('shared-process/thread', { process: nameOf(pid), what: said }),
+    };
+  });
+  return [...together, ...threads];
+}
+
+/** CRIU is told by this signal of what it does inside a process, and gives up where one waits. */
+export const trapObstacles = ({ trapped }: Looked, nameOf: NameOf): Passing[] =>
+  trapped.map(({ pid, thread }) => ({
+    name: `trap ${thread}`,
+    obstacle: obstacle('pending-trap', { process: nameOf(pid) }),
+  }));
 
 /** `debugged`: the processes, as this node numbers them, that stubs of Godwit are attached to. */
 export function tracerObstacles(

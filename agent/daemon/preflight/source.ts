@@ -15,6 +15,7 @@ import { type JobProcess, jobProcesses } from '../../machine/proc/processes';
 import { cgroupObstacles, mountObstacles, subgroupObstacles } from './containment';
 import { descriptorObstacle } from './descriptors';
 import { filesHere, type OpenFile, openFilesOf } from './files';
+import { lasting, PASSING_MS, PASSING_POLL_MS } from './lasting';
 import { criuObstacles, thisMachine } from './machine';
 import { messageObstacles } from './messages';
 import { type NameOf, namesOf } from './naming';
@@ -26,11 +27,14 @@ import {
   policyObstacles,
   programObstacles,
   semaphoreObstacles,
+  sharedObstacles,
   tracerObstacles,
+  trapObstacles,
 } from './processes';
 import { sessionObstacles } from './sessions';
 import { terminalObstacles } from './terminals';
-import { externalSockets, stuckConnections, type WaitingConnection } from './unix-sockets';
+import { externalSockets, stuckConnections } from './unix-sockets';
+import { unreadObstacles, watchObstacles } from './watches';
 
 /** The copy that would leave. */
 export interface Leaving {
@@ -71,10 +75,6 @@ export async function sourcePreflight(
     ...{ mounts, shared, machine },
   };
 }
-
-/** As long as the move itself gives a program for it (helper/sockets.c). */
-const ACCEPT_MS = 2_000;
-const ACCEPT_POLL_MS = 20;
 
 interface Findings {
   obstacles: Obstacle[];
@@ -132,6 +132,12 @@ async function obstaclesOf(
     );
   const looked = await lookAgain();
   const nameOf = namesOf(processes);
+  const passing = (now: Looked) => [
+    ...stuckConnections(now, nameOf),
+    ...sharedObstacles(now, processes, nameOf),
+    ...trapObstacles(now, nameOf),
+    ...unreadObstacles(now, nameOf),
+  ];
   const stubbed = new Set(processes.filter(({ inner }) => debugged.has(inner)).map(({ pid }) => pid));
   const init = processes[0]?.pid;
   assert(init !== undefined, 'a job without processes has no obstacles');
@@ -154,7 +160,8 @@ async function obstaclesOf(
     ...looked.descriptors.map((one) => descriptorObstacle(one, nameOf(one.pid))),
     ...sockets.map(({ socket, pid }) => socketObstacle(socket, own, nameOf(pid))),
     ...(await idleListeners(all, init)).map(({ socket, pid }) => waitingObstacle(socket, nameOf(pid))),
-    ...(await idleConnections(looked, lookAgain, nameOf)).map(({ obstacle }) => obstacle),
+    ...watchObstacles(looked, nameOf),
+    ...(await lasting(passing(looked), async () => passing(await lookAgain()))),
   ].filter((obstacle) => obstacle !== null);
   // A process that has ten devices open has ten obstacles; ten threads that share them have no more.
   const byWords = new Map(found.map((obstacle) => [obstacle.code + obstacle.what, obstacle]));
@@ -169,29 +176,13 @@ async function obstaclesOf(
 async function idleListeners(own: OwnSocket[], init: number): Promise<OwnSocket[]> {
   const listeners = own.filter(({ socket }) => waitsForAccept(socket));
   if (listeners.length === 0) return [];
-  const late = performance.now() + ACCEPT_MS;
-  for (let left = unaccepted(await inetSockets(init)); ; await sleep(ACCEPT_POLL_MS)) {
+  const late = performance.now() + PASSING_MS;
+  for (let left = unaccepted(await inetSockets(init)); ; await sleep(PASSING_POLL_MS)) {
     const there = new Set(unaccepted(await inetSockets(init)).map(({ name }) => name));
     left = left.filter(({ name }) => there.has(name));
     const idle = listeners.filter(({ socket }) => left.some(({ port }) => port === socket.port));
     if (idle.length === 0 || performance.now() > late) return idle;
   }
-}
-
-/** As with listeners of the network. */
-async function idleConnections(
-  looked: Looked,
-  lookAgain: () => Promise<Looked>,
-  nameOf: NameOf,
-): Promise<WaitingConnection[]> {
-  const late = performance.now() + ACCEPT_MS;
-  let left = stuckConnections(looked, nameOf);
-  while (left.length > 0 && performance.now() < late) {
-    await sleep(ACCEPT_POLL_MS);
-    const there = new Set(stuckConnections(await lookAgain(), nameOf).map(({ name }) => name));
-    left = left.filter(({ name }) => there.has(name));
-  }
-  return left;
 }
 
 /** The job's network sockets, each with one process that has it open. All of a job is in one network. */

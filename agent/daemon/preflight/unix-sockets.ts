@@ -4,20 +4,12 @@
  */
 import type { Obstacle } from '../../api/model';
 import { inodeOf, type Looked } from '../../machine/criu/look';
+import type { Passing } from './lasting';
 import type { NameOf } from './naming';
 import { obstacle } from './obstacles';
 
-export interface WaitingConnection {
-  /** The same however often one looks; those that were closed have no more than their listener. */
-  name: string;
-  obstacle: Obstacle;
-}
-
-/** Those that wait to be accepted and can't be carried. */
-export function stuckConnections(
-  { descriptors, unaccepted, unread }: Looked,
-  nameOf: NameOf,
-): WaitingConnection[] {
+/** Those that wait to be accepted and can't be carried; of those that were closed only the listener is known. */
+export function stuckConnections({ descriptors, unaccepted, unread }: Looked, nameOf: NameOf): Passing[] {
   const holders = new Map(descriptors.map(({ name, pid }) => [inodeOf(name), pid]));
   holders.delete(0);
   return unaccepted.flatMap(({ listener, client }) => {

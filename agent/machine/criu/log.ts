@@ -109,6 +109,12 @@ const KNOWN: Known[] = [
     fix: 'release the lock before the move',
   },
   {
+    pattern: /Can not set (?:posix lock|flock)!/,
+    code: 'lock-taken',
+    message: 'somebody else has locked a file that the job has locked',
+    fix: 'move it when the other has let go of the file',
+  },
+  {
     // What a user's job holds is opened, and made again, as that user (as-user.c).
     pattern:
       /Can't open (?:file|fake fifo \S+) \[?(.*?)\]?(?: on restore)?: (?:Permission denied|Operation not)/,

@@ -36,6 +36,8 @@ export interface Waiting {
   lost: string;
 }
 
+export type Shared = 'memory' | 'places' | 'descriptors';
+
 export interface Looked {
   /** Namespaces of a process that are not those of the job's PID 1. */
   namespaces: { pid: number; name: string }[];
@@ -43,6 +45,16 @@ export interface Looked {
   descriptors: OpenDescriptor[];
   /** Files and folders in use on mounts that the job has no longer. */
   unmounted: { pid: number; name: string }[];
+  /** Files and folders in use over which something is mounted. */
+  covered: { pid: number; name: string }[];
+  /** Watches of inotify on files whose names the kernel does not know. */
+  nameless: { pid: number; fd: number; watch: number; inode: number }[];
+  /** Processes with one memory, one set of descriptors or of `places`: working and root directory, file mode mask. */
+  sharing: { pid: number; other: number; what: Shared }[];
+  /** Threads whose descriptors, places or namespaces, by the kernel's names, are not their process's. */
+  apart: { pid: number; thread: number; what: string }[];
+  /** Threads for which a SIGTRAP waits. */
+  trapped: { pid: number; thread: number }[];
   /** Threads with a scheduling policy that CRIU does not know. */
   scheduled: { pid: number; policy: string }[];
   /** Processes with semaphore operations that would be undone at their ends. */
@@ -84,12 +96,19 @@ export function readLooked(text: string): Looked {
     ...{ scheduled: [], undoing: [], locked: [], waiting: [] },
     ...{ cgroups: [], cgroupMounts: [], foreign: [], peers: new Map() },
     ...{ unaccepted: [], unread: new Set() },
+    ...{ covered: [], nameless: [], sharing: [], apart: [], trapped: [] },
   };
   for (const line of text.split('\n')) {
     const [what, ...fields] = line.split('\t');
     if (what === 'n') found.namespaces.push({ pid: Number(fields[0]), name: fields[1] ?? '' });
     else if (what === 't') found.traced.push({ pid: Number(fields[0]), tracer: Number(fields[2]) });
     else if (what === 'm') found.unmounted.push({ pid: Number(fields[0]), name: fields.slice(1).join('\t') });
+    else if (what === 'v') found.covered.push({ pid: Number(fields[0]), name: fields.slice(1).join('\t') });
+    else if (what === 'w') found.nameless.push(watchOf(fields));
+    else if (what === 'h') found.sharing.push(sharingOf(fields));
+    else if (what === 'l')
+      found.apart.push({ pid: Number(fields[0]), thread: Number(fields[1]), what: fields[2] ?? '' });
+    else if (what === 'g') found.trapped.push({ pid: Number(fields[0]), thread: Number(fields[1]) });
     else if (what === 'y') found.scheduled.push({ pid: Number(fields[0]), policy: fields[2] ?? '' });
     else if (what === 's') found.undoing.push(Number(fields[0]));
     else if (what === 'x') found.locked.push({ pid: Number(fields[0]), name: fields.slice(1).join('\t') });
@@ -104,6 +123,17 @@ export function readLooked(text: string): Looked {
   }
   return found;
 }
+
+const watchOf = (fields: string[]) => {
+  const [pid = 0, fd = 0, watch = 0, inode = 0] = fields.map(Number);
+  return { pid, fd, watch, inode };
+};
+
+const sharingOf = ([pid, other, what]: string[]) => ({
+  pid: Number(pid),
+  other: Number(other),
+  what: what as Shared,
+});
 
 function mountFound({ cgroupMounts, foreign }: Looked, [type = '', ...rest]: string[]): void {
   const at = rest.join('\t');

@@ -5,39 +5,22 @@
  * moves it away and back.
  */
 #include <fcntl.h>
-#include <linux/openat2.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "helper.h"
+#include "mountinfo.h"
 #include "text.h"
 
 #define DELETED " (deleted)"
-
-/* The file that a process of the job finds under a name, as an O_PATH descriptor; -1. */
-static int find(const char *pid, const char *name) {
-  char path[64];
-  const struct open_how how = {
-      .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-      .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-  };
-  snprintf(path, sizeof path, "/proc/%.20s/root", pid);
-  const int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (root < 0) return -1;
-  const int fd = (int)syscall(SYS_openat2, root, name, &how, sizeof how);
-  close(root);
-  return fd;
-}
 
 void keep_name(const char *pid, char *name, const struct stat *of) {
   struct stat found;
   if (*name != '/' || of->st_nlink == 0 || !ends_with(name, DELETED)) return;
   char *end = name + strlen(name) - strlen(DELETED);
   *end = 0;
-  const int fd = find(pid, name);
+  const int fd = open_in_root(pid, name, O_PATH | O_NOFOLLOW);
   const bool same = fd >= 0 && !fstat(fd, &found) && found.st_dev == of->st_dev && found.st_ino == of->st_ino;
   if (fd >= 0) close(fd);
   if (!same) *end = *DELETED;

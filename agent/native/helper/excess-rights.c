@@ -13,6 +13,7 @@
 
 #include "helper.h"
 #include "identity.h"
+#include "mountinfo.h"
 #include "text.h"
 
 /* Of a line of /proc/PID/status: as many groups as a user may be in (NGROUPS_MAX), each of ten digits. */
@@ -158,17 +159,6 @@ static bool is_expected(const char *at, const char *type, const char *options, c
   return false;
 }
 
-/* Space, tab, newline and backslash are written as octal numbers (proc_pid_mountinfo(5)). */
-static void decode(char *text) {
-  char *to = text;
-  for (unsigned code; *text; text++) {
-    const bool coded = *text == '\\' && sscanf(text + 1, "%3o", &code) == 1;
-    *to++ = coded ? (char)code : *text;
-    if (coded) text += 3;
-  }
-  *to = 0;
-}
-
 static bool is_mounted_as_made(const char *init, char **argv) {
   char path[64], *line = NULL;
   static char at[PATH_MAX], options[PATH_MAX], type[128];
@@ -182,7 +172,7 @@ static bool is_mounted_as_made(const char *init, char **argv) {
     const char *rest = strstr(line, " - ");
     expected =
         rest && sscanf(line, "%*d %*d %*s %*s %4095s %4095s", at, options) == 2 && sscanf(rest, " - %127s", type) == 1;
-    decode(at);
+    decode_place(at);
     expected = expected && is_expected(at, type, options, argv);
   }
   free(line);

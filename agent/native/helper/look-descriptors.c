@@ -5,9 +5,11 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fanotify.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -99,6 +101,23 @@ static bool has_lease(const char *pid, const char *fd) {
   return found;
 }
 
+/*
+ * Of fanotify: `decides` whether others may open a file (FAN_CLASS_CONTENT and FAN_CLASS_PRE_CONTENT, fanotify(7)), so
+ * that they wait while it is frozen; has a mark on a whole `filesystem`; or has `unread` events.
+ */
+static const char *kind_of_fanotify(const char *pid, const char *fd) {
+  char value[128];
+  int waiting = 0;
+  unsigned flags = 0;
+  if (info_of(pid, fd, "fanotify flags:", value, sizeof value)) flags = (unsigned)strtoul(value, NULL, 16);
+  if (flags & (FAN_CLASS_CONTENT | FAN_CLASS_PRE_CONTENT)) return "decides";
+  if (info_of(pid, fd, "fanotify sdev:", value, sizeof value)) return "filesystem";
+  const int process = open_process(pid_of(pid)), own = process < 0 ? -1 : share_descriptor(process, atoi(fd));
+  if (own >= 0) ioctl(own, FIONREAD, &waiting), close(own);
+  if (process >= 0) close(process);
+  return waiting > 0 ? "unread" : "-";
+}
+
 static void describe(const char *pid, const char *fd, const char *path, char *target) {
   struct stat about;
   struct statfs where;
@@ -116,6 +135,7 @@ static void describe(const char *pid, const char *fd, const char *path, char *ta
   } else if (is_master(&about)) info_of(pid, fd, "tty-index:", kind, sizeof kind);
   else if (S_ISFIFO(about.st_mode) && is_of_packets(pid, fd)) strcpy(kind, "packets");
   else if (!strcmp(target, "anon_inode:[eventfd]") && is_semaphore(pid, fd)) strcpy(kind, "semaphore");
+  else if (!strcmp(target, "anon_inode:[fanotify]")) strcpy(kind, kind_of_fanotify(pid, fd));
   else if (ends_with(target, "[pidfd]") && is_of_thread(pid, fd)) strcpy(kind, "thread");
   else if ((S_ISREG(about.st_mode) || S_ISDIR(about.st_mode)) && has_lease(pid, fd)) strcpy(kind, "lease");
   printf("d\t%s\t%s\t%o\t%lu\t%lld\t%lx\t%s\t%s\n", pid, fd, about.st_mode, (unsigned long)about.st_nlink,
@@ -148,10 +168,20 @@ bool look_at_descriptors(const char *pid) {
     if (fd < 0) continue;
     describe(pid, one->d_name, pinned, target);
     look_at_mount(pid, pinned, target);
+    if (!strcmp(target, "anon_inode:inotify") || !strcmp(target, "anon_inode:[fanotify]")) look_at_watches(pid, one->d_name);
     close(fd);
   }
   closedir(folder);
   return has_unix_sockets;
+}
+
+/* Libraries are mapped by each process, in pieces: one look is enough in each namespace of mounts. */
+static bool is_first(ino_t space, const char *file) {
+  static uint64_t known[1 << 14];
+  uint64_t sum = 14695981039346656037u ^ space;
+  for (; *file; file++) sum = (sum ^ (unsigned char)*file) * 1099511628211u;
+  uint64_t *const place = &known[sum % (sizeof known / sizeof *known)];
+  return *place != sum && (*place = sum);
 }
 
 /* Shared memory without a name and memfds are named like deleted files, and travel. */
@@ -164,18 +194,22 @@ static bool is_of_interest(const char *name) {
 void look_at_mappings(const char *pid) {
   char path[128], pinned[64], target[4096], range[64], *line = NULL;
   size_t room = 0;
+  struct stat space = {0};
+  snprintf(path, sizeof path, "/proc/%s/ns/mnt", pid);
+  if (stat(path, &space)) return;
   snprintf(path, sizeof path, "/proc/%s/maps", pid);
   FILE *maps = fopen(path, "re");
   if (!maps) return;
   while (getline(&line, &room, maps) > 0) {
-    int name = 0;
+    int name = 0, file = 0;
     line[strcspn(line, "\n")] = 0;
-    if (sscanf(line, "%63s %*s %*s %*s %*s %n", range, &name) != 1 || !name) continue;
-    if (!is_of_interest(line + name)) continue;
+    if (sscanf(line, "%63s %*s %*s %n%*s %*s %n", range, &file, &name) != 1 || !name) continue;
+    if (!is_of_interest(line + name) && (line[name] != '/' || !is_first(space.st_ino, line + file))) continue;
     snprintf(path, sizeof path, "/proc/%s/map_files/%s", pid, range);
     const int fd = pin(path, pinned, sizeof pinned, target, sizeof target);
     if (fd < 0) continue;
     if (is_of_interest(target)) describe(pid, "map", pinned, target);
+    else look_at_mount(pid, pinned, target);
     close(fd);
   }
   free(line);

@@ -1,6 +1,5 @@
 /* What a process uses of mounts, and which the job has made itself, as `look` prints it. */
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,20 +9,15 @@
 
 #include "helper.h"
 #include "look-parts.h"
+#include "mountinfo.h"
 #include "text.h"
 
 /* statfs(2) */
 #define MQUEUE_MAGIC 0x19800202
 #define DMA_BUF_MAGIC 0x444d4142
 
-/* Of all the namespaces of the job, by their ids, in order. */
-static uint64_t *mounts;
-static size_t mount_count;
-
-static int by_id(const void *a, const void *b) {
-  uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-  return left < right ? -1 : left > right;
-}
+/* Of all the namespaces of the job. */
+static struct mounts mounts;
 
 /* File systems that CRIU brings back with all that is in them, or that have nothing but what the kernel generates. */
 static bool is_saved(const char *type) {
@@ -46,30 +40,6 @@ static void tell_foreign(const char *line) {
   printf("f\t%s\t%s\n", type, at);
 }
 
-static void add_mount(uint64_t id) {
-  static size_t room;
-  if (mount_count == room) {
-    uint64_t *more = realloc(mounts, (room = room ? 2 * room : 64) * sizeof *more);
-    if (!more) return;
-    mounts = more;
-  }
-  mounts[mount_count++] = id;
-}
-
-static void read_mounts(const char *pid) {
-  char path[64], *line = NULL;
-  size_t room = 0;
-  snprintf(path, sizeof path, "/proc/%.20s/mountinfo", pid);
-  FILE *info = fopen(path, "re");
-  if (!info) return;
-  while (getline(&line, &room, info) > 0) {
-    add_mount(strtoull(line, NULL, 10));
-    tell_foreign(line);
-  }
-  free(line);
-  fclose(info);
-}
-
 /* What was opened before a process got a namespace of its own stays on the mounts of the one that it had. */
 void learn_mounts(char **pids) {
   ino_t known[64];
@@ -82,24 +52,32 @@ void learn_mounts(char **pids) {
     for (at = 0; at < count && known[at] != space.st_ino;) at++;
     if (at < count) continue;
     if (count < sizeof known / sizeof *known) known[count++] = space.st_ino;
-    read_mounts(*pids);
+    add_mounts(&mounts, *pids, tell_foreign);
   }
-  if (mount_count) qsort(mounts, mount_count, sizeof *mounts, by_id);
+  sort_mounts(&mounts);
+}
+
+const struct mounts *mounts_of_job(void) { return &mounts; }
+
+/* Not what the kernel has mounted for itself alone, for message queues and shared buffers: their files are named as others are. */
+static bool has_been_there(const char *path, const struct statx *about) {
+  struct statfs where;
+  if (!S_ISREG(about->stx_mode) && !S_ISDIR(about->stx_mode)) return false;
+  return statfs(path, &where) == 0 && where.f_type != MQUEUE_MAGIC && where.f_type != DMA_BUF_MAGIC;
 }
 
 /*
- * Files that were never on a mount of the namespace (memfd_create(2) and its like) are named as deleted, except for the
- * kernel's own file systems of message queues and of shared buffers.
+ * CRIU finds a file by its path. What was opened before the job was there (its devices) is on none of its mounts; files
+ * that never were (memfd_create(2) and its like) are named as deleted.
  */
 void look_at_mount(const char *pid, const char *path, const char *target) {
   struct statx about;
-  struct statfs where;
-  if (*target != '/' || ends_with(target, " (deleted)") || starts_with(target, "/dev/") || !mount_count) return;
-  if (statx(AT_FDCWD, path, 0, STATX_TYPE | STATX_MNT_ID, &about) || !(about.stx_mask & STATX_MNT_ID)) return;
-  if (!S_ISREG(about.stx_mode) && !S_ISDIR(about.stx_mode)) return;
-  if (statfs(path, &where) || where.f_type == MQUEUE_MAGIC || where.f_type == DMA_BUF_MAGIC) return;
-  uint64_t id = about.stx_mnt_id;
-  if (!bsearch(&id, mounts, mount_count, sizeof id, by_id)) printf("m\t%s\t%s\n", pid, target);
+  if (*target != '/' || ends_with(target, " (deleted)") || !mounts.count) return;
+  if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MNT_ID, &about)) return;
+  if (!(about.stx_mask & STATX_MNT_ID)) return;
+  const struct mounted *mount = mounted_as(&mounts, about.stx_mnt_id);
+  if (mount ? is_covered(&mounts, mount, target) : !starts_with(target, "/dev/") && has_been_there(path, &about))
+    printf("%c\t%s\t%s\n", mount ? 'v' : 'm', pid, target);
 }
 
 void look_at_places(const char *pid) {

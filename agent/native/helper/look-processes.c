@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/kcmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,9 +55,32 @@ void look_at_namespaces(const char *pid, const char *init) {
   }
 }
 
+/* Of what CRIU does itself inside a thread it is told by this signal: it can't where one waits already. */
+#define TRAP (1ULL << (SIGTRAP - 1))
+
+struct standing {
+  int tracer;
+  bool has_trap;
+};
+
+static bool standing_of(const char *path, struct standing *found) {
+  char line[256];
+  unsigned long long waiting;
+  FILE *status = fopen(path, "re");
+  *found = (struct standing){0};
+  if (!status) return false;
+  while (fgets(line, sizeof line, status)) {
+    if (sscanf(line, "SigPnd: %llx", &waiting) == 1 || sscanf(line, "ShdPnd: %llx", &waiting) == 1)
+      found->has_trap |= (waiting & TRAP) != 0;
+    else sscanf(line, "TracerPid: %d", &found->tracer);
+  }
+  fclose(status);
+  return true;
+}
+
 void look_at_threads(const char *pid, const char *init) {
   char path[128], line[256];
-  int tracer;
+  struct standing found;
   char policy[16];
   snprintf(path, sizeof path, "/proc/%s/task", pid);
   DIR *folder = opendir(path);
@@ -64,13 +88,11 @@ void look_at_threads(const char *pid, const char *init) {
   for (struct dirent *one; (one = readdir(folder));) {
     if (one->d_name[0] == '.') continue;
     snprintf(path, sizeof path, "/proc/%s/task/%.20s/status", pid, one->d_name);
-    FILE *status = fopen(path, "re");
-    if (!status) continue;
-    for (tracer = 0; fgets(line, sizeof line, status);)
-      if (sscanf(line, "TracerPid: %d", &tracer) == 1) break;
-    fclose(status);
+    if (!standing_of(path, &found)) continue;
     look_at_cgroups(pid, one->d_name, init);
-    if (tracer) printf("t\t%s\t%s\t%d\n", pid, one->d_name, tracer);
+    if (found.tracer) printf("t\t%s\t%s\t%d\n", pid, one->d_name, found.tracer);
+    /* With a debugger it is the debugger's, which takes it before a move. */
+    else if (found.has_trap) printf("g\t%s\t%s\n", pid, one->d_name);
     if (scheduling_of(atoi(one->d_name), line, sizeof line) && sscanf(line, "%15s", policy) == 1 &&
         (!strcmp(policy, "deadline") || !strcmp(policy, "ext")))
       printf("y\t%s\t%s\t%s\n", pid, one->d_name, policy);

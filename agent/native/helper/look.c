@@ -10,6 +10,11 @@
  *   x PID NAME              a program whose file has no execute permission any more
  *   q PID FD WHAT           a message that waits in a Unix socket, and what of it would be lost (messages.c)
  *   m PID NAME              a file or folder on a mount that its namespace has no longer
+ *   v PID NAME              a file or folder over which something is mounted
+ *   w PID FD WATCH INODE    a watch on a file whose name is not known (look-watches.c)
+ *   h PID OTHER WHAT        two processes that share `memory`, `places` or `descriptors`
+ *   l PID TID WHAT          a thread that has `places`, `descriptors` or a namespace that are not its process's
+ *   g PID TID               a thread for which a SIGTRAP waits
  *   y PID TID POLICY        a thread with a scheduling policy of these (sched(7)) that CRIU does not know
  *   s PID TID               a thread with semaphore operations that its end would undo (SEM_UNDO, semop(2))
  *   c PID GROUP             a cgroup of a thread that is not the job's: a line of proc_pid_cgroup(5)
@@ -47,6 +52,7 @@ int look(char **pids) {
   /* PID 1 is Godwit's and uses none; CRIU may have made it an empty list. */
   if (enter_ipc(pids[0]) == 0 && has_semaphores())
     for (char **pid = pids + 1; *pid; pid++) look_at_undo(*pid);
+  look_at_sharing(pids);
   if (!has_unix_sockets) return 0;
   snprintf(path, sizeof path, "/proc/%s/ns/net", pids[0]);
   int net = open(path, O_RDONLY | O_CLOEXEC);

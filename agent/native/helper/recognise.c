@@ -44,6 +44,7 @@ static bool collect(const struct reference *ref) {
   read_locks(ref, &own);
   read_fill(ref, &own);
   read_options(ref, &own);
+  read_watches(ref, &own);
   return true;
 }
 

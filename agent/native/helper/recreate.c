@@ -218,6 +218,11 @@ static bool membership_again(struct work *work, const struct trait *noted) {
   return join_again(work->pid, noted->slot, noted->value, work->place->is_users);
 }
 
+static bool inotify_again(struct work *work, const struct trait *noted) {
+  if (work->pid < 0 || noted->process == 1) return forbidden();
+  return watch_again(work->pid, noted->slot, noted->value);
+}
+
 /* --- all ---------------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -241,6 +246,7 @@ static const struct {
     {QUEUE, queue_again},
     {OPTION, socket_again},
     {GROUP, membership_again},
+    {WATCH, inotify_again},
 };
 
 static int last_error;
@@ -277,6 +283,8 @@ static bool is_safe_here(const struct trait *noted) {
 
 bool may_differ(const struct trait *noted, const struct trait *found) {
   if (noted && is_slot(noted, "CPUs")) return true;
+  /* CRIU has made all; one whose file has been deleted has ended since, and has told so (IN_IGNORED, inotify(7)). */
+  if (!found && is_slot(noted, WATCH)) return true;
   /* The kernel changes both by itself; a smaller window than a program may ask for is its own. */
   if (is_slot(noted ? noted : found, OPTION "TCP_QUICKACK ")) return true;
   if (!noted && is_slot(found, OPTION "TCP_WINDOW_CLAMP ")) return true;

@@ -1,6 +1,6 @@
 /*
  * Traits: what the kernel keeps of a job's processes and threads besides what they hold, one value each. How they are
- * kept and compared (traits.c), read (threads.c, locks.c, sysv.c, fill.c, options.c, multicast.c) and made again
+ * kept and compared (traits.c), read (threads.c, locks.c, sysv.c, fill.c, options.c, multicast.c, watch-traits.c) and made again
  * (recreate.c).
  */
 #ifndef TRAITS_H
@@ -65,6 +65,9 @@ void read_options(const struct reference *ref, struct traits *traits);
 void read_memberships(int fd, const struct reference *ref, struct traits *traits);
 void forget_groups(void);
 void forget_sockets(void);
+/* Of an inotify descriptor: what each of its watches is for. */
+#define WATCH "watch "
+void read_watches(const struct reference *ref, struct traits *traits);
 /* Does anybody on this machine hold a lock that one of these could have? */
 void look_for_locks(char **pids);
 
@@ -87,6 +90,8 @@ int make_again(const struct place *place, const struct traits *noted, const stru
 /* Of a socket's; `noted` is NULL for what a fresh one has. False with errno where it can't be. */
 bool option_again(pid_t pid, const char *slot, const char *noted, bool is_users);
 bool join_again(pid_t pid, const char *slot, const char *noted, bool is_users);
+/* Of a watch that is there. */
+bool watch_again(pid_t pid, const char *slot, const char *noted);
 /* As setsockopt(2), for a user's job with no more rights than a user has. */
 bool set_option(int fd, int level, int number, const void *value, size_t size, bool is_users);
 /* May the difference stay? Some things can't be on every node. */

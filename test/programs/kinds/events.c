@@ -52,7 +52,45 @@ static void check_waiting(int round) {
   touch("before");
 }
 
+/* A symbolic link is watched, not what it leads to. */
+static int linked, link_watch;
+static void make_link(void) {
+  touch("link-target");
+  EXPECT(symlink("link-target", in_folder("link")) == 0 && (linked = inotify_init1(IN_NONBLOCK)) >= 0);
+  EXPECT((link_watch = inotify_add_watch(linked, in_folder("link"), IN_MOVE_SELF | IN_MODIFY | IN_DONT_FOLLOW)) == 1);
+}
+
+static void check_link(int round) {
+  char from[4096], to[4096];
+  const int target = open(in_folder("link-target"), O_WRONLY);
+  EXPECT(target >= 0 && write(target, "x", 1) == 1 && close(target) == 0 && size_of(linked) == 0);
+  strcpy(from, in_folder("link%s", round == 1 ? "" : "-moved"));
+  strcpy(to, in_folder("link-moved%s", round == 1 ? "" : "-again"));
+  EXPECT(rename(from, to) == 0 && size_of(linked) == sizeof(struct inotify_event));
+  const struct inotify_event *event = next(linked);
+  EXPECT(event->mask == IN_MOVE_SELF && event->wd == link_watch);
+  if (round > 1) EXPECT(rename(to, from) == 0 && next(linked)->mask == IN_MOVE_SELF);
+  if (round == 3) EXPECT(unlink(from) == 0 && unlink(in_folder("link-target")) == 0);
+}
+
+/* A watch on a file that is open and has no name any more is told, with the first move, that the file has gone. */
+static int gone, gone_file, gone_watch;
+static void make_gone(void) {
+  EXPECT((gone_file = open(in_folder("gone"), O_RDWR | O_CREAT, 0600)) >= 0 && (gone = inotify_init1(IN_NONBLOCK)) >= 0);
+  EXPECT((gone_watch = inotify_add_watch(gone, in_folder("gone"), IN_DELETE_SELF | IN_MODIFY)) == 1);
+  EXPECT(unlink(in_folder("gone")) == 0 && size_of(gone) == 0);
+}
+
+static void check_gone(int round) {
+  EXPECT(write(gone_file, "x", 1) == 1);
+  EXPECT(size_of(gone) == (round == 1 ? 2 * (int)sizeof(struct inotify_event) : 0));
+  if (round > 1) return;
+  const struct inotify_event *event = next(gone);
+  EXPECT(event[0].wd == gone_watch && event[0].mask == IN_DELETE_SELF);
+  EXPECT(event[1].wd == gone_watch && event[1].mask == IN_IGNORED);
+}
+
 int main(int argc, char **argv) {
-  const struct thing things[] = {{"waiting", make_waiting, check_waiting}, {NULL, NULL, NULL}};
+  const struct thing things[] = {{"waiting", make_waiting, check_waiting}, {"link", make_link, check_link}, {"gone", make_gone, check_gone}, {NULL, NULL, NULL}};
   return rounds(argc, argv, things);
 }

@@ -1,0 +1,10 @@
+/** Libraries of Godwit's that mend one thing each in a CRIU that saves or restores a job. */
+import { join } from 'node:path';
+
+const withLibrary = (name: string): Record<string, string> => ({ LD_PRELOAD: join(__dirname, `${name}.so`) });
+
+/** At a dump and at a restore: watches on symbolic links are on the links (agent/native/preload/links.c). */
+export const watchingLinks = () => withLibrary('godwit-links');
+
+/** At a restore: nobody is waited for who has locked a file of the job's (agent/native/preload/locks.c). */
+export const notWaitingForLocks = () => withLibrary('godwit-locks');
