@@ -64,7 +64,8 @@ cpSync('adapter/gdb/godwit', 'dist/gdb/godwit', {
   filter: (path) => !path.includes('__pycache__'),
 });
 
-cpSync('agent/debug/stacks/stacks.py', 'dist/gdb/stacks.py');
+// What a node gives to gdb.
+cpSync('agent/debug/stacks/stacks.py', 'dist/godwit-stacks.py');
 
 // Each webview is one script and one style sheet, which is all that its policy lets it load.
 await build({

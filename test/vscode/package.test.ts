@@ -55,6 +55,7 @@ const FILES = [
   'dist/godwit-homefs',
   'dist/godwit-limits.so',
   'dist/godwit-own-file.so',
+  'dist/godwit-stacks.py',
   'dist/godwit-thread-timers.so',
   'dist/godwit-xstate.so',
   'dist/godwit.cjs',

@@ -38,7 +38,7 @@ export interface StackTools {
 export const stackTools = (built: string): StackTools => ({
   helper: join(built, 'godwit-helper'),
   preload: join(built, 'godwit-confined.so'),
-  script: join(built, 'gdb', 'stacks.py'),
+  script: join(built, 'godwit-stacks.py'),
   gdb: 'gdb',
 });
 
