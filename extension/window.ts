@@ -61,6 +61,10 @@ export async function during<T>(
   );
 }
 
+/** Shows in a view that something is under way for as long as it is. */
+export const within = <T>(viewId: string, work: () => Promise<T>): Promise<T> =>
+  Promise.resolve(window.withProgress({ location: { viewId } }, work));
+
 /** For a few seconds, in the status bar. */
 export const mention = (text: string, ms: number): Disposable => window.setStatusBarMessage(plain(text), ms);
 

@@ -80,7 +80,7 @@ export async function readStacks(
   try {
     const [stderr, [code]] = await Promise.all([listen(child, said, taken, end), once(child, 'close')]);
     if (signal.aborted) throw new GodwitError({ code: 'cancelled', message: 'the stacks are not read' });
-    if (!said.done) throw unread(code === LATE ? `it took longer than ${MOST_SECONDS} s` : stderr);
+    if (!said.done) throw unread(whyOf(code, stderr));
     return said.result();
   } finally {
     signal.removeEventListener('abort', end);
@@ -111,9 +111,18 @@ async function listen(
   return tail;
 }
 
-const unread = (stderr: string) =>
+/** The exit status of what was ended by a signal is beyond this. */
+const BY_SIGNAL = 128;
+
+function whyOf(code: number | null, stderr: string): string {
+  if (code === LATE) return `it took longer than ${MOST_SECONDS} s`;
+  if (code === null || code > BY_SIGNAL) return 'what read it was ended';
+  return stderr.trim().replaceAll(/\s*\n\s*/g, '; ') || `it ended with status ${code}`;
+}
+
+const unread = (why: string) =>
   new GodwitError({
     code: 'stacks-unread',
-    message: `where its threads stand could not be read: ${stderr.trim().replaceAll(/\s*\n\s*/g, '; ') || 'it was ended'}`,
+    message: `where its threads stand could not be read: ${why}`,
     fix: 'is gdb installed on the node that it runs on? `godwit doctor` says so',
   });
