@@ -61,7 +61,7 @@ async function reader(
   id: string,
   whose: string[],
   seconds = 600,
-): Promise<{ pid: number; helper: ChildProcess }> {
+): Promise<{ pid: number; closed: Promise<unknown[]> }> {
   const init = await processOf(id, 1);
   const helper = spawn(
     inProject('dist/godwit-helper'),
@@ -73,6 +73,7 @@ async function reader(
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   helpers.push(helper);
+  const closed = once(helper, 'close');
   const lines: string[] = [];
   createInterface({ input: helper.stdout! }).on('line', (line) => lines.push(line));
   const child = () =>
@@ -83,7 +84,7 @@ async function reader(
   );
   expect(lines[0]).toMatch(/^\{"process":2,"ms":[\d.]+,"threads":\[\[2,0,"/);
   await stage.until('it is confined', () => field(child(), 'Seccomp') === '2');
-  return { pid: child(), helper };
+  return { pid: child(), closed };
 }
 
 describe('stacks', () => {
@@ -131,12 +132,12 @@ describe('who reads them', () => {
   it('is ended when it takes too long, and when the job ends', async () => {
     const id = await launched(stage.root, [ranks, '1', '2', '0']);
     const late = await reader(id, ['--uid', '0'], 5);
-    const [code] = await once(late.helper, 'close');
+    const [code] = await late.closed;
     expect(code).toBe(124);
     expect(existsSync(`/proc/${late.pid}`)).toBe(false);
     const other = await reader(id, ['--uid', '0']);
     await stage.root.kill(id);
-    await once(other.helper, 'close');
+    await other.closed;
     expect(existsSync(`/proc/${other.pid}`)).toBe(false);
     expect(await stage.root.wait(id)).toMatchObject({ signal: 'SIGKILL' });
   });
@@ -152,25 +153,32 @@ describe('a program of a user’s', () => {
     await stage.ann.kill(id);
   });
 
-  it('brings along no commands for gdb: in its name, its libraries’ or a script beside it', async () => {
-    const mark = join(stage.folder, 'ann', 'mark');
-    const folder = join(stage.folder, 'open "to;\nshell touch x\n');
-    mkdirSync(folder, { mode: 0o755 });
-    for (const name of ['p', 'a\npython open("/cores/x", "w")', '$(touch x)', '-o 0x10']) {
-      const program = join(folder, name);
-      copyFileSync(ranks, program);
-      chmodSync(program, 0o755);
-      writeFileSync(`${program}-gdb.py`, `open(${JSON.stringify(mark)}, "w")`, { mode: 0o755 });
-      writeFileSync(`${program}-gdb.gdb`, `shell touch ${mark}\n`, { mode: 0o755 });
-      const id = await launched(stage.ann, [program, '1', '3', '0']);
-      const text = await stacks(stage.ann, id);
-      // Without its symbols the program's own functions have no names.
-      expect(text).toMatch(/^3 threads in /);
-      expect(text).toContain('pause');
-      expect(text.split('\n').filter((line) => /^shell|^python/.test(line))).toEqual([]);
-      await stage.ann.kill(id);
-    }
-    expect(existsSync(mark)).toBe(false);
+  it.each([
+    [
+      'with quotes, a variable and an option',
+      'open "to; \\',
+      '-o 0x10 $(touch x)',
+      /^3 threads in exchange\(\)/,
+    ],
+    // Such a path can't be told gdb: without symbols the program's own functions have no names.
+    [
+      'with commands in lines of their own',
+      'a\nquit\n',
+      'b\npython gdb.execute("quit")',
+      /^3 threads in .+\+0x/,
+    ],
+  ])('brings along no commands for gdb: names %s, a script beside it', async (_, folder, name, expected) => {
+    mkdirSync(join(stage.folder, folder), { mode: 0o755 });
+    const program = join(stage.folder, folder, name);
+    copyFileSync(ranks, program);
+    chmodSync(program, 0o755);
+    writeFileSync(`${program}-gdb.py`, 'import os\nos._exit(3)\n', { mode: 0o755 });
+    writeFileSync(`${program}-gdb.gdb`, 'quit\n', { mode: 0o755 });
+    const id = await launched(stage.ann, [program, '1', '3', '0']);
+    const text = await stacks(stage.ann, id);
+    expect(text).toMatch(expected);
+    expect(text.split('\n').filter((line) => /^(quit|python)/.test(line))).toEqual([]);
+    await stage.ann.kill(id);
   });
 
   it('whose debug information is garbage ends nothing but its own reader', { timeout: 600_000 }, async () => {

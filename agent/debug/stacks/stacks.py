@@ -51,13 +51,19 @@ class Mapped:
         self.path = path
         self.inode = inode
         self.ranges = []
-        # Address minus offset in the file, of each mapping.
+        # Where each mapping begins: its address, its offset in the file.
         self.at = []
         # It has lost its name, which may be another file's by now.
         self.deleted = path.endswith(DELETED)
 
     def holds(self, pc):
         return any(start <= pc < end for start, end in self.ranges)
+
+    def offset_of(self, pc):
+        for (start, end), (_, offset) in zip(self.ranges, self.at):
+            if start <= pc < end:
+                return pc - start + offset
+        return 0
 
 
 def mappings(pid):
@@ -156,11 +162,11 @@ def load(pid, mapped):
 
 
 def nameless(pc, mapped, bias):
-    """The same for all processes, wherever they have the file."""
+    """The same for all processes, wherever they have the file: an address in it, or without that its place."""
     if mapped is None:
         return "??"
     base = os.path.basename(mapped.path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return base if bias is None else "%s+%#x" % (base, pc - bias)
+    return "%s+%#x" % (base, mapped.offset_of(pc) if bias is None else pc - bias)
 
 
 def told(frame, code):
