@@ -53,7 +53,7 @@ export function stackRows(
     for (const [level, frame] of group.stack.entries()) add(id, frameRow(`${id}/frame:${level}`, frame));
     const threads = `${id}/threads`;
     add(id, threadsRow(threads, group.threads));
-    const sorted = [...group.threads].sort(inOrder).slice(0, MOST_THREADS);
+    const sorted = [...group.threads].sort(inOrder(nameOf)).slice(0, MOST_THREADS);
     for (const thread of sorted)
       add(threads, threadRow(`${id}/thread:${thread.job}.${thread.tid}`, thread, nameOf));
     const rest = group.threads.length - sorted.length;
@@ -69,8 +69,8 @@ export function parentRow({ children }: Rows, id: string): string | undefined {
   return undefined;
 }
 
-const inOrder = (a: GroupedThread, b: GroupedThread) =>
-  a.job.localeCompare(b.job) || a.pid - b.pid || a.tid - b.tid;
+const inOrder = (nameOf: (job: string) => string) => (a: GroupedThread, b: GroupedThread) =>
+  nameOf(a.job).localeCompare(nameOf(b.job)) || a.job.localeCompare(b.job) || a.pid - b.pid || a.tid - b.tid;
 
 const count = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`;
 const processesOf = (threads: readonly GroupedThread[]) =>
@@ -118,8 +118,8 @@ function threadRow(id: string, { job, pid, tid, name }: GroupedThread, nameOf: (
   return {
     id,
     label: plain(name || String(tid)),
-    description: plain(`${nameOf(job)} · ${where}`),
-    icon: 'circuit-board',
+    description: plain(`${pid}.${tid} · ${nameOf(job)}`),
+    icon: 'server-process',
     spoken: plain(`Thread ${name} of ${nameOf(job)}, ${where}`),
     context: 'thread',
     fold: 'none',

@@ -46,11 +46,7 @@ describe('the Stacks view', () => {
       'Threads | 3',
     ]);
     const threads = rows.children.get(first!)!.at(-1)!;
-    expect(read(rows, threads)).toEqual([
-      't4 | name-a · process 2, thread 4',
-      't5 | name-a · process 2, thread 5',
-      't9 | name-b · process 3, thread 9',
-    ]);
+    expect(read(rows, threads)).toEqual(['t4 | 2.4 · name-a', 't5 | 2.5 · name-a', 't9 | 3.9 · name-b']);
     expect(rows.children.get(threads)!.map((id) => rows.rows.get(id)!.process)).toEqual([
       { job: 'aaaaaaaaaa', pid: 2 },
       { job: 'aaaaaaaaaa', pid: 2 },

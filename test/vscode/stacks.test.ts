@@ -79,9 +79,8 @@ test('opens the source of a frame', { timeout: TEST_MS }, async () => {
 
 test('debugs the process that is picked', { timeout: TEST_MS }, async () => {
   await unfold('Threads');
-  await until('threads', labels, (all) => all.includes('exchanging'));
   const [job] = jobs;
-  const row = vscode.workbench.rows.filter({ hasText: 'sim-one · process' }).first();
+  const row = vscode.workbench.rows.filter({ hasText: '· sim-one' }).first();
   await row.hover();
   await row.locator('.actions .action-label[aria-label^="Debug This Process"]').click();
   await until(
@@ -89,7 +88,7 @@ test('debugs the process that is picked', { timeout: TEST_MS }, async () => {
     () => godwit.job(job!),
     ({ debugged }) => debugged,
   );
-  await vscode.workbench.command('Debug: Stop');
+  await vscode.workbench.debug.press('Disconnect');
   await until(
     'no debugger',
     () => godwit.job(job!),
