@@ -56,34 +56,52 @@ async function launched(who: Godwit, argv: string[]): Promise<string> {
 const field = (pid: number, name: string) =>
   new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]?.trim();
 
-/** A program in gdb's place, as it is when all that is read of the job has been taken. */
+/** What reads the stacks of a job, with a program in gdb's place. */
+async function helper(
+  id: string,
+  whose: string[],
+  seconds: number,
+  program: string[],
+): Promise<ChildProcess> {
+  const init = await processOf(id, 1);
+  const child = spawn(
+    inProject('dist/godwit-helper'),
+    [
+      ...['take-stacks', '--init', `${init}`, ...whose, '--preload', inProject('dist/godwit-confined.so')],
+      ...['--script', inProject('dist/godwit-stacks.py'), '--seconds', `${seconds}`, '--process', '2'],
+      ...['--', ...program],
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  helpers.push(child);
+  return child;
+}
+
+/** That program, as it is when all that is read of the job has been taken. */
 async function reader(
   id: string,
   whose: string[],
   seconds = 600,
 ): Promise<{ pid: number; closed: Promise<unknown[]> }> {
-  const init = await processOf(id, 1);
-  const helper = spawn(
-    inProject('dist/godwit-helper'),
-    [
-      ...['take-stacks', '--init', `${init}`, ...whose, '--preload', inProject('dist/godwit-confined.so')],
-      ...['--script', inProject('dist/godwit-stacks.py'), '--seconds', `${seconds}`, '--process', '2'],
-      ...['--', 'sleep', '100000'],
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  helpers.push(helper);
-  const closed = once(helper, 'close');
+  const started = await helper(id, whose, seconds, ['sleep', '100000']);
+  const closed = once(started, 'close');
   const lines: string[] = [];
-  createInterface({ input: helper.stdout! }).on('line', (line) => lines.push(line));
+  createInterface({ input: started.stdout! }).on('line', (line) => lines.push(line));
   const child = () =>
-    Number(readFileSync(`/proc/${helper.pid}/task/${helper.pid}/children`, 'utf8').split(' ')[0]);
+    Number(readFileSync(`/proc/${started.pid}/task/${started.pid}/children`, 'utf8').split(' ')[0]);
+  const isThere = () => existsSync(`/proc/${child()}/comm`);
   await stage.until(
     'all has been taken',
-    () => lines.includes('{"taken":true}') && readFileSync(`/proc/${child()}/comm`, 'utf8') === 'sleep\n',
+    () =>
+      lines.includes('{"taken":true}') &&
+      isThere() &&
+      readFileSync(`/proc/${child()}/comm`, 'utf8') === 'sleep\n',
   );
   expect(lines[0]).toMatch(/^\{"process":2,"ms":[\d.]+,"threads":\[\[2,0,"/);
-  await stage.until('it is confined', () => field(child(), 'Seccomp') === '2');
+  await stage.until(
+    'it is confined',
+    () => field(child(), 'Seccomp') === '2' && field(child(), 'Seccomp_filters') === '2',
+  );
   return { pid: child(), closed };
 }
 
@@ -127,6 +145,27 @@ describe('who reads them', () => {
     for (const set of ['CapPrm', 'CapEff', 'CapBnd'])
       expect([set, field(pid, set)]).toEqual([set, '0000000000000004']);
     await stage.root.kill(id);
+  });
+
+  it('has no children, which would be the job’s when it ends', async () => {
+    const id = await launched(stage.ann, [ranks, '1', '2', '0']);
+    const { uid, gid, groups } = stage.people.ann;
+    const tries = ['os.fork()', 'os.posix_spawn("/bin/true", ["true"], {})'];
+    const program = `import os, threading
+def tried(what):
+    try: eval(what)
+    except PermissionError: print("refused")
+for what in ${JSON.stringify(tries)}: tried(what)
+thread = threading.Thread(target=print, args=["a thread"]); thread.start(); thread.join()`;
+    const whose = ['--uid', `${uid}`, '--gid', `${gid}`, '--groups', groups.join()];
+    const child = await helper(id, whose, 600, ['python3', '-c', program]);
+    let said = '';
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    await once(child, 'close');
+    expect(said).toMatch(/"taken":true\}\nrefused\nrefused\na thread\n$/);
+    await stage.ann.kill(id);
   });
 
   it('is ended when it takes too long, and when the job ends', async () => {

@@ -117,7 +117,8 @@ const BY_SIGNAL = 128;
 function whyOf(code: number | null, stderr: string): string {
   if (code === LATE) return `it took longer than ${MOST_SECONDS} s`;
   if (code === null || code > BY_SIGNAL) return 'what read it was ended';
-  return stderr.trim().replaceAll(/\s*\n\s*/g, '; ') || `it ended with status ${code}`;
+  const said = stderr.split('\n').filter((line) => line.trim() && !/warning: /.test(line));
+  return said.join('; ') || `it ended with status ${code}`;
 }
 
 const unread = (why: string) =>

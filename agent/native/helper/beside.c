@@ -104,8 +104,11 @@ void seal(const char *place) {
     give_up(place);
 }
 
-void make_root(void (*furnish)(char **argv), char **argv) {
+void own_mounts(void) {
   if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)) give_up("a mount namespace");
+}
+
+void make_root(void (*furnish)(char **argv), char **argv) {
   if (mount("tmpfs", BUILDING, "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,mode=755") || chdir(BUILDING)) give_up(BUILDING);
   for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) show(seen[i]);
   show_cache();

@@ -8,8 +8,10 @@ void give_up(const char *what) __attribute__((noreturn));
 void preload(char **argv);
 /* What this process starts is in the PID namespace of the job whose PID 1 is `init`. */
 void enter_pids(const char *init);
+/* What is mounted from here on, by this process and what it starts, is for these alone. */
+void own_mounts(void);
 /*
- * A root of its own: the machine's programs and libraries for reading only, and the /proc of its PID namespace. `furnish`,
+ * In mounts of its own, a root of its own: the machine's programs and libraries for reading only, and the /proc of its PID namespace. `furnish`,
  * if any, may add to it: the folder that becomes the root is its current one.
  */
 void make_root(void (*furnish)(char **argv), char **argv);

@@ -36,9 +36,9 @@ static void put_note(FILE *to, Elf64_Word type, const void *content, size_t size
 
 static size_t note_size(size_t size) { return sizeof(Elf64_Nhdr) + ALIGNED(sizeof NAME) + ALIGNED(size); }
 
-static size_t read_auxv(pid_t pid, char room[MOST_AUXV]) {
+static size_t read_auxv(const struct process *process, char room[MOST_AUXV]) {
   char path[64];
-  snprintf(path, sizeof path, "/proc/%d/auxv", pid);
+  snprintf(path, sizeof path, "/proc/%d/task/%d/auxv", process->pid, process->living);
   const int file = open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return 0;
   const ssize_t got = read(file, room, MOST_AUXV);
@@ -53,7 +53,7 @@ static size_t read_vdso(const struct process *process, uint64_t *at, char room[M
   while (line && line > process->maps && line[-1] != '\n') line--;
   if (!line || sscanf(line, "%lx-%lx", &start, &end) != 2 || end - start > MOST_VDSO) return 0;
   struct iovec here = {room, end - start}, there = {(void *)start, end - start};
-  const ssize_t got = process_vm_readv(process->pid, &here, 1, &there, 1, 0);
+  const ssize_t got = process_vm_readv(process->living, &here, 1, &there, 1, 0);
   *at = start;
   return got > 0 ? (size_t)got : 0;
 }
@@ -80,7 +80,7 @@ static void put_all(FILE *to, const struct process *process) {
   static char auxv[MOST_AUXV], vdso[MOST_VDSO];
   uint64_t vdso_at = 0;
   size_t stacks = 0, stopped = 0;
-  const size_t auxv_size = read_auxv(process->pid, auxv), vdso_size = read_vdso(process, &vdso_at, vdso);
+  const size_t auxv_size = read_auxv(process, auxv), vdso_size = read_vdso(process, &vdso_at, vdso);
   for (size_t i = 0; i < process->count; i++) {
     stopped += process->threads[i].stopped;
     stacks += process->threads[i].size > 0;

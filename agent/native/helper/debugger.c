@@ -21,6 +21,7 @@
 static void become_server(char **argv) __attribute__((noreturn));
 static void become_server(char **argv) {
   char **program = after_dashes(argv);
+  own_mounts();
   make_root(NULL, argv);
   /* Which would end it before it has let its process go, when its keeper has ended and nobody reads its complaints. */
   signal(SIGPIPE, SIG_IGN);

@@ -71,9 +71,25 @@ static char state_of(pid_t pid, pid_t tid) {
   return close && close[1] == ' ' ? close[2] : 0;
 }
 
-static bool is_debugged(pid_t pid) {
+static bool is_over(char state) { return !state || state == 'Z' || state == 'X'; }
+
+/* 0 where there is none. */
+static pid_t living_of(pid_t pid) {
+  char path[64];
+  pid_t found = 0;
+  if (!is_over(state_of(pid, pid))) return pid;
+  snprintf(path, sizeof path, "/proc/%d/task", pid);
+  DIR *folder = opendir(path);
+  if (!folder) return 0;
+  for (struct dirent *one; !found && (one = readdir(folder));)
+    if (one->d_name[0] != '.' && !is_over(state_of(pid, atoi(one->d_name)))) found = atoi(one->d_name);
+  closedir(folder);
+  return found;
+}
+
+static bool is_debugged(pid_t pid, pid_t tid) {
   char text[4096];
-  if (read_of(pid, pid, "status", text, sizeof text) <= 0) return false;
+  if (read_of(pid, tid, "status", text, sizeof text) <= 0) return false;
   const char *tracer = strstr(text, "\nTracerPid:");
   return tracer && atoi(tracer + 11) != 0;
 }
@@ -82,7 +98,7 @@ static bool is_debugged(pid_t pid) {
 static bool read_mappings(struct process *process) {
   char path[64];
   size_t room = 0;
-  snprintf(path, sizeof path, "/proc/%d/maps", process->pid);
+  snprintf(path, sizeof path, "/proc/%d/task/%d/maps", process->pid, process->living);
   const int file = open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return false;
   process->maps_size = 0;
@@ -118,15 +134,15 @@ static bool is_known(const struct process *process, pid_t tid) {
 }
 
 static void seize(struct process *process, pid_t tid) {
-  const char state = state_of(process->pid, tid);
-  if (!state || state == 'Z' || state == 'X') return;
+  if (is_over(state_of(process->pid, tid))) return;
   if (process->count == MOST_THREADS) {
     process->failure = "many";
     return;
   }
   if (ptrace(PTRACE_SEIZE, tid, 0, 0)) {
-    const int error = errno, after = state_of(process->pid, tid);
-    if (error != ESRCH && after && after != 'Z' && after != 'X') process->failure = is_debugged(process->pid) ? "debugged" : "refused";
+    const int error = errno;
+    if (error != ESRCH && !is_over(state_of(process->pid, tid)))
+      process->failure = is_debugged(process->pid, tid) ? "debugged" : "refused";
     return;
   }
   struct thread *thread = &process->threads[process->count++];
@@ -203,7 +219,7 @@ static void copy_stack(struct process *process, struct thread *thread, size_t mo
   if (size > most) size = most;
   if (size > MOST_COPIED - process->copied) size = MOST_COPIED - process->copied;
   struct iovec here = {process->copy + process->copied, size}, there = {(void *)from, size};
-  const ssize_t got = process_vm_readv(process->pid, &here, 1, &there, 1, 0);
+  const ssize_t got = process_vm_readv(thread->tid, &here, 1, &there, 1, 0);
   if (got <= 0) return;
   thread->stack = from;
   thread->size = (size_t)got;
@@ -285,8 +301,12 @@ static void read_names(struct process *process) {
 }
 
 void read_standing(struct process *process, pid_t pid) {
-  *process = (struct process){.pid = pid};
-  if (is_debugged(pid)) {
+  *process = (struct process){.pid = pid, .living = living_of(pid)};
+  if (!process->living) {
+    process->failure = "gone";
+    return;
+  }
+  if (is_debugged(pid, process->living)) {
     process->failure = "debugged";
     return;
   }

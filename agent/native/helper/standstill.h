@@ -29,6 +29,8 @@ struct mapping {
 
 struct process {
   pid_t pid;
+  /* A thread of it that lives: its first may have ended before the others, and has no memory then. */
+  pid_t living;
   struct thread *threads;
   size_t count;
   struct mapping *mappings;

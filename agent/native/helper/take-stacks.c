@@ -13,8 +13,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,11 +55,13 @@
 /* What reads the names of a large program takes some hundred MB; one that somebody has made for that gets no more. */
 #define MOST_MEMORY (4UL << 30)
 
+/* In which all processes are read, one after the other; who would move the job waits for that. */
+#define MOST_SECONDS_HELD 5
+
 /* Its exit status when its time was over. */
 #define LATE 124
 
 static int jobs_files = -1, script = -1;
-static pid_t reader;
 
 /* The job's mounts as it has them, not mounted anywhere. */
 static int take_files(const char *init) {
@@ -110,17 +115,17 @@ static int write_maps(const struct process *process) {
 }
 
 /* The program itself can be read even where its name is another file's by now: as `/cores/PID.INODE`. */
-static int copy_replaced_program(pid_t pid) {
+static int copy_replaced_program(const struct process *process) {
   char path[64], name[4096];
   struct stat about;
   off_t at = 0;
-  snprintf(path, sizeof path, "/proc/%d/exe", pid);
+  snprintf(path, sizeof path, "/proc/%d/task/%d/exe", process->pid, process->living);
   const ssize_t size = readlink(path, name, sizeof name - 1);
   name[size > 0 ? size : 0] = 0;
   if (!ends_with(name, " (deleted)")) return 0;
   const int from = open(path, O_RDONLY | O_CLOEXEC);
   if (from < 0 || fstat(from, &about)) return 0;
-  snprintf(path, sizeof path, "/cores/%d.%lu", pid, (unsigned long)about.st_ino);
+  snprintf(path, sizeof path, "/cores/%d.%lu", process->pid, (unsigned long)about.st_ino);
   const int to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   ssize_t copied = 1;
   while (to >= 0 && copied > 0) copied = sendfile(to, from, &at, 1 << 20);
@@ -142,14 +147,13 @@ static void say_process(const struct process *process) {
   printf("]}\n");
 }
 
-static void read_one(const char *number) {
+static void read_one(pid_t pid) {
   struct process process;
   char core[64];
-  const pid_t pid = atoi(number);
   snprintf(core, sizeof core, "/cores/%d", pid);
   read_standing(&process, pid);
   if (!process.failure && (write_core(&process, core) || write_maps(&process))) process.failure = "room";
-  if (!process.failure && copy_replaced_program(pid)) process.failure = "room";
+  if (!process.failure && copy_replaced_program(&process)) process.failure = "room";
   if (process.failure) {
     unlink(core);
     printf("{\"process\":%d,\"ms\":%.3f,\"failure\":\"%s\"}\n", pid, process.ms, process.failure);
@@ -157,21 +161,27 @@ static void read_one(const char *number) {
   forget_process(&process);
 }
 
-/* A process of its own: what it has not let go of, the kernel lets go of at its end. */
-static void read_all(char **argv) {
-  const pid_t own = fork();
-  if (own < 0) give_up("fork");
-  if (own > 0) {
-    while (waitpid(own, NULL, 0) < 0 && errno == EINTR) continue;
-    return;
-  }
+/*
+ * By a process of its own: what it has not let go of, the kernel lets go of at its end. Its parent is outside of the job,
+ * as that of the reader: what they leave behind is never a child of the job's PID 1, which would be a part of the job.
+ */
+static void become_taker(char **argv) __attribute__((noreturn));
+static void become_taker(char **argv) {
+  make_place(argv);
+  /* It is waited for by processes that stand still. */
+  setpriority(PRIO_PROCESS, 0, -20);
+  if (!is_for_root(argv)) confine(argv, flag(argv, "--ptrace") ? CAP_SYS_PTRACE : -1);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   sigset_t child;
   sigemptyset(&child);
   sigaddset(&child, SIGCHLD);
   sigprocmask(SIG_BLOCK, &child, NULL);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
   const char *number;
-  for (int nth = 0; (number = nth_option(argv, "--process", nth)); nth++) read_one(number);
+  const time_t until = time(NULL) + MOST_SECONDS_HELD;
+  for (int nth = 0; (number = nth_option(argv, "--process", nth)); nth++) {
+    if (time(NULL) <= until) read_one(atoi(number));
+    else printf("{\"process\":%d,\"ms\":0,\"failure\":\"late\"}\n", atoi(number));
+  }
   fflush(stdout);
   _exit(0);
 }
@@ -181,52 +191,95 @@ static void limit(int resource, rlim_t most) {
   setrlimit(resource, &bound);
 }
 
+#define REFUSED BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
+#define IF_IT_IS(number) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1)
+#define LOADED(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+
+/*
+ * No child that the reader leaves behind, as gdb does, becomes one of the job's PID 1. Threads it may have; the filter
+ * that comes with what is preloaded (confined.c) knows no call of another architecture, and no clone3.
+ */
+static void refuse_children(void) {
+  static struct sock_filter rules[] = {
+      LOADED(nr),
+#ifdef __x86_64__
+      IF_IT_IS(SYS_fork), REFUSED, IF_IT_IS(SYS_vfork), REFUSED,
+#endif
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
+      LOADED(args[0]),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0),
+      REFUSED,
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const struct sock_fprog program = {.len = sizeof rules / sizeof *rules, .filter = rules};
+  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) give_up("a filter");
+}
+
 static void become_reader(char **argv) __attribute__((noreturn));
 static void become_reader(char **argv) {
   char **program = after_dashes(argv);
-  const bool for_root = is_for_root(argv);
   const rlim_t seconds = number_option(argv, "--seconds");
-  make_place(argv);
-  /* It is waited for by processes that stand still; what comes after has time. */
-  setpriority(PRIO_PROCESS, 0, -20);
-  if (!for_root) confine(argv, flag(argv, "--ptrace") ? CAP_SYS_PTRACE : -1);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  read_all(argv);
   setpriority(PRIO_PROCESS, 0, 10);
-  say("{\"taken\":true}");
-  if (for_root) confine(argv, CAP_DAC_READ_SEARCH);
+  confine(argv, is_for_root(argv) ? CAP_DAC_READ_SEARCH : -1);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  refuse_children();
   limit(RLIMIT_CPU, seconds);
   limit(RLIMIT_AS, MOST_MEMORY);
   execvp(program[0], program);
   give_up(program[0]);
 }
 
-static volatile sig_atomic_t is_late;
+static volatile sig_atomic_t is_late, is_over;
+/* The one of the two that is at work. */
+static volatile pid_t at_work;
 
-static void end_reader(int signal) {
+static void end_it(int signal) {
   is_late = signal == SIGALRM;
-  kill(reader, SIGKILL);
+  is_over = true;
+  if (at_work > 0) kill(at_work, SIGKILL);
+}
+
+static void signals(int how) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGALRM);
+  sigprocmask(how, &set, NULL);
+}
+
+/* Whoever is started is ended in time, and reaped: for as long as that is not done, the job can't end. */
+static int have_done(void (*become)(char **argv) __attribute__((noreturn)), char **argv) {
+  int status = 0;
+  signals(SIG_BLOCK);
+  const pid_t child = fork();
+  if (child < 0) give_up("fork");
+  if (child == 0) {
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGALRM, SIG_DFL);
+    signals(SIG_UNBLOCK);
+    become(argv);
+  }
+  at_work = child;
+  signals(SIG_UNBLOCK);
+  if (is_over) kill(child, SIGKILL);
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  at_work = 0;
+  return is_late ? LATE : WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 int take_stacks(char **argv) {
-  int status = 0;
-  const unsigned int seconds = number_option(argv, "--seconds");
   const char *init = required(argv, "--init");
   script = open(required(argv, "--script"), O_RDONLY | O_CLOEXEC);
   if (script < 0) give_up("the script");
   preload(argv);
   jobs_files = take_files(init);
+  own_mounts();
   enter_pids(init);
-  reader = fork();
-  if (reader < 0) give_up("fork");
-  if (reader == 0) become_reader(argv);
-  signal(SIGALRM, end_reader);
-  signal(SIGTERM, end_reader);
-  alarm(seconds);
-  /* Only the reader itself keeps the output open. */
-  close(STDIN_FILENO);
-  close(STDOUT_FILENO);
-  while (waitpid(reader, &status, 0) < 0 && errno == EINTR) continue;
-  if (is_late) return LATE;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  signal(SIGALRM, end_it);
+  signal(SIGTERM, end_it);
+  alarm(number_option(argv, "--seconds"));
+  const int failed = have_done(become_taker, argv);
+  if (failed || is_over) return failed ? failed : 1;
+  say("{\"taken\":true}");
+  return have_done(become_reader, argv);
 }
