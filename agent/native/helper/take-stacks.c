@@ -219,7 +219,6 @@ static void become_reader(char **argv) __attribute__((noreturn));
 static void become_reader(char **argv) {
   char **program = after_dashes(argv);
   const rlim_t seconds = number_option(argv, "--seconds");
-  setpriority(PRIO_PROCESS, 0, 10);
   confine(argv, is_for_root(argv) ? CAP_DAC_READ_SEARCH : -1);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   refuse_children();
