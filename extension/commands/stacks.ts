@@ -1,5 +1,5 @@
 /** *Godwit: Stacks*: where all threads of one job, or of all, stand; and a debugger for one of them. */
-import { commands, Position, Selection, Uri, window, workspace } from 'vscode';
+import { commands, Uri, workspace } from 'vscode';
 import { asGodwitError, GodwitError } from '../../agent/api/errors';
 import { span } from '../../agent/api/figures';
 import type { Job } from '../../agent/api/model';
@@ -12,7 +12,7 @@ import { living, snapshotOf } from '../prompts/places';
 import { askToPick, type Dismissed } from '../prompts/steps';
 import { stackRows } from '../stacks/model';
 import { STACKS_VIEW, type StacksView } from '../stacks/view';
-import { within } from '../window';
+import { showSource, within } from '../window';
 import type { Targets } from './targets';
 
 /** What the pick has for all jobs together. */
@@ -94,8 +94,7 @@ export class Stacks {
       () => false,
     );
     if (!isThere) throw noSource(source.path);
-    const at = new Position(source.line - 1, 0);
-    await window.showTextDocument(file, { selection: new Selection(at, at), preserveFocus: true });
+    await showSource(file, source.line);
   }
 
   async #asked(given: unknown): Promise<readonly Job[] | Dismissed> {

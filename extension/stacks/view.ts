@@ -3,7 +3,7 @@ import {
   EventEmitter,
   ThemeIcon,
   type TreeDataProvider,
-  TreeItem,
+  type TreeItem,
   TreeItemCollapsibleState,
 } from 'vscode';
 import { plain } from '../../agent/api/plain';
@@ -52,15 +52,19 @@ export class StacksView implements TreeDataProvider<string>, Disposable {
   getTreeItem(element: string): TreeItem {
     const row = this.#rows.rows.get(element);
     if (!row) return { id: element, label: '' };
-    const item = new TreeItem(row.label, FOLDS[row.fold]);
-    item.id = `${this.#reading}/${element}`;
-    item.description = row.description;
-    item.iconPath = new ThemeIcon(row.icon);
-    item.accessibilityInformation = { label: row.spoken };
-    item.contextValue = row.context;
-    item.tooltip = row.spoken;
-    if (row.source) item.command = { command: 'godwit.showFrame', title: 'Show', arguments: [element] };
-    return item;
+    return {
+      id: `${this.#reading}/${element}`,
+      label: row.label,
+      description: row.description,
+      iconPath: new ThemeIcon(row.icon),
+      accessibilityInformation: { label: row.spoken },
+      contextValue: row.context,
+      tooltip: row.spoken,
+      collapsibleState: FOLDS[row.fold],
+      ...(row.source
+        ? { command: { command: 'godwit.showFrame', title: 'Show', arguments: [element] } }
+        : {}),
+    };
   }
 
   getChildren(element = ''): string[] {

@@ -129,12 +129,11 @@ static bool read_mappings(struct process *process) {
 
 static bool is_known(const struct process *process, pid_t tid) {
   for (size_t i = 0; i < process->count; i++)
-    if (process->threads[i].tid == tid) return true;
+    if (process->tids[i] == tid) return true;
   return false;
 }
 
 static void seize(struct process *process, pid_t tid) {
-  if (is_over(state_of(process->pid, tid))) return;
   if (process->count == MOST_THREADS) {
     process->failure = "many";
     return;
@@ -145,6 +144,7 @@ static void seize(struct process *process, pid_t tid) {
       process->failure = is_debugged(process->pid, tid) ? "debugged" : "refused";
     return;
   }
+  process->tids[process->count] = tid;
   struct thread *thread = &process->threads[process->count++];
   *thread = (struct thread){.tid = tid};
   if (ptrace(PTRACE_INTERRUPT, tid, 0, 0)) thread->gone = true;
@@ -165,16 +165,15 @@ static bool seize_new(struct process *process) {
   return process->count > before;
 }
 
-/* What a thread has come to. */
-static void take_event(struct process *process, pid_t tid, int status) {
-  for (size_t i = 0; i < process->count; i++) {
-    struct thread *thread = &process->threads[i];
-    if (thread->tid != tid) continue;
-    if (!WIFSTOPPED(status)) thread->gone = true;
-    else {
-      thread->stopped = true;
-      thread->signal = status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status);
-    }
+/* What it has come to, if anything yet. Each is asked for by itself: among thousands, any of them takes long to be found. */
+static void take_event(struct thread *thread) {
+  int status;
+  const pid_t tid = waitpid(thread->tid, &status, __WALL | WNOHANG);
+  if (tid == 0) return;
+  if (tid < 0 || !WIFSTOPPED(status)) thread->gone = true;
+  else {
+    thread->stopped = true;
+    thread->signal = status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status);
   }
 }
 
@@ -194,9 +193,8 @@ static void await_stops(struct process *process) {
   sigemptyset(&child);
   sigaddset(&child, SIGCHLD);
   for (;;) {
-    int status;
-    pid_t tid;
-    while ((tid = waitpid(-1, &status, __WALL | WNOHANG)) > 0) take_event(process, tid, status);
+    for (size_t i = 0; i < process->count; i++)
+      if (!process->threads[i].stopped && !process->threads[i].gone) take_event(&process->threads[i]);
     if (!may_stop(process, now_ms() - began)) return;
     const struct timespec a_while = {.tv_nsec = 5000000};
     sigtimedwait(&child, NULL, &a_while);
@@ -204,8 +202,14 @@ static void await_stops(struct process *process) {
 }
 
 static const struct mapping *mapping_of(const struct process *process, uint64_t address) {
-  for (size_t i = 0; i < process->mapped; i++)
-    if (address >= process->mappings[i].start && address < process->mappings[i].end) return &process->mappings[i];
+  /* They are in order. */
+  for (size_t from = 0, to = process->mapped; from < to;) {
+    const size_t middle = (from + to) / 2;
+    const struct mapping *mapping = &process->mappings[middle];
+    if (address >= mapping->end) from = middle + 1;
+    else if (address < mapping->start) to = middle;
+    else return mapping;
+  }
   return NULL;
 }
 
@@ -315,8 +319,9 @@ void read_standing(struct process *process, pid_t pid) {
     return;
   }
   process->threads = calloc(MOST_THREADS, sizeof *process->threads);
+  process->tids = calloc(MOST_THREADS, sizeof *process->tids);
   process->copy = mmap(NULL, MOST_COPIED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (!process->threads || process->copy == MAP_FAILED) {
+  if (!process->threads || !process->tids || process->copy == MAP_FAILED) {
     process->copy = NULL;
     process->failure = "refused";
     return;
@@ -334,6 +339,7 @@ void read_standing(struct process *process, pid_t pid) {
 void forget_process(struct process *process) {
   if (process->copy) munmap(process->copy, MOST_COPIED);
   free(process->threads);
+  free(process->tids);
   free(process->mappings);
   free(process->maps);
 }

@@ -32,6 +32,8 @@ struct process {
   /* A thread of it that lives: its first may have ended before the others, and has no memory then. */
   pid_t living;
   struct thread *threads;
+  /* Their numbers alone, which are looked through often. */
+  pid_t *tids;
   size_t count;
   struct mapping *mappings;
   size_t mapped;
