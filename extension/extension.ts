@@ -10,6 +10,7 @@ import { Lab } from './commands/lab';
 import { Launching } from './commands/launch';
 import { Migration } from './commands/migrate';
 import { Pinning } from './commands/pin';
+import { Stacks } from './commands/stacks';
 import { Targets } from './commands/targets';
 import { adapterIn } from './debug/adapter';
 import { Configurations } from './debug/configurations';
@@ -19,6 +20,7 @@ import { showFailure } from './failure';
 import { Launches } from './launch/request';
 import { type Panels, registerPanels } from './panels/panels';
 import { living } from './prompts/places';
+import { StacksView } from './stacks/view';
 import { JobTerminals } from './terminals';
 import { ClusterTree } from './tree/view';
 import { createLog } from './window';
@@ -42,6 +44,8 @@ export function activate(context: ExtensionContext): Godwit {
   const migration = new Migration(cluster, targets, (job) => panels.showTimeline(job), debugged);
   const ending = new Ending(cluster, targets);
   const pinning = new Pinning(cluster, targets);
+  const stacksView = new StacksView();
+  const stacks = new Stacks(cluster, targets, stacksView);
 
   const handlers: Record<string, Handler> = {
     startLocalCluster: () => lab.start(),
@@ -55,6 +59,10 @@ export function activate(context: ExtensionContext): Godwit {
     pinJob: ofRow((job) => pinning.set(job, true)),
     unpinJob: ofRow((job) => pinning.set(job, false)),
     endJob: ofRow((job, options) => ending.end(job, options)),
+    showStacks: ofRow((jobs) => stacks.show(jobs)),
+    refreshStacks: () => stacks.refresh(),
+    debugThread: ofRow((row) => stacks.debug(row)),
+    showFrame: (row) => stacks.showFrame(row),
     doctor: () => doctor(command),
     ...showing(panels, terminals, targets),
   };
@@ -64,6 +72,7 @@ export function activate(context: ExtensionContext): Godwit {
     debugged,
     new DebugPlaces(cluster, debugged),
     terminals,
+    stacksView,
     ...Object.entries(handlers).map(([name, handler]) =>
       commands.registerCommand(`godwit.${name}`, telling(name, handler)),
     ),

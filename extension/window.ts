@@ -8,15 +8,18 @@ import {
   type Command,
   type Disposable,
   type InputBox,
+  Position,
   type Progress,
   ProgressLocation,
   type Pseudoterminal,
   type QuickPick,
   type QuickPickItem,
+  Selection,
   StatusBarAlignment,
   type Terminal,
   type TreeView,
   type TreeViewOptions,
+  type Uri,
   type WebviewOptions,
   type WebviewPanel,
   window,
@@ -61,6 +64,16 @@ export async function during<T>(
     (progress: Progress<{ message: Plain }>, token) =>
       work((text) => progress.report({ message: plain(text) }), token),
   );
+}
+
+/** Shows in a view that something is under way for as long as it is. */
+export const within = <T>(viewId: string, work: () => Promise<T>): Promise<T> =>
+  Promise.resolve(window.withProgress({ location: { viewId } }, work));
+
+/** Opens a file at a line, from 1; who has the keyboard keeps it. */
+export async function showSource(file: Uri, line: number): Promise<void> {
+  const at = new Position(line - 1, 0);
+  await window.showTextDocument(file, { selection: new Selection(at, at), preserveFocus: true });
 }
 
 /** For a few seconds, in the status bar. */

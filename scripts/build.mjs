@@ -64,6 +64,9 @@ cpSync('adapter/gdb/godwit', 'dist/gdb/godwit', {
   filter: (path) => !path.includes('__pycache__'),
 });
 
+// What a node gives to gdb.
+cpSync('agent/debug/stacks/stacks.py', 'dist/godwit-stacks.py');
+
 // Each webview is one script and one style sheet, which is all that its policy lets it load.
 await build({
   entryPoints: ['load', 'timeline', 'console'].map((name) => ({

@@ -37,7 +37,7 @@ fi
 
 # Programs find each other in the folder that they are in.
 mkdir -p "$work/$name"/{bin,lib,share/man/man1,share/doc}
-cp dist/{godwit,agent,keeper}.cjs dist/godwit-{helper,homefs} dist/godwit-*.so "$work/$name/lib"
+cp dist/{godwit,agent,keeper}.cjs dist/godwit-{helper,homefs} dist/godwit-*.so dist/godwit-stacks.py "$work/$name/lib"
 ln -s ../lib/godwit.cjs "$work/$name/bin/godwit"
 cp docs/man/*.1 "$work/$name/share/man/man1"
 cp resources/godwit-agent.service docs/config.example.json docs/configuration.md "$work/$name/share/doc"

@@ -16,6 +16,7 @@ import {
   Transfer,
   WindowSize,
 } from './model';
+import { JobStacks } from './stacks';
 
 /** A job as people name it: an id, a unique prefix of one, or a name. */
 export const JobReference = z.string().min(1).max(200);
@@ -62,6 +63,8 @@ export const clientContract = {
   /** Answers when the job has ended. */
   'jobs.wait': { params: job, result: Exit.extend({ id: z.string() }) },
   'jobs.why': { params: job.extend({ node: where }), result: Preflight },
+  /** Where its threads stand; each of its processes stands still for a moment. */
+  'jobs.stacks': { params: job, result: JobStacks.extend({ id: JobId }) },
   'jobs.migrate': { params: job.extend({ node: where, transfer: Transfer }), result: MoveReport },
   /** A page of what has happened; of one job in its order, of all in none. */
   'jobs.history': {

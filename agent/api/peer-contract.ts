@@ -27,6 +27,7 @@ import {
   Words,
 } from './model';
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
+import { JobStacks } from './stacks';
 
 /** As another node says it: with all that it says of root, root is root. */
 const Whom = User.transform((user) => (user.uid === 0 ? ROOT : user));
@@ -156,6 +157,7 @@ const passedOn = {
   'jobs.console': onBehalf(clientContract['jobs.console']),
   'jobs.wait': onBehalf(clientContract['jobs.wait']),
   'jobs.why': onBehalf(clientContract['jobs.why']),
+  'jobs.stacks': onBehalf(clientContract['jobs.stacks']),
   'jobs.show': onBehalf(clientContract['jobs.show']),
   'jobs.history': onBehalf({
     params: z.object({ job: JobId, after: Cursor.optional() }),
@@ -221,6 +223,7 @@ export const peerContract = {
     result: z.object({ statuses: list(JobStatus, { most: MOST_JOBS }) }),
   },
   'host.kill': { params: z.object({ job: JobId, signal: z.string() }), result: z.object({}) },
+  'host.stacks': { params: z.object({ job: JobId }), result: JobStacks },
   /** Into a job that is here, and does not go away meanwhile. */
   'host.type': { params: Typed.extend({ job: JobId }), result: z.object({}) },
   /** The ticket is for `by` alone: the node that the session's client is on. */

@@ -19,6 +19,7 @@ import { addPin, addUnpin } from './verbs/pin';
 import { addPs } from './verbs/ps';
 import { addRsp } from './verbs/rsp';
 import { addRun } from './verbs/run';
+import { addStacks } from './verbs/stacks';
 import { addWait } from './verbs/wait';
 import { addWhy } from './verbs/why';
 
@@ -28,7 +29,7 @@ const WRONG_USAGE = 2;
 /** In the order of the help. */
 const VERBS: Record<string, ((program: Command) => void)[]> = {
   'Nodes:': [addDoctor, addLab, addAgent, addNodes],
-  'Jobs:': [addRun, addPs, addLogs, addAttach, addWait, addKill],
+  'Jobs:': [addRun, addPs, addStacks, addLogs, addAttach, addWait, addKill],
   'Moves:': [addMigrate, addWhy, addPin, addUnpin, addHistory],
   'Debuggers that follow:': [addGdb, addRsp],
 };

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { dictionary, list } from '../api/bounded';
 import type { Contract } from '../api/contract';
 import { JobId, User } from '../api/model';
+import { JobStacks } from '../api/stacks';
 import { ParkedStub } from '../debug/state/parked';
 
 /** Two for each move in flight and one for each job: far above what a node runs. */
@@ -116,6 +117,8 @@ export const keeperContract = {
     }),
     result: z.object({ thawMs: z.number() }),
   },
+  /** Where the threads of a job that runs here stand. */
+  'job.stacks': { params: z.object({ location: JobLocation }), result: JobStacks },
   /** The last gdbserver of the job that exited without being asked to; `alive`: its process still lived then. */
   'job.debuggerLost': {
     params: z.object({ job: JobId }),

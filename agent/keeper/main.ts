@@ -10,12 +10,14 @@ import { loadConfig } from '../api/config';
 import type { Handlers } from '../api/contract';
 import { asGodwitError, GodwitError } from '../api/errors';
 import { debuggerTools } from '../debug/attach/tools';
+import { stackTools } from '../debug/stacks/reader';
 import { DaemonLog, endWith, logFailures } from '../log';
 import { identityLine, startOf } from '../machine/proc/identity';
 import { serveUnix } from '../wire/server';
 import { Tickets } from '../wire/tickets';
 import { type KeeperContract, keeperContract } from './contract';
 import { Processes } from './processes';
+import { Stacks } from './stacks';
 import { Stubs } from './stubs';
 import { type End, readReport, readSupervision } from './supervision';
 import { keeperPidFile } from './watch';
@@ -46,7 +48,12 @@ async function endOf(processes: Processes, key: string, report: string): Promise
   }
 }
 
-function handlers(processes: Processes, stubs: Stubs, tickets: Tickets): Handlers<KeeperContract> {
+function handlers(
+  processes: Processes,
+  stubs: Stubs,
+  stacks: Stacks,
+  tickets: Tickets,
+): Handlers<KeeperContract> {
   const id = randomUUID();
   return {
     'keeper.identity': () => ({ id }),
@@ -65,6 +72,7 @@ function handlers(processes: Processes, stubs: Stubs, tickets: Tickets): Handler
     'stub.list': () => stubs.list(),
     'job.park': ({ location }) => stubs.park(location),
     'job.unpark': ({ location, parked, thaw }) => stubs.unpark(location, parked, thaw),
+    'job.stacks': ({ location }, { signal }) => stacks.read(location, signal),
     'job.debuggerLost': ({ job }) => stubs.debuggerLost(job),
     'job.forget': ({ job }) => stubs.forget(job),
   };
@@ -85,12 +93,13 @@ async function main(configFile: string) {
     tools: await debuggerTools(__dirname),
     log,
   });
+  const stacks = new Stacks(stackTools(__dirname), stubs);
   await serveUnix({
     path: config.keeperSocket,
     name: config.name,
     kind: 'keeper',
     contract: keeperContract,
-    handlers: handlers(processes, stubs, tickets),
+    handlers: handlers(processes, stubs, stacks, tickets),
     tickets,
   });
   const started = (await startOf(process.pid)) ?? '0';

@@ -166,6 +166,21 @@ export class Stubs {
     return { thawMs: performance.now() - begun };
   }
 
+  /** `work`, during which, until it says that it is done with the job's processes, these are not parked and get no stub. */
+  untouched<T>(id: string, work: (done: () => void) => Promise<T>): Promise<T> {
+    const job = this.#job(id);
+    return new Promise<T>((resolve, reject) => {
+      void job.requests.take(
+        () =>
+          new Promise<void>((done) => {
+            if (job.parked) reject(jobMoving(id));
+            else work(done).then(resolve, reject).finally(done);
+            if (job.parked) done();
+          }),
+      );
+    });
+  }
+
   debuggerLost(job: string) {
     return { lost: this.#jobs.get(job)?.lost ?? null };
   }

@@ -66,4 +66,7 @@ it('is a command that brings up a lab of the agents that are in it, and runs a j
   const [node] = await Godwit.labNodes(LAB);
   const godwit = new Godwit({ agent: join(labFolder(LAB), node!, 'agent.sock') }, command);
   expect(await godwit.text(['run', '--', 'echo', 'hello'])).toBe('hello\n');
+  const id = (await godwit.text(['run', '--detach', '--', 'sleep', '1000'])).trim();
+  expect(await godwit.text(['stacks', id])).toMatch(/^1 thread in .*nanosleep/);
+  await godwit.kill(id);
 });

@@ -3,7 +3,7 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
-import { labFolder } from '../../agent/lab/description';
+import { labFolder, nodePaths } from '../../agent/lab/description';
 import { Godwit, type RunOptions } from './godwit';
 import { says } from './rounds';
 
@@ -27,6 +27,11 @@ export class LabOfJobs {
       await Godwit.labDown(this.name);
       rmSync(this.folder, { recursive: true, force: true });
     });
+  }
+
+  /** The socket of its first node's agent. */
+  get agent(): string {
+    return nodePaths(this.name, 'node1').agent.socket;
   }
 
   consoleOf(job: string): string {

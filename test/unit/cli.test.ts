@@ -214,6 +214,24 @@ const preflight = {
   files: [],
   moreFiles: 0,
 };
+const standing = {
+  id: 'abcdefghij',
+  stacks: [
+    {
+      frames: [
+        { function: 'pause', file: null, line: null, own: false },
+        { function: 'exchange', file: '/src/r.c', line: 8, own: true },
+      ],
+      threads: [
+        { pid: 2, tid: 3, name: 'rank' },
+        { pid: 2, tid: 4, name: 'rank' },
+      ],
+    },
+  ],
+  unread: [{ pid: 5, tid: null, why: 'debugged' as const }],
+  more: 0,
+  standstillMs: 0.42,
+};
 const all = {
   'nodes.list': () => ({ nodes: [aNode(), aNode({ name: 'node2', state: 'down', cpus: 0.25, jobs: 12 })] }),
   'jobs.list': ({ ended }: { ended: boolean }) => ({
@@ -226,6 +244,7 @@ const all = {
   'jobs.run': () => aJob({ node: 'node1', state: 'starting' }),
   'jobs.migrate': () => aReport(),
   'jobs.why': () => preflight,
+  'jobs.stacks': () => ({ ...standing, unread: [] }),
   'jobs.history': () => ({ events }),
   'jobs.kill': () => ({ id: 'abcdefghij' }),
   'jobs.pin': () => ({ id: 'abcdefghij' }),
@@ -243,6 +262,18 @@ describe('as JSON', () => {
     ],
     [['migrate', 'sim', 'node2'], aReport()],
     [['why', 'sim', 'node2'], preflight],
+    [
+      ['stacks', 'sim', 'abc'],
+      [
+        {
+          stack: [
+            { function: 'pause', file: null, line: null },
+            { function: 'exchange', file: '/src/r.c', line: 8 },
+          ],
+          threads: [3, 4].map((tid) => ({ job: 'abcdefghij', pid: 2, tid, name: 'rank' })),
+        },
+      ],
+    ],
     [['history'], events],
     [['kill', 'sim'], { id: 'abcdefghij', exit: null, signal: 'SIGTERM' }],
     [['pin', 'sim'], { id: 'abcdefghij', pinned: true }],
@@ -316,6 +347,33 @@ describe('for people', () => {
     expect(await text('unpin', 'sim')).toBe('job abcdefghij may move\n');
     expect(await text('wait', 'sim')).toBe('job abcdefghij ended with exit status 3\n');
     expect(await text('run', '--detach', '--', 'sim')).toBe('abcdefghij\n');
+  });
+
+  it('stacks, a job that is named twice once, and who is not shown', async () => {
+    const agent = await FakeAgent.start({ 'jobs.stacks': () => standing });
+    const { status, stdout, stderr } = await agent.godwit(['stacks', 'sim', 'abc']);
+    expect(stdout.split('\n')).toEqual([
+      '2 threads in exchange()',
+      '  #0  pause',
+      '  #1  exchange  /src/r.c:8',
+      '  abcdefghij 2.3 rank, abcdefghij 2.4 rank',
+      '',
+      'each process stood still for 0.4 ms at most',
+      '',
+    ]);
+    expect(stderr).toBe(
+      'godwit: process 5 of job abcdefghij is not shown: it stands in a debugger, which shows where\n',
+    );
+    expect(status).toBe(0);
+  });
+
+  it('stacks, where there is none to show', async () => {
+    const agent = await FakeAgent.start({ 'jobs.stacks': () => ({ ...standing, stacks: [] }) });
+    const { status, stdout, stderr } = await agent.godwit(['stacks', '--json', 'sim']);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toMatch(
+      /^godwit: process 5 of job abcdefghij is not shown: it stands in a debugger[^\n]+\n$/,
+    );
   });
 
   it('why says which open files go over the network', async () => {

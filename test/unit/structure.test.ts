@@ -90,7 +90,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 
   'agent/keeper': [
     ...WIRED,
-    ...['attach', 'state', 'stub'].map((room) => `agent/debug/${room}`),
+    ...['attach', 'stacks', 'state', 'stub'].map((room) => `agent/debug/${room}`),
     ...['agent/machine/cgroup', 'agent/machine/proc', 'agent/machine/*'],
   ],
 
@@ -100,6 +100,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     // A process id and two cgroup folders are all that it is told of a job.
     'agent/machine/*',
   ],
+  'agent/debug/stacks': ['agent/api', 'agent/debug/attach'],
   'agent/debug/attach': [
     'agent/api',
     'agent/debug/state',

@@ -57,6 +57,7 @@ const FILES = [
   'dist/godwit-links.so',
   'dist/godwit-locks.so',
   'dist/godwit-own-file.so',
+  'dist/godwit-stacks.py',
   'dist/godwit-thread-timers.so',
   'dist/godwit-xstate.so',
   'dist/godwit.cjs',

@@ -52,6 +52,7 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
     'jobs.type': (params, caller) => answered('jobs.type', params, caller),
     'jobs.wait': (params, caller) => answered('jobs.wait', params, caller),
     'jobs.why': (params, caller) => answered('jobs.why', params, caller),
+    'jobs.stacks': (params, caller) => answered('jobs.stacks', params, caller),
     'jobs.migrate': (params, caller) => answered('jobs.migrate', params, caller),
     'cluster.watch': (_params, { connection, user }) => {
       if (connection) watch.add(connection, user?.uid);

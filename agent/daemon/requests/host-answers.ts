@@ -13,7 +13,7 @@ import { pipeStreams } from '../../wire/streams';
 import type { Tickets } from '../../wire/tickets';
 import type { MountedFiles } from '../homefs/mounted';
 import type { Copies } from '../jobs/copies';
-import { type Copy, mountOf } from '../jobs/copy';
+import { type Copy, locationOf, mountOf } from '../jobs/copy';
 import type { Debugging } from '../jobs/debugging';
 import type { Host } from '../jobs/host';
 import type { JobStatuses } from '../jobs/job-status';
@@ -41,6 +41,7 @@ type Answered =
   | 'host.jobStatus'
   | 'host.kill'
   | 'host.type'
+  | 'host.stacks'
   | 'host.debug'
   | 'host.debugGone'
   | 'host.preflight'
@@ -65,6 +66,15 @@ export function hostAnswers(parts: HostAnswersParts): Pick<Handlers<PeerContract
     'host.type': async ({ job, ...typed }, { signal }) => {
       await typeInto(job, typed, { copies, helper, signal });
       return {};
+    },
+    'host.stacks': async ({ job }, { signal }) => {
+      const copy = copies.settled(job);
+      const options = { signal, timeoutMs: Number.POSITIVE_INFINITY };
+      return keeper.call('job.stacks', { location: locationOf(copy) }, options).catch((error) => {
+        // What reads them is in the job's PID namespace, and ends with it.
+        if (!copies.has(copy) || copies.isLeaving(job)) throw jobMoving(job);
+        throw error;
+      });
     },
     'host.debug': async ({ fresh, by, ...target }) => {
       const { ticket } = await debugging.open(target, fresh);

@@ -1,7 +1,7 @@
 /** What a job's home answers about its own jobs: to its own clients, and to nodes that pass on what theirs ask. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../../api/client-contract';
-import type { Caller, Handlers, Params } from '../../api/contract';
+import type { Caller, CallOptions, Handlers, Params } from '../../api/contract';
 import { alreadyThere, asGodwitError, cannotMove, GodwitError, jobEnded, noTerminal } from '../../api/errors';
 import { fitting, PAGE_BYTES } from '../../api/lists';
 import type { HistoryEvent } from '../../api/model';
@@ -17,7 +17,7 @@ import { positionIn } from './pages';
 import { may, theirJob, withoutReasons } from './rights';
 
 /** A person notices nothing of it, and a move takes longer. */
-const TYPE_PAUSE_MS = 50;
+const PAUSE_MS = 50;
 /** What a host answers that no longer has the job, or can't be asked. */
 const ELSEWHERE: ReadonlySet<string> = new Set([
   'job-moving',
@@ -34,6 +34,7 @@ export type AboutOne =
   | 'jobs.type'
   | 'jobs.wait'
   | 'jobs.why'
+  | 'jobs.stacks'
   | 'jobs.migrate'
   | 'jobs.console';
 
@@ -65,13 +66,22 @@ export class OwnJobs {
     'jobs.type': async (params, caller) => {
       const { spec } = await this.#theirs(params.job, caller);
       if (!spec.tty) throw noTerminal(params.job);
-      await this.#type(params, caller.signal);
+      await this.#whereverItIs(params.job, caller.signal, (host, options) =>
+        this.parts.peers.call(host, 'host.type', params, options),
+      );
       return {};
     },
     'jobs.wait': ({ job }, { signal }) => this.parts.home.wait(job, signal),
     'jobs.why': async ({ job, node: wanted }, { user }) => {
       const living = alive(await this.parts.home.job(job));
       return why(this.#asking(), living, await chooseNode(this.parts, wanted), may(user, living));
+    },
+    'jobs.stacks': async ({ job }, caller) => {
+      await this.#theirs(job, caller);
+      const stacks = await this.#whereverItIs(job, caller.signal, (host, options) =>
+        this.parts.peers.call(host, 'host.stacks', { job }, options),
+      );
+      return { ...stacks, id: job };
     },
     'jobs.migrate': (params, caller) => this.#migrate(params, caller),
     'jobs.console': async (params, caller) => {
@@ -129,18 +139,19 @@ export class OwnJobs {
     return report;
   }
 
-  /** On whichever node it is: what is on its way is asked again where it comes to. */
-  async #type(typed: Params<ClientContract, 'jobs.type'>, signal: AbortSignal) {
-    const { home, peers } = this.parts;
+  /** Asks whoever has the job; one that is on its way is asked again where it comes to. */
+  async #whereverItIs<T>(
+    id: string,
+    signal: AbortSignal,
+    askHost: (host: string, options: CallOptions) => Promise<T>,
+  ): Promise<T> {
     for (;;) {
-      const { ledger } = alive(await home.job(typed.job));
+      const { ledger } = alive(await this.parts.home.job(id));
       try {
-        const options = { signal, timeoutMs: Number.POSITIVE_INFINITY };
-        await peers.call(ledger.host, 'host.type', typed, options);
-        return;
+        return await askHost(ledger.host, { signal, timeoutMs: Number.POSITIVE_INFINITY });
       } catch (error) {
         if (signal.aborted || !ELSEWHERE.has(asGodwitError(error).code)) throw error;
-        await sleep(TYPE_PAUSE_MS);
+        await sleep(PAUSE_MS);
       }
     }
   }

@@ -60,11 +60,11 @@ export const readerArgv = (helper: string, owner: Owner, init: number): string[]
 ];
 
 /** A job of root's stays root's. */
-const whose = ({ uid, gid, groups }: Owner): string[] =>
+export const whose = ({ uid, gid, groups }: Owner): string[] =>
   uid === 0 ? ['--uid', '0'] : ['--uid', `${uid}`, '--gid', `${gid}`, '--groups', groups.join()];
 
 /** Does a process need a capability to trace another of its own user (Yama.rst, ptrace_scope)? */
-function yamaAsks(): boolean {
+export function yamaAsks(): boolean {
   try {
     return readFileSync('/proc/sys/kernel/yama/ptrace_scope', 'utf8').trim() !== '0';
   } catch {

@@ -57,6 +57,8 @@ void hand_down(int capability);
 /* The processes beside a job for its debugger: gdbserver, and the one that reads the job's files. */
 int serve_debugger(char **argv);
 int read_files(char **argv);
+/* Where the threads of a job's processes stand: what a reader of their stacks needs, and that reader. */
+int take_stacks(char **argv);
 /* The environment is replaced by the JOB:* variables, without their prefix. */
 void take_environment(void);
 /* The largest number of a process (PID_MAX_LIMIT of 64-bit kernels). */

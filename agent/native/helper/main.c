@@ -24,6 +24,8 @@
  *            restore, where what is missing is made again
  *   serve-debugger, read-files
  *            what a job's debugger needs beside the job, with no more rights than the job's user
+ *   take-stacks
+ *            where a job's threads stand, read from outside with the rights of the job's user
  *   init     PID 1 of a job; started by `launch` only
  */
 #include <stdlib.h>
@@ -58,6 +60,7 @@ static const struct {
     {"recognise", recognise},
     {"serve-debugger", serve_debugger},
     {"read-files", read_files},
+    {"take-stacks", take_stacks},
 };
 
 int main(int argc, char **argv) {
