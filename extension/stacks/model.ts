@@ -4,7 +4,7 @@ import { type Plain, plain } from '../../agent/api/plain';
 import type { Frame } from '../../agent/api/stacks';
 import { type GroupedThread, type StackGroup, titleOf } from '../../agent/client/stacks';
 
-/** More rows below one help nobody. */
+/** More rows below one are of no help. */
 const MOST_GROUPS = 500;
 const MOST_THREADS = 2_000;
 

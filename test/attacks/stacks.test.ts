@@ -1,4 +1,4 @@
-/** What somebody tries by having the stacks of a job of their own read: what reads them is fed by the job. */
+/** What a user tries by having the stacks of a job of their own read: what reads them is fed by the job. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -106,7 +106,7 @@ async function reader(
 }
 
 describe('stacks', () => {
-  it('are told the user of the job and root, wherever it is, and nobody else', async () => {
+  it('are told the user of the job and root, wherever it is, and no other user', async () => {
     const id = await launched(stage.ann, [ranks, '1', '2', '0']);
     for (const node of ['node1', 'node2']) {
       if (node !== 'node1') await stage.ann.migrate(id, node);
@@ -132,7 +132,7 @@ describe('who reads them', () => {
     const writable = mounts.map((line) => line.split(' ')).filter(([, , , , , how]) => !/^ro,/.test(how!));
     expect(writable.map(([, , , , at]) => at)).toEqual(['/cores']);
     expect(readdirSync(`/proc/${pid}/root/cores`).sort()).toEqual(['2', '2.maps']);
-    // What is not dumpable is root's in /proc, and nobody else of the job's user may look into it.
+    // What is not dumpable is root's in /proc, and no process of the job's user may look into it.
     const looked = await stage.as('ann', 'ls', `/proc/${pid}/root/`);
     expect(looked).toMatchObject({ status: 2, stderr: expect.stringContaining('ermission denied') });
     await stage.ann.kill(id);
@@ -246,7 +246,7 @@ describe('a program of a user’s', () => {
       expect((await stage.ann.job(id)).state).toBe('running');
       await stage.ann.kill(id);
     }
-    // Whoever has done this has done it to nobody.
+    // Nothing else has noticed.
     const id = await launched(stage.bob, [ranks, '1', '1', '0']);
     expect(await stacks(stage.bob, id)).toContain('1 thread in exchange()');
     await stage.bob.kill(id);

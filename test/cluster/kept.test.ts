@@ -269,7 +269,7 @@ it.each(HOLDERS)(
     const other = execFile('python3', ['-c', script, file]);
     await new Promise((ready) => other.stdout!.once('data', ready));
     const moved = agent.call('jobs.migrate', { job, node: 'node1', transfer: 'auto' });
-    await expect(moved).rejects.toThrow('somebody else has locked a file that the job has locked');
+    await expect(moved).rejects.toThrow('another process has locked a file that the job has locked');
     expect(await whereOf(job)).toBe('node2');
     other.kill('SIGKILL');
     await new Promise((ended) => other.once('close', ended));

@@ -181,7 +181,7 @@ describe('a program that is looked at', () => {
     ];
     const seen = async () => {
       const groups = await stacks(id);
-      // Where somebody sleeps, the C library is innermost.
+      // Where a thread sleeps, the C library is innermost.
       const inCalls = groups.filter((group) => !functions(group)[0]!.startsWith('in_'));
       return all.filter((name) => within(inCalls, `in_${name}`).length > 0);
     };
@@ -216,7 +216,7 @@ describe('a program that is looked at', () => {
   });
 });
 
-describe('whoever reads stacks is killed', () => {
+describe('a reader of stacks that is killed', () => {
   /** The helper, and who it has started last: who holds the processes, or who becomes gdb. */
   function family(helper: ChildProcess): number[] {
     const found = [helper.pid!];
@@ -252,7 +252,7 @@ describe('whoever reads stacks is killed', () => {
       const victims = family(helper).slice(1);
       const held = threadsOf(pid).filter((tid) => statOf(pid, tid).state === 't');
       if (held.length > 0) caught++;
-      // Whoever starts the two reaps them: what has ended and is not reaped holds the job's namespace.
+      // The process that starts the two reaps them: what has ended and is not reaped holds the job's namespace.
       const victim = victims[0];
       if (victim !== undefined)
         try {
@@ -261,7 +261,7 @@ describe('whoever reads stacks is killed', () => {
           // It was faster.
         }
       await ended;
-      await until('nobody is held', () =>
+      await until('no process is held', () =>
         threadsOf(pid).every((tid) => !'tT'.includes(statOf(pid, tid).state)),
       );
     }

@@ -139,7 +139,7 @@ export class OwnJobs {
     return report;
   }
 
-  /** Asks whoever has the job; one that is on its way is asked again where it comes to. */
+  /** Asks the node that has the job; one that is on its way is asked again where it comes to. */
   async #whereverItIs<T>(
     id: string,
     signal: AbortSignal,

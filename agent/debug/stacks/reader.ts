@@ -14,7 +14,7 @@ import { Said } from './said';
 
 /** Seconds in which names are found; threads that are not come to by then are said to be late. */
 const SECONDS = 25;
-/** Seconds after which whoever is still at work is ended. */
+/** Seconds after which a reader that is still at work is ended. */
 const MOST_SECONDS = 40;
 /** The helper's exit status then. */
 const LATE = 124;

@@ -22,7 +22,7 @@ MOST_FILES = 2048
 HEAD = 64
 MOST_PARTS = 256
 PT_LOAD = 1
-# Where machines have what is nobody's own program.
+# Where machines have programs and libraries that are no user's own.
 SYSTEMS = ("/usr/lib", "/lib", "/usr/local/lib", "/nix/store", "/gnu/store")
 # Beyond it there is only what calls every program's.
 OUTERMOST = "main"
@@ -30,7 +30,7 @@ OUTERMOST = "main"
 # gdb's own words are for its standard error.
 out = os.fdopen(os.dup(1), "w", encoding="ascii")
 os.dup2(2, 1)
-until = time.monotonic() + SECONDS  # noqa: F821 (defined by whoever starts this)
+until = time.monotonic() + SECONDS  # noqa: F821 (defined by the command that starts this)
 
 
 def say(**what):

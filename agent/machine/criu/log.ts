@@ -111,7 +111,7 @@ const KNOWN: Known[] = [
   {
     pattern: /Can not set (?:posix lock|flock)!/,
     code: 'lock-taken',
-    message: 'somebody else has locked a file that the job has locked',
+    message: 'another process has locked a file that the job has locked',
     fix: 'move it when the other has let go of the file',
   },
   {

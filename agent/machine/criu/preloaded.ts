@@ -6,5 +6,5 @@ const withLibrary = (name: string): Record<string, string> => ({ LD_PRELOAD: joi
 /** At a dump and at a restore: watches on symbolic links are on the links (agent/native/preload/links.c). */
 export const watchingLinks = () => withLibrary('godwit-links');
 
-/** At a restore: nobody is waited for who has locked a file of the job's (agent/native/preload/locks.c). */
+/** At a restore: locks that other processes hold on a file of the job's are not waited for (agent/native/preload/locks.c). */
 export const notWaitingForLocks = () => withLibrary('godwit-locks');

@@ -1,4 +1,4 @@
-/* What stands beside a job for whoever looks into it, with no more rights than the job's user. */
+/* What stands beside a job for a process that looks into it, with no more rights than the job's user. */
 #ifndef BESIDE_H
 #define BESIDE_H
 

@@ -1,7 +1,7 @@
 /*
  * Watches of inotify and fanotify on files that can't be found by a path, as `look` prints them. CRIU looks for the path that the
- * kernel has for a file now. It has none for a file that nobody has open once it has forgotten the name it was watched
- * by, until somebody looks at that file; and none for one that has lost its name and has another.
+ * kernel has for a file now. It has none for a file that no process has open once it has forgotten the name it was watched
+ * by, until that file is looked at; and none for one that has lost its name and has another.
  */
 #include <fcntl.h>
 #include <linux/magic.h>

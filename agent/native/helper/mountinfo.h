@@ -22,7 +22,7 @@ struct mounts {
 
 /* Space, tab, newline and backslash are written as octal numbers: in place, as they are. */
 void decode_place(char *text);
-/* Adds all that a process sees; `each` (or NULL) is given the lines. Whoever adds sorts them. */
+/* Adds all that a process sees; `each` (or NULL) is given the lines. The caller sorts them. */
 void add_mounts(struct mounts *mounts, const char *pid, void each(const char *line));
 void sort_mounts(struct mounts *mounts);
 void clear_mounts(struct mounts *mounts);
@@ -32,7 +32,7 @@ const struct mounted *mounted_as(const struct mounts *mounts, uint64_t id);
 int open_in_root(const char *pid, const char *path, unsigned long flags);
 /* The folder that is mounted; -1 for one that is covered, or is no folder. */
 int open_mounted(const struct mounted *mount);
-/* Does whoever follows the path of a file on this mount come to another mount, because that is over it? */
+/* Does the path of a file on this mount lead to another mount, because that is over it? */
 bool is_covered(const struct mounts *mounts, const struct mounted *mount, const char *path);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Where the threads of a job's processes stand, for somebody outside:
+ * Where the threads of a job's processes stand, read from outside:
  *
  *   take-stacks --init PID [--uid N --gid N --groups N,…] [--ptrace] [--preload FILE]… --script FILE --seconds N
  *               --process PID… -- PROGRAM [ARGUMENT…]
@@ -8,7 +8,7 @@
  * a core file (standstill.c). A line of JSON is said of each, then `{"taken":true}`: from there on the job is let alone.
  * Then the program reads the cores. It finds, in a root of its own (beside.c), `/cores/PID` and `/cores/PID.maps`, the
  * script as `/script`, and the job's files, for reading only, below `/job`; of root's powers it keeps what reading takes.
- * Whoever does not come to an end in so many seconds is ended.
+ * A child that does not come to an end in so many seconds is ended.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,7 +52,7 @@
 
 /* Of all cores of a job; the rest is said not to have been read. */
 #define CORES_ROOM "size=512m,mode=700,uid=%.20s,gid=%.20s"
-/* What reads the names of a large program takes some hundred MB; one that somebody has made for that gets no more. */
+/* What reads the names of a large program takes some hundred MB; one that was made for that gets no more. */
 #define MOST_MEMORY (4UL << 30)
 
 /* In which all processes are read, one after the other; who would move the job waits for that. */
@@ -246,7 +246,7 @@ static void signals(int how) {
   sigprocmask(how, &set, NULL);
 }
 
-/* Whoever is started is ended in time, and reaped: for as long as that is not done, the job can't end. */
+/* What is started is ended in time, and reaped: for as long as that is not done, the job can't end. */
 static int have_done(void (*become)(char **argv) __attribute__((noreturn)), char **argv) {
   int status = 0;
   signals(SIG_BLOCK);

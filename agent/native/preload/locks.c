@@ -1,5 +1,5 @@
 /*
- * Preloaded into a CRIU that restores a job: where somebody else has locked a file that the job has locked, CRIU (4.2)
+ * Preloaded into a CRIU that restores a job: where another process has locked a file that the job has locked, CRIU (4.2)
  * waits for them as long as that takes, the job being frozen. It waits for a moment, as others may hold a lock for one.
  */
 #include <dlfcn.h>
