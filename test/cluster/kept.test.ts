@@ -252,6 +252,29 @@ it(
   ALL_MS,
 );
 
+/** Both ends of a connection of the job's to itself, closed and still open as descriptors (7 is TCP_CLOSE). */
+const ENDED = `
+import socket, time
+listener = socket.create_server(("127.0.0.1", 0))
+ends = [socket.create_connection(listener.getsockname()), listener.accept()[0]]
+listener.close()
+for end in ends:
+    end.shutdown(socket.SHUT_RDWR)
+while any(end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) != b"\\x07" for end in ends):
+    time.sleep(0.01)
+print("ready", flush=True)
+time.sleep(1000)`;
+
+it(
+  'a TCP connection that has ended moves, whatever size of segments its kernel still knows of it',
+  async () => {
+    const job = await launched('python3', ['-c', ENDED]);
+    for (const node of ['node2', 'node1']) await agent.call('jobs.migrate', { job, node, transfer: 'auto' });
+    expect(await whereOf(job)).toBe('node1');
+  },
+  ALL_MS,
+);
+
 /** As the job has locked a file, which it has not mapped, and as somebody else then does. */
 const HOLDERS = [
   ['POSIX', 'fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)'],

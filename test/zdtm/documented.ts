@@ -14,6 +14,7 @@ const EVENTS: Documented = { finds: /FAIL.*Events are lost/, notice: 'come as on
 export const DOCUMENTED: Readonly<Record<string, Documented>> = {
   inotify_system: EVENTS,
   inotify_system_nodel: EVENTS,
+  poll: { finds: /FAIL.*Delta is too big/, notice: 'Time passes while it is frozen' },
   sock_peercred: {
     finds: /FAIL.*Wrong pid, uid or gid/,
     notice: 'Whom a Unix socket names as its other end',

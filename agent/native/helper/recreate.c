@@ -281,6 +281,9 @@ static bool is_safe_here(const struct trait *noted) {
   return state >= 0 && !(state & PR_SPEC_PRCTL) && !(state & PR_SPEC_ENABLE);
 }
 
+/* Of a connection that has ended it is the kernel's own, and may be more than a program can ask for (MAX_TCP_WINDOW). */
+#define MOST_SEGMENT 32767
+
 bool may_differ(const struct trait *noted, const struct trait *found) {
   if (noted && is_slot(noted, "CPUs")) return true;
   /* CRIU has made all; one whose file has been deleted has ended since, and has told so (IN_IGNORED, inotify(7)). */
@@ -288,6 +291,7 @@ bool may_differ(const struct trait *noted, const struct trait *found) {
   /* The kernel changes both by itself; a smaller window than a program may ask for is its own. */
   if (is_slot(noted ? noted : found, OPTION "TCP_QUICKACK ")) return true;
   if (!noted && is_slot(found, OPTION "TCP_WINDOW_CLAMP ")) return true;
+  if (noted && is_slot(noted, OPTION "TCP_MAXSEG ") && atoi(noted->value) > MOST_SEGMENT) return true;
   return noted && !found && is_slot(noted, "speculative ") && is_safe_here(noted);
 }
 
