@@ -197,14 +197,19 @@ static void limit(int resource, rlim_t most) {
 
 /*
  * No child that the reader leaves behind, as gdb does, becomes one of the job's PID 1. Threads it may have; the filter
- * that comes with what is preloaded (confined.c) knows no call of another architecture, and no clone3.
+ * that comes with what is preloaded (confined.c) knows no call of another architecture, and no clone3. Nor has it the
+ * pipe that such a child would have: gdb asks iconv(1) for its charsets, and tries for 15 s to have a child for that.
  */
 static void refuse_children(void) {
   static struct sock_filter rules[] = {
       LOADED(nr),
 #ifdef __x86_64__
-      IF_IT_IS(SYS_fork), REFUSED, IF_IT_IS(SYS_vfork), REFUSED,
+      IF_IT_IS(SYS_fork), REFUSED, IF_IT_IS(SYS_vfork), REFUSED, IF_IT_IS(SYS_pipe), REFUSED,
 #endif
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pipe2, 0, 4),
+      LOADED(args[1]),
+      IF_IT_IS(0), REFUSED,
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
       LOADED(args[0]),
       BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0),
