@@ -17,7 +17,7 @@ import { type Message, Session } from '../../agent/debug/link/session';
 import { encodePacket } from '../../agent/debug/rsp/codec';
 import { atEnd, FakeAgent, folder, type Run, until } from './cli-fixture';
 
-/** A stub that answers each packet with it in capitals, and an agent that leads to it. */
+/** A stub that answers each packet with it in capitals, but knows no requests together, and an agent that leads to it. */
 async function scene() {
   const heard: Message[] = [];
   const opened: { session: string; fresh: boolean; pid?: number | undefined; job: string }[] = [];
@@ -28,9 +28,10 @@ async function scene() {
       const session = place.session ?? new Session(params.session);
       if (!place.session)
         session.on('message', (message) => {
-          heard.push(message);
+          const isTogether = message.kind === 'packet' && message.payload.startsWith('Qgodwit.');
+          if (!isTogether) heard.push(message);
           if (message.kind === 'packet')
-            session.send({ kind: 'packet', payload: message.payload.toUpperCase() });
+            session.send({ kind: 'packet', payload: isTogether ? '' : message.payload.toUpperCase() });
           // As a stub that has left the process.
           if (message.kind === 'bye') session.send({ kind: 'bye' });
         });
