@@ -4,12 +4,15 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, wr
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { parseMounts } from '../../agent/machine/proc/parse';
+import { godwitOf } from '../support/as-user';
 import { FaultLab } from '../support/fault-lab';
 import { Godwit } from '../support/godwit';
 
 const LAB = `mounts-${process.pid}`;
 /** Unmounting waits for the home's file server to give up what is not used. */
 const SOON_MS = 30_000;
+
+const USER = 'games';
 
 let lab: FaultLab;
 let godwit: Godwit;
@@ -19,7 +22,7 @@ const mounted = new Set<string>();
 beforeAll(async () => {
   // Seen by every node, and so by the home, which is the first.
   folder = mkdtempSync('/var/lib/godwit/mounts-');
-  lab = await FaultLab.up(LAB);
+  lab = await FaultLab.up(LAB, { users: [USER] });
   godwit = new Godwit({ agent: lab.socket('node1') });
 });
 afterEach(async () => {
@@ -146,4 +149,21 @@ it('a mount that is in use and has gone is named before anything is frozen', asy
   await expect(godwit.migrate(job.id, 'node2')).rejects.toThrow(/on a mount that its home no longer has/);
   expect((await godwit.history(job.id)).map(({ event }) => event)).toEqual(['launched']);
   expect(existsSync(at)).toBe(false);
+});
+
+it('a mount in a folder that is closed to the user of a job is not in its way home', async () => {
+  const open = mkdtempSync(join('/var/lib/godwit', 'mounts-user-'));
+  try {
+    const asUser = godwitOf(USER, LAB, open);
+    const { id } = await asUser.run(['sleep', '1000'], { on: 'node2', cwd: open });
+    // As a container's, below /var/lib/docker: the test's folder is root's alone.
+    mount('closed');
+    await asUser.migrate(id, 'node1');
+    await asUser.migrate(id, 'node3');
+    await asUser.migrate(id, 'home');
+    expect(await asUser.job(id)).toMatchObject({ state: 'running', node: 'node1' });
+    await asUser.kill(id, 'SIGKILL');
+  } finally {
+    rmSync(open, { recursive: true, force: true });
+  }
 });

@@ -76,7 +76,7 @@ export class FaultLab {
     readonly program: string,
   ) {}
 
-  static async up(name: string): Promise<FaultLab> {
+  static async up(name: string, { users = [] as string[] } = {}): Promise<FaultLab> {
     // Where every node sees it: jobs have their home on any.
     const folder = mkdtempSync('/var/lib/godwit/faults-');
     try {
@@ -87,7 +87,7 @@ export class FaultLab {
       chmodSync(criu, 0o755);
       const built = (part: string) => inProject('dist', `${part}.cjs`);
       const programs = { node: process.execPath, agent: built('agent'), keeper: built('keeper') };
-      await labUp({ name, nodes: 3, programs, criu });
+      await labUp({ name, nodes: 3, programs, criu, users });
       return new FaultLab(name, folder, program);
     } catch (error) {
       rmSync(folder, { recursive: true, force: true });

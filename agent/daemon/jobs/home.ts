@@ -110,7 +110,7 @@ export class Home {
         console: layout.console(id),
         status: layout.status(id),
         init: this.options.helper,
-        ...(await this.#mounts()),
+        ...(await this.#mounts(user)),
       };
       const options = { timeoutMs: LAUNCH_TIMEOUT_MS };
       const { pid } = await peers.call(host, 'host.launch', { ...order, ...files }, options);
@@ -126,8 +126,9 @@ export class Home {
   }
 
   /** The layout of a job's root: the same wherever it goes. */
-  async #mounts(): Promise<{ mounts: string[]; shared: SharedMount[] }> {
-    const own = await jobMountsHere(this.options.layout.state);
+  async #mounts(user: JobSpec['user']): Promise<{ mounts: string[]; shared: SharedMount[] }> {
+    const { helper, layout } = this.options;
+    const own = await jobMountsHere({ helper, user, without: layout.state });
     const shared = await this.options.shared();
     return { mounts: [...new Set([...own, ...shared.map(({ at }) => at)])].sort(), shared };
   }

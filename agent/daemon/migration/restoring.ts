@@ -56,10 +56,11 @@ export class Restoring {
     restore: () => Promise<number>,
     signal: AbortSignal,
   ): Promise<number> {
-    const { clearing, layout, points } = this.context;
+    const { clearing, helper, layout, points } = this.context;
+    const wanted = { helper, user: copy.user, without: layout.state };
     const sent = await mountImagesIn(images);
     for (let left = MOUNTS_TRIES; ; left--) {
-      const own = await jobMountsHere(layout.state);
+      const own = await jobMountsHere(wanted);
       const added = own.filter((at) => !mounts.includes(at));
       await addMountsIn(images, sent, added, own);
       copy.mounts = [...mounts, ...added].sort();
@@ -68,7 +69,7 @@ export class Restoring {
         return await restore();
       } catch (error) {
         if (signal.aborted) throw error;
-        const now = await jobMountsHere(layout.state);
+        const now = await jobMountsHere(wanted);
         if (left === 1 || added.every((at) => now.includes(at))) throw error;
         await clearing.clearRestore(copy);
       }

@@ -39,6 +39,7 @@ int hold(const char *action);
 void enter_root(char **argv) __attribute__((noreturn));
 /* Takes from a restored, frozen job the mounts that it does not use. */
 int trim_mounts(char **argv);
+int reachable(char **argv);
 /* This process gets what `--umask` and each `--rlimit NAME=SOFT:HARD` say. */
 void set_limits(char **argv);
 /* Does `--uid` name root? */

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include "helper.h"
 
@@ -28,5 +29,21 @@ int trim_mounts(char **argv) {
   while (paths[count]) count++;
   while (count-- > 0)
     if (umount2(paths[count], UMOUNT_NOFOLLOW) && errno == EBUSY) printf("%d\n", count);
+  return 0;
+}
+
+/*
+ * reachable --uid U --gid G --groups LIST -- PATH...: prints the indices of those to which this user can come. The kernel
+ * decides; nothing of what is there is opened.
+ */
+int reachable(char **argv) {
+  char **paths = after_dashes(argv);
+  become_user(argv);
+  for (int at = 0; paths[at]; at++) {
+    const int place = open(paths[at], O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (place < 0) continue;
+    printf("%d\n", at);
+    close(place);
+  }
   return 0;
 }

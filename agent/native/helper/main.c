@@ -53,6 +53,7 @@ static const struct {
     {"events", events},
     {"overflow", overflow},
     {"trim-mounts", trim_mounts},
+    {"reachable", reachable},
     {"peer", peer},
     {"signal", signal_member},
     {"look", look},
