@@ -67,6 +67,6 @@ it('is a command that brings up a lab of the agents that are in it, and runs a j
   const godwit = new Godwit({ agent: join(labFolder(LAB), node!, 'agent.sock') }, command);
   expect(await godwit.text(['run', '--', 'echo', 'hello'])).toBe('hello\n');
   const id = (await godwit.text(['run', '--detach', '--', 'sleep', '1000'])).trim();
-  expect(await godwit.text(['stacks', id])).toMatch(/^1 thread in .*nanosleep/);
+  expect(await godwit.text(['stacks', id])).toMatch(/^1 thread in .*\n(?:.*\n)*.*nanosleep/);
   await godwit.kill(id);
 });

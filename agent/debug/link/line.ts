@@ -59,8 +59,8 @@ export interface LineOptions {
   farewell?: number;
 }
 
-/** Milliseconds: between the packets of one command of a debugger's there are a few. */
-const QUIET_MS = 200;
+/** Milliseconds: longer than gdb takes from one packet of a step to the next, and sooner than a move begins. */
+const QUIET_MS = 20;
 
 interface LineEvents {
   /** Once, when all is closed. `why` is absent if client or stub sent a bye, `reason` is the stub's then. */
