@@ -32,6 +32,7 @@ const FILES = [
   'dist/gdb/godwit/exceptions.py',
   'dist/gdb/godwit/expressions.py',
   'dist/gdb/godwit/fields.py',
+  'dist/gdb/godwit/go.py',
   'dist/gdb/godwit/kinds.py',
   'dist/gdb/godwit/patience.py',
   'dist/gdb/godwit/places.py',
