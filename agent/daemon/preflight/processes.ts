@@ -69,22 +69,26 @@ export const trapObstacles = ({ trapped }: Looked, nameOf: NameOf): Passing[] =>
     obstacle: obstacle('pending-trap', { process: nameOf(pid) }),
   }));
 
-/** `debugged`: the processes, as this node numbers them, that stubs of Godwit are attached to. */
+/**
+ * A reader of stacks holds a process for a moment only.
+ * @param debugged the processes, as this node numbers them, that stubs of Godwit are attached to
+ */
 export function tracerObstacles(
   { traced }: Looked,
   processes: JobProcess[],
   debugged: Set<number>,
   nameOf: NameOf,
-): Obstacle[] {
+): Passing[] {
   const own = new Set(processes.map(({ pid }) => pid));
   const ours = new Set(traced.filter(({ pid }) => debugged.has(pid)).map(({ tracer }) => tracer));
   return traced
     .filter(({ tracer }) => !ours.has(tracer))
     .map(({ pid, tracer }) => {
       const process = nameOf(pid);
-      return own.has(tracer)
+      const found = own.has(tracer)
         ? obstacle('traced/inside', { process })
         : obstacle('traced/outside', { process, tracer });
+      return { name: `traced ${pid} ${tracer}`, obstacle: found };
     });
 }
 

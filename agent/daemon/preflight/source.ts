@@ -132,20 +132,20 @@ async function obstaclesOf(
     );
   const looked = await lookAgain();
   const nameOf = namesOf(processes);
+  const stubbed = new Set(processes.filter(({ inner }) => debugged.has(inner)).map(({ pid }) => pid));
   const passing = (now: Looked) => [
+    ...tracerObstacles(now, processes, stubbed, nameOf),
     ...stuckConnections(now, nameOf),
     ...sharedObstacles(now, processes, nameOf),
     ...trapObstacles(now, nameOf),
     ...unreadObstacles(now, nameOf),
   ];
-  const stubbed = new Set(processes.filter(({ inner }) => debugged.has(inner)).map(({ pid }) => pid));
   const init = processes[0]?.pid;
   assert(init !== undefined, 'a job without processes has no obstacles');
   const all = await ownSockets(looked, init);
   const sockets = address ? [] : all;
   const own = sockets.map(({ socket }) => socket);
   const found = [
-    ...tracerObstacles(looked, processes, stubbed, nameOf),
     ...namespaceObstacles(looked, nameOf),
     ...cgroupObstacles(looked, nameOf),
     ...endedThreads(processes, nameOf),
