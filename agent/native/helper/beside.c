@@ -29,7 +29,7 @@
 /* Where programs and libraries are; what a machine does not have is left out. */
 static const char *const seen[] = {"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix", "gnu", "opt"};
 
-void give_up(const char *what) {
+void exit_saying(const char *what) {
   fprintf(stderr, "%s: %s: %s\n", program_name, what, strerror(errno));
   _exit(127);
 }
@@ -42,10 +42,10 @@ static int content_of(const char *path) {
   int from = open(path, O_RDONLY | O_CLOEXEC);
   int memory = memfd_create("godwit", MFD_EXEC);
   if (memory < 0 && errno == EINVAL) memory = memfd_create("godwit", 0);
-  if (from < 0 || memory < 0) give_up(path);
+  if (from < 0 || memory < 0) exit_saying(path);
   for (;;) {
     const ssize_t copied = sendfile(memory, from, NULL, 1 << 20);
-    if (copied < 0) give_up(path);
+    if (copied < 0) exit_saying(path);
     if (copied == 0) break;
   }
   close(from);
@@ -71,7 +71,7 @@ void enter_pids(const char *init) {
   char path[64];
   snprintf(path, sizeof path, "/proc/%.20s/ns/pid", init);
   const int pids = open(path, O_RDONLY | O_CLOEXEC);
-  if (pids < 0 || setns(pids, CLONE_NEWPID)) give_up("the job's PID namespace");
+  if (pids < 0 || setns(pids, CLONE_NEWPID)) exit_saying("the job's PID namespace");
   close(pids);
 }
 
@@ -83,39 +83,39 @@ static void show(const char *name) {
   if (lstat(path, &about)) return;
   if (S_ISLNK(about.st_mode)) {
     const ssize_t length = readlink(path, target, sizeof target - 1);
-    if (length < 0) give_up(path);
+    if (length < 0) exit_saying(path);
     target[length] = 0;
-    if (symlink(target, name)) give_up(path);
-  } else if (mkdir(name, 0755) || mount(path, name, NULL, MS_BIND | MS_REC, NULL)) give_up(path);
+    if (symlink(target, name)) exit_saying(path);
+  } else if (mkdir(name, 0755) || mount(path, name, NULL, MS_BIND | MS_REC, NULL)) exit_saying(path);
 }
 
 /* The dynamic linker's list of libraries. */
 static void show_cache(void) {
-  if (mkdir("etc", 0755)) give_up("/etc");
+  if (mkdir("etc", 0755)) exit_saying("/etc");
   const int place = open("etc/ld.so.cache", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-  if (place < 0) give_up("/etc/ld.so.cache");
+  if (place < 0) exit_saying("/etc/ld.so.cache");
   close(place);
-  if (mount("/etc/ld.so.cache", "etc/ld.so.cache", NULL, MS_BIND, NULL) && errno != ENOENT) give_up("/etc/ld.so.cache");
+  if (mount("/etc/ld.so.cache", "etc/ld.so.cache", NULL, MS_BIND, NULL) && errno != ENOENT) exit_saying("/etc/ld.so.cache");
 }
 
 void seal(const char *place) {
   struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
   if (syscall(SYS_mount_setattr, AT_FDCWD, place, AT_RECURSIVE, &attributes, sizeof attributes) && errno != ENOSYS)
-    give_up(place);
+    exit_saying(place);
 }
 
 void own_mounts(void) {
-  if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)) give_up("a mount namespace");
+  if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)) exit_saying("a mount namespace");
 }
 
 void make_root(void (*furnish)(char **argv), char **argv) {
-  if (mount("tmpfs", BUILDING, "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,mode=755") || chdir(BUILDING)) give_up(BUILDING);
+  if (mount("tmpfs", BUILDING, "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,mode=755") || chdir(BUILDING)) exit_saying(BUILDING);
   for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) show(seen[i]);
   show_cache();
-  if (mkdir("proc", 0755)) give_up("/proc");
+  if (mkdir("proc", 0755)) exit_saying("/proc");
   if (furnish) furnish(argv);
-  if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/")) give_up("a root of its own");
+  if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/")) exit_saying("a root of its own");
   seal("/");
   /* Not sealed: the memory of what is debugged is written there. */
-  if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) give_up("/proc");
+  if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) exit_saying("/proc");
 }

@@ -3,7 +3,7 @@
 #define BESIDE_H
 
 /* Says why on standard error, and ends with 127. */
-void give_up(const char *what) __attribute__((noreturn));
+void exit_saying(const char *what) __attribute__((noreturn));
 /* The environment becomes that of a program of this machine's, with the libraries that `--preload` names. */
 void preload(char **argv);
 /* What this process starts is in the PID namespace of the job whose PID 1 is `init`. */

@@ -30,7 +30,7 @@ static void become_server(char **argv) {
     if (flag(argv, "--ptrace")) hand_down(CAP_SYS_PTRACE);
   }
   execvp(program[0], program);
-  give_up(program[0]);
+  exit_saying(program[0]);
 }
 
 int serve_debugger(char **argv) {
@@ -38,7 +38,7 @@ int serve_debugger(char **argv) {
   preload(argv);
   enter_pids(required(argv, "--init"));
   const pid_t server = fork();
-  if (server < 0) give_up("fork");
+  if (server < 0) exit_saying("fork");
   if (server == 0) become_server(argv);
   /* Only gdbserver itself keeps the output open: its end of file is gdbserver's end. */
   close(STDIN_FILENO);

@@ -68,10 +68,10 @@ static int take_files(const char *init) {
   char path[64];
   snprintf(path, sizeof path, "/proc/%.20s/ns/mnt", init);
   const int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), jobs = open(path, O_RDONLY | O_CLOEXEC);
-  if (own < 0 || jobs < 0 || setns(jobs, CLONE_NEWNS)) give_up("the job's mounts");
+  if (own < 0 || jobs < 0 || setns(jobs, CLONE_NEWNS)) exit_saying("the job's mounts");
   const int tree = (int)syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-  if (tree < 0) give_up("the job's files");
-  if (setns(own, CLONE_NEWNS)) give_up("this node's mounts");
+  if (tree < 0) exit_saying("the job's files");
+  if (setns(own, CLONE_NEWNS)) exit_saying("this node's mounts");
   close(own);
   close(jobs);
   return tree;
@@ -81,17 +81,17 @@ static void copy_script(void) {
   char bytes[4096];
   ssize_t got;
   const int copy = open("script", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (copy < 0) give_up("the script");
+  if (copy < 0) exit_saying("the script");
   while ((got = read(script, bytes, sizeof bytes)) > 0)
-    if (write(copy, bytes, (size_t)got) != got) give_up("the script");
+    if (write(copy, bytes, (size_t)got) != got) exit_saying("the script");
   close(copy);
   close(script);
 }
 
 static void furnish(char **argv) {
   (void)argv;
-  if (mkdir("job", 0755) || mkdir("cores", 0755)) give_up("a root of its own");
-  if (syscall(SYS_move_mount, jobs_files, "", AT_FDCWD, "job", MOVE_MOUNT_F_EMPTY_PATH)) give_up("the job's files");
+  if (mkdir("job", 0755) || mkdir("cores", 0755)) exit_saying("a root of its own");
+  if (syscall(SYS_move_mount, jobs_files, "", AT_FDCWD, "job", MOVE_MOUNT_F_EMPTY_PATH)) exit_saying("the job's files");
   close(jobs_files);
   copy_script();
 }
@@ -102,7 +102,7 @@ static void make_place(char **argv) {
   seal("/proc");
   const char *gid = option(argv, "--gid");
   snprintf(options, sizeof options, CORES_ROOM, required(argv, "--uid"), gid ? gid : "0");
-  if (mount("tmpfs", "/cores", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)) give_up("/cores");
+  if (mount("tmpfs", "/cores", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)) exit_saying("/cores");
 }
 
 static int write_maps(const struct process *process) {
@@ -217,7 +217,7 @@ static void refuse_children(void) {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   const struct sock_fprog program = {.len = sizeof rules / sizeof *rules, .filter = rules};
-  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) give_up("a filter");
+  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) exit_saying("a filter");
 }
 
 static void become_reader(char **argv) __attribute__((noreturn));
@@ -230,7 +230,7 @@ static void become_reader(char **argv) {
   limit(RLIMIT_CPU, seconds);
   limit(RLIMIT_AS, MOST_MEMORY);
   execvp(program[0], program);
-  give_up(program[0]);
+  exit_saying(program[0]);
 }
 
 static volatile sig_atomic_t is_late, is_over;
@@ -256,7 +256,7 @@ static int have_done(void (*become)(char **argv) __attribute__((noreturn)), char
   int status = 0;
   signals(SIG_BLOCK);
   const pid_t child = fork();
-  if (child < 0) give_up("fork");
+  if (child < 0) exit_saying("fork");
   if (child == 0) {
     signal(SIGTERM, SIG_DFL);
     signal(SIGALRM, SIG_DFL);
@@ -274,7 +274,7 @@ static int have_done(void (*become)(char **argv) __attribute__((noreturn)), char
 int take_stacks(char **argv) {
   const char *init = required(argv, "--init");
   script = open(required(argv, "--script"), O_RDONLY | O_CLOEXEC);
-  if (script < 0) give_up("the script");
+  if (script < 0) exit_saying("the script");
   preload(argv);
   jobs_files = take_files(init);
   own_mounts();
