@@ -59,7 +59,8 @@ static void open_again(void) {
   close(fd);
 }
 
-static int noticed(int fd, int folder, const char *path, int flags) {
+static int noticed(opener *next, int folder, const char *path, int flags, mode_t mode) {
+  const int fd = next(folder, path, flags, mode);
   if (fd < 0 || !quiet_count || strlen(path) >= sizeof reader_path || !is_quiet(path)) return fd;
   if (flags == O_RDWR) own = fd, reader = -1;
   else if (own >= 0 && (flags & O_ACCMODE) == O_RDONLY) {

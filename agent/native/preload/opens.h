@@ -1,6 +1,6 @@
 /*
- * For what is preloaded into CRIU: its openat(2), by both names that it has in the C library. `opened` is called for each
- * that has been made, and says which descriptor CRIU is given.
+ * For what is preloaded into CRIU: its openat(2), by both names that it has in the C library. `opens` is called in its
+ * place, opens by `next`, and says which descriptor CRIU is given.
  */
 #ifndef OPENS_H
 #define OPENS_H
@@ -12,7 +12,7 @@
 
 typedef int opener(int folder, const char *path, int flags, ...);
 
-#define OPENS_AS(name, opened)                                 \
+#define OPENS_AS(name, opens)                                  \
   int name(int folder, const char *path, int flags, ...) {     \
     static opener *next;                                       \
     mode_t mode = 0;                                           \
@@ -23,12 +23,11 @@ typedef int opener(int folder, const char *path, int flags, ...);
       mode = va_arg(list, mode_t);                             \
       va_end(list);                                            \
     }                                                          \
-    const int fd = next(folder, path, flags, mode);            \
-    return opened(fd, folder, path, flags);                    \
+    return opens(next, folder, path, flags, mode);             \
   }
 
-#define OPENS(opened)      \
-  OPENS_AS(openat, opened) \
-  OPENS_AS(openat64, opened)
+#define OPENS(opens)      \
+  OPENS_AS(openat, opens) \
+  OPENS_AS(openat64, opens)
 
 #endif

@@ -59,9 +59,9 @@ static const char *process_of(int folder, char *target, size_t room) {
   return name && name[1] >= '0' && name[1] <= '9' ? name + 1 : NULL;
 }
 
-static int shown_of(int fd, int folder, const char *path, int flags) {
+static int shown_of(opener *next, int folder, const char *path, int flags, mode_t mode) {
   char target[256];
-  (void)flags;
+  const int fd = next(folder, path, flags, mode);
   if (fd < 0 || strcmp(path, "timers")) return fd;
   const char *pid = process_of(folder, target, sizeof target);
   return pid ? as_of_process(fd, pid) : fd;
