@@ -26,7 +26,7 @@ import { parseMounts } from '../../agent/machine/proc/parse';
 import { connectUnix } from '../../agent/wire/client';
 import { compile } from './c-programs';
 import { Gdb } from './gdb';
-import { commandLine, isProgram } from './processes';
+import { commandLine } from './processes';
 import { inProject } from './project';
 
 /** A move's last debts are paid after an agent's restart and a few seconds of asking again, longer where all is slow. */
@@ -59,9 +59,6 @@ case "$1 $mode" in
 esac
 exec ${criu} "$@"
 `;
-
-/** A program without any arguments is not waited for without end. */
-const EXEC_POLLS = 1000;
 
 export class FaultLab {
   readonly nodes = ['node1', 'node2', 'node3'];
@@ -161,11 +158,6 @@ export class FaultLab {
   /** The processes of a node, the jobs' own included, whose command line has this word. */
   async processesWith(node: string, word: string): Promise<number[]> {
     const pids = await processesOfNode(this.name, node);
-    // While execve(2) puts a program in place it has no arguments that can be read yet.
-    for (let left = EXEC_POLLS; left > 0; left--) {
-      if (!pids.some((pid) => commandLine(pid) === '' && isProgram(pid))) break;
-      await sleep(1);
-    }
     return pids.filter((pid) => commandLine(pid).split('\0').includes(word));
   }
 

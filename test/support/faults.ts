@@ -42,7 +42,7 @@ const keeper = (role: RoleName): Fault => ({
   },
 });
 
-/** CRIU is in a job's namespaces for a moment, and then not found among the node's processes. */
+/** CRIU is in a job's namespaces for a moment, and then not found among the node's; nor is a program that is being put in place. */
 const [LOOKS, LOOK_MS] = [20, 25];
 
 const processes = (name: string, role: RoleName, word: string, mayLose: Fault['mayLose']): Fault => ({

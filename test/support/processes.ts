@@ -95,8 +95,7 @@ export function commandLine(pid: number): string {
   }
 }
 
-/** Is it alive and no kernel thread? */
-export function isProgram(pid: number): boolean {
+function isAlive(pid: string): boolean {
   try {
     return readlinkSync(`/proc/${pid}/exe`) !== '';
   } catch {
@@ -115,7 +114,7 @@ function runs(pid: string, program: string): boolean {
 
 /** The arguments of each process that on this machine that is given something in the folder. */
 export function processesOf(folder: string): string[][] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isProgram(Number(name)));
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isAlive(name));
   return pids.map(argumentsOf).filter((argv) => argv.some((argument) => argument.includes(folder)));
 }
 
