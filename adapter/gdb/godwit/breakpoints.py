@@ -88,9 +88,19 @@ def judge_here(point):
     gdb has conditions judged by its server, next to the program. Those of Rust it translates wrongly (addresses of locals
     are cut to 32 bits), and such a breakpoint would never stop: gdb judges them itself.
     """
-    if point.condition and any(file.endswith(".rs") for file in files_of(point)):
+    if not point.condition or (point.number, point.condition) in _judged:
+        return
+    files = files_of(point)
+    if any(file.endswith(".rs") for file in files):
+        # It is for all breakpoints, and stays so.
+        gdb.events.breakpoint_created.disconnect(judge_here)
+        gdb.events.breakpoint_modified.disconnect(judge_here)
         gdb.execute("set breakpoint condition-evaluation host", to_string=True)
+    elif files:
+        # Each hit is a change of the breakpoint; it need not be looked at again.
+        _judged.add((point.number, point.condition))
 
 
+_judged = set()
 gdb.events.breakpoint_created.connect(judge_here)
 gdb.events.breakpoint_modified.connect(judge_here)
