@@ -53,7 +53,7 @@ export class DebuggedJobs implements Disposable {
 
   /** Before their jobs are ended: what is left alone would wait for an agent to come back. */
   async stopAll(): Promise<void> {
-    await Promise.all([...this.#sessions.values()].map(({ session }) => debug.stopDebugging(session)));
+    await Promise.all(this.sessions.map((session) => debug.stopDebugging(session)));
   }
 
   dispose(): void {

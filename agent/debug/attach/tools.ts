@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
 import { parseCpuFlags, statusField, statusNumbers } from '../../machine/proc/parse';
+import { userOptions } from '../../machine/proc/user-options';
 
 /** The first gdbserver that asks the CPU where its registers are in the XSAVE area. */
 const GOOD_SINCE = 14;
@@ -60,8 +61,7 @@ export const readerArgv = (helper: string, owner: Owner, init: number): string[]
 ];
 
 /** A job of root's stays root's. */
-export const whose = ({ uid, gid, groups }: Owner): string[] =>
-  uid === 0 ? ['--uid', '0'] : ['--uid', `${uid}`, '--gid', `${gid}`, '--groups', groups.join()];
+export const whose = (owner: Owner): string[] => (owner.uid === 0 ? ['--uid', '0'] : userOptions(owner));
 
 /** Does a process need a capability to trace another of its own user (Yama.rst, ptrace_scope)? */
 export function yamaAsks(): boolean {

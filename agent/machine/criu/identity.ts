@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
 import type { Terms } from '../../api/peer-contract';
 import type { JobCgroup } from '../cgroup/cgroup';
+import { userOptions } from '../proc/user-options';
 import { AS_USER_MARK } from './criu';
 import { NOTES } from './noted';
 
@@ -65,10 +66,10 @@ export interface Restored extends Looked {
  */
 export async function recogniseReferences(restored: Restored): Promise<void> {
   const { terms, root, mounts, network, images } = restored;
-  const { uid, gid, groups } = terms.user;
+  const { uid } = terms.user;
   if (uid !== 0) await access(join(images, AS_USER_MARK)).catch(() => Promise.reject(notAsUser()));
   const whose = [
-    ...['--uid', `${uid}`, '--gid', `${gid}`, '--groups', groups.join(), '--root', root],
+    ...[...userOptions(terms.user), '--root', root],
     ...mounts.flatMap((at) => ['--at', at]),
     ...(network === null ? [] : ['--network', network]),
   ];

@@ -2,16 +2,10 @@
  * Which of the home's mounts are in a job's root. The layout is the same on every node, whatever is mounted there
  * itself, for CRIU restores mounts one by one.
  */
-import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
-import { GodwitError } from '../../api/errors';
+import { chosenMounts } from '../proc/chosen-mounts';
 import { type Mount, parseMounts } from '../proc/parse';
-
-/** A network file system's server may be away: where its mounts are is asked in vain then. */
-const REACH_LIMIT_MS = 30_000;
-
-const run = promisify(execFile);
+import { type OwnerIds, userOptions } from '../proc/user-options';
 
 /** The kernel's own trees are made afresh in a job. */
 const OWN = ['/proc', '/sys', '/dev'];
@@ -88,7 +82,7 @@ export function jobMounts(mountinfo: string, without: string): string[] {
 export interface MountsWanted {
   helper: string;
   /** Of a job. Root comes everywhere. */
-  user: { uid: number; gid: number; groups: readonly number[] };
+  user: OwnerIds;
   without: string;
 }
 
@@ -99,14 +93,6 @@ export interface MountsWanted {
  */
 export async function jobMountsHere({ helper, user, without }: MountsWanted): Promise<string[]> {
   const mounts = jobMounts(await readFile('/proc/self/mountinfo', 'utf8'), without);
-  const { uid, gid, groups } = user;
-  if (uid === 0 || mounts.length === 0) return mounts;
-  const whose = ['--uid', `${uid}`, '--gid', `${gid}`, '--groups', groups.join()];
-  const options = { timeout: REACH_LIMIT_MS, killSignal: 'SIGKILL' } as const;
-  const { stdout } = await run(helper, ['reachable', ...whose, '--', ...mounts], options).catch((error) => {
-    const why = error.stdout?.trim() || error.message;
-    throw new GodwitError({ code: 'mounts-failed', message: `the home's mounts can't be looked at: ${why}` });
-  });
-  const reached = new Set(stdout.split('\n').filter(Boolean).map(Number));
-  return mounts.filter((_, index) => reached.has(index));
+  if (user.uid === 0) return mounts;
+  return chosenMounts(helper, ['reachable', ...userOptions(user), '--'], mounts, "the home's");
 }

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { type User, WireId } from '../../api/model';
+import { userOptions } from '../proc/user-options';
 
 export interface ServeOrder {
   /** dist/godwit-homefs. */
@@ -51,7 +52,7 @@ export const serveCommand = ({
   program,
   'serve',
   ...['--socket', socket, '--id', WireId.parse(id), '--root', root],
-  ...['--uid', `${user.uid}`, '--gid', `${user.gid}`, '--groups', user.groups.join()],
+  ...userOptions(user),
   ...(maxNodes === undefined ? [] : ['--max-nodes', `${maxNodes}`]),
   ...without.flatMap((folder) => ['--without', folder]),
 ];
