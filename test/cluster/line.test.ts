@@ -1,7 +1,9 @@
 /** What passes between line and stub for a real gdb: as little as can be, and nothing that is no longer so. */
+import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { threadsOf } from '../../agent/debug/attach/threads';
 import { decodeTogether } from '../../agent/debug/rsp/together';
-import { Debuggee, type Debugger, type Gdb, program, removePrograms } from '../fixtures/debuggee';
+import { Debuggee, type Debugger, type Gdb, program, removePrograms, until } from '../fixtures/debuggee';
 
 let job: Debuggee;
 let stubbed: Debugger;
@@ -27,6 +29,12 @@ async function asked(work: () => Promise<unknown>): Promise<string[]> {
   await work();
   return stubbed.asked.slice(before).filter((packet) => !isSettling(packet));
 }
+
+/** Threads that wait for a time in the kernel (clock_nanosleep: 230, on arm64 115). */
+const sleeping = (pid: number) =>
+  threadsOf(pid).filter(({ tid }) =>
+    /^(230|115) /.test(readFileSync(`/proc/${pid}/task/${tid}/syscall`, 'utf8')),
+  ).length;
 
 /** Stands before the first of three lines without calls. */
 async function inLines(): Promise<Gdb> {
@@ -89,10 +97,13 @@ describe('what is shown is what is there', () => {
   });
 
   test('in each thread', async () => {
-    const gdb = await debug('threads', '6', '100000');
-    await gdb.do('break beat');
+    // One computes, the others sleep: where they stand at a stop is no matter of chance.
+    job = await Debuggee.launch([program('threads'), '6', '100000', '600000000']);
     job.start();
-    await gdb.do('continue', 'delete');
+    await until('five that sleep', () => sleeping(job.pidOf()) === 5);
+    stubbed = await job.debug();
+    const gdb = await stubbed.gdb();
+    await gdb.do('break beat', 'continue', 'delete');
     const all = async () => {
       await gdb.do('maintenance flush register-cache', 'maintenance flush dcache');
       return (await gdb.do('thread apply all -q print $sp')).replace(/^\$\d+ = /gm, '');

@@ -56,9 +56,9 @@ export const Ahead = z.strictObject({
   registers: list(z.strictObject({ thread: ThreadName, g: z.string().regex(/^[0-9a-fx]{16,32768}$/i) }), {
     most: MAX_REGISTERS + 1,
   }),
-  /** What changes only when the process runs: its stack and its code. */
+  /** What changes only when the process runs: its stack, its code, and what it can not write into. */
   lasting: list(Piece, { most: MAX_PIECES }),
-  /** What was wished for. */
+  /** What else was wished for. */
   wished: list(Piece, { most: MAX_PIECES }),
 });
 export type Ahead = z.infer<typeof Ahead>;

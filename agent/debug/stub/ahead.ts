@@ -41,7 +41,7 @@ export async function readAhead(inferior: Inferior, wish: Wish): Promise<Ahead |
   const [own, top, rest, list] = await Promise.all([
     places ? registersOf(server, thread) : [],
     read(server, around),
-    read(server, bounded(others, inferior.nodePid)),
+    readOthers(server, others, inferior.nodePid),
     wish.threads ? listOf(inferior, server) : null,
   ]);
   const registers = isOwn ? await othersOf(server, wish.registers, thread, inferior.pid) : [];
@@ -50,7 +50,8 @@ export async function readAhead(inferior: Inferior, wish: Wish): Promise<Ahead |
     .flatMap(({ g }) => windows(placesOf(g).sp, TOP))
     .slice(0, MAX_PIECES - top.length - 1);
   const more = await read(server, [...(back ? windows(back, { below: 0n, bytes: LINE }) : []), ...tops]);
-  return { list, registers: [...own, ...registers], lasting: [...top, ...more], wished: rest };
+  const lasting = [...top, ...more, ...rest.lasting].slice(0, MAX_PIECES);
+  return { list, registers: [...own, ...registers], lasting, wished: rest.wished };
 }
 
 /** Where the stop has told it, all else is asked for in one go. */
@@ -127,27 +128,43 @@ function returnsTo(sp: bigint, top: Piece[], resume: string): bigint | null {
   return null;
 }
 
-/** Of those that only the process can write into, as many as an answer holds. */
-function bounded(wanted: Window[], pid: number): Window[] {
-  if (wanted.length === 0) return [];
+/** Of those in mappings of the process's own, as many as an answer holds. The kernel writes into none that it may not. */
+async function readOthers(server: Gdbserver, wanted: Window[], pid: number) {
+  if (wanted.length === 0) return { lasting: [], wished: [] };
   const own = privateMappings(pid);
+  const within = (one: Window) => own.find((mapping) => includes(mapping, one));
   let left = MAX_WISHED;
-  return wanted.filter((one) => {
+  const taken = wanted.filter((one) => {
     const takes = 2 * Number(one.size);
-    if (takes > left || !own.some((mapping) => includes(mapping, one))) return false;
+    if (takes > left || !within(one)) return false;
     left -= takes;
     return true;
   });
+  const [wished, lasting] = await Promise.all([
+    read(
+      server,
+      taken.filter((one) => within(one)!.writable),
+    ),
+    read(
+      server,
+      taken.filter((one) => !within(one)!.writable),
+    ),
+  ]);
+  return { lasting, wished };
 }
 
-const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) ...p /gm;
+interface Mapping extends Window {
+  writable: boolean;
+}
 
-function privateMappings(pid: number): Window[] {
+const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) .(.).p /gm;
+
+function privateMappings(pid: number): Mapping[] {
   try {
     const maps = readFileSync(`/proc/${pid}/maps`, 'latin1');
-    return [...maps.matchAll(MAPPING)].map(([, from, to]) => {
+    return [...maps.matchAll(MAPPING)].map(([, from, to, write]) => {
       const at = BigInt(`0x${from}`);
-      return { at, size: BigInt(`0x${to}`) - at };
+      return { at, size: BigInt(`0x${to}`) - at, writable: write === 'w' };
     });
   } catch {
     return [];
