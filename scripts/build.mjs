@@ -67,6 +67,9 @@ cpSync('adapter/gdb/godwit', 'dist/gdb/godwit', {
 // What a node gives to gdb.
 cpSync('agent/debug/stacks/stacks.py', 'dist/godwit-stacks.py');
 
+// What systemd is given.
+cpSync('resources/godwit-agent.service', 'dist/godwit-agent.service');
+
 // Each webview is one script and one style sheet, which is all that its policy lets it load.
 await build({
   entryPoints: ['load', 'timeline', 'console'].map((name) => ({

@@ -1,7 +1,7 @@
 /** The agent: what a node decides. It may be ended at any time; what it needs to go on is in its journal and keeper. */
 import { once as onceEmitted } from 'node:events';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { clientContract } from '../api/client-contract';
 import { type FixedConfig, loadConfig } from '../api/config';
 import { peerContract } from '../api/peer-contract';
@@ -191,6 +191,9 @@ async function main(configFile: string) {
   const { name } = config;
   daemon.level = config.logLevel;
   log = log.with({ node: name });
+  // What is in /run is gone after each boot.
+  for (const folder of [config.state, dirname(config.socket), dirname(config.keeperSocket)])
+    await mkdir(folder, { recursive: true });
   const tls = await loadTls(config.tls);
   const certificate = readCertificate(tls.cert);
   const settings = new Settings({

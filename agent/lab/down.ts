@@ -1,11 +1,11 @@
 /** Taking a lab down, also one of which only a part is left. */
-
+import { endAll, killAll } from '../machine/daemons/ending';
+import { endSupervised } from '../machine/daemons/supervised';
 import { removeMounted } from '../machine/homefs/removal';
 import { isAlive, readIdentity } from '../machine/proc/identity';
 import { findNodeCgroups, killNode, removeNode } from './cgroups';
 import { isCgroupOf, labFolder, nodePaths, readLab } from './description';
 import { findNamespaces, formerNames, networkOf, processesIn } from './namespaces';
-import { endAll, endSupervised, killAll } from './processes';
 import { removeGroups } from './quota';
 
 /**

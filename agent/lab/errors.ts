@@ -71,13 +71,6 @@ export const noCpuQuota = () =>
     fix: 'leave out --cpus',
   });
 
-export const willNotEnd = (pids: number[]) =>
-  new GodwitError({
-    code: 'will-not-end',
-    message: `processes of the lab do not end: ${pids.join(', ')}`,
-    fix: 'they wait for the kernel; take the lab down again when it has let them go',
-  });
-
 export const noProgram = (path: string) =>
   new GodwitError({
     code: 'no-program',

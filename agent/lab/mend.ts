@@ -1,12 +1,12 @@
 /** A lab that is up and has lost something gets it back; what runs in it is not touched. */
 import { access } from 'node:fs/promises';
+import { answers } from '../joining/answering';
 import { type Lab, type LabNode, type LabRequest, nodePaths } from './description';
 import { labBroken, labUpAlready } from './errors';
 import { makeFiles } from './files';
 import { makeNodesFolder } from './namespaces';
 import { makeNetwork } from './network';
 import { daemonOf, isSupervised, startAgent } from './node';
-import { answers } from './status';
 
 /** Only what is asked for must be as it is. @throws GodwitError `lab-up` */
 export function checkSame(lab: Lab, { nodes, cpus, users, criu }: LabRequest): void {

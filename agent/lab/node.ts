@@ -1,6 +1,8 @@
 /** A node of a lab: its folder, its namespaces and its daemons, each made where it is missing. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { lastLogLine, waitForAnswer } from '../joining/answering';
+import { endAll } from '../machine/daemons/ending';
+import { endSupervised, isSupervised as isSupervisedBy } from '../machine/daemons/supervised';
 import { isAlive, readIdentity } from '../machine/proc/identity';
 import { readCertificate } from '../wire/tls';
 import { type Authority, issueCertificate } from './certificates';
@@ -8,13 +10,8 @@ import { agentConfig, cgroupName, type Keys, type Lab, type LabNode, nodePaths }
 import { nodeDidNotStart } from './errors';
 import { filesOf, seenFrom } from './files';
 import { nodeNamespace } from './namespaces';
-import { endAll, endSupervised, startApart, startSupervised } from './processes';
+import { startApart, startSupervisedApart } from './processes';
 import { findController, quotaMembers, setQuota } from './quota';
-import { answers, lastLogLine } from './status';
-
-/** Starting Node and opening a journal take a second; on a machine that does much else, many. */
-const START_DEADLINE_MS = 120_000;
-const POLL_MS = 20;
 
 /** Its folder with its certificate; its name and its key, by which all others know it. */
 export async function issueNode(
@@ -40,15 +37,16 @@ export async function makeNode(lab: Lab, node: LabNode, keys: Keys): Promise<voi
 export async function startKeeper(lab: Lab, node: LabNode): Promise<void> {
   const { keeper } = nodePaths(lab.name, node.name);
   await startApart(await startOf(lab, node, 'keeper'));
-  await waitForAnswer(node, 'keeper', keeper);
+  await untilItAnswers(node, 'keeper', keeper);
 }
 
 /** Ends a node's agent, if there is one, and starts it. @throws GodwitError `node-did-not-start` */
 export async function startAgent(lab: Lab, node: LabNode): Promise<void> {
   const { agent } = nodePaths(lab.name, node.name);
   await endSupervised(agent);
-  await startSupervised({ ...(await startOf(lab, node, 'agent')), supervisorFile: agent.supervisorFile });
-  await waitForAnswer(node, 'agent', agent);
+  const start = await startOf(lab, node, 'agent');
+  await startSupervisedApart({ ...start, supervisorFile: agent.supervisorFile });
+  await untilItAnswers(node, 'agent', agent);
 }
 
 /** Ends a node's agent as a crash would, its keeper and jobs staying; it stays away until it is started. */
@@ -59,10 +57,8 @@ export const endKeeper = async (lab: string, node: string) =>
   endAll([await readIdentity(nodePaths(lab, node).keeper.pidFile)]);
 
 /** Whether its agent is started again when it ends. */
-export async function isSupervised(lab: string, node: string): Promise<boolean> {
-  const supervisor = await readIdentity(nodePaths(lab, node).agent.supervisorFile);
-  return supervisor !== null && isAlive(supervisor);
-}
+export const isSupervised = (lab: string, node: string): Promise<boolean> =>
+  isSupervisedBy(nodePaths(lab, node).agent.supervisorFile);
 
 /** A living process of its daemons, null if there is none. */
 export async function daemonOf(lab: string, node: string): Promise<number | null> {
@@ -96,17 +92,14 @@ interface Daemon {
   pidFile: string;
 }
 
-async function waitForAnswer(
+async function untilItAnswers(
   { name }: LabNode,
   part: string,
   { socket, log, pidFile }: Daemon,
 ): Promise<void> {
-  const fail = async (why: string) => nodeDidNotStart(name, part, (await lastLogLine(log)) || why);
-  const deadline = performance.now() + START_DEADLINE_MS;
-  while ((await answers(socket)) !== 'up') {
+  const why = await waitForAnswer(socket, async () => {
     const identity = await readIdentity(pidFile);
-    if (identity && !(await isAlive(identity))) throw await fail('it ended without a message');
-    if (performance.now() > deadline) throw await fail(`it does not answer after ${START_DEADLINE_MS} ms`);
-    await sleep(POLL_MS);
-  }
+    return identity && !(await isAlive(identity)) ? 'it ended without a message' : null;
+  });
+  if (why !== null) throw nodeDidNotStart(name, part, (await lastLogLine(log)) || why);
 }

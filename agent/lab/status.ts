@@ -1,16 +1,7 @@
 /** Which agents of a lab answer the user who asks. */
-import { open } from 'node:fs/promises';
-import { asGodwitError, notAdmitted } from '../api/errors';
-import { messageOf } from '../log';
-import { connectUnix } from '../wire/client';
+import { notAdmitted } from '../api/errors';
+import { answers, lastLogLine } from '../joining/answering';
 import { checkName, doorOf, nodePaths, readLab } from './description';
-import { RESTARTED } from './processes';
-
-/** How long a node that is up may take to answer, on a busy machine. */
-const STATUS_TIMEOUT_MS = 10_000;
-
-/** Of a log; its last line is shorter. */
-const END_BYTES = 64 * 1024;
 
 export interface LabStatus {
   nodes: {
@@ -43,41 +34,4 @@ export async function labStatus({ name = 'lab' }: { name?: string | undefined } 
     throw notAdmitted(all[0]!.node.socket);
   // Who is admitted has no socket of their own where the agent is away since it was started.
   return { nodes: all.map(({ node, answer }) => ({ ...node, state: answer === 'up' ? 'up' : 'down' })) };
-}
-
-/** Only the hello is requested: an agent that answers it is up. */
-export async function answers(socket: string): Promise<'up' | 'down' | 'refused'> {
-  try {
-    const options = { name: 'lab', kind: 'client', contract: {}, timeoutMs: STATUS_TIMEOUT_MS } as const;
-    const remote = await connectUnix(socket, options);
-    remote.close();
-    return 'up';
-  } catch (error) {
-    return asGodwitError(error).code === 'not-admitted' ? 'refused' : 'down';
-  }
-}
-
-/** The last line of a daemon's own in its log; empty where there is none to read. */
-export async function lastLogLine(log: string): Promise<string> {
-  const lines = (await endOf(log)).trim().split('\n');
-  // What its supervisor writes comes after that.
-  return (
-    lines
-      .map(messageOf)
-      .filter((line) => line !== RESTARTED)
-      .at(-1) ?? ''
-  );
-}
-
-async function endOf(path: string): Promise<string> {
-  const file = await open(path).catch(() => null);
-  if (!file) return '';
-  try {
-    const { size } = await file.stat();
-    const buffer = Buffer.alloc(Math.min(size, END_BYTES));
-    await file.read(buffer, 0, buffer.length, size - buffer.length);
-    return buffer.toString();
-  } finally {
-    await file.close();
-  }
 }

@@ -516,6 +516,15 @@ describe('lab and agent', () => {
     expect(stderr).toMatch(/^godwit: the configuration \S+bad\.json is not valid: name: [^\n]+\n$/);
   });
 
+  it.each([
+    [['--start', '--stop'], /--stop.*can.*--start|--start.*can.*--stop/],
+    [['--restart', '--stop'], /--restart/],
+    [['--no-service'], /--no-service goes with --start/],
+  ])('agent takes one thing to do at a time: %j', async (options, said) => {
+    const { status, stderr } = await godwit(['agent', ...options]);
+    expect([status, stderr]).toEqual([2, expect.stringMatching(said)]);
+  });
+
   it('agent runs it, and ends as it ends', async () => {
     const config = join(folder, 'good.json');
     const path = join(folder, 'x');

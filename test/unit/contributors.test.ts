@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { unitOf } from '../../agent/joining/unit';
 import { projectFiles, textOf } from '../support/sources';
 
 /** JSON with comments on lines of their own, as VS Code reads it. */
@@ -58,11 +59,8 @@ it.skipIf(!hasSystemd)('the service is one that systemd understands in all', () 
   const folder = mkdtempSync(join(tmpdir(), 'godwit-service-'));
   try {
     const unit = join(folder, 'godwit-agent.service');
-    // The command need not be installed here.
-    writeFileSync(
-      unit,
-      textOf('resources/godwit-agent.service').replace(/^ExecStart=\S+/m, 'ExecStart=/bin/true'),
-    );
+    const command = [process.execPath, '/usr/lib/godwit/agent.cjs', '/etc/godwit/agent.json'] as const;
+    writeFileSync(unit, unitOf(textOf('resources/godwit-agent.service'), command));
     const { status, stderr } = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' });
     expect(stderr.split('\n').filter((line) => line.includes('godwit-agent.service'))).toEqual([]);
     expect(status).toBe(0);

@@ -41,12 +41,14 @@ const MAY_IMPORT: Record<string, string[]> = {
     'agent/api',
     'agent/client',
     'agent/lab',
+    'agent/joining',
     'agent/debug/link',
     'agent/machine',
     'package.json',
   ],
   'agent/client': ['agent/api', 'agent/wire', 'agent/lab/description.ts', 'agent/debug/link'],
-  'agent/lab': [...WIRED, 'agent/machine'],
+  'agent/lab': ['agent/api', 'agent/wire', 'agent/joining', 'agent/machine'],
+  'agent/joining': [...WIRED, 'agent/keeper/watch.ts', 'agent/machine'],
 
   'agent/daemon': [
     ...WIRED,
@@ -120,6 +122,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'agent/machine/cgroup': ['agent/api', 'agent/machine/proc'],
   'agent/machine/network': ['agent/api', 'agent/machine/homefs'],
   'agent/machine/homefs': ['agent/api', 'agent/wire', 'agent/machine/proc'],
+  'agent/machine/daemons': ['agent/api', 'agent/machine/proc'],
   'agent/machine/proc': ['agent/api'],
   'agent/machine': [],
 

@@ -49,6 +49,7 @@ const FILES = [
   'dist/gdb/godwit/values.py',
   'dist/gdb/godwit/variables.py',
   'dist/gdb/godwit/words.py',
+  'dist/godwit-agent.service',
   'dist/godwit-as-user.so',
   'dist/godwit-confined.so',
   'dist/godwit-fifos.so',

@@ -193,6 +193,13 @@ export async function sweepAccounts(node: string): Promise<void> {
   }
 }
 
+/** Removes the node's own groups of version 1 once its jobs' are gone, and Godwit's with the last node's. */
+export async function removeAccounts(node: string): Promise<void> {
+  await sweepAccounts(node);
+  for (const { at } of (await findControllers()).filter(({ version }) => version === 1))
+    for (const group of [join(at, FOLDER, node), join(at, FOLDER)]) await rmdir(group).catch(() => {});
+}
+
 const LIMIT_NAMES: Record<string, string> = {
   cpus: 'CPUs',
   memory: 'memory',

@@ -1,0 +1,85 @@
+/** A daemon that is started again when it ends, by a supervisor of its own: what there is where no systemd is. */
+import assert from 'node:assert';
+import { rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { childrenOf, type Identity, isAlive, isStopped, readIdentity, signalPid } from '../proc/identity';
+import { type Detached, startDetached } from './detached';
+import { endAll } from './ending';
+
+const POLL_MS = 10;
+
+/**
+ * Seconds until a daemon that has ended is started again; doubled each time, up to the second figure. Not those of
+ * `api/retry.ts`: this loop is a shell's, and what counts as success is how long the daemon was up.
+ */
+const FIRST_PAUSE_S = 1;
+export const LONGEST_PAUSE_S = 32;
+/** The supervisor's message about that. */
+export const RESTARTED = 'the agent has ended and is started again';
+/** A daemon that was up for so many seconds has not failed to start. */
+const STEADY_S = 60;
+
+/**
+ * `FILE PROGRAM ARG…`: the program runs, for ever: when it ends it is started again. FILE names the process that it is. What the
+ * shell itself prints about ended processes is not kept.
+ * A shell, since one is kept for each node, and there it is a hundredth of what another Node.js would be.
+ */
+const SUPERVISE = `exec 2>/dev/null; file=$1; shift; pause=${FIRST_PAUSE_S}
+began() { read -r line <"/proc/$1/stat"; set -- \${line##*) }; echo "\${20}"; }
+uptime() { read -r up rest </proc/uptime; echo "\${up%.*}"; }
+while :; do
+  at=$(uptime)
+  "$@" 2>&1 & pid=$!
+  (umask 077; echo "$pid $(began $pid)" >"$file.new") && mv "$file.new" "$file"
+  wait $pid; status=$?
+  [ $(($(uptime) - at)) -lt ${STEADY_S} ] || pause=${FIRST_PAUSE_S}
+  printf '{"time":"%s","level":"error","msg":"${RESTARTED}","status":%s,"pauseSeconds":%s}\\n' \\
+    "$(date -u +%Y-%m-%dT%H:%M:%S.000Z)" $status $pause
+  sleep $pause
+  pause=$((pause * 2)); [ $pause -le ${LONGEST_PAUSE_S} ] || pause=${LONGEST_PAUSE_S}
+done`;
+
+export interface SupervisedFiles {
+  /** Names what the supervisor has started last. */
+  pidFile: string;
+  /** Names the supervisor. */
+  supervisorFile: string;
+}
+
+export interface Supervised extends Detached, SupervisedFiles {
+  /** A program that becomes the supervisor, where it is to be elsewhere: nsenter(1) with its options. */
+  within?: string[];
+}
+
+/** As `startDetached`; a process that ends is started again, with growing pauses. Precondition: none is there yet. */
+export async function startSupervised({
+  supervisorFile,
+  pidFile,
+  within = [],
+  argv,
+  ...start
+}: Supervised): Promise<Identity> {
+  assert(!(await isSupervised(supervisorFile)), `${supervisorFile} names a process that lives`);
+  await rm(pidFile, { force: true });
+  const [program, ...rest] = [...within, 'sh', '-c', SUPERVISE, 'sh', pidFile, ...argv];
+  return startDetached({ ...start, argv: [program!, ...rest], pidFile: supervisorFile });
+}
+
+/** Whether there is one who starts it again. */
+export async function isSupervised(supervisorFile: string): Promise<boolean> {
+  const supervisor = await readIdentity(supervisorFile);
+  return supervisor !== null && isAlive(supervisor);
+}
+
+/** Ends a supervisor and what it has started, and nothing starts that again. @throws GodwitError `will-not-end` */
+export async function endSupervised({ supervisorFile, pidFile }: SupervisedFiles): Promise<void> {
+  const supervisor = await readIdentity(supervisorFile);
+  const ending = [await readIdentity(pidFile)];
+  if (supervisor && (await isAlive(supervisor))) {
+    // One that is stopped starts nothing while its children are counted.
+    signalPid(supervisor.pid, 'SIGSTOP');
+    while ((await isAlive(supervisor)) && !(await isStopped(supervisor.pid))) await sleep(POLL_MS);
+    ending.push(supervisor, ...(await childrenOf(supervisor.pid)));
+  }
+  await endAll(ending);
+}
