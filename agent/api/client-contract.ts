@@ -10,12 +10,16 @@ import {
   Job,
   JobId,
   LaunchRequest,
+  Moment,
   MoveReport,
   Node,
+  NodeName,
+  NodeState,
   Preflight,
   Transfer,
   WindowSize,
 } from './model';
+import { PinnedKey } from './pinned-key';
 import { JobStacks } from './stacks';
 
 /** A job as people name it: an id, a unique prefix of one, or a name. */
@@ -45,9 +49,40 @@ export const Typed = z.object({
   redraw: z.boolean(),
 });
 
+/** A token that is good for longer is a password. */
+const MOST_TTL_MS = 30 * 24 * 3600 * 1000;
+
+const Unheard = z.object({ unheard: list(NodeName, { most: MOST_NODES }) });
+
+export const ClusterStatus = z.object({
+  name: NodeName,
+  /** The pinned key of the authority's certificate. */
+  authority: PinnedKey,
+  /** The node that has the authority's key; null where none is known to. */
+  authorityNode: NodeName.nullable(),
+  /** Until when this node's certificate is good; it is renewed long before. */
+  certificateExpires: Moment,
+  nodes: list(z.object({ name: NodeName, address: z.string(), port: z.int(), state: NodeState }), {
+    most: MOST_NODES,
+  }),
+  /** Those that are good, where the authority is on this node and root asks. */
+  tokens: list(z.object({ id: z.string(), expires: Moment }), { most: MOST_NODES }),
+});
+export type ClusterStatus = z.infer<typeof ClusterStatus>;
+
 export const clientContract = {
   /** From now on this connection gets the event `cluster` (see clientEvents): at once, after each change, each second. */
   'cluster.watch': { params: z.object({}), result: z.object({}) },
+  /** Root's, on the node that has the authority's key: a line that lets one machine join. */
+  'cluster.token': {
+    params: z.object({ ttlMs: z.int().min(1).max(MOST_TTL_MS) }),
+    result: z.object({ token: z.string(), expires: Moment }),
+  },
+  /** Root's, there too. `force`: though it has jobs. `unheard`: the members that go on taking it for one. */
+  'cluster.remove': { params: z.object({ node: NodeName, force: z.boolean() }), result: Unheard },
+  /** Root's: the cluster is to do without this node. The agent goes on until it is ended. */
+  'cluster.leave': { params: z.object({ force: z.boolean() }), result: Unheard },
+  'cluster.status': { params: z.object({}), result: ClusterStatus },
   'nodes.list': { params: z.object({}), result: z.object({ nodes: list(Node, { most: MOST_NODES }) }) },
   /** A page of the jobs, in no order; `next` is `after` of the page behind it, null of the last. */
   'jobs.list': {

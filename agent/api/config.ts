@@ -11,6 +11,11 @@ import { PerUser } from './per-user';
 import { PinnedKey } from './pinned-key';
 import { parseJson, parseWith } from './schema';
 
+/** Where a machine's own agent has its configuration. */
+export const DEFAULT_CONFIG = '/etc/godwit/agent.json';
+/** Where agents listen for each other; at the next one machines join. */
+export const DEFAULT_PORT = 7420;
+
 const Path = z.string().startsWith('/', 'a path must be absolute');
 /** Of one spelling, so that those of two nodes can be compared. CRIU ends a mount's name at a `]`. */
 const SharedPath = Path.regex(/^[^\]]*$/, 'a shared path has no ]')
@@ -66,8 +71,11 @@ export const AgentConfig = z
     /** How much each of them may take. */
     perUser: PerUser.prefault({}),
     tls: z.object({ ca: Path, cert: Path, key: Path }),
-    /** All nodes of the cluster, this one included: others are not spoken with, with any certificate. */
-    members: list(Member, { least: 1, most: MOST_NODES }),
+    /**
+     * All nodes of the cluster, this one included: others are not spoken with, with any certificate. Without it they are
+     * those of the cluster that this node has joined.
+     */
+    members: list(Member, { least: 1, most: MOST_NODES }).optional(),
     /**
      * The nodes from which jobs are taken, launched there or moved, and requests of their users about jobs whose home
      * this node is; all members if absent. What is here already is not touched, and may leave.
@@ -109,16 +117,19 @@ export const AgentConfig = z
     /** The lab that this node belongs to; absent on a real machine. */
     lab: z.string().optional(),
   })
-  .refine(({ name, members }) => members.some((member) => member.name === name), {
+  .refine(({ name, members }) => !members || members.some((member) => member.name === name), {
     path: ['members'],
     message: 'the node itself must be among them',
   })
-  .refine(({ members }) => new Set(members.map((member) => member.name)).size === members.length, {
+  .refine(({ members = [] }) => new Set(members.map((member) => member.name)).size === members.length, {
     path: ['members'],
     message: 'no two may have the same name',
   });
 export type AgentConfig = z.infer<typeof AgentConfig>;
-export type Reread = Pick<AgentConfig, (typeof REREAD)[number]>;
+export type Reread = Pick<AgentConfig, Exclude<(typeof REREAD)[number], 'members'>> & {
+  /** Of the configuration, or of the cluster that was joined. */
+  members: readonly Member[];
+};
 /** What holds for as long as an agent runs. */
 export type FixedConfig = Omit<AgentConfig, (typeof REREAD)[number]>;
 

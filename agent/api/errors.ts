@@ -89,6 +89,10 @@ export const notYours = (job: string, owner: string) =>
     fix: owner === 'root' ? 'do it as root' : `do it as ${owner}, or as root`,
   });
 
+/** @param what begins the sentence, without an article where it has none */
+export const rootOnly = (what: string) =>
+  new GodwitError({ code: 'root-only', message: `${what} is root's to ask for`, fix: 'do it as root' });
+
 export const notYourJob = (job: string, node: string) =>
   new GodwitError({ code: 'not-your-job', message: `${node} may not report on job ${job}` });
 

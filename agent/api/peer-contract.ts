@@ -4,7 +4,8 @@ import { list } from './bounded';
 import { clientContract, JobReference, Typed } from './client-contract';
 import { MoveUnderWay } from './client-events';
 import type { Contract } from './contract';
-import { Cursor, MOST_IN_PAGE, MOST_JOBS, PAGE_BYTES } from './lists';
+import { Pem } from './join-contract';
+import { Cursor, MOST_IN_PAGE, MOST_JOBS, MOST_NODES, PAGE_BYTES } from './lists';
 import {
   Address,
   Bytes,
@@ -27,6 +28,7 @@ import {
   Words,
 } from './model';
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
+import { RosterEntries } from './roster';
 import { JobStacks } from './stacks';
 
 /** As another node says it: with all that it says of root, root is root. */
@@ -271,6 +273,20 @@ export const peerContract = {
       obstacles: list(Obstacle, { most: MOST_OBSTACLES }),
       direct: Mounts.default([]),
     }),
+  },
+
+  /** Entries of the roster that the authority signed after `since`, and up to which all are known there. */
+  'cluster.entries': {
+    params: z.object({ since: z.int().min(0) }),
+    result: z.object({ entries: RosterEntries, complete: z.int().min(0) }),
+  },
+  /** Others are members now. */
+  'cluster.tell': { params: z.object({ entries: RosterEntries }), result: z.object({}) },
+  /** Of the authority: a new certificate for the caller's key, and that the caller leaves. */
+  'cluster.renew': { params: z.object({ request: Pem }), result: z.object({ certificate: Pem }) },
+  'cluster.left': {
+    params: z.object({}),
+    result: z.object({ unheard: list(NodeName, { most: MOST_NODES }) }),
   },
 
   /** A message of the move from the home to the source, and the source's answer when it has done what was asked. */

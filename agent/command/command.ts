@@ -7,6 +7,7 @@ import { complain } from './output';
 import { addAgentOption, addJsonOption } from './verb';
 import { addAgent } from './verbs/agent';
 import { addAttach } from './verbs/attach';
+import { addCluster } from './verbs/cluster';
 import { addDoctor } from './verbs/doctor';
 import { addGdb } from './verbs/gdb';
 import { addHistory } from './verbs/history';
@@ -28,7 +29,7 @@ const WRONG_USAGE = 2;
 
 /** In the order of the help. */
 const VERBS: Record<string, ((program: Command) => void)[]> = {
-  'Nodes:': [addDoctor, addLab, addAgent, addNodes],
+  'Nodes:': [addDoctor, addLab, addCluster, addAgent, addNodes],
   'Jobs:': [addRun, addPs, addStacks, addLogs, addAttach, addWait, addKill],
   'Moves:': [addMigrate, addWhy, addPin, addUnpin, addHistory],
   'Debuggers that follow:': [addGdb, addRsp],

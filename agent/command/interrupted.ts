@@ -28,3 +28,26 @@ export async function unlessInterrupted<T>(work: Promise<T>): Promise<T> {
     await Promise.allSettled(signalled);
   }
 }
+
+/** For work that can end only where nothing is half done: the first signal ends it there, the second at once. */
+export class EndingSignals {
+  #first: (typeof ENDING)[number] | undefined;
+
+  constructor() {
+    for (const signal of ENDING) process.on(signal, this.#take);
+  }
+
+  /** @throws Interrupted */
+  throwIfAny(): void {
+    if (this.#first) throw new Interrupted(this.#first);
+  }
+
+  end(): void {
+    for (const signal of ENDING) process.off(signal, this.#take);
+  }
+
+  readonly #take = (signal: NodeJS.Signals): void => {
+    if (this.#first) process.exit(exitStatusOf(signal));
+    this.#first = signal as (typeof ENDING)[number];
+  };
+}

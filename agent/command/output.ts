@@ -27,3 +27,6 @@ export const write = (chunk: string | Uint8Array): Promise<void> =>
 export const complain = (line: string): void => void process.stderr.write(`godwit: ${oneLine(line)}\n`);
 
 const oneLine = (text: string) => printable(text.trim().replace(/\s*\n\s*/g, ' '));
+
+/** One line on stderr that is no complaint: what has been done. */
+export const note = (line: string): void => void process.stderr.write(`${oneLine(line)}\n`);

@@ -3,6 +3,7 @@ import { once as onceEmitted } from 'node:events';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { clientContract } from '../api/client-contract';
+import { clusterFiles } from '../api/cluster-files';
 import { type FixedConfig, loadConfig } from '../api/config';
 import { peerContract } from '../api/peer-contract';
 import { keeperContract } from '../keeper/contract';
@@ -14,13 +15,16 @@ import { sharedMounts } from '../machine/homefs/shared';
 import { JobNetworks } from '../machine/network/interface';
 import { allowanceOf } from '../wire/allowance';
 import { Link } from '../wire/link';
-import { serveTls, serveUnix } from '../wire/server';
+import { type Server, serveTls, serveUnix } from '../wire/server';
 import { Tickets } from '../wire/tickets';
-import { loadTls, readCertificate } from '../wire/tls';
+import { loadTls, readCertificate, type TlsIdentity } from '../wire/tls';
 import { Changes } from './cluster/changes';
+import { type Joined, joined } from './cluster/joined';
 import { Members, measureSpeed } from './cluster/members';
 import { checkOwnCertificate, Refusals, refusal } from './cluster/membership';
 import { Peers } from './cluster/peers';
+import { Renewal } from './cluster/renewal';
+import { Roster } from './cluster/roster';
 import { Settings } from './cluster/settings';
 import { readUsers } from './cluster/users';
 import { ClusterWatch } from './cluster/watch';
@@ -44,6 +48,7 @@ import { faultPointsIn, faultsFolder, noFaultPoints } from './migration/fault-po
 import { Moves } from './migration/moves';
 import { MovesUnderWay } from './migration/under-way';
 import { clientHandlers } from './requests/client';
+import { clusterAnswers } from './requests/cluster-answers';
 import { OwnDebuggers } from './requests/own-debuggers';
 import { OwnJobs } from './requests/own-jobs';
 import { peerHandlers } from './requests/peer';
@@ -65,6 +70,8 @@ interface Started {
   settings: Settings;
   peers: Peers;
   changes: Changes;
+  tls: TlsIdentity;
+  joined: Joined | null;
 }
 
 /** What all parts of an agent need. */
@@ -144,10 +151,11 @@ function assemble(started: Started) {
   const members = new Members(node, settings, peers, () => peers.call(node, 'node.status', {}));
   const ownJobs = new OwnJobs({ ...base, home, lists, members, moves });
   const ownDebuggers = new OwnDebuggers({ node, home, moves: underWay, peers });
+  const cluster = clusterAnswers({ ...started, members, journal, copies });
   return {
     ...{ config, settings, changes, refusals: new Refusals(log), speed: measureSpeed() },
     ...{ ...hosting, host, statuses, debugging, stops, home, lists, moves, ownJobs, ownDebuggers },
-    ...{ members, view: new View(lists, journal, moves) },
+    ...{ clusterAnswers: cluster, members, view: new View(lists, journal, moves) },
     watch: watchOver(peers, members, config.perUser.watchers),
   };
 }
@@ -196,13 +204,17 @@ async function main(configFile: string) {
     await mkdir(folder, { recursive: true });
   const tls = await loadTls(config.tls);
   const certificate = readCertificate(tls.cert);
+  const roster = first.members ? null : await Roster.open(clusterFiles(config.state).roster, tls.ca);
   const settings = new Settings({
-    ...{ file: configFile, first, log },
-    check: (read) => checkOwnCertificate(read, certificate),
+    ...{ file: configFile, first, roster, log },
+    check: (members) => checkOwnCertificate(config, members, certificate),
   });
   const changes = new Changes();
   const peers = new Peers(name, settings, tls);
-  const node = assemble({ config, settings, peers, changes });
+  /** The members are others now. Before there are connections there is nothing to be done. */
+  let review = () => {};
+  const cluster = roster && (await joined({ config, roster, peers, tls, changed: () => review(), log }));
+  const node = assemble({ config, settings, peers, changes, tls, joined: cluster });
   const handlers = peerHandlers(node);
   peers.serve(handlers);
   const { journal, tickets, served } = node;
@@ -241,9 +253,12 @@ async function main(configFile: string) {
     log,
   });
   await userSockets.update();
+  review = () => {
+    for (const part of [wire, peers, node.watch]) part.review();
+  };
   const reload = async () => {
     await settings.reload();
-    for (const part of [wire, peers, node.watch]) part.review();
+    review();
     // The members of its groups may be others too.
     await userSockets.update();
   };
@@ -251,11 +266,29 @@ async function main(configFile: string) {
   process.on('SIGHUP', () => void reload());
   node.members.start();
   void node.home.start();
+  if (cluster) await takePart(cluster, { config, tls, peers, wire });
   log('the agent is up');
 
   await Promise.race([onceEmitted(process, 'SIGTERM'), onceEmitted(process, 'SIGINT')]);
   journal.close();
   process.exit(0);
+}
+
+/** In a cluster that was joined: hears of its members, renews the certificate, lets others join. */
+async function takePart(
+  { roster, exchange, issuing }: Joined,
+  { config, tls, peers, wire }: { config: FixedConfig; tls: TlsIdentity; peers: Peers; wire: Server },
+): Promise<void> {
+  const { name } = config;
+  const ask = async (request: string) => {
+    const authority = roster.authorityNode ?? name;
+    return (await peers.call(authority, 'cluster.renew', { request })).certificate;
+  };
+  new Renewal({ name, files: config.tls, tls, ask, renewed: () => wire.renew(tls), log }).start();
+  exchange.start();
+  await issuing?.authority.restart();
+  // Tokens that cannot be used now are no reason to end.
+  await issuing?.door.review().catch((error: Error) => log.error(`no machine can join: ${error.message}`));
 }
 
 logFailures(daemon.log);

@@ -3,16 +3,14 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { AgentConfig } from '../api/config';
+import { type AgentConfig, DEFAULT_PORT } from '../api/config';
 import { NodeName } from '../api/model';
+import { authorityIn, nodeFilesIn } from '../machine/certificates/authority';
 import { checkSocketPath } from '../wire/endpoint';
-import { authorityIn, certificateFiles } from './certificates';
 import { badLab } from './errors';
 import { jobAddresses, NODE_BRIDGE, nodeAddress } from './subnet';
 
 const LABS = '/var/lib/godwit/labs';
-/** Every node is at its own address, so all can listen at one port. */
-const PORT = 7420;
 /** More agents than this are no help on one machine; a bridge in one namespace takes far more. */
 const MAX_NODES = 32;
 /** The smallest quota that the kernel takes is a hundredth of its usual period. */
@@ -142,13 +140,18 @@ export function agentConfig(lab: Lab, node: LabNode, keys: Keys): z.input<typeof
   return {
     name: node.name,
     state: paths.state,
-    listen: { host: node.address, port: PORT },
+    listen: { host: node.address, port: DEFAULT_PORT },
     socket: paths.agent.socket,
     keeperSocket: paths.keeper.socket,
     userSockets: paths.userSockets,
     users: lab.users,
-    tls: certificateFiles(authorityIn(authorityFolder(lab.name)), paths.tls),
-    members: lab.nodes.map(({ name, address }) => ({ name, address, port: PORT, key: keys.get(name) })),
+    tls: nodeFilesIn(paths.tls, authorityIn(authorityFolder(lab.name)).cert),
+    members: lab.nodes.map(({ name, address }) => ({
+      name,
+      address,
+      port: DEFAULT_PORT,
+      key: keys.get(name),
+    })),
     ...(node.cpus === undefined ? {} : { cpus: node.cpus }),
     cgroup: cgroupName(lab.name, node.name),
     network: { bridge: NODE_BRIDGE, pool: jobAddresses(lab.subnet, lab.nodes.indexOf(node)) },

@@ -1,27 +1,6 @@
 /** What can go wrong with a lab. */
 import { GodwitError } from '../api/errors';
 
-/** The last line of a command that failed. */
-function lastLine(error: unknown): string {
-  const { stderr, message } = error as { stderr?: unknown; message?: string };
-  const text = String(stderr ?? '').trim() || (message ?? String(error)).trim();
-  return text.split('\n').at(-1)!;
-}
-
-export const commandFailed = (command: string, error: unknown) => {
-  const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-  return new GodwitError(
-    {
-      code: 'command-failed',
-      message: missing
-        ? `the program ${command.split(' ')[0]} is not installed`
-        : `${command} failed: ${lastLine(error)}`,
-      fix: '`godwit doctor` says what is missing',
-    },
-    { cause: error },
-  );
-};
-
 export const notRoot = () =>
   new GodwitError({
     code: 'not-root',

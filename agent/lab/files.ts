@@ -5,7 +5,7 @@
  */
 import { lstat, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { run } from './command';
+import { run } from '../machine/command';
 import { type Lab, type LabNode, nodePaths } from './description';
 import { bindAgain, boundOf, filesNamespace } from './namespaces';
 

@@ -1,7 +1,7 @@
 /** A cluster on one machine: each node a network namespace with a real agent and a real keeper. */
 import { access, mkdir, stat, writeFile } from 'node:fs/promises';
 import { noSuchNode } from '../api/errors';
-import { makeAuthority } from './certificates';
+import { makeAuthority } from '../machine/certificates/authority';
 import {
   authorityFolder,
   checkName,

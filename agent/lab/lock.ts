@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { commandFailed, labBusy } from './errors';
+import { commandFailed } from '../machine/command';
+import { labBusy } from './errors';
 
 /** Root's alone: a process that can open a lock can hold it. */
 const LOCKS = '/run/godwit/locks';

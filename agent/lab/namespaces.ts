@@ -4,8 +4,8 @@
  */
 import { mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { run } from '../machine/command';
 import { parseMounts, pidsAmong } from '../machine/proc/parse';
-import { run } from './command';
 import { nodesFolder } from './description';
 
 export const bridgeNamespace = (lab: string) => join(nodesFolder(lab), 'bridge.net');

@@ -2,8 +2,9 @@
  * The lab's network: one namespace with a bridge, and one for each node, joined to it by a veth pair (veth(4)). Nothing
  * is added to the machine's own network, so two labs never meet. Each step is done where its work is missing.
  */
+
+import { run } from '../machine/command';
 import { hardwareAddress } from '../machine/network/address';
-import { run } from './command';
 import { bindAgain, boundOf, bridgeNamespace, makeNetworkNamespace, nodeNamespace } from './namespaces';
 import { NODE_BRIDGE, PREFIX_BITS } from './subnet';
 

@@ -1,11 +1,11 @@
 /** A node of a lab: its folder, its namespaces and its daemons, each made where it is missing. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { lastLogLine, waitForAnswer } from '../joining/answering';
+import { type Authority, issueCertificate } from '../machine/certificates/authority';
 import { endAll } from '../machine/daemons/ending';
 import { endSupervised, isSupervised as isSupervisedBy } from '../machine/daemons/supervised';
 import { isAlive, readIdentity } from '../machine/proc/identity';
 import { readCertificate } from '../wire/tls';
-import { type Authority, issueCertificate } from './certificates';
 import { agentConfig, cgroupName, type Keys, type Lab, type LabNode, nodePaths } from './description';
 import { nodeDidNotStart } from './errors';
 import { filesOf, seenFrom } from './files';

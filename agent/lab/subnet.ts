@@ -1,6 +1,6 @@
 /** The addresses of a lab: its nodes' own, and those that they give to jobs. */
 import type { AddressPool } from '../api/config';
-import { run } from './command';
+import { run } from '../machine/command';
 
 export const PREFIX_BITS = 16;
 /** A node's own cable ends in this bridge, where the jobs on the node that have an address of their own come in. */

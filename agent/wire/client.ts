@@ -25,6 +25,7 @@ import {
   RPC_PATH,
   STREAM_CLOSE_TIMEOUT_MS,
   STREAM_PATH,
+  type StrangeEndpoint,
   type TlsEndpoint,
 } from './endpoint';
 import * as errors from './errors';
@@ -104,12 +105,18 @@ export const connectTls = <C extends Contract, E extends Events = NoEvents>(
   options: ConnectOptions<C, E>,
 ): Promise<Client<C, E>> => connect(endpoint, { heartbeat: PEER_HEARTBEAT, ...options });
 
+/** @throws GodwitError what `trust` gives, `node-unreachable`, `wrong-version`, `connection-lost` */
+export const connectStrange = <C extends Contract, E extends Events = NoEvents>(
+  endpoint: StrangeEndpoint,
+  options: ConnectOptions<C, E>,
+): Promise<Client<C, E>> => connect(endpoint, { heartbeat: PEER_HEARTBEAT, ...options });
+
 export async function connect<C extends Contract, E extends Events = NoEvents>(
   endpoint: Endpoint,
   options: ConnectOptions<C, E>,
 ): Promise<Client<C, E>> {
   const { name, kind, contract, events, heartbeat, timeoutMs } = options;
-  const expectName = 'path' in endpoint ? undefined : endpoint.expectName;
+  const expectName = 'tls' in endpoint ? endpoint.expectName : undefined;
   const connection = await open(
     endpoint,
     RPC_PATH,
@@ -191,6 +198,7 @@ const generateMask = (mask: Buffer) => void mask.fill(0);
 
 function openSocket(endpoint: Endpoint): Socket {
   if ('path' in endpoint) return connectSocket(endpoint.path);
+  if ('trust' in endpoint) return openStrange(endpoint);
   const { address, port, tls, expectName, expectKey } = endpoint;
   return openTls(tls, {
     host: address,
@@ -198,6 +206,18 @@ function openSocket(endpoint: Endpoint): Socket {
     servername: expectName,
     checkServerIdentity: expectNode(expectName, expectKey),
   }).setKeepAlive(true, KEEPALIVE_MS);
+}
+
+/** Nothing is sent before the other side has shown who it is: until then the socket is corked. */
+function openStrange({ address, port, trust }: StrangeEndpoint): Socket {
+  const socket = connectSecurely({ host: address, port, minVersion: 'TLSv1.3', rejectUnauthorized: false });
+  socket.cork();
+  socket.once('secureConnect', () => {
+    const why = trust(socket);
+    if (why) socket.destroy(why);
+    else socket.uncork();
+  });
+  return socket.setKeepAlive(true, KEEPALIVE_MS);
 }
 
 function openTls(tls: TlsIdentity, options: ConnectionOptions): Socket {
@@ -215,6 +235,7 @@ function explain(endpoint: Endpoint, error: Error & { code?: unknown }, trusted:
   if (error instanceof GodwitError) return error;
   if ('path' in endpoint)
     return error.code === 'EACCES' ? notAdmitted(endpoint.path) : noAgent(endpoint.path, error.message);
+  if ('trust' in endpoint) return nodeUnreachable(`${endpoint.address}:${endpoint.port}`, error.message);
   const { expectName } = endpoint;
   if (MISTRUST.test(String(error.code))) return errors.certificateRefused(expectName, error.message);
   // A server of Node's looks at the certificate after the handshake, and closes the connection without an alert.

@@ -1,5 +1,7 @@
 /** Where an other side is to be found, and what both sides must agree on to meet there. */
 
+import type { TLSSocket } from 'node:tls';
+import type { GodwitError } from '../api/errors';
 import { pathTooLong } from './errors';
 import type { TlsIdentity } from './tls';
 
@@ -17,7 +19,15 @@ export interface TlsEndpoint {
   expectKey?: string | undefined;
 }
 
-export type Endpoint = UnixEndpoint | TlsEndpoint;
+/** Where this side has no certificate yet, and it is for `trust` to say whether the other side's is good. */
+export interface StrangeEndpoint {
+  address: string;
+  port: number;
+  /** Why nothing is said to this side; null if it is the right one. */
+  trust: (socket: TLSSocket) => GodwitError | null;
+}
+
+export type Endpoint = UnixEndpoint | TlsEndpoint | StrangeEndpoint;
 
 /** Paths of the upgrade request: calls, and streams with their ticket behind it. */
 export const RPC_PATH = '/rpc';

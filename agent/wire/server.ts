@@ -1,10 +1,10 @@
 /** The answering side: the same protocol over TLS, for other nodes, and over a Unix socket, for this machine. */
 import { chown, stat, unlink } from 'node:fs/promises';
 import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
+import type { TLSSocket, TlsOptions as TlsServerOptions } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { z } from 'zod';
 import type { Contract, EventName, Events, Handlers, NoEvents } from '../api/contract';
@@ -27,7 +27,7 @@ import type { Kind } from './hello';
 import { Connection } from './rpc';
 import { MAX_CHUNK_BYTES, SocketStream } from './streams';
 import { handOver, type StreamCaller, type Tickets } from './tickets';
-import { type Certified, certifiedAt, mutualTls, type TlsIdentity } from './tls';
+import { type Certified, certifiedAt, mutualTls, oneSidedTls, type TlsIdentity } from './tls';
 
 /** One connection for each client and peer and one for each stream: far above what a node's jobs need. */
 const MAX_CONNECTIONS = 4096;
@@ -93,6 +93,8 @@ export interface Server<E extends Events = NoEvents> {
   emit<N extends EventName<E>>(event: N, payload: z.input<E[N]>): void;
   /** Cuts off, at once, all calls and streams of nodes that are no longer admitted. */
   review(): void;
+  /** New connections are shown this certificate; those that are there go on. */
+  renew(tls: TlsIdentity): void;
   /** Stops listening, closes all connections and cuts all streams. */
   close(): Promise<void>;
 }
@@ -106,8 +108,23 @@ export async function serveTls<C extends Contract, E extends Events = NoEvents>(
   options: ServeOptions<C, E> & TlsOptions,
 ): Promise<Server<E>> {
   const { host, port, tls, heartbeat = PEER_HEARTBEAT } = options;
-  const http = createTlsServer(tls);
+  const http = createTlsServer(mutualTls(tls));
   const service = new Service(http, { ...options, heartbeat }, { admits: options.admits });
+  await listen(http, { host, port }, `${host}:${port}`);
+  return service.server();
+}
+
+/**
+ * For machines without a certificate: any may connect and ask, and it is for the handlers to find out which one it is.
+ * @param tls the certificate is this side's own, followed by its authority's
+ * @throws GodwitError `address-taken`, `cannot-listen`, `unreadable-certificate`
+ */
+export async function serveStrangers<C extends Contract>(
+  options: ServeOptions<C, NoEvents> & { host: string; port: number; tls: Pick<TlsIdentity, 'cert' | 'key'> },
+): Promise<Server> {
+  const { host, port, tls, heartbeat = PEER_HEARTBEAT } = options;
+  const http = createTlsServer(oneSidedTls(tls));
+  const service = new Service<C, NoEvents>(http, { ...options, heartbeat }, {});
   await listen(http, { host, port }, `${host}:${port}`);
   return service.server();
 }
@@ -136,9 +153,9 @@ const HTTP_LIMITS = {
   keepAliveTimeout: 1,
 } as const;
 
-function createTlsServer(tls: TlsIdentity): HttpServer {
+function createTlsServer(tls: TlsServerOptions): HttpServer {
   try {
-    return createHttpsServer({ ...HTTP_LIMITS, ...mutualTls(tls), handshakeTimeout: HANDSHAKE_TIMEOUT_MS });
+    return createHttpsServer({ ...HTTP_LIMITS, ...tls, handshakeTimeout: HANDSHAKE_TIMEOUT_MS });
   } catch (error) {
     throw errors.unreadableCertificate("this node's certificate", (error as Error).message);
   }
@@ -200,6 +217,7 @@ class Service<C extends Contract, E extends Events> {
         for (const peer of this.#peers) peer.emit(event, payload);
       },
       review: () => this.#review(),
+      renew: (tls) => (this.#http as HttpsServer).setSecureContext(mutualTls(tls)),
       close: () => this.#close(),
     };
   }

@@ -36,6 +36,10 @@ export async function loadTls({ ca, cert, key }: TlsFiles): Promise<TlsIdentity>
 export const mutualTls = (identity: TlsIdentity) =>
   ({ ...identity, minVersion: 'TLSv1.3', requestCert: true, rejectUnauthorized: true }) as const;
 
+/** Of a server whose clients have no certificate yet. */
+export const oneSidedTls = ({ cert, key }: Pick<TlsIdentity, 'cert' | 'key'>) =>
+  ({ cert, key, minVersion: 'TLSv1.3' }) as const;
+
 /** Who a certificate is for. */
 export interface Certified {
   name: string;
@@ -56,10 +60,38 @@ export function certifiedAt(socket: TLSSocket): Certified | null {
 
 function certifiedBy(certificate: X509Certificate): Certified | null {
   const name = NodeName.safeParse(certificate.toLegacyObject().subject?.CN).data;
-  if (name === undefined) return null;
-  const info = certificate.publicKey.export({ type: 'spki', format: 'der' });
-  return { name, key: SHA256 + createHash('sha256').update(info).digest('hex') };
+  return name === undefined ? null : { name, key: keyOf(certificate) };
 }
+
+function keyOf(certificate: X509Certificate): string {
+  const info = certificate.publicKey.export({ type: 'spki', format: 'der' });
+  return SHA256 + createHash('sha256').update(info).digest('hex');
+}
+
+/** The pinned key of any certificate, an authority's too. @param certificate PEM or DER */
+export const keyOfCertificate = (certificate: Buffer | string): string =>
+  keyOf(new X509Certificate(certificate));
+
+/**
+ * Why this is not the server of an authority with this key: it shows its own certificate, and the authority's, by which
+ * its own is signed. Null if it is.
+ * @param authority null: any
+ */
+export function strangeServer(socket: TLSSocket, authority: string | null): string | null {
+  const own = socket.getPeerX509Certificate();
+  const issuer = own?.issuerCertificate;
+  if (!own || !issuer) return 'it does not show the certificate of its authority';
+  if (authority !== null && keyOf(issuer) !== authority) return 'it is of another cluster';
+  if (!own.verify(issuer.publicKey)) return 'its certificate is not signed by its authority';
+  const now = Date.now();
+  if (now < Date.parse(own.validFrom) || now > Date.parse(own.validTo))
+    return `its certificate is valid from ${own.validFrom} to ${own.validTo}, and here it is ${new Date().toUTCString()}`;
+  return null;
+}
+
+/** Only the two sides of a connection have it (RFC 5705). */
+export const bindingOf = (socket: TLSSocket): Buffer =>
+  socket.exportKeyingMaterial(32, 'EXPORTER-godwit-join', Buffer.alloc(0));
 
 /**
  * For `checkServerIdentity`: a node is known by its name, not by a host name or an address, and by its key where one is

@@ -97,10 +97,3 @@ export const identity = ({ ca, cert, key }: TlsFiles): TlsIdentity => ({
   cert: readFileSync(cert),
   key: readFileSync(key),
 });
-
-/** The code with which a promise fails, or `done`. */
-export const outcome = (promise: Promise<unknown>): Promise<string> =>
-  promise.then(
-    () => 'done',
-    (error: { code?: string }) => error.code ?? String(error),
-  );

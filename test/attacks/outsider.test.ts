@@ -4,11 +4,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { authorityIn, issueCertificate, makeAuthority } from '../../agent/lab/certificates';
 import { authorityFolder } from '../../agent/lab/description';
+import { authorityIn, issueCertificate, makeAuthority } from '../../agent/machine/certificates/authority';
 import { openStream } from '../../agent/wire/client';
 import type { TlsFiles } from '../../agent/wire/tls';
-import { Intruder, identity, outcome } from './intruder';
+import { outcome } from '../support/outcome';
+import { Intruder, identity } from './intruder';
 import { Stage } from './stage';
 
 const folder = mkdtempSync(join(tmpdir(), 'godwit-outsider-'));

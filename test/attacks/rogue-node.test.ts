@@ -7,7 +7,8 @@ import { type Job, ROOT, type User } from '../../agent/api/model';
 import { type PeerContract, peerContract } from '../../agent/api/peer-contract';
 import { CALLERS } from '../../agent/daemon/requests/callers';
 import { type Client, connectUnix, openStream } from '../../agent/wire/client';
-import { Intruder, outcome } from './intruder';
+import { outcome } from '../support/outcome';
+import { Intruder } from './intruder';
 import { Stage } from './stage';
 
 let stage: Stage;
@@ -69,6 +70,10 @@ const WORDS: { [M in Method<PeerContract>]: (job: Job) => SentParams<PeerContrac
   'home.ended': ({ id, epoch }) => ({ job: id, epoch, exit: { exit: 0, signal: null }, lost: null }),
   'home.outcome': ({ id, epoch }) => ({ job: id, epoch }),
   'home.files': ({ id, epoch }) => ({ job: id, epoch, wire: 'w' }),
+  'cluster.entries': () => ({ since: 0 }),
+  'cluster.tell': () => ({ entries: [] }),
+  'cluster.renew': () => ({ request: 'x' }),
+  'cluster.left': () => ({}),
   'host.launch': ({ id }) => order(id, 'node3', ROOT),
   'host.jobStatus': ({ id }) => ({ jobs: [id] }),
   'host.kill': ({ id }) => ({ job: id, signal: 'SIGKILL' }),
@@ -240,7 +245,7 @@ describe('a node that is taken off the list', () => {
     const { ticket } = await client.call('jobs.console', asked);
     const stream = await openStream(await rogue.endpoint('node1', rogue.tls('node3')), ticket);
     const cut = new Promise((resolve) => stream.once('close', resolve));
-    const { members } = stage.configOf('node1');
+    const members = stage.configOf('node1').members!;
 
     await stage.reconfigure('node1', (config) => ({
       ...config,
@@ -265,7 +270,7 @@ describe('a node that is taken off the list', () => {
 
   it('or whose key is another now, too', async () => {
     const client = await rogue.dial('node1');
-    const { members } = stage.configOf('node1');
+    const members = stage.configOf('node1').members!;
     const key = `sha256:${'0'.repeat(64)}`;
     await stage.reconfigure('node1', (config) => ({
       ...config,
@@ -282,7 +287,7 @@ describe('a node that is taken off the list', () => {
   });
 
   it('stays off it when the next configuration can’t be read', async () => {
-    const { members, ...rest } = stage.configOf('node1');
+    const { members = [], ...rest } = stage.configOf('node1');
     await stage.reconfigure('node1', () => ({
       ...rest,
       members: members.filter(({ name }) => name !== 'node3'),

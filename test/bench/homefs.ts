@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { issueCertificate, makeAuthority } from '../../agent/lab/certificates';
+import { issueCertificate, makeAuthority } from '../../agent/machine/certificates/authority';
 import { connectWire, joinWires } from '../../agent/machine/homefs/join';
 import { openStream } from '../../agent/wire/client';
 import { serveTls } from '../../agent/wire/server';

@@ -149,8 +149,8 @@ describe('a lab', () => {
       lab: ONE,
       criu: '/somewhere/criu',
     });
-    expect(config.members.map(({ name }) => name)).toEqual(['node1', 'node2']);
-    expect(config.members[1]!.address).toBe(config.listen.host);
+    expect(config.members!.map(({ name }) => name)).toEqual(['node1', 'node2']);
+    expect(config.members![1]!.address).toBe(config.listen.host);
     const { ca, key } = config.tls;
     const secrets = [
       key,

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { issueCertificate, makeAuthority } from '../../agent/lab/certificates';
+import { issueCertificate, makeAuthority } from '../../agent/machine/certificates/authority';
 import { parseMounts } from '../../agent/machine/proc/parse';
 import { type Outcome, processesOf, run } from './processes';
 import { inProject } from './project';

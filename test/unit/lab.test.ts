@@ -23,7 +23,7 @@ describe('a lab’s description', () => {
     ]);
     const keys = new Map(lab.nodes.map(({ name }, index) => [name, `sha256:${`${index}`.repeat(64)}`]));
     const configs = lab.nodes.map((node) => AgentConfig.parse(agentConfig(lab, node, keys)));
-    expect(configs[0]!.members.map(({ key }) => key)).toEqual([...keys.values()]);
+    expect(configs[0]!.members!.map(({ key }) => key)).toEqual([...keys.values()]);
     expect(configs[0]!.members).toEqual(configs[1]!.members);
     expect(configs[1]).toMatchObject({ cpus: 0.5, cgroup: 'l-node2', listen: { host: '10.9.0.2' } });
     expect(configs[0]!.state).not.toBe(configs[1]!.state);

@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AgentConfig } from '../../agent/api/config';
+import { AgentConfig, type Member } from '../../agent/api/config';
 import { PinnedKey } from '../../agent/api/pinned-key';
 import { checkOwnCertificate, Refusals, refusal } from '../../agent/daemon/cluster/membership';
 import { Settings } from '../../agent/daemon/cluster/settings';
-import { readCertificate, type TlsIdentity } from '../../agent/wire/tls';
+import { type Certified, readCertificate, type TlsIdentity } from '../../agent/wire/tls';
 import { type Certificates, makeCertificates } from './wire-fixture';
 
 const folder = mkdtempSync(join(tmpdir(), 'godwit-members-'));
@@ -55,13 +55,12 @@ describe('a member', () => {
   it('shows the certificate by which it is known, or does not start', () => {
     const who = of(certificates.node1);
     const config = (name: string, key?: string) => configured({ name, members: [member(name, key)] });
-    expect(() => checkOwnCertificate(config('node1', who.key), who)).not.toThrow();
-    expect(() => checkOwnCertificate(config('node1'), who)).not.toThrow();
-    expect(() => checkOwnCertificate(config('node1', of(certificates.node2).key), who)).toThrow(
-      /is pinned for node1/,
-    );
-    expect(() => checkOwnCertificate(config('node2'), who)).toThrow(/is for node1, and this node is node2/);
-    expect(() => checkOwnCertificate(config('node1'), null)).toThrow(/is for no node/);
+    const check = (one: AgentConfig, own: Certified | null) => checkOwnCertificate(one, one.members!, own);
+    expect(() => check(config('node1', who.key), who)).not.toThrow();
+    expect(() => check(config('node1'), who)).not.toThrow();
+    expect(() => check(config('node1', of(certificates.node2).key), who)).toThrow(/is pinned for node1/);
+    expect(() => check(config('node2'), who)).toThrow(/is for node1, and this node is node2/);
+    expect(() => check(config('node1'), null)).toThrow(/is for no node/);
   });
 
   it('is on the list once', () => {
@@ -80,7 +79,10 @@ describe('a configuration that is read again', () => {
   const file = join(folder, 'config.json');
   const lines: string[] = [];
   const settings = () =>
-    new Settings({ ...{ file, first: configured({}), check: () => {} }, log: (line) => lines.push(line) });
+    new Settings({
+      ...{ file, first: configured({}), roster: null, check: () => {} },
+      log: (line) => lines.push(line),
+    });
   const reloads = async (text: string, one = settings()) => {
     lines.length = 0;
     writeFileSync(file, text);
@@ -113,10 +115,10 @@ describe('a configuration that is read again', () => {
 
   it('is not taken up where the agent can’t go on with it', async () => {
     const first = configured({});
-    const check = (config: AgentConfig) => {
-      if (config.members.length > 1) throw new Error('not this one');
+    const check = (members: readonly Member[]) => {
+      if (members.length > 1) throw new Error('not this one');
     };
-    const one = new Settings({ file, first, check, log: (line) => lines.push(line) });
+    const one = new Settings({ file, first, check, roster: null, log: (line) => lines.push(line) });
     const text = JSON.stringify({ ...plain, members: [member('node1'), member('node2')] });
     expect((await reloads(text, one)).members).toHaveLength(1);
     expect(lines).toEqual(['the configuration stays as it was: not this one']);

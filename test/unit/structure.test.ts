@@ -88,7 +88,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'agent/daemon/preflight': ['agent/api', 'agent/daemon/cluster', 'agent/daemon/journal', 'agent/machine'],
   'agent/daemon/journal': ['agent/api'],
-  'agent/daemon/cluster': [...WIRED, 'agent/machine/*'],
+  'agent/daemon/cluster': [...WIRED, 'agent/machine/certificates', 'agent/machine/*'],
 
   'agent/keeper': [
     ...WIRED,
@@ -122,9 +122,10 @@ const MAY_IMPORT: Record<string, string[]> = {
   'agent/machine/cgroup': ['agent/api', 'agent/machine/proc'],
   'agent/machine/network': ['agent/api', 'agent/machine/homefs'],
   'agent/machine/homefs': ['agent/api', 'agent/wire', 'agent/machine/proc'],
+  'agent/machine/certificates': ['agent/machine/*'],
   'agent/machine/daemons': ['agent/api', 'agent/machine/proc'],
   'agent/machine/proc': ['agent/api'],
-  'agent/machine': [],
+  'agent/machine': ['agent/api'],
 
   'agent/wire': ['agent/api', 'package.json'],
   'agent/api': ['agent/log.ts'],

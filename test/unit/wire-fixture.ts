@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll } from 'vitest';
 import { z } from 'zod';
 import type { Contract, Events, Handlers } from '../../agent/api/contract';
 import { GodwitError } from '../../agent/api/errors';
-import { type Authority, issueCertificate, makeAuthority } from '../../agent/lab/certificates';
+import { type Authority, issueCertificate, makeAuthority } from '../../agent/machine/certificates/authority';
 import { serveTls, serveUnix } from '../../agent/wire/server';
 import { Tickets } from '../../agent/wire/tickets';
 import { loadTls, type TlsIdentity } from '../../agent/wire/tls';

@@ -1,11 +1,9 @@
 import { type Command, Option } from 'commander';
-import { loadConfig } from '../../api/config';
+import { DEFAULT_CONFIG, loadConfig } from '../../api/config';
 import { restartService, startService, stopService, untilItAnswers } from '../../joining/service';
 import { inForeground } from '../foreground';
 import { findPrograms } from '../runtime';
 import { type Invocation, perform } from '../verb';
-
-const DEFAULT_CONFIG = '/etc/godwit/agent.json';
 
 interface Options {
   config: string;

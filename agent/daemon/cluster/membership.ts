@@ -14,7 +14,11 @@ export function refusal(members: readonly Member[], own: string, who: Certified)
 }
 
 /** Is the agent's certificate the one by which the others know it? @throws GodwitError `wrong-certificate` */
-export function checkOwnCertificate({ name, members, tls }: AgentConfig, own: Certified | null): void {
+export function checkOwnCertificate(
+  { name, tls }: Pick<AgentConfig, 'name' | 'tls'>,
+  members: readonly Member[],
+  own: Certified | null,
+): void {
   const pinned = members.find((member) => member.name === name)?.key;
   if (own?.name === name && (pinned === undefined || pinned === own.key)) return;
   throw new GodwitError({

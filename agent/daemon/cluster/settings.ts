@@ -1,8 +1,9 @@
 /** The configuration in force: what an agent reads again at a SIGHUP is read here, each time it is needed. */
 import { isDeepStrictEqual } from 'node:util';
-import { type AgentConfig, loadConfig, REREAD, type Reread } from '../../api/config';
+import { type AgentConfig, loadConfig, type Member, REREAD, type Reread } from '../../api/config';
 import { GodwitError } from '../../api/errors';
 import { SerialQueue } from '../../machine/serial-queue';
+import type { Roster } from './roster';
 
 export class Settings {
   #now: AgentConfig;
@@ -12,17 +13,23 @@ export class Settings {
     private readonly options: {
       file: string;
       first: AgentConfig;
+      /** Of a node that has joined a cluster: who is in it. */
+      roster: Pick<Roster, 'members'> | null;
       /** @throws GodwitError if the agent can't go on with this one */
-      check: (config: AgentConfig) => void;
+      check: (members: readonly Member[]) => void;
       log: (line: string) => void;
     },
   ) {
-    options.check(options.first);
+    options.check(this.#members(options.first));
     this.#now = options.first;
   }
 
   get now(): Reread {
-    return this.#now;
+    return { ...this.#now, members: this.#members(this.#now) };
+  }
+
+  #members({ members }: AgentConfig): readonly Member[] {
+    return members ?? this.options.roster?.members ?? [];
   }
 
   /** One that can't be used leaves the old one in force. One call after the other. */
@@ -35,10 +42,10 @@ export class Settings {
     try {
       const next = await loadConfig(file);
       if (next.name !== first.name) throw otherNode(next.name, first.name);
-      check(next);
+      check(this.#members(next));
       const waiting = restartKeys(first, next);
       if (waiting.length > 0) log(`${file}: ${waiting.join(', ')}: in force after a restart of the agent`);
-      this.#now = { ...first, ...pickReread(next) };
+      this.#now = { ...first, members: undefined, ...pickReread(next) };
       log(`${file}: read again`);
     } catch (error) {
       log(`the configuration stays as it was: ${(error as Error).message}`);
@@ -62,4 +69,7 @@ const restartKeys = (first: AgentConfig, next: AgentConfig): string[] =>
   );
 
 const pickReread = (config: AgentConfig) =>
-  Object.fromEntries(REREAD.map((key) => [key, config[key]])) as unknown as Reread;
+  Object.fromEntries(REREAD.map((key) => [key, config[key]])) as unknown as Pick<
+    AgentConfig,
+    (typeof REREAD)[number]
+  >;

@@ -153,6 +153,13 @@ export const CALLERS: { readonly [M in Method<PeerContract>]: Rule<Params<PeerCo
   'host.preflight': home,
   'host.debug': homeOfSession,
   'host.debugGone': homeOfSession,
+  // Signed by the authority: it does not matter which member tells it.
+  'cluster.entries': member,
+  'cluster.tell': member,
+  // About the caller itself.
+  'cluster.renew': member,
+  'cluster.left': member,
+
   'move.toSource': homeOfMove,
   'move.toDestination': homeOfArrival,
 };

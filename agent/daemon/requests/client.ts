@@ -11,6 +11,7 @@ import type { Peers } from '../cluster/peers';
 import type { ClusterWatch } from '../cluster/watch';
 import type { Home } from '../jobs/home';
 import { type Choosing, chooseNode } from './choice';
+import type { clusterAnswers } from './cluster-answers';
 import { Dispatch, SOON } from './dispatch';
 import { withinOwnLimits } from './launcher';
 import { DEBUG_TIMEOUT_MS } from './own-debuggers';
@@ -30,6 +31,7 @@ export interface ClientParts extends Choosing {
   watch: ClusterWatch;
   ownJobs: OwnJobs;
   helper: string;
+  clusterAnswers: ReturnType<typeof clusterAnswers>;
   log: Log;
 }
 
@@ -46,6 +48,7 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
   }
 
   return {
+    ...parts.clusterAnswers.client,
     'jobs.show': (params, caller) => answered('jobs.show', params, caller),
     'jobs.kill': (params, caller) => answered('jobs.kill', params, caller),
     'jobs.pin': (params, caller) => answered('jobs.pin', params, caller),

@@ -8,6 +8,7 @@ import type { Refusals } from '../cluster/membership';
 import type { Peers } from '../cluster/peers';
 import type { Settings } from '../cluster/settings';
 import { judged, type Standing } from './callers';
+import type { clusterAnswers } from './cluster-answers';
 import { type HomeAnswersParts, homeAnswers } from './home-answers';
 import { type HostAnswersParts, hostAnswers } from './host-answers';
 import { type NodeAnswersParts, nodeAnswers } from './node-answers';
@@ -21,6 +22,7 @@ export interface PeerParts extends NodeAnswersParts, HomeAnswersParts, HostAnswe
   refusals: Refusals;
   peers: Pick<Peers, 'names'>;
   ownDebuggers: OwnDebuggers;
+  clusterAnswers: ReturnType<typeof clusterAnswers>;
 }
 
 /** This node's requests to itself are judged like those of others. */
@@ -32,6 +34,7 @@ export function peerHandlers(parts: PeerParts): Handlers<PeerContract> {
     ...nodeAnswers(parts, acceptance),
     ...homeAnswers(parts, acceptance),
     ...hostAnswers(parts),
+    ...parts.clusterAnswers.peer,
   };
   return judged(handlers, standing(parts, acceptance), (from, method, { message }) =>
     refusals.report(`${from} may not ask ${method}: ${message}`),
@@ -58,7 +61,11 @@ function standing({ home, moves, peers }: PeerParts, acceptance: () => Acceptanc
 
 type PassedOn = Exclude<
   keyof PeerContract,
-  `node.${string}` | `host.${string}` | `move.${string}` | keyof ReturnType<typeof homeAnswers>
+  | `cluster.${string}`
+  | `node.${string}`
+  | `host.${string}`
+  | `move.${string}`
+  | keyof ReturnType<typeof homeAnswers>
 >;
 
 /** What a client of another node has asked there. */
