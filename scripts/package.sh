@@ -2,7 +2,8 @@
 # Packs what `npm run build` has made into all that a release has, in dist/ or the folder that is given:
 #   NAME-VERSION.vsix               the extension, with all that a node needs
 #   NAME-VERSION-linux-ARCH.tar.gz  the same for a node without VS Code: the command, agent, keeper, man pages, service
-#   SHA256SUMS                      of both
+#   godwit_VERSION_ARCH.deb         and as a Debian package, with the Node.js that it runs on
+#   SHA256SUMS                      of all
 # The same sources give the same bytes. Says how big each is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,9 +12,12 @@ out=$(realpath "${1:-dist}")
 # vsce wants a newer Node.js than Godwit does.
 node=$(ls -d "$PWD"/node_modules/node-linux-*/bin/node | head -n 1)
 arch=$("$node" -p process.arch)
-name=$("$node" -p 'const { name, version } = require("./package.json"); `${name}-${version}`')
+version=$("$node" -p 'require("./package.json").version')
+name=godwit-$version
 vsix=$name.vsix
 bundle=$name-linux-$arch.tar.gz
+. scripts/package-deb.sh
+deb=godwit_${version}_$(deb_architecture).deb
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -37,20 +41,27 @@ fi
 
 # Programs find each other in the folder that they are in.
 mkdir -p "$work/$name"/{bin,lib,share/man/man1,share/doc}
-cp dist/{godwit,agent,keeper}.cjs dist/godwit-{helper,homefs} dist/godwit-*.so dist/godwit-stacks.py "$work/$name/lib"
+programs=(dist/{godwit,agent,keeper}.cjs dist/godwit-{helper,homefs,stacks.py,agent.service} dist/godwit-*.so)
+cp "${programs[@]}" "$work/$name/lib"
 ln -s ../lib/godwit.cjs "$work/$name/bin/godwit"
 cp docs/man/*.1 "$work/$name/share/man/man1"
-cp resources/godwit-agent.service docs/config.example.json docs/configuration.md "$work/$name/share/doc"
+cp docs/config.example.json docs/{configuration,service}.md "$work/$name/share/doc"
 cp README.md CHANGELOG.md LICENSE THIRD_PARTY_NOTICES.md "$work/$name"
 tar --create --directory "$work" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner \
   --mode=u=rwX,go=rX --format=gnu "$name" | gzip -9 --no-name >"$work/$bundle"
 
-(cd "$work" && sha256sum "$vsix" "$bundle" >SHA256SUMS)
+files=("$vsix" "$bundle")
+if command -v dpkg-deb >/dev/null; then
+  make_deb "$work/$deb"
+  files+=("$deb")
+fi
+
+(cd "$work" && sha256sum "${files[@]}" >SHA256SUMS)
 # What is at its place is whole.
-for file in "$vsix" "$bundle" SHA256SUMS; do
+for file in "${files[@]}" SHA256SUMS; do
   mv "$work/$file" "$out/$file.new"
   mv "$out/$file.new" "$out/$file"
 done
-for file in "$vsix" "$bundle"; do
+for file in "${files[@]}"; do
   echo "package: $out/$file, $(stat -c %s "$out/$file" | numfmt --to=si --suffix=B)"
 done

@@ -1,7 +1,8 @@
-# Sourced by setup.sh: a CRIU that serves on this kernel. Sets `criu`.
+# Sourced by setup.sh and get-criu.sh: a CRIU that serves on this kernel. Sets `criu`.
 # The machine's own where it serves, else the distribution's, else Debian's newest in a folder of its own.
 
 criu_folder=$state/criu
+private_criu=$criu_folder/bin/criu
 criu_versions=$criu_folder/versions
 # Debian releases whose CRIU may go into the folder, the likelier to work first.
 criu_suites="forky sid"
@@ -14,25 +15,18 @@ at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; 
 least_criu=4.1
 ! at_least "$(uname -r | sed 's/[^0-9.].*//')" 6.16 || least_criu=4.2
 
-# A program that is connected with itself over TCP, and leads a session without a terminal, as CRIU wants it.
+# A program that is connected with itself over TCP, and leads a session without a terminal, as CRIU wants it. In Perl,
+# which every Debian has.
 connected_program() {
-  cc -O1 -x c - -o "$1" <<'PROGRAM'
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
-int main(void) {
-  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t size = sizeof at;
-  int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
-  setsid();
-  if (bind(listener, (void *)&at, size) || listen(listener, 1)) return 1;
-  if (getsockname(listener, (void *)&at, &size) || connect(client, (void *)&at, size)) return 1;
-  if (accept(listener, 0, 0) < 0 || write(client, "x", 1) != 1 || write(STDOUT_FILENO, "\n", 1) != 1) return 1;
-  close(STDOUT_FILENO);
-  alarm(60);
-  pause();
-}
-PROGRAM
+  exec perl -MPOSIX -MSocket -e '
+    POSIX::setsid();
+    socket(L, AF_INET, SOCK_STREAM, 0) && socket(C, AF_INET, SOCK_STREAM, 0) or exit 1;
+    bind(L, sockaddr_in(0, INADDR_LOOPBACK)) && listen(L, 1) or exit 1;
+    connect(C, getsockname(L)) && accept(A, L) && syswrite(A, "x") or exit 1;
+    syswrite(STDOUT, "\n");
+    POSIX::close(1);
+    alarm 60;
+    POSIX::pause();'
 }
 
 # Does this CRIU dump a program with TCP connections? Its own check does not try that.
@@ -40,10 +34,9 @@ dumps_tcp() (
   exec 2>/dev/null # where the shell would say that the dumped program was killed
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
-  connected_program "$work/program" || return 1
   mkdir "$work/images"
   mkfifo "$work/ready"
-  "$work/program" </dev/null >"$work/ready" &
+  (connected_program) </dev/null >"$work/ready" &
   read -r _ <"$work/ready" || return 1
   "$1" dump -t $! -D "$work/images" --tcp-established --network-lock skip >/dev/null && return 0
   kill -9 $!

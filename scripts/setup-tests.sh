@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the tests need besides: a program that looks at system calls, databases, compilers of other languages. Changes only
-# what is missing.
+# What the tests need besides: a program that looks at system calls, systemd, sshd, databases, compilers of other
+# languages. Changes only what is missing.
 set -euo pipefail
 
 missing_packages() {
@@ -8,6 +8,10 @@ missing_packages() {
   [ -x /usr/bin/gfortran ] || echo gfortran
   [ -x /usr/bin/rustc ] && [ -e /usr/lib/rustlib/etc/gdb_lookup.py ] || echo rustc rust-gdb
   [ -x /usr/bin/go ] || echo golang-go
+  # Not as this machine's PID 1: as that of machines in namespaces.
+  [ -x /lib/systemd/systemd ] || echo systemd
+  [ -x /usr/sbin/sshd ] || echo openssh-server
+  command -v ssh >/dev/null || echo openssh-client
   [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import sqlite3, lmdb' 2>/dev/null || echo python3 python3-lmdb
 }
 

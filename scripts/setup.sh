@@ -7,17 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 least_node=20
-state=/var/lib/godwit
-private_criu=$state/criu/bin/criu
-
-say() { echo "setup: $*"; }
-stop() {
-  echo "setup: $1" >&2
-  [ $# -lt 2 ] || echo "       $2" >&2
-  exit 1
-}
-has() { command -v "$1" >/dev/null 2>&1; }
-is_debian() { has apt-get && has dpkg && grep -qiE '^(ID|ID_LIKE)=.*(debian|ubuntu)' /etc/os-release; }
+. scripts/machine.sh
 
 case "${1:-}" in
   '' | vscode | update) ;;
@@ -47,19 +37,6 @@ missing_packages() {
   has nsenter || echo util-linux
   links_static || printf 'gcc\nlibc6-dev\n'
   has g++ || echo g++
-}
-
-updated=
-apt_update() {
-  [ -z "$updated" ] || return 0
-  say "reading the package lists"
-  apt-get -qq update
-  updated=1
-}
-apt_install() {
-  apt_update
-  say "installing $*"
-  DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$@" >/dev/null
 }
 
 packages=$(missing_packages | tr '\n' ' ')

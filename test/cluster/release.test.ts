@@ -53,7 +53,8 @@ it('is the same bytes whenever, and by whomever, it is made of the same sources'
 it('has a man page a verb, the service, and an example of its configuration', () => {
   const share = (...parts: string[]) => readdirSync(join(installed, 'share', ...parts)).sort();
   expect(share('man', 'man1')).toEqual(readdirSync(inProject('docs', 'man')).sort());
-  expect(share('doc')).toEqual(['config.example.json', 'configuration.md', 'godwit-agent.service']);
+  expect(share('doc')).toEqual(['config.example.json', 'configuration.md', 'service.md']);
+  expect(readdirSync(join(installed, 'lib'))).toContain('godwit-agent.service');
 });
 
 it('is a command that brings up a lab of the agents that are in it, and runs a job there', async () => {

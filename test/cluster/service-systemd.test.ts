@@ -1,7 +1,7 @@
 /** What keeps an agent up where systemd is: a unit, under a real systemd that is PID 1 of a machine in namespaces. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { findAgentNode } from '../../agent/command/runtime';
-import { configureNodes } from '../support/lone-node';
+import { configureNodes, USUAL_PLACE } from '../support/lone-node';
 import { Machine } from '../support/machine';
 import type { Outcome } from '../support/processes';
 import { inProject } from '../support/project';
@@ -34,10 +34,7 @@ const traces = async () =>
   machine.sh(`pgrep -fa '[a]gent.cjs|[k]eeper.cjs' || true; ls /sys/fs/cgroup/godwit /run/godwit 2>/dev/null || true
     find /etc/systemd /run/systemd/system /run/systemd/transient -name '*godwit*' 2>/dev/null || true`);
 
-const first = {
-  ...{ name: 'first', port: 7420, configuration: '/etc/godwit' },
-  ...{ state: '/var/lib/godwit/node', sockets: '/run/godwit' },
-};
+const first = USUAL_PLACE;
 const second = {
   ...{ name: 'second', port: 7421, configuration: '/etc/godwit-second' },
   ...{ state: '/var/lib/godwit/second', sockets: '/run/godwit-second' },

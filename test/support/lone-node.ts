@@ -41,6 +41,12 @@ export async function configureNodes(places: NodePlace[], root = ''): Promise<st
   );
 }
 
+/** Where a node is that has a machine for itself. */
+export const USUAL_PLACE: NodePlace = {
+  ...{ name: 'first', port: 7420, configuration: '/etc/godwit' },
+  ...{ state: '/var/lib/godwit/node', sockets: '/run/godwit' },
+};
+
 /** A port that nobody listens at now. */
 export function freePort(): Promise<number> {
   const server = createServer();

@@ -1,5 +1,6 @@
 /** CRIU, the program that saves and restores processes: where it is, and whether it serves on this machine. */
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { access, constants, readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -16,6 +17,8 @@ import { isAtLeast, numbers } from '../versions';
 export const leastVersion = (kernel: string): string => (isAtLeast(numbers(kernel), '6.16') ? '4.2' : '4.1');
 /** Where `npm run setup` puts one when neither the machine nor its packages have one that serves. */
 export const PRIVATE_CRIU = '/var/lib/godwit/criu/bin/criu';
+/** The same in a package, beside the programs. */
+const GET_CRIU = join(__dirname, 'get-criu');
 /** `criu check` takes a tenth of a second; one that hangs serves as little as one that fails. */
 const ASK_DEADLINE_MS = 20_000;
 
@@ -91,7 +94,7 @@ const noCriu = (problems: string[]) =>
   new GodwitError({
     code: 'no-criu',
     message: `no CRIU can be used here: ${problems.join('; ') || 'none is installed'}`,
-    fix: 'run `npm run setup` as root',
+    fix: existsSync(GET_CRIU) ? `run \`${GET_CRIU}\` as root` : 'run `npm run setup` as root',
   });
 
 /** In the image folder, once `godwit-as-user.so` has been in effect in a process of the job (as-user.c). */
