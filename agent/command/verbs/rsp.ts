@@ -33,13 +33,18 @@ export const addRsp = (program: Command) =>
 async function serve(jobLine: JobLine, listen: Endpoint): Promise<void> {
   const address = await jobLine.line.listen(listen);
   try {
-    await unlessInterrupted(jobLine.open());
-    await write(`listening at ${address}\n`);
-    const why = await unlessInterrupted(jobLine.closed);
+    // A signal that comes as soon as the address is known finds this ready for it.
+    const why = await unlessInterrupted(served(jobLine, address));
     if (why) throw why;
   } finally {
     await jobLine.line.close();
   }
+}
+
+async function served(jobLine: JobLine, address: string) {
+  await jobLine.open();
+  await write(`listening at ${address}\n`);
+  return jobLine.closed;
 }
 
 function endpoint(text: string): Endpoint {
