@@ -12,6 +12,8 @@ import { GodwitError } from './errors';
 import { PinnedKey, SHA256 } from './pinned-key';
 
 const FORMAT = 'godwit1';
+/** The service under which it is announced: `_godwit._tcp`. */
+export const ANNOUNCED_AS = 'godwit';
 /** Of one machine: it may have several networks. */
 const MOST_ADDRESSES = 16;
 const MOST_CHARACTERS = 4_096;

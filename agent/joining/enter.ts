@@ -6,7 +6,8 @@ import { type JoinContract, joinContract } from '../api/join-contract';
 import { type Place, proofOf, type Token } from '../api/token';
 import { type Client, connectStrange } from '../wire/client';
 import { bindingOf, strangeServer } from '../wire/tls';
-import { noneReached, noPlaces, otherCluster } from './errors';
+import { discover } from './discovery';
+import { noneAnnounced, noneReached, otherCluster } from './errors';
 
 export interface Entry extends Result<JoinContract, 'join.enter'> {
   /** The node is up: it is a member for good. */
@@ -30,22 +31,27 @@ const ELSEWHERE: ReadonlySet<string> = new Set([
   'connection-lost',
   'no-hello',
 ]);
+/** What another cluster says to a token that is not its own. */
+const NOT_THIS: ReadonlySet<string> = new Set(['other-cluster', 'no-such-token']);
 /** The authority makes a certificate, and writes it all down; on a busy machine that takes a while. */
 const ENTER_TIMEOUT_MS = 60_000;
 
 /**
- * @throws GodwitError `other-cluster`, `cluster-unreachable`, `wrong-version`, and what the authority refuses: see
+ * @throws GodwitError `other-cluster`, `cluster-unreachable`, `none-announced`, `wrong-version`, and what the authority refuses: see
  *   cluster/authority.ts
  */
 export async function enter(token: Token, joiner: Joiner): Promise<Entry> {
-  if (token.places.length === 0) throw noPlaces();
   const tries: string[] = [];
-  for (const place of token.places) {
+  const known = token.places.length > 0;
+  const places = known ? token.places : await discover(joiner.address);
+  if (places.length === 0) throw noneAnnounced();
+  for (const place of places) {
     try {
       return await enterAt(place, token, joiner);
     } catch (error) {
       const why = asGodwitError(error);
-      if (!ELSEWHERE.has(why.code)) throw why;
+      // Of what is only announced, any may be another cluster's.
+      if (!ELSEWHERE.has(why.code) && (known || !NOT_THIS.has(why.code))) throw why;
       tries.push(why.message);
     }
   }

@@ -39,15 +39,15 @@ export const otherCluster = (place: string, why: string) =>
 export const noneReached = (tries: string[]) =>
   new GodwitError({
     code: 'cluster-unreachable',
-    message: `none of the token's addresses can be reached: ${tries.join('; ')}`,
+    message: `none of the cluster's addresses can be reached: ${tries.join('; ')}`,
     fix: 'is the agent there up, the token not expired, and the port open between the two machines?',
   });
 
-export const noPlaces = () =>
+export const noneAnnounced = () =>
   new GodwitError({
-    code: 'bad-token',
-    message: 'the token has no address in it',
-    fix: 'paste the whole line that `godwit cluster token` has printed',
+    code: 'none-announced',
+    message: 'no cluster announces on this network that machines can join',
+    fix: 'paste the whole line that `godwit cluster token` has printed, which says where; is the token expired?',
   });
 
 export const notConnected = (name: string) =>

@@ -82,6 +82,7 @@ class Cluster {
       port,
       tls,
       log,
+      announce: () => () => {},
     });
     await this.door.review();
   }

@@ -27,6 +27,8 @@ export interface JoinDoorParts {
   tls: TlsIdentity;
   authority: Authority;
   tokens: Tokens;
+  /** Says that it is open, until the function is called that it returns. */
+  announce: () => () => void;
   log: Log;
 }
 
@@ -35,6 +37,7 @@ export class JoinDoor {
   #server: Server | null = null;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
+  #unannounce: (() => void) | null = null;
   /** By whom a token is being used. */
   readonly #entering = new Map<unknown, string>();
   readonly #endings = new Set<Promise<void>>();
@@ -48,6 +51,7 @@ export class JoinDoor {
       clearTimeout(this.#timer);
       if (this.#isOver || (good.length === 0 && this.#entering.size === 0)) return this.#shut();
       this.#server ??= await this.#open();
+      this.#unannounce ??= this.parts.announce();
       // While a machine is still entering with the last token, its end is the next occasion.
       if (good.length > 0) this.#lookAgain(Math.max(...good.map(({ expires }) => Date.parse(expires))));
     });
@@ -60,6 +64,8 @@ export class JoinDoor {
   }
 
   async #shut(): Promise<void> {
+    this.#unannounce?.();
+    this.#unannounce = null;
     await this.#server?.close();
     this.#server = null;
   }

@@ -5,6 +5,7 @@ import type { AgentConfig } from '../../api/config';
 import type { Log } from '../../log';
 import { authorityIn } from '../../machine/certificates/authority';
 import type { TlsIdentity } from '../../wire/tls';
+import { announce } from './announcement';
 import { Authority } from './authority';
 import { JoinDoor } from './join-door';
 import type { Peers } from './peers';
@@ -52,6 +53,10 @@ export async function joined({ config, roster, peers, tls, changed, log }: Joine
       void exchange.tell(entries);
     },
   });
-  const door = new JoinDoor({ name, host: listen.host, port: joinPort(listen), tls, authority, tokens, log });
+  const port = joinPort(listen);
+  const door = new JoinDoor({
+    ...{ name, host: listen.host, port, tls, authority, tokens, log },
+    announce: () => announce({ name, address: roster.entry(name)?.address ?? listen.host, port }, log),
+  });
   return { roster, exchange, issuing: { authority, tokens, door } };
 }
