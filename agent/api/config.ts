@@ -37,6 +37,11 @@ export const Member = z.object({
 });
 export type Member = z.infer<typeof Member>;
 
+export const Members = list(Member, { least: 1, most: MOST_NODES }).refine(
+  (members) => new Set(members.map(({ name }) => name)).size === members.length,
+  'no two may have the same name',
+);
+
 /** Addresses that a node gives to the jobs that it is the home of; no other home gives the same. */
 export const AddressPool = z.object({
   first: z.ipv4(),
@@ -75,7 +80,9 @@ export const AgentConfig = z
      * All nodes of the cluster, this one included: others are not spoken with, with any certificate. Without it they are
      * those of the cluster that this node has joined.
      */
-    members: list(Member, { least: 1, most: MOST_NODES }).optional(),
+    members: Members.optional(),
+    /** A file with that list, which another program keeps; it is read again when it changes. */
+    membersFile: Path.optional(),
     /**
      * The nodes from which jobs are taken, launched there or moved, and requests of their users about jobs whose home
      * this node is; all members if absent. What is here already is not touched, and may leave.
@@ -121,9 +128,9 @@ export const AgentConfig = z
     path: ['members'],
     message: 'the node itself must be among them',
   })
-  .refine(({ members = [] }) => new Set(members.map((member) => member.name)).size === members.length, {
-    path: ['members'],
-    message: 'no two may have the same name',
+  .refine(({ members, membersFile }) => !members || !membersFile, {
+    path: ['membersFile'],
+    message: 'the members are either here or there',
   });
 export type AgentConfig = z.infer<typeof AgentConfig>;
 export type Reread = Pick<AgentConfig, Exclude<(typeof REREAD)[number], 'members'>> & {

@@ -21,6 +21,7 @@ import { loadTls, readCertificate, type TlsIdentity } from '../wire/tls';
 import { Changes } from './cluster/changes';
 import { type Joined, joined } from './cluster/joined';
 import { Members, measureSpeed } from './cluster/members';
+import { MembersFile } from './cluster/members-file';
 import { checkOwnCertificate, Refusals, refusal } from './cluster/membership';
 import { Peers } from './cluster/peers';
 import { Renewal } from './cluster/renewal';
@@ -204,9 +205,11 @@ async function main(configFile: string) {
     await mkdir(folder, { recursive: true });
   const tls = await loadTls(config.tls);
   const certificate = readCertificate(tls.cert);
-  const roster = first.members ? null : await Roster.open(clusterFiles(config.state).roster, tls.ca);
+  const file = first.membersFile ? await MembersFile.open(first.membersFile, log) : null;
+  const isJoined = !first.members && !file;
+  const roster = isJoined ? await Roster.open(clusterFiles(config.state).roster, tls.ca) : null;
   const settings = new Settings({
-    ...{ file: configFile, first, roster, log },
+    ...{ file: configFile, first, elsewhere: file ?? roster, log },
     check: (members) => checkOwnCertificate(config, members, certificate),
   });
   const changes = new Changes();
@@ -256,6 +259,7 @@ async function main(configFile: string) {
   review = () => {
     for (const part of [wire, peers, node.watch]) part.review();
   };
+  file?.watch(() => review());
   const reload = async () => {
     await settings.reload();
     review();

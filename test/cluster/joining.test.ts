@@ -1,7 +1,15 @@
 /** A cluster of machines that are not a lab's: made with `godwit cluster init`, `token` and `join`, and left again. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { clusterFiles } from '../../agent/api/cluster-files';
+import {
+  authorityIn,
+  nodeFilesIn,
+  requestWithKey,
+  signRequest,
+} from '../../agent/machine/certificates/authority';
 import { killPid } from '../../agent/machine/proc/identity';
+import { keyOfCertificate } from '../../agent/wire/tls';
 import { Machines } from '../support/machines';
 import { end, launch } from '../support/processes';
 
@@ -172,6 +180,22 @@ describe('three machines', () => {
     await shows(2, ['node1 up', 'node2 up', 'node3 up', 'node4 up']);
     expect(await machines.godwit(2).job(job.id)).toMatchObject({ state: 'running', pid: job.pid });
     await machines.godwit(2).kill(job.id);
+  });
+
+  it('renew their certificates long before they end', async () => {
+    const { name, state, socket } = machines.machine(2);
+    const tls = nodeFilesIn(clusterFiles(state).tls);
+    const authority = authorityIn(clusterFiles(machines.machine(1).state).authority);
+    writeFileSync(tls.cert, await signRequest(authority, await requestWithKey(tls.key, name), 1));
+    const before = keyOfCertificate(readFileSync(tls.cert));
+    killPid(Number(readFileSync(`${state}/agent.pid`, 'utf8').split(' ')[0]));
+    const days = async (): Promise<number> => {
+      const { certificateExpires } = await said(2, 'cluster', 'status', '--agent', socket, '--json');
+      return (Date.parse(certificateExpires) - Date.now()) / 86_400_000;
+    };
+    await vi.waitFor(async () => expect(await days()).toBeGreaterThan(29), SOON);
+    expect(keyOfCertificate(readFileSync(tls.cert))).toBe(before);
+    await vi.waitFor(async () => expect(await statesAt(1)).toContain('node2 up'), SOON);
   });
 
   it('say who they are', async () => {

@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { AgentConfig, type Member } from '../../agent/api/config';
 import { PinnedKey } from '../../agent/api/pinned-key';
+import { MembersFile } from '../../agent/daemon/cluster/members-file';
 import { checkOwnCertificate, Refusals, refusal } from '../../agent/daemon/cluster/membership';
 import { Settings } from '../../agent/daemon/cluster/settings';
+import { logTo } from '../../agent/log';
 import { type Certified, readCertificate, type TlsIdentity } from '../../agent/wire/tls';
 import { type Certificates, makeCertificates } from './wire-fixture';
 
@@ -80,7 +82,7 @@ describe('a configuration that is read again', () => {
   const lines: string[] = [];
   const settings = () =>
     new Settings({
-      ...{ file, first: configured({}), roster: null, check: () => {} },
+      ...{ file, first: configured({}), elsewhere: null, check: () => {} },
       log: (line) => lines.push(line),
     });
   const reloads = async (text: string, one = settings()) => {
@@ -118,10 +120,46 @@ describe('a configuration that is read again', () => {
     const check = (members: readonly Member[]) => {
       if (members.length > 1) throw new Error('not this one');
     };
-    const one = new Settings({ file, first, check, roster: null, log: (line) => lines.push(line) });
+    const one = new Settings({ file, first, check, elsewhere: null, log: (line) => lines.push(line) });
     const text = JSON.stringify({ ...plain, members: [member('node1'), member('node2')] });
     expect((await reloads(text, one)).members).toHaveLength(1);
     expect(lines).toEqual(['the configuration stays as it was: not this one']);
+  });
+});
+
+describe('a list of members that another program keeps', () => {
+  it('is read again when it changes, and stays as it was where it can not be used', async () => {
+    const path = join(folder, 'members.json');
+    const lines: string[] = [];
+    const write = (...members: object[]) => writeFileSync(path, JSON.stringify(members));
+    write(member('node1'));
+    const file = await MembersFile.open(
+      path,
+      logTo((line) => lines.push(JSON.parse(line).msg)),
+    );
+    let changes = 0;
+    file.watch(() => changes++);
+    const names = () => file.members.map(({ name }) => name);
+    try {
+      write(member('node1'), member('node2'));
+      await vi.waitFor(() => expect(changes).toBe(1), { timeout: 60_000 });
+      expect(names()).toEqual(['node1', 'node2']);
+      write(member('node1'), member('node1'), member('node1'));
+      await vi.waitFor(() => expect(lines.at(-1)).toMatch(/stay as they were: .*no two/), {
+        timeout: 60_000,
+      });
+      expect(names()).toEqual(['node1', 'node2']);
+      write(member('node1'));
+      await vi.waitFor(() => expect(names()).toEqual(['node1']), { timeout: 60_000 });
+    } finally {
+      file.close();
+    }
+    await expect(
+      MembersFile.open(
+        join(folder, 'none.json'),
+        logTo(() => {}),
+      ),
+    ).rejects.toThrow(/ENOENT/);
   });
 });
 

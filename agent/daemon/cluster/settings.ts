@@ -3,7 +3,6 @@ import { isDeepStrictEqual } from 'node:util';
 import { type AgentConfig, loadConfig, type Member, REREAD, type Reread } from '../../api/config';
 import { GodwitError } from '../../api/errors';
 import { SerialQueue } from '../../machine/serial-queue';
-import type { Roster } from './roster';
 
 export class Settings {
   #now: AgentConfig;
@@ -13,8 +12,8 @@ export class Settings {
     private readonly options: {
       file: string;
       first: AgentConfig;
-      /** Of a node that has joined a cluster: who is in it. */
-      roster: Pick<Roster, 'members'> | null;
+      /** Who is in the cluster, where the configuration does not say it. */
+      elsewhere: { readonly members: readonly Member[] } | null;
       /** @throws GodwitError if the agent can't go on with this one */
       check: (members: readonly Member[]) => void;
       log: (line: string) => void;
@@ -29,7 +28,7 @@ export class Settings {
   }
 
   #members({ members }: AgentConfig): readonly Member[] {
-    return members ?? this.options.roster?.members ?? [];
+    return members ?? this.options.elsewhere?.members ?? [];
   }
 
   /** One that can't be used leaves the old one in force. One call after the other. */
