@@ -12,6 +12,7 @@ const LOOK_EVERY_MS = 2_000;
 
 export class MembersFile {
   #timer: NodeJS.Timeout | undefined;
+  #lastTold = '';
 
   private constructor(
     private readonly path: string,
@@ -42,14 +43,21 @@ export class MembersFile {
     try {
       const version = await versionOf(this.path);
       if (version === this.now.version) return;
-      // One that can't be used is said once.
+      // Also of one that can't be used: it is read once.
       this.now = { ...this.now, version };
       this.now = await read(this.path);
       this.log(`${this.path}: ${this.members.length} members`);
+      this.#lastTold = '';
       changed();
     } catch (error) {
-      this.log.warn(`the members stay as they were: ${(error as Error).message}`);
+      this.#tell(`the members stay as they were: ${(error as Error).message}`);
     }
+  }
+
+  /** A file that stays away is said once. */
+  #tell(line: string): void {
+    if (line !== this.#lastTold) this.log.warn(line);
+    this.#lastTold = line;
   }
 }
 
