@@ -2,7 +2,7 @@
  * Who is in a cluster that its nodes have joined. Each entry is signed by the cluster's authority, so any node can pass it
  * on and none can forge it; of two about the same node the one with the higher number counts.
  */
-import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto';
+import { createPrivateKey, type KeyObject, sign, verify } from 'node:crypto';
 import { z } from 'zod';
 import { list } from './bounded';
 import { MOST_NODES } from './lists';
@@ -49,6 +49,6 @@ export const signEntry = (entry: Omit<RosterEntry, 'signature'>, key: string): R
   signature: sign('sha256', signed(entry), createPrivateKey(key)).toString('base64'),
 });
 
-/** @param authority its certificate, in PEM */
-export const isSigned = (entry: RosterEntry, authority: Buffer): boolean =>
-  verify('sha256', signed(entry), createPublicKey(authority), Buffer.from(entry.signature, 'base64'));
+/** @param authority its public key */
+export const isSigned = (entry: RosterEntry, authority: KeyObject): boolean =>
+  verify('sha256', signed(entry), authority, Buffer.from(entry.signature, 'base64'));

@@ -5,7 +5,7 @@ import { asGodwitError, type GodwitError } from '../api/errors';
 import { type JoinContract, joinContract } from '../api/join-contract';
 import { type Place, proofOf, type Token } from '../api/token';
 import { type Client, connectStrange } from '../wire/client';
-import { bindingOf, strangeServer } from '../wire/tls';
+import { bindingOf, keyOfCertificate, strangeServer } from '../wire/tls';
 import { discover } from './discovery';
 import { noneAnnounced, noneReached, otherCluster } from './errors';
 
@@ -75,6 +75,8 @@ async function enterAt(place: Place, { id, secret, authority }: Token, joiner: J
       throw otherCluster(where, 'it does not know the secret');
     const mine = { token: id, proof: proofOf(secret, 'joiner', binding!), ...joiner };
     const answer = await client.call('join.enter', mine, { timeoutMs: ENTER_TIMEOUT_MS });
+    if (authority !== null && keyOfCertificate(answer.authority) !== authority)
+      throw otherCluster(where, 'it gives the certificate of another');
     return { ...answer, ...endings(client) };
   } catch (error) {
     client.close();

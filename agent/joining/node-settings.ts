@@ -2,6 +2,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { z } from 'zod';
 import { clusterFiles } from '../api/cluster-files';
 import { AgentConfig, DEFAULT_CONFIG, DEFAULT_PORT } from '../api/config';
 import { NodeName } from '../api/model';
@@ -61,7 +62,8 @@ export const stateFolder = ({ state }: Pick<NodeRequest, 'state'>): string => st
 async function readPrepared(file: string): Promise<Record<string, unknown> | null> {
   const text = await readFile(file, 'utf8').catch(() => null);
   if (text === null) return null;
-  const prepared = parseJson(`the configuration ${file}`, text) as Record<string, unknown>;
+  const what = `the configuration ${file}`;
+  const prepared = parseWith(z.record(z.string(), z.unknown()), parseJson(what, text), what);
   if ('members' in prepared || 'tls' in prepared) throw joinedAlready(file);
   return prepared;
 }

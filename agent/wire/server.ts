@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket, TlsOptions as TlsServerOptions } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { z } from 'zod';
-import type { Contract, EventName, Events, Handlers, NoEvents } from '../api/contract';
+import type { CallerConnection, Contract, EventName, Events, Handlers, NoEvents } from '../api/contract';
 import { GodwitError } from '../api/errors';
 import type { User } from '../api/model';
 import { Account, type Allowance, MAX_MESSAGE_BYTES } from './allowance';
@@ -82,6 +82,8 @@ export interface Peer<E extends Events = NoEvents> {
   readonly version: string;
   emit<N extends EventName<E>>(event: N, payload: z.input<E[N]>): void;
   readonly closed: Promise<Error>;
+  /** As the handlers of its calls have it. */
+  readonly connection: CallerConnection;
   close(): void;
 }
 
@@ -285,6 +287,7 @@ class Service<C extends Contract, E extends Events> {
           version: hello.version,
           emit: (event, payload) => connection.emit(event, payload as object),
           closed: connection.closed,
+          connection,
           close: () => connection.close(),
         };
         this.#peers.add(peer);

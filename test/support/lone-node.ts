@@ -1,10 +1,10 @@
 /** A node of its own, outside of any lab: a configuration, certificates and folders, and the `godwit agent` that runs it. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { issueCertificate, makeAuthority } from '../../agent/machine/certificates/authority';
 import { parseMounts } from '../../agent/machine/proc/parse';
+import { freePort } from './free-port';
 import { type Outcome, processesOf, run } from './processes';
 import { inProject } from './project';
 
@@ -46,17 +46,6 @@ export const USUAL_PLACE: NodePlace = {
   ...{ name: 'first', port: 7420, configuration: '/etc/godwit' },
   ...{ state: '/var/lib/godwit/node', sockets: '/run/godwit' },
 };
-
-/** A port that nobody listens at now. */
-export function freePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 /** One on this machine, in a folder of its own. */
 export class LoneNode {

@@ -1,4 +1,5 @@
 /** Joining a cluster: a real authority behind its door on loopback, and machines that come to it. */
+import { createPublicKey } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -155,7 +156,7 @@ describe('a machine with a token', () => {
     expect(cluster.names).toEqual(['node1', 'node2']);
     await entry.done();
     expect(entry.roster.map(({ name }) => name)).toEqual(['node1', 'node2']);
-    expect(entry.roster.every((one) => isSigned(one, Buffer.from(entry.authority)))).toBe(true);
+    expect(entry.roster.every((one) => isSigned(one, createPublicKey(entry.authority)))).toBe(true);
     expect(cluster.roster.entry('node2')!.key).toBe(keyOfCertificate(entry.certificate));
     expect(cluster.told.at(-1)).toEqual([cluster.roster.entry('node2')]);
     expect(await outcome(enter(token, await machine('node3')))).toBe('cluster-unreachable');

@@ -3,11 +3,11 @@
  * open only while there is a token to join with.
  */
 import type { TLSSocket } from 'node:tls';
-import type { Caller, Handlers } from '../../api/contract';
+import type { Caller, CallerConnection, Handlers } from '../../api/contract';
 import { type JoinContract, joinContract } from '../../api/join-contract';
 import type { Log } from '../../log';
 import { SerialQueue } from '../../machine/serial-queue';
-import { type Server, serveStrangers } from '../../wire/server';
+import { type Peer, type Server, serveStrangers } from '../../wire/server';
 import { bindingOf, type TlsIdentity } from '../../wire/tls';
 import type { Authority } from './authority';
 import { wrongProof } from './errors';
@@ -15,6 +15,8 @@ import type { Tokens } from './tokens';
 
 /** Machines that join at once, and strangers: each takes a moment. */
 const MOST_CONNECTIONS = 64;
+/** Before that it only proves itself: strangers don't keep machines out by staying. */
+const PROVE_WITHIN_MS = 60_000;
 /** A machine that has entered starts its agent, and is done: minutes, where it does much else. */
 const ENTER_WITHIN_MS = 15 * 60_000;
 /** setTimeout's longest (node:timers). */
@@ -39,7 +41,7 @@ export class JoinDoor {
   #isOver = false;
   #unannounce: (() => void) | null = null;
   /** By whom a token is being used. */
-  readonly #entering = new Map<unknown, string>();
+  readonly #entering = new Map<CallerConnection, string>();
   readonly #endings = new Set<Promise<void>>();
 
   constructor(private readonly parts: JoinDoorParts) {}
@@ -82,7 +84,15 @@ export class JoinDoor {
     const chain = { key: tls.key, cert: Buffer.concat([tls.cert, tls.ca]) };
     const handlers = this.#handlers();
     const what = { name, kind: 'agent', contract: joinContract, handlers } as const;
-    return serveStrangers({ ...what, host, port, tls: chain, maxConnections: MOST_CONNECTIONS });
+    const more = { maxConnections: MOST_CONNECTIONS, onConnection: (peer: Peer) => this.#comes(peer) };
+    return serveStrangers({ ...what, ...more, host, port, tls: chain });
+  }
+
+  #comes(peer: Peer): void {
+    const late = setTimeout(() => {
+      if (!this.#entering.has(peer.connection)) peer.close();
+    }, PROVE_WITHIN_MS).unref();
+    void peer.closed.then(() => clearTimeout(late));
   }
 
   #handlers(): Handlers<JoinContract> {
@@ -95,10 +105,10 @@ export class JoinDoor {
         return answer;
       },
       'join.done': async (_params, { connection }) => {
-        const token = this.#entering.get(connection);
+        const token = connection && this.#entering.get(connection);
         if (token === undefined) throw wrongProof();
         await authority.done(token);
-        this.#entering.delete(connection);
+        this.#entering.delete(connection!);
         return {};
       },
     };
@@ -106,17 +116,17 @@ export class JoinDoor {
 
   #enters(token: string, name: string, { connection }: Caller): void {
     this.parts.log(`${name} is joining`);
-    this.#entering.set(connection, token);
+    this.#entering.set(connection!, token);
     const late = setTimeout(() => (connection!.transport as TLSSocket).destroy(), ENTER_WITHIN_MS).unref();
     const ending = connection!.closed.then((why) => {
       clearTimeout(late);
-      return this.#ended(token, name, connection, why);
+      return this.#ended(token, name, connection!, why);
     });
     this.#endings.add(ending);
     void ending.then(() => this.#endings.delete(ending));
   }
 
-  async #ended(token: string, name: string, connection: unknown, why: Error): Promise<void> {
+  async #ended(token: string, name: string, connection: CallerConnection, why: Error): Promise<void> {
     const { authority, log } = this.parts;
     const unfinished = this.#entering.delete(connection);
     log(unfinished ? `${name} has not joined: ${why.message}` : `${name} has joined`);
