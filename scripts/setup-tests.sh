@@ -12,6 +12,7 @@ missing_packages() {
   [ -x /lib/systemd/systemd ] || echo systemd
   [ -x /usr/sbin/sshd ] || echo openssh-server
   command -v ssh >/dev/null || echo openssh-client
+  command -v sudo >/dev/null || echo sudo
   [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import sqlite3, lmdb' 2>/dev/null || echo python3 python3-lmdb
 }
 

@@ -32,9 +32,15 @@ export async function unlessInterrupted<T>(work: Promise<T>): Promise<T> {
 /** For work that can end only where nothing is half done: the first signal ends it there, the second at once. */
 export class EndingSignals {
   #first: (typeof ENDING)[number] | undefined;
+  readonly #cut = new AbortController();
 
   constructor() {
     for (const signal of ENDING) process.on(signal, this.#take);
+  }
+
+  /** For what takes long and may be cut off. */
+  get cut(): AbortSignal {
+    return this.#cut.signal;
   }
 
   /** @throws Interrupted */
@@ -49,5 +55,6 @@ export class EndingSignals {
   readonly #take = (signal: NodeJS.Signals): void => {
     if (this.#first) process.exit(exitStatusOf(signal));
     this.#first = signal as (typeof ENDING)[number];
+    this.#cut.abort(new Interrupted(this.#first));
   };
 }

@@ -1,19 +1,18 @@
 /** The Debian package on a machine of its own: installed, upgraded under a job, removed, purged. */
-import { copyFileSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { version } from '../../package.json';
+import { debianPackage, packageObstacle } from '../support/debian-package';
 import { configureNodes, USUAL_PLACE } from '../support/lone-node';
 import { Machine } from '../support/machine';
-import { run } from '../support/processes';
 import { inProject } from '../support/project';
 
 const SOON = { timeout: 120_000, interval: 50 };
 const NEWER = '99.0';
 
-const hasDpkg = (await run(['dpkg-deb', '--version']).catch(() => ({ status: 1 }))).status === 0;
-const obstacle = hasDpkg ? Machine.obstacle() : 'this machine makes no packages of Debian';
+const obstacle = (await packageObstacle()) ?? Machine.obstacle();
 
 let folder: string;
 let machine: Machine;
@@ -38,24 +37,10 @@ const launch = async (): Promise<{ id: string; pid: number }> =>
 const jobs = async (): Promise<{ id: string; state: string; pid: number }[]> =>
   JSON.parse(await machine.sh('godwit ps --json'));
 
-/** `npm run package` may have made it of what was built last. */
-async function makePackage(): Promise<string> {
-  const inFolder = (place: string) =>
-    readdirSync(place)
-      .filter((file) => /^godwit_.*\.deb$/.test(file))
-      .map((file) => join(place, file));
-  const built = statSync(inProject('dist', 'agent.cjs')).mtimeMs;
-  const there = inFolder(inProject('dist')).find((file) => statSync(file).mtimeMs > built);
-  if (there) return there;
-  const { status, stderr } = await run(['bash', 'scripts/package.sh', folder], { cwd: inProject() });
-  expect(status, stderr).toBe(0);
-  return inFolder(folder)[0]!;
-}
-
 beforeAll(async () => {
   if (obstacle) return;
   folder = mkdtempSync(join(tmpdir(), 'godwit-deb-'));
-  const made = await makePackage();
+  const made = await debianPackage(folder);
   machine = await Machine.boot(`t${process.pid}-debian`);
   // This machine's /tmp is not the other's.
   deb = join('/root', basename(made));

@@ -39,12 +39,12 @@ export class Machine {
   }
 
   /** Returns when it is up. */
-  static async boot(name: string): Promise<Machine> {
+  static async boot(name: string, { hostname = 'machine' } = {}): Promise<Machine> {
     const folder = mkdtempSync(join(tmpdir(), 'godwit-machine-'));
     const cgroup = join((await findHierarchy())!, name);
     mkdirSync(cgroup);
     const script = `echo $$ >${cgroup}/cgroup.procs && exec unshare ${APART.join(' ')} sh "$@"`;
-    const boot = [inProject('test', 'fixtures', 'machine', 'boot.sh'), folder, inProject()];
+    const boot = [inProject('test', 'fixtures', 'machine', 'boot.sh'), folder, inProject(), hostname];
     const starter = spawn('sh', ['-c', script, 'sh', ...boot], { stdio: ['ignore', 'ignore', 'pipe'] });
     let said = '';
     starter.stderr!.setEncoding('utf8').on('data', (text: string) => {
@@ -63,6 +63,15 @@ export class Machine {
       await machine.end();
       throw error;
     }
+  }
+
+  /** Lays a cable between two machines, which have these addresses at its ends. */
+  static async connect(ends: readonly { machine: Machine; address: string }[]): Promise<void> {
+    const [one, other] = ends.map(({ machine }) => machine.init.pid);
+    const veth = ['ip', 'link', 'add', 'cable', 'netns', `${one}`, 'type', 'veth'];
+    await succeed([...veth, 'peer', 'name', 'cable', 'netns', `${other}`]);
+    for (const { machine, address } of ends)
+      await machine.sh(`ip address add ${address}/24 dev cable; ip link set cable up`);
   }
 
   /** The path by which this machine sees its files. */
@@ -117,4 +126,9 @@ async function until<T>(what: string, look: () => Promise<T | undefined>): Promi
     if (performance.now() > deadline) throw new Error(`in ${BOOT_MS} ms, not: ${what}`);
     await sleep(POLL_MS);
   }
+}
+
+async function succeed(argv: string[]): Promise<void> {
+  const { status, stderr } = await run(argv);
+  if (status !== 0) throw new Error(`\`${argv.join(' ')}\` exited with ${status}: ${stderr}`);
 }

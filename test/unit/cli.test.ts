@@ -525,6 +525,14 @@ describe('lab and agent', () => {
     expect([status, stderr]).toEqual([2, expect.stringMatching(said)]);
   });
 
+  it.each([
+    [['--host', 'elsewhere'], []],
+    [[], ['--', '-p', '22']],
+  ])('cluster remove takes %j %j with --uninstall only', async (options, ssh) => {
+    const { status, stderr } = await godwit(['cluster', 'remove', ...options, 'node2', ...ssh]);
+    expect([status, stderr]).toEqual([2, expect.stringContaining('go with --uninstall')]);
+  });
+
   it('agent runs it, and ends as it ends', async () => {
     const config = join(folder, 'good.json');
     const path = join(folder, 'x');

@@ -48,6 +48,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'agent/client': ['agent/api', 'agent/wire', 'agent/lab/description.ts', 'agent/debug/link'],
   'agent/lab': ['agent/api', 'agent/wire', 'agent/joining', 'agent/machine'],
+  'agent/joining/by-ssh': ['agent/api', 'agent/joining/*', 'agent/machine'],
   'agent/joining': [...WIRED, 'agent/keeper/watch.ts', 'agent/machine'],
 
   'agent/daemon': [

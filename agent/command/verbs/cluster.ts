@@ -1,3 +1,4 @@
+import { text as readAll } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { ClusterStatus } from '../../api/client-contract';
 import { DEFAULT_CONFIG } from '../../api/config';
@@ -13,6 +14,7 @@ import { note } from '../output';
 import { findPrograms } from '../runtime';
 import { type Column, table } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
+import { addAdd, uninstall } from './cluster-ssh';
 
 /** The authority tells all others of a removal before it answers. */
 const REMOVE_TIMEOUT_MS = 120_000;
@@ -20,9 +22,9 @@ const REMOVE_TIMEOUT_MS = 120_000;
 export function addCluster(program: Command): void {
   const cluster = program
     .command('cluster')
-    .summary('machines that become one cluster: init, token, join, leave, remove, status')
+    .summary('machines that become one cluster: init, token, join, add, leave, remove, status')
     .description('Makes a cluster of several machines, with one line to paste on each of them.');
-  for (const add of [addInit, addToken, addJoin, addLeave, addRemove, addStatus]) add(cluster);
+  for (const add of [addInit, addToken, addJoin, addAdd, addLeave, addRemove, addStatus]) add(cluster);
 }
 
 const addNodeOptions = (command: Command): Command =>
@@ -62,9 +64,10 @@ const addInit = (cluster: Command) =>
 const addJoin = (cluster: Command) =>
   addJsonOption(addNodeOptions(cluster.command('join')))
     .description('This machine becomes a node of a cluster. Returns when it is up and reaches another one.')
-    .argument('<token>', 'the line that `godwit cluster token` has printed')
+    .argument('<token>', 'the line that `godwit cluster token` has printed; - reads it from standard input')
     .action(
-      perform<NodeOptions, [string]>(async (invocation, options, token) => {
+      perform<NodeOptions, [string]>(async (invocation, options, given) => {
+        const token = given === '-' ? (await readAll(process.stdin)).trim() : given;
         await assertFit();
         const node = await withSteps(options, (service) => joinCluster(token, options, service));
         await invocation.answer(node, `${node.name} at ${node.address} has joined; see \`godwit nodes\``);
@@ -97,18 +100,33 @@ const addLeave = (cluster: Command) =>
       }),
     );
 
+interface Remove {
+  force?: true;
+  uninstall?: true;
+  host?: string;
+}
+
 const addRemove = (cluster: Command) =>
   addAgentOption(addJsonOption(cluster.command('remove')))
     .description(
-      'Takes another node out of the cluster, on the node that has the authority. Nothing is done there.',
+      'Takes another node out of the cluster, on the node that has the authority. Nothing is done there, unless with --uninstall.',
     )
+    .usage('[options] <node> [-- ssh-option...]')
     .argument('<node>', 'its name')
+    .argument('[ssh-option...]', 'given to ssh, with --uninstall')
     .option('--force', 'though it has jobs')
+    .option('--uninstall', 'also take Godwit, and all that the node has kept, away from it, by ssh')
+    .option('--host <host>', 'with --uninstall: where ssh finds it, [USER@]HOST; its address without it')
     .action(
-      perform<{ force?: true }, [string]>(async (invocation, { force }, node) => {
-        const { unheard } = await ask(invocation.socket, (agent) =>
-          agent.call('cluster.remove', { node, force: force === true }, { timeoutMs: REMOVE_TIMEOUT_MS }),
-        );
+      perform<Remove, [string, string[]]>(async (invocation, options, node, sshOptions) => {
+        if (!options.uninstall && (options.host || sshOptions.length > 0))
+          invocation.misused('--host and options for ssh go with --uninstall');
+        const force = options.force === true;
+        const { unheard } = options.uninstall
+          ? await uninstall(invocation.socket, { node, force, sshOptions, host: options.host })
+          : await ask(invocation.socket, (agent) =>
+              agent.call('cluster.remove', { node, force }, { timeoutMs: REMOVE_TIMEOUT_MS }),
+            );
         await invocation.answer({ node, unheard }, `${node} is no member any more${unheardText(unheard)}`);
       }),
     );
