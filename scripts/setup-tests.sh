@@ -23,6 +23,13 @@ if ! command -v apt-get >/dev/null; then
   exit 1
 fi
 echo "setup: installing $packages"
+# An sshd is only there to be run by tests.
+case "$packages" in *openssh-server*)
+  echo "setup: masking ssh.service, so that no sshd is started (to have one: systemctl unmask ssh.service)"
+  mkdir -p /etc/systemd/system
+  for unit in ssh.service ssh.socket; do [ -e /etc/systemd/system/$unit ] || ln -s /dev/null /etc/systemd/system/$unit; done
+  ;;
+esac
 apt-get -qq update
 # shellcheck disable=SC2086 # one word a package
 DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends $packages >/dev/null

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { DEFAULT_CONFIG, loadConfig } from '../../api/config';
 import { restartService, startService, stopService, untilItAnswers } from '../../joining/service';
@@ -35,7 +36,9 @@ export const addAgent = (program: Command) =>
     .option('--no-service', 'with --start: by itself, even where systemd is')
     .action(
       perform<Options>(async (invocation, options) => {
-        const { config, start, stop, restart, service } = options;
+        const { start, stop, restart, service } = options;
+        // What starts it again is elsewhere.
+        const config = resolve(options.config);
         invocation.refuseJson('it is a daemon');
         if (!service && !start) invocation.misused('--no-service goes with --start');
         // Mistakes in it are reported before anything runs.

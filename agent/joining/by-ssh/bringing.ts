@@ -40,7 +40,8 @@ tar -xzf - --no-same-owner -C ${CRIU_FOLDER}`;
 /** Below a mount point are other files: those stay, and it is said. */
 const TAKE_AWAY = `if [ -e ${BROUGHT} ]; then
   packages=$(sed -n 's/^package //p' ${BROUGHT})
-  [ -z "$packages" ] || DEBIAN_FRONTEND=noninteractive apt-get -qq -oDpkg::Use-Pty=0 purge -y $packages >&2
+  # Not by apt-get, which would take away with them what has come since and needs them.
+  [ -z "$packages" ] || DEBIAN_FRONTEND=noninteractive dpkg --purge $packages >&2 || echo "packages stay" >&2
   if grep -qx criu ${BROUGHT}; then rm -rf --one-file-system ${CRIU_FOLDER}; fi
 fi
 if [ -e ${BROUGHT} ] || [ -e ${PLACE}.new ]; then rm -rf ${PLACE} ${PLACE}.new ${COMMAND} ${COMMAND}.new; fi
