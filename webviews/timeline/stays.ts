@@ -102,6 +102,12 @@ class LaneBuilder {
       case 'lost':
         this.end({ at: this.now, exit: null, lost: event.reason ?? 'the cause is not known' });
         break;
+      case 'adopted':
+        this.adopt(event);
+        break;
+      case 'forgotten':
+        this.end({ at: this.now, exit: null, lost: event.reason ?? 'a person gave it up' });
+        break;
       default:
         event.event satisfies never;
     }
@@ -172,6 +178,15 @@ class LaneBuilder {
     const frozen = { from, until: this.now };
     Object.assign(move, { outcome: 'given-back', ended: this.now, reason, frozen });
     this.standOn(to);
+  }
+
+  /** Here it runs on; as its home before has it, it is gone from there. */
+  private adopt({ node, to, reason }: HistoryEvent): void {
+    if (to !== undefined)
+      return this.end({ at: this.now, exit: null, lost: reason ?? `${to} has adopted it` });
+    if (this.lane.end) return;
+    this.settle('aborted', null);
+    this.standOn(node);
   }
 
   private end(end: End): void {

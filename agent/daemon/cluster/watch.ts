@@ -3,7 +3,7 @@ import type { ClusterSnapshot } from '../../api/client-events';
 import type { CallerConnection } from '../../api/contract';
 import { GodwitError } from '../../api/errors';
 import { fitting, PAGE_BYTES } from '../../api/lists';
-import type { Node } from '../../api/model';
+import type { Job, Node } from '../../api/model';
 import type { HomeView } from '../../api/peer-contract';
 import type { Log } from '../../log';
 
@@ -162,7 +162,7 @@ export class ClusterWatch {
 
 /** One snapshot of what each home says: the jobs oldest first, and of those that are over the latest only. */
 export function compose(time: string, nodes: Node[], views: HomeView[]): ClusterSnapshot {
-  const all = views.flatMap(({ jobs }) => jobs);
+  const all = latestOf(views.flatMap(({ jobs }) => jobs));
   const over = all
     .filter(({ ended }) => ended !== null)
     .sort((a, b) => a.ended!.localeCompare(b.ended!))
@@ -171,6 +171,13 @@ export function compose(time: string, nodes: Node[], views: HomeView[]): Cluster
   const latestFirst = jobs.sort((a, b) => b.started.localeCompare(a.started) || b.id.localeCompare(a.id));
   const shown = fitting(latestFirst, JOBS_BYTES).toReversed();
   return { time, nodes, jobs: shown, moves: views.flatMap(({ moves }) => moves) };
+}
+
+/** A job that was adopted while its home was away is told of by two, until they have heard of each other. */
+function latestOf(jobs: Job[]): Job[] {
+  const latest = new Map<string, Job>();
+  for (const job of jobs) if ((latest.get(job.id)?.epoch ?? -1) <= job.epoch) latest.set(job.id, job);
+  return [...latest.values()];
 }
 
 const tooManyWatchers = (limit: number) =>

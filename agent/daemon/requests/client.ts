@@ -13,8 +13,10 @@ import type { Home } from '../jobs/home';
 import { type Choosing, chooseNode } from './choice';
 import { Dispatch, SOON } from './dispatch';
 import { withinOwnLimits } from './launcher';
+import type { Leftovers } from './leftovers';
 import { DEBUG_TIMEOUT_MS } from './own-debuggers';
 import type { AboutOne, OwnJobs } from './own-jobs';
+import { Remembered } from './remembered';
 import { may } from './rights';
 
 /** A job that is moving can be asked again in a moment. */
@@ -29,13 +31,15 @@ export interface ClientParts extends Choosing {
   tickets: Tickets;
   watch: ClusterWatch;
   ownJobs: OwnJobs;
+  leftovers: Leftovers;
   helper: string;
   log: Log;
 }
 
 export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
-  const { node, home, members, peers, tickets, watch, ownJobs, helper } = parts;
+  const { node, home, leftovers, members, peers, tickets, watch, ownJobs, helper } = parts;
   const dispatch = new Dispatch(parts);
+  const remembered = new Remembered(members);
 
   async function answered<M extends AboutOne>(
     method: M,
@@ -54,16 +58,20 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
     'jobs.why': (params, caller) => answered('jobs.why', params, caller),
     'jobs.stacks': (params, caller) => answered('jobs.stacks', params, caller),
     'jobs.migrate': (params, caller) => answered('jobs.migrate', params, caller),
+    'jobs.adopt': (params, caller) => leftovers.decide('adopt', params, caller, dispatch),
+    'jobs.forget': (params, caller) => leftovers.decide('forget', params, caller, dispatch),
     'cluster.watch': (_params, { connection, user }) => {
       if (connection) watch.add(connection, user?.uid);
       return {};
     },
     'nodes.list': async () => ({ nodes: await members.list() }),
     'jobs.list': async ({ ended, after }) => {
-      const { items, next } = await dispatch.list(after, async (name, position) => {
+      const ask = async (name: string, position: { after: number; bytes: number }) => {
         const page = await peers.call(name, 'home.jobs', { ended, ...position }, SOON);
+        if (position.after === 0) remembered.take(name, page.jobs);
         return { items: page.jobs, next: page.next };
-      });
+      };
+      const { items, next } = await dispatch.list(after, ask, (name) => remembered.of(name));
       return { jobs: items, next };
     },
     'jobs.run': async (request, caller) => {

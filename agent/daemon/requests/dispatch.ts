@@ -1,6 +1,7 @@
 /** A client's question about a job finds the job's home, which answers it. */
 import type { ClientContract } from '../../api/client-contract';
 import type { Caller, Params, Result } from '../../api/contract';
+import { fitting } from '../../api/lists';
 import type { Peers } from '../cluster/peers';
 import type { Home } from '../jobs/home';
 import { resolveJob } from '../jobs/reference';
@@ -24,7 +25,7 @@ export class Dispatch {
   async find(reference: string): Promise<{ id: string; home: string }> {
     const { home, node, peers } = this.parts;
     const homed = await home.job(reference).catch(() => null);
-    if (homed) return { id: homed.id, home: node };
+    if (homed && homed.state !== 'adopted') return { id: homed.id, home: node };
     const asked = peers.names.map((name) =>
       this.#unlessSilent(name, peers.call(name, 'home.find', { job: reference }, SOON), { jobs: [] }),
     );
@@ -53,13 +54,17 @@ export class Dispatch {
     return { home, answer: answer as Result<ClientContract, M> };
   }
 
-  /** A page of what the homes have; one that does not answer has nothing. */
+  /** A page of what the homes have; of one that does not answer what is `known` of it. */
   list<T>(
     cursor: string | undefined,
     ask: (home: string, position: { after: number; bytes: number }) => Promise<Page<T, number>>,
+    known: (home: string) => T[] = () => [],
   ) {
     return pageOfAll(this.parts.peers.names, cursor, (home, after, bytes) =>
-      this.#unlessSilent(home, ask(home, { after, bytes }), { items: [], next: null }),
+      this.#unlessSilent(home, ask(home, { after, bytes }), {
+        items: after === 0 ? fitting(known(home), bytes) : [],
+        next: null,
+      }),
     );
   }
 
