@@ -180,13 +180,12 @@ class LaneBuilder {
     this.standOn(to);
   }
 
-  /** Here it runs on; as its home before has it, it is gone from there. */
-  private adopt({ node, to, reason }: HistoryEvent): void {
-    if (to !== undefined)
-      return this.end({ at: this.now, exit: null, lost: reason ?? `${to} has adopted it` });
+  /** A copy that had lost its home runs on; the home that it had says `to` where. */
+  private adopt({ node, to = node }: HistoryEvent): void {
+    if (this.lane.end?.lost) this.lane.end = null;
     if (this.lane.end) return;
     this.settle('aborted', null);
-    this.standOn(node);
+    this.standOn(to);
   }
 
   private end(end: End): void {

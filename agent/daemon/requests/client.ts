@@ -50,7 +50,13 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
   }
 
   return {
-    'jobs.show': (params, caller) => answered('jobs.show', params, caller),
+    'jobs.show': (params, caller) =>
+      answered('jobs.show', params, caller).catch(async (error) => {
+        // Its home is away: who has it tells of it.
+        const seen = await dispatch.seen(params.job).catch(() => null);
+        if (seen?.homeSilentMs === undefined) throw error;
+        return seen;
+      }),
     'jobs.kill': (params, caller) => answered('jobs.kill', params, caller),
     'jobs.pin': (params, caller) => answered('jobs.pin', params, caller),
     'jobs.type': (params, caller) => answered('jobs.type', params, caller),

@@ -2,6 +2,7 @@
 import type { ClientContract } from '../../api/client-contract';
 import type { Caller, Params, Result } from '../../api/contract';
 import { fitting } from '../../api/lists';
+import type { Job } from '../../api/model';
 import type { Peers } from '../cluster/peers';
 import type { Home } from '../jobs/home';
 import { resolveJob } from '../jobs/reference';
@@ -23,15 +24,24 @@ export class Dispatch {
 
   /** The job that is meant; its home knows one by its id without asking around. @throws `no-such-job`, `ambiguous-job` */
   async find(reference: string): Promise<{ id: string; home: string }> {
-    const { home, node, peers } = this.parts;
+    const { home, node } = this.parts;
     const homed = await home.job(reference).catch(() => null);
     if (homed && homed.state !== 'adopted') return { id: homed.id, home: node };
+    return this.seen(reference);
+  }
+
+  /** The same as those tell of it who answer. */
+  async seen(reference: string): Promise<Job> {
+    const { peers } = this.parts;
     const asked = peers.names.map((name) =>
       this.#unlessSilent(name, peers.call(name, 'home.find', { job: reference }, SOON), { jobs: [] }),
     );
+    const jobs = (await Promise.all(asked)).flatMap((one) => one.jobs);
+    // What its home says comes before what others say of it.
+    const silent = ({ homeSilentMs }: Job) => Number(homeSilentMs !== undefined);
     return resolveJob(
       reference,
-      (await Promise.all(asked)).flatMap(({ jobs }) => jobs),
+      jobs.sort((one, other) => silent(one) - silent(other)),
     );
   }
 
