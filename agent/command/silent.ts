@@ -1,16 +1,14 @@
 /** Nodes that do not answer, said beside a list: what they alone know is not in it. */
-import { span } from '../api/figures';
+import { age } from '../api/figures';
 import type { Node } from '../api/model';
 import type { Asked } from '../client/lists';
 import { complain } from './output';
-
-export const ageText = (silentMs: number): string => span(Math.floor(silentMs / 1_000) * 1_000);
 
 /** A line on stderr for each, so that --json stays one value. @param hidden what of theirs is not in the list */
 export async function complainOfSilent(agent: Asked, hidden: (node: Node) => string): Promise<void> {
   const { nodes } = await agent.call('nodes.list', {});
   for (const node of nodes) {
     if (node.silentMs === undefined) continue;
-    complain(`${node.name} has not answered for ${ageText(node.silentMs)}: ${hidden(node)}`);
+    complain(`${node.name} has not answered for ${age(node.silentMs)}: ${hidden(node)}`);
   }
 }

@@ -1,8 +1,9 @@
 import { Argument, type Command } from 'commander';
+import { age } from '../../api/figures';
 import type { Job } from '../../api/model';
 import { ask } from '../../client/agent';
 import { listJobs } from '../../client/lists';
-import { ageText, complainOfSilent } from '../silent';
+import { complainOfSilent } from '../silent';
 import { type Column, commandLine, exitText, figure, moment, size, table } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
 
@@ -11,7 +12,7 @@ const mark = (yes: boolean) => (yes ? 'yes' : '');
 /** A job whose home is away is told of by others, or as it was. */
 function homeText({ home, homeSilentMs, asOf }: Job): string {
   if (asOf !== undefined) return `${home} (as of ${moment(asOf)})`;
-  return homeSilentMs === undefined ? home : `${home} (silent for ${ageText(homeSilentMs)})`;
+  return homeSilentMs === undefined ? home : `${home} (silent for ${age(homeSilentMs)})`;
 }
 
 const COLUMNS: Column<Job>[] = [

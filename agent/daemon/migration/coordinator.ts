@@ -232,6 +232,7 @@ export class Coordinator {
       const { said } = await this.options.peers.call(node, 'home.adopted', params, {
         timeoutMs: LIMIT_MS.discard,
       });
+      await this.options.points.reach('adoption.told');
       this.#runner.feed({ type: 'from-former-home', node, epoch, said });
     } catch (error) {
       // While it is gone that is no news.

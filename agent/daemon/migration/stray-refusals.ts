@@ -1,6 +1,6 @@
 /** What a person is told about a copy that has lost its home, or its host: what stands in the way, and the risk. */
 import { GodwitError } from '../../api/errors';
-import { span } from '../../api/figures';
+import { age } from '../../api/figures';
 import type { HeldFile } from '../../machine/proc/held-files';
 
 /** What is told: which job, here on which node, of which home that has been silent for how long. */
@@ -28,7 +28,7 @@ export const homeNotDown = (job: string, home: string, silentMs: number) =>
       )
     : refused(
         'home-answers',
-        `${home}, the home of job ${job}, has been silent for ${span(silentMs)} only, and may be back in a moment`,
+        `${home}, the home of job ${job}, has been silent for ${age(silentMs)} only, and may be back in a moment`,
         'wait until `godwit nodes` shows it as down',
       );
 
@@ -63,7 +63,7 @@ export const gone = (job: string, reason: string) =>
   refused('job-lost', `job ${job} was adopted, but nothing of it could run: ${reason}`);
 
 const silent = ({ job, home, silentMs }: Told) =>
-  `${home}, the home of job ${job}, has not answered for ${span(silentMs)}`;
+  `${home}, the home of job ${job}, has not answered for ${age(silentMs)}`;
 
 const CONFIRM = 'if it is gone for good, do it with --yes';
 
@@ -82,16 +82,16 @@ export const forgettingNotConfirmed = (told: Told) =>
   );
 
 export const adoptedReason = ({ node, home, silentMs }: Told) =>
-  `a person let the copy on ${node} run on, ${home} having been silent for ${span(silentMs)}`;
+  `a person let the copy on ${node} run on, ${home} having been silent for ${age(silentMs)}`;
 
 export const forgottenReason = ({ node, home, silentMs }: Told) =>
-  `a person cleared away the copy on ${node}, ${home} having been silent for ${span(silentMs)}`;
+  `a person cleared away the copy on ${node}, ${home} having been silent for ${age(silentMs)}`;
 
 /** Of a job of this node's own, whose host or destination is gone. */
 export const returnNotConfirmed = (job: string, gone: string, source: string, silentMs: number) =>
   refused(
     'not-confirmed',
-    `${gone}, to which job ${job} was moving, has not answered for ${span(silentMs)}. The job may have run there: what it has done since is lost when the copy on ${source} runs again. If ${gone} is only cut off there are two until it hears of this, and then its copy is ended`,
+    `${gone}, to which job ${job} was moving, has not answered for ${age(silentMs)}. The job may have run there: what it has done since is lost when the copy on ${source} runs again. If ${gone} is only cut off there are two until it hears of this, and then its copy is ended`,
     CONFIRM,
   );
 
@@ -105,7 +105,7 @@ export const lostReturnNotConfirmed = (job: string, source: string) =>
 export const givingUpNotConfirmed = (job: string, host: string, silentMs: number) =>
   refused(
     'not-confirmed',
-    `${host}, the host of job ${job}, has not answered for ${span(silentMs)}. The job is given up: if ${host} comes back, what runs there is ended`,
+    `${host}, the host of job ${job}, has not answered for ${age(silentMs)}. The job is given up: if ${host} comes back, what runs there is ended`,
     CONFIRM,
   );
 
@@ -130,4 +130,4 @@ export const runsThere = (job: string, host: string) =>
   refused('job-running', `job ${job} is on ${host}, which answers`, '`godwit kill` ends a job');
 
 export const givenUpReason = (host: string, silentMs: number) =>
-  `a person gave it up, its host ${host} having been silent for ${span(silentMs)}`;
+  `a person gave it up, its host ${host} having been silent for ${age(silentMs)}`;

@@ -8,6 +8,7 @@
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { heldFiles } from '../../machine/proc/held-files';
 import type { Members } from '../cluster/members';
+import type { Peers } from '../cluster/peers';
 import { Copy, renumber } from '../jobs/copy';
 import type { Home } from '../jobs/home';
 import { presenceOf } from '../jobs/presence';
@@ -17,8 +18,15 @@ import type { MoveContext } from './move-context';
 import type { Moves } from './moves';
 import * as refusals from './stray-refusals';
 
-/** A home that is there answers sooner. */
+/** A node that is there answers sooner. */
 const ASK_MS = 3_000;
+
+/** What a node believes of another may be some seconds old: for a decision that can't be taken back it is asked. */
+export const doesAnswer = (peers: Pick<Peers, 'call'>, node: string): Promise<boolean> =>
+  peers.call(node, 'node.status', {}, { timeoutMs: ASK_MS }).then(
+    () => true,
+    () => false,
+  );
 
 export interface Stray {
   note: Note;
@@ -50,9 +58,9 @@ export class Strays {
     return all.filter(({ copy }) => copy.home !== node && copy.forgotten === null);
   }
 
-  /** Those of homes that are down, as far as this node knows. */
+  /** Those of homes that do not answer, as far as this node knows. */
   async homeless(): Promise<Stray[]> {
-    return (await this.list()).filter(({ copy }) => this.parts.members.state(copy.home) === 'down');
+    return (await this.list()).filter(({ copy }) => this.parts.members.state(copy.home) !== 'up');
   }
 
   /** The copy runs on here, with this node as its home. @throws why it may or can not, or `not-confirmed` */
@@ -76,17 +84,12 @@ export class Strays {
     }
   }
 
-  /** What this node believes of the home may be some seconds old. */
   async #assertGone(job: string, home: string): Promise<void> {
     const { members, names, peers } = this.parts;
     if (!names().includes(home)) return;
     const silentMs = members.silentMs(home) ?? 0;
     if (members.state(home) !== 'down') throw refusals.homeNotDown(job, home, silentMs);
-    const answers = await peers.call(home, 'node.status', {}, { timeoutMs: ASK_MS }).then(
-      () => true,
-      () => false,
-    );
-    if (answers) throw refusals.homeNotDown(job, home, 0);
+    if (await doesAnswer(peers, home)) throw refusals.homeNotDown(job, home, 0);
   }
 
   async #adopt(stray: Stray, confirmed: boolean): Promise<void> {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../../api/client-contract';
 import type { Caller, Handlers, Params, Result } from '../../api/contract';
 import { asGodwitError } from '../../api/errors';
+import { fitting } from '../../api/lists';
 import { ROOT, type User } from '../../api/model';
 import type { Log } from '../../log';
 import type { Tickets } from '../../wire/tickets';
@@ -88,8 +89,17 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
       const as = user ?? null;
       if (job !== undefined) {
         const { id, home: where } = await dispatch.find(job);
-        if (where === node) return ownJobs.historyOf(id, after, (one) => may(user, one));
-        return peers.call(where, 'jobs.history', { job: id, after, as }, { signal });
+        const asked = (name: string) =>
+          name === node
+            ? ownJobs.historyOf(id, after, (one) => may(user, one))
+            : peers.call(name, 'jobs.history', { job: id, after, as }, { signal });
+        const page = await asked(where);
+        const adopted = after === undefined && page.events.some(({ event }) => event === 'adopted');
+        if (!adopted) return page;
+        // What was before is in the journal of the home that it had.
+        const others = peers.names.filter((name) => name !== where);
+        const before = await Promise.all(others.map((name) => asked(name).catch(() => ({ events: [] }))));
+        return { ...page, events: fitting([...page.events, ...before.flatMap(({ events }) => events)]) };
       }
       const { items, next } = await dispatch.list(after, async (name, position) => {
         const page = await peers.call(name, 'home.history', { as, ...position }, SOON);

@@ -16,7 +16,7 @@ import { resolveJob } from '../jobs/reference';
 import type { HomedJob } from '../journal/journal';
 import type { Moves } from '../migration/moves';
 import * as refusals from '../migration/stray-refusals';
-import type { Stray, Strays } from '../migration/strays';
+import { doesAnswer, type Stray, type Strays } from '../migration/strays';
 import type { Dispatch } from './dispatch';
 import { assertMay } from './rights';
 
@@ -100,7 +100,7 @@ export class Leftovers {
   ) {
     const { members, moves } = this.parts;
     const lost = ledger.open?.outcome === 'lost';
-    if (!lost && members.state(to) !== 'down')
+    if (!lost && !(await this.#isGone(to)))
       throw refusals.notLeft(id, `${to}, to which it moves, is not down`);
     const silentMs = members.silentMs(to) ?? 0;
     if (!confirmed) {
@@ -118,6 +118,11 @@ export class Leftovers {
     return { id, node: from };
   }
 
+  async #isGone(node: string): Promise<boolean> {
+    const { members, peers } = this.parts;
+    return members.state(node) === 'down' && !(await doesAnswer(peers, node));
+  }
+
   #nothingLeft({ id, ledger }: HomedJob) {
     const { host } = ledger;
     return this.parts.members.state(host) === 'down'
@@ -133,7 +138,7 @@ export class Leftovers {
   async #giveUp({ id, ledger }: HomedJob, confirmed: boolean) {
     const { members, moves } = this.parts;
     const { host, epoch } = ledger;
-    if (members.state(host) !== 'down') throw refusals.runsThere(id, host);
+    if (!(await this.#isGone(host))) throw refusals.runsThere(id, host);
     const silentMs = members.silentMs(host) ?? 0;
     if (!confirmed) throw refusals.givingUpNotConfirmed(id, host, silentMs);
     const reason = refusals.givenUpReason(host, silentMs);
