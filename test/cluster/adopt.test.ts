@@ -7,6 +7,7 @@ import { asGodwitError } from '../../agent/api/errors';
 import type { HistoryEvent, Job } from '../../agent/api/model';
 import { ADOPTION_POINTS, type FaultPoint } from '../../agent/daemon/migration/fault-points';
 import { FaultLab } from '../support/fault-lab';
+import { Gdb } from '../support/gdb';
 import { Godwit, Refused } from '../support/godwit';
 import { run } from '../support/processes';
 import { inProject } from '../support/project';
@@ -26,7 +27,7 @@ beforeAll(async () => {
   mkdirSync(common);
   chmodSync(common, 0o1777);
   const source = inProject('test', 'programs', 'alone.c');
-  const { status, stderr } = await run(['gcc', '-static', '-O1', '-o', join(common, 'alone'), source]);
+  const { status, stderr } = await run(['gcc', '-static', '-g', '-O0', '-o', join(common, 'alone'), source]);
   if (status !== 0) throw new Error(stderr);
   for (const node of lab.nodes) {
     const { config } = lab.paths(node);
@@ -149,7 +150,7 @@ describe('the home of a job is gone', () => {
     const job = await Alone.run('node1', 'node2', 'aloud');
     expect((await failure(adopt('node2', job.id))).code).toBe('home-answers');
     await gone('node1', 'node2');
-    // Whoever is asked tells of it, and how long its home has been away.
+    // Every node tells of it, and how long its home has been away.
     await comesToBe('node3', 'node1', 'down');
     for (const node of ['node2', 'node3']) {
       const [seen] = (await listed(node, job.id)).filter(({ asOf }) => asOf === undefined);
@@ -219,6 +220,35 @@ describe('a move was cut', () => {
     await lab.restart('node1');
     await job.isOnlyOn('node2');
     await job.goesOn();
+    await job.ends('node2');
+    job.isWhole();
+    await lab.leavesNothing();
+  });
+
+  test('a debugger that was attached when the move was cut goes on with the adopted copy', async () => {
+    const job = await Alone.run('node1', 'node2');
+    const argv = [process.execPath, inProject('dist', 'godwit.cjs'), 'gdb', job.id, '--', '-q', '-nx'];
+    const gdb = new Gdb(argv, { GODWIT_AGENT: lab.socket('node2') });
+    try {
+      await gdb.ready();
+      await gdb.do('break say');
+      expect(await gdb.do('continue')).toContain('say (');
+      await cutAt(job, { home: 'node1', to: 'node3' }, 'node1', 'home.restored-received');
+      await comesToBe('node2', 'node1', 'down');
+      const [before] = job.lines.slice(-1);
+      await adopt('node2', job.id);
+      expect(await gdb.do('finish')).toContain('main (');
+      expect(job.lines.at(-1)).not.toBe(before);
+      expect(await gdb.do('continue')).toContain('say (');
+      await gdb.do('delete');
+      await gdb.do('detach');
+      await gdb.quit();
+    } finally {
+      gdb.kill();
+    }
+    await job.goesOn();
+    await lab.restart('node1');
+    await job.isOnlyOn('node2');
     await job.ends('node2');
     job.isWhole();
     await lab.leavesNothing();

@@ -20,8 +20,8 @@ const TEXTS: Record<Verb, Texts> = {
     description:
       'Lets the copy of a job run on whose home, or the node to which it was moving, is gone for good. It is asked of ' +
       'the node that has the copy, which becomes the home, or of the home where that is there. If the lost node is only ' +
-      'cut off there may be two copies, until it hears of this and its own is ended: so it is told what the risk is, ' +
-      "and done with --yes or the answer 'yes' alone. A job that needs files of the lost node is refused by name.",
+      'cut off there may be two copies, until it hears of this and its own is ended: so the risk is said first, ' +
+      "and only --yes or the answer 'yes' has it done. A job that needs files of the lost node is refused by name.",
     yes: 'knowing the risk, without being asked',
     result: (id, node) => `job ${id} runs on at ${node}`,
   },

@@ -203,7 +203,7 @@ const hosted = ({ host: node, epoch }: Ledger): Debt => ({
   ...{ node, role: 'destination', epoch, message: 'discard' },
 });
 
-/** Whoever has something of the job, `by` excepted, has to clear it away. */
+/** All nodes that have something of the job, `by` excepted, have to clear it away. */
 function handOver(ledger: Ledger, by: NodeName, as: Epoch): Ledger {
   const { open } = ledger;
   const ends: Debt[] = open

@@ -193,7 +193,7 @@ function discard(state: DestinationState, epoch: Epoch): Next {
   return to({ at: 'killing', epoch, answer: 'discarded' }, { do: 'kill-copy', epoch });
 }
 
-/** What nobody is about to thaw. */
+/** What is not about to be thawed. */
 const endable = (at: DestinationState['at']): boolean =>
   at === 'dead' || at === 'lost' || at === 'restored' || at === 'unthawed';
 

@@ -17,7 +17,11 @@ const MOST_NAMED = 3;
 const refused = (code: string, message: string, fix?: string) => new GodwitError({ code, message, fix });
 
 export const beingDecided = (job: string) =>
-  refused('job-moving', `somebody is deciding about job ${job} just now`, 'try again in a moment');
+  refused(
+    'job-moving',
+    `another request about the copy of job ${job} is not done yet`,
+    'try again in a moment',
+  );
 
 export const homeNotDown = (job: string, home: string, silentMs: number) =>
   silentMs === 0

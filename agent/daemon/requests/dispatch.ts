@@ -1,6 +1,7 @@
 /** A client's question about a job finds the job's home, which answers it. */
 import type { ClientContract } from '../../api/client-contract';
 import type { Caller, Params, Result } from '../../api/contract';
+import { GodwitError } from '../../api/errors';
 import { fitting } from '../../api/lists';
 import type { Job } from '../../api/model';
 import type { Peers } from '../cluster/peers';
@@ -30,18 +31,22 @@ export class Dispatch {
     return this.seen(reference);
   }
 
-  /** The same as those tell of it who answer. */
+  /** The same as those tell of it who answer. @throws `no-such-job`, `ambiguous-job`, `nodes-silent` */
   async seen(reference: string): Promise<Job> {
     const { peers } = this.parts;
     const asked = peers.names.map((name) =>
-      this.#unlessSilent(name, peers.call(name, 'home.find', { job: reference }, SOON), { jobs: [] }),
+      this.#unlessSilent(name, peers.call(name, 'home.find', { job: reference }, SOON), null),
     );
-    const jobs = (await Promise.all(asked)).flatMap((one) => one.jobs);
+    const answers = await Promise.all(asked);
+    const jobs = answers.flatMap((answer) => answer?.jobs ?? []);
+    const silent = peers.names.filter((_, index) => answers[index] === null);
+    // It may be one of theirs: a debugger that is attached to it is to wait.
+    if (jobs.length === 0 && silent.length > 0) throw notFound(reference, silent);
     // What its home says comes before what others say of it.
-    const silent = ({ homeSilentMs }: Job) => Number(homeSilentMs !== undefined);
+    const rank = ({ homeSilentMs }: Job) => Number(homeSilentMs !== undefined);
     return resolveJob(
       reference,
-      jobs.sort((one, other) => silent(one) - silent(other)),
+      jobs.sort((one, other) => rank(one) - rank(other)),
     );
   }
 
@@ -86,3 +91,10 @@ export class Dispatch {
     });
   }
 }
+
+const notFound = (job: string, silent: readonly string[]) =>
+  new GodwitError({
+    code: 'nodes-silent',
+    message: `no job "${job}" is known where an answer came from, and none came from ${silent.join(', ')}`,
+    fix: 'see `godwit nodes`; it may be a job of theirs',
+  });

@@ -41,7 +41,7 @@ export const homeAnswers = (
   'home.view': () => view.read(),
   'home.jobs': async ({ ended, after, bytes }) => {
     const { jobs, next } = await lists.page(ended, after, bytes);
-    // What is here of homes that are down nobody else can tell of.
+    // What is here of homes that don't answer no other node can tell of.
     const homeless = after === 0 ? fitting(await leftovers.homeless(), bytes) : [];
     return { jobs: [...jobs, ...homeless].slice(0, MOST_IN_PAGE), next };
   },

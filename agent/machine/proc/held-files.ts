@@ -1,4 +1,4 @@
-/** What processes hold of one file system, found without asking that file system: it may be one that answers nobody. */
+/** What processes hold of one file system, found without asking that file system: it may be one that does not answer. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { parseMounts, statusField } from './parse';
 import { type JobProcess, jobProcesses, type ProcessSource } from './processes';
