@@ -154,7 +154,7 @@ function assemble(started: Started) {
   return {
     ...{ config, settings, changes, refusals: new Refusals(log), speed: measureSpeed() },
     ...{ ...hosting, host, statuses, debugging, stops, home, lists, moves, ownJobs, ownDebuggers },
-    ...{ leftovers, members, view: new View(lists, journal, moves) },
+    ...{ leftovers, members, view: new View(lists, journal, moves, () => leftovers.homeless()) },
     watch: watchOver(peers, members, config.perUser.watchers),
   };
 }

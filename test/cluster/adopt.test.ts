@@ -74,7 +74,7 @@ class Alone {
 
   /** Not a line is missing, or there twice: it was one process all along. */
   isWhole(): void {
-    const lines = this.lines.filter((line) => line !== 'end');
+    const lines = this.lines.filter((line) => line.startsWith('line'));
     expect(lines).toEqual(lines.map((_, index) => `line ${index}`));
   }
 
@@ -164,6 +164,8 @@ describe('the home of a job is gone', () => {
     expect(await adopt('node2', job.id)).toEqual({ id: job.id, node: 'node2' });
     expect(await listed('node3', job.id)).toMatchObject([{ home: 'node2', node: 'node2', epoch: 1 }]);
     await job.goesOn();
+    // What it had of its home's files is gone, its console foremost.
+    expect(job.lines).toContain('not printed: ENOTCONN');
     // It can't go where its files are not.
     const why = await lab.ask('node2', 'jobs.why', { job: job.id, node: 'node3' });
     expect(why.obstacles.map(({ code }) => code)).toContain('home-unreachable');

@@ -173,11 +173,22 @@ export function compose(time: string, nodes: Node[], views: HomeView[]): Cluster
   return { time, nodes, jobs: shown, moves: views.flatMap(({ moves }) => moves) };
 }
 
-/** A job that was adopted while its home was away is told of by two, until they have heard of each other. */
+/**
+ * A job may be told of by two: by its home and by a node that has a copy and did not hear of that home for a moment; by
+ * the home that it had, and by the one that has adopted it.
+ */
 function latestOf(jobs: Job[]): Job[] {
-  const latest = new Map<string, Job>();
-  for (const job of jobs) if ((latest.get(job.id)?.epoch ?? -1) <= job.epoch) latest.set(job.id, job);
-  return [...latest.values()];
+  const best = new Map<string, Job>();
+  for (const job of jobs) {
+    const known = best.get(job.id);
+    if (!known || isBetter(job, known)) best.set(job.id, job);
+  }
+  return [...best.values()];
+}
+
+function isBetter(job: Job, than: Job): boolean {
+  const [fromHome, other] = [job, than].map(({ homeSilentMs }) => homeSilentMs === undefined);
+  return fromHome === other ? job.epoch > than.epoch : fromHome === true;
 }
 
 const tooManyWatchers = (limit: number) =>

@@ -60,7 +60,11 @@ export class Strays {
 
   /** Those of homes that do not answer, as far as this node knows. */
   async homeless(): Promise<Stray[]> {
-    return (await this.list()).filter(({ copy }) => this.parts.members.state(copy.home) !== 'up');
+    const { copies, members, names } = this.parts;
+    const silent = (home: string) => members.state(home) !== 'up';
+    // Asked often, and mostly there are none: then the journal is not read.
+    if (![...names(), ...copies.jobs.map((job) => copies.get(job)!.home)].some(silent)) return [];
+    return (await this.list()).filter(({ copy }) => silent(copy.home));
   }
 
   /** The copy runs on here, with this node as its home. @throws why it may or can not, or `not-confirmed` */
