@@ -34,8 +34,8 @@ int main(int argc, char **argv) {
     snprintf(text, sizeof text, "line %d\n", line);
     say(file, text);
     if (aloud && write(STDOUT_FILENO, text, strlen(text)) < 0) {
-      say(file, errno == ENOTCONN ? "not printed: ENOTCONN\n" : "not printed\n");
-      aloud = 0;
+      say(file, errno == ENOTCONN ? "not printed: ENOTCONN\n" : "not printed: another error\n");
+      aloud = errno != ENOTCONN;
     }
     nanosleep(&pause, NULL);
   }

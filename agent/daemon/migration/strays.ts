@@ -115,16 +115,26 @@ export class Strays {
 
   /** Is there a copy that can run on, and does nothing happen to it just now? */
   async #assertWhole({ copy, note }: Stray): Promise<void> {
-    const { underWay } = this.parts.moves;
     const { job } = copy;
-    const [source, destination] = [underWay.sources.get(job)?.at, underWay.destinations.get(job)?.at];
-    const rests = { hosting: 'idle', sending: 'holding', restored: 'restored' };
     if (note.state === 'receiving') throw refusals.incomplete(job);
-    if (note.state === 'thawing') throw refusals.busy(job);
-    const at = note.state === 'restored' ? destination : source;
-    if (at !== undefined && at !== rests[note.state]) throw refusals.busy(job);
+    if (!this.#isAtRest({ copy, note })) throw refusals.busy(job);
     const presence = await presenceOf(copy);
     if (presence === 'none' || presence === 'ended') throw refusals.noProcesses(job, copy.home);
+  }
+
+  #isAtRest({ copy: { job }, note }: Stray): boolean {
+    const { sources, destinations } = this.parts.moves.underWay;
+    const rests = {
+      hosting: 'idle',
+      sending: 'holding',
+      receiving: null,
+      restored: 'restored',
+      thawing: null,
+    };
+    const executor = (note.state === 'restored' ? destinations : sources).get(job);
+    // What runs here since its launch has had no part in any move.
+    if (!executor) return note.state === 'hosting';
+    return executor.at !== null && executor.at === rests[note.state];
   }
 
   /** What it has of its home's files can't be had any more; only what it prints may be lost to it. */
@@ -143,6 +153,8 @@ export class Strays {
     const { journal, moves, node, points } = this.parts;
     const { underWay } = moves;
     await points.reach('adoption.intended');
+    // Its home may have been heard meanwhile.
+    if (!this.#isAtRest({ copy, note })) throw refusals.busy(copy.job);
     for (const executors of [underWay.sources, underWay.destinations]) executors.get(copy.job)?.retire();
     const ledger = ledgerOf({ copy, note }, node);
     const adopted = { ...copy, home: node, severed: copy.files === null ? null : copy.home };
