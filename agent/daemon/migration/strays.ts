@@ -5,6 +5,7 @@
  * An adoption is one write, as a commit is: with it the journal has the job's ledger, in which the move that was cut is
  * given back to this node, and the copy's note under its new home. What follows is what follows of any such ledger.
  */
+import { retryUntilDone } from '../../api/retry';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { heldFiles } from '../../machine/proc/held-files';
 import type { Members } from '../cluster/members';
@@ -14,7 +15,7 @@ import type { Home } from '../jobs/home';
 import { presenceOf } from '../jobs/presence';
 import type { AdoptedJob, Note } from '../journal/journal';
 import { type Debt, type Ledger, launchedOn } from '../journal/ledger';
-import type { MoveContext } from './move-context';
+import { type MoveContext, PAUSES } from './move-context';
 import type { Moves } from './moves';
 import * as refusals from './stray-refusals';
 
@@ -173,10 +174,12 @@ export class Strays {
   }
 
   async #goOn({ copy, note }: Stray, ledger: Ledger): Promise<void> {
-    const { home, journal, moves, mounted, points } = this.parts;
+    const { home, journal, log, moves, mounted, points } = this.parts;
     const { job, files } = copy;
-    // What waits for the files of the home that is gone gets an error now.
-    if (files !== null) await mounted.end({ job, epoch: files });
+    // What waits for the files of the home that is gone gets an error now. There is no way back: it is done until it works.
+    const failed = (error: unknown) =>
+      log(`its files are not taken from it yet: ${(error as Error).message}`, { job });
+    if (files !== null) await retryUntilDone(() => mounted.end({ job, epoch: files }), failed, PAUSES);
     await points.reach('adoption.severed');
     await home.take(await journal.job(job));
     moves.rehome(note.state === 'hosting' ? { state: 'hosting', epoch: ledger.epoch } : note, copy);
