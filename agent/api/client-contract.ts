@@ -33,6 +33,11 @@ const job = z.object({ job: JobReference });
 /** A name, `home` or `best`. */
 const where = z.string().min(1).max(63);
 
+/** What a person has been told the risk of. */
+const confirmed = job.extend({ confirmed: z.boolean() });
+/** The node where the copy is, or was. */
+const left = z.object({ id: JobId, node: NodeName });
+
 /** Fits one frame of the job's PID 1, see helper/terminal.c. */
 export const MOST_TYPED_BYTES = 4_000;
 
@@ -101,6 +106,13 @@ export const clientContract = {
   /** Where its threads stand; each of its processes stands still for a moment. */
   'jobs.stacks': { params: job, result: JobStacks.extend({ id: JobId }) },
   'jobs.migrate': { params: job.extend({ node: where, transfer: Transfer }), result: MoveReport },
+  /**
+   * Of a job whose home or host is gone for good: the frozen or running copy that is left goes on, here. Unless it is
+   * `confirmed` it is refused with the risk. Asked of the node that has the copy, or of the job's home.
+   */
+  'jobs.adopt': { params: confirmed, result: left },
+  /** The same copy, or what is known of the job, is cleared away. */
+  'jobs.forget': { params: confirmed, result: left },
   /** A page of what has happened; of one job in its order, of all in none. */
   'jobs.history': {
     params: z.object({ job: JobReference.optional(), after: Cursor.optional() }),

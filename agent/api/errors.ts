@@ -82,6 +82,14 @@ export const jobEnded = (job: string) =>
     fix: 'see `godwit history` for how',
   });
 
+/** The job has another home now. */
+export const jobAdopted = (job: string, by: string) =>
+  new GodwitError({
+    code: 'job-adopted',
+    message: `job ${job} has ${by} as its home now: its copy there was adopted`,
+    fix: 'see `godwit ps`; ask again',
+  });
+
 export const notYours = (job: string, owner: string) =>
   new GodwitError({
     code: 'not-yours',

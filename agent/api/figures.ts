@@ -23,3 +23,16 @@ export const commandLine = (words: readonly string[]): string =>
   words
     .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
     .join(' ');
+
+const SECOND = 1_000;
+const AGES: [name: string, ms: number][] = [
+  ['days', 86_400 * SECOND],
+  ['h', 3_600 * SECOND],
+  ['min', 60 * SECOND],
+];
+
+/** How old something is: `40 s`, `3 min`, `5 h`, `12 days`; two of a unit at least. */
+export function age(ms: number): string {
+  const [name, unit] = AGES.find(([, unit]) => ms >= 2 * unit) ?? ['s', SECOND];
+  return `${Math.floor(ms / unit)} ${name}`;
+}

@@ -140,6 +140,10 @@ export const Job = z.object({
   started: Moment,
   ended: Moment.nullable(),
   epoch: Epoch,
+  /** Its home does not answer, for so long already: a node that has a copy of it tells of it instead. Absent otherwise. */
+  homeSilentMs: Span.optional(),
+  /** It is told from memory, as it was then: neither its home nor a node that has it answers. Absent otherwise. */
+  asOf: Moment.optional(),
 });
 export type Job = z.infer<typeof Job>;
 
@@ -156,6 +160,8 @@ export const Node = z.object({
   memTotal: Bytes,
   memFree: Bytes,
   jobs: z.int().min(0),
+  /** For how long it has not answered, where it is not up: the figures are as old. */
+  silentMs: Span.optional(),
 });
 export type Node = z.infer<typeof Node>;
 
@@ -226,6 +232,8 @@ export const HistoryEvent = z.object({
     'move-finished',
     'ended',
     'lost',
+    'adopted',
+    'forgotten',
   ]),
   epoch: Epoch.optional(),
   to: NodeName.optional(),
@@ -260,6 +268,15 @@ export const Resources = dictionary(Resource, z.object({ soft: Bound, hard: Boun
   most: Resource.options.length,
 });
 export type Resources = z.infer<typeof Resources>;
+
+/** How its home shows a job: for a node that may have to show it alone. */
+export const Shown = z.object({
+  name: z.string().max(200),
+  command: Job.shape.command,
+  started: Moment,
+  moves: z.int().min(0),
+});
+export type Shown = z.infer<typeof Shown>;
 
 /** What a person asks to be run. */
 export const LaunchRequest = z.object({

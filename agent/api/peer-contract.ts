@@ -21,6 +21,7 @@ import {
   Obstacle,
   Resources,
   ROOT,
+  Shown,
   User,
   Variables,
   WindowSize,
@@ -40,6 +41,7 @@ export const Terms = z.object({
   limits: Limits,
   address: Address.nullable(),
   terminal: z.boolean(),
+  shown: Shown.nullable().default(null),
 });
 export type Terms = z.infer<typeof Terms>;
 
@@ -209,6 +211,14 @@ export const peerContract = {
     result: z.object({}),
   },
   'home.ended': { params: EndOfJob, result: z.object({}) },
+  /**
+   * The caller has a copy of the job that a person let run again there, and is its home from now on. `said`: what
+   * became of the job here, for the job's history.
+   */
+  'home.adopted': {
+    params: z.object({ job: JobId, epoch: Epoch, ...asker }),
+    result: z.object({ said: z.string() }),
+  },
   'home.outcome': {
     params: z.object({ job: JobId, epoch: Epoch }),
     result: EpochOutcome,

@@ -16,8 +16,23 @@ export async function listJobs(agent: Asked, options: { ended: boolean }): Promi
     const { jobs: items, next } = await agent.call('jobs.list', { ...options, ...after });
     return { items, next };
   });
-  return jobs.sort((a, b) => a.started.localeCompare(b.started));
+  return knownBest(jobs).sort((a, b) => a.started.localeCompare(b.started));
 }
+
+/**
+ * A job of which several nodes tell: what its home says counts, then what a node says that has it, then what is only
+ * remembered. Copies of one job under different homes, or on different nodes, are all shown: there may be two.
+ */
+export function knownBest(jobs: readonly Job[]): Job[] {
+  const fromHome = new Set(jobs.filter(isFromHome).map(({ id, home }) => `${id} ${home}`));
+  const firstHand = new Set(jobs.filter(({ asOf }) => asOf === undefined).map(({ id }) => id));
+  return jobs.filter((job) => {
+    if (isFromHome(job)) return true;
+    return job.asOf === undefined ? !fromHome.has(`${job.id} ${job.home}`) : !firstHand.has(job.id);
+  });
+}
+
+const isFromHome = ({ homeSilentMs, asOf }: Job) => homeSilentMs === undefined && asOf === undefined;
 
 /** What has happened, in the order of time: to one job, or to all. @throws GodwitError whatever the agent refuses */
 export async function readHistory(agent: Asked, job?: string): Promise<HistoryEvent[]> {

@@ -5,6 +5,7 @@ import { asGodwitError } from '../api/errors';
 import { Interrupted } from './interrupted';
 import { complain } from './output';
 import { addAgentOption, addJsonOption } from './verb';
+import { addAdopt, addForget } from './verbs/adopt';
 import { addAgent } from './verbs/agent';
 import { addAttach } from './verbs/attach';
 import { addCluster } from './verbs/cluster';
@@ -32,6 +33,7 @@ const VERBS: Record<string, ((program: Command) => void)[]> = {
   'Nodes:': [addDoctor, addLab, addCluster, addAgent, addNodes],
   'Jobs:': [addRun, addPs, addStacks, addLogs, addAttach, addWait, addKill],
   'Moves:': [addMigrate, addWhy, addPin, addUnpin, addHistory],
+  'When a node is gone:': [addAdopt, addForget],
   'Debuggers that follow:': [addGdb, addRsp],
 };
 

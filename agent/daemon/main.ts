@@ -1,5 +1,5 @@
 /** The agent: what a node decides. It may be ended at any time; what it needs to go on is in its journal and keeper. */
-import { once as onceEmitted } from 'node:events';
+import { EventEmitter, once as onceEmitted } from 'node:events';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { clientContract } from '../api/client-contract';
@@ -47,9 +47,11 @@ import { openJournal } from './journal/open';
 import { watched } from './journal/watched';
 import { faultPointsIn, faultsFolder, noFaultPoints } from './migration/fault-points';
 import { Moves } from './migration/moves';
+import { Strays } from './migration/strays';
 import { MovesUnderWay } from './migration/under-way';
 import { clientHandlers } from './requests/client';
 import { clusterAnswers } from './requests/cluster-answers';
+import { Leftovers } from './requests/leftovers';
 import { OwnDebuggers } from './requests/own-debuggers';
 import { OwnJobs } from './requests/own-jobs';
 import { peerHandlers } from './requests/peer';
@@ -105,13 +107,15 @@ function foundation({ config, peers, changes }: Started) {
     daemons: new Daemons(layout.served, keeper, 'served'),
     ...{ journal: stored, tickets, program, without: [layout.roots], log },
   });
-  const journal = watched(stored, () => {
+  const wrote = new EventEmitter<{ job: [id: string] }>();
+  const journal = watched(stored, (job) => {
     changes.notify();
     served.review();
+    if (job !== undefined) wrote.emit('job', job);
   });
   return {
     ...{ node, cgroup, layout, helper, tickets, keeper, networks, shared, mounted, served, journal },
-    ...{ peers, log },
+    ...{ peers, wrote, log },
   };
 }
 
@@ -119,7 +123,7 @@ function foundation({ config, peers, changes }: Started) {
 function assemble(started: Started) {
   const { config, settings, changes } = started;
   const base = foundation(started);
-  const { node, helper, keeper, networks, shared, journal, peers } = base;
+  const { node, helper, keeper, networks, shared, journal, peers, wrote } = base;
   const underWay = new MovesUnderWay();
 
   // As host.
@@ -141,6 +145,7 @@ function assemble(started: Started) {
   });
   const lists = new HomedJobs({ node, journal, peers, moves: underWay });
   const home = new Home({ ...base, addresses, perUser: config.perUser, lists });
+  wrote.on('job', (job) => void home.review(job).catch((error: Error) => log(error.message, { job })));
 
   const context = {
     ...{ ...hosting, host },
@@ -151,12 +156,15 @@ function assemble(started: Started) {
   const moves = new Moves(context, underWay);
   const members = new Members(node, settings, peers, () => peers.call(node, 'node.status', {}));
   const ownJobs = new OwnJobs({ ...base, home, lists, members, moves });
+  const strays = new Strays({ ...context, moves, members, home, names: () => peers.names });
+  const leftovers = new Leftovers({ node, home, lists, members, moves, peers, statuses, strays });
   const ownDebuggers = new OwnDebuggers({ node, home, moves: underWay, peers });
   const cluster = clusterAnswers({ ...started, members, journal, copies });
   return {
     ...{ config, settings, changes, refusals: new Refusals(log), speed: measureSpeed() },
     ...{ ...hosting, host, statuses, debugging, stops, home, lists, moves, ownJobs, ownDebuggers },
-    ...{ clusterAnswers: cluster, members, view: new View(lists, journal, moves) },
+    ...{ clusterAnswers: cluster, leftovers, members },
+    view: new View(lists, journal, moves, () => leftovers.homeless()),
     watch: watchOver(peers, members, config.perUser.watchers),
   };
 }
@@ -227,7 +235,7 @@ async function main(configFile: string) {
   const argv: [string, ...string[]] = [process.execPath, join(__dirname, 'keeper.cjs'), configFile];
   await new KeeperWatch({ node: name, state, socket, argv, log }).start();
   // What was under way is taken up before anybody is listened to.
-  await node.moves.restart(await journal.jobs({ ended: true }));
+  await node.moves.restart(await journal.jobs({ ended: true, adopted: true }));
   await served.restart();
   await node.home.takeUp();
   const wire = await serveTls({

@@ -167,6 +167,13 @@ export class Godwit {
     return stdout;
   }
 
+  /** What a verb prints, on both. @throws Refused */
+  async said(args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
+    const { status, stdout, stderr } = await this.#spawn(args, ASK_MS);
+    if (status !== 0) throw new Refused(typed(args), status, stderr.trim());
+    return { stdout, stderr };
+  }
+
   async #json<S extends z.ZodType>(
     schema: S,
     args: readonly string[],

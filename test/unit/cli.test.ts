@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { noSuchJob } from '../../agent/api/errors';
+import { GodwitError, noSuchJob } from '../../agent/api/errors';
 import type { HistoryEvent, ReachedFile } from '../../agent/api/model';
 import { version } from '../../package.json';
 import { aJob, aNode, aReport, atEnd, dist, FakeAgent, folder, godwit } from './cli-fixture';
@@ -479,9 +479,65 @@ describe('what is asked', () => {
       { job: 'sim', node: 'best', transfer: 'auto' },
       { job: 'sim', node: 'node3' },
       {},
+      // Which nodes don't answer, and what is not shown therefore.
+      {},
       { job: 'sim' },
       { ended: false },
+      {},
     ]);
+  });
+
+  it.each(['adopt', 'forget'] as const)(
+    '%s: not confirmed without --yes, and the risk is the error',
+    async (verb) => {
+      const agent = await FakeAgent.start({
+        [`jobs.${verb}`]: ({ confirmed }: { confirmed: boolean }) => {
+          if (confirmed) return { id: 'abcdefghi0', node: 'node2' };
+          throw new GodwitError({ code: 'not-confirmed', message: 'two may run', fix: 'do it with --yes' });
+        },
+      });
+      const refused = await agent.godwit([verb, 'sim']);
+      expect(refused).toEqual({ status: 1, stdout: '', stderr: 'godwit: two may run; do it with --yes\n' });
+      const done = await agent.godwit([verb, 'sim', '--yes', '--json']);
+      expect(done).toEqual({ status: 0, stdout: '{"id":"abcdefghi0","node":"node2"}\n', stderr: '' });
+      expect(agent.params(`jobs.${verb}`)).toEqual([
+        { job: 'sim', confirmed: false },
+        { job: 'sim', confirmed: true },
+      ]);
+    },
+  );
+});
+
+describe('a node that does not answer', () => {
+  it('is named beside the lists of jobs and of what has happened, with what they lack', async () => {
+    const nodes = [
+      aNode({ name: 'node1' }),
+      aNode({ name: 'node2', state: 'down', jobs: 3, silentMs: 125_400 }),
+    ];
+    const jobs = [
+      aJob({ id: 'aaaaaaaaaa', home: 'node2', node: 'node1', homeSilentMs: 125_400 }),
+      aJob({ id: 'bbbbbbbbbb', home: 'node2', homeSilentMs: 1, asOf: '2027-03-05T14:07:09.120Z' }),
+      // Its host tells of it, so what is remembered of it does not count; its home would count more than both.
+      aJob({ id: 'aaaaaaaaaa', home: 'node2', homeSilentMs: 1, asOf: '2027-03-05T14:07:09.120Z' }),
+      aJob({ id: 'cccccccccc', home: 'node1' }),
+      aJob({ id: 'cccccccccc', home: 'node1', homeSilentMs: 1 }),
+    ];
+    const agent = await FakeAgent.start({
+      'jobs.list': () => ({ jobs, next: null }),
+      'jobs.history': () => ({ events: [], next: null }),
+      'nodes.list': () => ({ nodes }),
+    });
+    const ps = await agent.godwit(['ps']);
+    expect(ps.stdout.match(/^[abc]{10}.*/gm)).toMatchObject([
+      expect.stringContaining(' node2 (silent for 2 min) '),
+      expect.stringMatching(/ node2 \(as of 2027-03-0\d \d\d:\d\d:09\.120\) /),
+      expect.stringContaining(' node1 '),
+    ]);
+    expect(ps.stderr).toMatch(/^godwit: node2 has not answered for 2 min: [^\n]*it ran 3 [^\n]*\n$/);
+    expect(JSON.parse((await agent.godwit(['ps', '--json'])).stdout)).toHaveLength(3);
+    const history = await agent.godwit(['history']);
+    expect(history.stderr).toMatch(/^godwit: node2 has not answered for 2 min: [^\n]*is not shown\n$/);
+    expect((await agent.godwit(['nodes'])).stdout).toMatch(/node2 .* down for 2 min/);
   });
 });
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { Copies } from '../../agent/daemon/jobs/copies';
-import { newCopy } from '../../agent/daemon/jobs/copy';
+import { newCopy, renumber } from '../../agent/daemon/jobs/copy';
 
 const ROOT = { name: 'root', uid: 0, gid: 0, groups: [] };
-const TERMS = { user: ROOT, limits: {}, address: null, terminal: false };
+const TERMS = { user: ROOT, limits: {}, address: null, terminal: false, shown: null };
 
 const copyOf = (job: string, epoch = 0) =>
   newCopy({ job, epoch, home: 'node2' }, TERMS, {
@@ -12,6 +12,14 @@ const copyOf = (job: string, epoch = 0) =>
     files: epoch,
     launchedStopped: false,
   });
+
+it('a copy that lives on under another epoch keeps the network that it has', () => {
+  const copy = copyOf('job', 2);
+  renumber(copy, 2);
+  expect(copy.network).toBeNull();
+  for (const epoch of [5, 9]) renumber(copy, epoch);
+  expect(copy).toMatchObject({ epoch: 9, network: 2 });
+});
 
 describe('the copies of a node', () => {
   it('know a job while it is launched, and take no second one of it', async () => {

@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type JobSpec, ROOT } from '../../agent/api/model';
 import { EVENTS_KEPT } from '../../agent/daemon/journal/events';
-import type { Journal } from '../../agent/daemon/journal/journal';
+import type { AdoptedJob, Journal } from '../../agent/daemon/journal/journal';
 import { type Entry, nextMove } from '../../agent/daemon/journal/ledger';
 import { openJournal } from '../../agent/daemon/journal/open';
 import { APPLICATION_ID, MIGRATIONS } from '../../agent/daemon/journal/schema';
@@ -413,4 +413,103 @@ describe('a writer killed at any moment', () => {
       expect(last).toBeGreaterThan(epoch);
     }
   }, 120_000);
+});
+
+describe('a node is gone for good', () => {
+  const note = { job: id, note: { state: 'sending', epoch: 3, since: 2 }, detail: { copy: 1 } } as const;
+  const toHome = { node: 'node9', role: 'home', epoch: 4, message: 'adopted' } as const;
+  const adopted: AdoptedJob = {
+    ...{ id, name: 'sim', started: '2027-01-01T00:00:00.000Z', moves: 2, launchedStopped: false },
+    spec: { command: ['sim'], user: ROOT, limits: {}, address: null, allowIoUring: false },
+    ledger: {
+      ...{ host: 'node1', epoch: 4, attempted: 4, debts: [toHome], lost: false },
+      open: {
+        move: { from: 'node1', to: 'node9', epoch: 3, since: 2, transfer: 'stop' },
+        outcome: 'returned',
+      },
+    },
+    ...{ note, reason: 'a person’s word' },
+  };
+
+  it('an adopted job is this node’s with one write: the ledger, the note, and what a restart asks', async () => {
+    await journal.putNote({ ...note, detail: { copy: 0 } });
+    await journal.adopt(adopted);
+    reopen();
+    expect(await journal.job(id)).toMatchObject({ state: 'running', moves: 2, ledger: adopted.ledger });
+    expect(await journal.notes()).toEqual([note]);
+    expect(await journal.outcome(id, 3)).toEqual({ outcome: 'returned', as: 4 });
+    expect(await history()).toMatchObject([
+      { event: 'adopted', node: 'node1', epoch: 4, reason: adopted.reason },
+    ]);
+    await expect(journal.adopt(adopted)).rejects.toEqual(code('job-exists'));
+    await journal.enter(id, { type: 'resumed', epoch: 3 });
+    await journal.enter(id, { type: 'cleaned', epoch: 4, node: 'node9', said: 'it had ended' });
+    expect((await journal.job(id)).ledger).toMatchObject({ open: null, debts: [] });
+    expect((await history()).at(-1)?.reason).toBe('node9, its home before, answers again: it had ended');
+  });
+
+  it('of a job that has another home the rest is to be cleared away, and no list has it', async () => {
+    await launch();
+    await intend('node2');
+    await journal.enter(id, { type: 'commit', epoch: 1 });
+    await journal.enter(id, { type: 'adopted', by: 'node1', epoch: 5, reason: 'so' });
+    reopen();
+    const { state, ledger } = await journal.job(id);
+    expect([state, ledger]).toMatchObject([
+      'adopted',
+      {
+        ...{ host: 'node1', epoch: 5, attempted: 5, open: null },
+        debts: [{ node: 'node2', role: 'destination', epoch: 1, message: 'discard' }],
+      },
+    ]);
+    for (const ended of [false, true]) expect(await journal.jobs({ ended })).toEqual([]);
+    expect(await journal.jobs({ ended: true, adopted: true })).toHaveLength(1);
+    expect(await journal.find('sim', 9)).toEqual([]);
+    expect(await events()).toEqual(['launched', 'move-intent', 'move-committed', 'adopted']);
+    // It may come back in the same way.
+    await journal.adopt(adopted);
+    expect(await journal.find('sim', 9)).toHaveLength(1);
+  });
+
+  it('the other end of a move that was not committed owes an abort, and its host what runs there', async () => {
+    await launch();
+    await intend('node2');
+    await journal.enter(id, { type: 'adopted', by: 'node2', epoch: 2, reason: 'so' });
+    expect((await journal.job(id)).ledger.debts).toEqual([
+      { node: 'node1', role: 'source', epoch: 1, message: 'discard' },
+      { node: 'node1', role: 'destination', epoch: 0, message: 'discard' },
+    ]);
+  });
+
+  it('a job is given up on the host where it is, not while it moves', async () => {
+    await launch();
+    const givenUp = (epoch: number) => journal.enter(id, { type: 'given-up', epoch, reason: 'gone' });
+    await expect(givenUp(1)).rejects.toEqual(code('stale-epoch'));
+    await intend('node2');
+    await expect(givenUp(0)).rejects.toEqual(code('job-moving'));
+    await journal.enter(id, { type: 'abort', epoch: 1, reason: 'x' });
+    await journal.enter(id, { type: 'resumed', epoch: 1 });
+    await givenUp(0);
+    reopen();
+    const job = await journal.job(id);
+    expect(job.state).toBe('lost');
+    expect(job.ledger.debts).toContainEqual({
+      ...{ node: 'node1', role: 'destination', epoch: 0, message: 'discard' },
+    });
+    await expect(givenUp(0)).rejects.toEqual(code('job-lost'));
+  });
+
+  it('what was committed and is given up leaves nothing at either end', async () => {
+    await launch();
+    await intend('node2');
+    await journal.enter(id, { type: 'commit', epoch: 1 });
+    await journal.enter(id, { type: 'forgotten', epoch: 1 });
+    const { state, ledger } = await journal.job(id);
+    expect(state).toBe('lost');
+    expect(ledger.debts.map(({ node, message }) => [node, message])).toEqual([
+      ['node1', 'discard'],
+      ['node2', 'discard'],
+    ]);
+    expect((await events()).at(-1)).toBe('forgotten');
+  });
 });

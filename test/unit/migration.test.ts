@@ -152,6 +152,13 @@ const broken: Record<string, Machines> = {
           }
         : stepDestination(state, input),
   },
+  'a destination that runs on beside the copy that a person let run': {
+    ...machines,
+    destination: (state, input) =>
+      input.type === 'discard' && state.at === 'idle' && state.hosting === input.epoch
+        ? { state, effects: [] }
+        : stepDestination(state, input),
+  },
   'a destination that swears it never thawed when it may have': {
     ...machines,
     destination: (state, input) =>
@@ -251,6 +258,31 @@ describe('one rule each', () => {
       state: committing,
       effects: [{ do: 'ignored', reason: 'too late: committing' }],
     });
+  });
+
+  it('a person’s word counts while the destination has not said that it thawed, and not before the commit', () => {
+    const thawing: HomeState = { at: 'thawing', move, debts: [] };
+    expect(stepHome(thawing, { type: 'adopt' }).effects).toEqual([
+      { do: 'write', entry: expect.objectContaining({ type: 'returned', of: 1, epoch: 2 }) },
+    ]);
+    expect(stepHome(thawing, { type: 'forget' }).effects).toEqual([
+      { do: 'write', entry: { type: 'forgotten', epoch: 1 } },
+    ]);
+    for (const at of ['preparing', 'sending', 'restoring', 'committing'] as const)
+      expect(does(stepHome({ at, move, debts: [] }, { type: 'adopt' }))).toEqual(['ignored']);
+  });
+
+  it('a home that the job had before is told that it has another, until it answers', () => {
+    const debts = [{ node: 'c', role: 'home', epoch: 4, message: 'adopted' } as const];
+    const idle: HomeState = { at: 'idle', debts };
+    expect(stepHome(idle, { type: 'retry' }).effects).toEqual([
+      { do: 'notify-home', node: 'c', epoch: 4 },
+      { do: 'retry' },
+    ]);
+    const heard = stepHome(idle, { type: 'from-former-home', node: 'c', epoch: 4, said: 'so' });
+    expect(heard.effects).toEqual([
+      { do: 'write', entry: { type: 'cleaned', epoch: 4, node: 'c', said: 'so' } },
+    ]);
   });
 
   it('no move goes to a node that has an earlier one to clear away', () => {

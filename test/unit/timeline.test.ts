@@ -156,6 +156,18 @@ describe('the stays of a job', () => {
     expect(adopted.stays.at(-1)).toEqual({ node: 'node1', from: 9000, until: null });
   });
 
+  it('goes on where a person has let it run that had lost its home, by what both homes know', () => {
+    const here: Given = { at: 5000, node: 'node2', event: 'adopted', epoch: 2, reason: 'a person' };
+    const there: Given = { at: 9000, node: 'node3', to: 'node2', event: 'adopted', epoch: 2 };
+    for (const seen of [[here], [here, there], [there]]) {
+      const { end, stays } = lane(launched, intent, ...seen);
+      expect(end).toBeNull();
+      expect(stays.at(-1)).toMatchObject({ node: 'node2', until: null });
+    }
+    const forgotten = lane(launched, { at: 5000, node: 'node1', event: 'forgotten', reason: 'given up' });
+    expect(forgotten.end).toEqual({ at: 5000, exit: null, lost: 'given up' });
+  });
+
   it('begins where a pruned history begins', () => {
     expect(lane(thawed, finished).stays).toEqual([{ node: 'node2', from: 1430, until: null }]);
   });

@@ -105,6 +105,21 @@ describe('a snapshot', () => {
     expect(found).not.toContain('over1');
     expect(found).toContain('over2');
   });
+
+  it('has each job once: its home’s word before that of a node that does not hear the home, then the latest', () => {
+    const view = (...jobs: Job[]) => ({ jobs, moves: [] });
+    const stray = (id: string) => ({ ...job(id), node: 'node2', epoch: 7, homeSilentMs: 3_000 });
+    const adopted = { ...job('adopted', { home: 'node2' }), epoch: 1 };
+    const views = [view(stray('a'), stray('b')), view(job('a'), job('adopted')), view(adopted)];
+    for (const all of [views, views.toReversed()]) {
+      const { jobs } = compose(moment(9), [], all);
+      expect(jobs.map(({ id, home, node, epoch }) => [id, home, node, epoch]).sort()).toEqual([
+        ['a', 'node1', 'node1', 0],
+        ['adopted', 'node2', 'node2', 1],
+        ['b', 'node1', 'node2', 7],
+      ]);
+    }
+  });
 });
 
 class Cluster implements Sources {

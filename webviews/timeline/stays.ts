@@ -102,6 +102,12 @@ class LaneBuilder {
       case 'lost':
         this.end({ at: this.now, exit: null, lost: event.reason ?? 'the cause is not known' });
         break;
+      case 'adopted':
+        this.adopt(event);
+        break;
+      case 'forgotten':
+        this.end({ at: this.now, exit: null, lost: event.reason ?? 'a person gave it up' });
+        break;
       default:
         event.event satisfies never;
     }
@@ -171,6 +177,14 @@ class LaneBuilder {
     const from = move.frozen?.from ?? this.lane.stays.at(-1)?.until ?? this.now;
     const frozen = { from, until: this.now };
     Object.assign(move, { outcome: 'given-back', ended: this.now, reason, frozen });
+    this.standOn(to);
+  }
+
+  /** A copy that had lost its home runs on; the home that it had says `to` where. */
+  private adopt({ node, to = node }: HistoryEvent): void {
+    if (this.lane.end?.lost) this.lane.end = null;
+    if (this.lane.end) return;
+    this.settle('aborted', null);
     this.standOn(to);
   }
 

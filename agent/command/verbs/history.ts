@@ -4,6 +4,7 @@ import type { HistoryEvent } from '../../api/model';
 import { ask } from '../../client/agent';
 import { readHistory } from '../../client/lists';
 import { moveText } from '../moves';
+import { complainOfSilent } from '../silent';
 import { type Column, exitText, moment, table } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
 
@@ -22,7 +23,15 @@ export const addHistory = (program: Command) =>
     .addArgument(new Argument('[job]', "a job's id, a unique prefix of it, or its name"))
     .action(
       perform<object, [string | undefined]>(async (invocation, _options, job) => {
-        const events = await ask(invocation.socket, (agent) => readHistory(agent, job));
+        const events = await ask(invocation.socket, async (agent) => {
+          const read = await readHistory(agent, job);
+          if (job === undefined)
+            await complainOfSilent(
+              agent,
+              () => 'what happened to the jobs that it is the home of is not shown',
+            );
+          return read;
+        });
         await invocation.answer(events, table(COLUMNS, events, 0));
       }),
     );

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { age } from '../../api/figures';
 import type { Node } from '../../api/model';
 import { ask } from '../../client/agent';
 import { type Column, figure, size, table } from '../text';
@@ -7,7 +8,10 @@ import { addAgentOption, addJsonOption, perform } from '../verb';
 const COLUMNS: Column<Node>[] = [
   { title: 'NAME', cell: ({ name }) => name },
   { title: 'ADDRESS', cell: ({ address }) => address },
-  { title: 'STATE', cell: ({ state }) => state },
+  {
+    title: 'STATE',
+    cell: ({ state, silentMs }) => (silentMs === undefined ? state : `${state} for ${age(silentMs)}`),
+  },
   { title: 'CPUS', cell: ({ cpus }) => figure(cpus), figure: true },
   { title: 'SPEED', cell: ({ speed }) => figure(speed), figure: true },
   { title: 'LOAD', cell: ({ load }) => figure(load), figure: true },

@@ -1,18 +1,26 @@
 import { Argument, type Command } from 'commander';
+import { age } from '../../api/figures';
 import type { Job } from '../../api/model';
 import { ask } from '../../client/agent';
 import { listJobs } from '../../client/lists';
-import { type Column, commandLine, exitText, figure, size, table } from '../text';
+import { complainOfSilent } from '../silent';
+import { type Column, commandLine, exitText, figure, moment, size, table } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
 
 const mark = (yes: boolean) => (yes ? 'yes' : '');
+
+/** A job whose home is away is told of by others, or as it was. */
+function homeText({ home, homeSilentMs, asOf }: Job): string {
+  if (asOf !== undefined) return `${home} (as of ${moment(asOf)})`;
+  return homeSilentMs === undefined ? home : `${home} (silent for ${age(homeSilentMs)})`;
+}
 
 const COLUMNS: Column<Job>[] = [
   { title: 'ID', cell: ({ id }) => id },
   { title: 'NAME', cell: ({ name }) => name },
   { title: 'USER', cell: ({ user }) => user },
   { title: 'STATE', cell: ({ state }) => state },
-  { title: 'HOME', cell: ({ home }) => home },
+  { title: 'HOME', cell: homeText },
   { title: 'NODE', cell: ({ node }) => node },
   { title: 'ADDRESS', cell: ({ address }) => address ?? '' },
   { title: 'PID', cell: ({ pid }) => String(pid), figure: true },
@@ -25,6 +33,9 @@ const COLUMNS: Column<Job>[] = [
   { title: 'COMMAND', cell: ({ command }) => commandLine(command) },
 ];
 
+const hidden = (count: number) =>
+  `its jobs are shown as others have them, or as they were when this agent was asked last; it ran ${count} when it was heard last`;
+
 export const addPs = (program: Command) =>
   addAgentOption(addJsonOption(program.command('ps')))
     .summary('the jobs, wherever they are')
@@ -36,9 +47,12 @@ export const addPs = (program: Command) =>
     .option('-a, --all', 'the ended ones too')
     .action(
       perform<{ all?: true }, [string | undefined]>(async (invocation, { all = false }, job) => {
-        const jobs = await ask(invocation.socket, async (agent) =>
-          job === undefined ? listJobs(agent, { ended: all }) : [await agent.call('jobs.show', { job })],
-        );
+        const jobs = await ask(invocation.socket, async (agent) => {
+          if (job !== undefined) return [await agent.call('jobs.show', { job })];
+          const listed = await listJobs(agent, { ended: all });
+          await complainOfSilent(agent, ({ jobs: count }) => hidden(count));
+          return listed;
+        });
         await invocation.answer(jobs, table(COLUMNS, jobs));
       }),
     );

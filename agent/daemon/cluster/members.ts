@@ -47,7 +47,9 @@ export class Members {
     return this.settings.now.members.map(({ name, address }) => {
       const { status } = this.#member(name);
       const unheard = { cpus: 0, speed: 0, load: 0, memTotal: 0, memFree: 0, jobs: 0 };
-      return { ...unheard, ...status, name, address, state: this.state(name) };
+      const silentMs = this.silentMs(name);
+      const silent = silentMs === null ? {} : { silentMs };
+      return { ...unheard, ...status, name, address, state: this.state(name), ...silent };
     });
   }
 
@@ -57,6 +59,14 @@ export class Members {
     const silent = performance.now() - answered;
     if (silent >= DOWN_MS) return 'down';
     return silent >= SUSPECT_MS || !status ? 'suspect' : 'up';
+  }
+
+  /** For how long it has not answered; null of one that is up. */
+  silentMs(name: string): number | null {
+    if (this.state(name) === 'up') return null;
+    // Since this agent was started, of one that is no member.
+    const answered = this.peers.names.includes(name) ? this.#member(name).answered : 0;
+    return Math.round(performance.now() - answered);
   }
 
   /** One that is new has as long to answer as one that has stopped answering. */

@@ -35,7 +35,11 @@ function holders({ state, ledger }: HomedJob): Set<string> {
   const { host, open, debts } = ledger;
   if (state === 'ended') return new Set();
   const moving = open ? [open.move.from, open.move.to] : [];
-  return new Set([...(state === 'lost' ? [] : [host]), ...moving, ...debts.map(({ node }) => node)]);
+  return new Set([
+    ...(state === 'lost' || state === 'adopted' ? [] : [host]),
+    ...moving,
+    ...debts.map(({ node }) => node),
+  ]);
 }
 
 export class ServedFiles {

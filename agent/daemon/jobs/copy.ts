@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import { Address, Epoch, type Exit, JobId, Limits, NodeName, ROOT, User } from '../../api/model';
+import { Address, Epoch, type Exit, JobId, Limits, NodeName, ROOT, Shown, User } from '../../api/model';
 import { Mounts, SharedMounts, type Terms } from '../../api/peer-contract';
 import { signalName } from '../../api/signals';
 import { JobLocation, ProcessKey } from '../../keeper/contract';
 import type { End } from '../../keeper/supervision';
 import type { MountOf } from '../homefs/mounted';
+import type { HomedJob } from '../journal/journal';
 
 /** A job's body on this node: what a restarted agent must know to go on looking after it. */
 export const Copy = z.object({
@@ -38,6 +39,14 @@ export const Copy = z.object({
   debugged: z.boolean().default(false),
   /** What has been done to it that may end it, and is not its own doing. */
   injury: z.string().nullable().default(null),
+  /** The epoch under which its network was made, where it has another since. */
+  network: Epoch.nullable().default(null),
+  /** How its home showed it. */
+  shown: Shown.nullable().default(null),
+  /** The home that it had, whose files were taken from it when it was adopted here: that home was gone. */
+  severed: NodeName.nullable().default(null),
+  /** A person has had it cleared away while its home was gone; it is kept in mind until that home knows. */
+  forgotten: z.string().nullable().default(null),
 });
 export type Copy = z.infer<typeof Copy>;
 
@@ -57,11 +66,28 @@ export const newCopy = (
   ...{ mounts: [], shared: [], direct: [] },
   debugged: false,
   injury: null,
+  network: null,
+  shown: terms.shown,
+  severed: null,
+  forgotten: null,
 });
 
-/** The mount of its home's files; null at home itself. */
-export const mountOf = ({ job, home, files, user, cgroup }: Copy): MountOf | null =>
-  files === null ? null : { job, epoch: files, home, uid: user.uid, cgroup };
+/** The copy lives here under another epoch from now on. */
+export function renumber(copy: Copy, epoch: number): void {
+  if (copy.epoch !== epoch) copy.network ??= copy.epoch;
+  copy.epoch = epoch;
+}
+
+export const shownOf = ({ name, spec, started, moves }: HomedJob): Shown => ({
+  name,
+  command: spec.command,
+  started,
+  moves,
+});
+
+/** The mount of its home's files; null at home itself, and where there are none any more. */
+export const mountOf = ({ job, home, files, user, cgroup, severed }: Copy): MountOf | null =>
+  files === null || severed !== null ? null : { job, epoch: files, home, uid: user.uid, cgroup };
 
 export const locationOf = ({ job, user, cgroup, init, supervisor, report }: Copy): JobLocation =>
   JobLocation.parse({ job, user, cgroup, init, supervisor, report });

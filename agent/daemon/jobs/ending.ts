@@ -56,6 +56,7 @@ export class Ending {
   /** The report to its home. `lost`: what ended it, if that was neither the program itself nor a request to end it. */
   async explain(copy: Copy, { end, orphaned }: Ended): Promise<{ exit: Exit; lost: string | null }> {
     const exit = await this.#explained(exitOf(end), copy);
+    if (copy.forgotten !== null) return { exit, lost: copy.forgotten };
     return { exit, lost: await this.#notItsOwn(copy, exit, orphaned) };
   }
 

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
+import { existsSync } from 'node:fs';
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { asGodwitError, GodwitError } from '../../api/errors';
+import { asGodwitError, GodwitError, jobAdopted } from '../../api/errors';
 import {
   type Exit,
   type Job,
@@ -21,6 +22,7 @@ import type { HomedJob, Journal } from '../journal/journal';
 import type { Addresses } from './addresses';
 import { assertStartable, boundedResources } from './admission';
 import { Consoles } from './console';
+import { shownOf } from './copy';
 import { readStatus } from './exit-status';
 import { type HomedJobs, hasAddress } from './homed-jobs';
 import type { Layout } from './layout';
@@ -67,7 +69,11 @@ export class Home {
    */
   async takeUp(): Promise<void> {
     const living = await this.options.journal.jobs({ ended: false });
-    for (const { id } of living) this.consoles.watch(id);
+    for (const job of living) {
+      // An agent that had just adopted it did not come to make it.
+      if (job.state === 'running' && !existsSync(this.options.layout.console(job.id))) await this.take(job);
+      else this.consoles.watch(job.id);
+    }
     this.#unsettled = living.filter(({ state }) => state === 'starting');
   }
 
@@ -92,7 +98,7 @@ export class Home {
     const id = newId();
     const name = spec.name ?? cut(printable(basename(spec.program)), NAME_SHOWN);
     const most = spec.user.uid === 0 ? {} : { most: perUser.jobs };
-    await journal.launch({ id, name, spec, host, launchedStopped: spec.stopped, ...most });
+    const launched = await journal.launch({ id, name, spec, host, launchedStopped: spec.stopped, ...most });
     try {
       await mkdir(layout.job(id), { recursive: true });
       // There from the start, so that it can be followed before anything is written.
@@ -105,7 +111,8 @@ export class Home {
       const { tty } = spec;
       const asked = { program, args, cwd, env, stopped, umask, resources, limits, allowIoUring, tty };
       const terminal = tty !== undefined;
-      const order = { job: id, home: node, epoch: 0, user, address, terminal, ...asked };
+      const terms = { user, address, terminal, shown: shownOf(launched) };
+      const order = { job: id, home: node, epoch: 0, ...terms, ...asked };
       const files = {
         console: layout.console(id),
         status: layout.status(id),
@@ -155,7 +162,24 @@ export class Home {
     void this.#retention.review((await journal.job(id)).spec.user.uid);
   }
 
-  /** Resolves when the job has ended. @throws `job-lost` */
+  /** Something was written about the job: those who wait for its end hear of one that no host has told. */
+  async review(id: string): Promise<void> {
+    if (this.#events.listenerCount(`ended:${id}`) > 0 && (await this.isOver(id)))
+      this.#events.emit(`ended:${id}`);
+  }
+
+  /** The job has come here with its copy: what a job of this node's has, its new console foremost. */
+  async take({ id, spec: { user } }: Pick<HomedJob, 'id' | 'spec'>): Promise<void> {
+    const { layout } = this.options;
+    await mkdir(layout.job(id), { recursive: true });
+    for (const file of [layout.console(id), layout.status(id)]) {
+      await writeFile(file, '', { flag: 'a', mode: 0o600 });
+      await chown(file, user.uid, user.gid);
+    }
+    this.consoles.watch(id);
+  }
+
+  /** Resolves when the job has ended. @throws `job-lost`, `job-adopted` */
   async wait(id: string, signal: AbortSignal): Promise<Exit & { id: string }> {
     for (;;) {
       const ended = new Promise<void>((resolve, reject) => {
@@ -165,6 +189,7 @@ export class Home {
       ended.catch(() => {});
       const job = await this.options.journal.job(id);
       if (job.exit) return { id, ...job.exit };
+      if (job.state === 'adopted') throw jobAdopted(id, job.ledger.host);
       if (job.state === 'lost') throw lost(id, await this.#whyLost(id));
       await ended;
     }
@@ -177,7 +202,7 @@ export class Home {
 
   async isOver(id: string): Promise<boolean> {
     const { state } = await this.options.journal.job(id);
-    return state === 'ended' || state === 'lost';
+    return state === 'ended' || state === 'lost' || state === 'adopted';
   }
 
   onEnd(id: string, listener: () => void) {

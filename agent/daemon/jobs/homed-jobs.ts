@@ -101,7 +101,8 @@ export class HomedJobs {
       user: spec.user.name,
       ...(spec.tty ? { tty: true } : {}),
       ...(Object.keys(spec.limits).length > 0 ? { limits: spec.limits } : {}),
-      state: state === 'running' ? running : state,
+      // One that has another home is told of by that home; here it is over.
+      state: state === 'running' ? running : state === 'adopted' ? 'lost' : state,
       home: this.parts.node,
       node: ledger.host,
       pid: pid ?? 0,

@@ -73,13 +73,13 @@ export class Host {
       await journal.clearNote(job);
       throw error;
     }
-    this.adopt(copy);
+    this.lookAfter(copy);
     log(`launched on ${node}`, { job });
     return { pid: PROGRAM_PID };
   }
 
   /** Looks after a copy that runs here from now on: until it ends, or is let go to another node. */
-  adopt(copy: Copy): void {
+  lookAfter(copy: Copy): void {
     this.options.copies.add(copy);
     void this.#watch(copy);
   }

@@ -2,7 +2,7 @@
 import { HistoryEvent, type JobId } from '../../api/model';
 import { cut } from '../../api/text';
 import { ALL, type JournalFile } from './file';
-import type { EpochOutcome, Part, PositionedEvent } from './journal';
+import type { AdoptedJob, EpochOutcome, Part, PositionedEvent } from './journal';
 import type { Entry, Epoch, Ledger } from './ledger';
 import { json, type Row } from './rows';
 import { StoredOutcome } from './schema';
@@ -25,6 +25,7 @@ export class Events {
   record(job: JobId, entry: Entry, before: Ledger, after: Ledger): void {
     const move = entry.type === 'intent' ? entry.move : before.open?.move;
     if (!after.open) this.file.run('UPDATE jobs SET moveStarted = NULL WHERE id = ?', job);
+    if (this.#ofPersons(job, entry, before, after)) return;
     if (!move) return;
     const { from, to, epoch } = move;
     switch (entry.type) {
@@ -56,6 +57,46 @@ export class Events {
         return;
       default:
     }
+  }
+
+  /** What a person has decided of a job that has lost a node. */
+  #ofPersons(job: JobId, entry: Entry, before: Ledger, after: Ledger): boolean {
+    const { host: node } = before;
+    switch (entry.type) {
+      case 'adopted':
+        this.add({ job, node, to: entry.by, epoch: entry.epoch, event: 'adopted', reason: entry.reason });
+        return true;
+      case 'given-up':
+        this.add({ job, node, epoch: entry.epoch, event: 'forgotten', reason: entry.reason });
+        return true;
+      case 'forgotten': {
+        const reason = 'a person let go of its frozen copy';
+        this.add({
+          job,
+          node: before.open?.move.from ?? node,
+          epoch: entry.epoch,
+          event: 'forgotten',
+          reason,
+        });
+        return true;
+      }
+      case 'cleaned':
+        if (entry.said !== undefined) {
+          const reason = `${entry.node}, its home before, answers again: ${entry.said}`;
+          this.add({ job, node: after.host, epoch: after.epoch, event: 'adopted', reason });
+        }
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** A job that comes from another home: what became of the move that is open, and that it was adopted. */
+  adopted({ id: job, ledger, reason }: AdoptedJob): void {
+    const { host: node, epoch, open } = ledger;
+    if (open?.outcome === 'returned') this.#outcomeIs(job, open.move.epoch, 'returned', epoch);
+    else if (open) this.#outcomeIs(job, open.move.epoch, 'committed');
+    this.add({ job, node, epoch, event: 'adopted', reason });
   }
 
   #outcomeIs(job: JobId, epoch: Epoch, outcome: string, returnedAs: Epoch | null = null): void {

@@ -12,7 +12,13 @@ export interface HomedJob {
   name: string;
   spec: KeptSpec;
   /** As far as the journal knows; `stopped` and `moving` are for the host and the ledger to say. */
-  state: 'starting' | 'running' | 'ended' | 'lost';
+  state:
+    | 'starting'
+    | 'running'
+    | 'ended'
+    | 'lost'
+    /** Its host is its home now: it is none of this node's any more. */
+    | 'adopted';
   /** The program's process id inside the job; null before it runs. */
   pid: number | null;
   exit: Exit | null;
@@ -39,6 +45,20 @@ export interface NewJob {
   launchedStopped: boolean;
   /** How many jobs its user may have that are not over; as many as they like if absent. */
   most?: number;
+}
+
+/** A job of another home's whose copy here a person lets run again: what is known of it. */
+export interface AdoptedJob {
+  id: JobId;
+  name: string;
+  spec: KeptSpec;
+  started: string;
+  moves: number;
+  launchedStopped: boolean;
+  ledger: Ledger;
+  /** What the copy here is from now on. */
+  note: NodeNote;
+  reason: string;
 }
 
 /** Which part of a list, oldest first: behind the place `after`, at most `limit`. All of it if absent. */
@@ -74,6 +94,8 @@ export type EpochOutcome =
 export interface Journal {
   /** A job is about to be launched; it is `starting`. Its first epoch is 0. */
   launch(job: NewJob): Promise<HomedJob>;
+  /** This node is the job's home from now on: the ledger, the note and the event of its history at once. */
+  adopt(job: AdoptedJob): Promise<HomedJob>;
   /** Its host runs it. */
   running(job: JobId, pid: number): Promise<void>;
   /** It could not be launched: as if it had never been. Only while it is `starting`. */
@@ -92,7 +114,8 @@ export interface Journal {
   job(job: JobId): Promise<HomedJob>;
   /** The program and its arguments, whole. Rejects with `no-such-job`. */
   command(job: JobId): Promise<string[]>;
-  jobs(options: { ended: boolean } & Part): Promise<HomedJob[]>;
+  /** `adopted`: with those that have another home now. */
+  jobs(options: { ended: boolean; adopted?: boolean } & Part): Promise<HomedJob[]>;
   /** Those whose id it is, or begins so, or whose name it is: those that are not over first, then the latest. */
   find(reference: string, limit: number): Promise<HomedJob[]>;
   /** The latest that ended, latest first. */

@@ -22,10 +22,11 @@ export interface Move {
 /** What a node has still to clear away: it can't take part in another move of the job before it has. */
 export interface Debt {
   node: NodeName;
-  role: 'source' | 'destination';
+  /** `home`: the home that the job had, which is to hear that it has another. */
+  role: 'source' | 'destination' | 'home';
   epoch: Epoch;
   /** What is sent to it until it answers. */
-  message: 'abort' | 'discard';
+  message: 'abort' | 'discard' | 'adopted';
 }
 
 /**
@@ -65,10 +66,14 @@ export type Entry =
   | { type: 'returned'; epoch: Epoch; of: Epoch; reason: string }
   /** `salvage`: the source may still hold its frozen copy, so the move stays open for a person to decide. */
   | { type: 'lost'; epoch: Epoch; reason: string; salvage: boolean }
-  /** A person let go of a lost job's frozen copy. */
+  /** A person let go of the frozen copy, of a job that is lost or whose destination is gone. */
   | { type: 'forgotten'; epoch: Epoch }
-  /** A debt is paid. */
-  | { type: 'cleaned'; epoch: Epoch; node: NodeName };
+  /** A person gave the job up that is on a host which is gone. `epoch`: under which it is there. */
+  | { type: 'given-up'; epoch: Epoch; reason: string }
+  /** A person let the copy run that `by` has: it is the job's home from now on. `epoch`: as which it runs there. */
+  | { type: 'adopted'; epoch: Epoch; by: NodeName; reason: string }
+  /** A debt is paid. `said`: by the home that the job had. */
+  | { type: 'cleaned'; epoch: Epoch; node: NodeName; said?: string };
 
 export const launchedOn = (host: NodeName, epoch: Epoch): Ledger => ({
   host,
@@ -100,6 +105,10 @@ export function enter(ledger: Ledger, entry: Entry): Ledger {
         ...ledger,
         debts: ledger.debts.filter((debt) => debt.node !== entry.node || debt.epoch !== entry.epoch),
       };
+    case 'given-up':
+      return giveUp(ledger, entry.epoch);
+    case 'adopted':
+      return handOver(ledger, entry.by, entry.epoch);
     case 'returned':
       return giveBack(ledger, openMove(ledger, entry.of, entry.type), entry.epoch);
     default:
@@ -130,7 +139,7 @@ function openMove({ open }: Ledger, epoch: Epoch, entry: string): OpenMove {
   );
 }
 
-type Decision = Exclude<Entry, { type: 'intent' | 'cleaned' | 'returned' }>;
+type Decision = Exclude<Entry, { type: 'intent' | 'cleaned' | 'returned' | 'given-up' | 'adopted' }>;
 
 function decide(ledger: Ledger, open: OpenMove, entry: Decision): Ledger {
   const { move, outcome } = open;
@@ -158,8 +167,8 @@ function decide(ledger: Ledger, open: OpenMove, entry: Decision): Ledger {
       allow(open, entry.type, ['aborted', 'returned']);
       return { ...owing(ledger, toSource), lost: true, open: null };
     case 'forgotten':
-      allow(open, entry.type, ['lost']);
-      return { ...owing(ledger, toSource), open: null };
+      allow(open, entry.type, ['lost', 'committed']);
+      return { ...owing(owing(ledger, toSource), toDestination), lost: true, open: null };
     default:
       throw new Error(`not a known entry ${JSON.stringify(entry satisfies never)} after ${outcome}`);
   }
@@ -179,6 +188,38 @@ function giveBack(ledger: Ledger, open: OpenMove, as: Epoch): Ledger {
     attempted: as,
     lost: false,
     open: { move, outcome: 'returned' },
+  };
+}
+
+function giveUp(ledger: Ledger, epoch: Epoch): Ledger {
+  if (ledger.lost) throw refused('job-lost', 'the job is lost');
+  if (ledger.open) throw refused('job-moving', `move ${ledger.open.move.epoch} of the job is not over`);
+  if (epoch !== ledger.epoch) throw refused('stale-epoch', `the job lives in epoch ${ledger.epoch}`);
+  return { ...owing(ledger, hosted(ledger)), lost: true };
+}
+
+/** What runs, or may run, on the job's host. */
+const hosted = ({ host: node, epoch }: Ledger): Debt => ({
+  ...{ node, role: 'destination', epoch, message: 'discard' },
+});
+
+/** All nodes that have something of the job, `by` excepted, have to clear it away. */
+function handOver(ledger: Ledger, by: NodeName, as: Epoch): Ledger {
+  const { open } = ledger;
+  const ends: Debt[] = open
+    ? [
+        { node: open.move.from, role: 'source', epoch: open.move.epoch, message: 'discard' },
+        {
+          ...{ node: open.move.to, role: 'destination', epoch: open.move.epoch },
+          message: open.outcome === 'committed' || open.outcome === 'lost' ? 'discard' : 'abort',
+        },
+      ]
+    : [];
+  const all = [...ends, hosted(ledger)].filter(({ node }) => node !== by);
+  const others = { ...ledger, debts: ledger.debts.filter(({ node }) => node !== by) };
+  return {
+    ...all.reduce(owing, others),
+    ...{ host: by, epoch: as, attempted: Math.max(ledger.attempted, as), open: null, lost: false },
   };
 }
 

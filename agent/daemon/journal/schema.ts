@@ -83,9 +83,9 @@ export const StoredOpen: z.ZodType<OpenMove> = z.object({
 export const StoredDebts: z.ZodType<Debt[]> = list(
   z.object({
     node: NodeName,
-    role: z.enum(['source', 'destination']),
+    role: z.enum(['source', 'destination', 'home']),
     epoch: Epoch,
-    message: z.enum(['abort', 'discard']),
+    message: z.enum(['abort', 'discard', 'adopted']),
   }),
   // One a node and epoch.
   { most: 1_000_000 },
@@ -96,6 +96,6 @@ export const StoredNote: z.ZodType<Note> = z.discriminatedUnion('state', [
   z.object({ state: z.literal('sending'), epoch: Epoch, since: Epoch }),
 ]);
 
-export const StoredState = z.enum(['starting', 'running', 'ended', 'lost']);
+export const StoredState = z.enum(['starting', 'running', 'ended', 'lost', 'adopted']);
 export const StoredDetail = z.record(z.string(), z.unknown());
 export const StoredOutcome = z.enum(['moving', 'committed', 'aborted', 'returned']);

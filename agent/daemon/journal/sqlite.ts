@@ -1,10 +1,10 @@
 /** The journal as an SQLite file: write-ahead log, every transaction synced to the disk before it is answered. */
 import { GodwitError, jobEnded, noSuchJob } from '../../api/errors';
-import { type Exit, type JobId, type KeptSpec, type MoveReport, Words } from '../../api/model';
+import { type Exit, type JobId, type KeptSpec, type MoveReport, PROGRAM_PID, Words } from '../../api/model';
 import { shortCommand } from '../../api/text';
 import { Events } from './events';
 import { ALL, type JournalFile } from './file';
-import type { HomedJob, Journal, NewJob, NodeNote, Part } from './journal';
+import type { AdoptedJob, HomedJob, Journal, NewJob, NodeNote, Part } from './journal';
 import { type Entry, type Epoch, enter, launchedOn } from './ledger';
 import { roleOf } from './notes';
 import { json, toJob } from './rows';
@@ -12,7 +12,7 @@ import { StoredDetail, StoredNote } from './schema';
 
 const JOBS = 'SELECT rowid AS position, * FROM jobs';
 /** It is over, and no node has anything of it. */
-const FORGETTABLE = "state IN ('ended', 'lost') AND open IS NULL AND debts = '[]'";
+const FORGETTABLE = "state IN ('ended', 'lost', 'adopted') AND open IS NULL AND debts = '[]'";
 
 export class SqliteJournal implements Journal {
   private readonly events: Events;
@@ -26,9 +26,7 @@ export class SqliteJournal implements Journal {
 
   launch(job: NewJob) {
     return this.file.transaction(() => {
-      if (this.file.one('SELECT id FROM jobs WHERE id = ?', job.id)) {
-        throw new GodwitError({ code: 'job-exists', message: `there is a job ${job.id} already` });
-      }
+      if (this.file.one('SELECT id FROM jobs WHERE id = ?', job.id)) throw jobExists(job.id);
       const { program, args, user, limits, address, tty, allowIoUring } = job.spec;
       if (job.most !== undefined && this.living(user.uid) >= job.most) throw tooManyJobs(job.most);
       const { host, epoch, attempted } = launchedOn(job.host, 0);
@@ -48,6 +46,36 @@ export class SqliteJournal implements Journal {
         attempted,
       );
       this.file.run('INSERT INTO commands VALUES (?, ?)', job.id, JSON.stringify(command));
+      return this.read(job.id);
+    });
+  }
+
+  adopt({ note, ...job }: AdoptedJob) {
+    return this.file.transaction(() => {
+      const known = this.file.one('SELECT state FROM jobs WHERE id = ?', job.id);
+      if (known && known.state !== 'adopted') throw jobExists(job.id);
+      // It was here before and comes back: what is known of it now counts.
+      this.file.run('DELETE FROM jobs WHERE id = ?', job.id);
+      const { host, epoch, attempted, open, debts } = job.ledger;
+      this.file.run(
+        `INSERT INTO jobs (id, name, uid, spec, state, pid, started, moves, launchedStopped, host, epoch, attempted,
+           open, debts)
+         VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        ...[
+          job.id,
+          job.name,
+          job.spec.user.uid,
+          JSON.stringify(job.spec),
+          PROGRAM_PID,
+          job.started,
+          job.moves,
+        ],
+        ...[job.launchedStopped ? 1 : 0, host, epoch, attempted, open && JSON.stringify(open)],
+        JSON.stringify(debts),
+      );
+      this.file.run('INSERT INTO commands VALUES (?, ?)', job.id, JSON.stringify(job.spec.command));
+      this.put(note);
+      this.events.adopted({ note, ...job });
       return this.read(job.id);
     });
   }
@@ -90,6 +118,8 @@ export class SqliteJournal implements Journal {
           job,
         );
       }
+      if (entry.type === 'adopted' && state !== 'ended')
+        this.file.run("UPDATE jobs SET state = 'adopted', ended = ? WHERE id = ?", this.events.moment(), job);
       this.events.record(job, entry, before, after);
       return after;
     });
@@ -148,14 +178,14 @@ export class SqliteJournal implements Journal {
     });
   }
 
-  jobs({ ended, after = 0, limit = ALL }: { ended: boolean } & Part) {
-    const which = ended ? '' : "AND state <> 'ended'";
+  jobs({ ended, adopted = false, after = 0, limit = ALL }: { ended: boolean; adopted?: boolean } & Part) {
+    const which = `${ended ? '' : "AND state <> 'ended'"} ${adopted ? '' : "AND state <> 'adopted'"}`;
     const some = `${JOBS} WHERE rowid > ? ${which} ORDER BY rowid LIMIT ?`;
     return this.file.reading(() => this.file.all(some, after, limit).map(toJob));
   }
 
   find(reference: string, limit: number) {
-    const some = `${JOBS} WHERE id = ?1 OR name = ?1 OR substr(id, 1, length(?1)) = ?1
+    const some = `${JOBS} WHERE state <> 'adopted' AND (id = ?1 OR name = ?1 OR substr(id, 1, length(?1)) = ?1)
       ORDER BY id <> ?1, name <> ?1, state IN ('ended', 'lost'), rowid DESC LIMIT ?2`;
     return this.file.reading(() => this.file.all(some, reference, limit).map(toJob));
   }
@@ -196,17 +226,8 @@ export class SqliteJournal implements Journal {
     return this.file.reading(() => this.events.list(part));
   }
 
-  putNote({ job, note, detail }: NodeNote) {
-    return this.file.transaction(() => {
-      this.file.run(
-        'INSERT OR REPLACE INTO notes (job, role, epoch, note, detail) VALUES (?, ?, ?, ?, ?)',
-        job,
-        roleOf(note),
-        note.epoch,
-        JSON.stringify(note),
-        JSON.stringify(detail),
-      );
-    });
+  putNote(note: NodeNote) {
+    return this.file.transaction(() => this.put(note));
   }
 
   clearNote(job: JobId) {
@@ -231,12 +252,22 @@ export class SqliteJournal implements Journal {
     this.file.close();
   }
 
+  private put({ job, note, detail }: NodeNote): void {
+    this.file.run(
+      'INSERT OR REPLACE INTO notes (job, role, epoch, note, detail) VALUES (?, ?, ?, ?, ?)',
+      ...[job, roleOf(note), note.epoch, JSON.stringify(note), JSON.stringify(detail)],
+    );
+  }
+
   private read(job: JobId): HomedJob {
     const row = this.file.one(`${JOBS} WHERE id = ?`, job);
     if (!row) throw noSuchJob(job);
     return toJob(row);
   }
 }
+
+const jobExists = (job: JobId) =>
+  new GodwitError({ code: 'job-exists', message: `there is a job ${job} already` });
 
 const tooManyJobs = (limit: number) =>
   new GodwitError({

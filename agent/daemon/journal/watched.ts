@@ -4,16 +4,18 @@ import type { Journal } from './journal';
  * A journal that tells when it has been written. All that happens to a job, as its home or as its host sees it, is
  * written down before it is spoken of, so this is where changes are noticed.
  */
-export function watched(journal: Journal, changed: () => void): Journal {
+/** @param changed gets the job that was written about, where it was one's home's page */
+export function watched(journal: Journal, changed: (job?: string) => void): Journal {
   const telling =
     <Args extends unknown[], Result>(write: (...args: Args) => Promise<Result>) =>
     async (...args: Args): Promise<Result> => {
       const result = await write.apply(journal, args);
-      changed();
+      changed(typeof args[0] === 'string' ? args[0] : undefined);
       return result;
     };
   return {
     launch: telling(journal.launch),
+    adopt: telling(journal.adopt),
     running: telling(journal.running),
     unlaunched: telling(journal.unlaunched),
     enter: telling(journal.enter),

@@ -2,10 +2,11 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MovePhase } from '../../api/client-events';
-import { GodwitError, jobEnded, jobMoving } from '../../api/errors';
+import { asGodwitError, GodwitError, jobEnded, jobMoving } from '../../api/errors';
 import type { MoveReport, Transfer } from '../../api/model';
 import type { ToDestination, ToSource } from '../../api/move-contract';
 import type { Fields } from '../../log';
+import { shownOf } from '../jobs/copy';
 import type { Entry, Ledger, Move } from '../journal/journal';
 import { nextMove } from '../journal/ledger';
 import { FAULT_POINTS } from './fault-points';
@@ -46,7 +47,10 @@ export class Coordinator {
   /** Messages whose answers are awaited: none is sent twice at the same time. */
   readonly #underWay = new Set<string>();
   #watch: Stopwatch | null = null;
-  #ended: ((ending: Ending) => void) | null = null;
+  /** What the home before said last against it. */
+  #refused = '';
+  /** Those who wait for the end of the move. */
+  readonly #waiting = new Set<(ending: Ending) => void>();
 
   constructor(
     private readonly job: string,
@@ -82,9 +86,7 @@ export class Coordinator {
     const move = nextMove(ledger, to, transfer);
     const watch = new Stopwatch(this.job, move);
     this.#watch = watch;
-    const ended = new Promise<Ending>((resolve) => {
-      this.#ended = resolve;
-    });
+    const ended = this.#ending();
     const cancel = () =>
       this.#runner.feed({ type: 'cancel', reason: 'the move was cancelled by its client' });
     signal.addEventListener('abort', cancel, { once: true });
@@ -97,7 +99,6 @@ export class Coordinator {
       return report;
     } finally {
       signal.removeEventListener('abort', cancel);
-      this.#ended = null;
     }
   }
 
@@ -106,6 +107,37 @@ export class Coordinator {
     return state === 'ended' || ending.reason === PROGRAM_ENDED
       ? jobEnded(this.job)
       : notMoved(this.job, move, ending);
+  }
+
+  #ending(): Promise<Ending> {
+    return new Promise((resolve) => this.#waiting.add(resolve));
+  }
+
+  #end(ending: Ending): void {
+    for (const resolve of this.#waiting) resolve(ending);
+    this.#waiting.clear();
+  }
+
+  /** As `restart`; resolves when the move that is open is over. */
+  takeUp(ledger: Ledger): Promise<Ending> {
+    const ended = this.#ending();
+    this.restart(ledger);
+    return ended;
+  }
+
+  /** A person's word about the frozen copy that is left at the source; resolves when it is done. */
+  decide(word: 'adopt' | 'forget'): Promise<Ending> {
+    const ended = this.#ending();
+    this.#runner.feed({ type: word });
+    return ended;
+  }
+
+  /** The journal has been told something that no step of a move is. */
+  async enter(entry: Entry & { type: 'given-up' | 'adopted' }): Promise<void> {
+    const ledger = await this.options.journal.enter(this.job, entry);
+    this.#end({ outcome: 'lost', reason: entry.reason });
+    this.restart(ledger);
+    this.options.changed();
   }
 
   /** What an earlier move left at `node` is mostly cleared away before anybody asks for the next one. */
@@ -132,6 +164,9 @@ export class Coordinator {
       case 'notify-destination':
         void this.#notifyDestination(effect.node, effect.message);
         return;
+      case 'notify-home':
+        void this.#notifyHome(effect.node, effect.epoch);
+        return;
       case 'answer-outcome':
         // The handler of its request answers it from the journal.
         return;
@@ -141,7 +176,7 @@ export class Coordinator {
         this.#backoff.reset();
         if (effect.outcome !== 'moved')
           this.#log(`${effect.outcome}: ${effect.reason}`, { epoch: effect.epoch });
-        return this.#ended?.(effect);
+        return this.#end(effect);
       case 'stranded':
         return this.#log(`a person should look: ${effect.reason}`);
       case 'ignored':
@@ -159,7 +194,7 @@ export class Coordinator {
     } catch (error) {
       // What the file has now is what counts.
       this.#log(`${entry.type} was not written: ${(error as Error).message}`);
-      if (entry.type === 'intent') this.#ended?.({ outcome: 'aborted', reason: (error as Error).message });
+      if (entry.type === 'intent') this.#end({ outcome: 'aborted', reason: (error as Error).message });
       const { ledger } = await this.options.journal.job(this.job);
       this.#runner.feed({ type: 'restarted', ledger });
     }
@@ -176,13 +211,38 @@ export class Coordinator {
 
   #notifyDestination(node: string, message: ToDestination): Promise<void> {
     return this.#notify(node, message, async (timeoutMs) => {
-      const { user, limits, address, tty } = (await this.options.journal.job(this.job)).spec;
-      const terms = { user, limits, address, terminal: tty !== undefined };
+      const homed = await this.options.journal.job(this.job);
+      const { user, limits, address, tty } = homed.spec;
+      const terms = { user, limits, address, terminal: tty !== undefined, shown: shownOf(homed) };
       const params = { job: this.job, home: this.options.node, terms, message };
       const answer = await this.options.peers.call(node, 'move.toDestination', params, { timeoutMs });
       this.#watch?.destination(answer);
       return { type: 'from-destination', node, message: answer };
     });
+  }
+
+  /** As the job's user, who may do that with their own job. */
+  async #notifyHome(node: string, epoch: number): Promise<void> {
+    const telling = `${node} adopted ${epoch}`;
+    if (this.#underWay.has(telling)) return;
+    this.#underWay.add(telling);
+    try {
+      const { spec } = await this.options.journal.job(this.job);
+      const params = { job: this.job, epoch, as: spec.user };
+      const { said } = await this.options.peers.call(node, 'home.adopted', params, {
+        timeoutMs: LIMIT_MS.discard,
+      });
+      await this.options.points.reach('adoption.told');
+      this.#runner.feed({ type: 'from-former-home', node, epoch, said });
+    } catch (error) {
+      // While it is gone that is no news.
+      const { code, message } = asGodwitError(error);
+      if (this.#refused !== message && code !== 'node-unreachable')
+        this.#log(`${node} does not take it that the job is adopted: ${message}`, { peer: node });
+      this.#refused = message;
+    } finally {
+      this.#underWay.delete(telling);
+    }
   }
 
   async #notify(

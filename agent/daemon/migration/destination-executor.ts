@@ -1,5 +1,6 @@
 /** Carries out the effects of a move's destination: receives and restores a job, and thaws it or clears it away as the home decides. */
 import assert from 'node:assert';
+import { jobMoving } from '../../api/errors';
 import type { FromDestination, ToDestination } from '../../api/move-contract';
 import type { Terms } from '../../api/peer-contract';
 import { retryUntilDone } from '../../api/retry';
@@ -47,7 +48,16 @@ export class DestinationExecutor extends Executor<
   handleOnTerms(terms: Terms, message: ToDestination, signal: AbortSignal): Promise<FromDestination> {
     // The terms of the message that brings the job here are the ones that were judged.
     if (message.type === 'prepare') this.#terms = terms;
+    if (message.type === 'discard') this.#recall(message.epoch);
     return this.handle(message, signal);
+  }
+
+  /** A copy that is the job's by another way than a move of this node's, or before its agent was started, runs here. */
+  #recall(epoch: number): void {
+    const copy = this.context.copies.get(this.job);
+    if (copy?.epoch !== epoch || this.busy) return;
+    if (this.context.copies.isLeaving(this.job)) throw jobMoving(this.job);
+    this.feed({ type: 'restarted', note: { state: 'hosting', epoch }, present: 'running' });
   }
 
   restart(note: Note, copy: Copy) {
@@ -96,7 +106,7 @@ export class DestinationExecutor extends Executor<
     if (note.state !== 'sending') await points.reach(`destination.${note.state}-noted`);
     if (note.state === 'hosting') {
       this.#received = null;
-      host.adopt(copy);
+      host.lookAfter(copy);
       this.#clearReceived(note.epoch);
     }
     this.feed({ type: 'noted', note });
@@ -171,8 +181,9 @@ export class DestinationExecutor extends Executor<
   }
 
   async #kill(epoch: number): Promise<void> {
-    const { clearing, points } = this.context;
+    const { clearing, copies, points } = this.context;
     const received = this.#received;
+    const hosted = received ? undefined : copies.get(this.job);
     const kill = async () => {
       await this.giveUp(async () => {
         received?.stream?.destroy();
@@ -184,6 +195,12 @@ export class DestinationExecutor extends Executor<
       await this.#receiving.end(epoch);
       await points.reach('destination.killing');
       if (received) await clearing.clear(received.copy);
+      if (hosted?.epoch === epoch) {
+        this.log(`its home has another copy run: the one here, of epoch ${epoch}, is ended`);
+        // Let go of first: its end is no longer the job's.
+        if (copies.has(hosted)) copies.delete(this.job);
+        await clearing.clear(hosted);
+      }
       await this.#receiving.clear(epoch);
       await points.reach('destination.killed');
       if (this.#received === received) this.#received = null;

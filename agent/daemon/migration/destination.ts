@@ -181,15 +181,21 @@ function abort(state: DestinationState, epoch: Epoch): Next {
 
 function discard(state: DestinationState, epoch: Epoch): Next {
   if (state.at === 'idle') {
-    if (state.hosting === epoch) return stay(state, 'discard', 'it runs here');
+    // A person has let another copy run meanwhile: this one is the job no longer.
+    if (state.hosting === epoch)
+      return to({ at: 'killing', epoch, answer: 'discarded' }, { do: 'kill-copy', epoch });
     return to({ ...state, fence: Math.max(state.fence, epoch) }, reply({ type: 'discarded', epoch }));
   }
   if (epoch < state.epoch) return to(state, reply({ type: 'discarded', epoch }));
   if (epoch > state.epoch)
     return stay(state, 'discard', `about epoch ${epoch}, the node is at ${state.epoch}`);
-  if (state.at !== 'dead' && state.at !== 'lost') return stay(state, 'discard', `not while ${state.at}`);
+  if (!endable(state.at)) return stay(state, 'discard', `not while ${state.at}`);
   return to({ at: 'killing', epoch, answer: 'discarded' }, { do: 'kill-copy', epoch });
 }
+
+/** What is not about to be thawed. */
+const endable = (at: DestinationState['at']): boolean =>
+  at === 'dead' || at === 'lost' || at === 'restored' || at === 'unthawed';
 
 function outcome(state: DestinationState, input: DestinationInput & { type: 'outcome' }): Next {
   if (!waits(state) || state.epoch !== input.epoch) return stay(state, 'outcome', 'nothing was asked');

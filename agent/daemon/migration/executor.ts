@@ -33,6 +33,7 @@ export abstract class Executor<
   /** The one long work under way: what it makes can only be undone after it. */
   #work: Promise<void> = Promise.resolve();
   #givingUp = new AbortController();
+  #retired = false;
 
   constructor(
     protected readonly context: MoveContext,
@@ -54,6 +55,17 @@ export abstract class Executor<
     return this.#takingUp || this.#runner.state.at !== 'idle';
   }
 
+  /** Where it stands, and nothing is being done meanwhile. */
+  get at(): State['at'] | null {
+    return this.#takingUp ? null : this.#runner.state.at;
+  }
+
+  /** The copy has another home from now on: what this one's says, or was asked, counts no longer. */
+  retire(): void {
+    this.#retired = true;
+    this.#givingUp.abort(new Error('the job has another home'));
+  }
+
   /** Does what the home's message asks for, and answers when it is done. `signal`: the home does not wait any more. */
   async handle(message: Message, signal: Caller['signal']): Promise<Answer> {
     await this.#takenUp;
@@ -66,7 +78,7 @@ export abstract class Executor<
   protected abstract perform(effect: Effect): Promise<void> | void;
 
   protected feed(input: Input | Message | CopyInput): void {
-    this.#runner.feed(input);
+    if (!this.#retired) this.#runner.feed(input);
   }
 
   /** Takes up what an earlier run of the agent has left; the home's messages wait until it has. */

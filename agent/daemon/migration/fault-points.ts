@@ -54,9 +54,19 @@ export const FAULT_POINTS = {
   ],
 } as const;
 
-export type FaultPoint = {
-  [R in keyof typeof FAULT_POINTS]: `${R}.${(typeof FAULT_POINTS)[R][number]}`;
-}[keyof typeof FAULT_POINTS];
+/** The steps by which a copy without a home gets one: no move comes by them. */
+export const ADOPTION_POINTS = [
+  'adoption.intended',
+  'adoption.written',
+  'adoption.severed',
+  'adoption.told',
+] as const;
+
+export type FaultPoint =
+  | {
+      [R in keyof typeof FAULT_POINTS]: `${R}.${(typeof FAULT_POINTS)[R][number]}`;
+    }[keyof typeof FAULT_POINTS]
+  | (typeof ADOPTION_POINTS)[number];
 
 const POLL_MS = 5;
 

@@ -9,79 +9,20 @@
 import assert from 'node:assert';
 import type { NodeName } from '../../api/model';
 import type { Debt, Entry, Epoch, Ledger, Move } from '../journal/ledger';
+import type { HomeEffect, HomeInput, HomeState } from './home-state';
 import {
   type FromDestination,
   type FromSource,
-  type Ignored,
   never,
   type Step,
   stay,
-  type ToDestination,
   type ToSource,
   type Why,
 } from './messages';
 
-/** How a move ends: the answer to its request. */
-export type Ending = { outcome: 'moved' } | ({ outcome: 'aborted' | 'returned' | 'lost' } & Why);
-
-type Phase =
-  | { at: 'idle' }
-  | { at: 'intending'; move: Move; cancelled: Why | null }
-  | { at: 'preparing'; move: Move }
-  | { at: 'sending'; move: Move }
-  | { at: 'restoring'; move: Move }
-  | { at: 'committing'; move: Move }
-  | { at: 'aborting'; move: Move; why: Why }
-  /** Committed: the destination gets `commit` until it answers. */
-  | { at: 'thawing'; move: Move }
-  | { at: 'returning'; move: Move }
-  /** Aborted, or returned as epoch `as`: the source gets `abort` or `return` until it answers. */
-  | { at: 'resuming'; move: Move; as: Epoch | null; why: Why }
-  | { at: 'losing'; move: Move }
-  /** The last answer is being written; then the move is over. */
-  | { at: 'closing'; move: Move; ending: Ending }
-  /** It runs nowhere, but the source may hold its frozen copy: a person decides. */
-  | { at: 'lost'; move: Move }
-  | { at: 'forgetting'; move: Move };
-
-/** `debts` are the journal's. */
-export type HomeState = Phase & { debts: readonly Debt[] };
-
-export type HomeInput =
-  /** The intent: the journal's host, its epoch and the next one. */
-  | { type: 'migrate'; move: Move }
-  /** The journal has `entry`, and with it is `ledger`. */
-  | { type: 'written'; entry: Entry; ledger: Ledger }
-  | { type: 'from-source'; node: NodeName; message: FromSource }
-  | { type: 'from-destination'; node: NodeName; message: FromDestination }
-  | { type: 'cancel'; reason: string }
-  /** The answer that is awaited has not come in the time that it may take. */
-  | { type: 'timeout' }
-  | { type: 'disconnected'; node: NodeName }
-  /** A node asked for the outcome of `epoch`: its agent was restarted or lost the connection. */
-  | { type: 'asked'; node: NodeName; epoch: Epoch }
-  | { type: 'retry' }
-  /** Of a lost job: let the source's frozen copy run again, or discard it. */
-  | { type: 'adopt' }
-  | { type: 'forget' }
-  | { type: 'restarted'; ledger: Ledger };
-
-export type HomeEffect =
-  | { do: 'write'; entry: Entry }
-  | { do: 'notify-source'; node: NodeName; message: ToSource }
-  | { do: 'notify-destination'; node: NodeName; message: ToDestination }
-  /** Answer from the journal. */
-  | { do: 'answer-outcome'; node: NodeName; epoch: Epoch }
-  /** Come back with `retry` after a while that grows; one such timer a job. */
-  | { do: 'retry' }
-  | ({ do: 'report'; epoch: Epoch } & Ending)
-  /** A state that nothing here resolves: a person should look. */
-  | { do: 'stranded'; reason: string }
-  | Ignored;
+export { type Ending, type HomeEffect, type HomeInput, type HomeState, homeAtRest } from './home-state';
 
 type Next = Step<HomeState, HomeEffect>;
-
-export const homeAtRest: HomeState = { at: 'idle', debts: [] };
 
 const write = (entry: Entry): HomeEffect => ({ do: 'write', entry });
 
@@ -114,6 +55,8 @@ export function stepHome(state: HomeState, input: HomeInput): Next {
     case 'adopt':
     case 'forget':
       return decide(state, input.type);
+    case 'from-former-home':
+      return paid(state, input.node, 'home', input.epoch, input.said);
     case 'restarted':
       return restarted(input.ledger);
     default:
@@ -180,7 +123,8 @@ function asked(state: HomeState, node: NodeName, epoch: Epoch): Next {
 
 function written(state: HomeState, entry: Entry): Next {
   const { debts } = state;
-  if (entry.type === 'cleaned') return { state, effects: [] };
+  if (entry.type === 'cleaned' || entry.type === 'given-up' || entry.type === 'adopted')
+    return { state, effects: [] };
   const epoch =
     entry.type === 'intent' ? entry.move.epoch : entry.type === 'returned' ? entry.of : entry.epoch;
   const awaiting = state.at === 'idle' || state.move.epoch !== epoch ? null : state;
@@ -217,7 +161,9 @@ function written(state: HomeState, entry: Entry): Next {
     }
     case 'forgotten':
       if (awaiting?.at !== 'forgetting') break;
-      return withUnanswered({ at: 'idle', debts });
+      return withUnanswered({ at: 'idle', debts }, [
+        { do: 'report', epoch, outcome: 'lost', reason: 'a person let go of its frozen copy' },
+      ]);
     default:
       return never(entry);
   }
@@ -260,10 +206,12 @@ function decided(state: HomeState): HomeEffect[] {
   return [];
 }
 
-const claim = ({ node, role, epoch, message }: Debt): HomeEffect =>
-  role === 'source'
+function claim({ node, role, epoch, message }: Debt): HomeEffect {
+  if (role === 'home' || message === 'adopted') return { do: 'notify-home', node, epoch };
+  return role === 'source'
     ? { do: 'notify-source', node, message: { type: message, epoch } }
     : { do: 'notify-destination', node, message: { type: message, epoch } };
+}
 
 function fromSource(state: HomeState, node: NodeName, message: FromSource): Next {
   if (message.type === 'discarded') return paid(state, node, 'source', message.epoch);
@@ -371,14 +319,17 @@ const losing = ({ debts }: HomeState, move: Move, reason: string, salvage: boole
   effects: [write({ type: 'lost', epoch: move.epoch, reason, salvage })],
 });
 
-function paid(state: HomeState, node: NodeName, role: Debt['role'], epoch: Epoch): Next {
+function paid(state: HomeState, node: NodeName, role: Debt['role'], epoch: Epoch, said?: string): Next {
   const due = state.debts.some((debt) => debt.node === node && debt.role === role && debt.epoch === epoch);
   if (!due) return stay(state, 'answer', `${node} owes nothing of epoch ${epoch}`);
-  return { state, effects: [write({ type: 'cleaned', epoch, node })] };
+  return {
+    state,
+    effects: [write({ type: 'cleaned', epoch, node, ...(said === undefined ? {} : { said }) })],
+  };
 }
 
 function decide(state: HomeState, decision: 'adopt' | 'forget'): Next {
-  if (state.at !== 'lost') return stay(state, decision, `not while ${state.at}`);
+  if (state.at !== 'lost' && state.at !== 'thawing') return stay(state, decision, `not while ${state.at}`);
   const { move, debts } = state;
   if (decision === 'adopt') return returning(state, move, 'a person let the frozen copy run again');
   return {

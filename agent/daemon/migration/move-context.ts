@@ -6,7 +6,7 @@ import type { FaultPoints } from './fault-points';
 
 /** What the executors of a move work with on a node: what its host has, and more. */
 export interface MoveContext extends HostOptions {
-  host: Pick<Host, 'adopt'>;
+  host: Pick<Host, 'lookAfter'>;
   journal: Journal;
   peers: Peers;
   tickets: Tickets;

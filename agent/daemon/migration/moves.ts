@@ -1,6 +1,6 @@
 import { notYourJob } from '../../api/errors';
 import { Copy, mountOf } from '../jobs/copy';
-import type { HomedJob } from '../journal/journal';
+import type { HomedJob, Note } from '../journal/journal';
 import { Coordinator } from './coordinator';
 import { DestinationExecutor } from './destination-executor';
 import type { MoveContext } from './move-context';
@@ -80,6 +80,18 @@ export class Moves {
     this.underWay.coordinators.delete(job);
   }
 
+  /** The copy here has another home from now on, or has it again: what is under way is taken up from its note. */
+  rehome(note: Note, copy: Copy): void {
+    const { job } = copy;
+    const { sources, destinations } = this.underWay;
+    for (const executors of [sources, destinations]) {
+      executors.get(job)?.retire();
+      executors.delete(job);
+    }
+    if (note.state === 'hosting' || note.state === 'sending') this.source(job, copy.home).restart(note, copy);
+    if (note.state !== 'sending') this.destination(job, copy.home).restart(note, copy);
+  }
+
   /** Takes up what an earlier run of the agent has left: first what is here, then what is decided here. */
   async restart(homed: HomedJob[]): Promise<void> {
     const { journal, host, mounted, log } = this.context;
@@ -97,13 +109,14 @@ export class Moves {
         // Its thaw may have gone unanswered.
         this.destination(job, copy.home).restart(note, copy);
       } else if (note.state === 'sending') {
-        host.adopt(copy);
+        host.lookAfter(copy);
         this.source(job, copy.home).restart(note, copy);
       } else {
         this.destination(job, copy.home).restart(note, copy);
       }
       const files = mountOf(copy);
       if (files) await mounted.takeUp(files);
+      else if (copy.files !== null) await mounted.end({ job, epoch: copy.files });
     }
     for (const { id, ledger } of homed) {
       if (ledger.open || ledger.debts.length > 0) this.coordinator(id).restart(ledger);
@@ -120,7 +133,7 @@ export class Moves {
       const init = line === null ? null : /"init":(\d+)/.exec(line)?.[1];
       if (init) copy.init = Number(init);
     }
-    host.adopt(copy);
+    host.lookAfter(copy);
   }
 }
 

@@ -6,7 +6,7 @@ import { retryUntilDone } from '../../api/retry';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { putQueues } from '../../machine/criu/queues';
 import { sockets } from '../../machine/network/sockets';
-import { type Copy, locationOf } from '../jobs/copy';
+import { type Copy, locationOf, renumber } from '../jobs/copy';
 import { presenceOf } from '../jobs/presence';
 import type { Note } from '../journal/journal';
 import { Executor } from './executor';
@@ -64,7 +64,7 @@ export class SourceExecutor extends Executor<SourceState, SourceInput, SourceEff
     const copy = copies.get(this.job);
     // Its home has been told of its end, or is being told.
     if (!copy) throw programEnded();
-    if (note.state === 'hosting') copy.epoch = note.epoch;
+    if (note.state === 'hosting') renumber(copy, note.epoch);
     await journal.putNote({ job: this.job, note, detail: { copy } });
     if (note.state === 'sending') await points.reach('source.sending-noted');
     if (note.state === 'hosting') await points.reach('source.hosting-noted');

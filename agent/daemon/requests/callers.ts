@@ -116,6 +116,15 @@ const party: Rule<{ job: string }> = {
   },
 };
 
+/** One of those has the copy that a person lets run, one who may do that: by the same rule as for any request of theirs. */
+const adopter: Rule<{ job: string; as: User | null }> = {
+  who: 'host',
+  judge: async (params, from, here) => {
+    origin.judge(params, from, here);
+    await party.judge(params, from, here);
+  },
+};
+
 export const CALLERS: { readonly [M in Method<PeerContract>]: Rule<Params<PeerContract, M>> } = {
   'jobs.kill': origin,
   'jobs.pin': origin,
@@ -140,6 +149,7 @@ export const CALLERS: { readonly [M in Method<PeerContract>]: Rule<Params<PeerCo
   'home.find': member,
   'home.history': member,
 
+  'home.adopted': adopter,
   'home.ended': host,
   'home.outcome': party,
   'home.files': party,

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../../api/client-contract';
 import type { Caller, Handlers, Params, Result } from '../../api/contract';
 import { asGodwitError } from '../../api/errors';
+import { fitting } from '../../api/lists';
 import { ROOT, type User } from '../../api/model';
 import type { Log } from '../../log';
 import type { Tickets } from '../../wire/tickets';
@@ -14,8 +15,10 @@ import { type Choosing, chooseNode } from './choice';
 import type { clusterAnswers } from './cluster-answers';
 import { Dispatch, SOON } from './dispatch';
 import { withinOwnLimits } from './launcher';
+import type { Leftovers } from './leftovers';
 import { DEBUG_TIMEOUT_MS } from './own-debuggers';
 import type { AboutOne, OwnJobs } from './own-jobs';
+import { Remembered } from './remembered';
 import { may } from './rights';
 
 /** A job that is moving can be asked again in a moment. */
@@ -30,14 +33,16 @@ export interface ClientParts extends Choosing {
   tickets: Tickets;
   watch: ClusterWatch;
   ownJobs: OwnJobs;
+  leftovers: Leftovers;
   helper: string;
   clusterAnswers: ReturnType<typeof clusterAnswers>;
   log: Log;
 }
 
 export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
-  const { node, home, members, peers, tickets, watch, ownJobs, helper } = parts;
+  const { node, home, leftovers, members, peers, tickets, watch, ownJobs, helper } = parts;
   const dispatch = new Dispatch(parts);
+  const remembered = new Remembered(members);
 
   async function answered<M extends AboutOne>(
     method: M,
@@ -49,7 +54,13 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
 
   return {
     ...parts.clusterAnswers.client,
-    'jobs.show': (params, caller) => answered('jobs.show', params, caller),
+    'jobs.show': (params, caller) =>
+      answered('jobs.show', params, caller).catch(async (error) => {
+        // Its home is away: who has it tells of it.
+        const seen = await dispatch.seen(params.job).catch(() => null);
+        if (seen?.homeSilentMs === undefined) throw error;
+        return seen;
+      }),
     'jobs.kill': (params, caller) => answered('jobs.kill', params, caller),
     'jobs.pin': (params, caller) => answered('jobs.pin', params, caller),
     'jobs.type': (params, caller) => answered('jobs.type', params, caller),
@@ -57,16 +68,20 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
     'jobs.why': (params, caller) => answered('jobs.why', params, caller),
     'jobs.stacks': (params, caller) => answered('jobs.stacks', params, caller),
     'jobs.migrate': (params, caller) => answered('jobs.migrate', params, caller),
+    'jobs.adopt': (params, caller) => leftovers.decide('adopt', params, caller, dispatch),
+    'jobs.forget': (params, caller) => leftovers.decide('forget', params, caller, dispatch),
     'cluster.watch': (_params, { connection, user }) => {
       if (connection) watch.add(connection, user?.uid);
       return {};
     },
     'nodes.list': async () => ({ nodes: await members.list() }),
     'jobs.list': async ({ ended, after }) => {
-      const { items, next } = await dispatch.list(after, async (name, position) => {
+      const ask = async (name: string, position: { after: number; bytes: number }) => {
         const page = await peers.call(name, 'home.jobs', { ended, ...position }, SOON);
+        if (position.after === 0) remembered.take(name, page.jobs);
         return { items: page.jobs, next: page.next };
-      });
+      };
+      const { items, next } = await dispatch.list(after, ask, (name) => remembered.of(name));
       return { jobs: items, next };
     },
     'jobs.run': async (request, caller) => {
@@ -77,8 +92,17 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
       const as = user ?? null;
       if (job !== undefined) {
         const { id, home: where } = await dispatch.find(job);
-        if (where === node) return ownJobs.historyOf(id, after, (one) => may(user, one));
-        return peers.call(where, 'jobs.history', { job: id, after, as }, { signal });
+        const asked = (name: string) =>
+          name === node
+            ? ownJobs.historyOf(id, after, (one) => may(user, one))
+            : peers.call(name, 'jobs.history', { job: id, after, as }, { signal });
+        const page = await asked(where);
+        const adopted = after === undefined && page.events.some(({ event }) => event === 'adopted');
+        if (!adopted) return page;
+        // What was before is in the journal of the home that it had.
+        const others = peers.names.filter((name) => name !== where);
+        const before = await Promise.all(others.map((name) => asked(name).catch(() => ({ events: [] }))));
+        return { ...page, events: fitting([...page.events, ...before.flatMap(({ events }) => events)]) };
       }
       const { items, next } = await dispatch.list(after, async (name, position) => {
         const page = await peers.call(name, 'home.history', { as, ...position }, SOON);

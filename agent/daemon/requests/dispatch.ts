@@ -1,6 +1,9 @@
 /** A client's question about a job finds the job's home, which answers it. */
 import type { ClientContract } from '../../api/client-contract';
 import type { Caller, Params, Result } from '../../api/contract';
+import { GodwitError } from '../../api/errors';
+import { fitting } from '../../api/lists';
+import type { Job } from '../../api/model';
 import type { Peers } from '../cluster/peers';
 import type { Home } from '../jobs/home';
 import { resolveJob } from '../jobs/reference';
@@ -22,15 +25,28 @@ export class Dispatch {
 
   /** The job that is meant; its home knows one by its id without asking around. @throws `no-such-job`, `ambiguous-job` */
   async find(reference: string): Promise<{ id: string; home: string }> {
-    const { home, node, peers } = this.parts;
+    const { home, node } = this.parts;
     const homed = await home.job(reference).catch(() => null);
-    if (homed) return { id: homed.id, home: node };
+    if (homed && homed.state !== 'adopted') return { id: homed.id, home: node };
+    return this.seen(reference);
+  }
+
+  /** The same as those tell of it who answer. @throws `no-such-job`, `ambiguous-job`, `nodes-silent` */
+  async seen(reference: string): Promise<Job> {
+    const { peers } = this.parts;
     const asked = peers.names.map((name) =>
-      this.#unlessSilent(name, peers.call(name, 'home.find', { job: reference }, SOON), { jobs: [] }),
+      this.#unlessSilent(name, peers.call(name, 'home.find', { job: reference }, SOON), null),
     );
+    const answers = await Promise.all(asked);
+    const jobs = answers.flatMap((answer) => answer?.jobs ?? []);
+    const silent = peers.names.filter((_, index) => answers[index] === null);
+    // It may be one of theirs: a debugger that is attached to it is to wait.
+    if (jobs.length === 0 && silent.length > 0) throw notFound(reference, silent);
+    // What its home says comes before what others say of it.
+    const rank = ({ homeSilentMs }: Job) => Number(homeSilentMs !== undefined);
     return resolveJob(
       reference,
-      (await Promise.all(asked)).flatMap(({ jobs }) => jobs),
+      jobs.sort((one, other) => rank(one) - rank(other)),
     );
   }
 
@@ -53,13 +69,17 @@ export class Dispatch {
     return { home, answer: answer as Result<ClientContract, M> };
   }
 
-  /** A page of what the homes have; one that does not answer has nothing. */
+  /** A page of what the homes have; of one that does not answer what is `known` of it. */
   list<T>(
     cursor: string | undefined,
     ask: (home: string, position: { after: number; bytes: number }) => Promise<Page<T, number>>,
+    known: (home: string) => T[] = () => [],
   ) {
     return pageOfAll(this.parts.peers.names, cursor, (home, after, bytes) =>
-      this.#unlessSilent(home, ask(home, { after, bytes }), { items: [], next: null }),
+      this.#unlessSilent(home, ask(home, { after, bytes }), {
+        items: after === 0 ? fitting(known(home), bytes) : [],
+        next: null,
+      }),
     );
   }
 
@@ -71,3 +91,10 @@ export class Dispatch {
     });
   }
 }
+
+const notFound = (job: string, silent: readonly string[]) =>
+  new GodwitError({
+    code: 'nodes-silent',
+    message: `no job "${job}" is known where an answer came from, and none came from ${silent.join(', ')}`,
+    fix: 'see `godwit nodes`; it may be a job of theirs',
+  });

@@ -1,11 +1,14 @@
 /** What a home answers other nodes about the jobs that call it home. */
 import type { Handlers } from '../../api/contract';
+import { fitting, MOST_IN_PAGE } from '../../api/lists';
+import type { Job } from '../../api/model';
 import { MOST_MEANT, type PeerContract } from '../../api/peer-contract';
 import type { ServedFiles } from '../homefs/served';
 import type { Home } from '../jobs/home';
 import type { HomedJobs } from '../jobs/homed-jobs';
 import type { Journal } from '../journal/journal';
 import type { Moves } from '../migration/moves';
+import type { Leftovers } from './leftovers';
 import type { OwnJobs } from './own-jobs';
 import { type Acceptance, may, requestRefusal } from './rights';
 import type { View } from './view';
@@ -16,6 +19,7 @@ export interface HomeAnswersParts {
   journal: Pick<Journal, 'outcome'>;
   moves: Moves;
   ownJobs: OwnJobs;
+  leftovers: Leftovers;
   served: ServedFiles;
   view: View;
 }
@@ -25,17 +29,30 @@ type Answered =
   | 'home.jobs'
   | 'home.find'
   | 'home.history'
+  | 'home.adopted'
   | 'home.ended'
   | 'home.outcome'
   | 'home.files';
 
 export const homeAnswers = (
-  { home, lists, journal, moves, ownJobs, served, view }: HomeAnswersParts,
+  { home, lists, journal, leftovers, moves, ownJobs, served, view }: HomeAnswersParts,
   acceptance: () => Acceptance,
 ): Pick<Handlers<PeerContract>, Answered> => ({
   'home.view': () => view.read(),
-  'home.jobs': ({ ended, after, bytes }) => lists.page(ended, after, bytes),
-  'home.find': async ({ job }) => ({ jobs: await lists.find(job, MOST_MEANT) }),
+  'home.jobs': async ({ ended, after, bytes }) => {
+    const { jobs, next } = await lists.page(ended, after, bytes);
+    // What is here of homes that don't answer no other node can tell of.
+    const homeless = after === 0 ? fitting(await leftovers.homeless(), bytes) : [];
+    return { jobs: [...jobs, ...homeless].slice(0, MOST_IN_PAGE), next };
+  },
+  'home.find': async ({ job }) => {
+    const meant = ({ id, name }: Job) => id.startsWith(job) || name === job;
+    const found = [...(await lists.find(job, MOST_MEANT)), ...(await leftovers.homeless()).filter(meant)];
+    return { jobs: found.slice(0, MOST_MEANT) };
+  },
+  'home.adopted': async ({ job, epoch, as }, caller) => ({
+    said: await leftovers.handOver(job, caller.name, epoch, as ?? undefined),
+  }),
   'home.history': ({ as, after, bytes }, caller) => {
     const counts = requestRefusal(acceptance(), caller.name, as) === null;
     return ownJobs.history(undefined, { after, bytes }, (job) => counts && may(as ?? undefined, job));

@@ -11,7 +11,7 @@ import { openFiles } from '../../machine/proc/processes';
 import type { Link } from '../../wire/link';
 import { pipeStreams } from '../../wire/streams';
 import type { Tickets } from '../../wire/tickets';
-import type { MountedFiles } from '../homefs/mounted';
+import { homeUnreachable, type MountedFiles } from '../homefs/mounted';
 import type { Copies } from '../jobs/copies';
 import { type Copy, locationOf, mountOf } from '../jobs/copy';
 import type { Debugging } from '../jobs/debugging';
@@ -103,6 +103,7 @@ export function hostAnswers(parts: HostAnswersParts): Pick<Handlers<PeerContract
 
 /** Does the job's home answer for all that it has open? A move would wait for it while the job is frozen. */
 async function homeObstacle(mounted: MountedFiles, copy: Copy): Promise<Obstacle | null> {
+  if (copy.severed !== null) return asObstacle(homeUnreachable(copy.severed, 'it was adopted without them'));
   const files = mountOf(copy);
   if (!files) return null;
   try {

@@ -34,7 +34,7 @@ export class OwnDebuggers {
     const { state, ledger } = job;
     // A debugger may still have to learn how one has ended.
     const over = state === 'ended';
-    if (state === 'lost' || (over && fresh)) throw jobEnded(id);
+    if (state === 'lost' || state === 'adopted' || (over && fresh)) throw jobEnded(id);
     // A stub that waits for its client would keep the job from leaving.
     if (fresh) this.#assertSettled(job);
     const target = { job: id, pid: pid ?? job.pid ?? 0, session };
@@ -50,7 +50,7 @@ export class OwnDebuggers {
   async clientGone(target: Asked<'home.debugGone'>, caller: Caller): Promise<void> {
     const { home, peers } = this.parts;
     const job = await theirJob(home, target.job, caller);
-    if (job.state === 'lost') throw jobEnded(job.id);
+    if (job.state === 'lost' || job.state === 'adopted') throw jobEnded(job.id);
     if (job.state !== 'ended') this.#assertSettled(job);
     await peers.call(job.ledger.host, 'host.debugGone', target, { timeoutMs: DEBUG_TIMEOUT_MS });
   }

@@ -2,7 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../../api/client-contract';
 import type { Caller, CallOptions, Handlers, Params } from '../../api/contract';
-import { alreadyThere, asGodwitError, cannotMove, GodwitError, jobEnded, noTerminal } from '../../api/errors';
+import {
+  alreadyThere,
+  asGodwitError,
+  cannotMove,
+  GodwitError,
+  jobAdopted,
+  jobEnded,
+  noTerminal,
+} from '../../api/errors';
 import { fitting, PAGE_BYTES } from '../../api/lists';
 import type { HistoryEvent } from '../../api/model';
 import type { Peers } from '../cluster/peers';
@@ -46,6 +54,7 @@ export interface OwnJobsParts extends Choosing, ConsoleParts {
 
 /** @throws `job-ended` */
 function alive(job: HomedJob): HomedJob {
+  if (job.state === 'adopted') throw jobAdopted(job.id, job.ledger.host);
   if (job.state === 'ended' || job.state === 'lost') throw jobEnded(job.id);
   return job;
 }

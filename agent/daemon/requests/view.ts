@@ -20,6 +20,8 @@ export class View {
     private readonly jobs: HomedJobs,
     private readonly journal: Pick<Journal, 'job'>,
     private readonly moves: Moves,
+    /** The copies here whose homes do not answer, as jobs. */
+    private readonly homeless: () => Promise<Job[]>,
   ) {}
 
   async read(): Promise<HomeView> {
@@ -30,7 +32,7 @@ export class View {
       shown.map((job) => (job.state === 'moving' ? this.#move(job.id) : null)),
     );
     return {
-      jobs: [...(await this.#latestOver(living)), ...shown],
+      jobs: [...(await this.#latestOver(living)), ...fitting(await this.homeless()), ...shown],
       moves: moving.filter((move) => move !== null),
     };
   }

@@ -43,6 +43,8 @@ interface Addressed {
   job: string;
   epoch: number;
   address: Address | null;
+  /** The epoch under which it was made, where that is another one. */
+  network?: number | null;
 }
 
 /** For a copy without an address there is nothing to do, so that callers need not ask first. */
@@ -50,8 +52,8 @@ export class JobNetworks {
   constructor(private readonly options: NetworkOptions) {}
 
   /** Where the copy's namespace is bound; null when it is in its host's network. */
-  namespaceOf({ job, epoch, address }: Addressed): string | null {
-    return address && this.options.namespace(job, epoch);
+  namespaceOf({ job, epoch, address, network }: Addressed): string | null {
+    return address && this.options.namespace(job, network ?? epoch);
   }
 
   /** As CRIU names it: the inode of the namespace. */
