@@ -131,10 +131,13 @@ const listed = async (node: string, id: string): Promise<Job[]> =>
 const stands = (node: string, point: FaultPoint) =>
   lab.comesTo(async () => (lab.stands(node, point) ? null : `nothing comes by ${point}`));
 
-/** A move that comes to this point, where the agent that stands there is killed for good. */
+/**
+ * A move that comes to this point, where its agent stands while that of `victim` is killed for good. No node that waits
+ * for the home's decision has asked for it by then.
+ */
 async function cutAt(
   job: Alone,
-  { home, to }: { home: string; to: string },
+  { home, to, victim }: { home: string; to: string; victim: string },
   node: string,
   point: FaultPoint,
 ) {
@@ -142,7 +145,8 @@ async function cutAt(
   const moved = lab.ask(home, 'jobs.migrate', { job: job.id, node: to, transfer: 'stop' });
   moved.catch(() => {});
   await stands(node, point);
-  await lab.kill(node);
+  await lab.kill(victim);
+  lab.disarm();
 }
 
 describe('the home of a job is gone', () => {
@@ -208,7 +212,7 @@ describe('the home of a job is gone', () => {
 describe('a move was cut', () => {
   test('its home is gone before the commit: the frozen copy at the source runs on, the other goes when the home is back', async () => {
     const job = await Alone.run('node1', 'node2');
-    await cutAt(job, { home: 'node1', to: 'node3' }, 'node1', 'home.restored-received');
+    await cutAt(job, { home: 'node1', to: 'node3', victim: 'node1' }, 'node3', 'destination.restored-noted');
     for (const node of ['node2', 'node3']) await comesToBe(node, 'node1', 'down');
     expect(await listed('node2', job.id)).toMatchObject([
       { home: 'node1', node: 'node2', state: 'moving' },
@@ -237,7 +241,12 @@ describe('a move was cut', () => {
       await gdb.ready();
       await gdb.do('break say');
       expect(await gdb.do('continue')).toContain('say (');
-      await cutAt(job, { home: 'node1', to: 'node3' }, 'node1', 'home.restored-received');
+      await cutAt(
+        job,
+        { home: 'node1', to: 'node3', victim: 'node1' },
+        'node3',
+        'destination.restored-noted',
+      );
       await comesToBe('node2', 'node1', 'down');
       const [before] = job.lines.slice(-1);
       await adopt('node2', job.id);
@@ -260,7 +269,7 @@ describe('a move was cut', () => {
 
   test('so does the restored copy at the destination, where the home was the source', async () => {
     const job = await Alone.run('node1', 'node1');
-    await cutAt(job, { home: 'node1', to: 'node2' }, 'node1', 'home.restored-received');
+    await cutAt(job, { home: 'node1', to: 'node2', victim: 'node1' }, 'node2', 'destination.restored-noted');
     await comesToBe('node2', 'node1', 'down');
     expect(await adopt('node2', job.id)).toEqual({ id: job.id, node: 'node2' });
     await job.goesOn();
@@ -278,7 +287,7 @@ describe('a move was cut', () => {
 
   test('one that was still arriving can only be cleared away', async () => {
     const job = await Alone.run('node1', 'node1');
-    await cutAt(job, { home: 'node1', to: 'node2' }, 'node1', 'home.prepared-received');
+    await cutAt(job, { home: 'node1', to: 'node2', victim: 'node1' }, 'node1', 'home.prepared-received');
     await comesToBe('node2', 'node1', 'down');
     expect((await failure(adopt('node2', job.id))).code).toBe('copy-incomplete');
     await forget('node2', job.id);
@@ -292,7 +301,7 @@ describe('a move was cut', () => {
 
   test('a cleared frozen copy is not taken for the job when the home is back', async () => {
     const job = await Alone.run('node1', 'node2');
-    await cutAt(job, { home: 'node1', to: 'node3' }, 'node1', 'home.prepared-received');
+    await cutAt(job, { home: 'node1', to: 'node3', victim: 'node1' }, 'node3', 'destination.restored-noted');
     await comesToBe('node2', 'node1', 'down');
     await lab.comesTo(async () => {
       await forget('node2', job.id);
@@ -308,7 +317,7 @@ describe('a move was cut', () => {
 
   test('its destination is gone after the commit: the source’s runs on by the home, and the destination’s is ended', async () => {
     const job = await Alone.run('node1', 'node1');
-    await cutAt(job, { home: 'node1', to: 'node2' }, 'node2', 'destination.thawing-noted');
+    await cutAt(job, { home: 'node1', to: 'node2', victim: 'node2' }, 'node2', 'destination.thawing-noted');
     expect((await failure(adopt('node1', job.id))).code).toBe('nothing-to-adopt');
     await comesToBe('node1', 'node2', 'down');
     const risk = await failure(adopt('node1', job.id, false));
@@ -324,7 +333,7 @@ describe('a move was cut', () => {
 
   test('or both are given up', async () => {
     const job = await Alone.run('node1', 'node1');
-    await cutAt(job, { home: 'node1', to: 'node2' }, 'node2', 'destination.thawing-noted');
+    await cutAt(job, { home: 'node1', to: 'node2', victim: 'node2' }, 'node2', 'destination.thawing-noted');
     await comesToBe('node1', 'node2', 'down');
     const waits = failure(lab.ask('node1', 'jobs.wait', { job: job.id }));
     expect(await forget('node1', job.id)).toEqual({ id: job.id, node: 'node1' });
@@ -470,7 +479,12 @@ describe('the agent is killed while it adopts', () => {
 
     async (point) => {
       const job = await Alone.run('node1', 'node2');
-      await cutAt(job, { home: 'node1', to: 'node3' }, 'node1', 'home.restored-received');
+      await cutAt(
+        job,
+        { home: 'node1', to: 'node3', victim: 'node1' },
+        'node3',
+        'destination.restored-noted',
+      );
       await comesToBe('node2', 'node1', 'down');
       lab.arm('node2', point);
       const adopted = adopt('node2', job.id);
