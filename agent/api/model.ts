@@ -160,8 +160,10 @@ export const Node = z.object({
   memTotal: Bytes,
   memFree: Bytes,
   jobs: z.int().min(0),
-  /** For how long it has not answered, where it is not up: the figures are as old. */
+  /** For how long it has not answered, where it is not up. */
   silentMs: Span.optional(),
+  /** How old these figures are; the state is that of now. */
+  age: Span.optional(),
 });
 export type Node = z.infer<typeof Node>;
 

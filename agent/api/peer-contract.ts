@@ -6,6 +6,7 @@ import { MoveUnderWay } from './client-events';
 import type { Contract } from './contract';
 import { Pem } from './join-contract';
 import { Cursor, MOST_IN_PAGE, MOST_JOBS, MOST_NODES, PAGE_BYTES } from './lists';
+import { Telling } from './membership';
 import {
   Address,
   Bytes,
@@ -175,6 +176,11 @@ const session = { job: JobId, session: z.uuid() };
 export const peerContract = {
   ...passedOn,
   'node.status': { params: z.object({}), result: Node },
+  /** What goes in datagrams between members, where those don't pass; `whole`: all that is known is asked for. */
+  'node.gossip': {
+    params: z.object({ telling: Telling, whole: z.boolean() }),
+    result: z.object({ telling: Telling }),
+  },
   /**
    * Answers when something of this node's jobs has changed since it said `seen` (at first: empty), or after some
    * seconds all the same.

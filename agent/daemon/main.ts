@@ -70,10 +70,10 @@ let log = daemon.log;
 
 interface Started {
   config: FixedConfig;
+  tls: TlsIdentity;
   settings: Settings;
   peers: Peers;
   changes: Changes;
-  tls: TlsIdentity;
   joined: Joined | null;
 }
 
@@ -121,7 +121,7 @@ function foundation({ config, peers, changes }: Started) {
 
 /** The parts of an agent, each given the others that it works with. */
 function assemble(started: Started) {
-  const { config, settings, changes } = started;
+  const { config, settings, changes, tls } = started;
   const base = foundation(started);
   const { node, helper, keeper, networks, shared, journal, peers, wrote } = base;
   const underWay = new MovesUnderWay();
@@ -154,7 +154,8 @@ function assemble(started: Started) {
     changed: () => changes.notify(),
   };
   const moves = new Moves(context, underWay);
-  const members = new Members(node, settings, peers, () => peers.call(node, 'node.status', {}));
+  const own = () => peers.call(node, 'node.status', {});
+  const members = new Members({ config, settings, peers, tls, own, roster: rosterOf(started), log });
   const ownJobs = new OwnJobs({ ...base, home, lists, members, moves });
   const strays = new Strays({ ...context, moves, members, home, names: () => peers.names });
   const leftovers = new Leftovers({ node, home, lists, members, moves, peers, statuses, strays });
@@ -168,6 +169,13 @@ function assemble(started: Started) {
     watch: watchOver(peers, members, config.perUser.watchers),
   };
 }
+
+/** Whose list of members is later than this node's is asked for it. */
+const rosterOf = ({ joined }: Started) =>
+  joined && {
+    latest: () => joined.roster.latest,
+    behind: (from: string) => joined.exchange.askSoon(from),
+  };
 
 /** Asks every node, this one included, on behalf of those who watch. */
 function watchOver(peers: Peers, members: Members, mostOfOne: number): ClusterWatch {
@@ -265,7 +273,7 @@ async function main(configFile: string) {
   });
   await userSockets.update();
   review = () => {
-    for (const part of [wire, peers, node.watch]) part.review();
+    for (const part of [wire, peers, node.members, node.watch]) part.review();
   };
   file?.watch(() => review());
   const reload = async () => {
@@ -276,7 +284,7 @@ async function main(configFile: string) {
   };
   // As daemons have it.
   process.on('SIGHUP', () => void reload());
-  node.members.start();
+  await node.members.start();
   void node.home.start();
   if (cluster) await takePart(cluster, { config, tls, peers, wire });
   log('the agent is up');

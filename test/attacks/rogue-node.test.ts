@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clientContract } from '../../agent/api/client-contract';
 import type { Method, SentParams } from '../../agent/api/contract';
-import { type Job, ROOT, type User } from '../../agent/api/model';
+import type { Telling } from '../../agent/api/membership';
+import { type Job, type Node, ROOT, type User } from '../../agent/api/model';
 import { type PeerContract, peerContract } from '../../agent/api/peer-contract';
 import { CALLERS } from '../../agent/daemon/requests/callers';
 import { type Client, connectUnix, openStream } from '../../agent/wire/client';
@@ -59,6 +60,7 @@ const WORDS: { [M in Method<PeerContract>]: (job: Job) => SentParams<PeerContrac
   'home.debug': ({ id }) => ({ job: id, session: SESSION, fresh: true, as: null }),
   'home.debugGone': ({ id }) => ({ job: id, session: SESSION, pid: 2, as: null }),
   'node.status': () => ({}),
+  'node.gossip': () => ({ telling: { incarnation: 0, roster: 0, statements: [], loads: [] }, whole: true }),
   'node.changed': () => ({ seen: '' }),
   'node.preflight': ({ id }) => ({
     ...{ job: id, user: ROOT, bytes: 0, limits: {}, machine: MACHINE, ports: [], address: false },
@@ -307,6 +309,61 @@ describe('a node that is taken off the list', () => {
       await stage.reconfigure('node1', () => ({ ...rest, members }));
     }
     expect(await outcome(rogue.dial('node1'))).toBe('done');
+  });
+});
+
+describe('what a node says of others', () => {
+  const nodesOfNode1 = async (): Promise<Node[]> => {
+    const client = await connectUnix(stage.paths('node1').agent.socket, {
+      ...{ name: 'test', kind: 'client', contract: clientContract },
+    });
+    const { nodes } = await client.call('nodes.list', {});
+    client.close();
+    return nodes;
+  };
+  const say = (client: Client<PeerContract>, telling: Partial<Telling>) => {
+    const plain = { incarnation: 0, roster: 0, statements: [], loads: [] };
+    return client.call('node.gossip', { telling: { ...plain, ...telling }, whole: true });
+  };
+  const ofNode2 = async () => (await nodesOfNode1()).find(({ name }) => name === 'node2')!;
+
+  it('makes none that answers down, in whatever incarnation, and is void when that one objects', async () => {
+    const client = await rogue.dial('node1');
+    const seen = new Set<string>();
+    for (let lie = 0; lie < 100; lie++) {
+      const { telling } = await say(client, {});
+      const known = telling.statements.find(([name]) => name === 'node2')?.[2] ?? 0;
+      for (const incarnation of [known, known + 1, Number.MAX_SAFE_INTEGER])
+        await say(client, { statements: [['node2', 'dead', incarnation, 'node1']] });
+      seen.add((await ofNode2()).state);
+    }
+    expect(seen).toContain('suspect');
+    expect(seen).not.toContain('down');
+    await stage.until('node2 up again', async () => (await ofNode2()).state === 'up');
+  });
+
+  it('is nothing about nodes that are not listed, nor about the one that it is told to', async () => {
+    const client = await rogue.dial('node1');
+    await say(client, {
+      statements: [
+        ['node9', 'alive', 3, 'node9'],
+        ['node1', 'dead', 0, 'node3'],
+      ],
+      loads: [
+        ['node9', 0, 1, 1, 0, 1, 1, 0],
+        ['node1', 0, 4_096, 1, 0, 1, 1, 0],
+      ],
+    });
+    const nodes = await nodesOfNode1();
+    expect(nodes.map(({ name }) => name)).toEqual(['node1', 'node2', 'node3']);
+    expect(nodes[0]).toMatchObject({ state: 'up' });
+    expect(nodes[0]!.cpus).toBeLessThan(4_096);
+  });
+
+  it('about another’s load is what that one says, as soon as it does', async () => {
+    const client = await rogue.dial('node1');
+    await say(client, { loads: [['node2', 0, 4_096, 1, 0, 1, 1, 0]] });
+    await stage.until('node2’s own figures', async () => (await ofNode2()).cpus < 4_096);
   });
 });
 

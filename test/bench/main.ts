@@ -1,9 +1,10 @@
 /**
- * `npm run bench [-- files | MEBIBYTES… | debugger [COUNT] [ROW…]]`: what moves, the home's files and a debugger's steps
- * cost.
+ * `npm run bench [-- files | MEBIBYTES… | debugger [COUNT] [ROW…] | membership [SIZE…] [--json FILE] [--picture FILE]]`:
+ * what moves, the home's files, a debugger's steps and the gossip of members cost.
  */
 import { benchDebugger, DEFAULT_COUNT } from './debugger/debugger';
 import { AGENTS, benchFiles } from './homefs';
+import { benchMembership } from './membership/membership';
 import { benchMemory } from './memory';
 
 const DEFAULT_MIB = [256, 1024, 4096];
@@ -12,6 +13,7 @@ async function bench([first, ...others]: string[]): Promise<void> {
   if (first === 'files') return benchFiles();
   if (first !== undefined && first in AGENTS)
     return AGENTS[first as keyof typeof AGENTS](JSON.parse(others[0]!));
+  if (first === 'membership') return benchMembership(others);
   if (first === 'debugger') {
     const rows = others.filter((word) => !/^\d+$/.test(word));
     const count = others.find((word) => /^\d+$/.test(word));

@@ -1,6 +1,6 @@
 /** The `godwit` command as a program uses it: each verb a call, its JSON parsed, its refusals as errors. */
 import { z } from 'zod';
-import { Exit, HistoryEvent, Job, JobId, MoveReport, Preflight } from '../../agent/api/model';
+import { Exit, HistoryEvent, Job, JobId, MoveReport, Node, Preflight } from '../../agent/api/model';
 import { Gdb } from './gdb';
 import { run } from './processes';
 import { inProject } from './project';
@@ -101,6 +101,10 @@ export class Godwit {
       ...(address ? ['--address', address] : []),
     ];
     return this.#json(Launched, ['run', '--detach', ...options], ASK_MS, ['--', ...argv]);
+  }
+
+  nodes(): Promise<Node[]> {
+    return this.#json(z.array(Node), ['nodes']);
   }
 
   jobs(): Promise<Job[]> {

@@ -89,7 +89,13 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'agent/daemon/preflight': ['agent/api', 'agent/daemon/cluster', 'agent/daemon/journal', 'agent/machine'],
   'agent/daemon/journal': ['agent/api'],
-  'agent/daemon/cluster': [...WIRED, 'agent/machine/certificates', 'agent/machine/*'],
+  'agent/daemon/cluster': [
+    ...WIRED,
+    'agent/daemon/membership',
+    'agent/machine/certificates',
+    'agent/machine/*',
+  ],
+  'agent/daemon/membership': ['agent/api'],
 
   'agent/keeper': [
     ...WIRED,

@@ -1,91 +1,215 @@
+import { randomBytes } from 'node:crypto';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import type { FixedConfig } from '../../api/config';
+import { asGodwitError } from '../../api/errors';
+import type { Standing, Telling } from '../../api/membership';
 import type { Node, NodeState } from '../../api/model';
+import type { Log } from '../../log';
+import type { TlsIdentity } from '../../wire/tls';
+import { DATAGRAM_BYTES, Seal } from '../membership/datagram';
+import { Gossip, type Outgoing } from '../membership/gossip';
+import { MemberNames } from '../membership/names';
+import { PROBE_MS, TICK_MS } from '../membership/timing';
+import { recordOf } from '../membership/window';
+import { Datagrams } from './datagrams';
 import type { Peers } from './peers';
 import type { Settings } from './settings';
 
-/** Often enough for people to see a node go, rarely enough to cost nothing. */
-const HEARTBEAT_MS = 1_000;
-/** Two heartbeats missed: shown. Ten: no job is sent there. */
-const SUSPECT_MS = 2_500;
-const DOWN_MS = 10_000;
+/** How often this node looks at its own load. */
+const LOAD_MS = 1_000;
+/** One of a few will answer who begins; the others are met in time. */
+const INTRODUCTIONS = 3;
+const UNPREDICTABLE_BYTES = 6;
 
-interface Member {
-  status: Node | null;
-  /** When it answered last, on this node's monotonic clock. */
-  answered: number;
+const STATES: Record<Standing, NodeState> = { alive: 'up', suspect: 'suspect', dead: 'down' };
+const UNHEARD = { cpus: 0, speed: 0, load: 0, memTotal: 0, memFree: 0, jobs: 0 };
+
+/** 0 ≤ x < 1, of as many bits as a message's numbers have. */
+const random = () => randomBytes(UNPREDICTABLE_BYTES).readUIntBE(0, UNPREDICTABLE_BYTES) / 2 ** 48;
+
+/** By an agent of an earlier version, which does not gossip: it is there, and says how it is. */
+const statusTold = ({ name, cpus, speed, load, memTotal, memFree, jobs }: Node): Telling => ({
+  ...{ incarnation: 0, roster: 0, statements: [] },
+  loads: [recordOf(name, { cpus, speed, load, memTotal, memFree, jobs })],
+});
+
+export interface MembersParts {
+  config: FixedConfig;
+  settings: Settings;
+  peers: Peers;
+  tls: Pick<TlsIdentity, 'key'>;
+  /** This node, as it is now. */
+  own: () => Promise<Node>;
+  /** The latest entry of the list of members that this node has; what to do when `from` has later ones. */
+  roster: { latest(): number; behind(from: string): void } | null;
+  log: Log;
 }
 
-/** Who is in the cluster, and how each was when it answered last. */
+/** Who is in the cluster, by its list of members; and by what these gossip who is up, and how each was lately. */
 export class Members {
-  readonly #members = new Map<string, Member>();
+  readonly #gossip: Gossip;
+  readonly #datagrams: Datagrams | null;
   #timer: NodeJS.Timeout | undefined;
+  #runs = false;
+  #looked = Number.NEGATIVE_INFINITY;
+  #own: Node | null = null;
+  #looking: Promise<void> | null = null;
 
-  constructor(
-    private readonly node: string,
-    private readonly settings: Settings,
-    private readonly peers: Peers,
-    private readonly own: () => Promise<Node>,
-  ) {}
-
-  start() {
-    const beat = async () => {
-      const { names } = this.peers;
-      for (const name of this.#members.keys()) if (!names.includes(name)) this.#members.delete(name);
-      await Promise.all(names.map((name) => this.#ask(name)));
-      this.#timer = setTimeout(beat, HEARTBEAT_MS);
-    };
-    void beat();
+  constructor(private readonly parts: MembersParts) {
+    const { config, tls, log } = parts;
+    const seal = Seal.of(tls.key);
+    if (!seal) log.warn("the certificate's key is too large for datagrams: other nodes are asked over TLS");
+    this.#gossip = new Gossip({
+      ...{ self: config.name, random, now: performance.now(), room: seal?.room ?? DATAGRAM_BYTES },
+      ...(parts.roster ? { roster: parts.roster } : {}),
+      changed: (node, standing, by) => this.#tell(node, standing, by),
+    });
+    this.#datagrams =
+      seal &&
+      new Datagrams({
+        ...{ listen: config.listen, seal, log },
+        receive: ({ from, message }) => this.#carry(this.#gossip.receive(from, message, performance.now())),
+      });
+    this.review();
   }
 
-  stop() {
+  async start(): Promise<void> {
+    this.review();
+    await this.#datagrams?.open();
+    await this.#look();
+    this.#runs = true;
+    void this.#beat();
+    void this.#introduce();
+  }
+
+  stop(): void {
+    this.#runs = false;
     clearTimeout(this.#timer);
+    this.#datagrams?.close();
   }
 
+  /** The members may be others now. */
+  review(): void {
+    const { members } = this.parts.settings.now;
+    this.#gossip.review(new MemberNames(members.map(({ name }) => name)));
+    this.#datagrams?.review(new Map(members.flatMap(({ name, key }) => (key ? [[key, name]] : []))));
+  }
+
+  /** This node's own figures are those of now; of the others it says how old they are. */
   async list(): Promise<Node[]> {
-    await this.#ask(this.node);
-    return this.settings.now.members.map(({ name, address }) => {
-      const { status } = this.#member(name);
-      const unheard = { cpus: 0, speed: 0, load: 0, memTotal: 0, memFree: 0, jobs: 0 };
+    const { settings, config } = this.parts;
+    await this.#look();
+    const now = performance.now();
+    return settings.now.members.map(({ name, address }) => {
+      const load = this.#gossip.load(name, now);
+      const { ageMs, ...figures } = load ?? { ...UNHEARD, ageMs: null };
+      if (name === config.name) return { ...figures, ...this.#own, name, address, state: 'up', age: 0 };
       const silentMs = this.silentMs(name);
+      const age = ageMs === null ? {} : { age: ageMs };
       const silent = silentMs === null ? {} : { silentMs };
-      return { ...unheard, ...status, name, address, state: this.state(name), ...silent };
+      return { ...figures, name, address, state: this.state(name), ...age, ...silent };
     });
   }
 
   state(name: string): NodeState {
-    if (!this.peers.names.includes(name)) return 'down';
-    const { status, answered } = this.#member(name);
-    const silent = performance.now() - answered;
-    if (silent >= DOWN_MS) return 'down';
-    return silent >= SUSPECT_MS || !status ? 'suspect' : 'up';
+    const { settings, config } = this.parts;
+    if (!settings.now.members.some((member) => member.name === name)) return 'down';
+    if (name === config.name) return 'up';
+    const state = STATES[this.#gossip.standing(name)];
+    // Of a new one nothing is known that it could be chosen for.
+    return state === 'up' && !this.#gossip.load(name, performance.now()) ? 'suspect' : state;
   }
 
   /** For how long it has not answered; null of one that is up. */
   silentMs(name: string): number | null {
     if (this.state(name) === 'up') return null;
-    // Since this agent was started, of one that is no member.
-    const answered = this.peers.names.includes(name) ? this.#member(name).answered : 0;
-    return Math.round(performance.now() - answered);
+    const now = performance.now();
+    // Each word of a node has its load of that moment with it. Of one that was never heard: since this agent was started.
+    return Math.round(this.#gossip.load(name, now)?.ageMs ?? now);
   }
 
-  /** One that is new has as long to answer as one that has stopped answering. */
-  #member(name: string): Member {
-    const member = this.#members.get(name) ?? { status: null, answered: performance.now() };
-    this.#members.set(name, member);
-    return member;
+  /** What another node says over its link, and what this one says to that. */
+  exchange(from: string, telling: Telling, whole: boolean): Telling {
+    return this.#gossip.exchange(from, telling, whole, performance.now());
   }
 
-  async #ask(name: string) {
+  /** What is to be done now; its own load is looked at before it is told. */
+  async #beat() {
+    // Nothing that the machine is asked for may hold this up.
+    this.#wakeIn(TICK_MS);
+    if (!this.#looking && performance.now() - this.#looked >= LOAD_MS - TICK_MS) await this.#look();
+    this.#carry(this.#gossip.tick(performance.now()));
+  }
+
+  #wakeIn(ms: number) {
+    clearTimeout(this.#timer);
+    if (this.#runs) this.#timer = setTimeout(() => void this.#beat(), ms);
+  }
+
+  /** At its own load: once at a time, for all who want to know. */
+  #look(): Promise<void> {
+    this.#looking ??= this.#lookOnce().finally(() => {
+      this.#looking = null;
+    });
+    return this.#looking;
+  }
+
+  async #lookOnce() {
+    this.#looked = performance.now();
     try {
-      const status =
-        name === this.node
-          ? await this.own()
-          : await this.peers.call(name, 'node.status', {}, { timeoutMs: 2 * HEARTBEAT_MS });
-      this.#members.set(name, { status, answered: performance.now() });
+      this.#own = await this.parts.own();
+      this.#gossip.put(this.#own, performance.now());
     } catch {
-      // The state follows from when it answered last.
+      // The figures that are known grow older.
     }
+  }
+
+  #carry(outgoing: Outgoing[]) {
+    for (const out of outgoing) {
+      if ('message' in out) this.#send(out);
+      else void this.#ask(out);
+    }
+    // Nothing is due sooner; a timer each quarter of a second would be most of what a node at rest does.
+    this.#wakeIn(Math.max(0, this.#gossip.next - performance.now()));
+  }
+
+  #send({ to, message }: Extract<Outgoing, { message: unknown }>) {
+    const member = this.parts.settings.now.members.find(({ name }) => name === to);
+    if (member) void this.#datagrams?.send(member.address, member.port, message);
+  }
+
+  async #ask({ to, exchange: { nonce, telling } }: Extract<Outgoing, { exchange: unknown }>) {
+    const answer = await this.#call(to, telling, false);
+    this.#gossip.linked(to, nonce, answer, performance.now());
+  }
+
+  async #call(to: string, telling: Telling, whole: boolean): Promise<Telling | null> {
+    const { peers } = this.parts;
+    const within = { timeoutMs: PROBE_MS };
+    try {
+      return (await peers.call(to, 'node.gossip', { telling, whole }, within)).telling;
+    } catch (error) {
+      if (asGodwitError(error).code !== 'no-such-method') return null;
+      return peers.call(to, 'node.status', {}, within).then(statusTold, () => null);
+    }
+  }
+
+  /** Has a member that answers tell all that it knows: it would take a while to hear it piece by piece. */
+  async #introduce() {
+    const { peers, config } = this.parts;
+    const others = peers.names.filter((name) => name !== config.name);
+    for (let left = INTRODUCTIONS; left > 0 && others.length > 0; left--) {
+      const [to] = others.splice(Math.floor(random() * others.length), 1) as [string];
+      const answer = await this.#call(to, this.#gossip.introduction(to, performance.now()), true);
+      if (answer) return this.#gossip.introduced(to, answer, performance.now());
+    }
+  }
+
+  #tell(node: string, standing: Standing, by: string) {
+    const { log } = this.parts;
+    if (standing === 'dead') log(`${node} is down: it does not answer`, { peer: node });
+    else if (standing === 'suspect') log.debug(`${node} does not answer, says ${by}`, { peer: node });
+    else log.debug(`${node} answers`, { peer: node });
   }
 }
 

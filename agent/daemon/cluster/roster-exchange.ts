@@ -6,6 +6,8 @@ import type { Roster } from './roster';
 
 /** A member that was away, or was not told, hears of a change within this time, from any other. */
 const ASK_EVERY_MS = 10_000;
+/** One that is said to know more is asked at once, but no more often: it may only say so. */
+const ASK_SOON_MS = 1_000;
 /** Each so many times it is the authority that is asked: a member may keep back what it does not want known. */
 const AUTHORITY_EACH = 30;
 const CALL = { timeoutMs: 5_000 };
@@ -24,6 +26,7 @@ export interface ExchangeParts {
 export class RosterExchange {
   #timer: NodeJS.Timeout | undefined;
   #asked = 0;
+  #askedSoon = Number.NEGATIVE_INFINITY;
   /** What the authority itself has said that it had told. */
   #fromAuthority = 0;
 
@@ -53,13 +56,26 @@ export class RosterExchange {
     return unheard.sort();
   }
 
+  /** `name` has told that it has later entries than this node. */
+  askSoon(name: string): void {
+    const now = performance.now();
+    if (now - this.#askedSoon < ASK_SOON_MS) return;
+    this.#askedSoon = now;
+    void this.#ask(name, false);
+  }
+
   async #askSome(): Promise<void> {
-    const { node, roster, peers, log } = this.parts;
+    const { node, roster, peers } = this.parts;
     const authority = roster.authorityNode;
     const others = peers.names.filter((name) => name !== node);
     const isTurn = this.#asked++ % AUTHORITY_EACH === 0 && authority !== null && authority !== node;
     const asked = isTurn ? authority : others[Math.floor(Math.random() * others.length)];
-    if (asked === undefined) return;
+    if (asked !== undefined) await this.#ask(asked, isTurn);
+  }
+
+  /** @param isTurn it is the authority's */
+  async #ask(asked: string, isTurn: boolean): Promise<void> {
+    const { roster, peers, log } = this.parts;
     try {
       const since = isTurn ? this.#fromAuthority : roster.complete;
       const { entries, complete } = await peers.call(asked, 'cluster.entries', { since }, CALL);

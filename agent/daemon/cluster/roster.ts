@@ -52,6 +52,11 @@ export class Roster {
     return this.#complete;
   }
 
+  /** The latest that has been seen, whether or not all before it were. */
+  get latest(): number {
+    return this.entries.reduce((latest, { seq }) => Math.max(latest, seq), 0);
+  }
+
   entry(name: string): RosterEntry | undefined {
     return this.#entries.get(name);
   }

@@ -140,6 +140,7 @@ export const CALLERS: { readonly [M in Method<PeerContract>]: Rule<Params<PeerCo
   'home.debugGone': origin,
 
   'node.status': member,
+  'node.gossip': member,
   'node.changed': member,
   // Of a job that could come from anywhere.
   'node.preflight': member,

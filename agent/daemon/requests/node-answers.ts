@@ -4,7 +4,7 @@ import type { Handlers } from '../../api/contract';
 import type { PeerContract } from '../../api/peer-contract';
 import type { JobNetworks } from '../../machine/network/interface';
 import { ANSWER_WITHIN_MS, type Changes } from '../cluster/changes';
-import { capacity } from '../cluster/members';
+import { capacity, type Members } from '../cluster/members';
 import type { Settings } from '../cluster/settings';
 import type { Copies } from '../jobs/copies';
 import type { JobMounts } from '../jobs/job-mounts';
@@ -29,12 +29,15 @@ export interface NodeAnswersParts {
   networks: JobNetworks;
   changes: Changes;
   stops: Stops;
+  members: Pick<Members, 'exchange'>;
 }
 
 export function nodeAnswers(
-  { config, settings, speed, layout, copies, statuses, mounts, networks, changes, stops }: NodeAnswersParts,
+  parts: NodeAnswersParts,
   acceptance: () => Acceptance,
-): Pick<Handlers<PeerContract>, 'node.status' | 'node.changed' | 'node.preflight'> {
+): Pick<Handlers<PeerContract>, 'node.status' | 'node.gossip' | 'node.changed' | 'node.preflight'> {
+  const { config, settings, speed, layout, copies, statuses, mounts, networks, changes, stops, members } =
+    parts;
   const { name, criu } = config;
   return {
     'node.status': async () => {
@@ -42,6 +45,9 @@ export function nodeAnswers(
       const load = await statuses.load();
       return { name, address, state: 'up', speed, load, jobs: copies.jobs.length, ...capacity(config) };
     },
+    'node.gossip': async ({ telling, whole }, { name: from }) => ({
+      telling: members.exchange(from, telling, whole),
+    }),
     'node.changed': async ({ seen }, { signal }) => {
       stops.keepLooking(ANSWER_WITHIN_MS + WATCH_GAP_MS);
       return { seen: await changes.after(seen, signal) };

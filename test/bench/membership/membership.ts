@@ -1,0 +1,73 @@
+/** What the gossip of members does and costs, for clusters of ten to ten thousand in one process. */
+import { writeFileSync } from 'node:fs';
+import { drawPicture } from './picture';
+import { type Figures, measure, PLANS, wave } from './trials';
+
+/** Members of the cluster whose suspicion is drawn. */
+const DRAWN = 1_000;
+
+interface Options {
+  sizes: number[];
+  json: string | null;
+  picture: string | null;
+}
+
+/** `[SIZE…] [--json FILE] [--picture FILE]` */
+function optionsOf(words: string[]): Options {
+  const options: Options = { sizes: [], json: null, picture: null };
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at]!;
+    if (word === '--json') options.json = words[++at] ?? null;
+    else if (word === '--picture') options.picture = words[++at] ?? null;
+    else options.sizes.push(Number(word));
+  }
+  return options;
+}
+
+export function benchMembership(words: string[]): void {
+  const { sizes, json, picture } = optionsOf(words);
+  const plans = PLANS.filter(({ members }) => sizes.length === 0 || sizes.includes(members));
+  const all = plans.map((plan) => {
+    process.stderr.write(`${plan.members} members …\n`);
+    return measure(plan);
+  });
+  console.table(all.map(rowOf));
+  if (json) writeFileSync(json, `${JSON.stringify(Object.assign({}, ...all.map(flatOf)), null, 2)}\n`);
+  if (picture) writeFileSync(picture, drawPicture(all, wave(DRAWN), DRAWN));
+}
+
+function rowOf({ members, suspected, down, joined, falsely, messages, bytes, age }: Figures) {
+  return {
+    members,
+    'suspected, s': `${suspected.median} (${suspected.worst})`,
+    'down, s': `${down.median} (${down.worst})`,
+    'join known, s': joined,
+    ...Object.fromEntries(
+      falsely.map(({ what, suspected, dead, nodeHours }) => [
+        `false at ${what}`,
+        `${suspected}/h, ${dead} dead in ${nodeHours} h`,
+      ]),
+    ),
+    'messages/s': messages,
+    'bytes/s': bytes,
+    'load, s old': age ? `${age.median} (${age.worst})` : '',
+  };
+}
+
+function flatOf({ members, suspected, down, joined, falsely, messages, bytes, age }: Figures) {
+  const of = (name: string, value: number) => [`${members} members: ${name}`, value] as const;
+  return Object.fromEntries([
+    of('suspected, median s', suspected.median),
+    of('suspected, worst s', suspected.worst),
+    of('down, median s', down.median),
+    of('down, worst s', down.worst),
+    of('join known, s', joined),
+    ...falsely.flatMap(({ what, suspected, dead }) => [
+      of(`false suspicions at ${what}, a node and hour`, suspected),
+      of(`taken for dead at ${what}`, dead),
+    ]),
+    of('messages a node and second', messages),
+    of('bytes a node and second', bytes),
+    ...(age ? [of('load, median s old', age.median), of('load, worst s old', age.worst)] : []),
+  ]);
+}
