@@ -114,7 +114,9 @@ describe('members', () => {
     const one = await start('node1', { pinned: true, call: failing });
     expect((await one.list()).map(({ state }) => state)).toEqual(['up', 'suspect']);
     expect((await one.list())[0]).toMatchObject({ name: 'node1', age: 0, memTotal: 2 ** 34 });
-    await sees(one, 'node2', ({ state }) => state === 'down');
+    const { silentMs } = await sees(one, 'node2', ({ state }) => state === 'down');
+    expect(silentMs).toBeGreaterThan(5_000);
+    expect(one.silentMs('node1')).toBeNull();
     expect(one.state('node3')).toBe('down');
   });
 
