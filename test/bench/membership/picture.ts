@@ -140,7 +140,7 @@ function drawDeaths(figures: Figures[], { x, y, width, height }: Box): string[] 
   const across = (seconds: number) => x + (width * seconds) / most;
   const parts = [
     text(x, y - 40, 17, INK, 'A node dies: who shows it as down?', 'font-weight="600"'),
-    text(x, y - 20, 12, FAINT, 'Share of the others, by seconds since its death, of so many nodes'),
+    text(x, y - 20, 12, FAINT, 'Share of the others, by seconds since its death'),
   ];
   for (const share of [0, 0.5, 1]) {
     const at = y + height * (1 - share);
