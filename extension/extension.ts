@@ -4,6 +4,7 @@ import { GodwitError } from '../agent/api/errors';
 import { Cluster } from './cluster/cluster';
 import type { ClusterSource } from './cluster/source';
 import { GodwitCommand } from './command/godwit';
+import { addNode } from './commands/add-node';
 import { doctor } from './commands/doctor';
 import { Ending } from './commands/end';
 import { Lab } from './commands/lab';
@@ -50,6 +51,7 @@ export function activate(context: ExtensionContext): Godwit {
   const handlers: Record<string, Handler> = {
     startLocalCluster: () => lab.start(),
     stopLocalCluster: (confirmed) => lab.stop({ confirmed: confirmed === true }),
+    addNode: (host) => addNode(command, cluster, host),
     launchJob: (launch) => launching.launch(launch),
     launchJobInTerminal: (launch) => launching.launch(launch, (job) => terminals.show(job)),
     launchAndDebugJob: (launch) => launching.launchAndDebug(launch),

@@ -87,6 +87,12 @@ export function extensionTests(): void {
       assert.equal(await run('startLocalCluster'), true);
     });
     after(async () => {
+      const adding = () => vscode.window.terminals.some(({ name }) => name === 'Godwit: Add Node');
+      // What ssh would take for an option is no machine's name.
+      await run('addNode', '-oProxyCommand=true');
+      assert.equal(adding(), false);
+      await run('addNode', 'no-such-machine.invalid');
+      assert.equal(adding(), true);
       assert.equal(await run('stopLocalCluster', true), true);
       assert.equal(godwit.cluster.snapshot, undefined);
       rmSync(folder, { recursive: true, force: true });
