@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-/** Labs of different names don't know of each other; three at a time, for they wait more than they compute. */
+/** Labs of different names don't know of each other; two at a time, for they wait more than they compute. */
 const inLabs = {
-  maxWorkers: 3,
+  maxWorkers: 2,
   testTimeout: 300_000,
   hookTimeout: 300_000,
   sequence: { groupOrder: 1 },

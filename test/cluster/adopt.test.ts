@@ -466,13 +466,14 @@ describe('a node is only cut off', () => {
 });
 
 describe('the agent is killed while it adopts', () => {
-  const points: FaultPoint[] = [
-    ...ADOPTION_POINTS,
+  /** Of what follows of any ledger, which moves are tested for as well. */
+  const furtherPoints: FaultPoint[] = [
     'source.thawing',
     'source.unparked',
     'source.hosting-noted',
     'home.resumed-received',
   ];
+  const points = [...ADOPTION_POINTS, ...(process.env.GODWIT_LONG ? furtherPoints : [])];
 
   test.for(points)(
     'at %s: the job is frozen under its old home, or runs under its new one',

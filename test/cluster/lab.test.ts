@@ -80,12 +80,13 @@ function traces(...names: string[]) {
   const list = (path: string) => (existsSync(path) ? readdirSync(path).filter(mine) : []);
   const mountinfo = readFileSync('/proc/self/mountinfo', 'utf8');
   const v1 = cpuMount(mountinfo);
-  const processes = readdirSync('/proc').filter((pid) => {
-    if (!/^\d+$/.test(pid) || pid === String(process.pid)) return false;
+  const processes = readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid) || pid === String(process.pid)) return [];
     try {
-      return mine(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      return mine(command) ? [`${pid} ${command}`] : [];
     } catch {
-      return false;
+      return [];
     }
   });
   return {

@@ -1,6 +1,6 @@
 /** A daemon that is started again when it ends, by a supervisor of its own: what there is where no systemd is. */
 import assert from 'node:assert';
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { childrenOf, type Identity, isAlive, isStopped, readIdentity, signalPid } from '../proc/identity';
 import { type Detached, startDetached } from './detached';
@@ -79,7 +79,18 @@ export async function endSupervised({ supervisorFile, pidFile }: SupervisedFiles
     // One that is stopped starts nothing while its children are counted.
     signalPid(supervisor.pid, 'SIGSTOP');
     while ((await isAlive(supervisor)) && !(await isStopped(supervisor.pid))) await sleep(POLL_MS);
-    ending.push(supervisor, ...(await childrenOf(supervisor.pid)));
+    const children = await childrenOf(supervisor.pid);
+    // Those that are the shell's own have children for a moment; what the agent has started is not ended with it.
+    const shells = await Promise.all(children.map(async (one) => ((await isShell(one)) ? [one] : [])));
+    const theirs = await Promise.all(shells.flat().map(({ pid }) => childrenOf(pid)));
+    ending.push(supervisor, ...children, ...theirs.flat());
   }
   await endAll(ending);
 }
+
+/** Has it not become another program yet? One that has gone is none. */
+const isShell = ({ pid }: Identity): Promise<boolean> =>
+  readFile(`/proc/${pid}/comm`, 'latin1').then(
+    (name) => name.trim() === 'sh',
+    () => false,
+  );

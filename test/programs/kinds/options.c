@@ -17,6 +17,8 @@
 
 #include "rounds.h"
 
+#define UNUSED_PROTOCOL 253
+
 /* In headers that are newer than this machine's. */
 #ifndef SO_BUSY_POLL
 #define SO_BUSY_POLL 46
@@ -366,8 +368,9 @@ static void connect_all(void) {
   EXPECT((sockets[LOCAL_DATAGRAMS] = socket(AF_UNIX, SOCK_DGRAM, 0)) >= 0);
   EXPECT((sockets[ROUTES] = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE)) >= 0);
   /* These are for root. */
-  sockets[RAW4] = socket(AF_INET, SOCK_RAW, IPPROTO_UDP);
-  sockets[RAW6] = socket(AF_INET6, SOCK_RAW, IPPROTO_UDP);
+  // Of a protocol that no other program uses (RFC 3692): they would get copies of its packets.
+  sockets[RAW4] = socket(AF_INET, SOCK_RAW, UNUSED_PROTOCOL);
+  sockets[RAW6] = socket(AF_INET6, SOCK_RAW, UNUSED_PROTOCOL);
   sockets[FRAMES] = socket(AF_PACKET, SOCK_DGRAM, 0);
 }
 
