@@ -83,7 +83,11 @@ function traces(...names: string[]) {
   const processes = readdirSync('/proc').flatMap((pid) => {
     if (!/^\d+$/.test(pid) || pid === String(process.pid)) return [];
     try {
-      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      const command = words.join(' ');
+      // A job of another lab is launched with the machine's mounts of that moment, which may be on a lab's folder.
+      const report = words[words.indexOf('--report') + 1]!;
+      if (words.includes('--report') && !mine(report)) return [];
       return mine(command) ? [`${pid} ${command}`] : [];
     } catch {
       return [];
