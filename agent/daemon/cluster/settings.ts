@@ -4,8 +4,11 @@ import { type AgentConfig, loadConfig, type Member, REREAD, type Reread } from '
 import { GodwitError } from '../../api/errors';
 import { SerialQueue } from '../../machine/serial-queue';
 
+const NONE: readonly Member[] = [];
+
 export class Settings {
-  #now: AgentConfig;
+  #read: AgentConfig;
+  #now: Reread;
   readonly #reloads = new SerialQueue();
 
   constructor(
@@ -19,16 +22,21 @@ export class Settings {
       log: (line: string) => void;
     },
   ) {
-    options.check(this.#members(options.first));
-    this.#now = options.first;
+    const members = this.#members(options.first);
+    options.check(members);
+    this.#read = options.first;
+    this.#now = { ...options.first, members };
   }
 
+  /** Asked for with each message: put together again only where the members are others. */
   get now(): Reread {
-    return { ...this.#now, members: this.#members(this.#now) };
+    const members = this.#members(this.#read);
+    if (this.#now.members !== members) this.#now = { ...this.#read, members };
+    return this.#now;
   }
 
   #members({ members }: AgentConfig): readonly Member[] {
-    return members ?? this.options.elsewhere?.members ?? [];
+    return members ?? this.options.elsewhere?.members ?? NONE;
   }
 
   /** One that can't be used leaves the old one in force. One call after the other. */
@@ -44,7 +52,8 @@ export class Settings {
       check(this.#members(next));
       const waiting = restartKeys(first, next);
       if (waiting.length > 0) log(`${file}: ${waiting.join(', ')}: in force after a restart of the agent`);
-      this.#now = { ...first, members: undefined, ...pickReread(next) };
+      this.#read = { ...first, members: undefined, ...pickReread(next) };
+      this.#now = { ...this.#read, members: this.#members(this.#read) };
       log(`${file}: read again`);
     } catch (error) {
       log(`the configuration stays as it was: ${(error as Error).message}`);
