@@ -3,7 +3,12 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { clusterFiles } from '../api/cluster-files';
 import { type RosterEntry, type StoredRoster, signEntry } from '../api/roster';
-import { issueCertificate, makeAuthority } from '../machine/certificates/authority';
+import {
+  CERTIFICATE_DAYS,
+  issueCertificate,
+  makeAuthority,
+  nodeFilesIn,
+} from '../machine/certificates/authority';
 import { keyOfCertificate } from '../wire/tls';
 import {
   type NodePlan,
@@ -30,9 +35,6 @@ export interface FoundedNode {
   /** Of the authority. */
   fingerprint: string;
 }
-
-/** As the authority makes them (cluster/authority.ts); the first one is made before there is an agent. */
-const CERTIFICATE_DAYS = 30;
 
 /**
  * All is made, and the agent answers, or nothing is left.
@@ -74,12 +76,13 @@ async function makeFirstMember(plan: NodePlan, undoing: Undoing, step: Service['
   const authority = await makeAuthority(files.authority, name);
   undoing.onFailure(() => rm(files.tls, { recursive: true, force: true }));
   const { cert } = await issueCertificate(authority, files.tls, name, CERTIFICATE_DAYS);
-  await writeFile(`${files.tls}/ca.pem`, await readFile(authority.cert), { mode: 0o600 });
+  const ca = await readFile(authority.cert);
+  await writeFile(nodeFilesIn(files.tls).ca, ca, { mode: 0o600 });
   const key = keyOfCertificate(await readFile(cert));
   const own = { seq: 1, name, address, port, key, isAuthority: true, removed: false };
   await writeRoster(state, [signEntry(own, await readFile(authority.key, 'utf8'))], undoing);
   step(`made the cluster's authority in ${files.authority}: its key lets machines join, so keep it secret`);
-  return keyOfCertificate(await readFile(authority.cert));
+  return keyOfCertificate(ca);
 }
 
 export async function writeRoster(state: string, entries: RosterEntry[], undoing: Undoing): Promise<void> {

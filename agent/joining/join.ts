@@ -1,12 +1,11 @@
 /** This machine becomes a node of a cluster that is there. */
 import { rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { clientContract } from '../api/client-contract';
 import { clusterFiles } from '../api/cluster-files';
 import { readToken } from '../api/token';
 import { nodeFilesIn, requestCertificate } from '../machine/certificates/authority';
-import { connectUnix } from '../wire/client';
 import { keyOfCertificate } from '../wire/tls';
+import { withAgent } from './asking';
 import { enter } from './enter';
 import { notConnected } from './errors';
 import { asNewNode, type Service, startNode, writeRoster } from './init';
@@ -49,8 +48,7 @@ const LOOK_EVERY_MS = 50;
 
 /** Returns when this node and another one reach each other. @throws GodwitError `not-connected` */
 async function untilKnown({ name, socket }: NodePlan): Promise<void> {
-  const agent = await connectUnix(socket, { name: 'godwit', kind: 'client', contract: clientContract });
-  try {
+  await withAgent(socket, async (agent) => {
     const deadline = performance.now() + KNOWN_WITHIN_MS;
     for (;;) {
       const { nodes } = await agent.call('nodes.list', {});
@@ -58,7 +56,5 @@ async function untilKnown({ name, socket }: NodePlan): Promise<void> {
       if (performance.now() > deadline) throw notConnected(name);
       await sleep(LOOK_EVERY_MS);
     }
-  } finally {
-    agent.close();
-  }
+  });
 }

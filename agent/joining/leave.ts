@@ -1,8 +1,7 @@
 /** This machine is taken out of its cluster. */
-import { clientContract } from '../api/client-contract';
 import { loadConfig } from '../api/config';
 import { asGodwitError } from '../api/errors';
-import { connectUnix } from '../wire/client';
+import { withAgent } from './asking';
 import { removeNode } from './removal';
 
 /** The authority tells all other nodes before it answers. */
@@ -32,12 +31,8 @@ export async function leaveCluster(
 
 async function takeLeave(socket: string, force: boolean): Promise<string[]> {
   try {
-    const agent = await connectUnix(socket, { name: 'godwit', kind: 'client', contract: clientContract });
-    try {
-      return (await agent.call('cluster.leave', { force }, { timeoutMs: LEAVE_TIMEOUT_MS })).unheard;
-    } finally {
-      agent.close();
-    }
+    const within = { timeoutMs: LEAVE_TIMEOUT_MS };
+    return (await withAgent(socket, (agent) => agent.call('cluster.leave', { force }, within))).unheard;
   } catch (error) {
     if (force && asGodwitError(error).code === 'no-agent') return [];
     throw error;

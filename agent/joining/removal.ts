@@ -17,7 +17,7 @@ const Unfinished = z.strictObject({
 const unfinishedFile = (state: string) => join(state, 'joining.json');
 
 /** The journal and the consoles of ended jobs stay: they are their users'. */
-export async function removeMembership(state: string): Promise<void> {
+async function removeMembership(state: string): Promise<void> {
   const { tls, roster, authority } = clusterFiles(state);
   for (const folder of [tls, dirname(roster), authority]) await rm(folder, { recursive: true, force: true });
 }

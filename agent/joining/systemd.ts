@@ -1,11 +1,12 @@
 /** A node's agent as a service of systemd: its unit written and started, or found as a package has brought it. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { isNodeError } from '../api/errors';
 import { messageOf } from '../log';
+import { writeWhole } from '../machine/whole-file';
 import { noTemplate, serviceFailed, serviceTaken } from './service-errors';
 import {
   type AgentCommand,
@@ -113,8 +114,7 @@ async function readTemplate(programs: string): Promise<string> {
 async function writeIfOther(file: string, text: string): Promise<string[]> {
   if ((await readIfThere(file)) === text) return [];
   await mkdir(dirname(file), { recursive: true, mode: 0o755 });
-  await writeFile(`${file}.new`, text, { mode: 0o644 });
-  await rename(`${file}.new`, file);
+  await writeWhole(file, text, 0o644);
   return [`wrote ${file}`];
 }
 

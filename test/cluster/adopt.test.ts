@@ -96,6 +96,13 @@ class Alone {
   }
 }
 
+/** Its home is `node` now: it was one process all along, and ends with nothing left behind. */
+async function endsWhole(node: string, job: Alone): Promise<void> {
+  await job.ends(node);
+  job.isWhole();
+  await lab.leavesNothing();
+}
+
 const failure = async (call: Promise<unknown>) => asGodwitError(await failureOf(call));
 
 async function failureOf(call: Promise<unknown>): Promise<unknown> {
@@ -186,9 +193,7 @@ describe('the home of a job is gone', () => {
     );
     await job.isOnlyOn('node2');
     await job.goesOn();
-    await job.ends('node1');
-    job.isWhole();
-    await lab.leavesNothing();
+    await endsWhole('node1', job);
   });
 
   test('one that needs its files is refused by name; cleared away, its home hears of it', async () => {
@@ -228,9 +233,7 @@ describe('a move was cut', () => {
     await lab.restart('node1');
     await job.isOnlyOn('node2');
     await job.goesOn();
-    await job.ends('node2');
-    job.isWhole();
-    await lab.leavesNothing();
+    await endsWhole('node2', job);
   });
 
   test('a debugger that was attached when the move was cut goes on with the adopted copy', async () => {
@@ -262,9 +265,7 @@ describe('a move was cut', () => {
     await job.goesOn();
     await lab.restart('node1');
     await job.isOnlyOn('node2');
-    await job.ends('node2');
-    job.isWhole();
-    await lab.leavesNothing();
+    await endsWhole('node2', job);
   });
 
   test('so does the restored copy at the destination, where the home was the source', async () => {
@@ -294,9 +295,7 @@ describe('a move was cut', () => {
     await lab.restart('node1');
     await job.isOnlyOn('node1');
     await job.goesOn();
-    await job.ends('node1');
-    job.isWhole();
-    await lab.leavesNothing();
+    await endsWhole('node1', job);
   });
 
   test('a cleared frozen copy is not taken for the job when the home is back', async () => {
@@ -505,9 +504,7 @@ describe('the agent is killed while it adopts', () => {
       expect((await listed('node2', job.id)).filter(({ home }) => home === 'node2')).toHaveLength(1);
       await lab.restart('node1');
       await job.isOnlyOn('node2');
-      await job.ends('node2');
-      job.isWhole();
-      await lab.leavesNothing();
+      await endsWhole('node2', job);
     },
   );
 });

@@ -6,9 +6,8 @@ import { noSuchNode } from '../../api/errors';
 import { ask } from '../../client/agent';
 import { type AddRequest, addMachine } from '../../joining/by-ssh/add';
 import { uninstallNode } from '../../joining/by-ssh/remove';
-import { EndingSignals } from '../interrupted';
-import { note } from '../output';
 import { findPrograms } from '../runtime';
+import { inSteps } from '../steps';
 import { addAgentOption, addJsonOption, perform } from '../verb';
 
 /** Of the token that the machine gets: it is used at once. */
@@ -33,7 +32,7 @@ export const addAdd = (cluster: Command) =>
           (await ask(invocation.socket, (agent) => agent.call('cluster.token', { ttlMs: TOKEN_MS }))).token;
         // Before a machine is touched: that there is a cluster.
         await ask(invocation.socket, (agent) => agent.call('cluster.status', {}));
-        const node = await cancellable((step, signal) =>
+        const node = await inSteps((step, signal) =>
           addMachine(
             { host, sshOptions, ...options },
             { programs: findPrograms(), version, token, step, signal },
@@ -59,20 +58,5 @@ export async function uninstall(socket: string, { node, host, ...how }: Uninstal
       node,
       nodes.map(({ name }) => name),
     );
-  return cancellable((step) => uninstallNode({ node, host: host ?? listed.address, ...how }, step));
-}
-
-async function cancellable<T>(
-  work: (step: (what: string) => void, signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const signals = new EndingSignals();
-  const step = (what: string) => {
-    note(what);
-    signals.throwIfAny();
-  };
-  try {
-    return await work(step, signals.cut);
-  } finally {
-    signals.end();
-  }
+  return inSteps((step) => uninstallNode({ node, host: host ?? listed.address, ...how }, step));
 }

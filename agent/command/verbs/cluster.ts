@@ -3,15 +3,15 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { ClusterStatus } from '../../api/client-contract';
 import { DEFAULT_CONFIG } from '../../api/config';
 import { ask } from '../../client/agent';
-import { initCluster } from '../../joining/init';
+import { initCluster, type Service } from '../../joining/init';
 import { joinCluster } from '../../joining/join';
 import { leaveCluster } from '../../joining/leave';
 import { configFile, type NodeRequest } from '../../joining/node-settings';
 import { checks } from '../doctor';
 import { checksFailed } from '../errors';
-import { EndingSignals } from '../interrupted';
 import { note } from '../output';
 import { findPrograms } from '../runtime';
+import { inSteps } from '../steps';
 import { type Column, table } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
 import { addAdd, uninstall } from './cluster-ssh';
@@ -52,7 +52,7 @@ const addInit = (cluster: Command) =>
     .action(
       perform<NodeOptions>(async (invocation, options) => {
         await assertFit();
-        const node = await withSteps(options, (service) => initCluster(options, service));
+        const node = await inSteps((step) => initCluster(options, service(options, step)));
         const text = [
           `${node.name} at ${node.address} is the first node of a cluster, ${node.fingerprint}`,
           'For each machine that is to join, run `godwit cluster token` here, and what it prints there.',
@@ -69,7 +69,7 @@ const addJoin = (cluster: Command) =>
       perform<NodeOptions, [string]>(async (invocation, options, given) => {
         const token = given === '-' ? (await readAll(process.stdin)).trim() : given;
         await assertFit();
-        const node = await withSteps(options, (service) => joinCluster(token, options, service));
+        const node = await inSteps((step) => joinCluster(token, options, service(options, step)));
         await invocation.answer(node, `${node.name} at ${node.address} has joined; see \`godwit nodes\``);
       }),
     );
@@ -175,22 +175,10 @@ async function assertFit(): Promise<void> {
     );
 }
 
-/** Each step is told; a signal ends the work at the next one, which undoes what was done. */
-async function withSteps<T>(
-  { service }: NodeOptions,
-  work: (how: Parameters<typeof initCluster>[1]) => Promise<T>,
-): Promise<T> {
-  const signals = new EndingSignals();
-  const step = (what: string) => {
-    note(what);
-    signals.throwIfAny();
-  };
-  try {
-    return await work({ programs: findPrograms(), systemd: service, step });
-  } finally {
-    signals.end();
-  }
-}
+/** What makes the agent run, of a node that is made here. */
+const service = ({ service: systemd }: NodeOptions, step: Service['step']): Service => ({
+  ...{ programs: findPrograms(), systemd, step },
+});
 
 const UNITS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

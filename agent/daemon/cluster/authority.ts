@@ -5,15 +5,12 @@ import { noSuchNode } from '../../api/errors';
 import type { JoinContract } from '../../api/join-contract';
 import { type RosterEntry, signEntry } from '../../api/roster';
 import { proofOf } from '../../api/token';
-import { type Authority as Files, signRequest } from '../../machine/certificates/authority';
+import { CERTIFICATE_DAYS, type Authority as Files, signRequest } from '../../machine/certificates/authority';
 import { SerialQueue } from '../../machine/serial-queue';
 import { type Certified, readCertificate } from '../../wire/tls';
 import * as errors from './errors';
 import type { Roster } from './roster';
 import type { Issued, Tokens } from './tokens';
-
-/** A stolen key is of use for no longer. */
-const CERTIFICATE_DAYS = 30;
 
 export interface AuthorityParts {
   files: Files;
@@ -28,11 +25,6 @@ export class Authority {
   readonly #turns = new SerialQueue();
 
   constructor(private readonly parts: AuthorityParts) {}
-
-  /** Of the authority's certificate. */
-  get certificate(): Promise<string> {
-    return readFile(this.parts.files.cert, 'utf8');
-  }
 
   /** A try that was cut off, with this agent, leaves nothing. */
   async restart(): Promise<void> {

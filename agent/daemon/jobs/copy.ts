@@ -85,6 +85,10 @@ export const shownOf = ({ name, spec, started, moves }: HomedJob): Shown => ({
   moves,
 });
 
+/** What is told of it here; of a job that an older agent has sent, nothing but its id is known. */
+export const toldOf = ({ job, shown }: Pick<Copy, 'job' | 'shown'>): Shown =>
+  shown ?? { name: job, command: [job], started: new Date(0).toISOString(), moves: 0 };
+
 /** The mount of its home's files; null at home itself, and where there are none any more. */
 export const mountOf = ({ job, home, files, user, cgroup, severed }: Copy): MountOf | null =>
   files === null || severed !== null ? null : { job, epoch: files, home, uid: user.uid, cgroup };

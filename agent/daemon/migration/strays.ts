@@ -10,7 +10,7 @@ import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { heldFiles } from '../../machine/proc/held-files';
 import type { Members } from '../cluster/members';
 import type { Peers } from '../cluster/peers';
-import { Copy, renumber } from '../jobs/copy';
+import { Copy, renumber, toldOf } from '../jobs/copy';
 import type { Home } from '../jobs/home';
 import { presenceOf } from '../jobs/presence';
 import type { AdoptedJob, Note } from '../journal/journal';
@@ -237,15 +237,13 @@ function jobOf(
   copy: Copy,
   { ledger, note, reason }: Pick<AdoptedJob, 'ledger' | 'reason'> & { note: Note },
 ): AdoptedJob {
-  const { job, shown, user, limits, address, terminal, launchedStopped } = copy;
-  const command = shown?.command ?? [job];
+  const { job, user, limits, address, terminal, launchedStopped } = copy;
+  const { command, ...told } = toldOf(copy);
   const tty = terminal ? { tty: { rows: 24, columns: 80 } } : {};
   return {
-    ...{ id: job, name: shown?.name ?? job, started: shown?.started ?? UNKNOWN, moves: shown?.moves ?? 0 },
+    id: job,
+    ...told,
     spec: { command, user, limits, address, allowIoUring: false, ...tty },
     ...{ launchedStopped, ledger, note: { job, note, detail: { copy } }, reason },
   };
 }
-
-/** When it was launched, of a job that an older agent has sent. */
-const UNKNOWN = new Date(0).toISOString();

@@ -13,6 +13,7 @@ import type { Peers } from '../cluster/peers';
 import { expiryOf } from '../cluster/renewal';
 import type { Copies } from '../jobs/copies';
 import type { Journal } from '../journal/journal';
+import { isRoot } from './rights';
 
 /** In an error. */
 const MOST_SHOWN = 10;
@@ -79,7 +80,7 @@ export function clusterAnswers(parts: ClusterParts) {
       // Who insists may go without a word: the others list it until it is removed.
       return force ? left.catch(() => ({ unheard: others })) : left;
     },
-    'cluster.status': async (_params, { user }) => statusOf(parts, joined(), !user || user.uid === 0),
+    'cluster.status': async (_params, { user }) => statusOf(parts, joined(), isRoot(user)),
   };
 
   const peer: Pick<Handlers<PeerContract>, Extract<keyof PeerContract, `cluster.${string}`>> = {
@@ -112,7 +113,7 @@ async function takeLeave(peers: Peers, authority: string): Promise<{ unheard: st
 }
 
 function assertRoot({ user }: Caller, what: string): void {
-  if (user && user.uid !== 0) throw rootOnly(what);
+  if (!isRoot(user)) throw rootOnly(what);
 }
 
 const othersIn = (members: readonly { name: string }[], node: string): string[] =>

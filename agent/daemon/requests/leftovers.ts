@@ -9,6 +9,7 @@ import { type Job, PROGRAM_PID, type User } from '../../api/model';
 import { MOST_MEANT } from '../../api/peer-contract';
 import type { Members } from '../cluster/members';
 import type { Peers } from '../cluster/peers';
+import { toldOf } from '../jobs/copy';
 import type { Home } from '../jobs/home';
 import type { HomedJobs } from '../jobs/homed-jobs';
 import type { JobStatuses } from '../jobs/job-status';
@@ -18,7 +19,7 @@ import type { Moves } from '../migration/moves';
 import * as refusals from '../migration/stray-refusals';
 import { doesAnswer, type Stray, type Strays } from '../migration/strays';
 import type { Dispatch } from './dispatch';
-import { assertMay } from './rights';
+import { assertMay, mayDo } from './rights';
 
 type Word = 'adopt' | 'forget';
 type Asked = Params<ClientContract, 'jobs.adopt'>;
@@ -49,7 +50,7 @@ export class Leftovers {
     const { id, home } = resolveJob(job, here);
     if (home === node) return this.#own(word, await this.parts.home.job(id), confirmed, user);
     const stray = left.find(({ copy }) => copy.job === id)!;
-    if (user && user.uid !== 0 && user.uid !== stray.copy.user.uid) throw notYours(id, stray.copy.user.name);
+    if (!mayDo(user, stray.copy.user)) throw notYours(id, stray.copy.user.name);
     await strays[word](stray, confirmed);
     return { id, node };
   }
@@ -63,17 +64,18 @@ export class Leftovers {
     const { members, node, statuses } = this.parts;
     const seen = await statuses.of(strays.map(({ copy }) => copy.job));
     return strays.map(({ copy, note }) => {
-      const { job, shown, user, terminal, limits, address, home } = copy;
+      const { job, user, terminal, limits, address, home } = copy;
+      const { name, command, started, moves } = toldOf(copy);
       const status = seen.find((one) => one.job === job);
       return {
-        ...{ id: job, name: shown?.name ?? job, command: shown?.command ?? [job], user: user.name },
+        ...{ id: job, name, command, user: user.name },
         ...(terminal ? { tty: true } : {}),
         ...(Object.keys(limits).length > 0 ? { limits } : {}),
         state: note.state === 'hosting' ? (status?.state ?? 'running') : 'moving',
         ...{ home, node, pid: PROGRAM_PID, address: address?.ip ?? null },
         ...{ cpu: status?.cpu ?? 0, rss: status?.rss ?? 0, debugged: status?.debugged ?? false },
-        ...{ migrations: shown?.moves ?? 0, pinned: false, exit: null, ended: null },
-        ...{ started: shown?.started ?? new Date(0).toISOString(), epoch: note.epoch },
+        ...{ migrations: moves, pinned: false, exit: null, ended: null },
+        ...{ started, epoch: note.epoch },
         homeSilentMs: members.silentMs(home) ?? 0,
       };
     });

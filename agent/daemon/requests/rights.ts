@@ -8,9 +8,15 @@ import type { HomedJob } from '../journal/journal';
 
 type Owned = Pick<HomedJob, 'id' | 'spec'>;
 
+/** @param user undefined, or null, for root as well */
+export const isRoot = (user: User | undefined | null): boolean => !user || user.uid === 0;
+
 /** @param user undefined for root */
-export const may = (user: User | undefined, { spec }: Pick<Owned, 'spec'>): boolean =>
-  !user || user.uid === 0 || user.uid === spec.user.uid;
+export const mayDo = (user: User | undefined, owner: User): boolean =>
+  isRoot(user) || user!.uid === owner.uid;
+
+/** @param user undefined for root */
+export const may = (user: User | undefined, { spec }: Pick<Owned, 'spec'>): boolean => mayDo(user, spec.user);
 
 /** @param user undefined for root @throws `not-yours` */
 export function assertMay(user: User | undefined, job: Owned): void {
@@ -57,8 +63,7 @@ export function requestRefusal(
   as: User | null,
 ): GodwitError | null {
   if (!accepts({ node, acceptFrom }, from)) return notAccepted(node, from);
-  const isRoot = as === null || as.uid === 0;
-  return isRoot && from !== node && !acceptRootJobs ? rootRefused(node) : null;
+  return isRoot(as) && from !== node && !acceptRootJobs ? rootRefused(node) : null;
 }
 
 const accepts = ({ node, acceptFrom }: Pick<Acceptance, 'node' | 'acceptFrom'>, from: string): boolean =>

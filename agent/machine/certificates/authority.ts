@@ -6,6 +6,9 @@ import { run } from '../command';
 /** A cluster lives longer than any of its machines: its authority is made once. */
 const AUTHORITY_DAYS = 36_500;
 
+/** Of a node's certificate: a stolen key is of use for no longer. */
+export const CERTIFICATE_DAYS = 30;
+
 /** Paths of PEM files. */
 export interface Authority {
   cert: string;
