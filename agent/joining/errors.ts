@@ -8,6 +8,13 @@ export const joinedAlready = (file: string) =>
     fix: 'see `godwit cluster status`; `godwit cluster leave` takes it out of its cluster',
   });
 
+export const authorityKept = (folder: string) =>
+  new GodwitError({
+    code: 'authority-kept',
+    message: `${folder} has the key of a cluster's authority, which this would take away`,
+    fix: 'put back the configuration of its node; or move that folder elsewhere, or remove it if that cluster is gone for good',
+  });
+
 export const noAddress = () =>
   new GodwitError({
     code: 'no-address',

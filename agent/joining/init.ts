@@ -38,7 +38,7 @@ export interface FoundedNode {
 
 /**
  * All is made, and the agent answers, or nothing is left.
- * @throws GodwitError `joined-already`, `no-address`, `command-failed`, `did-not-start`, …
+ * @throws GodwitError `joined-already`, `authority-kept`, `no-address`, `command-failed`, `did-not-start`, …
  */
 export async function initCluster(request: NodeRequest, service: Service): Promise<FoundedNode> {
   return asNewNode(request, async (plan, undoing) => {

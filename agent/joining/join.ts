@@ -19,7 +19,7 @@ export interface JoinedNode {
 
 /**
  * The agent answers and is a member, or nothing is left, here and there, and the token is good for another try.
- * @throws GodwitError `bad-token`, `joined-already`, those of `enter`, `did-not-start`, …
+ * @throws GodwitError `bad-token`, `joined-already`, `authority-kept`, those of `enter`, `did-not-start`, …
  */
 export async function joinCluster(text: string, request: NodeRequest, service: Service): Promise<JoinedNode> {
   const token = readToken(text);

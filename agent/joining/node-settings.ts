@@ -1,5 +1,5 @@
 /** The configuration of a node that joins: what a person has prepared of it, and what makes it a member. */
-import { readFile, rm } from 'node:fs/promises';
+import { access, readFile, rm } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
@@ -9,7 +9,7 @@ import { NodeName } from '../api/model';
 import { parseJson, parseWith } from '../api/schema';
 import { nodeFilesIn } from '../machine/certificates/authority';
 import { writeWhole } from '../machine/whole-file';
-import { joinedAlready, noAddress, notANodeName, notAnAddress } from './errors';
+import { authorityKept, joinedAlready, noAddress, notANodeName, notAnAddress } from './errors';
 
 const DEFAULT_STATE = '/var/lib/godwit/node';
 const DEFAULT_SOCKET = '/run/godwit/agent.sock';
@@ -37,11 +37,12 @@ export interface NodePlan {
 
 /**
  * What the node is going to be; nothing is made.
- * @throws GodwitError `joined-already`, `no-address`, `not-an-address`, `not-a-node-name`, `bad-message`
+ * @throws GodwitError `joined-already`, `authority-kept`, `no-address`, `not-an-address`, `not-a-node-name`, `bad-message`
  */
 export async function planNode({ name, listen, state, socket, config }: NodeRequest): Promise<NodePlan> {
   const file = configFile({ state, config });
   const prepared = await readPrepared(file);
+  await checkNoAuthority(stateFolder({ state }));
   const kept = (key: string) => prepared?.[key] as string | undefined;
   const ownName = name ?? kept('name') ?? hostname().split('.')[0]!.toLowerCase();
   if (!NodeName.safeParse(ownName).success) throw notANodeName(ownName);
@@ -66,6 +67,16 @@ async function readPrepared(file: string): Promise<Record<string, unknown> | nul
   const prepared = parseWith(z.record(z.string(), z.unknown()), parseJson(what, text), what);
   if ('members' in prepared || 'tls' in prepared) throw joinedAlready(file);
   return prepared;
+}
+
+/** A try that fails takes away all that makes a member: it may not meet what it has not made. */
+async function checkNoAuthority(state: string): Promise<void> {
+  const { authority } = clusterFiles(state);
+  const kept = await access(authority).then(
+    () => true,
+    () => false,
+  );
+  if (kept) throw authorityKept(authority);
 }
 
 /** @throws GodwitError `bad-message`: what was prepared does not fit */

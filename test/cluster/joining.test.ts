@@ -1,5 +1,5 @@
 /** A cluster of machines that are not a lab's: made with `godwit cluster init`, `token` and `join`, and left again. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { clusterFiles } from '../../agent/api/cluster-files';
 import {
@@ -80,6 +80,21 @@ describe('three machines', () => {
     expect(removed.stderr).toMatch(/node3 has jobs: /);
     await godwit.kill(id);
     await godwit.wait(id);
+  });
+
+  it('lose no authority that was kept, with no configuration', async () => {
+    const { authority } = clusterFiles(machines.machine(4).state);
+    mkdirSync(authority, { recursive: true });
+    writeFileSync(`${authority}/kept`, 'a key');
+    const line = await token();
+    for (const begin of [
+      () => said(4, 'cluster', 'init', ...machines.options(4)),
+      () => join(4, line),
+      () => join(4, line),
+    ])
+      await expect(begin()).rejects.toThrow(/authority has the key of a cluster's authority/);
+    expect(readFileSync(`${authority}/kept`, 'utf8')).toBe('a key');
+    rmSync(authority, { recursive: true });
   });
 
   it('are refused a token twice, or without being asked', async () => {
