@@ -64,7 +64,12 @@ export const AgentConfig = z
     /** The folder of everything that this node keeps. */
     state: Path,
     /** Where other nodes reach it. */
-    listen: z.object({ host: z.string().min(1), port: Port }),
+    listen: z.object({
+      host: z.string().min(1),
+      port: Port,
+      /** When the machine has this address no more, it is the one from which the others are reached, and they are told. */
+      follows: z.boolean().optional(),
+    }),
     /** The Unix socket for local clients, and the keeper's. */
     socket: Path,
     keeperSocket: Path,

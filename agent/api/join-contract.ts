@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Contract } from './contract';
 import { NodeName } from './model';
-import { RosterEntries } from './roster';
+import { RosterEntries, RosterEntry } from './roster';
 import { Proof, TokenId } from './token';
 
 /** A certificate or a request for one, of a key on a curve. */
@@ -22,8 +22,7 @@ export const joinContract = {
       proof: Proof,
       name: NodeName,
       /** Where the other nodes are to find it. */
-      address: z.string().min(1).max(255),
-      port: z.int().min(1).max(65_535),
+      ...RosterEntry.pick({ address: true, port: true }).shape,
       /** For a certificate (RFC 2986). */
       request: Pem,
     }),

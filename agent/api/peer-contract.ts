@@ -30,7 +30,7 @@ import {
   Words,
 } from './model';
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
-import { RosterEntries } from './roster';
+import { RosterEntries, RosterEntry } from './roster';
 import { JobStacks } from './stacks';
 
 /** As another node says it: with all that it says of root, root is root. */
@@ -298,6 +298,11 @@ export const peerContract = {
   },
   /** Others are members now. */
   'cluster.tell': { params: z.object({ entries: RosterEntries }), result: z.object({}) },
+  /** To the authority: the caller is to be found here now. */
+  'cluster.moved': {
+    params: z.object(RosterEntry.pick({ address: true, port: true }).shape),
+    result: z.object({}),
+  },
   /** Of the authority: a new certificate for the caller's key, and that the caller leaves. */
   'cluster.renew': { params: z.object({ request: Pem }), result: z.object({ certificate: Pem }) },
   'cluster.left': {

@@ -24,6 +24,7 @@ import { Members, measureSpeed } from './cluster/members';
 import { MembersFile } from './cluster/members-file';
 import { checkOwnCertificate, Refusals, refusal } from './cluster/membership';
 import { Peers } from './cluster/peers';
+import { Place, presentPlace } from './cluster/place';
 import { Renewal } from './cluster/renewal';
 import { Roster } from './cluster/roster';
 import { Settings } from './cluster/settings';
@@ -212,18 +213,19 @@ const MASK = 0o022;
 async function main(configFile: string) {
   process.umask(MASK);
   const first = await loadConfig(configFile);
-  const config: FixedConfig = first;
-  const { name } = config;
-  daemon.level = config.logLevel;
+  const { name } = first;
+  daemon.level = first.logLevel;
   log = log.with({ node: name });
   // What is in /run is gone after each boot.
-  for (const folder of [config.state, dirname(config.socket), dirname(config.keeperSocket)])
+  for (const folder of [first.state, dirname(first.socket), dirname(first.keeperSocket)])
     await mkdir(folder, { recursive: true });
-  const tls = await loadTls(config.tls);
+  const tls = await loadTls(first.tls);
   const certificate = readCertificate(tls.cert);
   const file = first.membersFile ? await MembersFile.open(first.membersFile, log) : null;
   const isJoined = !first.members && !file;
-  const roster = isJoined ? await Roster.open(clusterFiles(config.state).roster, tls.ca) : null;
+  const roster = isJoined ? await Roster.open(clusterFiles(first.state).roster, tls.ca) : null;
+  const listen = roster ? await presentPlace(name, first.listen, roster) : first.listen;
+  const config: FixedConfig = { ...first, listen };
   const settings = new Settings({
     ...{ file: configFile, first, elsewhere: file ?? roster, log },
     check: (members) => checkOwnCertificate(config, members, certificate),
@@ -286,26 +288,44 @@ async function main(configFile: string) {
   process.on('SIGHUP', () => void reload());
   await node.members.start();
   void node.home.start();
-  if (cluster) await takePart(cluster, { config, tls, peers, wire });
+  let restart = () => {};
+  const moved = new Promise<void>((resolve) => {
+    restart = resolve;
+  });
+  if (cluster) await takePart(cluster, { config, tls, peers, wire, restart });
   log('the agent is up');
 
-  await Promise.race([onceEmitted(process, 'SIGTERM'), onceEmitted(process, 'SIGINT')]);
+  const told = Promise.race([onceEmitted(process, 'SIGTERM'), onceEmitted(process, 'SIGINT')]);
+  const status = await Promise.race([told.then(() => 0), moved.then(() => STARTED_ANEW)]);
   journal.close();
-  process.exit(0);
+  process.exit(status);
+}
+
+/** What keeps an agent up starts it again after a failure only. */
+const STARTED_ANEW = 1;
+
+interface Taking {
+  config: FixedConfig;
+  tls: TlsIdentity;
+  peers: Peers;
+  wire: Server;
+  /** The agent is to be started anew. */
+  restart: () => void;
 }
 
 /** In a cluster that was joined: hears of its members, renews the certificate, lets others join. */
 async function takePart(
   { roster, exchange, issuing }: Joined,
-  { config, tls, peers, wire }: { config: FixedConfig; tls: TlsIdentity; peers: Peers; wire: Server },
+  { config, tls, peers, wire, restart }: Taking,
 ): Promise<void> {
-  const { name } = config;
-  const ask = async (request: string) => {
-    const authority = roster.authorityNode ?? name;
-    return (await peers.call(authority, 'cluster.renew', { request })).certificate;
-  };
+  const { name, listen } = config;
+  const authority = () => roster.authorityNode ?? name;
+  const ask = async (request: string) =>
+    (await peers.call(authority(), 'cluster.renew', { request })).certificate;
   new Renewal({ name, files: config.tls, tls, ask, renewed: () => wire.renew(tls), log }).start();
   exchange.start();
+  const tell = (place: { address: string; port: number }) => peers.call(authority(), 'cluster.moved', place);
+  new Place({ name, listen, roster, tell, moved: restart, log }).start();
   await issuing?.authority.restart();
   // Tokens that cannot be used now are no reason to end.
   await issuing?.door.review().catch((error: Error) => log.error(`no machine can join: ${error.message}`));

@@ -19,14 +19,8 @@ import {
   writeConfig,
 } from './node-settings';
 import { clearUnfinished, markFinished, markUnfinished } from './removal';
-import { type ServiceRequest, startService, stopService, untilItAnswers } from './service';
+import type { Service } from './service';
 import { allOrNothing, type Undoing } from './undoing';
-
-/** What makes an agent run, besides its configuration. */
-export interface Service extends Pick<ServiceRequest, 'programs' | 'systemd'> {
-  /** Told of each thing that has been done. */
-  step: (what: string) => void;
-}
 
 export interface FoundedNode {
   name: string;
@@ -95,17 +89,14 @@ export async function writeRoster(state: string, entries: RosterEntry[], undoing
 }
 
 /** Writes its configuration, starts its agent, and waits for it to answer. */
-export async function startNode(plan: NodePlan, { programs, systemd, step }: Service, undoing: Undoing) {
+export async function startNode(plan: NodePlan, service: Service, undoing: Undoing) {
   const { file, name, socket } = plan;
   await mkdir(dirname(socket), { recursive: true, mode: 0o755 });
   await mkdir(dirname(file), { recursive: true, mode: 0o755 });
   undoing.onFailure(() => restoreConfig(plan));
   await writeConfig(plan);
-  step(`wrote the configuration ${file}`);
-  undoing.onFailure(() => stopService({ config: file }));
-  const { steps, atBoot } = await startService({ config: file, programs, systemd });
-  for (const one of steps) step(one);
-  await untilItAnswers({ config: file });
-  step(`the agent of ${name} is up`);
-  if (atBoot) step(`nothing starts it at boot: have this run then: ${atBoot}`);
+  service.step(`wrote the configuration ${file}`);
+  undoing.onFailure(() => service.stop(file));
+  await service.start(file);
+  service.step(`the agent of ${name} is up`);
 }

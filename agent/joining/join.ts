@@ -8,8 +8,9 @@ import { keyOfCertificate } from '../wire/tls';
 import { withAgent } from './asking';
 import { enter } from './enter';
 import { notConnected } from './errors';
-import { asNewNode, type Service, startNode, writeRoster } from './init';
+import { asNewNode, startNode, writeRoster } from './init';
 import type { NodePlan, NodeRequest } from './node-settings';
+import type { Service } from './service';
 
 export interface JoinedNode {
   name: string;

@@ -1,6 +1,6 @@
 /** The configuration of a node that joins: what a person has prepared of it, and what makes it a member. */
 import { access, readFile, rm } from 'node:fs/promises';
-import { hostname, networkInterfaces } from 'node:os';
+import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { clusterFiles } from '../api/cluster-files';
@@ -8,6 +8,7 @@ import { AgentConfig, DEFAULT_CONFIG, DEFAULT_PORT } from '../api/config';
 import { NodeName } from '../api/model';
 import { parseJson, parseWith } from '../api/schema';
 import { nodeFilesIn } from '../machine/certificates/authority';
+import { ownAddresses } from '../machine/network/own-addresses';
 import { writeWhole } from '../machine/whole-file';
 import { authorityKept, joinedAlready, noAddress, notANodeName, notAnAddress } from './errors';
 
@@ -28,6 +29,8 @@ export interface NodePlan {
   name: string;
   address: string;
   port: number;
+  /** The address was found, not given: when the machine has another one, that is the node's. */
+  follows: boolean;
   state: string;
   socket: string;
   /** The configuration's file, and what a person had written into it before. */
@@ -48,6 +51,7 @@ export async function planNode({ name, listen, state, socket, config }: NodeRequ
   if (!NodeName.safeParse(ownName).success) throw notANodeName(ownName);
   return {
     ...(listen === undefined ? { address: ownAddress(), port: DEFAULT_PORT } : placeIn(listen)),
+    follows: listen === undefined,
     ...{ name: ownName, state: stateFolder({ state }), file, prepared },
     socket: socket ?? kept('socket') ?? (state === undefined ? DEFAULT_SOCKET : join(state, 'agent.sock')),
   };
@@ -80,7 +84,8 @@ async function checkNoAuthority(state: string): Promise<void> {
 }
 
 /** @throws GodwitError `bad-message`: what was prepared does not fit */
-export async function writeConfig({ name, address, port, state, socket, file, prepared }: NodePlan) {
+export async function writeConfig(plan: NodePlan) {
+  const { name, address, port, follows, state, socket, file, prepared } = plan;
   const beside = (other: string) => join(dirname(socket), other);
   const own = basename(socket) === 'agent.sock' ? '' : `${basename(socket)}.`;
   const config = {
@@ -89,7 +94,7 @@ export async function writeConfig({ name, address, port, state, socket, file, pr
     cgroup: name,
     ...prepared,
     ...{ name, state, socket },
-    listen: { host: address, port },
+    listen: { host: address, port, ...(follows ? { follows } : {}) },
     tls: nodeFilesIn(clusterFiles(state).tls),
   };
   parseWith(AgentConfig, config, `the configuration ${file}`);
@@ -122,11 +127,9 @@ function placeIn(listen: string): { address: string; port: number } {
   return { address, port };
 }
 
-/** The machine's own on a network: the first of IPv4, else of IPv6. @throws GodwitError `no-address` */
+/** The machine's own on a network. @throws GodwitError `no-address` */
 function ownAddress(): string {
-  const all = Object.values(networkInterfaces()).flatMap((some) => some ?? []);
-  const outside = all.filter(({ internal, scopeid }) => !internal && !scopeid);
-  const found = outside.find(({ family }) => family === 'IPv4') ?? outside[0];
-  if (!found) throw noAddress();
-  return found.address;
+  const [first] = ownAddresses();
+  if (first === undefined) throw noAddress();
+  return first;
 }

@@ -16,6 +16,15 @@ import { answers, lastLogLine, waitForAnswer } from './answering';
 import { agentRunsAlready, didNotStart, nodeHasJobs, notRoot } from './service-errors';
 import { hasSystemd, isActive, isOurUnit, lastWords, restartUnit, startUnit, stopUnit } from './systemd';
 
+/** What keeps a node's agent up, by the file of its configuration; tells `step` each thing that it has done. */
+export interface Service {
+  step(what: string): void;
+  /** Returns when the agent answers. */
+  start(config: string): Promise<void>;
+  /** Ends the agent and takes away what keeps it up. What is not there is no error. */
+  stop(config: string): Promise<unknown>;
+}
+
 export interface ServiceRequest {
   /** The file of the node's configuration. */
   config: string;
@@ -67,6 +76,21 @@ export async function startService({ config, programs, systemd = true }: Service
   await startSupervised({ ...files, argv: [program, agent, config] });
   return { by: 'supervisor', steps: [...before, `started the agent, its log is ${files.log}`], atBoot };
 }
+
+/** The machine's own: a unit of systemd's, or a supervisor. */
+export const machineService = (
+  request: Omit<ServiceRequest, 'config'>,
+  step: (what: string) => void,
+): Service => ({
+  step,
+  start: async (config) => {
+    const { steps, atBoot } = await startService({ config, ...request });
+    for (const one of steps) step(one);
+    await untilItAnswers({ config });
+    if (atBoot) step(`nothing starts it at boot: have this run then: ${atBoot}`);
+  },
+  stop: (config) => stopService({ config }),
+});
 
 /**
  * Returns when an agent that was started answers. One that ends first is tried again, as long as it is not stopped.

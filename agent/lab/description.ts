@@ -3,9 +3,8 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type AgentConfig, DEFAULT_PORT } from '../api/config';
+import type { AgentConfig } from '../api/config';
 import { NodeName } from '../api/model';
-import { authorityIn, nodeFilesIn } from '../machine/certificates/authority';
 import { checkSocketPath } from '../wire/endpoint';
 import { badLab } from './errors';
 import { jobAddresses, NODE_BRIDGE, nodeAddress } from './subnet';
@@ -68,7 +67,6 @@ export const nodesFolder = (lab: string) => join(labFolder(lab), 'namespaces');
 /** There from the moment when the lab was whole. */
 export const wholeFile = (lab: string) => join(labFolder(lab), 'whole');
 export const labsFolder = () => LABS;
-export const authorityFolder = (lab: string) => join(labFolder(lab), 'ca');
 
 /** Everything of one node. */
 export const nodePaths = (lab: string, node: string) => {
@@ -132,33 +130,15 @@ export function describe(request: LabRequest, subnet: string): Lab {
   };
 }
 
-/** Of each node's certificate, by its name. */
-export type Keys = ReadonlyMap<string, string>;
-
-export function agentConfig(lab: Lab, node: LabNode, keys: Keys): z.input<typeof AgentConfig> {
-  const paths = nodePaths(lab.name, node.name);
-  return {
-    name: node.name,
-    state: paths.state,
-    listen: { host: node.address, port: DEFAULT_PORT },
-    socket: paths.agent.socket,
-    keeperSocket: paths.keeper.socket,
-    userSockets: paths.userSockets,
-    users: lab.users,
-    tls: nodeFilesIn(paths.tls, authorityIn(authorityFolder(lab.name)).cert),
-    members: lab.nodes.map(({ name, address }) => ({
-      name,
-      address,
-      port: DEFAULT_PORT,
-      key: keys.get(name),
-    })),
-    ...(node.cpus === undefined ? {} : { cpus: node.cpus }),
-    cgroup: cgroupName(lab.name, node.name),
-    network: { bridge: NODE_BRIDGE, pool: jobAddresses(lab.subnet, lab.nodes.indexOf(node)) },
-    ...(lab.criu ? { criu: lab.criu } : {}),
-    lab: lab.name,
-  };
-}
+/** What a node is set to before it is of a cluster. */
+export const settingsOf = (lab: Lab, node: LabNode): Partial<z.input<typeof AgentConfig>> => ({
+  users: lab.users,
+  ...(node.cpus === undefined ? {} : { cpus: node.cpus }),
+  cgroup: cgroupName(lab.name, node.name),
+  network: { bridge: NODE_BRIDGE, pool: jobAddresses(lab.subnet, lab.nodes.indexOf(node)) },
+  ...(lab.criu ? { criu: lab.criu } : {}),
+  lab: lab.name,
+});
 
 /** What is written down about a lab; null where nothing is, or nothing that makes sense. */
 export async function readLab(name: string): Promise<Lab | null> {

@@ -39,8 +39,8 @@ export const noSuchLab = (name: string) =>
     fix: 'start it with `godwit lab up`',
   });
 
-export const nodeDidNotStart = (node: string, part: string, why: string) =>
-  new GodwitError({ code: 'node-did-not-start', message: `the ${part} of ${node} did not start: ${why}` });
+export const nodeDidNotStart = (node: string, why: string) =>
+  new GodwitError({ code: 'node-did-not-start', message: `the agent of ${node} did not start: ${why}` });
 
 export const noCpuQuota = () =>
   new GodwitError({

@@ -1,9 +1,7 @@
 /** A cluster on one machine: each node a network namespace with a real agent and a real keeper. */
 import { access, mkdir, stat, writeFile } from 'node:fs/promises';
 import { noSuchNode } from '../api/errors';
-import { makeAuthority } from '../machine/certificates/authority';
 import {
-  authorityFolder,
   checkName,
   describe,
   type Lab,
@@ -19,11 +17,12 @@ import {
 import { isAlight, removeLab } from './down';
 import { labBroken, labUpAlready, noProgram, noSuchLab, notRoot } from './errors';
 import { makeFiles } from './files';
+import { allTried, joinApart } from './join';
 import { withLock } from './lock';
 import { checkSame, mendLab } from './mend';
 import { formerNames, makeNodesFolder } from './namespaces';
 import { makeNetwork, switchLink } from './network';
-import { endAgent, endKeeper, issueNode, makeNode, startAgent, startKeeper } from './node';
+import { endAgent, endKeeper, makeNode, startAgent } from './node';
 import { findController } from './quota';
 import { type LabStatus, labStatus } from './status';
 import { freeSubnet } from './subnet';
@@ -141,21 +140,12 @@ async function make(lab: Lab): Promise<void> {
     lab.name,
     lab.nodes.map((node) => ({ ...node, process: null })),
   );
-  const authority = await makeAuthority(authorityFolder(lab.name), lab.name);
-  const keys = new Map(await allTried(lab.nodes.map((node) => issueNode(lab, node, authority))));
   await allTried(
     lab.nodes.map(async (node) => {
-      await makeNode(lab, node, keys);
+      await makeNode(lab, node);
       await makeFiles(lab, node, null);
-      await startKeeper(lab, node);
-      await startAgent(lab, node);
     }),
   );
+  await joinApart(lab);
   await writeFile(wholeFile(lab.name), '', { mode: 0o644 });
-}
-
-/** Only when all are done with trying can what they made be taken down. */
-async function allTried<T>(tries: Promise<T>[]): Promise<T[]> {
-  await Promise.allSettled(tries);
-  return Promise.all(tries);
 }

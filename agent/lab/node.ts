@@ -1,52 +1,35 @@
 /** A node of a lab: its folder, its namespaces and its daemons, each made where it is missing. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { lastLogLine, waitForAnswer } from '../joining/answering';
-import { type Authority, issueCertificate } from '../machine/certificates/authority';
 import { endAll } from '../machine/daemons/ending';
-import { endSupervised, isSupervised as isSupervisedBy } from '../machine/daemons/supervised';
+import {
+  endSupervised,
+  isSupervised as isSupervisedBy,
+  type Supervised,
+  startSupervised,
+} from '../machine/daemons/supervised';
 import { isAlive, readIdentity } from '../machine/proc/identity';
-import { readCertificate } from '../wire/tls';
-import { agentConfig, cgroupName, type Keys, type Lab, type LabNode, nodePaths } from './description';
+import { cgroupName, type Lab, type LabNode, nodePaths, settingsOf } from './description';
 import { nodeDidNotStart } from './errors';
 import { filesOf, seenFrom } from './files';
 import { nodeNamespace } from './namespaces';
-import { startApart, startSupervisedApart } from './processes';
 import { findController, quotaMembers, setQuota } from './quota';
 
-/** Its folder with its certificate; its name and its key, by which all others know it. */
-export async function issueNode(
-  lab: Lab,
-  { name }: LabNode,
-  authority: Authority,
-): Promise<readonly [name: string, key: string]> {
-  const { state, tls } = nodePaths(lab.name, name);
+/** Its folder, and in it what it is set to before it is of a cluster. */
+export async function makeNode(lab: Lab, node: LabNode): Promise<void> {
+  const { state, config } = nodePaths(lab.name, node.name);
   // Jobs of any user reach their files through it; what is secret is closed itself.
   await mkdir(state, { mode: 0o755 });
-  const { cert } = await issueCertificate(authority, tls, name);
-  return [name, readCertificate(await readFile(cert))!.key];
-}
-
-/** Writes its daemons' configuration. */
-export async function makeNode(lab: Lab, node: LabNode, keys: Keys): Promise<void> {
-  const { config } = nodePaths(lab.name, node.name);
-  const text = JSON.stringify(agentConfig(await seenFrom(lab, node), node, keys), null, 2);
-  await writeFile(config, text, { mode: 0o600 });
-}
-
-/** The first keeper of a node; each other one is started by the agent. @throws GodwitError `node-did-not-start` */
-export async function startKeeper(lab: Lab, node: LabNode): Promise<void> {
-  const { keeper } = nodePaths(lab.name, node.name);
-  await startApart(await startOf(lab, node, 'keeper'));
-  await untilItAnswers(node, 'keeper', keeper);
+  const settings = settingsOf(await seenFrom(lab, node), node);
+  await writeFile(config, JSON.stringify(settings, null, 2), { mode: 0o600 });
 }
 
 /** Ends a node's agent, if there is one, and starts it. @throws GodwitError `node-did-not-start` */
 export async function startAgent(lab: Lab, node: LabNode): Promise<void> {
   const { agent } = nodePaths(lab.name, node.name);
   await endSupervised(agent);
-  const start = await startOf(lab, node, 'agent');
-  await startSupervisedApart({ ...start, supervisorFile: agent.supervisorFile });
-  await untilItAnswers(node, 'agent', agent);
+  await startSupervised(await startOf(lab, node));
+  await untilItAnswers(node, agent);
 }
 
 /** Ends a node's agent as a crash would, its keeper and jobs staying; it stays away until it is started. */
@@ -70,13 +53,21 @@ export async function daemonOf(lab: string, node: string): Promise<number | null
   return null;
 }
 
-async function startOf(lab: Lab, node: LabNode, part: 'agent' | 'keeper') {
-  const paths = nodePaths(lab.name, node.name);
-  const { log, pidFile } = paths[part];
+/**
+ * A daemon like any node's, in the network, the files and the quota of its own. nsenter(1) becomes the program, so the number
+ * stays; unlike `ip netns exec` it leaves the mounts alone.
+ */
+async function startOf(lab: Lab, node: LabNode): Promise<Supervised> {
+  const { config, agent } = nodePaths(lab.name, node.name);
   const { programs } = await seenFrom(lab, node);
-  const argv: [string, ...string[]] = [programs.node, programs[part], paths.config];
-  const network = nodeNamespace(lab.name, node.name);
-  return { network, files: filesOf(lab.name, node), join: await quotaOf(lab, node), argv, log, pidFile };
+  const files = filesOf(lab.name, node);
+  const network = `--net=${nodeNamespace(lab.name, node.name)}`;
+  return {
+    ...agent,
+    within: ['nsenter', network, ...(files ? [`--mount=${files}`] : [])],
+    join: await quotaOf(lab, node),
+    argv: [programs.node, programs.agent, config],
+  };
 }
 
 async function quotaOf(lab: Lab, { name, cpus }: LabNode): Promise<string | null> {
@@ -86,20 +77,12 @@ async function quotaOf(lab: Lab, { name, cpus }: LabNode): Promise<string | null
   return quotaMembers(controller, cgroup);
 }
 
-interface Daemon {
-  socket: string;
-  log: string;
-  pidFile: string;
-}
+type Agent = ReturnType<typeof nodePaths>['agent'];
 
-async function untilItAnswers(
-  { name }: LabNode,
-  part: string,
-  { socket, log, pidFile }: Daemon,
-): Promise<void> {
+async function untilItAnswers({ name }: LabNode, { socket, log, pidFile }: Agent): Promise<void> {
   const why = await waitForAnswer(socket, async () => {
     const identity = await readIdentity(pidFile);
     return identity && !(await isAlive(identity)) ? 'it ended without a message' : null;
   });
-  if (why !== null) throw nodeDidNotStart(name, part, (await lastLogLine(log)) || why);
+  if (why !== null) throw nodeDidNotStart(name, (await lastLogLine(log)) || why);
 }

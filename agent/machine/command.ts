@@ -10,9 +10,13 @@ const COMMAND_TIMEOUT_MS = 60_000;
  * Runs a program to its end.
  * @throws GodwitError `command-failed` with its last line of complaint
  */
-export async function run(program: string, ...args: string[]): Promise<string> {
+export const run = (program: string, ...args: string[]): Promise<string> =>
+  runWithin(COMMAND_TIMEOUT_MS, program, ...args);
+
+/** As `run`, of what may take longer. */
+export async function runWithin(timeoutMs: number, program: string, ...args: string[]): Promise<string> {
   try {
-    const { stdout } = await promisify(execFile)(program, args, { timeout: COMMAND_TIMEOUT_MS });
+    const { stdout } = await promisify(execFile)(program, args, { timeout: timeoutMs });
     return stdout;
   } catch (error) {
     throw commandFailed([program, ...args].join(' '), error);

@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { clusterFiles } from '../../agent/api/cluster-files';
 import { Seal } from '../../agent/daemon/membership/datagram';
-import { authorityFolder } from '../../agent/lab/description';
 import { killAgent, restartAgent } from '../../agent/lab/lab';
 import { nodeNamespace } from '../../agent/lab/namespaces';
 import { authorityIn, issueCertificate, makeAuthority } from '../../agent/machine/certificates/authority';
@@ -29,7 +29,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const clusters = () => authorityIn(authorityFolder(stage.lab));
+const clusters = () => authorityIn(clusterFiles(stage.paths('node1').state).authority);
 const issue = (place: string, name: string, by = clusters()) =>
   issueCertificate(by, join(folder, place), name);
 

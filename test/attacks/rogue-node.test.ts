@@ -75,6 +75,7 @@ const WORDS: { [M in Method<PeerContract>]: (job: Job) => SentParams<PeerContrac
   'home.files': ({ id, epoch }) => ({ job: id, epoch, wire: 'w' }),
   'cluster.entries': () => ({ since: 0 }),
   'cluster.tell': () => ({ entries: [] }),
+  'cluster.moved': () => ({ address: '127.0.0.1', port: 1 }),
   'cluster.renew': () => ({ request: 'x' }),
   'cluster.left': () => ({}),
   'host.launch': ({ id }) => order(id, 'node3', ROOT),
@@ -241,7 +242,20 @@ describe('users and root of a node', () => {
   });
 });
 
+describe('a node', () => {
+  it('does not come to be where another is', async () => {
+    const client = await rogue.dial('node1');
+    for (const other of ['node1', 'node2']) {
+      const { host: address, port } = stage.configOf(other).listen;
+      expect(await outcome(client.call('cluster.moved', { address, port }))).toBe('place-taken');
+    }
+    expect(await nodesSeen()).toEqual(['node1', 'node2', 'node3']);
+  });
+});
+
 describe('a node that is taken off the list', () => {
+  beforeAll(() => stage.listMembers());
+
   it('is cut off at once, calls and streams, and heard no more; put back it is a member again', async () => {
     const client = await rogue.dial('node1');
     const asked = { job: job.id, offset: 0, follow: true, as: null };

@@ -21,6 +21,7 @@ import { type FaultPoint, faultsFolder } from '../../agent/daemon/migration/faul
 import { nodePaths } from '../../agent/lab/description';
 import { restartAgent } from '../../agent/lab/lab';
 import { Godwit, type TestUser } from '../support/godwit';
+import { membersKnownTo } from '../support/members';
 import { inProject } from '../support/project';
 
 /** Who attacks whom: Ann and Bob may launch jobs, Eve has an account on the machine and no more. */
@@ -118,6 +119,12 @@ export class Stage {
     await restartAgent(this.lab, node);
     for (const person of ['ann', 'bob'] as const)
       await this.until('its users are served', () => answers(this.socketOf(person, node)));
+  }
+
+  /** From now on each node has its members by its configuration, not by joining. */
+  async listMembers(): Promise<void> {
+    const members = await membersKnownTo(this.paths('node1').state);
+    for (const node of this.nodes) await this.configure(node, { members });
   }
 
   paths(node: string) {

@@ -14,6 +14,7 @@ import { issueCertificate, makeAuthority } from '../../agent/machine/certificate
 import { MAX_MESSAGE_BYTES } from '../../agent/wire/allowance';
 import { connectUnix } from '../../agent/wire/client';
 import { Godwit, Refused } from '../support/godwit';
+import { membersKnownTo } from '../support/members';
 import { end, launch, type Outcome, run } from '../support/processes';
 import { inProject } from '../support/project';
 
@@ -281,6 +282,7 @@ describe('an agent', () => {
   it('whose port is taken says so and ends; the one that has it serves on', async () => {
     const config = {
       ...configOf('node2'),
+      members: await membersKnownTo(nodeFile('node2')),
       socket: join(folder, 'second.sock'),
       state: join(folder, 'second'),
     };
@@ -302,7 +304,11 @@ describe('an agent', () => {
     ['is no JSON', '{', /is not valid: /],
     ['lacks all', '{}', /is not valid: name/],
     ['has a port that is none', { listen: { host: '127.0.0.1', port: 99_999 } }, /is not valid: listen.port/],
-    ['leaves the node out', { name: 'node7' }, /is not valid: members: the node itself must be among them/],
+    [
+      'leaves the node out',
+      { members: [{ name: 'node7', address: 'h', port: 1 }] },
+      /is not valid: members: the node itself must be among them/,
+    ],
     ['names a path that is relative', { socket: 'agent.sock' }, /is not valid: socket/],
   ])('whose configuration %s', async (_what, wrong, words) => {
     const file = join(folder, `config-${Math.random()}.json`);
@@ -440,7 +446,7 @@ describe('the port for other nodes', () => {
     const config = {
       ...own,
       // The certificates are what is refused, not the keys.
-      members: own.members.map(({ key: _, ...member }: Record<string, unknown>) => member),
+      members: (await membersKnownTo(nodeFile('node2'))).map(({ key: _, ...member }) => member),
       state,
       tls,
       socket: join(folder, 'stranger.sock'),

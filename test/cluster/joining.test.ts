@@ -86,7 +86,7 @@ describe('three machines', () => {
     const { authority } = clusterFiles(machines.machine(4).state);
     mkdirSync(authority, { recursive: true });
     writeFileSync(`${authority}/kept`, 'a key');
-    const line = await token();
+    const line = await token('--ttl', '1s');
     for (const begin of [
       () => said(4, 'cluster', 'init', ...machines.options(4)),
       () => join(4, line),

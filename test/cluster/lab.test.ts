@@ -1,11 +1,11 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -13,8 +13,9 @@ import {
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { clientContract } from '../../agent/api/client-contract';
+import { clusterFiles } from '../../agent/api/cluster-files';
 import { loadConfig } from '../../agent/api/config';
 import type { GodwitError } from '../../agent/api/errors';
 import { nodePaths } from '../../agent/lab/description';
@@ -30,10 +31,11 @@ import {
 import { withLock } from '../../agent/lab/lock';
 import { bridgeNamespace, findNamespaces, nodeNamespace } from '../../agent/lab/namespaces';
 import { cpuMount } from '../../agent/lab/quota';
+import { authorityIn } from '../../agent/machine/certificates/authority';
 import { nodeCgroup } from '../../agent/machine/cgroup/hierarchy';
 import { isAlive, readIdentity } from '../../agent/machine/proc/identity';
 import { connectUnix } from '../../agent/wire/client';
-import { contract } from '../fixtures/lab/stand-in';
+import { membersKnownTo } from '../support/members';
 import { inProject } from '../support/project';
 
 const LABS = '/var/lib/godwit/labs';
@@ -42,21 +44,24 @@ const SOON = { timeout: 60_000, interval: 100 };
 const ONE = `t${process.pid}-one`;
 const TWO = `t${process.pid}-two`;
 
+/** Of what a node runs; the agent fails to start while there is a file of its name. */
+const PARTS = /^(keeper\.cjs|godwit\.cjs|godwit-[a-z-]+(\.so|\.py)?)$/;
+const failFile = (lab: string, node: string) => `/run/godwit-test-fail-${lab}-${node}`;
+const AGENT = `const { existsSync, readFileSync } = require('node:fs');
+const { lab, name } = JSON.parse(readFileSync(process.argv[2], 'utf8'));
+if (existsSync(\`/run/godwit-test-fail-\${lab}-\${name}\`)) { console.error('told to fail'); process.exit(1); }
+require('./real-agent.cjs');`;
+
 let folder = '';
 let programs: Programs;
-beforeAll(async () => {
+beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'godwit-lab-'));
+  const built = inProject('dist');
+  for (const name of readdirSync(built).filter((one) => PARTS.test(one)))
+    cpSync(join(built, name), join(folder, name));
+  cpSync(join(built, 'agent.cjs'), join(folder, 'real-agent.cjs'));
   programs = { node: process.execPath, agent: join(folder, 'agent.cjs'), keeper: join(folder, 'keeper.cjs') };
-  for (const outfile of [programs.agent, programs.keeper])
-    await build({
-      entryPoints: ['test/fixtures/lab/stand-in.ts'],
-      outfile,
-      bundle: true,
-      platform: 'node',
-      format: 'cjs',
-      external: ['bufferutil', 'utf-8-validate'],
-      logLevel: 'error',
-    });
+  writeFileSync(programs.agent, AGENT);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -113,11 +118,43 @@ beforeAll(async () => {
   cgroup2Folder = join(await nodeCgroup('x'), '..');
 });
 
-const talk = (socket: string) => connectUnix(socket, { name: 'tester', kind: 'client', contract });
+/** A job of this node's. @param on where it runs */
+async function launch(lab: string, node: string, argv: [string, ...string[]], on = 'home') {
+  const { socket } = nodePaths(lab, node).agent;
+  const agent = await connectUnix(socket, { name: 'tester', kind: 'client', contract: clientContract });
+  const [program, ...args] = argv;
+  try {
+    return await agent.call('jobs.run', { program, args, cwd: '/', env: {}, node: on, stopped: false });
+  } finally {
+    agent.close();
+  }
+}
+
+/** The number of a new job's program on this machine. */
+async function launchedAt(lab: string, node: string, argv: [string, ...string[]]): Promise<number> {
+  const { id } = await launch(lab, node, argv);
+  const members = join(await nodeCgroup(`${lab}-${node}`), `${id}.0`, 'run', 'cgroup.procs');
+  const pids = () => readFileSync(members, 'utf8').trim().split('\n').map(Number);
+  const named = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith(argv.join('\0'));
+  return vi.waitFor(() => {
+    const found = pids().find(named);
+    if (found === undefined) throw new Error(`${argv[0]} is not there yet`);
+    return found;
+  }, SOON);
+}
+
+/** Where a job of one node's runs that was launched on another. */
+const reached = async (lab: string, from: string, to: string) =>
+  (await launch(lab, from, ['/bin/true'], to)).node;
+
+const agentOf = async (lab: string, node: string) =>
+  (await readIdentity(nodePaths(lab, node).agent.pidFile))!.pid;
+const keeperOf = async (lab: string, node: string) =>
+  (await readIdentity(nodePaths(lab, node).keeper.pidFile))!.pid;
 const nodeFolder = (lab: string, node: string) => join(LABS, lab, node);
 
 describe('a lab', () => {
-  it('has nodes that reach each other by their certificates, and goes without a trace', async () => {
+  it('has nodes that have joined and reach each other, and goes without a trace', async () => {
     const before = interfacesOfTheMachine();
     const { nodes } = await labUp({ name: ONE, nodes: 3, programs });
     expect(nodes.map(({ name, state }) => `${name} ${state}`)).toEqual(['node1 up', 'node2 up', 'node3 up']);
@@ -129,13 +166,8 @@ describe('a lab', () => {
       [0, 1],
       [2, 0],
       [1, 1],
-    ] as const) {
-      const remote = await talk(nodes[from]!.socket);
-      expect(await remote.call('reach', { node: nodes[to]!.name })).toEqual({
-        name: `${nodes[to]!.name} heard ${nodes[from]!.name}`,
-      });
-      remote.close();
-    }
+    ] as const)
+      expect(await reached(ONE, nodes[from]!.name, nodes[to]!.name)).toBe(nodes[to]!.name);
 
     await labDown({ name: ONE });
     expect(traces(ONE)).toEqual(nothing);
@@ -154,12 +186,16 @@ describe('a lab', () => {
       lab: ONE,
       criu: '/somewhere/criu',
     });
-    expect(config.members!.map(({ name }) => name)).toEqual(['node1', 'node2']);
-    expect(config.members![1]!.address).toBe(config.listen.host);
-    const { ca, key } = config.tls;
+    const members = await membersKnownTo(config.state);
+    expect(members.map(({ name }) => name)).toEqual(['node1', 'node2']);
+    expect(members[1]!.address).toBe(config.listen.host);
+    const { authority, tokens } = clusterFiles(nodeFolder(ONE, 'node1'));
+    // Each has been used.
+    expect(JSON.parse(readFileSync(tokens, 'utf8'))).toMatchObject([{ used: { name: 'node2', done: true } }]);
     const secrets = [
-      key,
-      join(ca, '../ca.key'),
+      config.tls.key,
+      authorityIn(authority).key,
+      tokens,
       join(config.state, 'config.json'),
       config.socket,
       config.keeperSocket,
@@ -168,14 +204,12 @@ describe('a lab', () => {
   });
 
   it('has files of its own on each node but the first', async () => {
-    const { nodes } = await labUp({ name: ONE, nodes: 3, programs });
+    await labUp({ name: ONE, nodes: 3, programs });
     const look = async (node: string) => {
       const seen = join(nodeFolder(ONE, node), 'seen');
-      const remote = await talk(nodes.find(({ name }) => name === node)!.socket);
       const script = `{ ls -A /home /root /tmp /var/tmp; echo ${node} >>/tmp/${ONE}; cat /tmp/${ONE}; } >${seen}.new; mv ${seen}.new ${seen}`;
-      await remote.call('spawn', { argv: ['sh', '-c', script] });
-      remote.close();
-      await vi.waitFor(() => expect(existsSync(seen)).toBe(true), 30_000);
+      await launch(ONE, node, ['/bin/sh', '-c', script]);
+      await vi.waitFor(() => expect(existsSync(seen)).toBe(true), SOON);
       return readFileSync(seen, 'utf8');
     };
     for (const node of ['node2', 'node3', 'node2']) {
@@ -205,24 +239,20 @@ describe('a lab', () => {
   });
 
   it('lives beside another, each in its own network', async () => {
-    const [one, two] = await Promise.all([
+    const [, two] = await Promise.all([
       labUp({ name: ONE, nodes: 2, programs }),
       labUp({ name: TWO, nodes: 2, programs }),
     ]);
-    const remote = await talk(one.nodes[0]!.socket);
-    expect(await remote.call('reach', { node: 'node2' })).toEqual({ name: 'node2 heard node1' });
-    remote.close();
+    expect(await reached(ONE, 'node1', 'node2')).toBe('node2');
     await labDown({ name: ONE });
     expect(traces(ONE)).toEqual(nothing);
     expect((await labStatus({ name: TWO })).nodes).toEqual(two.nodes);
-    const other = await talk(two.nodes[0]!.socket);
-    expect(await other.call('reach', { node: 'node2' })).toEqual({ name: 'node2 heard node1' });
-    other.close();
+    expect(await reached(TWO, 'node1', 'node2')).toBe('node2');
   });
 
   it('that is up is not touched by another up, and is no other than was asked for', async () => {
     const { nodes } = await labUp({ name: ONE, nodes: 2, cpus: [1, 0.5], programs });
-    const pids = () => Promise.all(nodes.map(({ socket }) => pidOf(socket)));
+    const pids = () => Promise.all(nodes.map(({ name }) => agentOf(ONE, name)));
     const before = await pids();
     for (const same of [{}, { nodes: 2 }, { cpus: [1, 0.5], nodes: 2 }])
       expect(await labUp({ name: ONE, ...same, programs })).toEqual({ nodes });
@@ -249,15 +279,12 @@ describe('a lab', () => {
   });
 
   it('restarts an agent in its place, the keeper staying', async () => {
-    const { nodes } = await labUp({ name: ONE, nodes: 2, programs });
-    const [agent, keeper] = [nodes[0]!.socket, join(nodeFolder(ONE, 'node1'), 'keeper.sock')];
-    const before = [await pidOf(agent), await pidOf(keeper)];
+    await labUp({ name: ONE, nodes: 2, programs });
+    const before = [await agentOf(ONE, 'node1'), await keeperOf(ONE, 'node1')];
     await restartAgent(ONE, 'node1');
-    expect(await pidOf(agent)).not.toBe(before[0]);
-    expect(await pidOf(keeper)).toBe(before[1]);
-    const remote = await talk(nodes[1]!.socket);
-    expect(await remote.call('reach', { node: 'node1' })).toEqual({ name: 'node1 heard node2' });
-    remote.close();
+    expect(await agentOf(ONE, 'node1')).not.toBe(before[0]);
+    expect(await keeperOf(ONE, 'node1')).toBe(before[1]);
+    expect(await reached(ONE, 'node2', 'node1')).toBe('node1');
     expect(await failure(restartAgent(ONE, 'node9'))).toMatchObject({ code: 'no-such-node' });
     expect(await failure(restartAgent(TWO, 'node1'))).toMatchObject({ code: 'no-such-lab' });
   });
@@ -272,19 +299,18 @@ describe('a lab', () => {
   });
 
   it('gives each node its share of the CPUs', async () => {
-    const { nodes } = await labUp({ name: ONE, nodes: 2, cpus: [1, 0.25], programs });
-    // The stand-in's own children stand for jobs: they are under the quota as the daemons are.
-    for (const daemon of ['keeper.sock', 'agent.sock']) {
-      const groups = await Promise.all(
-        nodes.map(async ({ name }) => burn(join(nodeFolder(ONE, name), daemon))),
-      );
-      expect(groups.map(quotaIn)).toEqual([1, 0.25]);
-      // It wants a whole CPU, and gets it however busy the machine is.
-      outweigh(groups[1]!);
-      await vi.waitFor(() => expect(throttled(groups[1]!)).toBeGreaterThan(0), SOON);
-    }
+    await labUp({ name: ONE, nodes: 2, cpus: [1, 0.25], programs });
+    const burn = ['/bin/sh', '-c', 'while :; do :; done'] as [string, ...string[]];
+    const busy = await Promise.all(['node1', 'node2'].map((node) => launchedAt(ONE, node, burn)));
+    const quotas = busy.map((pid, index) => quotaOver(pid, `node${index + 1}`));
+    expect(quotas).toEqual([1, 0.25]);
+    for (const pid of [await keeperOf(ONE, 'node2'), await agentOf(ONE, 'node2')])
+      expect(quotaOver(pid, 'node2')).toBe(0.25);
+    // It wants a whole CPU, and gets it however busy the machine is.
+    outweigh(groupOf('node2'));
+    await vi.waitFor(() => expect(throttled(groupOf('node2'))).toBeGreaterThan(0), SOON);
     await restartAgent(ONE, 'node2');
-    expect(quotaIn(await burn(nodes[1]!.socket))).toBe(0.25);
+    expect(quotaOver(await agentOf(ONE, 'node2'), 'node2')).toBe(0.25);
     await labDown({ name: ONE });
     expect(traces(ONE)).toEqual(nothing);
   });
@@ -312,14 +338,14 @@ describe('a lab that can’t be', () => {
     expect(traces(ONE)).toEqual(nothing);
   });
 
-  it.each(['agent', 'keeper'])('start, because its %s fails, is undone, and says why', async (part) => {
-    const file = `/run/godwit-test-fail-${ONE}-node2-${part}`;
+  it('start, because an agent fails, is undone, and says why', async () => {
+    const file = failFile(ONE, 'node2');
     writeFileSync(file, '');
     failFiles.push(file);
     const error = await failure(labUp({ name: ONE, nodes: 3, programs }));
     expect(error).toMatchObject({
       code: 'node-did-not-start',
-      message: `the ${part} of node2 did not start: told to fail`,
+      message: 'the agent of node2 did not start: told to fail',
     });
     expect(traces(ONE)).toEqual(nothing);
   });
@@ -338,7 +364,7 @@ describe('what is left of a lab', () => {
       writeFileSync(`/run/netns/gw-${ONE}`, '');
       const { nodes } = await labUp({ name: ONE, nodes: 1, programs });
       expect(nodes.map(({ state }) => state)).toEqual(['up']);
-      expect(existsSync(join(LABS, ONE, 'node1', 'journal.db'))).toBe(false);
+      expect(readFileSync(join(LABS, ONE, 'node1', 'journal.db'), 'latin1')).not.toBe('old');
       expect(bystander.exitCode).toBe(null);
       expect(bystander.signalCode).toBe(null);
     } finally {
@@ -361,11 +387,9 @@ describe('what is left of a lab', () => {
   });
 
   it('goes with its frozen jobs, strays and mounts, and the mounted files stay', async () => {
-    const { nodes } = await labUp({ name: ONE, nodes: 1, programs });
-    const remote = await talk(nodes[0]!.socket);
-    const { pid: stray } = await remote.call('spawn', { argv: ['sleep', '1000'] });
-    const { pid: job } = await remote.call('spawn', { argv: ['sleep', '1001'] });
-    remote.close();
+    await labUp({ name: ONE, nodes: 1, programs });
+    const inNode = () => spawn('nsenter', [`--net=${nodeNamespace(ONE, 'node1')}`, 'sleep', '1000']).pid!;
+    const [stray, job] = [inNode(), inNode()];
     const cgroup = join(cgroup2Folder, `${ONE}-node1`, 'job', 'run');
     mkdirSync(cgroup, { recursive: true });
     mkdirSync(join(cgroup, '../attach'));
@@ -444,8 +468,8 @@ describe('while others work on the machine, a lab', () => {
     ['the folder of its names', () => join(LABS, ONE, 'namespaces')],
     ['one of its names', () => nodeNamespace(ONE, 'node1')],
   ])('goes although something is mounted over %s', async (_what, at) => {
-    const { nodes } = await labUp({ name: ONE, nodes: 1, programs });
-    const pid = await pidOf(nodes[0]!.socket);
+    await labUp({ name: ONE, nodes: 1, programs });
+    const pid = await agentOf(ONE, 'node1');
     const files = mkdtempSync(join(folder, 'others-'));
     writeFileSync(join(files, 'file'), '');
     const target = statSync(at()).isDirectory() ? files : join(files, 'file');
@@ -509,32 +533,21 @@ describe('while others work on the machine, a lab', () => {
 });
 
 describe('a lab that has lost', () => {
-  const others = async (nodes: { socket: string }[]) => Promise.all(nodes.map(({ socket }) => pidOf(socket)));
-  const reaches = async (from: string, to: string) => {
-    const remote = await talk(join(nodeFolder(ONE, from), 'agent.sock'));
-    try {
-      return (await remote.call('reach', { node: to })).name;
-    } finally {
-      remote.close();
-    }
-  };
-
   it('an agent starts it again by itself, however it ended', async () => {
     const { nodes } = await labUp({ name: ONE, nodes: 1, programs });
-    const { socket } = nodes[0]!;
     for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL'] as const) {
-      const pid = await pidOf(socket);
+      const pid = await agentOf(ONE, 'node1');
       process.kill(pid, signal);
-      await vi.waitFor(async () => expect(await pidOf(socket)).not.toBe(pid), SOON);
+      await vi.waitFor(async () => expect(await agentOf(ONE, 'node1')).not.toBe(pid), SOON);
+      await vi.waitFor(async () => expect(await labStatus({ name: ONE })).toEqual({ nodes }), SOON);
     }
-    expect(await labStatus({ name: ONE })).toEqual({ nodes });
   });
 
   it('an agent that was to stay away does not have it back, until it is asked for', async () => {
     const { nodes } = await labUp({ name: ONE, nodes: 1, programs });
     const { supervisorFile, pidFile } = nodePaths(ONE, 'node1').agent;
     const supervisor = Number(readFileSync(supervisorFile, 'utf8').split(' ')[0]);
-    process.kill(await pidOf(nodes[0]!.socket), 'SIGKILL');
+    process.kill(await agentOf(ONE, 'node1'), 'SIGKILL');
     await killAgent(ONE, 'node1');
     expect(runs(supervisor)).toBe(false);
     expect(await readIdentity(pidFile).then((one) => one && isAlive(one))).toBe(false);
@@ -545,10 +558,10 @@ describe('a lab that has lost', () => {
 
   it('an agent that can’t start says why, and is started more and more rarely', async () => {
     const { nodes } = await labUp({ name: ONE, nodes: 1, programs });
-    const fail = `/run/godwit-test-fail-${ONE}-node1-agent`;
+    const fail = failFile(ONE, 'node1');
     writeFileSync(fail, '');
     failFiles.push(fail);
-    process.kill(await pidOf(nodes[0]!.socket), 'SIGKILL');
+    process.kill(await agentOf(ONE, 'node1'), 'SIGKILL');
     const log = () => readFileSync(nodePaths(ONE, 'node1').agent.log, 'utf8');
     await vi.waitFor(() => expect(log().match(/told to fail/g)?.length).toBeGreaterThanOrEqual(2), SOON);
     const pauses = [...log().matchAll(/"pauseSeconds":(\d+)/g)].map(([, seconds]) => Number(seconds));
@@ -581,16 +594,14 @@ describe('a lab that has lost', () => {
     ],
   ])('%s has it back with another up, and its jobs run on', async (_what, lose) => {
     const { nodes } = await labUp({ name: ONE, nodes: 2, programs });
-    const remote = await talk(nodes[1]!.socket);
-    const { pid: job } = await remote.call('spawn', { argv: ['sleep', '1000'] });
-    remote.close();
-    const untouched = await others(nodes.slice(0, 1));
+    const job = await launchedAt(ONE, 'node2', ['/bin/sleep', '1000']);
+    const untouched = await agentOf(ONE, 'node1');
     await lose();
     expect(await labUp({ name: ONE, nodes: 2, programs })).toEqual({ nodes });
-    expect(await reaches('node1', 'node2')).toBe('node2 heard node1');
-    expect(await reaches('node2', 'node1')).toBe('node1 heard node2');
+    expect(await reached(ONE, 'node1', 'node2')).toBe('node2');
+    expect(await reached(ONE, 'node2', 'node1')).toBe('node1');
     expect(runs(job)).toBe(true);
-    expect(await others(nodes.slice(0, 1))).toEqual(untouched);
+    expect(await agentOf(ONE, 'node1')).toBe(untouched);
     await labDown({ name: ONE });
     expect(runs(job)).toBe(false);
     expect(traces(ONE)).toEqual(nothing);
@@ -634,30 +645,23 @@ function runs(pid: number): boolean {
 const interfacesOfTheMachine = () =>
   execFileSync('ip', ['-o', 'address'], { encoding: 'utf8' }).replace(/\d+sec/g, '');
 
-async function pidOf(socket: string): Promise<number> {
-  const remote = await talk(socket);
-  const { pid } = await remote.call('whoami', {});
-  remote.close();
-  return pid;
+/** The cgroup with the cpu controller that a node and its jobs share. */
+function groupOf(node: string): string {
+  const v1 = cpuMount(readFileSync('/proc/self/mountinfo', 'utf8'));
+  return v1 ? join(v1, 'godwit', `${ONE}-${node}`) : join(cgroup2Folder, `${ONE}-${node}`);
 }
 
-/** The cgroup with the cpu controller in which a busy child of the daemon is. */
-async function burn(socket: string): Promise<string> {
-  const remote = await talk(socket);
-  const { pid } = await remote.call('spawn', { argv: ['sh', '-c', 'while :; do :; done'] });
-  remote.close();
-  expect(readlinkSync(`/proc/${pid}/ns/net`)).not.toBe(readlinkSync('/proc/self/ns/net'));
+/** The quota of the node's group, in which the process is to be, or below it. */
+function quotaOver(pid: number, node: string): number {
   const v1 = cpuMount(readFileSync('/proc/self/mountinfo', 'utf8'));
   const wanted = v1 ? /^\d+:(?:.*,)?cpu(?:,.*)?:(.*)$/m : /^0::(.*)$/m;
   const path = wanted.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))![1]!;
-  return v1 ? join(v1, path) : join(cgroup2Folder, '..', path, '..');
-}
-
-function quotaIn(cgroup: string): number {
-  const number = (file: string) => Number(readFileSync(join(cgroup, file), 'utf8'));
-  if (existsSync(join(cgroup, 'cpu.cfs_quota_us')))
-    return number('cpu.cfs_quota_us') / number('cpu.cfs_period_us');
-  const [quota, period] = readFileSync(join(cgroup, 'cpu.max'), 'utf8').split(' ').map(Number);
+  expect(`${path}/`).toContain(`/godwit/${ONE}-${node}/`);
+  const number = (file: string) => Number(readFileSync(join(groupOf(node), file), 'utf8'));
+  if (v1) return number('cpu.cfs_quota_us') / number('cpu.cfs_period_us');
+  const [quota, period] = readFileSync(join(groupOf(node), 'cpu.max'), 'utf8')
+    .split(' ')
+    .map(Number);
   return quota! / period!;
 }
 

@@ -2,6 +2,7 @@
  * Machines that are to become a cluster: each a network and folders of its own (`/home`, `/tmp` and the like), joined by a
  * bridge, with nothing of Godwit's yet. They are made as a lab's nodes are, and taken down as those.
  */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Lab, type LabNode, labFolder, nodePaths } from '../../agent/lab/description';
@@ -75,14 +76,17 @@ export class Machines {
 
   /** What `nsenter` runs there. */
   argv(number: number, ...args: string[]): string[] {
-    const node = this.#node(number);
-    const files = filesOf(this.#lab.name, node);
-    const place = [
-      `--net=${nodeNamespace(this.#lab.name, node.name)}`,
-      ...(files ? [`--mount=${files}`] : []),
-    ];
+    const files = filesOf(this.#lab.name, this.#node(number));
+    const place = [this.#network(number), ...(files ? [`--mount=${files}`] : [])];
     const software = this.#software[number - 1]!;
     return ['nsenter', ...place, software.node, join(software.folder, 'godwit.cjs'), ...args];
+  }
+
+  /** The machine gets another address of the same network, as by a new lease; the old one is gone at once. */
+  readdress(number: number, from: string, to: string): void {
+    const change = `set -- $(ip -o -4 address show to ${from}/32)
+      ip address del $4 dev $2; ip address add ${to}/\${4#*/} dev $2`;
+    execFileSync('nsenter', [this.#network(number), 'sh', '-ec', change]);
   }
 
   /** The options of `cluster init` and `cluster join` there. */
@@ -119,6 +123,10 @@ export class Machines {
 
   remove(): Promise<void> {
     return removeLab(this.#lab.name);
+  }
+
+  #network(number: number): string {
+    return `--net=${nodeNamespace(this.#lab.name, this.#node(number).name)}`;
   }
 
   #node(number: number): LabNode {

@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { AgentConfig, loadConfig } from '../../agent/api/config';
+import { loadConfig } from '../../agent/api/config';
 import { PerUser } from '../../agent/api/per-user';
-import { agentConfig, describe as describeLab, isCgroupOf } from '../../agent/lab/description';
+import { describe as describeLab, isCgroupOf, settingsOf } from '../../agent/lab/description';
 import { cpuMount, quotaMembers, setQuota } from '../../agent/lab/quota';
 import { mountsOver } from '../../agent/machine/homefs/removal';
 import { isAlive, readIdentity } from '../../agent/machine/proc/identity';
@@ -15,18 +15,15 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const programs = { node: '/n', agent: '/a', keeper: '/k' };
 
 describe('a lab’s description', () => {
-  it('gives each node an address of its own, and all the same members', () => {
+  it('gives each node an address and a cgroup of its own', () => {
     const lab = describeLab({ name: 'l', nodes: 2, cpus: [1, 0.5], programs }, '10.9.0');
     expect(lab.nodes).toEqual([
       { name: 'node1', address: '10.9.0.1', files: 'machine', cpus: 1 },
       { name: 'node2', address: '10.9.0.2', files: 'private', cpus: 0.5 },
     ]);
-    const keys = new Map(lab.nodes.map(({ name }, index) => [name, `sha256:${`${index}`.repeat(64)}`]));
-    const configs = lab.nodes.map((node) => AgentConfig.parse(agentConfig(lab, node, keys)));
-    expect(configs[0]!.members!.map(({ key }) => key)).toEqual([...keys.values()]);
-    expect(configs[0]!.members).toEqual(configs[1]!.members);
-    expect(configs[1]).toMatchObject({ cpus: 0.5, cgroup: 'l-node2', listen: { host: '10.9.0.2' } });
-    expect(configs[0]!.state).not.toBe(configs[1]!.state);
+    const settings = lab.nodes.map((node) => settingsOf(lab, node));
+    expect(settings[1]).toMatchObject({ cpus: 0.5, cgroup: 'l-node2', lab: 'l' });
+    expect(settings[0]!.network!.pool).not.toBe(settings[1]!.network!.pool);
   });
 
   it('knows its nodes’ cgroups from another lab’s', () => {
@@ -121,7 +118,13 @@ describe('a recorded process', () => {
 
 describe('an agent’s configuration', () => {
   const lab = describeLab({ name: 'l', nodes: 1, programs }, '10.9.0');
-  const good = agentConfig(lab, lab.nodes[0]!, new Map([['node1', `sha256:${'a'.repeat(64)}`]]));
+  const tls = { ca: '/ca', cert: '/cert', key: '/key' };
+  const member = { name: 'node1', address: 'h', port: 7420, key: `sha256:${'a'.repeat(64)}` };
+  const good = {
+    ...settingsOf(lab, lab.nodes[0]!),
+    ...{ name: 'node1', state: '/s', socket: '/s/a', keeperSocket: '/s/k', userSockets: '/s/u' },
+    ...{ listen: { host: 'h', port: 7420 }, tls, members: [member] },
+  };
   const load = (value: unknown) => {
     const file = join(folder, 'config.json');
     writeFileSync(file, typeof value === 'string' ? value : JSON.stringify(value));

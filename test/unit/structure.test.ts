@@ -92,8 +92,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'agent/daemon/cluster': [
     ...WIRED,
     'agent/daemon/membership',
-    'agent/machine/certificates',
-    'agent/machine/*',
+    ...['certificates', 'network', '*'].map((room) => `agent/machine/${room}`),
   ],
   'agent/daemon/membership': ['agent/api'],
 

@@ -3,10 +3,11 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { ClusterStatus } from '../../api/client-contract';
 import { DEFAULT_CONFIG } from '../../api/config';
 import { ask } from '../../client/agent';
-import { initCluster, type Service } from '../../joining/init';
+import { initCluster } from '../../joining/init';
 import { joinCluster } from '../../joining/join';
 import { leaveCluster } from '../../joining/leave';
 import { configFile, type NodeRequest } from '../../joining/node-settings';
+import { machineService, type Service } from '../../joining/service';
 import { checks } from '../doctor';
 import { checksFailed } from '../errors';
 import { note } from '../output';
@@ -176,9 +177,8 @@ async function assertFit(): Promise<void> {
 }
 
 /** What makes the agent run, of a node that is made here. */
-const service = ({ service: systemd }: NodeOptions, step: Service['step']): Service => ({
-  ...{ programs: findPrograms(), systemd, step },
-});
+const service = ({ service: systemd }: NodeOptions, step: Service['step']): Service =>
+  machineService({ programs: findPrograms(), systemd }, step);
 
 const UNITS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

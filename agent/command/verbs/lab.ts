@@ -1,6 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { labName } from '../../client/agent-socket';
+import { JOIN_VERB, joinHere } from '../../lab/join';
 import { type LabStatus, labDown, labStatus, labUp } from '../../lab/lab';
+import { write } from '../output';
 import { findPrograms } from '../runtime';
 import { type Column, table } from '../text';
 import { addJsonOption, addLabOption, perform } from '../verb';
@@ -25,6 +27,7 @@ export function addLab(program: Command): void {
   addUp(lab);
   addDown(lab);
   addStatus(lab);
+  addJoin(lab);
 }
 
 interface Up extends Named {
@@ -74,6 +77,14 @@ const addStatus = (lab: Command) =>
         await invocation.answer(status, status.nodes.length > 0 ? table(COLUMNS, status.nodes) : none);
       }),
     );
+
+/** What `lab up` runs in the network of a node. */
+const addJoin = (lab: Command) =>
+  addLabOption(lab.command(JOIN_VERB, { hidden: true })).action(
+    perform<Named>(async (_invocation, { name }) => {
+      await write(JSON.stringify(await joinHere(labName(name))));
+    }),
+  );
 
 const names = (text: string) =>
   text

@@ -88,13 +88,17 @@ export class Authority {
   /** @throws GodwitError `no-such-node` */
   remove(name: string): Promise<RosterEntry> {
     return this.#turns.take(() => {
-      const entry = this.parts.roster.entry(name);
-      if (!entry || entry.removed)
-        throw noSuchNode(
-          name,
-          this.parts.roster.members.map((member) => member.name),
-        );
-      return this.#enlist({ ...entry, removed: true });
+      return this.#enlist({ ...this.#member(name), removed: true });
+    });
+  }
+
+  /** A member is to be found elsewhere now. @throws GodwitError `no-such-node`, `place-taken` */
+  move(name: string, { address, port }: Pick<RosterEntry, 'address' | 'port'>): Promise<void> {
+    return this.#turns.take(async () => {
+      const entry = this.#member(name);
+      if (entry.address === address && entry.port === port) return;
+      this.#assertPlaceFree(address, port);
+      await this.#enlist({ ...entry, address, port });
     });
   }
 
@@ -111,9 +115,24 @@ export class Authority {
     return token;
   }
 
+  #member(name: string): RosterEntry {
+    const { roster } = this.parts;
+    const entry = roster.entry(name);
+    if (entry && !entry.removed) return entry;
+    throw noSuchNode(
+      name,
+      roster.members.map((member) => member.name),
+    );
+  }
+
   #assertFree(name: string, address: string, port: number): void {
     const { members } = this.parts.roster;
     if (members.some((member) => member.name === name)) throw errors.nameTaken(name);
+    this.#assertPlaceFree(address, port);
+  }
+
+  #assertPlaceFree(address: string, port: number): void {
+    const { members } = this.parts.roster;
     const there = members.find((member) => member.address === address && member.port === port);
     if (there) throw errors.placeTaken(`${address}:${port}`, there.name);
   }

@@ -100,7 +100,11 @@ export class Roster {
   }
 }
 
+/** As people count: node2 before node10. Every node has them in the same order. */
+const { compare } = new Intl.Collator('en', { numeric: true });
+
 const membersAmong = (entries: ReadonlyMap<string, RosterEntry>): Member[] =>
   [...entries.values()]
     .filter(({ removed }) => !removed)
+    .sort((one, other) => compare(one.name, other.name))
     .map(({ name, address, port, key }) => ({ name, address, port, key }));

@@ -168,6 +168,7 @@ export const CALLERS: { readonly [M in Method<PeerContract>]: Rule<Params<PeerCo
   'cluster.entries': member,
   'cluster.tell': member,
   // About the caller itself.
+  'cluster.moved': member,
   'cluster.renew': member,
   'cluster.left': member,
 

@@ -92,6 +92,10 @@ export function clusterAnswers(parts: ClusterParts) {
       await joined().exchange.take(entries);
       return {};
     },
+    'cluster.moved': async (place, { name }) => {
+      await issuing().authority.move(name, place);
+      return {};
+    },
     'cluster.renew': async ({ request }, { name }) => ({
       certificate: await issuing().authority.renew(name, request),
     }),
