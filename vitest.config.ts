@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-/** Labs of different names don't know of each other; two at a time, for they wait more than they compute. */
+/** Labs of different names don't know of each other; some at a time, for they wait about as much as they compute. */
 const inLabs = {
-  maxWorkers: 2,
+  maxWorkers: 3,
   testTimeout: 300_000,
   hookTimeout: 300_000,
   sequence: { groupOrder: 1 },
@@ -26,6 +26,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
+          // They wait more than they compute; by itself vitest would leave one core of two unused.
+          maxWorkers: 3,
           // What takes a second here may take a minute on a machine that does much else.
           testTimeout: 120_000,
           hookTimeout: 120_000,
