@@ -17,7 +17,7 @@ const at = (text: string) => lineOf(SOURCE, text);
 const TOO_OLD = inProject('test', 'fixtures', 'old-gdb.sh');
 const SLOW_TO_SAY = inProject('test', 'fixtures', 'slow-gdb.sh');
 /** For what is to be there after a while, and is looked for until then. */
-const SOON_MS = 20_000;
+const SOON_MS = 120_000;
 
 let lab: FaultLab;
 let program = '';

@@ -337,7 +337,7 @@ async function throwAt(socket: Socket, bytes: Buffer): Promise<void> {
   socket.on('data', () => {});
   socket.write(bytes);
   // Whatever it makes of it: it does not wait for ever.
-  await Promise.race([closed, sleep(15_000).then(() => Promise.reject(new Error('it does not hang up')))]);
+  await Promise.race([closed, sleep(90_000).then(() => Promise.reject(new Error('it does not hang up')))]);
 }
 
 /** Opens a WebSocket on a Unix socket, says `frames`, and returns the code and the reason with which it is closed. */

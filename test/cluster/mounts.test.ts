@@ -10,7 +10,7 @@ import { Godwit } from '../support/godwit';
 
 const LAB = `mounts-${process.pid}`;
 /** Unmounting waits for the home's file server to give up what is not used. */
-const SOON_MS = 30_000;
+const SOON_MS = 120_000;
 
 const USER = 'games';
 

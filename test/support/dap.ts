@@ -5,7 +5,7 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import { end, launch } from './processes';
 
 /** A stop, an answer: all but a wait for the program itself. */
-const ANSWER_MS = 30_000;
+const ANSWER_MS = 120_000;
 
 /** The adapter said no. */
 export class DapRefusal extends Error {

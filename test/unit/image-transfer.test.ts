@@ -163,4 +163,4 @@ test('a transfer that is given up while it waits to be acknowledged fails at onc
   // Everything is there, and the end is not reported.
   near.destroy();
   await expect(sent).rejects.toThrow('Premature close');
-}, 30_000);
+});

@@ -260,12 +260,12 @@ describe('a message that was not asked for', () => {
     });
     await new Promise((resolve) => socket.once('end', resolve));
     // Its own half it never ends: the other side has gone when writing fails.
-    for (const deadline = Date.now() + 30_000; !ended && Date.now() < deadline; ) {
+    for (const deadline = Date.now() + 100_000; !ended && Date.now() < deadline; ) {
       socket.write('x');
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     expect(ended).toBe(true);
-  }, 40_000);
+  });
 });
 
 describe('garbage', () => {

@@ -198,11 +198,11 @@ export const failure = (promise: Promise<unknown>): Promise<GodwitError> =>
     (error) => error,
   );
 
-/** Polls until `ready` holds; fails after half a minute. */
+/** Polls until `ready` holds; fails before a test's own time is over. */
 export async function until(ready: () => boolean): Promise<void> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 100_000;
   while (!ready()) {
-    if (Date.now() > deadline) throw new Error('it did not come true within 30 s');
+    if (Date.now() > deadline) throw new Error('it did not come true within 100 s');
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
