@@ -53,6 +53,8 @@ export interface ServeOptions<C extends Contract, E extends Events> {
   /** Called for each connection whose hello was good. */
   onConnection?: (peer: Peer<E>) => void;
   maxConnections?: number;
+  /** Where there are as many already, the oldest connection of which this holds is closed for a new one. */
+  givesWay?: (socket: Socket) => boolean;
   /** Of all connections together; each has one of its own if absent. */
   allowance?: Allowance | undefined;
   heartbeat?: Heartbeat | undefined;
@@ -198,6 +200,7 @@ class Service<C extends Contract, E extends Events> {
     this.#shared = options.allowance && new Account(options.allowance);
     http.maxConnections = this.#mostConnections + CONNECTIONS_REFUSED;
     http.on('connection', (socket: Socket) => {
+      if (this.#sockets.size >= this.#mostConnections) this.#makeRoom();
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
       socket.setKeepAlive(true, KEEPALIVE_MS);
@@ -222,6 +225,17 @@ class Service<C extends Contract, E extends Events> {
       renew: (tls) => (this.#http as HttpsServer).setSecureContext(mutualTls(tls)),
       close: () => this.#close(),
     };
+  }
+
+  #makeRoom(): void {
+    const { givesWay } = this.#options;
+    if (!givesWay) return;
+    for (const socket of this.#sockets)
+      if (givesWay(socket)) {
+        this.#sockets.delete(socket);
+        socket.destroy();
+        return;
+      }
   }
 
   get #mostConnections(): number {

@@ -247,6 +247,24 @@ describe('the door', () => {
     await other.stop();
   });
 
+  it('is not kept shut by strangers who stay', async () => {
+    const token = await cluster.token();
+    const at = { address: '127.0.0.1', port: cluster.port, trust: () => null };
+    const stranger = () => connectStrange(at, { name: 'node9', kind: 'agent', contract: joinContract });
+    const entering = await enter(token, await machine('node2'));
+    const strangers: Awaited<ReturnType<typeof stranger>>[] = [];
+    // One more than the door takes at once, with the machine that has entered.
+    for (let count = 0; count < 64; count++) strangers.push(await stranger());
+    await strangers[0]!.closed;
+    const other = await enter(await cluster.token(), await machine('node3'));
+    await other.done();
+    // Who has entered stays, however long it takes.
+    await entering.done();
+    expect(cluster.names).toEqual(['node1', 'node2', 'node3']);
+    for (const one of strangers) one.close();
+    for (const name of ['node2', 'node3']) await cluster.authority.remove(name);
+  });
+
   it('is not passed through a server in the middle, without a fingerprint either', async () => {
     const token = await cluster.token();
     const files = await makeAuthority(join(folder, 'middle'), 'x');

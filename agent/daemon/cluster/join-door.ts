@@ -2,6 +2,7 @@
  * Where machines without a certificate ask to join: a port of its own, at which nothing else is answered, and which is
  * open only while there is a token to join with.
  */
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Caller, CallerConnection, Handlers } from '../../api/contract';
 import { type JoinContract, joinContract } from '../../api/join-contract';
@@ -13,9 +14,9 @@ import type { Authority } from './authority';
 import { wrongProof } from './errors';
 import type { Tokens } from './tokens';
 
-/** Machines that join at once, and strangers: each takes a moment. */
+/** Machines that join at once, and strangers, the oldest of whom gives way to whom comes next. */
 const MOST_CONNECTIONS = 64;
-/** Before that it only proves itself: strangers don't keep machines out by staying. */
+/** Before that it only proves itself, which takes a moment. */
 const PROVE_WITHIN_MS = 60_000;
 /** A machine that has entered starts its agent, and is done: minutes, where it does much else. */
 const ENTER_WITHIN_MS = 15 * 60_000;
@@ -84,8 +85,17 @@ export class JoinDoor {
     const chain = { key: tls.key, cert: Buffer.concat([tls.cert, tls.ca]) };
     const handlers = this.#handlers();
     const what = { name, kind: 'agent', contract: joinContract, handlers } as const;
-    const more = { maxConnections: MOST_CONNECTIONS, onConnection: (peer: Peer) => this.#comes(peer) };
+    const more = {
+      maxConnections: MOST_CONNECTIONS,
+      givesWay: (socket: Socket) => !this.#hasEntered(socket),
+      onConnection: (peer: Peer) => this.#comes(peer),
+    };
     return serveStrangers({ ...what, ...more, host, port, tls: chain });
+  }
+
+  #hasEntered({ remoteAddress, remotePort }: Socket): boolean {
+    const from = [...this.#entering.keys()].map(({ transport }) => transport as TLSSocket);
+    return from.some((one) => one.remoteAddress === remoteAddress && one.remotePort === remotePort);
   }
 
   #comes(peer: Peer): void {
