@@ -33,6 +33,12 @@ const statusTold = ({ name, cpus, speed, load, memTotal, memFree, jobs }: Node):
   loads: [recordOf(name, { cpus, speed, load, memTotal, memFree, jobs })],
 });
 
+/**
+ * For how long one that is not up has been silent. Each word of a node has its load of that moment with it. Of one that was
+ * never heard: since this agent was started.
+ */
+const silence = (ageMs: number | null, now: number): number => Math.round(ageMs ?? now);
+
 export interface MembersParts {
   config: FixedConfig;
   settings: Settings;
@@ -104,28 +110,31 @@ export class Members {
       const load = this.#gossip.load(name, now);
       const { ageMs, ...figures } = load ?? { ...UNHEARD, ageMs: null };
       if (name === config.name) return { ...figures, ...this.#own, name, address, state: 'up', age: 0 };
-      const silentMs = this.silentMs(name);
+      const state = this.#heard(name, now);
       const age = ageMs === null ? {} : { age: ageMs };
-      const silent = silentMs === null ? {} : { silentMs };
-      return { ...figures, name, address, state: this.state(name), ...age, ...silent };
+      const silent = state === 'up' ? {} : { silentMs: silence(ageMs, now) };
+      return { ...figures, name, address, state, ...age, ...silent };
     });
   }
 
   state(name: string): NodeState {
     const { settings, config } = this.parts;
     if (!settings.now.members.some((member) => member.name === name)) return 'down';
-    if (name === config.name) return 'up';
+    return name === config.name ? 'up' : this.#heard(name, performance.now());
+  }
+
+  /** Of another member. */
+  #heard(name: string, now: number): NodeState {
     const state = STATES[this.#gossip.standing(name)];
     // Of a new one nothing is known that it could be chosen for.
-    return state === 'up' && !this.#gossip.load(name, performance.now()) ? 'suspect' : state;
+    return state === 'up' && !this.#gossip.load(name, now) ? 'suspect' : state;
   }
 
   /** For how long it has not answered; null of one that is up. */
   silentMs(name: string): number | null {
     if (this.state(name) === 'up') return null;
     const now = performance.now();
-    // Each word of a node has its load of that moment with it. Of one that was never heard: since this agent was started.
-    return Math.round(this.#gossip.load(name, now)?.ageMs ?? now);
+    return silence(this.#gossip.load(name, now)?.ageMs ?? null, now);
   }
 
   /** What another node says over its link, and what this one says to that. */
