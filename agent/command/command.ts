@@ -22,6 +22,7 @@ import { addPs } from './verbs/ps';
 import { addRsp } from './verbs/rsp';
 import { addRun } from './verbs/run';
 import { addStacks } from './verbs/stacks';
+import { addTop } from './verbs/top';
 import { addWait } from './verbs/wait';
 import { addWhy } from './verbs/why';
 
@@ -30,7 +31,7 @@ const WRONG_USAGE = 2;
 
 /** In the order of the help. */
 const VERBS: Record<string, ((program: Command) => void)[]> = {
-  'Nodes:': [addDoctor, addLab, addCluster, addAgent, addNodes],
+  'Nodes:': [addDoctor, addLab, addCluster, addAgent, addNodes, addTop],
   'Jobs:': [addRun, addPs, addStacks, addLogs, addAttach, addWait, addKill],
   'Moves:': [addMigrate, addWhy, addPin, addUnpin, addHistory],
   'When a node is gone:': [addAdopt, addForget],

@@ -34,7 +34,7 @@ describe('wrong usage', () => {
     [[]],
     [['lab']],
     [['fly']],
-    [['top']],
+    [['bottom']],
     [['ps', '--fast']],
     [['ps', 'one', 'extra']],
     [['--agent']],
