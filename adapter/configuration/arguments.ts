@@ -1,7 +1,7 @@
 /** What a launch.json may say to the debug type `godwit`. */
 import { z } from 'zod';
 import { JobReference } from '../../agent/api/client-contract';
-import { Limits } from '../../agent/api/model';
+import { HostName, Limits } from '../../agent/api/model';
 import { wrongArguments } from '../errors';
 
 const common = {
@@ -48,6 +48,8 @@ export const LaunchArguments = z.object({
   jobName: z.string().min(1).max(200).optional(),
   /** What it may use, all its processes together: CPUs, bytes of memory, processes and threads. */
   ...Limits.shape,
+  /** The host name that it sees; that of its home if absent. */
+  hostname: HostName.optional(),
   /** It may use io_uring; while it does, it can't be moved. */
   allowIoUring: z.boolean().default(false),
   stopAtEntry: z.boolean().default(false),

@@ -337,7 +337,7 @@ const findJob = (link: AgentLink, reference: string): Promise<Job> =>
   link.call('jobs.show', { job: reference });
 
 function launchRequest(wanted: LaunchArguments): LaunchRequest {
-  const { program, args, cwd, env, node, jobName, cpus, memory, processes, allowIoUring } = wanted;
+  const { program, args, cwd, env, node, jobName, cpus, memory, processes, allowIoUring, hostname } = wanted;
   const folder = cwd ?? (isAbsolute(program) ? dirname(program) : process.cwd());
   return {
     program: program.includes('/') ? resolve(folder, program) : program,
@@ -351,6 +351,7 @@ function launchRequest(wanted: LaunchArguments): LaunchRequest {
     ...(wanted.console === 'terminal' ? { tty: USUAL_SIZE } : {}),
     ...inheritance(),
     ...(jobName === undefined ? {} : { name: jobName }),
+    ...(hostname === undefined ? {} : { hostname }),
   };
 }
 

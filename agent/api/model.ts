@@ -31,6 +31,15 @@ export const Variables = dictionary(
   { most: MOST_WORDS },
 );
 
+/** As the kernel keeps it (gethostname(2)), of names and dots (RFC 1123, 2.1). */
+export const HostName = z
+  .string()
+  .max(64)
+  .regex(
+    /^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/,
+    'a host name has letters, digits, - and dots, 64 at the most',
+  );
+
 /** As people see it in lists of what many have launched. */
 export const JobName = z
   .string()
@@ -294,6 +303,8 @@ export const LaunchRequest = z.object({
   limits: Limits.default({}),
   /** An address of its own: a certain one, or any of its home's pool. */
   address: z.union([z.ipv4(), z.literal('auto')]).optional(),
+  /** The host name that it sees; that of its home if absent. */
+  hostname: HostName.optional(),
   /** The size of the terminal that it gets; none if absent. */
   tty: WindowSize.optional(),
   /** The mask of permissions that its new files don't get (umask(2)); the agent's own if absent. */

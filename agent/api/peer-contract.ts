@@ -13,6 +13,7 @@ import {
   Epoch,
   Exit,
   HistoryEvent,
+  HostName,
   Job,
   JobId,
   Limits,
@@ -80,6 +81,8 @@ export const LaunchOrder = z.object({
   /** It may make an io_uring; the filter that every job has keeps any other from that (helper/filter.c). */
   allowIoUring: z.boolean(),
   tty: WindowSize.optional(),
+  /** That of the home if absent. */
+  hostname: HostName.optional(),
   umask: z.int().min(0).max(0o777).optional(),
   resources: Resources.optional(),
   console: z.string().startsWith('/'),

@@ -131,6 +131,19 @@ describe('what a job is, it is everywhere', () => {
     rmSync(join(folder, 'go'));
   });
 
+  it('keeps a host name of its own, wherever it is', async () => {
+    const script = 'while [ ! -e "$UNTIL" ]; do sleep 0.02; done; hostname; uname -n';
+    const options = ['run', '--detach', '--json', '--hostname', 'rank-0.sim', '--cwd', folder];
+    const { id } = JSON.parse(
+      await godwit.text([...options, '--', ...lasting('named', ['sh', '-c', script])]),
+    );
+    jobs.push(id);
+    await goRound(id, ['node2', 'node3']);
+    mayLeave('named');
+    expect(await godwit.wait(id)).toMatchObject({ exit: 0 });
+    expect(await godwit.logs(id)).toBe('rank-0.sim\nrank-0.sim\n');
+  });
+
   it.each([
     ['SIGSEGV', 139],
     ['SIGTERM', 143],

@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Job, LaunchRequest } from '../../api/model';
+import { HostName, type Job, type LaunchRequest } from '../../api/model';
 import { ask, askThroughRestarts } from '../../client/agent';
 import { followConsole } from '../../client/console';
 import { inheritance } from '../../client/launcher';
@@ -26,6 +26,7 @@ interface Options {
   memory?: number;
   processes?: number;
   address?: string | true;
+  hostname?: string;
 }
 
 export const addRun = (program: Command) =>
@@ -60,6 +61,7 @@ export const addRun = (program: Command) =>
       "an address of its own that moves with it: this one, or one of its home's",
       address,
     )
+    .option('--hostname <name>', "the host name that it sees; its home's without it", hostName)
     .passThroughOptions()
     .action(perform<Options, [string, string[]]>(run));
 
@@ -109,7 +111,7 @@ async function stayWith(socket: string, { id, node }: Job, stopped: boolean): Pr
 
 function launchRequest(options: Options, program: string, args: string[]): LaunchRequest {
   const { on, name, cwd = '.', env, stopped = false, tty, allowIoUring, address: own } = options;
-  const { cpus, memory, processes } = options;
+  const { cpus, memory, processes, hostname } = options;
   const folder = resolve(currentFolder(), cwd);
   return {
     // As the program's own folder would have it: `env -C folder ./program`.
@@ -124,6 +126,7 @@ function launchRequest(options: Options, program: string, args: string[]): Launc
     ...(tty ? { tty: windowSize() } : {}),
     ...inheritance(),
     ...(name === undefined ? {} : { name }),
+    ...(hostname === undefined ? {} : { hostname }),
     ...(own === undefined ? {} : { address: own === true ? 'auto' : own }),
   };
 }
@@ -140,6 +143,11 @@ function variable(text: string, sofar: Record<string, string>): Record<string, s
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('It must be like NAME=VALUE.');
   return { ...sofar, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+function hostName(text: string): string {
+  if (HostName.safeParse(text).success) return text;
+  throw new InvalidArgumentError('It must be letters, digits, - and dots, 64 at the most.');
 }
 
 function address(text: string): string {

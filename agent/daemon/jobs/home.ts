@@ -108,8 +108,10 @@ export class Home {
       }
       const { program, args, cwd, env, stopped, umask, resources, limits, allowIoUring, user, address } =
         spec;
-      const { tty } = spec;
-      const asked = { program, args, cwd, env, stopped, umask, resources, limits, allowIoUring, tty };
+      const { tty, hostname } = spec;
+      const asked = {
+        ...{ program, args, cwd, env, stopped, umask, resources, limits, allowIoUring, tty, hostname },
+      };
       const terminal = tty !== undefined;
       const terms = { user, address, terminal, shown: shownOf(launched) };
       const order = { job: id, home: node, epoch: 0, ...terms, ...asked };

@@ -69,7 +69,7 @@ function flags(
     '--groups': order.user.groups.join(','),
     '--cgroup': run!,
     '--report': copy.report,
-    '--hostname': order.home,
+    '--hostname': order.hostname ?? order.home,
     '--mount': mount,
     '--files': copy.files === null ? '/' : mount,
     '--init': order.init,
