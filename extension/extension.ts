@@ -9,6 +9,7 @@ import { doctor } from './commands/doctor';
 import { Ending } from './commands/end';
 import { Lab } from './commands/lab';
 import { Launching } from './commands/launch';
+import { Leftovers } from './commands/leftovers';
 import { Migration } from './commands/migrate';
 import { Pinning } from './commands/pin';
 import { Stacks } from './commands/stacks';
@@ -45,6 +46,7 @@ export function activate(context: ExtensionContext): Godwit {
   const migration = new Migration(cluster, targets, (job) => panels.showTimeline(job), debugged);
   const ending = new Ending(cluster, targets);
   const pinning = new Pinning(cluster, targets);
+  const leftovers = new Leftovers(cluster, targets);
   const stacksView = new StacksView();
   const stacks = new Stacks(cluster, targets, stacksView);
 
@@ -60,6 +62,8 @@ export function activate(context: ExtensionContext): Godwit {
     sendJobHome: ofRow((job) => migration.sendHome(job)),
     pinJob: ofRow((job) => pinning.set(job, true)),
     unpinJob: ofRow((job) => pinning.set(job, false)),
+    adoptJob: ofRow((job) => leftovers.decide('adopt', job)),
+    forgetJob: ofRow((job) => leftovers.decide('forget', job)),
     endJob: ofRow((job, options) => ending.end(job, options)),
     showStacks: ofRow((jobs) => stacks.show(jobs)),
     refreshStacks: () => stacks.refresh(),

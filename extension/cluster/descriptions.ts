@@ -11,6 +11,13 @@ export const cpus = (value: number): string =>
 
 export const isOver = ({ state }: Job): boolean => state === 'ended' || state === 'lost';
 
+/** Its home, or the node that has it, does not answer: a person may decide what becomes of what is left. */
+export const isLeft = (job: Job, nodes: readonly Node[]): boolean =>
+  !isOver(job) &&
+  (job.homeSilentMs !== undefined ||
+    job.asOf !== undefined ||
+    nodes.some(({ name, state }) => name === job.node && state === 'down'));
+
 /** `0.98 of 2 CPUs · 3.1 GB free` */
 export function nodeFigures(node: Node): string {
   if (node.state === 'down') return 'down';

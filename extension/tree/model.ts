@@ -6,6 +6,7 @@ import { markdown, type Plain, plain } from '../../agent/api/plain';
 import {
   cpus,
   endText,
+  isLeft,
   isOver,
   jobFigures,
   nodeFigures,
@@ -77,12 +78,12 @@ export function buildTree({ nodes, jobs, moves }: ClusterSnapshot): Tree {
   for (const node of nodes) {
     add(
       nodeElement(node.name),
-      onNode(node).map((job) => jobItem(job, moveOf(job))),
+      onNode(node).map((job) => jobItem(job, moveOf(job), isLeft(job, nodes))),
     );
   }
   add(
     ENDED,
-    over.slice(0, ENDED_SHOWN).map((job) => jobItem(job, undefined)),
+    over.slice(0, ENDED_SHOWN).map((job) => jobItem(job, undefined, false)),
   );
   return { items, children };
 }
@@ -146,7 +147,7 @@ const endedItem = (count: number): Item => ({
   fold: 'closed',
 });
 
-function jobItem(job: Job, move: MoveUnderWay | undefined): Item {
+function jobItem(job: Job, move: MoveUnderWay | undefined, left: boolean): Item {
   return {
     id: jobElement(job.id),
     label: plain(job.name),
@@ -154,12 +155,15 @@ function jobItem(job: Job, move: MoveUnderWay | undefined): Item {
     icon: jobIcon(job, move),
     tooltip: () => jobTooltip(job, move),
     spoken: plain(spokenJob(job, move)),
-    context: ['job', ...flags(job, move)].join(' '),
+    context: ['job', ...flags(job, move), ...(left ? ['left'] : [])].join(' '),
     fold: 'none',
   };
 }
 
-/** `settled`: it lives, and nothing is being done to it. `abroad`: it could be sent home. `pinned` or `loose`. */
+/**
+ * `settled`: it lives, and nothing is being done to it. `abroad`: it could be sent home. `pinned` or `loose`. Beside these
+ * `left`: its home or its node does not answer.
+ */
 function flags(job: Job, move: MoveUnderWay | undefined): string[] {
   if (isOver(job)) return ['over'];
   if (move || job.state === 'moving' || job.state === 'starting') return ['busy'];

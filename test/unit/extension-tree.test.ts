@@ -101,6 +101,14 @@ describe('the view of a snapshot', () => {
     expect(items.get('job:b')!.context).toContain('abroad');
   });
 
+  it('lets those be adopted or forgotten whose home or node is silent', () => {
+    const nodes = [node('node1'), node('node2', { state: 'down' })];
+    const jobs = [job('a'), job('b', { node: 'node2' }), job('c', { home: 'node3', homeSilentMs: 9_000 })];
+    const { items } = buildTree(snapshot([...jobs, over('d', '2030-01-01T00:00:01.000Z')], { nodes }));
+    const left = ['a', 'b', 'c', 'd'].filter((id) => /\bleft\b/.test(items.get(`job:${id}`)!.context));
+    expect(left).toEqual(['b', 'c']);
+  });
+
   it('says which jobs are pinned, and lets them be unpinned', () => {
     const { items } = buildTree(snapshot([job('a', { pinned: true })]));
     expect(items.get('job:a')).toMatchObject({

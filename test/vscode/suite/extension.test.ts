@@ -60,6 +60,8 @@ export function extensionTests(): void {
         'sendJobHome',
         'pinJob',
         'unpinJob',
+        'adoptJob',
+        'forgetJob',
         'endJob',
         'attachDebugger',
         'showConsole',
