@@ -64,6 +64,8 @@ export interface Remote<C extends Contract, E extends Events = NoEvents> {
   readonly name: string;
   readonly kind: Caller['kind'];
   readonly version: string;
+  /** The number of the protocol that both sides speak here. */
+  readonly protocol: number;
   /** Rejects with the handler's GodwitError, or with `bad-message`, `timeout`, `cancelled`, `connection-lost`. */
   call<M extends Method<C>>(
     method: M,

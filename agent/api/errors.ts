@@ -1,5 +1,6 @@
 import type { Obstacle } from './model';
 import { cut } from './text';
+import { type Versions, versionsText } from './versions';
 
 /** Of each line of a failure: what others wrote is often part of it, and may be of any length. */
 const LINE_SHOWN = 2_000;
@@ -189,9 +190,9 @@ export const badMessage = (what: string, why: string) =>
     message: `${cut(what, WRONG_SHOWN)} is not valid: ${cut(why, WRONG_SHOWN)}`,
   });
 
-export const wrongVersion = (theirs: number, ours: number) =>
+export const wrongVersion = (theirs: Versions, ours: Versions) =>
   new GodwitError({
     code: 'wrong-version',
-    message: `the other side speaks protocol ${theirs}, this one ${ours}`,
-    fix: 'install the same version of Godwit on both',
+    message: `the other side speaks protocol ${versionsText(theirs)}, this one ${versionsText(ours)}`,
+    fix: 'upgrade the older of the two: a version of Godwit works with itself and with the one before',
   });
