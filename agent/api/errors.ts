@@ -196,3 +196,18 @@ export const wrongVersion = (theirs: Versions, ours: Versions) =>
     message: `the other side speaks protocol ${versionsText(theirs)}, this one ${versionsText(ours)}`,
     fix: 'upgrade the older of the two: a version of Godwit works with itself and with the one before',
   });
+
+/** Of two nodes, said by a third. */
+export const apartInVersion = (one: string, its: Versions, other: string, theirs: Versions) =>
+  new GodwitError({
+    code: 'wrong-version',
+    message: `${one} speaks protocol ${versionsText(its)}, and ${other} ${versionsText(theirs)}`,
+    fix: 'upgrade the older of the two, or move it by way of a node of a version between them',
+  });
+
+export const wrongCheckpoint = (written: number, reader: string, read: Versions) =>
+  new GodwitError({
+    code: 'wrong-version',
+    message: `the source's checkpoints are of version ${written}, and ${reader} reads ${versionsText(read)}`,
+    fix: `upgrade ${reader}`,
+  });

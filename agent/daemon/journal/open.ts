@@ -24,7 +24,7 @@ export function openJournal(file: string, now: () => Date = () => new Date()): J
   try {
     return guarded(file, () => {
       db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
-      if (version !== NEW && version < MIGRATIONS.length) keep(db, copyOf(file, version));
+      if (version !== NEW && version < MIGRATIONS.length) keep(db, file, version);
       migrate(db);
       return new SqliteJournal(new JournalFile(db, file), now);
     });
@@ -44,8 +44,10 @@ function makePrivate(file: string): void {
  * A copy of the journal before a newer version changes it: SQLite's own, so that what waits beside the file is in it, and
  * whole on the disk before the change begins.
  */
-function keep(db: DatabaseSync, copy: string): void {
-  rmSync(copy, { force: true });
+function keep(db: DatabaseSync, file: string, version: number): void {
+  const copy = copyOf(file, version);
+  // Those of earlier versions say nothing that is true.
+  for (let earlier = 1; earlier <= version; earlier++) rmSync(copyOf(file, earlier), { force: true });
   makePrivate(copy);
   db.prepare('VACUUM INTO ?').run(copy);
   for (const path of [copy, dirname(copy)]) {

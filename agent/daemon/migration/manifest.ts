@@ -3,10 +3,10 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { list } from '../../api/bounded';
-import { GodwitError } from '../../api/errors';
+import { GodwitError, wrongCheckpoint } from '../../api/errors';
 import { Mounts, SharedMounts } from '../../api/peer-contract';
 import { parseJson, parseWith } from '../../api/schema';
-import { CHECKPOINT, includes, versionsText } from '../../api/versions';
+import { CHECKPOINT, includes } from '../../api/versions';
 import { ParkedStub } from '../../debug/state/parked';
 import { MOST_STUBS } from '../../keeper/contract';
 
@@ -56,13 +56,6 @@ export async function readManifest(images: string): Promise<Manifest> {
   const said = parseJson(what, await readFile(path, 'utf8').catch(missing));
   // Before all else: the rest may differ in another version. The home has looked already, unless it is older itself.
   const { checkpoint } = parseWith(Numbered, said, what);
-  if (!includes(CHECKPOINT, checkpoint)) throw wrongCheckpoint(checkpoint);
+  if (!includes(CHECKPOINT, checkpoint)) throw wrongCheckpoint(checkpoint, 'the destination', CHECKPOINT);
   return parseWith(Manifest, said, what);
 }
-
-const wrongCheckpoint = (written: number) =>
-  new GodwitError({
-    code: 'wrong-version',
-    message: `the checkpoint is of version ${written}, and this node reads ${versionsText(CHECKPOINT)}`,
-    fix: 'upgrade the older of the two nodes',
-  });

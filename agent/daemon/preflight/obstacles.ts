@@ -332,21 +332,6 @@ export const OBSTACLES = {
     what: 'the job has an ICMP socket, and on {node} no group of its user may make one',
     fix: 'have net.ipv4.ping_group_range on {node} include group {group}',
   },
-  'wrong-version/home': {
-    concerns: 'destination',
-    what: "{node} is of a version of Godwit that can't speak with this one: {why}",
-    fix: 'upgrade the older of the two',
-  },
-  'wrong-version/protocol': {
-    concerns: 'destination',
-    what: "{from} and {to} are of versions of Godwit that can't speak with each other (protocol {here}, and {there})",
-    fix: 'upgrade the older of the two, or move it by way of a node between them',
-  },
-  'wrong-version/checkpoint': {
-    concerns: 'destination',
-    what: '{from} is of a version of Godwit whose checkpoints (version {written}) {to} does not read ({read})',
-    fix: 'upgrade {to}',
-  },
   'node-unreachable': {
     concerns: 'destination',
     what: "{node} can't be reached: {why}",
@@ -367,6 +352,7 @@ export const ERRORS: Readonly<Record<string, Concern>> = {
   'not-accepted': 'destination',
   'root-jobs-refused': 'destination',
   'ids-refused': 'destination',
+  'wrong-version': 'destination',
 };
 
 export type ObstacleName = keyof typeof OBSTACLES;

@@ -1,20 +1,18 @@
 /** Whether source and destination are of versions that understand each other. */
+import { apartInVersion, wrongCheckpoint } from '../../api/errors';
 import type { Obstacle } from '../../api/model';
-import { common, includes, type Understood, versionsText } from '../../api/versions';
-import { obstacle } from './obstacles';
+import { common, includes, type Understood } from '../../api/versions';
+import { asObstacle } from './obstacles';
 
 interface End extends Understood {
   node: string;
 }
 
 export function versionObstacles(from: End, to: End): Obstacle[] {
-  const names = { from: from.node, to: to.node };
-  if (common(from.protocol, to.protocol) === null) {
-    const spoken = { there: versionsText(to.protocol), here: versionsText(from.protocol) };
-    return [obstacle('wrong-version/protocol', { ...names, ...spoken })];
-  }
+  if (common(from.protocol, to.protocol) === null)
+    return [asObstacle(apartInVersion(from.node, from.protocol, to.node, to.protocol))];
   const written = from.checkpoint.newest;
-  if (includes(to.checkpoint, written)) return [];
-  const read = versionsText(to.checkpoint);
-  return [obstacle('wrong-version/checkpoint', { ...names, written, read })];
+  return includes(to.checkpoint, written)
+    ? []
+    : [asObstacle(wrongCheckpoint(written, to.node, to.checkpoint))];
 }

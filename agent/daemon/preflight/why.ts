@@ -7,7 +7,7 @@ import type { Understood } from '../../api/versions';
 import type { Peers } from '../cluster/peers';
 import type { HomedJob } from '../journal/journal';
 import { filesThere } from './files';
-import { concernOf, obstacle } from './obstacles';
+import { asObstacle, concernOf, obstacle } from './obstacles';
 import { versionObstacles } from './versions';
 
 type Source = Result<PeerContract, 'host.preflight'>;
@@ -76,8 +76,8 @@ async function destination(
     });
   } catch (error) {
     const failure = asGodwitError(error);
-    const name = failure.code === 'wrong-version' ? 'wrong-version/home' : 'node-unreachable';
-    const unreachable = obstacle(name, { node: to, why: failure.message }, failure);
+    if (failure.code === 'wrong-version') return { obstacles: [asObstacle(failure)], direct: [] };
+    const unreachable = obstacle('node-unreachable', { node: to, why: failure.message }, failure);
     return { obstacles: [unreachable], direct: [] };
   }
 }
