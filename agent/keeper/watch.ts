@@ -104,6 +104,8 @@ export class KeeperWatch {
   #reportUnanswered({ code, message, fix }: GodwitError): void {
     if (code !== 'wrong-version' || message === this.#unanswered) return;
     this.#unanswered = message;
+    // There is nothing to wait for.
+    this.#ready?.();
     this.options.log.error(`the keeper can't be asked: ${message}; ${fix}`);
   }
 
