@@ -23,6 +23,8 @@ export type Result<C extends Contract, M extends Method<C>> = z.output<C[M]['res
 export interface Caller {
   readonly name: string;
   readonly kind: 'agent' | 'client' | 'keeper';
+  /** The number of the protocol that is spoken with it; a node that asks itself speaks all of its own. */
+  readonly protocol?: number | undefined;
   /** The user who asks, where that is not root: known from the socket, or told by the agent that passes it on. */
   readonly user?: User | undefined;
   /** The agent that passes on what a user asked it: streams that come of it are its to open. */

@@ -3,22 +3,22 @@
  * a socket that only root may open.
  */
 import { randomUUID } from 'node:crypto';
-import { EventEmitter, once } from 'node:events';
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../api/config';
-import type { Caller, Handlers } from '../api/contract';
+import type { Handlers } from '../api/contract';
 import { asGodwitError, GodwitError } from '../api/errors';
 import { KEEPER } from '../api/versions';
 import { debuggerTools } from '../debug/attach/tools';
 import { stackTools } from '../debug/stacks/reader';
 import { DaemonLog, endWith, logFailures } from '../log';
 import { identityLine, startOf } from '../machine/proc/identity';
-import { connectionLost } from '../wire/errors';
 import { serveUnix } from '../wire/server';
 import { Tickets } from '../wire/tickets';
 import { type KeeperContract, keeperContract } from './contract';
 import { Processes } from './processes';
+import { Retirement } from './retirement';
 import { Stacks } from './stacks';
 import { Stubs } from './stubs';
 import { type End, readReport, readSupervision } from './supervision';
@@ -55,16 +55,12 @@ function handlers(
   stubs: Stubs,
   stacks: Stacks,
   tickets: Tickets,
-  end: () => void,
+  retirement: Retirement,
 ): Handlers<KeeperContract> {
   const id = randomUUID();
   return {
     'keeper.identity': () => ({ id, keeper: KEEPER }),
-    'keeper.retire': ({ but }) => {
-      const holds = stubs.held() ?? processes.runningBut(new Set(but));
-      if (holds === null) end();
-      return { holds };
-    },
+    'keeper.retire': ({ but }) => retirement.ask(() => stubs.held() ?? processes.runningBut(new Set(but))),
     'process.start': (order) => processes.start(order),
     'process.line': ({ key, index }, { signal }) => processes.line(key, index, signal),
     'process.wait': ({ key }, { signal }) => processes.wait(key, signal),
@@ -86,18 +82,6 @@ function handlers(
   };
 }
 
-/** What has been asked of a keeper that ends is for the next one. */
-const untilEnded = (all: Handlers<KeeperContract>, ends: () => boolean): Handlers<KeeperContract> =>
-  Object.fromEntries(
-    Object.entries(all).map(([method, answer]) => [
-      method,
-      (params: never, caller: Caller) => {
-        if (ends()) throw connectionLost('the keeper ends, for another one to take its place');
-        return answer(params, caller);
-      },
-    ]),
-  ) as Handlers<KeeperContract>;
-
 /** The agent's own, also if the keeper was started by another process. */
 const MASK = 0o022;
 
@@ -114,29 +98,23 @@ async function main(configFile: string) {
     log,
   });
   const stacks = new Stacks(stackTools(__dirname), stubs);
-  let ends = false;
-  const retired = new EventEmitter<{ now: [] }>();
-  const end = () => {
-    ends = true;
-    // After the answer.
-    setImmediate(() => retired.emit('now'));
-  };
+  const retirement = new Retirement();
   const server = await serveUnix({
     path: config.keeperSocket,
     name: config.name,
     kind: 'keeper',
     contract: keeperContract,
-    handlers: untilEnded(handlers(processes, stubs, stacks, tickets, end), () => ends),
+    handlers: retirement.until(handlers(processes, stubs, stacks, tickets, retirement)),
     tickets,
   });
   const started = (await startOf(process.pid)) ?? '0';
   await writeFile(keeperPidFile(config.state), identityLine({ pid: process.pid, started }), { mode: 0o600 });
   log('the keeper is ready');
-  await Promise.race([once(process, 'SIGTERM'), once(retired, 'now')]);
-  if (ends) {
+  const retired = retirement.begun.then(() => {
     log('the keeper ends: it holds nothing, and one of another version takes its place');
-    await server.close();
-  }
+    return server.close();
+  });
+  await Promise.race([once(process, 'SIGTERM'), retired]);
   process.exit(0);
 }
 

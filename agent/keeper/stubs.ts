@@ -183,11 +183,10 @@ export class Stubs {
 
   /** What would go with this keeper; null where nothing would. */
   held(): string | null {
-    for (const [job, { stubs, leaving, parked, failures, lost, requests }] of this.#jobs) {
+    for (const [job, { stubs, leaving, parked, failures, lost }] of this.#jobs) {
       if (stubs.size > 0) return `a debugger of job ${job}`;
       if (leaving.size > 0) return `the last words to a debugger of job ${job}`;
       if (parked) return `a debugger of job ${job}, parked`;
-      if (requests.isBusy) return `a request about job ${job}`;
       if (lost || failures.size > 0) return `what became of a debugger of job ${job}`;
     }
     return null;

@@ -11,7 +11,7 @@ import { dispensable } from '../../agent/daemon/jobs/dispensable';
 import { type KeeperContract, keeperContract } from '../../agent/keeper/contract';
 import { KeeperLink } from '../../agent/keeper/link';
 import { Processes } from '../../agent/keeper/processes';
-import { Stubs } from '../../agent/keeper/stubs';
+import { Retirement } from '../../agent/keeper/retirement';
 import { type Server, serveUnix } from '../../agent/wire/server';
 
 let folder: string;
@@ -117,16 +117,29 @@ it('a keeper holds what runs beside the processes that can do without it', async
   expect(processes.runningBut(new Set())).toBe('launch');
 });
 
-it('a keeper holds a job about which it is asked something', async () => {
-  const stubs = new Stubs({ ended: () => new Promise(() => {}), tools: {} as never, log: () => {} } as never);
-  expect(stubs.held()).toBeNull();
-  const { promise, resolve: goOn } = gate();
-  const looking = stubs.untouched('abcdefghi0', () => promise);
-  expect(stubs.held()).toBe('a request about job abcdefghi0');
-  await new Promise(setImmediate);
-  goOn();
-  await looking;
-  await expect.poll(() => stubs.held()).toBeNull();
+it('a keeper that does something for an agent does not end, and one that ends does nothing', async () => {
+  const retirement = new Retirement();
+  const { promise: parking, resolve: parked } = gate();
+  const asked: string[] = [];
+  const answers = retirement.until({
+    'keeper.retire': () => retirement.ask(() => null),
+    'job.park': () => parking,
+    'job.forget': () => asked.push('forget'),
+    'process.line': () => new Promise(() => {}),
+  } as unknown as Handlers<KeeperContract>);
+  const ask = async (method: 'keeper.retire' | 'job.park' | 'job.forget' | 'process.line') =>
+    (answers[method] as (...given: unknown[]) => unknown)({}, {});
+  void ask('process.line');
+  const park = ask('job.park');
+  expect(await ask('keeper.retire')).toEqual({ holds: 'a request' });
+  await ask('job.forget');
+  parked();
+  await park;
+  expect(await ask('keeper.retire')).toEqual({ holds: null });
+  for (const method of ['job.forget', 'process.line'] as const)
+    await expect(ask(method)).rejects.toMatchObject({ code: 'connection-lost' });
+  expect(asked).toEqual(['forget']);
+  await retirement.begun;
 });
 
 it('nothing can do without it while a job is launched or moved', async () => {
