@@ -22,6 +22,9 @@ const READY_MS = 60_000;
 const POLL_MS = 50;
 /** Between two tries to replace a keeper of another version; each takes a millisecond. */
 const REPLACE_MS = 2_000;
+/** Its agent was two versions older than this one. */
+const BETWEEN =
+  'install the version between the two first; or, where no job runs on this node, `godwit agent --stop` and `--start`';
 /** A keeper that ends at once again and again is not started more often than this. */
 const RESTART_MS = 1_000;
 
@@ -101,12 +104,12 @@ export class KeeperWatch {
   }
 
   /** One that is not there, or not yet, is no news; one that can't be spoken with is, once. */
-  #reportUnanswered({ code, message, fix }: GodwitError): void {
+  #reportUnanswered({ code, message }: GodwitError): void {
     if (code !== 'wrong-version' || message === this.#unanswered) return;
     this.#unanswered = message;
     // There is nothing to wait for.
     this.#ready?.();
-    this.options.log.error(`the keeper can't be asked: ${message}; ${fix}`);
+    this.options.log.error(`the keeper can't be asked: ${message}; ${BETWEEN}`);
   }
 
   async #look(keeper: Client<KeeperContract>): Promise<void> {

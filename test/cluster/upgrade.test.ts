@@ -175,7 +175,7 @@ it(
     await installUnasked('node3', nextButOne);
     await says(
       'node3',
-      /the keeper can't be asked: the other side speaks protocol 1, this one 2 to 3; upgrade/,
+      /the keeper can't be asked: the other side speaks protocol 1, this one 2 to 3; install the version between/,
     );
     const first = await keeperOf('node3');
     await install('node3', next);
