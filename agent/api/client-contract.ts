@@ -70,6 +70,8 @@ export const ClusterStatus = z.object({
   nodes: list(z.object({ name: NodeName, address: z.string(), port: z.int(), state: NodeState }), {
     most: MOST_NODES,
   }),
+  /** This node's keeper, where it is one that an agent of another version has started; and why it is there still. */
+  keeper: z.object({ version: z.string(), holds: z.string() }).optional(),
   /** Those that are good, where the authority is on this node and root asks. */
   tokens: list(z.object({ id: z.string(), expires: Moment }), { most: MOST_NODES }),
 });

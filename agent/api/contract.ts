@@ -23,6 +23,8 @@ export type Result<C extends Contract, M extends Method<C>> = z.output<C[M]['res
 export interface Caller {
   readonly name: string;
   readonly kind: 'agent' | 'client' | 'keeper';
+  /** The number of the protocol that is spoken with it; a node that asks itself speaks all of its own. */
+  readonly protocol?: number | undefined;
   /** The user who asks, where that is not root: known from the socket, or told by the agent that passes it on. */
   readonly user?: User | undefined;
   /** The agent that passes on what a user asked it: streams that come of it are its to open. */
@@ -64,6 +66,8 @@ export interface Remote<C extends Contract, E extends Events = NoEvents> {
   readonly name: string;
   readonly kind: Caller['kind'];
   readonly version: string;
+  /** The number of the protocol that both sides speak here. */
+  readonly protocol: number;
   /** Rejects with the handler's GodwitError, or with `bad-message`, `timeout`, `cancelled`, `connection-lost`. */
   call<M extends Method<C>>(
     method: M,

@@ -1,5 +1,6 @@
 import type { Obstacle } from './model';
 import { cut } from './text';
+import { type Versions, versionsText } from './versions';
 
 /** Of each line of a failure: what others wrote is often part of it, and may be of any length. */
 const LINE_SHOWN = 2_000;
@@ -189,9 +190,24 @@ export const badMessage = (what: string, why: string) =>
     message: `${cut(what, WRONG_SHOWN)} is not valid: ${cut(why, WRONG_SHOWN)}`,
   });
 
-export const wrongVersion = (theirs: number, ours: number) =>
+export const wrongVersion = (theirs: Versions, ours: Versions) =>
   new GodwitError({
     code: 'wrong-version',
-    message: `the other side speaks protocol ${theirs}, this one ${ours}`,
-    fix: 'install the same version of Godwit on both',
+    message: `the other side speaks protocol ${versionsText(theirs)}, this one ${versionsText(ours)}`,
+    fix: 'upgrade the older of the two: a version of Godwit works with itself and with the one before',
+  });
+
+/** Of two nodes, said by a third. */
+export const apartInVersion = (one: string, its: Versions, other: string, theirs: Versions) =>
+  new GodwitError({
+    code: 'wrong-version',
+    message: `${one} speaks protocol ${versionsText(its)}, and ${other} ${versionsText(theirs)}`,
+    fix: 'upgrade the older of the two, or move it by way of a node of a version between them',
+  });
+
+export const wrongCheckpoint = (written: number, reader: string, read: Versions) =>
+  new GodwitError({
+    code: 'wrong-version',
+    message: `the source's checkpoints are of version ${written}, and ${reader} reads ${versionsText(read)}`,
+    fix: `upgrade ${reader}`,
   });

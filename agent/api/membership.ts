@@ -15,8 +15,17 @@ export type Standing = z.infer<typeof Standing>;
  */
 export const Incarnation = z.int().min(0);
 
+/**
+ * A later version may add to a tuple's end: what comes behind these is not read, and not passed on. An item that is added
+ * must be optional, for members who do not know of it yet.
+ */
+const growing = <const T extends readonly [z.ZodType, ...z.ZodType[]]>(...items: T) =>
+  z
+    .tuple(items, z.unknown())
+    .transform((all) => all.slice(0, items.length) as unknown as z.output<z.ZodTuple<T, null>>);
+
 /** Of whom; how it is; in which incarnation; who found it so, which of `alive` is the member itself. */
-export const Statement = z.tuple([NodeName, Standing, Incarnation, NodeName]);
+export const Statement = growing(NodeName, Standing, Incarnation, NodeName);
 export type Statement = z.infer<typeof Statement>;
 
 /** Of no use to anybody when it is older. */
@@ -28,7 +37,7 @@ const Amount = z
   .max(2 ** 48);
 
 /** Its name, age in milliseconds, CPUs, speed, load, MiB of memory in all and free, jobs. */
-export const LoadRecord = z.tuple([
+export const LoadRecord = growing(
   NodeName,
   z.int().min(0).max(MOST_AGE_MS),
   Amount,
@@ -46,7 +55,7 @@ export const LoadRecord = z.tuple([
     .int()
     .min(0)
     .max(2 ** 32),
-]);
+);
 export type LoadRecord = z.infer<typeof LoadRecord>;
 
 /** What goes along with each message between members. */

@@ -33,6 +33,7 @@ import {
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
 import { RosterEntries, RosterEntry } from './roster';
 import { JobStacks } from './stacks';
+import { UNDERSTOOD_FIRST, Understood } from './versions';
 
 /** As another node says it: with all that it says of root, root is root. */
 const Whom = User.transform((user) => (user.uid === 0 ? ROOT : user));
@@ -271,6 +272,7 @@ export const peerContract = {
       }).default([]),
       mounts: Mounts.default([]),
       shared: SharedMounts.default([]),
+      understood: Understood.default(UNDERSTOOD_FIRST),
     }),
   },
   'node.preflight': {
@@ -291,6 +293,7 @@ export const peerContract = {
     result: z.object({
       obstacles: list(Obstacle, { most: MOST_OBSTACLES }),
       direct: Mounts.default([]),
+      understood: Understood.default(UNDERSTOOD_FIRST),
     }),
   },
 

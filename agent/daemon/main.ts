@@ -7,6 +7,7 @@ import { clusterFiles } from '../api/cluster-files';
 import { type FixedConfig, loadConfig } from '../api/config';
 import { peerContract } from '../api/peer-contract';
 import { keeperContract } from '../keeper/contract';
+import { KeeperLink } from '../keeper/link';
 import { KeeperWatch } from '../keeper/watch';
 import { DaemonLog, endWith, logFailures } from '../log';
 import { sweepAccounts } from '../machine/cgroup/limits';
@@ -14,7 +15,6 @@ import { findCriu } from '../machine/criu/criu';
 import { sharedMounts } from '../machine/homefs/shared';
 import { JobNetworks } from '../machine/network/interface';
 import { allowanceOf } from '../wire/allowance';
-import { Link } from '../wire/link';
 import { type Server, serveTls, serveUnix } from '../wire/server';
 import { Tickets } from '../wire/tickets';
 import { loadTls, readCertificate, type TlsIdentity } from '../wire/tls';
@@ -37,6 +37,7 @@ import { Addresses } from './jobs/addresses';
 import { Clearing } from './jobs/clearing';
 import { Copies } from './jobs/copies';
 import { Debugging } from './jobs/debugging';
+import { dispensable } from './jobs/dispensable';
 import { addressesIn, Home } from './jobs/home';
 import { HomedJobs } from './jobs/homed-jobs';
 import { Host } from './jobs/host';
@@ -70,6 +71,7 @@ const daemon = new DaemonLog('agent.log');
 let log = daemon.log;
 
 interface Started {
+  configFile: string;
   config: FixedConfig;
   tls: TlsIdentity;
   settings: Settings;
@@ -87,7 +89,7 @@ function foundation({ config, peers, changes }: Started) {
   layout.make();
   const helper = layout.installHelper(join(__dirname, 'godwit-helper'));
   const tickets = new Tickets(config.perUser.tickets);
-  const keeper = new Link(
+  const keeper = new KeeperLink(
     { path: config.keeperSocket },
     { name: node, kind: 'agent', contract: keeperContract, patienceMs: KEEPER_PATIENCE_MS },
   );
@@ -100,12 +102,16 @@ function foundation({ config, peers, changes }: Started) {
   const shared = async () =>
     sharedMounts(await readFile('/proc/self/mountinfo', 'utf8'), config.sharedPaths, config.state);
   const program = join(__dirname, 'godwit-homefs');
+  const daemons = {
+    mounted: new Daemons(layout.mounted, keeper, 'mounted'),
+    served: new Daemons(layout.served, keeper, 'served'),
+  };
   const mounted = new MountedFiles({
-    daemons: new Daemons(layout.mounted, keeper, 'mounted'),
+    daemons: daemons.mounted,
     ...{ peers, tickets, program, roots: layout.roots, log },
   });
   const served = new ServedFiles({
-    daemons: new Daemons(layout.served, keeper, 'served'),
+    daemons: daemons.served,
     ...{ journal: stored, tickets, program, without: [layout.roots], log },
   });
   const wrote = new EventEmitter<{ job: [id: string] }>();
@@ -116,7 +122,7 @@ function foundation({ config, peers, changes }: Started) {
   });
   return {
     ...{ node, cgroup, layout, helper, tickets, keeper, networks, shared, mounted, served, journal },
-    ...{ peers, wrote, log },
+    ...{ daemons, peers, wrote, log },
   };
 }
 
@@ -161,8 +167,15 @@ function assemble(started: Started) {
   const strays = new Strays({ ...context, moves, members, home, names: () => peers.names });
   const leftovers = new Leftovers({ node, home, lists, members, moves, peers, statuses, strays });
   const ownDebuggers = new OwnDebuggers({ node, home, moves: underWay, peers });
-  const cluster = clusterAnswers({ ...started, members, journal, copies });
+  const keepers = new KeeperWatch({
+    ...{ node, state: config.state, socket: config.keeperSocket, link: keeper, log },
+    argv: [process.execPath, join(__dirname, 'keeper.cjs'), started.configFile],
+  });
+  const { mounted, served } = base.daemons;
+  const held = { copies, daemons: [mounted, served], isMoving: () => underWay.isBusy };
+  const cluster = clusterAnswers({ ...started, members, journal, copies, keepers });
   return {
+    ...{ keepers, dispensable: () => dispensable(held) },
     ...{ config, settings, changes, refusals: new Refusals(log), speed: measureSpeed() },
     ...{ ...hosting, host, statuses, debugging, stops, home, lists, moves, ownJobs, ownDebuggers },
     ...{ clusterAnswers: cluster, leftovers, members },
@@ -235,15 +248,13 @@ async function main(configFile: string) {
   /** The members are others now. Before there are connections there is nothing to be done. */
   let review = () => {};
   const cluster = roster && (await joined({ config, roster, peers, tls, changed: () => review(), log }));
-  const node = assemble({ config, settings, peers, changes, tls, joined: cluster });
+  const node = assemble({ configFile, config, settings, peers, changes, tls, joined: cluster });
   const handlers = peerHandlers(node);
   peers.serve(handlers);
   const { journal, tickets, served } = node;
 
   await sweepAccounts(config.cgroup);
-  const { keeperSocket: socket, state } = config;
-  const argv: [string, ...string[]] = [process.execPath, join(__dirname, 'keeper.cjs'), configFile];
-  await new KeeperWatch({ node: name, state, socket, argv, log }).start();
+  await node.keepers.start();
   // What was under way is taken up before anybody is listened to.
   await node.moves.restart(await journal.jobs({ ended: true, adopted: true }));
   await served.restart();
@@ -288,6 +299,7 @@ async function main(configFile: string) {
   process.on('SIGHUP', () => void reload());
   await node.members.start();
   void node.home.start();
+  node.keepers.replaceWhenIdle(node.dispensable);
   let restart = () => {};
   const moved = new Promise<void>((resolve) => {
     restart = resolve;

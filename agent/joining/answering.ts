@@ -15,14 +15,16 @@ const POLL_MS = 20;
 const END_BYTES = 64 * 1024;
 
 /** Only the hello is requested: an agent that answers it is up. */
-export async function answers(socket: string): Promise<'up' | 'down' | 'refused'> {
+export async function answers(socket: string): Promise<'up' | 'down' | 'refused' | 'of-another-version'> {
   try {
     const options = { name: 'lab', kind: 'client', contract: {}, timeoutMs: ANSWER_TIMEOUT_MS } as const;
     const remote = await connectUnix(socket, options);
     remote.close();
     return 'up';
   } catch (error) {
-    return asGodwitError(error).code === 'not-admitted' ? 'refused' : 'down';
+    const { code } = asGodwitError(error);
+    if (code === 'wrong-version') return 'of-another-version';
+    return code === 'not-admitted' ? 'refused' : 'down';
   }
 }
 
@@ -32,13 +34,15 @@ export async function waitForAnswer(
   ended: () => Promise<string | null>,
 ): Promise<string | null> {
   const deadline = performance.now() + START_DEADLINE_MS;
-  while ((await answers(socket)) !== 'up') {
+  for (;;) {
+    const found = await answers(socket);
+    if (found === 'up') return null;
+    if (found === 'of-another-version') return 'it is of a version that this one can not speak with';
     const why = await ended();
     if (why !== null) return why;
     if (performance.now() > deadline) return `it does not answer after ${START_DEADLINE_MS} ms`;
     await sleep(POLL_MS);
   }
-  return null;
 }
 
 /** The last line of a daemon's own in its log; empty where there is none to read. */

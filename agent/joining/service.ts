@@ -10,7 +10,7 @@ import { nodeCgroup, removeNodeCgroup } from '../machine/cgroup/hierarchy';
 import { removeAccounts } from '../machine/cgroup/limits';
 import { removeTree } from '../machine/cgroup/tree';
 import { endAll } from '../machine/daemons/ending';
-import { endSupervised, isSupervised, startSupervised } from '../machine/daemons/supervised';
+import { endSupervised, isSupervised, startSupervised, supervises } from '../machine/daemons/supervised';
 import { isAlive, readIdentity, signalPid } from '../machine/proc/identity';
 import { answers, lastLogLine, waitForAnswer } from './answering';
 import { agentRunsAlready, didNotStart, nodeHasJobs, notRoot } from './service-errors';
@@ -51,7 +51,8 @@ export const serviceFiles = (state: string) => ({
 
 /**
  * Starts a node's agent so that it is started again whenever it ends; whether it answers is for the caller to see. One
- * that runs is left as it is, or handed over to the other of the two, its jobs running on.
+ * that runs is left as it is; or handed over to the other of the two, or to the programs that are named now, its jobs
+ * running on.
  * @throws GodwitError `not-root`, `service-taken`, `service-failed`, `no-service-file`, `agent-runs`, and what
  *   `loadConfig` throws; then nothing has been left behind
  */
@@ -69,11 +70,12 @@ export async function startService({ config, programs, systemd = true }: Service
   }
   const before = ofUnit ? await stopUnit() : [];
   const atBoot = `${program} ${join(dirname(agent), 'godwit.cjs')} agent --start --no-service --config ${config}`;
-  if (supervised) return { by: 'supervisor', steps: before, atBoot };
-  // One whose supervisor was killed.
+  const argv: [string, ...string[]] = [program, agent, config];
+  if (await supervises(files.supervisorFile, argv)) return { by: 'supervisor', steps: before, atBoot };
+  // One whose supervisor was killed, or one of a Godwit at another place.
   await endSupervised(files);
   await mkdir(node.state, { recursive: true, mode: 0o755 });
-  await startSupervised({ ...files, argv: [program, agent, config] });
+  await startSupervised({ ...files, argv });
   return { by: 'supervisor', steps: [...before, `started the agent, its log is ${files.log}`], atBoot };
 }
 

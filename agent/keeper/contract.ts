@@ -49,12 +49,26 @@ export type StubKey = z.infer<typeof StubKey>;
 export const StubSeen = StubKey.extend({ session: z.string(), connected: z.boolean(), running: z.boolean() });
 export type StubSeen = z.infer<typeof StubSeen>;
 
+/** The one that did not give its number (api/versions.ts). */
+const FIRST_KEEPER = 1;
+
 const nothing = z.object({});
 const key = z.object({ key: ProcessKey });
 
 export const keeperContract = {
   /** Another id is another keeper, which knows no process of an earlier one. */
-  'keeper.identity': { params: nothing, result: z.object({ id: z.string() }) },
+  'keeper.identity': {
+    params: nothing,
+    result: z.object({ id: z.string(), keeper: z.int().default(FIRST_KEEPER) }),
+  },
+  /**
+   * Ends the keeper, if all that it holds is these processes, which can do without; else says what it holds. From the
+   * moment when it answers that it ends it does nothing else.
+   */
+  'keeper.retire': {
+    params: z.object({ but: list(ProcessKey, { most: MOST_PROCESSES }) }),
+    result: z.object({ holds: z.string().nullable() }),
+  },
   /** Starts a process, and keeps its exit and the lines of its standard output. */
   'process.start': {
     params: z.object({

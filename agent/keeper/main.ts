@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../api/config';
 import type { Handlers } from '../api/contract';
 import { asGodwitError, GodwitError } from '../api/errors';
+import { KEEPER } from '../api/versions';
 import { debuggerTools } from '../debug/attach/tools';
 import { stackTools } from '../debug/stacks/reader';
 import { DaemonLog, endWith, logFailures } from '../log';
@@ -17,6 +18,7 @@ import { serveUnix } from '../wire/server';
 import { Tickets } from '../wire/tickets';
 import { type KeeperContract, keeperContract } from './contract';
 import { Processes } from './processes';
+import { Retirement } from './retirement';
 import { Stacks } from './stacks';
 import { Stubs } from './stubs';
 import { type End, readReport, readSupervision } from './supervision';
@@ -53,10 +55,12 @@ function handlers(
   stubs: Stubs,
   stacks: Stacks,
   tickets: Tickets,
+  retirement: Retirement,
 ): Handlers<KeeperContract> {
   const id = randomUUID();
   return {
-    'keeper.identity': () => ({ id }),
+    'keeper.identity': () => ({ id, keeper: KEEPER }),
+    'keeper.retire': ({ but }) => retirement.ask(() => stubs.held() ?? processes.runningBut(new Set(but))),
     'process.start': (order) => processes.start(order),
     'process.line': ({ key, index }, { signal }) => processes.line(key, index, signal),
     'process.wait': ({ key }, { signal }) => processes.wait(key, signal),
@@ -94,18 +98,23 @@ async function main(configFile: string) {
     log,
   });
   const stacks = new Stacks(stackTools(__dirname), stubs);
-  await serveUnix({
+  const retirement = new Retirement();
+  const server = await serveUnix({
     path: config.keeperSocket,
     name: config.name,
     kind: 'keeper',
     contract: keeperContract,
-    handlers: handlers(processes, stubs, stacks, tickets),
+    handlers: retirement.until(handlers(processes, stubs, stacks, tickets, retirement)),
     tickets,
   });
   const started = (await startOf(process.pid)) ?? '0';
   await writeFile(keeperPidFile(config.state), identityLine({ pid: process.pid, started }), { mode: 0o600 });
   log('the keeper is ready');
-  await once(process, 'SIGTERM');
+  const retired = retirement.begun.then(() => {
+    log('the keeper ends: it holds nothing, and one of another version takes its place');
+    return server.close();
+  });
+  await Promise.race([once(process, 'SIGTERM'), retired]);
   process.exit(0);
 }
 

@@ -156,6 +156,12 @@ export class Processes {
     return { processes };
   }
 
+  /** One that runs and is none of these; null where there is none. */
+  runningBut(others: ReadonlySet<string>): string | null {
+    const found = [...this.#kept.values()].find(({ key, end }) => !end && !others.has(key));
+    return found?.key ?? null;
+  }
+
   forget(key: string) {
     const kept = this.#kept.get(key);
     if (kept && !kept.end)

@@ -181,6 +181,17 @@ export class Stubs {
     });
   }
 
+  /** What would go with this keeper; null where nothing would. */
+  held(): string | null {
+    for (const [job, { stubs, leaving, parked, failures, lost }] of this.#jobs) {
+      if (stubs.size > 0) return `a debugger of job ${job}`;
+      if (leaving.size > 0) return `the last words to a debugger of job ${job}`;
+      if (parked) return `a debugger of job ${job}, parked`;
+      if (lost || failures.size > 0) return `what became of a debugger of job ${job}`;
+    }
+    return null;
+  }
+
   debuggerLost(job: string) {
     return { lost: this.#jobs.get(job)?.lost ?? null };
   }

@@ -54,6 +54,7 @@ export class Client<C extends Contract, E extends Events = NoEvents> implements 
   readonly name: string;
   readonly kind: Kind;
   readonly version: string;
+  readonly protocol: number;
   readonly closed: Promise<GodwitError>;
 
   constructor(
@@ -65,6 +66,7 @@ export class Client<C extends Contract, E extends Events = NoEvents> implements 
     this.name = hello.name;
     this.kind = hello.kind;
     this.version = hello.version;
+    this.protocol = hello.protocol;
     this.closed = connection.closed;
   }
 

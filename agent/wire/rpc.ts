@@ -276,9 +276,11 @@ export class Connection {
       const entry = Object.hasOwn(contract, method) ? contract[method] : undefined;
       if (!entry) throw errors.noSuchMethod(method);
       const parsed = parseWith(entry.params, params, `the params of ${method}`);
-      const { name, kind } = this.#hello!;
+      const { name, kind, protocol } = this.#hello!;
       const { user } = this.#options;
-      return await handlers[method]!(parsed, { name, kind, user, signal: given.signal, connection: this });
+      return await handlers[method]!(parsed, {
+        ...{ name, kind, protocol, user, signal: given.signal, connection: this },
+      });
     } catch (error) {
       const { code, message, data } = toWireError(error);
       throw new ResponseError(code, message, data);

@@ -18,11 +18,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { type ClientContract, clientContract } from '../../agent/api/client-contract';
 import { type ClientEvents, clientEvents } from '../../agent/api/client-events';
+import { PROTOCOL } from '../../agent/api/versions';
 import { JobCgroup } from '../../agent/machine/cgroup/cgroup';
 import { nodeCgroup } from '../../agent/machine/cgroup/hierarchy';
 import { nodePid } from '../../agent/machine/proc/processes';
 import { type Client, connectUnix } from '../../agent/wire/client';
-import { PROTOCOL } from '../../agent/wire/hello';
 import { compile } from '../support/c-programs';
 import type { Godwit } from '../support/godwit';
 import { copiesOf, run } from '../support/processes';
@@ -403,7 +403,7 @@ describe('what a user can take from others', () => {
   });
 
   it('is not an agent’s time: a first message of megabytes is refused at once, and others are answered', async () => {
-    const hello = { protocol: PROTOCOL, version: '1', kind: 'client', name: 'ann' };
+    const hello = { protocol: PROTOCOL.newest, version: '1', kind: 'client', name: 'ann' };
     for (let n = 0; n < 5; n++) {
       const socket = new WebSocket(`ws+unix:${stage.socketOf('ann')}:/rpc`);
       asked.push(socket);

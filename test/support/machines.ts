@@ -69,6 +69,11 @@ export class Machines {
     };
   }
 
+  /** From now on the programs there are those in this folder, which it sees. */
+  install(number: number, folder: string): void {
+    this.#software[number - 1] = { ...this.#software[number - 1]!, folder };
+  }
+
   /** `godwit ARG…` on that machine, to its end. */
   command(number: number, ...args: string[]): Promise<Outcome> {
     return run(this.argv(number, ...args));

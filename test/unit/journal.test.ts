@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -299,6 +299,48 @@ describe('what is large', () => {
     expect(await journal.users()).toEqual([0, 5]);
   });
 
+  it('is kept in a copy as an older version wrote it, which that one opens again, and then changed', async () => {
+    journal.close();
+    rmSync(file);
+    const old = new DatabaseSync(file);
+    old.exec(`${MIGRATIONS[0]}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = 1`);
+    const insert = `INSERT INTO jobs VALUES (?, 'sim', ?, 'running', 2, NULL, '2026', NULL, 0, 0, 0, 'node1', 0, 0, NULL, '[]', NULL)`;
+    old.exec('PRAGMA journal_mode = WAL');
+    old.prepare(insert).run(id, JSON.stringify({ ...spec, args: ['x'] }));
+    // What is beside the file yet is in the copy as well.
+    expect(statSync(`${file}-wal`).size).toBeGreaterThan(0);
+    journal = openJournal(file);
+    old.close();
+    const copy = `${file}.v1`;
+    expect(statSync(copy).mode & 0o777).toBe(0o600);
+    const kept = new DatabaseSync(copy, { readOnly: true });
+    expect(kept.prepare('PRAGMA user_version').get()).toEqual({ user_version: 1 });
+    expect(kept.prepare('SELECT id, spec FROM jobs').all()).toEqual([
+      { id, spec: JSON.stringify({ ...spec, args: ['x'] }) },
+    ]);
+    kept.close();
+    reopen();
+    expect(await journal.command(id)).toEqual(['/bin/true', 'x']);
+    expect(readdirSync(folder).filter((name) => name.includes('.v'))).toEqual(['journal.sqlite.v1']);
+  });
+
+  it('is as the older version wrote it when it can not be changed, and says so', () => {
+    journal.close();
+    rmSync(file);
+    const old = new DatabaseSync(file);
+    old.exec(`${MIGRATIONS[0]}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = 1`);
+    // In the way of what the newer version makes last but one.
+    old.exec('CREATE INDEX jobs_uid ON jobs (name)');
+    old.close();
+    expect(() => openJournal(file)).toThrow(code('journal-failed'));
+    const left = new DatabaseSync(file);
+    expect(left.prepare('PRAGMA user_version').get()).toEqual({ user_version: 1 });
+    expect(left.prepare("SELECT name FROM sqlite_schema WHERE name = 'commands'").all()).toEqual([]);
+    left.exec('DROP INDEX jobs_uid');
+    left.close();
+    journal = openJournal(file);
+  });
+
   it('are the jobs of one user: as many as may be', async () => {
     const user = { name: 'games', uid: 5, gid: 5, groups: [5] };
     const one = (job: string, most: number) =>
@@ -364,6 +406,8 @@ describe('a file that is not what it should be', () => {
   it('a newer version', () => {
     rewrite((db) => db.exec('PRAGMA user_version = 99'));
     refused('journal-newer');
+    const fix = expect.stringMatching(/install the newer Godwit.*journal\.sqlite\.v2 in its place/);
+    expect(() => openJournal(file)).toThrow(expect.objectContaining({ fix }));
   });
   it('the database of another program', () => {
     rewrite((db) => db.exec('PRAGMA application_id = 1'));

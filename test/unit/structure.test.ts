@@ -54,8 +54,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'agent/daemon': [
     ...WIRED,
     'agent/daemon',
-    'agent/keeper/contract.ts',
-    'agent/keeper/watch.ts',
+    ...['contract.ts', 'link.ts', 'watch.ts'].map((file) => `agent/keeper/${file}`),
     'agent/machine',
   ],
   'agent/daemon/requests': [
@@ -63,7 +62,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     ...['cluster', 'homefs', 'jobs', 'journal', 'migration', 'preflight'].map(
       (room) => `agent/daemon/${room}`,
     ),
-    'agent/keeper/contract.ts',
+    ...['agent/keeper/contract.ts', 'agent/keeper/watch.ts'],
     'agent/machine',
   ],
   'agent/daemon/migration': [

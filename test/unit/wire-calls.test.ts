@@ -3,9 +3,9 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import { PROTOCOL, versionsText } from '../../agent/api/versions';
 import { MAX_MESSAGE_BYTES, MAX_UNSENT_BYTES } from '../../agent/wire/allowance';
 import { connectUnix } from '../../agent/wire/client';
-import { PROTOCOL } from '../../agent/wire/hello';
 import {
   atEnd,
   contract,
@@ -48,7 +48,7 @@ async function rawSocket(path: string, { hello = true } = {}) {
   await new Promise((resolve) => socket.once('open', resolve));
   atEnd(() => socket.terminate());
   const say = (message: unknown) => socket.send(JSON.stringify(message));
-  if (hello) say({ hello: { protocol: PROTOCOL, version: '0', kind: 'client', name: 'raw' } });
+  if (hello) say({ hello: { protocol: PROTOCOL.newest, version: '0', kind: 'client', name: 'raw' } });
   return { socket, closed, frames, say };
 }
 
@@ -393,10 +393,10 @@ describe('hello', () => {
   it('of another protocol is refused on both sides', async () => {
     const { path } = await unixServer();
     const { say, closed } = await rawSocket(path, { hello: false });
-    say({ hello: { protocol: PROTOCOL + 1, novelty: true } });
+    say({ hello: { protocol: PROTOCOL.newest + 1, novelty: true } });
     expect(await closed).toEqual({
       code: 4000,
-      reason: `wrong-version: the other side speaks protocol ${PROTOCOL + 1}, this one ${PROTOCOL}`,
+      reason: `wrong-version: the other side speaks protocol ${PROTOCOL.newest + 1}, this one ${versionsText(PROTOCOL)}`,
     });
     await stillServes(path);
 
@@ -405,7 +405,7 @@ describe('hello', () => {
     atEnd(() => http.close());
     expect(await failure(client(other))).toMatchObject({
       code: 'wrong-version',
-      fix: expect.stringContaining('same version'),
+      fix: expect.stringContaining('upgrade the older'),
     });
   });
 

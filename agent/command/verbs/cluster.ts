@@ -153,11 +153,12 @@ const addStatus = (cluster: Command) =>
       }),
     );
 
-const statusText = ({ name, authority, authorityNode, certificateExpires, tokens }: ClusterStatus) =>
+const statusText = ({ name, authority, authorityNode, certificateExpires, keeper, tokens }: ClusterStatus) =>
   [
     `cluster ${authority}`,
     `authority: ${authorityNode ?? 'no node has its key'}`,
     `certificate of ${name}: good until ${certificateExpires}`,
+    ...(keeper ? [`keeper of ${name}: of version ${keeper.version}, stays as ${keeper.holds}`] : []),
     ...tokens.map(({ id, expires }) => `token ${id}: good until ${expires}`),
   ].join('\n');
 

@@ -61,6 +61,13 @@ export class Daemons {
     return files.filter((file) => file.endsWith('.json')).map((file) => file.slice(0, -'.json'.length));
   }
 
+  /** The keeper's names for those that run. */
+  async keys(): Promise<string[]> {
+    const names = await this.names();
+    const found = await Promise.all(names.map((name) => this.find(name)));
+    return names.filter((_, index) => found[index] !== null).map((name) => this.#key(name));
+  }
+
   /** null when it is not there, or has died. */
   async find(name: string): Promise<DaemonIdentity | null> {
     const record = await this.#read(name);

@@ -20,6 +20,15 @@ export class Copies {
     return [...this.#copies.keys()];
   }
 
+  get isLaunching(): boolean {
+    return this.#launching.size > 0;
+  }
+
+  /** The keeper's names for the processes that supervise them. */
+  get supervisors(): string[] {
+    return [...this.#copies.values()].map(({ supervisor }) => supervisor);
+  }
+
   get(job: string): Copy | undefined {
     return this.#copies.get(job);
   }

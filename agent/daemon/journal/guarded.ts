@@ -19,11 +19,15 @@ export const foreign = (file: string) =>
     fix: 'give the agent a state folder of its own',
   });
 
+/** Where a journal is kept as it was when a newer version changed it. */
+export const copyOf = (file: string, version: number) => `${file}.v${version}`;
+
+/** Of jobs that were launched or moved since, an older copy says what is not true any more. */
 export const newer = (file: string, version: number) =>
   new GodwitError({
     code: 'journal-newer',
     message: `the journal ${file} is of version ${version}, this Godwit knows ${MIGRATIONS.length}`,
-    fix: 'install the newer Godwit',
+    fix: `install the newer Godwit again; if no job of this node or on it has run since the upgrade, put ${copyOf(file, MIGRATIONS.length)} in its place`,
   });
 
 /** SQLite's result codes (sqlite.org/rescode.html), the low byte of the extended ones. */

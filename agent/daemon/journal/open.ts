@@ -1,8 +1,9 @@
 /** The journal's file is opened: checked before it is changed, private, brought to the newest version. */
-import { chmodSync, closeSync, existsSync, openSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, fsyncSync, openSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { JournalFile } from './file';
-import { corrupt, foreign, guarded, newer } from './guarded';
+import { copyOf, corrupt, foreign, guarded, newer } from './guarded';
 import type { Journal } from './journal';
 import { APPLICATION_ID, MIGRATIONS } from './schema';
 import { SqliteJournal } from './sqlite';
@@ -15,7 +16,7 @@ const BUSY_TIMEOUT = 5_000;
  * `journal-newer`, `journal-failed`; the file is then as it was.
  */
 export function openJournal(file: string, now: () => Date = () => new Date()): Journal {
-  if (existsSync(file) && statSync(file).size > 0) inspect(file);
+  const version = existsSync(file) && statSync(file).size > 0 ? inspect(file) : NEW;
   const db = guarded(file, () => {
     makePrivate(file);
     return new DatabaseSync(file, { timeout: BUSY_TIMEOUT, enableForeignKeyConstraints: true });
@@ -23,6 +24,7 @@ export function openJournal(file: string, now: () => Date = () => new Date()): J
   try {
     return guarded(file, () => {
       db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+      if (version !== NEW && version < MIGRATIONS.length) keep(db, file, version);
       migrate(db);
       return new SqliteJournal(new JournalFile(db, file), now);
     });
@@ -38,9 +40,29 @@ function makePrivate(file: string): void {
   chmodSync(file, 0o600);
 }
 
-/** Looks at an existing file without the right to change it. */
-function inspect(file: string): void {
-  guarded(file, () => {
+/**
+ * A copy of the journal before a newer version changes it: SQLite's own, so that what waits beside the file is in it, and
+ * whole on the disk before the change begins.
+ */
+function keep(db: DatabaseSync, file: string, version: number): void {
+  const copy = copyOf(file, version);
+  // Those of earlier versions say nothing that is true.
+  for (let earlier = 1; earlier <= version; earlier++) rmSync(copyOf(file, earlier), { force: true });
+  makePrivate(copy);
+  db.prepare('VACUUM INTO ?').run(copy);
+  for (const path of [copy, dirname(copy)]) {
+    const opened = openSync(path, 'r');
+    fsyncSync(opened);
+    closeSync(opened);
+  }
+}
+
+/** Of a file that is yet to be made. */
+const NEW = 0;
+
+/** Looks at an existing file without the right to change it. Its version. */
+function inspect(file: string): number {
+  return guarded(file, () => {
     const db = new DatabaseSync(file, { readOnly: true, timeout: BUSY_TIMEOUT });
     try {
       const check = db.prepare('PRAGMA quick_check(1)').get()?.quick_check;
@@ -49,6 +71,7 @@ function inspect(file: string): void {
       const id = pragma(db, 'application_id');
       if (id !== APPLICATION_ID && (version !== 0 || tables(db) > 0)) throw foreign(file);
       if (version > MIGRATIONS.length) throw newer(file, version);
+      return version;
     } finally {
       db.close();
     }

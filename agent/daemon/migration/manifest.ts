@@ -3,9 +3,10 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { list } from '../../api/bounded';
-import { GodwitError } from '../../api/errors';
+import { GodwitError, wrongCheckpoint } from '../../api/errors';
 import { Mounts, SharedMounts } from '../../api/peer-contract';
 import { parseJson, parseWith } from '../../api/schema';
+import { CHECKPOINT, includes } from '../../api/versions';
 import { ParkedStub } from '../../debug/state/parked';
 import { MOST_STUBS } from '../../keeper/contract';
 
@@ -26,13 +27,18 @@ export const Manifest = z.object({
 });
 export type Manifest = z.infer<typeof Manifest>;
 
+/** Its version; the first did not say it. */
+const Numbered = z.looseObject({ checkpoint: z.int().default(1) });
+
 export const writeManifest = (images: string, manifest: Manifest) =>
-  writeFile(join(images, MANIFEST), JSON.stringify(manifest)).catch((error: Error) => {
-    throw new GodwitError({
-      code: 'image-transfer-failed',
-      message: `the images can't be written: ${error.message}`,
-    });
-  });
+  writeFile(join(images, MANIFEST), JSON.stringify({ ...manifest, checkpoint: CHECKPOINT.newest })).catch(
+    (error: Error) => {
+      throw new GodwitError({
+        code: 'image-transfer-failed',
+        message: `the images can't be written: ${error.message}`,
+      });
+    },
+  );
 
 /** @throws GodwitError `incomplete-checkpoint`, `bad-message` */
 export async function readManifest(images: string): Promise<Manifest> {
@@ -47,5 +53,9 @@ export async function readManifest(images: string): Promise<Manifest> {
       code: 'bad-message',
       message: `${what} has ${size} bytes; ${MAX_BYTES} are the most`,
     });
-  return parseWith(Manifest, parseJson(what, await readFile(path, 'utf8').catch(missing)), what);
+  const said = parseJson(what, await readFile(path, 'utf8').catch(missing));
+  // Before all else: the rest may differ in another version. The home has looked already, unless it is older itself.
+  const { checkpoint } = parseWith(Numbered, said, what);
+  if (!includes(CHECKPOINT, checkpoint)) throw wrongCheckpoint(checkpoint, 'the destination', CHECKPOINT);
+  return parseWith(Manifest, said, what);
 }

@@ -23,6 +23,11 @@ export class MovesUnderWay {
     return this.sources.get(job)?.busy === true;
   }
 
+  /** As a host of any job: is a move not over? */
+  get isBusy(): boolean {
+    return [...this.sources.values(), ...this.destinations.values()].some(({ busy }) => busy);
+  }
+
   phase(job: string): MovePhase | null {
     return this.coordinators.get(job)?.phase ?? null;
   }

@@ -352,6 +352,7 @@ export const ERRORS: Readonly<Record<string, Concern>> = {
   'not-accepted': 'destination',
   'root-jobs-refused': 'destination',
   'ids-refused': 'destination',
+  'wrong-version': 'destination',
 };
 
 export type ObstacleName = keyof typeof OBSTACLES;

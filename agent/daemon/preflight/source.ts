@@ -7,6 +7,7 @@ import { asGodwitError } from '../../api/errors';
 import { fitting } from '../../api/lists';
 import type { Obstacle } from '../../api/model';
 import type { BoundPort, PeerContract, SharedMount } from '../../api/peer-contract';
+import { UNDERSTOOD } from '../../api/versions';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { inodeOf, type Looked, look } from '../../machine/criu/look';
 import { type InetSocket, inetSockets, unaccepted, waitsForAccept } from '../../machine/network/inet-sockets';
@@ -63,7 +64,7 @@ export async function sourcePreflight(
   const machine = await thisMachine(criu);
   if (unanswered) {
     const nothing = { bytes: 0, ports: [], pings: false, files: [], mounts: [], shared: [] };
-    return { ...nothing, obstacles: [unanswered], machine };
+    return { ...nothing, obstacles: [unanswered], machine, understood: UNDERSTOOD };
   }
   const { debugged, hasAddress: address, mounts, shared } = leaving;
   const findings = await jobObstacles(JobCgroup.at(leaving.cgroup), { helper, debugged, address });
@@ -72,7 +73,7 @@ export async function sourcePreflight(
     // Without CRIU at the source there is no dump.
     obstacles: fitting([...(await criuObstacles(name, '0', criu)), ...findings.obstacles]),
     ...{ bytes, ports: fitting(ports), pings, files: await filesHere(findings, leaving) },
-    ...{ mounts, shared, machine },
+    ...{ mounts, shared, machine, understood: UNDERSTOOD },
   };
 }
 

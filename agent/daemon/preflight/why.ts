@@ -3,10 +3,12 @@ import type { Result } from '../../api/contract';
 import { asGodwitError } from '../../api/errors';
 import { MOST_OBSTACLES, type Obstacle, type Preflight } from '../../api/model';
 import type { PeerContract } from '../../api/peer-contract';
+import type { Understood } from '../../api/versions';
 import type { Peers } from '../cluster/peers';
 import type { HomedJob } from '../journal/journal';
 import { filesThere } from './files';
-import { concernOf, obstacle } from './obstacles';
+import { asObstacle, concernOf, obstacle } from './obstacles';
+import { versionObstacles } from './versions';
 
 type Source = Result<PeerContract, 'host.preflight'>;
 
@@ -27,12 +29,18 @@ export async function why(
 ): Promise<Preflight> {
   const source = await peers.call(job.ledger.host, 'host.preflight', { job: job.id });
   const there = await destination(peers, job, to, source);
+  const versions = there.understood
+    ? versionObstacles({ node: job.ledger.host, ...source.understood }, { node: to, ...there.understood })
+    : [];
   const { obstacles: locks, ...files } = filesThere(source.files, {
     ...{ node: to, home: own, mounts: source.mounts },
     // What the home shares is its own there.
     direct: to === own ? source.shared.map(({ at }) => at) : there.direct,
   });
-  const all = [...source.obstacles, ...decided(job), ...there.obstacles, ...locks].slice(0, MOST_OBSTACLES);
+  const all = [...source.obstacles, ...decided(job), ...there.obstacles, ...locks, ...versions].slice(
+    0,
+    MOST_OBSTACLES,
+  );
   const { bytes } = source;
   const seen = { can: all.length === 0, bytes, estimateMs: estimate(bytes), home: own };
   if (mayLook) return { ...seen, obstacles: all, ...files };
@@ -53,12 +61,14 @@ const veiled = (obstacles: readonly Obstacle[], { id, spec }: HomedJob): Obstacl
     fix: `\`godwit why\` names it to ${spec.user.name} and to root`,
   }));
 
+type There = Omit<Result<PeerContract, 'node.preflight'>, 'understood'> & { understood?: Understood };
+
 async function destination(
   peers: Asking['peers'],
   { id, spec }: HomedJob,
   to: string,
   { bytes, machine, ports, pings, shared }: Source,
-): Promise<{ obstacles: Obstacle[]; direct: string[] }> {
+): Promise<There> {
   const { user, limits, address } = spec;
   try {
     return await peers.call(to, 'node.preflight', {
@@ -66,6 +76,7 @@ async function destination(
     });
   } catch (error) {
     const failure = asGodwitError(error);
+    if (failure.code === 'wrong-version') return { obstacles: [asObstacle(failure)], direct: [] };
     const unreachable = obstacle('node-unreachable', { node: to, why: failure.message }, failure);
     return { obstacles: [unreachable], direct: [] };
   }

@@ -5,6 +5,7 @@ import type { Caller, Handlers } from '../../api/contract';
 import { GodwitError, rootOnly } from '../../api/errors';
 import type { PeerContract } from '../../api/peer-contract';
 import { writeToken } from '../../api/token';
+import type { KeeperWatch } from '../../keeper/watch';
 import { keyOfCertificate, type TlsIdentity } from '../../wire/tls';
 import { authorityStays, hasJobs, noAuthorityHere, notJoined } from '../cluster/errors';
 import { type Issuing, type Joined, joinPort } from '../cluster/joined';
@@ -28,6 +29,7 @@ export interface ClusterParts {
   peers: Peers;
   journal: Pick<Journal, 'jobs'>;
   copies: Pick<Copies, 'jobs'>;
+  keepers: Pick<KeeperWatch, 'other'>;
 }
 
 export function clusterAnswers(parts: ClusterParts) {
@@ -150,7 +152,7 @@ function assertNoJobs(node: string, jobs: string[]): void {
 }
 
 async function statusOf(
-  { config, tls, members }: ClusterParts,
+  { config, tls, members, keepers }: ClusterParts,
   { roster, issuing }: Joined,
   isRoot: boolean,
 ): Promise<ClusterStatus> {
@@ -158,6 +160,7 @@ async function statusOf(
     name: config.name,
     authority: keyOfCertificate(tls.ca),
     authorityNode: roster.authorityNode,
+    ...(keepers.other ? { keeper: keepers.other } : {}),
     certificateExpires: expiryOf(tls.cert).toISOString(),
     nodes: roster.members.map(({ name, address, port }) => ({
       name,

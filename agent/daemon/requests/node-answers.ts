@@ -2,6 +2,7 @@
 import type { FixedConfig } from '../../api/config';
 import type { Handlers } from '../../api/contract';
 import type { PeerContract } from '../../api/peer-contract';
+import { UNDERSTOOD } from '../../api/versions';
 import type { JobNetworks } from '../../machine/network/interface';
 import { ANSWER_WITHIN_MS, type Changes } from '../cluster/changes';
 import { capacity, type Members } from '../cluster/members';
@@ -61,6 +62,7 @@ export function nodeAnswers(
       return {
         direct: await mounts.direct(shared),
         obstacles: await destinationPreflight(name, arriving, { criu, refusal, networkProblem }),
+        understood: UNDERSTOOD,
       };
     },
   };

@@ -71,6 +71,14 @@ export async function isSupervised(supervisorFile: string): Promise<boolean> {
   return supervisor !== null && isAlive(supervisor);
 }
 
+/** Whether that is by this command. */
+export async function supervises(supervisorFile: string, argv: readonly string[]): Promise<boolean> {
+  const supervisor = await readIdentity(supervisorFile);
+  if (!supervisor || !(await isAlive(supervisor))) return false;
+  const line = await readFile(`/proc/${supervisor.pid}/cmdline`, 'utf8').catch(() => '');
+  return line.endsWith(`\0${argv.join('\0')}\0`);
+}
+
 /** Ends a supervisor and what it has started, and nothing starts that again. @throws GodwitError `will-not-end` */
 export async function endSupervised({ supervisorFile, pidFile }: SupervisedFiles): Promise<void> {
   const supervisor = await readIdentity(supervisorFile);
