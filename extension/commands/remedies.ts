@@ -20,6 +20,7 @@ const OF_THE_NODE = new Set([
   'ping-group',
   'port-taken',
   'root-jobs-refused',
+  'wrong-version',
 ]);
 /** Of the debugger: without it the job moves. */
 const OF_THE_DEBUGGER = new Set([

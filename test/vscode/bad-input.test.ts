@@ -199,5 +199,15 @@ describe('on a cluster', () => {
     await workbench.openView('Godwit');
     const tree = () => workbench.tree();
     await until('a node that is down', tree, (rows) => rows.some((row) => /^node2.*down/.test(row)));
+    // What is left of it is a person's to decide, who is told what that risks.
+    await workbench.contextMenu(workbench.row('queens'), 'Forget Job…');
+    const risk = await until(
+      'the risk',
+      () => workbench.dialog(),
+      (texts) => texts.length > 0,
+    );
+    expect(risk.join()).toMatch(/Forget Job .*node2/s);
+    await workbench.press('Forget Job');
+    await until('the job is lost', tree, (rows) => rows.some((row) => /^Ended/.test(row)));
   });
 });
