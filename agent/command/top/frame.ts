@@ -1,23 +1,16 @@
 /** `godwit top` as lines of a terminal: the nodes, the jobs, and a line for questions and messages. */
-import type { Job, Node, WindowSize } from '../../api/model';
+import type { Job, WindowSize } from '../../api/model';
 import { printable } from '../../api/text';
 import { type Column, commandLine, figure, size, table } from '../text';
+import { NODE_COLUMNS } from '../verbs/nodes';
 import { chosenIn, jobsOf, nodesOf, type Pane, type Top } from './state';
 
 const REVERSE = '\x1b[7m';
 const BOLD = '\x1b[1m';
 const PLAIN = '\x1b[0m';
 
-const NODES: Column<Node>[] = [
-  { title: 'NAME', cell: ({ name }) => name },
-  { title: 'STATE', cell: ({ state }) => state },
-  { title: 'CPUS', cell: ({ cpus }) => figure(cpus), figure: true },
-  { title: 'SPEED', cell: ({ speed }) => figure(speed), figure: true },
-  { title: 'LOAD', cell: ({ load }) => figure(load), figure: true },
-  { title: 'MEMORY', cell: ({ memTotal }) => size(memTotal), figure: true },
-  { title: 'FREE', cell: ({ memFree }) => size(memFree), figure: true },
-  { title: 'JOBS', cell: ({ jobs }) => String(jobs), figure: true },
-];
+/** An address is nothing to look at all day. */
+const NODES = NODE_COLUMNS.filter(({ title }) => title !== 'ADDRESS');
 
 /** @param whither where jobs go that are moving, by their ids */
 const jobColumns = (whither: ReadonlyMap<string, string>): Column<Job>[] => [

@@ -5,7 +5,7 @@ import { ask } from '../../client/agent';
 import { type Column, figure, size, table } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
 
-const COLUMNS: Column<Node>[] = [
+export const NODE_COLUMNS: Column<Node>[] = [
   { title: 'NAME', cell: ({ name }) => name },
   { title: 'ADDRESS', cell: ({ address }) => address },
   {
@@ -27,6 +27,6 @@ export const addNodes = (program: Command) =>
     .action(
       perform(async (invocation) => {
         const { nodes } = await ask(invocation.socket, (agent) => agent.call('nodes.list', {}));
-        await invocation.answer(nodes, table(COLUMNS, nodes));
+        await invocation.answer(nodes, table(NODE_COLUMNS, nodes));
       }),
     );
