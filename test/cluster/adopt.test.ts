@@ -9,6 +9,7 @@ import { ADOPTION_POINTS, type FaultPoint } from '../../agent/daemon/migration/f
 import { FaultLab } from '../support/fault-lab';
 import { Gdb } from '../support/gdb';
 import { Godwit, Refused } from '../support/godwit';
+import { membersKnownTo } from '../support/members';
 import { run } from '../support/processes';
 import { inProject } from '../support/project';
 
@@ -513,11 +514,10 @@ describe('the agent is killed while it adopts', () => {
 test('where the home is a member no more all of the copy is cleared away at once', async () => {
   const job = await Alone.run('node1', 'node2');
   await lab.kill('node1');
-  const { config } = lab.paths('node2');
+  const { config, state } = lab.paths('node2');
   const known = readFileSync(config, 'utf8');
-  const { members, ...rest } = JSON.parse(known);
-  const others = members.filter(({ name }: { name: string }) => name !== 'node1');
-  writeFileSync(config, JSON.stringify({ ...rest, members: others }));
+  const members = (await membersKnownTo(state)).filter(({ name }) => name !== 'node1');
+  writeFileSync(config, JSON.stringify({ ...JSON.parse(known), members }));
   await lab.restart('node2');
   expect(await listed('node2', job.id)).toMatchObject([{ home: 'node1', node: 'node2' }]);
   expect(await forget('node2', job.id)).toEqual({ id: job.id, node: 'node2' });
