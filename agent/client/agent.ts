@@ -4,6 +4,7 @@ import { type ClientEvents, clientEvents } from '../api/client-events';
 import { asGodwitError, GodwitError } from '../api/errors';
 import { GrowingPause } from '../api/retry';
 import { type Client, connectUnix } from '../wire/client';
+import { enterAllocation } from './allocation';
 import { agentGone, lostInCall } from './errors';
 
 export type Agent = Client<ClientContract, ClientEvents>;
@@ -20,9 +21,21 @@ const CUT: ReadonlySet<string> = new Set(['no-agent', 'connection-lost', 'stream
 /** Errors of an agent while it, or the agent of the job's home, restarts. */
 const NOT_YET: ReadonlySet<string> = new Set(['node-unreachable', 'ticket-refused', 'timeout', 'no-hello']);
 
-/** @throws GodwitError `no-agent`, `not-admitted`, `wrong-version`, `connection-lost` */
-export const dial = (socket: string): Promise<Agent> =>
+/** The whole cluster, whatever this program is within. @throws GodwitError `no-agent`, `not-admitted`, `wrong-version`, `connection-lost` */
+export const dialWhole = (socket: string): Promise<Agent> =>
   connectUnix(socket, { name: 'godwit', kind: 'client', contract: clientContract, events: clientEvents });
+
+/** @throws those of `dialWhole`, `not-your-allocation`, `allocations-unknown` */
+export async function dial(socket: string): Promise<Agent> {
+  const agent = await dialWhole(socket);
+  try {
+    await enterAllocation(agent);
+    return agent;
+  } catch (error) {
+    agent.close();
+    throw error;
+  }
+}
 
 /** One question, asked once: what an agent was asked just before it ended may have been done or not. */
 export async function ask<T>(socket: string, question: (agent: Agent) => Promise<T>): Promise<T> {

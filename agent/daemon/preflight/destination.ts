@@ -29,12 +29,15 @@ export interface Wanted {
 interface Arriving extends Wanted {
   user: User;
   limits: Limits;
+  /** The one that it is in. */
+  allocation: string | null;
   /** It has a socket of ICMP that needs no rights. */
   pings: boolean;
 }
 
 /**
  * @param refusal why this node takes no such job
+ * @param room bytes of memory that its allocation has free here; null for any
  * @param networkProblem what the node lacks for a job with an address of its own, where it is to have one
  */
 export async function destinationPreflight(
@@ -44,10 +47,12 @@ export async function destinationPreflight(
     criu,
     refusal,
     networkProblem,
+    room,
   }: {
     criu: string | undefined;
     refusal: GodwitError | null;
     networkProblem: GodwitError | null;
+    room: number | null;
   },
 ): Promise<Obstacle[]> {
   const { user, limits, pings, from } = arriving;
@@ -57,7 +62,19 @@ export async function destinationPreflight(
     ...(networkProblem ? [asObstacle(networkProblem)] : []),
     ...(pings ? await pingObstacles(node, user, from.criu) : []),
     ...limitObstacles(node, limits, await findControllers()),
+    ...shareObstacles(node, arriving, room),
   ];
+}
+
+/** CRIU itself counts while it restores. */
+const RESTORE_BYTES = 16 * 1024 * 1024;
+
+/** The kernel would end the restored job, or CRIU. */
+function shareObstacles(node: string, { allocation, bytes }: Arriving, room: number | null): Obstacle[] {
+  const needed = bytes + RESTORE_BYTES;
+  if (allocation === null || room === null || needed <= room) return [];
+  const sizes = { free: size(Math.max(0, room)), needed: size(needed) };
+  return [obstacle('allocation-full', { node, allocation, ...sizes })];
 }
 
 /** What the machine lacks. */

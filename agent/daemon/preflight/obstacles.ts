@@ -317,6 +317,11 @@ export const OBSTACLES = {
     what: '{node} has {free} of memory free, and the move takes {needed}',
     fix: 'free memory there, or choose another node',
   },
+  'allocation-full': {
+    concerns: 'destination',
+    what: 'the allocation {allocation} has {free} of memory free on {node}, and the move takes {needed}',
+    fix: 'end something of it there, or choose another node of it',
+  },
   'disk-full': {
     concerns: 'destination',
     what: '{node} has {free} free for images, and the move takes {needed}',
@@ -352,6 +357,13 @@ export const ERRORS: Readonly<Record<string, Concern>> = {
   'not-accepted': 'destination',
   'root-jobs-refused': 'destination',
   'ids-refused': 'destination',
+  'allocation-required': 'destination',
+  'allocation-over': 'destination',
+  'allocations-unknown': 'destination',
+  'allocations-unclear': 'destination',
+  'not-your-allocation': 'destination',
+  'outside-allocation': 'destination',
+  'node-draining': 'destination',
 };
 
 export type ObstacleName = keyof typeof OBSTACLES;
