@@ -55,6 +55,7 @@ export interface Restarts {
   accepted?: boolean;
   /** Milliseconds that an agent may be away. */
   giveUpMs?: number;
+  dialed?: typeof dial;
 }
 
 /**
@@ -65,7 +66,7 @@ export interface Restarts {
 export async function askThroughRestarts<T>(
   socket: string,
   question: (agent: Agent) => Promise<T>,
-  { accepted = false, giveUpMs = GIVE_UP_MS }: Restarts = {},
+  { accepted = false, giveUpMs = GIVE_UP_MS, dialed = dial }: Restarts = {},
 ): Promise<T> {
   let met = accepted;
   let known = accepted;
@@ -74,7 +75,7 @@ export async function askThroughRestarts<T>(
   for (;;) {
     let askedAt: number | undefined;
     try {
-      const agent = await dial(socket);
+      const agent = await dialed(socket);
       askedAt = performance.now();
       met = true;
       return await question(agent).finally(() => agent.close());

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { dialWhole } from '../../client/agent';
+import { askThroughRestarts, dialWhole } from '../../client/agent';
 import { addAgentOption, addJsonOption, perform } from '../verb';
 
 export function addAllocation(program: Command): void {
@@ -19,14 +19,13 @@ const addEnd = (allocation: Command) =>
     .argument('<id>', "the allocation's; $SLURM_JOB_ID in an epilog")
     .action(
       perform<object, [string]>(async (invocation, _options, id) => {
-        const agent = await dialWhole(invocation.socket);
-        try {
-          const asked = { timeoutMs: Number.POSITIVE_INFINITY };
-          const { ended } = await agent.call('allocation.end', { id }, asked);
-          const jobs = ended.length > 0 ? `ended here: ${ended.join(', ')}` : 'nothing of it was here';
-          await invocation.answer({ id, ended }, `allocation ${id}: ${jobs}`);
-        } finally {
-          agent.close();
-        }
+        const asked = { timeoutMs: Number.POSITIVE_INFINITY };
+        const { ended } = await askThroughRestarts(
+          invocation.socket,
+          (agent) => agent.call('allocation.end', { id }, asked),
+          { accepted: true, dialed: dialWhole },
+        );
+        const jobs = ended.length > 0 ? `ended here: ${ended.join(', ')}` : 'nothing of it was here';
+        await invocation.answer({ id, ended }, `allocation ${id}: ${jobs}`);
       }),
     );

@@ -1,0 +1,333 @@
+/** Godwit on nodes that Slurm gives: a real controller, a real slurmd on each node, and two users. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { killAgent, restartAgent } from '../../agent/lab/lab';
+import { findHierarchy } from '../../agent/machine/cgroup/hierarchy';
+import { findControllers } from '../../agent/machine/cgroup/limits';
+import { type Person, Stage } from '../attacks/stage';
+import { compile, lineOf } from '../support/c-programs';
+import { inProject } from '../support/project';
+import { Slurm } from './slurm';
+
+const NODES = ['node1', 'node2', 'node3'];
+const COUNTER = inProject('test', 'slurm', 'counter.c');
+
+let stage: Stage;
+let slurm: Slurm;
+let counter: string;
+
+beforeAll(async () => {
+  stage = await Stage.up('slurm');
+  slurm = await Slurm.up(stage);
+  counter = await compile(COUNTER, stage.folder);
+}, 600_000);
+
+afterEach(async () => {
+  slurm.epilog = true;
+  await slurm.clear();
+  await stage.until('nothing is allocated', async () => (await slurm.states()) === 'idle');
+});
+
+afterAll(async () => {
+  await stage?.down();
+  await slurm?.down();
+});
+
+const jobsOf = async (person: Person, allocation?: string) => {
+  const { stdout } = await slurm.godwit(person, ['ps', '-a', '--json'], allocation);
+  return JSON.parse(stdout) as { id: string; name: string; node: string; state: string; exit: unknown }[];
+};
+const alive = async (person: Person, allocation?: string) =>
+  (await jobsOf(person, allocation)).filter(({ state }) => state !== 'ended').map(({ name }) => name);
+
+async function launch(person: Person, allocation: string, argv: string[], ...options: string[]) {
+  const args = ['run', '--detach', '--json', ...options, '--', ...argv];
+  const { status, stdout, stderr } = await slurm.godwit(person, args, allocation);
+  if (status !== 0) throw new Error(stderr);
+  return JSON.parse(stdout) as { id: string; node: string; home: string };
+}
+
+const refusal = async (person: Person, args: string[], allocation?: string) => {
+  const { status, stderr } = await slurm.godwit(person, args, allocation);
+  return { status, stderr: stderr.trim() };
+};
+
+/** Everything that a job of an allocation may have left in cgroups. */
+async function groupsOf(allocation: string): Promise<string[]> {
+  const mounts = [await findHierarchy(), ...(await findControllers()).map(({ at }) => at)];
+  return [...new Set(mounts)].flatMap((at) =>
+    NODES.map((node) => join(at!, 'godwit', `${stage.lab}-${node}`, `allocation_${allocation}`)).filter(
+      existsSync,
+    ),
+  );
+}
+
+const wait = async (person: Person, job: string) => {
+  const { stdout } = await slurm.godwit(person, ['wait', job, '--json']);
+  return JSON.parse(stdout) as { exit: number; signal: string | null; reason?: string };
+};
+
+const consoleOf = (job: string, home = 'node1') =>
+  readFileSync(join(stage.paths(home).state, 'jobs', job, 'console'), 'utf8');
+
+describe('A user', () => {
+  it('without an allocation runs nothing', async () => {
+    const { status, stderr } = await refusal('ann', ['run', '--', 'true']);
+    expect(status).toBe(1);
+    expect(stderr).toContain('no allocation of yours is in force');
+  });
+
+  it('whose home takes no part in it runs nothing on a node that does', async () => {
+    const { allocations, ...without } = stage.configOf('node1');
+    await stage.configure('node1', { allocations: undefined });
+    expect(without).not.toHaveProperty('allocations');
+    const { stderr } = await refusal('ann', ['run', '--on', 'node2', '--', 'true']);
+    expect(stderr).toContain('node2 runs jobs of users in their allocations only');
+    await stage.configure('node1', { allocations });
+  });
+
+  it('uses no allocation of another’s', async () => {
+    const ann = await slurm.allocate('ann', '-N1');
+    for (const verb of [['ps'], ['nodes'], ['run', '--', 'true']])
+      expect((await refusal('bob', verb, ann)).stderr).toBe(
+        `godwit: the allocation ${ann} is another user's; see \`squeue --me\``,
+      );
+  });
+
+  it('with one allocation need not say which', async () => {
+    const ann = await slurm.allocate('ann', '-N1', '-w', 'node3');
+    const { stdout } = await slurm.godwit('ann', ['run', '--detach', '--json', '--', 'sleep', '1000']);
+    expect(JSON.parse(stdout)).toMatchObject({ home: 'node1', node: 'node3' });
+    const other = await slurm.allocate('ann', '-N1');
+    expect((await refusal('ann', ['run', '--', 'true'])).stderr).toContain(`are in force: ${ann}, ${other};`);
+  });
+
+  it('gains nothing by a job’s name', async () => {
+    const name = 'x UserId=root(0) Nodes=node3 CPU_IDs=0-63 Mem=0 GRES=';
+    const ann = await slurm.allocate('ann', '-N1', '-w', 'node1', '-J', name);
+    const { stderr } = await refusal('ann', ['run', '--on', 'node3', '--', 'true'], ann);
+    expect(stderr).toContain("what Slurm says of an allocation can't be used: ");
+  });
+});
+
+describe('Two users', () => {
+  it('side by side see nothing of each other', async () => {
+    const ann = await slurm.allocate('ann', '-N2', '-w', 'node1,node2');
+    const bob = await slurm.allocate('bob', '-N2', '-w', 'node2,node3');
+    const hers = await launch('ann', ann, ['sleep', '1000'], '--name', 'hers');
+    const his = await launch('bob', bob, ['sleep', '1000'], '--name', 'his');
+    expect(his.node).not.toBe('node1');
+    expect(await alive('ann', ann)).toEqual(['hers']);
+    expect(await alive('ann')).toEqual(['hers']);
+    expect(await alive('bob', bob)).toEqual(['his']);
+    const nodes = async (person: Person, allocation: string) =>
+      (
+        JSON.parse((await slurm.godwit(person, ['nodes', '--json'], allocation)).stdout) as { name: string }[]
+      ).map(({ name }) => name);
+    expect(await nodes('ann', ann)).toEqual(['node1', 'node2']);
+    expect(await nodes('bob', bob)).toEqual(['node2', 'node3']);
+    for (const verb of [
+      ['why', his.id, 'node2'],
+      ['wait', 'his'],
+      ['gdb', his.id],
+      ['logs', 'his'],
+      ['kill', his.id],
+    ])
+      expect((await refusal('ann', verb, ann)).stderr).toContain('no job "');
+    const history = await slurm.godwit('ann', ['history', '--json'], ann);
+    const events = JSON.parse(history.stdout) as { job: string }[];
+    expect(new Set(events.map(({ job }) => job))).toEqual(new Set([hers.id]));
+    expect((await slurm.godwit('bob', ['ps'], ann)).status).toBe(1);
+  });
+
+  it('see in a second allocation of theirs nothing of the first', async () => {
+    const [first, second] = [await slurm.allocate('ann', '-N1'), await slurm.allocate('ann', '-N1')];
+    await launch('ann', first, ['sleep', '1000'], '--name', 'one');
+    await launch('ann', second, ['sleep', '1000'], '--name', 'two');
+    expect(await alive('ann', first)).toEqual(['one']);
+    expect(await alive('ann', second)).toEqual(['two']);
+    expect((await alive('ann')).sort()).toEqual(['one', 'two']);
+  });
+});
+
+describe('A job', () => {
+  it('is moved within its allocation under gdb, by `srun --pty`, and ends with it', async () => {
+    const ann = await slurm.allocate('ann', '-N3');
+    const { id } = await launch('ann', ann, [counter], '--name', 'count', '--stopped', '--on', 'node1');
+    const srun = [
+      'srun',
+      '--pty',
+      '--overlap',
+      '-N1',
+      '-w',
+      'node2',
+      join(slurm.folder, 'godwit'),
+      'gdb',
+      'count',
+    ];
+    const gdb = slurm.at('ann', [...srun, '--', '-q', '-nx', '-ex', 'set style enabled off'], ann);
+    await gdb.shows('(gdb) ');
+    gdb.type(`break ${lineOf(COUNTER, 'counted here')}\ncontinue\n`);
+    await gdb.shows('Breakpoint 1, ');
+    await gdb.shows('(gdb) ');
+    for (const [at, node] of ['node2', 'node3', 'node1'].entries()) {
+      const { status, stderr } = await slurm.godwit('ann', ['migrate', 'count', node], ann);
+      expect(stderr).toBe('');
+      expect(status).toBe(0);
+      gdb.type(`continue\nprint count\n`);
+      await gdb.shows(`= ${at + 2}\r\n`);
+      await gdb.shows('(gdb) ');
+    }
+    await slurm.as('ann', ['scancel', ann]);
+    expect(await wait('ann', id)).toMatchObject({ reason: `its allocation ${ann} is over` });
+    await gdb.ended;
+    await stage.until('nothing of it is left', async () => (await groupsOf(ann)).length === 0);
+  });
+
+  it('is moved to no other node', async () => {
+    const ann = await slurm.allocate('ann', '-N2', '-w', 'node1,node2');
+    const { id } = await launch('ann', ann, ['sleep', '1000'], '--on', 'node1');
+    const outside = `node3 is not a node of the allocation ${ann}; its nodes are node1, node2`;
+    expect((await refusal('ann', ['migrate', id, 'node3'], ann)).stderr).toContain(outside);
+    expect((await refusal('ann', ['run', '--on', 'node3', '--', 'true'], ann)).stderr).toContain(outside);
+    const why = JSON.parse((await slurm.godwit('ann', ['why', id, 'node3', '--json'], ann)).stdout);
+    expect(why).toMatchObject({ can: false, obstacles: [{ code: 'outside-allocation' }] });
+    // Root's word neither.
+    await expect(stage.root.migrate(id, 'node3')).rejects.toThrow(outside);
+    expect((await slurm.godwit('ann', ['migrate', id, 'best'], ann)).status).toBe(0);
+    expect((await jobsOf('ann', ann)).find((job) => job.id === id)!.node).toBe('node2');
+  });
+
+  it('comes to no node that Slurm drains', async () => {
+    const ann = await slurm.allocate('ann', '-N3');
+    const { id } = await launch('ann', ann, ['sleep', '1000'], '--on', 'node1');
+    await slurm.command('scontrol', 'update', 'nodename=node2', 'state=drain', 'reason=test');
+    const drained = 'node2 takes nothing new: Slurm drains it';
+    await stage.until(
+      'that is known',
+      async () =>
+        (await refusal('ann', ['why', id, 'node2', '--json'], ann)).status === 0 &&
+        (await slurm.godwit('ann', ['why', id, 'node2'], ann)).stdout.includes(drained),
+    );
+    expect((await refusal('ann', ['run', '--on', 'node2', '--', 'true'], ann)).stderr).toContain(drained);
+    for (let round = 0; round < 4; round++)
+      expect((await launch('ann', ann, ['sleep', '1000'], '--on', 'best')).node).not.toBe('node2');
+    await slurm.command('scontrol', 'update', 'nodename=node2', 'state=resume');
+    expect((await slurm.godwit('ann', ['migrate', id, 'node2'], ann)).status).toBe(0);
+  });
+
+  it('has what its allocation has of a node, together with the others in it', async () => {
+    const ann = await slurm.allocate('ann', '-N2', '-w', 'node1,node2', '--mem=120', '-n', '3');
+    const hold = (megabytes: number, node: string) =>
+      launch(
+        'ann',
+        ann,
+        ['python3', '-c', `held = b"x" * (${megabytes} << 20); print("held", flush=True); input()`],
+        '--on',
+        node,
+      );
+    const small = await hold(60, 'node1');
+    await stage.until('it holds that', () => consoleOf(small.id).includes('held'));
+    const large = await hold(100, 'node1');
+    expect(await wait('ann', large.id)).toMatchObject({
+      signal: 'SIGKILL',
+      reason: `ended by the memory of its allocation ${ann}`,
+    });
+    expect(await alive('ann', ann)).toEqual(['python3']);
+    const there = await hold(60, 'node2');
+    await stage.until('it holds that', () => consoleOf(there.id).includes('held'));
+    const { stderr } = await refusal('ann', ['migrate', there.id, 'node1'], ann);
+    expect(stderr).toContain(`the allocation ${ann} has `);
+    const cpus = JSON.parse(await slurm.command('sh', '-c', `squeue --noheader --format=%C --jobs=${ann}`));
+    expect(cpus).toBe(3);
+  });
+
+  it('of a batch script is in its allocation', async () => {
+    const script = join(stage.folder, 'ann', 'batch.sh');
+    const godwit = join(slurm.folder, 'godwit');
+    const text = `#!/bin/sh\n${godwit} run -- sh -c 'echo here'\n${godwit} nodes --json\n`;
+    await stage.as('ann', 'sh', '-c', `cat >${script} <<'END'\n${text}END`);
+    const output = join(stage.folder, 'ann', 'output');
+    const options = ['--wait', '-N1', '-w', 'node1', '--chdir=/', `--output=${output}`];
+    // A script is no task: what each of its steps gets it has to be told.
+    const agent = `GODWIT_AGENT=${stage.socketOf('ann', 'node1')}`;
+    const { status, stderr } = await slurm.as('ann', ['sbatch', `--export=ALL,${agent}`, ...options, script]);
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+    const [said, nodes] = readFileSync(output, 'utf8').trim().split('\n');
+    expect(said).toBe('here');
+    expect(JSON.parse(nodes!)).toMatchObject([{ name: 'node1' }]);
+  });
+});
+
+describe('The end of an allocation', () => {
+  /** Ends at a SIGTERM, after it has written something; or never. */
+  const POLITE = ['sh', '-c', 'trap "echo asked; exit 3" TERM; echo ready; while :; do sleep 0.1; done'];
+  const STUBBORN = ['sh', '-c', 'trap "" TERM; echo ready; while :; do sleep 0.1; done'];
+
+  it.each([
+    ['told by the epilog', true],
+    ['found out by the agents', false],
+  ])('%s asks its jobs on all nodes to end, then ends them', async (_, epilog) => {
+    slurm.epilog = epilog;
+    const ann = await slurm.allocate('ann', '-N3');
+    const bob = await slurm.allocate('bob', '-N3');
+    const polite = await launch('ann', ann, POLITE, '--on', 'node2');
+    const stubborn = await launch('ann', ann, STUBBORN, '--on', 'node3');
+    const stopped = await launch('ann', ann, POLITE, '--on', 'node1', '--stopped');
+    await launch('bob', bob, STUBBORN, '--on', 'node2', '--name', 'his');
+    for (const { id } of [polite, stubborn])
+      await stage.until('it is ready', () => consoleOf(id).includes('ready'));
+    await slurm.as('ann', ['scancel', ann]);
+    expect(await wait('ann', polite.id)).toEqual({ id: polite.id, exit: 3, signal: null });
+    expect(consoleOf(polite.id)).toBe('ready\nasked\n');
+    const reason = `its allocation ${ann} is over`;
+    expect(await wait('ann', stubborn.id)).toMatchObject({ signal: 'SIGKILL', reason });
+    expect(await wait('ann', stopped.id)).toMatchObject({ signal: 'SIGTERM', reason });
+    await stage.until('nothing of it is left', async () => (await groupsOf(ann)).length === 0);
+    expect(await alive('bob', bob)).toEqual(['his']);
+    // With the epilog the nodes are not another's before.
+    const over = await refusal('ann', ['run', '--', 'true'], ann);
+    expect(over.stderr).toContain(`the allocation ${ann} is over`);
+  });
+
+  it('is carried through by an agent that was killed meanwhile', async () => {
+    slurm.epilog = false;
+    const ann = await slurm.allocate('ann', '-N2', '-w', 'node1,node2');
+    const { id } = await launch('ann', ann, STUBBORN, '--on', 'node2');
+    await stage.until('it is ready', () => consoleOf(id).includes('ready'));
+    await killAgent(stage.lab, 'node2');
+    await slurm.as('ann', ['scancel', ann]);
+    await stage.until('Slurm has ended it', async () => (await slurm.command('squeue', '--noheader')) === '');
+    expect(await alive('ann')).toEqual(['sh']);
+    await restartAgent(stage.lab, 'node2');
+    expect(await wait('ann', id)).toMatchObject({ signal: 'SIGKILL' });
+  });
+
+  it('is never guessed: while Slurm does not answer its jobs run on, and none begins', async () => {
+    const ann = await slurm.allocate('ann', '-N1', '-w', 'node1');
+    const { id } = await launch('ann', ann, POLITE, '--on', 'node1');
+    await slurm.endController();
+    const said = () => stage.log('node1').includes(`whether allocation ${ann} is over is not known`);
+    await stage.until('the agent has asked in vain', said);
+    const { stderr } = await refusal('ann', ['run', '--', 'true'], ann);
+    expect(stderr).toContain('Slurm does not say which allocations there are');
+    expect(await alive('bob')).toEqual([]);
+    await slurm.startController();
+    await stage.until('it answers again', async () => (await slurm.godwit('ann', ['ps'], ann)).status === 0);
+    expect((await jobsOf('ann', ann)).find((job) => job.id === id)!.state).toBe('running');
+  });
+});
+
+describe('Root', () => {
+  it('needs no allocation, and sees all', async () => {
+    const ann = await slurm.allocate('ann', '-N1');
+    await launch('ann', ann, ['sleep', '1000'], '--name', 'hers');
+    const { id } = await stage.root.run(['sleep', '1000'], { on: 'node3', name: 'own' });
+    const names = (await stage.root.jobs()).filter(({ ended }) => ended === null).map(({ name }) => name);
+    expect(names.sort()).toEqual(['hers', 'own']);
+    expect((await stage.root.jobs()).find(({ name }) => name === 'hers')!.allocation).toBe(ann);
+    await stage.root.kill(id);
+  });
+});
