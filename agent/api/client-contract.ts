@@ -89,12 +89,12 @@ export const clientContract = {
   /** Root's: the cluster is to do without this node. The agent goes on until it is ended. */
   'cluster.leave': { params: z.object({ force: z.boolean() }), result: Unheard },
   /**
-   * From now on this connection sees and uses the allocation alone, which must be its user's. `nodes`: the allocation's;
-   * null where the node knows of no allocations, and nothing is narrowed.
+   * From now on this connection sees and uses the allocation alone. Not `entered`: the node knows of no allocations, and
+   * nothing is narrowed.
    */
   'allocation.enter': {
     params: z.object({ id: AllocationId }),
-    result: z.object({ nodes: list(z.string(), { most: MOST_NODES }).nullable() }),
+    result: z.object({ entered: z.boolean() }),
   },
   /** Root's: it is over on this node. Answers when no process runs here in it any more. */
   'allocation.end': {

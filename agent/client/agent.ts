@@ -25,7 +25,7 @@ const NOT_YET: ReadonlySet<string> = new Set(['node-unreachable', 'ticket-refuse
 export const dialWhole = (socket: string): Promise<Agent> =>
   connectUnix(socket, { name: 'godwit', kind: 'client', contract: clientContract, events: clientEvents });
 
-/** @throws those of `dialWhole`, `not-your-allocation`, `allocations-unknown` */
+/** Within the allocation that this program is in. @throws those of `dialWhole` */
 export async function dial(socket: string): Promise<Agent> {
   const agent = await dialWhole(socket);
   try {

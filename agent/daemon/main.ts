@@ -179,7 +179,7 @@ function assemble(started: Started) {
   };
 }
 
-/** Nobody has allocations where the configuration names nobody who gives them. */
+/** Where the configuration names no batch system there are none. */
 const allocationsOf = ({ name: node, allocations }: FixedConfig) =>
   new Allocations({
     node,

@@ -89,10 +89,12 @@ describe('A user', () => {
 
   it('uses no allocation of another’s', async () => {
     const ann = await slurm.allocate('ann', '-N1');
-    for (const verb of [['ps'], ['nodes'], ['run', '--', 'true']])
-      expect((await refusal('bob', verb, ann)).stderr).toBe(
-        `godwit: the allocation ${ann} is another user's; see \`squeue --me\``,
-      );
+    await launch('ann', ann, ['sleep', '1000']);
+    expect(await jobsOf('bob', ann)).toEqual([]);
+    expect(JSON.parse((await slurm.godwit('bob', ['nodes', '--json'], ann)).stdout)).toEqual([]);
+    expect((await refusal('bob', ['run', '--', 'true'], ann)).stderr).toBe(
+      `godwit: the allocation ${ann} is over, not in force just now, or none of yours; see \`squeue --me\``,
+    );
   });
 
   it('with one allocation need not say which', async () => {
@@ -138,7 +140,7 @@ describe('Two users', () => {
     const history = await slurm.godwit('ann', ['history', '--json'], ann);
     const events = JSON.parse(history.stdout) as { job: string }[];
     expect(new Set(events.map(({ job }) => job))).toEqual(new Set([hers.id]));
-    expect((await slurm.godwit('bob', ['ps'], ann)).status).toBe(1);
+    expect(await jobsOf('bob', ann)).toEqual([]);
   });
 
   it('see in a second allocation of theirs nothing of the first', async () => {
@@ -223,19 +225,23 @@ describe('A job', () => {
       launch(
         'ann',
         ann,
-        ['python3', '-c', `held = b"x" * (${megabytes} << 20); print("held", flush=True); input()`],
+        [
+          'python3',
+          '-c',
+          `held = b"x" * (${megabytes} << 20); print("held", flush=True); import signal; signal.pause()`,
+        ],
         '--on',
         node,
       );
-    const small = await hold(60, 'node1');
+    const small = await hold(20, 'node1');
     await stage.until('it holds that', () => consoleOf(small.id).includes('held'));
-    const large = await hold(100, 'node1');
+    const large = await hold(115, 'node1');
     expect(await wait('ann', large.id)).toMatchObject({
       signal: 'SIGKILL',
       reason: `ended by the memory of its allocation ${ann}`,
     });
     expect(await alive('ann', ann)).toEqual(['python3']);
-    const there = await hold(60, 'node2');
+    const there = await hold(100, 'node2');
     await stage.until('it holds that', () => consoleOf(there.id).includes('held'));
     const { stderr } = await refusal('ann', ['migrate', there.id, 'node1'], ann);
     expect(stderr).toContain(`the allocation ${ann} has `);
@@ -246,7 +252,12 @@ describe('A job', () => {
   it('of a batch script is in its allocation', async () => {
     const script = join(stage.folder, 'ann', 'batch.sh');
     const godwit = join(slurm.folder, 'godwit');
-    const text = `#!/bin/sh\n${godwit} run -- sh -c 'echo here'\n${godwit} nodes --json\n`;
+    const text = `#!/bin/sh
+${godwit} run -- sh -c 'echo here'
+${godwit} nodes --json
+srun ${godwit} run --detach --name left -- sleep 1000 >/dev/null
+${godwit} ps --json
+`;
     await stage.as('ann', 'sh', '-c', `cat >${script} <<'END'\n${text}END`);
     const output = join(stage.folder, 'ann', 'output');
     const options = ['--wait', '-N1', '-w', 'node1', '--chdir=/', `--output=${output}`];
@@ -255,9 +266,12 @@ describe('A job', () => {
     const { status, stderr } = await slurm.as('ann', ['sbatch', `--export=ALL,${agent}`, ...options, script]);
     expect(stderr).toBe('');
     expect(status).toBe(0);
-    const [said, nodes] = readFileSync(output, 'utf8').trim().split('\n');
+    const [said, nodes, jobs] = readFileSync(output, 'utf8').trim().split('\n');
     expect(said).toBe('here');
     expect(JSON.parse(nodes!)).toMatchObject([{ name: 'node1' }]);
+    // It has outlived its step, and not the script.
+    expect(JSON.parse(jobs!)).toMatchObject([{ name: 'left', state: 'running' }]);
+    await stage.until('all has ended', async () => (await alive('ann')).length === 0);
   });
 });
 
@@ -313,9 +327,13 @@ describe('The end of an allocation', () => {
     await stage.until('the agent has asked in vain', said);
     const { stderr } = await refusal('ann', ['run', '--', 'true'], ann);
     expect(stderr).toContain('Slurm does not say which allocations there are');
-    expect(await alive('bob')).toEqual([]);
+    // What is there can be looked at and ended.
+    expect((await jobsOf('ann', ann)).find((job) => job.id === id)!.state).toBe('running');
     await slurm.startController();
-    await stage.until('it answers again', async () => (await slurm.godwit('ann', ['ps'], ann)).status === 0);
+    await stage.until(
+      'it answers again',
+      async () => (await refusal('ann', ['run', '--on', 'node1', '--', 'true'], ann)).status === 0,
+    );
     expect((await jobsOf('ann', ann)).find((job) => job.id === id)!.state).toBe('running');
   });
 });
@@ -327,7 +345,8 @@ describe('Root', () => {
     const { id } = await stage.root.run(['sleep', '1000'], { on: 'node3', name: 'own' });
     const names = (await stage.root.jobs()).filter(({ ended }) => ended === null).map(({ name }) => name);
     expect(names.sort()).toEqual(['hers', 'own']);
-    expect((await stage.root.jobs()).find(({ name }) => name === 'hers')!.allocation).toBe(ann);
+    const hers = (await stage.root.jobs()).find(({ name, ended }) => name === 'hers' && ended === null);
+    expect(hers!.allocation).toBe(ann);
     await stage.root.kill(id);
   });
 });

@@ -216,6 +216,7 @@ SelectTypeParameters=CR_Core_Memory
 DefMemPerNode=100
 ReturnToService=2
 KillWait=2
+MessageTimeout=2
 ${lines.join('\n')}
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
 `;

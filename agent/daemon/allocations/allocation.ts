@@ -18,8 +18,8 @@ export interface AllocationSource {
   readonly name: string;
   /** Null where there is none of that name, or none any more. */
   find(id: string): Promise<Allocation | null>;
-  /** Those of a user that can be used now. */
-  of(uid: number): Promise<string[]>;
+  /** Those of a user that are not over; their nodes are asked for one by one. */
+  of(uid: number): Promise<Pick<Allocation, 'id' | 'active'>[]>;
   /** Those of these nodes on which nothing new is to begin. */
   draining(nodes: readonly string[]): Promise<ReadonlySet<string>>;
 }

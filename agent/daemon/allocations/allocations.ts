@@ -3,11 +3,10 @@ import { asGodwitError, type GodwitError } from '../../api/errors';
 import type { Share, User } from '../../api/model';
 import type { Allocation, AllocationSource } from './allocation';
 import * as errors from './errors';
+import { Kept } from './kept';
 
-/** So old may an answer be: a move asks several times for the same. */
-const KEPT_MS = 3_000;
-/** Allocations that have been asked about lately; more of them are asked about anew. */
-const MOST_KEPT = 1_000;
+/** By then the batch system has long known it too. */
+const MOST_OVER = 1_000;
 
 /** Where something new may begin. */
 export interface Placement {
@@ -23,6 +22,9 @@ interface Allotted {
   allocation: string | null;
 }
 
+/** Those of a user that are not over; is each in force? */
+type Theirs = ReadonlyMap<string, boolean>;
+
 export interface AllocationsOptions {
   node: string;
   /** Null where there are no allocations. */
@@ -32,11 +34,26 @@ export interface AllocationsOptions {
 }
 
 export class Allocations {
-  readonly #kept = new Map<string, { at: number; answer: Promise<Allocation | null> }>();
+  readonly #found: Kept<string, Allocation | null>;
+  /** By users. What a user asks for costs no more than one question in a while, whatever they name. */
+  readonly #theirs: Kept<number, Theirs>;
+  /** Of an allocation's nodes, those that take nothing new. */
+  readonly #draining: Kept<string, ReadonlySet<string>>;
   /** By root's word, which comes before others learn of it. */
   readonly #over = new Set<string>();
 
-  constructor(private readonly options: AllocationsOptions) {}
+  constructor(private readonly options: AllocationsOptions) {
+    const { source } = options;
+    this.#found = new Kept(async (id) => (await source?.find(id)) ?? null);
+    this.#draining = new Kept(async (id) => {
+      const nodes = [...((await this.find(id))?.nodes.keys() ?? [])];
+      return source && nodes.length > 0 ? source.draining(nodes) : new Set();
+    });
+    this.#theirs = new Kept(async (uid) => {
+      const all = (await source?.of(uid)) ?? [];
+      return new Map(all.map(({ id, active }) => [id, active]));
+    });
+  }
 
   get inForce(): boolean {
     return this.options.source !== null;
@@ -48,27 +65,21 @@ export class Allocations {
 
   /** Null where there is none, or none any more. @throws `allocations-unknown`, `allocations-unclear` */
   async find(id: string): Promise<Allocation | null> {
-    const { source } = this.options;
-    if (!source || this.#over.has(id)) return null;
-    const now = performance.now();
-    const kept = this.#kept.get(id);
-    if (kept && now - kept.at < KEPT_MS) return kept.answer;
-    const answer = source.find(id);
-    if (this.#kept.size >= MOST_KEPT) this.#kept.clear();
-    this.#kept.set(id, { at: now, answer });
-    // A failure is no answer.
-    answer.catch(() => this.#kept.delete(id));
-    return answer;
+    return this.#over.has(id) ? null : this.#found.get(id);
   }
 
   /** Nothing of it begins here from now on. */
   end(id: string): void {
     this.#over.add(id);
+    for (const oldest of this.#over) {
+      if (this.#over.size <= MOST_OVER) return;
+      this.#over.delete(oldest);
+    }
   }
 
   /** Is what runs here in this allocation to end? @throws while that can't be known */
   async hasLeft(id: string): Promise<boolean> {
-    // Nobody is there to ask: a job outlives a change of the configuration.
+    // There is none to ask: a job outlives a change of the configuration.
     if (!this.inForce) return false;
     const found = await this.find(id);
     return found === null || found.over || (found.active && !found.nodes.has(this.options.node));
@@ -104,18 +115,26 @@ export class Allocations {
 
   /** Where the user may begin something in this allocation. @throws why they may not */
   async placement(user: User, id: string): Promise<Placement> {
-    const found = await this.find(id);
-    if (found && found.uid !== user.uid) throw errors.notYourAllocation(id);
-    if (!found?.active) throw errors.notInForce(id, found?.over ?? true);
+    const theirs = await this.#theirs.that((all) => all.get(id) === true, user.uid);
+    if (!theirs.get(id) || this.#over.has(id)) throw errors.notInForce(id);
+    const found = await this.#found.that((one) => one?.active === true, id);
+    if (!found?.active || found.uid !== user.uid) throw errors.notInForce(id);
     const nodes = [...found.nodes.keys()];
-    const draining = await this.options.source!.draining(nodes);
+    const draining = await this.#draining.get(id);
     return { id, nodes, open: nodes.filter((node) => !draining.has(node)) };
+  }
+
+  /** Of one of the user's; of root's and any that root looks at. None of another's or one that is over. @throws the same */
+  async nodesOf(user: User, id: string): Promise<readonly string[]> {
+    const known = user.uid === 0 || (await this.#theirs.that((all) => all.has(id), user.uid)).has(id);
+    return known ? [...((await this.find(id))?.nodes.keys() ?? [])] : [];
   }
 
   /** In which allocation a user runs who names none; null where it takes none. @throws `allocation-required` */
   async only(user: User): Promise<string | null> {
     if (!this.required || user.uid === 0) return null;
-    const ids = await this.options.source!.of(user.uid);
+    const theirs = await this.#theirs.latest(user.uid);
+    const ids = [...theirs].filter(([id, active]) => active && !this.#over.has(id)).map(([id]) => id);
     if (ids.length > 1) throw errors.severalOfYours(ids);
     const [id] = ids;
     if (id === undefined) throw errors.noneOfYours(this.options.node);

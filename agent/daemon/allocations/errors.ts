@@ -1,6 +1,12 @@
 /** Why something is refused for the sake of an allocation. */
 import { GodwitError } from '../../api/errors';
 
+/** Which of them stand in the way of a move. */
+export const ALLOCATION_ERRORS = [
+  ...['allocation-full', 'allocation-over', 'allocation-required', 'allocations-unclear'],
+  ...['allocations-unknown', 'node-draining', 'outside-allocation'],
+];
+
 export const outsideAllocation = (node: string, id: string, nodes: readonly string[]) =>
   new GodwitError({
     code: 'outside-allocation',
@@ -29,17 +35,10 @@ export const severalOfYours = (ids: readonly string[]) =>
     fix: 'run it in one of them, or say which: GODWIT_ALLOCATION=ID',
   });
 
-export const notInForce = (id: string, over: boolean) =>
+export const notInForce = (id: string) =>
   new GodwitError({
     code: 'allocation-over',
-    message: `the allocation ${id} is ${over ? 'over, or there never was one' : 'not in force just now'}`,
-    fix: over ? 'ask Slurm for another one (salloc, sbatch)' : 'see `squeue`, and try again',
-  });
-
-export const notYourAllocation = (id: string) =>
-  new GodwitError({
-    code: 'not-your-allocation',
-    message: `the allocation ${id} is another user's`,
+    message: `the allocation ${id} is over, not in force just now, or none of yours`,
     fix: 'see `squeue --me`',
   });
 
@@ -62,4 +61,12 @@ export const nothingOpen = ({ id, nodes }: { id: string; nodes: readonly string[
     code: 'outside-allocation',
     message: `no node of the allocation ${id} is up and takes something new`,
     fix: `its nodes are ${nodes.join(', ')}; see \`godwit nodes\``,
+  });
+
+/** The kernel would end the restored job, or CRIU. */
+export const allocationFull = (node: string, id: string, free: string, needed: string) =>
+  new GodwitError({
+    code: 'allocation-full',
+    message: `the allocation ${id} has ${free} of memory free on ${node}, and the move takes ${needed}`,
+    fix: 'end something of it there, or choose another node of it',
   });

@@ -14,6 +14,8 @@ export const NODE_FORMAT = '%N|%T';
 /** Of squeue(1), "JOB STATE CODES". Of a requeued job the next allocation may have other nodes. */
 const ACTIVE = new Set(['RUNNING']);
 const HELD_UP = new Set(['CONFIGURING', 'RESIZING', 'SIGNALING', 'STAGE_OUT', 'STOPPED', 'SUSPENDED']);
+/** Of `squeue --states`. */
+export const NOT_OVER = [...ACTIVE, ...HELD_UP].join(',');
 const OVER = new Set([
   ...['BOOT_FAIL', 'CANCELLED', 'COMPLETED', 'COMPLETING', 'DEADLINE', 'FAILED', 'NODE_FAIL'],
   ...['OUT_OF_MEMORY', 'PENDING', 'PREEMPTED', 'REQUEUED', 'REQUEUE_FED', 'REQUEUE_HOLD', 'REVOKED'],

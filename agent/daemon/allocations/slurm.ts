@@ -38,9 +38,9 @@ export class Slurm implements AllocationSource {
     return { ...rest, nodes: job.over || !nodes ? new Map() : await this.#shares(id, nodes) };
   }
 
-  async of(uid: number): Promise<string[]> {
-    const found = await this.#queue([`--user=${uid}`, '--states=RUNNING'], NO_SUCH_USER);
-    return found.filter((job) => job.uid === uid && job.active).map(({ id }) => id);
+  async of(uid: number) {
+    const found = await this.#queue([`--user=${uid}`, `--states=${text.NOT_OVER}`], NO_SUCH_USER);
+    return found.filter((job) => job.uid === uid && !job.over);
   }
 
   async draining(nodes: readonly string[]): Promise<ReadonlySet<string>> {

@@ -1,6 +1,6 @@
 /**
  * Ends what outlives its allocation here: asked to by SIGTERM, then, after a grace, by SIGKILL. It is looked for from time
- * to time; root may say it sooner. Nobody's silence ends anything.
+ * to time; root may say it sooner. Silence ends nothing.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError } from '../../api/errors';

@@ -7,6 +7,7 @@ import type { Limits, Obstacle, User } from '../../api/model';
 import type { BoundPort, Machine } from '../../api/peer-contract';
 import { findControllers, limitObstacles } from '../../machine/cgroup/limits';
 import { inetSockets } from '../../machine/network/inet-sockets';
+import { allocationFull } from '../allocations/errors';
 import { differences } from './compatibility';
 import { criuObstacles, thisMachine } from './machine';
 import { pingObstacles, portTaken, takenPorts } from './network';
@@ -73,8 +74,7 @@ const RESTORE_BYTES = 16 * 1024 * 1024;
 function shareObstacles(node: string, { allocation, bytes }: Arriving, room: number | null): Obstacle[] {
   const needed = bytes + RESTORE_BYTES;
   if (allocation === null || room === null || needed <= room) return [];
-  const sizes = { free: size(Math.max(0, room)), needed: size(needed) };
-  return [obstacle('allocation-full', { node, allocation, ...sizes })];
+  return [asObstacle(allocationFull(node, allocation, size(Math.max(0, room)), size(needed)))];
 }
 
 /** What the machine lacks. */

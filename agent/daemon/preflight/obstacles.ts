@@ -5,6 +5,7 @@
  */
 import type { GodwitError } from '../../api/errors';
 import type { Obstacle } from '../../api/model';
+import { ALLOCATION_ERRORS } from '../allocations/errors';
 
 /** `job`: what the job itself has; `source`, `destination`: the node; `decision`: what a person has decided. */
 export type Concern = 'job' | 'source' | 'destination' | 'decision';
@@ -317,11 +318,6 @@ export const OBSTACLES = {
     what: '{node} has {free} of memory free, and the move takes {needed}',
     fix: 'free memory there, or choose another node',
   },
-  'allocation-full': {
-    concerns: 'destination',
-    what: 'the allocation {allocation} has {free} of memory free on {node}, and the move takes {needed}',
-    fix: 'end something of it there, or choose another node of it',
-  },
   'disk-full': {
     concerns: 'destination',
     what: '{node} has {free} free for images, and the move takes {needed}',
@@ -357,13 +353,7 @@ export const ERRORS: Readonly<Record<string, Concern>> = {
   'not-accepted': 'destination',
   'root-jobs-refused': 'destination',
   'ids-refused': 'destination',
-  'allocation-required': 'destination',
-  'allocation-over': 'destination',
-  'allocations-unknown': 'destination',
-  'allocations-unclear': 'destination',
-  'not-your-allocation': 'destination',
-  'outside-allocation': 'destination',
-  'node-draining': 'destination',
+  ...Object.fromEntries(ALLOCATION_ERRORS.map((code) => [code, 'destination' as const])),
 };
 
 export type ObstacleName = keyof typeof OBSTACLES;

@@ -18,10 +18,7 @@ export const allocationAnswers = ({
   scopes,
   outliving,
 }: AllocationParts): Pick<Handlers<ClientContract>, 'allocation.enter' | 'allocation.end'> => ({
-  'allocation.enter': async ({ id }, caller) => {
-    const nodes = await scopes.enter(caller, id);
-    return { nodes: nodes && [...nodes] };
-  },
+  'allocation.enter': ({ id }, caller) => ({ entered: scopes.enter(caller, id) }),
   'allocation.end': async ({ id }, { user }) => {
     if (!isRoot(user)) throw rootOnly("an allocation's end");
     allocations.end(id);

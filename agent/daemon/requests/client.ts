@@ -75,15 +75,16 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
     'jobs.migrate': (params, caller) => answered('jobs.migrate', params, caller),
     'jobs.adopt': (params, caller) => leftovers.decide('adopt', params, caller, dispatch),
     'jobs.forget': (params, caller) => leftovers.decide('forget', params, caller, dispatch),
-    'cluster.watch': (_params, caller) => {
+    'cluster.watch': async (_params, caller) => {
       const { connection, user } = caller;
       const scope = scopes.of(caller);
-      if (connection) watch.add(connection, user?.uid, (whole) => scope.snapshot(whole));
+      const seesNode = await scopes.nodes(caller);
+      if (connection) watch.add(connection, user?.uid, (whole) => scope.snapshot(whole, seesNode));
       return {};
     },
     'nodes.list': async (_params, caller) => {
-      const scope = scopes.of(caller);
-      return { nodes: (await members.list()).filter(({ name }) => scope.seesNode(name)) };
+      const seesNode = await scopes.nodes(caller);
+      return { nodes: (await members.list()).filter(({ name }) => seesNode(name)) };
     },
     'jobs.list': async ({ ended, after }, caller) => {
       const scope = scopes.of(caller);
@@ -98,7 +99,7 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
     'jobs.run': async (request, caller) => {
       const limited = await withinOwnLimits(request, caller, helper);
       const within = await scopes.placement(caller);
-      // Whoever asks at a node that is not of the allocation has its home there, and nothing else.
+      // A login node may be the home of what runs in an allocation that it is no node of.
       const wanted =
         request.node === 'home' && within && !within.nodes.includes(node) ? 'best' : request.node;
       const host = await chooseNode(parts, wanted, within);

@@ -186,7 +186,7 @@ export class OwnJobs {
   }
 }
 
-/** One that is not known any more is nobody's. */
+/** One that is not known any more is in none. */
 const isWithin = (job: HomedJob | null, { allocation, uid }: Narrowed): boolean =>
   job !== null &&
   (allocation === null || job.spec.allocation === allocation) &&

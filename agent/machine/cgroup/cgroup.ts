@@ -30,7 +30,7 @@ export class JobCgroup {
   }
 
   /** @param allocation in which it is, if any */
-  static async of(node: string, job: string, allocation: string | null): Promise<JobCgroup> {
+  static async of(node: string, job: string, allocation: string | null = null): Promise<JobCgroup> {
     const within = allocation === null ? [] : [groupName(allocation)];
     return new JobCgroup(join(await nodeCgroup(node), ...within, job));
   }
