@@ -103,6 +103,16 @@ describe('A user', () => {
     expect(JSON.parse(stdout)).toMatchObject({ home: 'node1', node: 'node3' });
     const other = await slurm.allocate('ann', '-N1');
     expect((await refusal('ann', ['run', '--', 'true'])).stderr).toContain(`are in force: ${ann}, ${other};`);
+    const named = [
+      'env',
+      `GODWIT_ALLOCATION=${other}`,
+      join(slurm.folder, 'godwit'),
+      'run',
+      '--',
+      'echo',
+      'there',
+    ];
+    expect((await slurm.as('ann', named)).stdout).toBe('there\n');
   });
 
   it('gains nothing by a job’s name', async () => {
@@ -302,21 +312,78 @@ describe('The end of an allocation', () => {
     await stage.until('nothing of it is left', async () => (await groupsOf(ann)).length === 0);
     expect(await alive('bob', bob)).toEqual(['his']);
     // With the epilog the nodes are not another's before.
-    const over = await refusal('ann', ['run', '--', 'true'], ann);
-    expect(over.stderr).toContain(`the allocation ${ann} is over`);
+    await stage.until('nothing begins any more', async () => {
+      const { stderr } = await refusal('ann', ['run', '--', 'true'], ann);
+      expect(stderr).not.toBe('');
+      return stderr.includes(`the allocation ${ann} is over`);
+    });
   });
 
-  it('is carried through by an agent that was killed meanwhile', async () => {
-    slurm.epilog = false;
+  it.each([
+    ['by the epilog', true],
+    ['without it', false],
+  ])('is carried through, %s, by an agent that was killed meanwhile', async (_, epilog) => {
+    slurm.epilog = epilog;
     const ann = await slurm.allocate('ann', '-N2', '-w', 'node1,node2');
     const { id } = await launch('ann', ann, STUBBORN, '--on', 'node2');
     await stage.until('it is ready', () => consoleOf(id).includes('ready'));
     await killAgent(stage.lab, 'node2');
     await slurm.as('ann', ['scancel', ann]);
-    await stage.until('Slurm has ended it', async () => (await slurm.command('squeue', '--noheader')) === '');
+    const state = epilog ? 'CG' : '';
+    await stage.until(
+      'Slurm has ended it',
+      async () => (await slurm.command('squeue', '--noheader', '--format=%t')) === state,
+    );
     expect(await alive('ann')).toEqual(['sh']);
     await restartAgent(stage.lab, 'node2');
     expect(await wait('ann', id)).toMatchObject({ signal: 'SIGKILL' });
+    await stage.until('the nodes are idle, and not drained', async () => (await slurm.states()) === 'idle');
+  });
+
+  it('in the middle of a move ends the job where it is then', async () => {
+    const ann = await slurm.allocate('ann', '-N2', '-w', 'node1,node2');
+    const { id } = await launch('ann', ann, STUBBORN, '--on', 'node1');
+    await stage.until('it is ready', () => consoleOf(id).includes('ready'));
+    stage.arm('node2', 'destination.restored');
+    const moving = slurm.godwit('ann', ['migrate', id, 'node2'], ann);
+    await stage.stands('node2', 'destination.restored');
+    await slurm.as('ann', ['scancel', ann]);
+    await stage.until(
+      'Slurm ends it',
+      async () => (await slurm.command('squeue', '--noheader', '--format=%t')) === 'CG',
+    );
+    stage.letGo('node2');
+    expect(await wait('ann', id)).toMatchObject({
+      signal: 'SIGKILL',
+      reason: `its allocation ${ann} is over`,
+    });
+    await moving;
+    await stage.until('nothing of it is left', async () => (await groupsOf(ann)).length === 0);
+  });
+
+  it('on one node of it is that of the jobs there', async () => {
+    const ann = await slurm.allocate('ann', '-N2', '-w', 'node1,node2');
+    const there = await launch('ann', ann, ['sleep', '1000'], '--on', 'node2');
+    const here = await launch('ann', ann, ['sleep', '1000'], '--on', 'node1', '--name', 'here');
+    await slurm.command('scontrol', 'update', `jobid=${ann}`, 'nodelist=node1');
+    expect(await wait('ann', there.id)).toMatchObject({ signal: 'SIGTERM' });
+    expect(await alive('ann', ann)).toEqual(['here']);
+    expect((await refusal('ann', ['migrate', here.id, 'node2'], ann)).stderr).toContain(
+      'node2 is not a node of',
+    );
+  });
+
+  it('is not its being suspended: then nothing begins', async () => {
+    const ann = await slurm.allocate('ann', '-N1', '-w', 'node1');
+    await launch('ann', ann, ['sleep', '1000'], '--name', 'goes on');
+    await slurm.command('scontrol', 'suspend', ann);
+    const begins = async () => (await refusal('ann', ['run', '--', 'true'], ann)).status === 0;
+    await stage.until('that is known', async () => !(await begins()));
+    const { stderr } = await refusal('ann', ['run', '--', 'true'], ann);
+    expect(stderr).toContain('is over, not in force just now');
+    expect(await alive('ann', ann)).toEqual(['goes on']);
+    await slurm.command('scontrol', 'resume', ann);
+    expect(await begins()).toBe(true);
   });
 
   it('is never guessed: while Slurm does not answer its jobs run on, and none begins', async () => {

@@ -200,12 +200,14 @@ describe('a node', () => {
     expect(await at(null).hasLeft('1')).toBe(false);
   });
 
-  it('lets nothing begin after root said that it is over', async () => {
+  it('lets nothing begin after root said that it is over here', async () => {
     const here = at(new FakeSource(ON_NODE1()));
     expect(await codeOf(here, ANN, '1')).toBe('taken');
     here.end('1');
-    expect(await codeOf(here, ANN, '1')).toBe('allocation-over');
+    expect(await codeOf(here, ANN, '1')).toBe('outside-allocation');
     expect(await here.hasLeft('1')).toBe(true);
+    // It may go on elsewhere.
+    expect((await here.placement(ANN, '1')).nodes).toEqual(['node2']);
   });
 
   it('has a user run in the only allocation that they have', async () => {
@@ -234,17 +236,17 @@ describe('a node that is chosen', () => {
     peers: { names: ['node1', 'node2', 'node3'] },
     members: { list: async () => [node('node1', 3), node('node2', 2), node('node3', 0)] },
   } as never as Parameters<typeof chooseNode>[0];
-  const within = { id: '1', nodes: ['node1', 'node2'], open: ['node1'] };
+  const within = { id: '1', nodes: ['node1', 'node2'], open: async () => ['node1'] };
 
   it('is of the allocation', async () => {
     expect(await chooseNode(choosing, 'best')).toBe('node3');
-    expect(await chooseNode(choosing, 'best', { ...within, open: within.nodes })).toBe('node2');
+    expect(await chooseNode(choosing, 'best', { ...within, open: async () => within.nodes })).toBe('node2');
     expect(await chooseNode(choosing, 'best', within)).toBe('node1');
     expect(await chooseNode(choosing, 'home', within)).toBe('node1');
     await expect(chooseNode(choosing, 'node3', within)).rejects.toThrow(
       'node3 is not a node of the allocation 1',
     );
-    await expect(chooseNode(choosing, 'best', { ...within, open: [] })).rejects.toThrow(
+    await expect(chooseNode(choosing, 'best', { ...within, open: async () => [] })).rejects.toThrow(
       'no node of the allocation 1',
     );
   });

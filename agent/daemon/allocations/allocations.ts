@@ -6,14 +6,14 @@ import * as errors from './errors';
 import { Kept } from './kept';
 
 /** By then the batch system has long known it too. */
-const MOST_OVER = 1_000;
+const MOST_LEFT = 1_000;
 
 /** Where something new may begin. */
 export interface Placement {
   id: string;
   nodes: readonly string[];
-  /** Those of them that are to be chosen. */
-  open: readonly string[];
+  /** Those of them that take something new. */
+  open: () => Promise<readonly string[]>;
 }
 
 /** A job, as far as allocations are concerned. */
@@ -39,8 +39,8 @@ export class Allocations {
   readonly #theirs: Kept<number, Theirs>;
   /** Of an allocation's nodes, those that take nothing new. */
   readonly #draining: Kept<string, ReadonlySet<string>>;
-  /** By root's word, which comes before others learn of it. */
-  readonly #over = new Set<string>();
+  /** Those that have this node no more, by root's word, which may come before Slurm's. */
+  readonly #left = new Set<string>();
 
   constructor(private readonly options: AllocationsOptions) {
     const { source } = options;
@@ -64,16 +64,16 @@ export class Allocations {
   }
 
   /** Null where there is none, or none any more. @throws `allocations-unknown`, `allocations-unclear` */
-  async find(id: string): Promise<Allocation | null> {
-    return this.#over.has(id) ? null : this.#found.get(id);
+  find(id: string): Promise<Allocation | null> {
+    return this.#found.get(id);
   }
 
-  /** Nothing of it begins here from now on. */
+  /** It is over on this node: nothing of it begins here from now on. */
   end(id: string): void {
-    this.#over.add(id);
-    for (const oldest of this.#over) {
-      if (this.#over.size <= MOST_OVER) return;
-      this.#over.delete(oldest);
+    this.#left.add(id);
+    for (const oldest of this.#left) {
+      if (this.#left.size <= MOST_LEFT) return;
+      this.#left.delete(oldest);
     }
   }
 
@@ -81,6 +81,7 @@ export class Allocations {
   async hasLeft(id: string): Promise<boolean> {
     // There is none to ask: a job outlives a change of the configuration.
     if (!this.inForce) return false;
+    if (this.#left.has(id)) return true;
     const found = await this.find(id);
     return found === null || found.over || (found.active && !found.nodes.has(this.options.node));
   }
@@ -97,9 +98,11 @@ export class Allocations {
     if (!source) return allocation === null ? null : errors.noAllocationsHere(node, allocation);
     if (allocation === null) return this.required && user.uid !== 0 ? errors.allocationRequired(node) : null;
     try {
-      const { nodes, open } = await this.placement(user, allocation);
+      const { nodes } = await this.placement(user, allocation);
       if (!nodes.includes(node)) return errors.outsideAllocation(node, allocation, nodes);
-      return open.includes(node) ? null : errors.nodeDraining(node, source.name);
+      // What was drained a moment ago may be so no more.
+      const draining = await this.#draining.that((some) => !some.has(node), allocation);
+      return draining.has(node) ? errors.nodeDraining(node, source.name) : null;
     } catch (error) {
       return asGodwitError(error);
     }
@@ -116,12 +119,15 @@ export class Allocations {
   /** Where the user may begin something in this allocation. @throws why they may not */
   async placement(user: User, id: string): Promise<Placement> {
     const theirs = await this.#theirs.that((all) => all.get(id) === true, user.uid);
-    if (!theirs.get(id) || this.#over.has(id)) throw errors.notInForce(id);
+    if (!theirs.get(id)) throw errors.notInForce(id);
     const found = await this.#found.that((one) => one?.active === true, id);
     if (!found?.active || found.uid !== user.uid) throw errors.notInForce(id);
-    const nodes = [...found.nodes.keys()];
-    const draining = await this.#draining.get(id);
-    return { id, nodes, open: nodes.filter((node) => !draining.has(node)) };
+    const nodes = [...found.nodes.keys()].filter((node) => node !== this.options.node || !this.#left.has(id));
+    const open = async () => {
+      const draining = await this.#draining.latest(id);
+      return nodes.filter((node) => !draining.has(node));
+    };
+    return { id, nodes, open };
   }
 
   /** Of one of the user's; of root's and any that root looks at. None of another's or one that is over. @throws the same */
@@ -134,7 +140,7 @@ export class Allocations {
   async only(user: User): Promise<string | null> {
     if (!this.required || user.uid === 0) return null;
     const theirs = await this.#theirs.latest(user.uid);
-    const ids = [...theirs].filter(([id, active]) => active && !this.#over.has(id)).map(([id]) => id);
+    const ids = [...theirs].filter(([, active]) => active).map(([id]) => id);
     if (ids.length > 1) throw errors.severalOfYours(ids);
     const [id] = ids;
     if (id === undefined) throw errors.noneOfYours(this.options.node);

@@ -23,7 +23,8 @@ export async function chooseNode(
   if (wanted === 'best') {
     const all = await members.list();
     if (!within) return bestOf(all)?.name ?? node;
-    const best = bestOf(all.filter(({ name }) => within.open.includes(name)));
+    const open = await within.open();
+    const best = bestOf(all.filter(({ name }) => open.includes(name)));
     if (!best) throw nothingOpen(within);
     return best.name;
   }
