@@ -3,7 +3,7 @@
  * to time; root may say it sooner. Silence ends nothing.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asGodwitError } from '../../api/errors';
+import { asGodwitError, GodwitError } from '../../api/errors';
 import type { Log } from '../../log';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import type { Allocations } from '../allocations/allocations';
@@ -17,6 +17,8 @@ const LOOK_EVERY_MS = 5_000;
 const POLL_MS = 200;
 /** One whose program is dead has ended by then, unless something of it does not. */
 const KILL_REST_MS = 5_000;
+/** A move whose nodes all answer is over by then. */
+const LEAVING_MS = 120_000;
 
 export interface OutlivingParts {
   allocations: Pick<Allocations, 'hasLeft'>;
@@ -24,6 +26,8 @@ export interface OutlivingParts {
   host: Pick<Host, 'letGo'>;
   helper: string;
   graceMs: number;
+  /** Longer than a move takes. */
+  leavingMs?: number;
   log: Log;
 }
 
@@ -65,7 +69,7 @@ export class Outliving {
   }
 
   async #end(id: string): Promise<string[]> {
-    const { graceMs, log } = this.parts;
+    const { copies, graceMs, leavingMs = LEAVING_MS, log } = this.parts;
     const kill = performance.now() + graceMs;
     const said = new Map<string, 'SIGTERM' | 'SIGKILL'>();
     for (;;) {
@@ -73,8 +77,11 @@ export class Outliving {
       if (left.length === 0) return [...said.keys()];
       const now = performance.now();
       for (const copy of left) {
-        // A move is over soon; then the copy is the job, or is none any more.
-        if (this.parts.copies.isLeaving(copy.job)) continue;
+        // A move is over soon; then the copy is the job, or is none any more. Until then it is not this node's to end.
+        if (copies.isLeaving(copy.job)) {
+          if (now > kill + leavingMs) throw heldByMove(copy);
+          continue;
+        }
         const signal = now < kill ? 'SIGTERM' : 'SIGKILL';
         if (said.get(copy.job) !== signal) {
           said.set(copy.job, signal);
@@ -108,3 +115,10 @@ export class Outliving {
     }
   }
 }
+
+const heldByMove = ({ job, home, allocation }: Copy) =>
+  new GodwitError({
+    code: 'will-not-end',
+    message: `a frozen copy of job ${job} outlives its allocation ${allocation}: its home ${home} does not say whether its move was committed`,
+    fix: `it is ended when ${home} answers; if that is gone for good, \`godwit forget ${job}\` here`,
+  });
