@@ -1,9 +1,9 @@
 /** Why something is refused for the sake of an allocation. */
 import { GodwitError } from '../../api/errors';
 
-/** Which of them stand in the way of a move. */
+/** Which of them stand in the way of a move to one node, and maybe not to another. */
 export const ALLOCATION_ERRORS = [
-  ...['allocation-full', 'allocation-over', 'allocation-required', 'allocations-unclear'],
+  ...['allocation-full', 'allocation-required', 'allocations-unclear'],
   ...['allocations-unknown', 'node-draining', 'outside-allocation'],
 ];
 
