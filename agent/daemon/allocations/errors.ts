@@ -1,11 +1,16 @@
 /** Why something is refused for the sake of an allocation. */
 import { GodwitError } from '../../api/errors';
 
-/** Which of them stand in the way of a move to one node, and maybe not to another. */
-export const ALLOCATION_ERRORS = [
-  ...['allocation-full', 'allocation-required', 'allocations-unclear'],
-  ...['allocations-unknown', 'node-draining', 'outside-allocation'],
-];
+/** Those that stand in the way of a move, and what they are about: of another node most may not be true. */
+export const ALLOCATION_ERRORS = {
+  'allocation-full': 'destination',
+  'allocation-over': 'decision',
+  'allocation-required': 'destination',
+  'allocations-unclear': 'destination',
+  'allocations-unknown': 'destination',
+  'node-draining': 'destination',
+  'outside-allocation': 'destination',
+} as const;
 
 export const outsideAllocation = (node: string, id: string, nodes: readonly string[]) =>
   new GodwitError({

@@ -353,8 +353,7 @@ export const ERRORS: Readonly<Record<string, Concern>> = {
   'not-accepted': 'destination',
   'root-jobs-refused': 'destination',
   'ids-refused': 'destination',
-  'allocation-over': 'decision',
-  ...Object.fromEntries(ALLOCATION_ERRORS.map((code) => [code, 'destination' as const])),
+  ...ALLOCATION_ERRORS,
 };
 
 export type ObstacleName = keyof typeof OBSTACLES;
