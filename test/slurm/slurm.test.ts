@@ -7,6 +7,7 @@ import { findHierarchy } from '../../agent/machine/cgroup/hierarchy';
 import { findControllers } from '../../agent/machine/cgroup/limits';
 import { type Person, Stage } from '../attacks/stage';
 import { compile, lineOf } from '../support/c-programs';
+import { processesOf } from '../support/processes';
 import { inProject } from '../support/project';
 import { Slurm } from './slurm';
 
@@ -30,8 +31,9 @@ afterEach(async () => {
 });
 
 afterAll(async () => {
-  await stage?.down();
   await slurm?.down();
+  await stage?.down();
+  expect(processesOf(stage.folder)).toEqual([]);
 });
 
 const jobsOf = async (person: Person, allocation?: string) => {

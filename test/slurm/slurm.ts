@@ -34,22 +34,33 @@ export class Slurm {
   /** Returns when all nodes are idle, and the lab's agents know of Slurm. */
   static async up(stage: Stage): Promise<Slurm> {
     const slurm = new Slurm(stage);
-    await slurm.#prepare();
-    await slurm.#mustRun('munged', ...slurm.#munge());
-    await slurm.startController();
-    for (const node of NODES) await slurm.#mustRun(...slurm.#on(node), '/usr/sbin/slurmd', '-N', node);
-    await stage.until('all nodes of Slurm are idle', async () => (await slurm.states()) === 'idle');
-    const { settings } = slurm;
-    const allocations = { from: 'slurm', settings, graceMs: GRACE_MS };
-    for (const node of NODES) await stage.configure(node, { allocations });
-    return slurm;
+    try {
+      await slurm.#start();
+      return slurm;
+    } catch (error) {
+      await slurm.down();
+      throw error;
+    }
   }
 
+  async #start(): Promise<void> {
+    const { stage } = this;
+    await this.#prepare();
+    await this.#mustRun('munged', ...this.#munge());
+    await this.startController();
+    for (const node of NODES) await this.#mustRun(...this.#on(node), '/usr/sbin/slurmd', '-N', node);
+    await stage.until('all nodes of Slurm are idle', async () => (await this.states()) === 'idle');
+    const { settings } = this;
+    const allocations = { from: 'slurm', settings, graceMs: GRACE_MS };
+    for (const node of NODES) await stage.configure(node, { allocations });
+  }
+
+  /** Before the lab, with which the rest of it ends. */
   async down(): Promise<void> {
-    // Not in a network of the lab's.
     const pid = this.#pidOf('munged');
-    if (pid) process.kill(pid);
-    rmSync(this.folder, { recursive: true, force: true });
+    if (!pid) return;
+    process.kill(pid);
+    await this.stage.until('munged has ended', () => this.#pidOf('munged') === null);
   }
 
   startController(): Promise<void> {
