@@ -8,7 +8,7 @@ const inLabs = {
   sequence: { groupOrder: 1 },
 };
 
-/** `unit` and `timed` need no rights; `cluster`, `attacks` and `vscode` need root, and bring labs up. */
+/** `unit` and `timed` need no rights; `cluster`, `attacks`, `vscode` and `slurm` need root, and bring labs up. */
 export default defineConfig({
   test: {
     // Of what runs in the tests' own processes, which is what unit tests are about: `npm run test:unit`.
@@ -60,6 +60,13 @@ export default defineConfig({
           ...inLabs,
           name: 'vscode',
           include: ['test/vscode/*.test.ts'],
+        },
+      },
+      {
+        test: {
+          ...inLabs,
+          name: 'slurm',
+          include: ['test/slurm/*.test.ts'],
         },
       },
     ],

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# All that a change must pass: set-up, build, types, lint, tests. With an argument (unit, cluster, attacks, vscode) only
-# those tests.
+# All that a change must pass: set-up, build, types, lint, tests. With an argument (unit, cluster, attacks, vscode, slurm)
+# only those tests; those with Slurm run by themselves alone.
 # Prints how much of the sources the unit tests run. Ends with the line `N passed, N failed`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,7 +17,7 @@ trap finish EXIT
 in_vscode=
 case "${1:-vscode}" in vscode) in_vscode=vscode ;; esac
 bash scripts/setup.sh $in_vscode
-case "${1:-cluster}" in cluster) bash scripts/setup-tests.sh ;; esac
+case "${1:-cluster}" in cluster) bash scripts/setup-tests.sh ;; slurm) bash scripts/setup-slurm.sh ;; esac
 npm run --silent build
 [ -z "$in_vscode" ] || npm run --silent package
 npm run --silent typecheck

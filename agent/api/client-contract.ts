@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import { list } from './bounded';
 import type { Contract } from './contract';
-import { Cursor, MOST_IN_PAGE, MOST_NODES } from './lists';
+import { Cursor, MOST_IN_PAGE, MOST_JOBS, MOST_NODES } from './lists';
 import {
+  AllocationId,
   Bytes,
   Exit,
   HistoryEvent,
@@ -89,6 +90,19 @@ export const clientContract = {
   'cluster.remove': { params: z.object({ node: NodeName, force: z.boolean() }), result: Unheard },
   /** Root's: the cluster is to do without this node. The agent goes on until it is ended. */
   'cluster.leave': { params: z.object({ force: z.boolean() }), result: Unheard },
+  /**
+   * From now on this connection sees and uses the allocation alone. Not `entered`: the node knows of no allocations, and
+   * nothing is narrowed.
+   */
+  'allocation.enter': {
+    params: z.object({ id: AllocationId }),
+    result: z.object({ entered: z.boolean() }),
+  },
+  /** Root's: it is over on this node. Answers when no process runs here in it any more. */
+  'allocation.end': {
+    params: z.object({ id: AllocationId }),
+    result: z.object({ ended: list(JobId, { most: MOST_JOBS }) }),
+  },
   'cluster.status': { params: z.object({}), result: ClusterStatus },
   'nodes.list': { params: z.object({}), result: z.object({ nodes: list(Node, { most: MOST_NODES }) }) },
   /** A page of the jobs, in no order; `next` is `after` of the page behind it, null of the last. */

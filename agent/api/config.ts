@@ -21,6 +21,8 @@ const Path = z.string().startsWith('/', 'a path must be absolute');
 const SharedPath = Path.regex(/^[^\]]*$/, 'a shared path has no ]')
   .transform((path) => posix.normalize(path).replace(/(?<=.)\/$/, ''))
   .refine((path) => !/^\/$|^\/(proc|sys|dev)(\/|$)/.test(path), 'this folder is always the own one');
+/** A node that is not given back for longer is a node that is lost. */
+const MOST_GRACE_MS = 3_600_000;
 /** By hand, in a file. */
 const MOST_NAMED = 10_000;
 const Port = z.int().min(1).max(65_535);
@@ -115,6 +117,23 @@ export const AgentConfig = z
     cgroup: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'a cgroup is named like a host'),
     /** The CRIU to use; found by itself if absent. */
     criu: Path.optional(),
+    /**
+     * The batch system that gives nodes to users. Jobs of an allocation run on its nodes, within what it has of each, and
+     * end with it.
+     */
+    allocations: z
+      .object({
+        from: z.literal('slurm'),
+        /** Of users other than root only jobs in an allocation run here, and they see no others' jobs. */
+        required: z.boolean().default(true),
+        /** The folder of its commands. */
+        commands: Path.default('/usr/bin'),
+        /** Its slurm.conf, where the commands don't find it by themselves. */
+        settings: Path.optional(),
+        /** From SIGTERM to SIGKILL when an allocation is over. */
+        graceMs: z.int().min(0).max(MOST_GRACE_MS).default(30_000),
+      })
+      .optional(),
     /** For jobs with an address of their own; without it there are none here. */
     network: z
       .object({

@@ -47,6 +47,12 @@ export const JobName = z
   .max(200)
   .refine(isPrintable, 'a name has no control characters and none that are not seen');
 
+/** What a batch system has given a user for a while, by its own name for it. */
+export const AllocationId = z
+  .string()
+  .max(64)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'an allocation is named by letters and digits');
+
 export const Epoch = z.int().min(0);
 /** A moment: ISO 8601, UTC. */
 export const Moment = z.iso.datetime();
@@ -82,6 +88,8 @@ export const Limits = z.object({
   processes: z.int().min(1).optional(),
 });
 export type Limits = z.infer<typeof Limits>;
+/** Of one node, what all jobs of an allocation may use together; what is absent is unlimited. */
+export type Share = Pick<Limits, 'cpus' | 'memory'>;
 
 /**
  * A number of a user or group. The kernel keeps 32 bits of what it is given, and takes the largest for "leave it as it is"
@@ -149,6 +157,8 @@ export const Job = z.object({
   started: Moment,
   ended: Moment.nullable(),
   epoch: Epoch,
+  /** The one that it runs in; absent outside of any. */
+  allocation: AllocationId.optional(),
   /** Its home does not answer, for so long already: a node that has a copy of it tells of it instead. Absent otherwise. */
   homeSilentMs: Span.optional(),
   /** It is told from memory, as it was then: neither its home nor a node that has it answers. Absent otherwise. */
@@ -321,6 +331,8 @@ export const JobSpec = LaunchRequest.extend({
   user: User.default(ROOT),
   /** The one that it was given. */
   address: Address.nullable().default(null),
+  /** Judged as well. */
+  allocation: AllocationId.nullable().default(null),
 });
 export type JobSpec = z.infer<typeof JobSpec>;
 
@@ -331,6 +343,7 @@ export const KeptSpec = JobSpec.pick({
   address: true,
   tty: true,
   allowIoUring: true,
+  allocation: true,
 }).extend({
   command: Job.shape.command,
 });

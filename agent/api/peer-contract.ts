@@ -9,11 +9,13 @@ import { Cursor, MOST_IN_PAGE, MOST_JOBS, MOST_NODES, PAGE_BYTES } from './lists
 import { Telling } from './membership';
 import {
   Address,
+  AllocationId,
   Bytes,
   Epoch,
   Exit,
   HistoryEvent,
   HostName,
+  Id,
   Job,
   JobId,
   Limits,
@@ -45,6 +47,8 @@ export const Terms = z.object({
   address: Address.nullable(),
   terminal: z.boolean(),
   shown: Shown.nullable().default(null),
+  /** The one that it stays in. */
+  allocation: AllocationId.nullable().default(null),
 });
 export type Terms = z.infer<typeof Terms>;
 
@@ -174,6 +178,10 @@ const passedOn = {
   }),
 };
 
+/** Of jobs: those in an allocation, those of a user. */
+const Narrowed = z.object({ allocation: AllocationId.nullable(), uid: Id.nullable() });
+export type Narrowed = z.infer<typeof Narrowed>;
+
 /** Of a session with a debugger's stub. */
 const session = { job: JobId, session: z.uuid() };
 
@@ -204,7 +212,7 @@ export const peerContract = {
   },
   /** A page of the history of the jobs that call this node home. */
   'home.history': {
-    params: z.object({ ...page, ...asker }),
+    params: z.object({ ...page, ...asker, narrowed: Narrowed.optional() }),
     result: z.object({ events: list(HistoryEvent, { most: MOST_IN_PAGE }), next: ListPosition.nullable() }),
   },
   /**
@@ -280,6 +288,7 @@ export const peerContract = {
       job: JobId,
       /** As whom it runs. */
       user: Whom,
+      allocation: AllocationId.nullable().default(null),
       bytes: Bytes,
       limits: Limits,
       machine: Machine,

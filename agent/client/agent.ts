@@ -4,6 +4,7 @@ import { type ClientEvents, clientEvents } from '../api/client-events';
 import { asGodwitError, GodwitError } from '../api/errors';
 import { GrowingPause } from '../api/retry';
 import { type Client, connectUnix } from '../wire/client';
+import { enterAllocation } from './allocation';
 import { agentGone, lostInCall } from './errors';
 
 export type Agent = Client<ClientContract, ClientEvents>;
@@ -20,9 +21,21 @@ const CUT: ReadonlySet<string> = new Set(['no-agent', 'connection-lost', 'stream
 /** Errors of an agent while it, or the agent of the job's home, restarts. */
 const NOT_YET: ReadonlySet<string> = new Set(['node-unreachable', 'ticket-refused', 'timeout', 'no-hello']);
 
-/** @throws GodwitError `no-agent`, `not-admitted`, `wrong-version`, `connection-lost` */
-export const dial = (socket: string): Promise<Agent> =>
+/** The whole cluster, whatever this program is within. @throws GodwitError `no-agent`, `not-admitted`, `wrong-version`, `connection-lost` */
+export const dialWhole = (socket: string): Promise<Agent> =>
   connectUnix(socket, { name: 'godwit', kind: 'client', contract: clientContract, events: clientEvents });
+
+/** Within the allocation that this program is in. @throws those of `dialWhole` */
+export async function dial(socket: string): Promise<Agent> {
+  const agent = await dialWhole(socket);
+  try {
+    await enterAllocation(agent);
+    return agent;
+  } catch (error) {
+    agent.close();
+    throw error;
+  }
+}
 
 /** One question, asked once: what an agent was asked just before it ended may have been done or not. */
 export async function ask<T>(socket: string, question: (agent: Agent) => Promise<T>): Promise<T> {
@@ -42,6 +55,7 @@ export interface Restarts {
   accepted?: boolean;
   /** Milliseconds that an agent may be away. */
   giveUpMs?: number;
+  dialed?: typeof dial;
 }
 
 /**
@@ -52,7 +66,7 @@ export interface Restarts {
 export async function askThroughRestarts<T>(
   socket: string,
   question: (agent: Agent) => Promise<T>,
-  { accepted = false, giveUpMs = GIVE_UP_MS }: Restarts = {},
+  { accepted = false, giveUpMs = GIVE_UP_MS, dialed = dial }: Restarts = {},
 ): Promise<T> {
   let met = accepted;
   let known = accepted;
@@ -61,7 +75,7 @@ export async function askThroughRestarts<T>(
   for (;;) {
     let askedAt: number | undefined;
     try {
-      const agent = await dial(socket);
+      const agent = await dialed(socket);
       askedAt = performance.now();
       met = true;
       return await question(agent).finally(() => agent.close());

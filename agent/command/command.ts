@@ -7,6 +7,7 @@ import { complain } from './output';
 import { addAgentOption, addJsonOption } from './verb';
 import { addAdopt, addForget } from './verbs/adopt';
 import { addAgent } from './verbs/agent';
+import { addAllocation } from './verbs/allocation';
 import { addAttach } from './verbs/attach';
 import { addCluster } from './verbs/cluster';
 import { addDoctor } from './verbs/doctor';
@@ -31,7 +32,7 @@ const WRONG_USAGE = 2;
 
 /** In the order of the help. */
 const VERBS: Record<string, ((program: Command) => void)[]> = {
-  'Nodes:': [addDoctor, addLab, addCluster, addAgent, addNodes, addTop],
+  'Nodes:': [addDoctor, addLab, addCluster, addAgent, addNodes, addTop, addAllocation],
   'Jobs:': [addRun, addPs, addStacks, addLogs, addAttach, addWait, addKill],
   'Moves:': [addMigrate, addWhy, addPin, addUnpin, addHistory],
   'When a node is gone:': [addAdopt, addForget],

@@ -18,6 +18,9 @@ import { allowanceOf } from '../wire/allowance';
 import { type Server, serveTls, serveUnix } from '../wire/server';
 import { Tickets } from '../wire/tickets';
 import { loadTls, readCertificate, type TlsIdentity } from '../wire/tls';
+import { Allocations } from './allocations/allocations';
+import { Scopes } from './allocations/scopes';
+import { Slurm } from './allocations/slurm';
 import { Changes } from './cluster/changes';
 import { type Joined, joined } from './cluster/joined';
 import { Members, measureSpeed } from './cluster/members';
@@ -44,6 +47,7 @@ import { Host } from './jobs/host';
 import { JobMounts } from './jobs/job-mounts';
 import { JobStatuses } from './jobs/job-status';
 import { Layout } from './jobs/layout';
+import { Outliving } from './jobs/outliving';
 import { Stops } from './jobs/stops';
 import { openJournal } from './journal/open';
 import { watched } from './journal/watched';
@@ -51,6 +55,7 @@ import { faultPointsIn, faultsFolder, noFaultPoints } from './migration/fault-po
 import { Moves } from './migration/moves';
 import { Strays } from './migration/strays';
 import { MovesUnderWay } from './migration/under-way';
+import { allocationAnswers } from './requests/allocation-answers';
 import { clientHandlers } from './requests/client';
 import { clusterAnswers } from './requests/cluster-answers';
 import { Leftovers } from './requests/leftovers';
@@ -122,7 +127,7 @@ function foundation({ config, peers, changes }: Started) {
   });
   return {
     ...{ node, cgroup, layout, helper, tickets, keeper, networks, shared, mounted, served, journal },
-    ...{ daemons, peers, wrote, log },
+    ...{ daemons, peers, allocations: allocationsOf(config), wrote, log },
   };
 }
 
@@ -130,7 +135,7 @@ function foundation({ config, peers, changes }: Started) {
 function assemble(started: Started) {
   const { config, settings, changes, tls } = started;
   const base = foundation(started);
-  const { node, helper, keeper, networks, shared, journal, peers, wrote } = base;
+  const { node, helper, keeper, networks, shared, journal, peers, allocations, wrote } = base;
   const underWay = new MovesUnderWay();
 
   // As host.
@@ -163,9 +168,12 @@ function assemble(started: Started) {
   const moves = new Moves(context, underWay);
   const own = () => peers.call(node, 'node.status', {});
   const members = new Members({ config, settings, peers, tls, own, roster: rosterOf(started), log });
+  const scopes = new Scopes(allocations);
+  const { graceMs = 0 } = config.allocations ?? {};
+  const outliving = new Outliving({ ...hosting, host, graceMs });
   const ownJobs = new OwnJobs({ ...base, home, lists, members, moves });
   const strays = new Strays({ ...context, moves, members, home, names: () => peers.names });
-  const leftovers = new Leftovers({ node, home, lists, members, moves, peers, statuses, strays });
+  const leftovers = new Leftovers({ node, home, scopes, lists, members, moves, peers, statuses, strays });
   const ownDebuggers = new OwnDebuggers({ node, home, moves: underWay, peers });
   const keepers = new KeeperWatch({
     ...{ node, state: config.state, socket: config.keeperSocket, link: keeper, log },
@@ -178,11 +186,20 @@ function assemble(started: Started) {
     ...{ keepers, dispensable: () => dispensable(held) },
     ...{ config, settings, changes, refusals: new Refusals(log), speed: measureSpeed() },
     ...{ ...hosting, host, statuses, debugging, stops, home, lists, moves, ownJobs, ownDebuggers },
-    ...{ clusterAnswers: cluster, leftovers, members },
+    ...{ clusterAnswers: cluster, leftovers, members, scopes, outliving },
+    allocationAnswers: allocationAnswers({ allocations, scopes, outliving }),
     view: new View(lists, journal, moves, () => leftovers.homeless()),
     watch: watchOver(peers, members, config.perUser.watchers),
   };
 }
+
+/** Where the configuration names no batch system there are none. */
+const allocationsOf = ({ name: node, allocations }: FixedConfig) =>
+  new Allocations({
+    node,
+    source: allocations ? new Slurm(allocations) : null,
+    required: allocations?.required ?? false,
+  });
 
 /** Whose list of members is later than this node's is asked for it. */
 const rosterOf = ({ joined }: Started) =>
@@ -299,6 +316,7 @@ async function main(configFile: string) {
   process.on('SIGHUP', () => void reload());
   await node.members.start();
   void node.home.start();
+  node.outliving.start();
   node.keepers.replaceWhenIdle(node.dispensable);
   let restart = () => {};
   const moved = new Promise<void>((resolve) => {

@@ -5,6 +5,10 @@ export type Remedy = 'choose-another-node' | 'end-debug-session' | 'unpin';
 
 /** Of the destination: another node may do. */
 const OF_THE_NODE = new Set([
+  'allocation-full',
+  'allocation-required',
+  'allocations-unclear',
+  'allocations-unknown',
   'architecture',
   'cpu-features',
   'criu-version',
@@ -15,8 +19,10 @@ const OF_THE_NODE = new Set([
   'no-criu',
   'no-memory',
   'no-network',
+  'node-draining',
   'node-unreachable',
   'not-accepted',
+  'outside-allocation',
   'ping-group',
   'port-taken',
   'root-jobs-refused',

@@ -16,6 +16,7 @@ const METHODS = Object.keys(peerContract) as Method<PeerContract>[];
 /** `here` hosts JOB, whose home is `home`; of OTHER, whose home it is, `host` is the host. */
 const standing = (more: Partial<Standing> = {}): Standing => ({
   acceptance: { node: 'here', acceptFrom: undefined, acceptRootJobs: true },
+  allocations: { refusal: async () => null },
   isMember: (name) => ['here', 'home', 'host', 'third'].includes(name),
   homeOf: (job) => (job === JOB ? 'home' : null),
   ledger: async (job) => (job === OTHER ? launchedOn('host', 3) : null),
@@ -24,7 +25,7 @@ const standing = (more: Partial<Standing> = {}): Standing => ({
 
 const move = (user: User, type: 'prepare' | 'commit') =>
   ({
-    ...{ home: 'home', user, terms: { user, limits: {}, address: null, terminal: false } },
+    ...{ home: 'home', user, terms: { user, limits: {}, address: null, terminal: false, allocation: null } },
     message: { type, epoch: 4, from: 'host' },
   }) as const;
 
@@ -141,6 +142,34 @@ describe('a job that comes here', () => {
     // Root has a setting of its own; of its own users a node has the numbers from itself.
     expect(await launch(ROOT)).toBe('done');
     expect(await launch({ ...ANN, groups: [0] }, 'here')).toBe('done');
+  });
+
+  it('comes only where its allocation lets it, and is seen through after that', async () => {
+    const asked: unknown[] = [];
+    const refusal = async (job: { allocation: string | null }) => {
+      asked.push(job);
+      return job.allocation === '1' ? null : new GodwitError({ code: 'outside-allocation', message: 'no' });
+    };
+    const here = standing({ allocations: { refusal } });
+    const launched = { ...params(OTHER), allocation: '1' };
+    expect(await code('host.launch', 'home', launched, here)).toBe('done');
+    expect(await code('host.launch', 'home', { ...launched, allocation: null }, here)).toBe(
+      'outside-allocation',
+    );
+    const arriving = { ...params(JOB), ...move(ANN, 'prepare') };
+    expect(await code('move.toDestination', 'home', arriving, here)).toBe('outside-allocation');
+    const { terms } = arriving;
+    const allowed = { ...arriving, terms: { ...terms, allocation: '1' } };
+    expect(await code('move.toDestination', 'home', allowed, here)).toBe('done');
+    expect(asked).toMatchObject([
+      { user: ANN },
+      { user: ANN },
+      { user: ANN },
+      { user: ANN, allocation: '1' },
+    ]);
+    const committed = { ...params(JOB), ...move(ANN, 'commit') };
+    expect(await code('move.toDestination', 'home', committed, here)).toBe('done');
+    expect(asked).toHaveLength(4);
   });
 
   it('is not launched over one that is here', async () => {

@@ -3,7 +3,7 @@ import { Copies } from '../../agent/daemon/jobs/copies';
 import { newCopy, renumber } from '../../agent/daemon/jobs/copy';
 
 const ROOT = { name: 'root', uid: 0, gid: 0, groups: [] };
-const TERMS = { user: ROOT, limits: {}, address: null, terminal: false, shown: null };
+const TERMS = { user: ROOT, limits: {}, address: null, terminal: false, shown: null, allocation: null };
 
 const copyOf = (job: string, epoch = 0) =>
   newCopy({ job, epoch, home: 'node2' }, TERMS, {

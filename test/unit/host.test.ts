@@ -11,7 +11,7 @@ it('a copy whose files are lost for good is cleared away, and its home told why'
   const copies = new Copies({ isLeaving: () => false });
   const copy = newCopy(
     { job: 'job', epoch: 3, home: 'node2' },
-    { user: ROOT, limits: {}, address: null, terminal: false, shown: null },
+    { user: ROOT, limits: {}, address: null, terminal: false, shown: null, allocation: null },
     { cgroup: '/cgroup/job.3', report: '/reports/job.3', files: 3, launchedStopped: false },
   );
   copies.add(copy);

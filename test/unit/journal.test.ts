@@ -16,6 +16,7 @@ const spec: JobSpec = {
   user: ROOT,
   limits: {},
   address: null,
+  allocation: null,
   program: '/bin/true',
   args: ['true'],
   cwd: '/',
@@ -464,7 +465,7 @@ describe('a node is gone for good', () => {
   const toHome = { node: 'node9', role: 'home', epoch: 4, message: 'adopted' } as const;
   const adopted: AdoptedJob = {
     ...{ id, name: 'sim', started: '2027-01-01T00:00:00.000Z', moves: 2, launchedStopped: false },
-    spec: { command: ['sim'], user: ROOT, limits: {}, address: null, allowIoUring: false },
+    spec: { command: ['sim'], user: ROOT, limits: {}, address: null, allocation: null, allowIoUring: false },
     ledger: {
       ...{ host: 'node1', epoch: 4, attempted: 4, debts: [toHome], lost: false },
       open: {

@@ -64,7 +64,7 @@ afterEach(() => {
 const states = async () => (await journal.jobs({ ended: true })).map(({ id, state }) => [id, state]);
 
 it('of an agent that has ended are settled by what the host has', async () => {
-  const spec = { ...program, limits: {}, address: null, allowIoUring: false, user: ROOT };
+  const spec = { ...program, limits: {}, address: null, allocation: null, allowIoUring: false, user: ROOT };
   for (const id of ['launched00', 'unlaunched'])
     await journal.launch({ id, name: 'x', spec, host: 'node2', launchedStopped: false });
   there = ['launched00'];

@@ -34,6 +34,7 @@ const spec = {
   stopped: false,
   limits: {},
   address: null,
+  allocation: null,
   allowIoUring: false,
 };
 const nameOf = (uid: number, n: number) => `${uid}aaaaaaa${String(n).padStart(2, '0')}`.slice(0, 10);

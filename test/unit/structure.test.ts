@@ -59,7 +59,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'agent/daemon/requests': [
     ...WIRED,
-    ...['cluster', 'homefs', 'jobs', 'journal', 'migration', 'preflight'].map(
+    ...['allocations', 'cluster', 'homefs', 'jobs', 'journal', 'migration', 'preflight'].map(
       (room) => `agent/daemon/${room}`,
     ),
     ...['agent/keeper/contract.ts', 'agent/keeper/watch.ts'],
@@ -75,7 +75,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'agent/daemon/jobs': [
     ...WIRED,
-    ...['cluster', 'homefs', 'journal'].map((room) => `agent/daemon/${room}`),
+    ...['allocations', 'cluster', 'homefs', 'journal'].map((room) => `agent/daemon/${room}`),
     ...['agent/keeper/contract.ts', 'agent/keeper/supervision.ts'],
     'agent/machine',
   ],
@@ -86,8 +86,15 @@ const MAY_IMPORT: Record<string, string[]> = {
     'agent/keeper/contract.ts',
     'agent/machine',
   ],
-  'agent/daemon/preflight': ['agent/api', 'agent/daemon/cluster', 'agent/daemon/journal', 'agent/machine'],
+  'agent/daemon/preflight': [
+    'agent/api',
+    'agent/daemon/allocations',
+    'agent/daemon/cluster',
+    'agent/daemon/journal',
+    'agent/machine',
+  ],
   'agent/daemon/journal': ['agent/api'],
+  'agent/daemon/allocations': ['agent/api'],
   'agent/daemon/cluster': [
     ...WIRED,
     'agent/daemon/membership',

@@ -124,6 +124,7 @@ describe('a move between versions', () => {
       {
         node: 'node1',
         estimate: () => 0,
+        outside: async () => null,
         peers: {
           call: async (_node: string, method: string) => {
             if (method === 'node.preflight') return { obstacles: [], direct: [], ...destination() };

@@ -20,6 +20,8 @@ export const OVER_SHOWN = 50;
 /** Jobs in one snapshot: with nodes and moves beside them it is still one message. */
 const JOBS_BYTES = 2 * PAGE_BYTES;
 
+type Narrow = (whole: ClusterSnapshot) => ClusterSnapshot;
+
 /** How the nodes are asked. */
 export interface Sources {
   readonly names: readonly string[];
@@ -30,8 +32,8 @@ export interface Sources {
 }
 
 export class ClusterWatch {
-  /** Each with the number of its user; root's have none. */
-  readonly #watchers = new Map<CallerConnection, number | undefined>();
+  /** Each with the number of its user, which root's have not, and what of a snapshot it is told. */
+  readonly #watchers = new Map<CallerConnection, { uid: number | undefined; narrow: Narrow }>();
   readonly #views = new Map<string, HomeView>();
   readonly #refreshing = new Map<string, () => void>();
   /** The nodes that are listened to, while a client watches. */
@@ -48,11 +50,11 @@ export class ClusterWatch {
   ) {}
 
   /** Sends the event `cluster` to the watcher until it goes. @throws GodwitError `too-many-watchers` */
-  add(watcher: CallerConnection, uid?: number): void {
+  add(watcher: CallerConnection, uid?: number, narrow: Narrow = (whole) => whole): void {
     if (this.#watchers.has(watcher)) return;
-    const theirs = [...this.#watchers.values()].filter((other) => other === uid).length;
+    const theirs = [...this.#watchers.values()].filter((other) => other.uid === uid).length;
     if (uid !== undefined && theirs >= this.mostOfOne) throw tooManyWatchers(this.mostOfOne);
-    this.#watchers.set(watcher, uid);
+    this.#watchers.set(watcher, { uid, narrow });
     void watcher.closed.then(() => this.#remove(watcher));
     if (!this.#running) this.#start();
     else if (this.#latest) this.#say(watcher, this.#latest);
@@ -156,7 +158,8 @@ export class ClusterWatch {
 
   /** Who has not read the one before gets a later one: each is whole, and the next is a second away at the most. */
   #say(watcher: CallerConnection, snapshot: ClusterSnapshot) {
-    if (watcher.unsent === 0) watcher.emit('cluster', snapshot);
+    const { narrow } = this.#watchers.get(watcher)!;
+    if (watcher.unsent === 0) watcher.emit('cluster', narrow(snapshot));
   }
 }
 

@@ -1,5 +1,16 @@
 import { z } from 'zod';
-import { Address, Epoch, type Exit, JobId, Limits, NodeName, ROOT, Shown, User } from '../../api/model';
+import {
+  Address,
+  AllocationId,
+  Epoch,
+  type Exit,
+  JobId,
+  Limits,
+  NodeName,
+  ROOT,
+  Shown,
+  User,
+} from '../../api/model';
 import { Mounts, SharedMounts, type Terms } from '../../api/peer-contract';
 import { signalName } from '../../api/signals';
 import { JobLocation, ProcessKey } from '../../keeper/contract';
@@ -45,6 +56,10 @@ export const Copy = z.object({
   shown: Shown.nullable().default(null),
   /** The home that it had, whose files were taken from it when it was adopted here: that home was gone. */
   severed: NodeName.nullable().default(null),
+  /** The one that it runs in. */
+  allocation: AllocationId.nullable().default(null),
+  /** That is over, and what is here was told to end. */
+  outlived: z.boolean().default(false),
   /** A person has had it cleared away while its home was gone; it is kept in mind until that home knows. */
   forgotten: z.string().nullable().default(null),
 });
@@ -69,6 +84,8 @@ export const newCopy = (
   network: null,
   shown: terms.shown,
   severed: null,
+  allocation: terms.allocation,
+  outlived: false,
   forgotten: null,
 });
 

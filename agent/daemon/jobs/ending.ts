@@ -56,17 +56,24 @@ export class Ending {
   /** The report to its home. `lost`: what ended it, if that was neither the program itself nor a request to end it. */
   async explain(copy: Copy, { end, orphaned }: Ended): Promise<{ exit: Exit; lost: string | null }> {
     const exit = await this.#explained(exitOf(end), copy);
+    if (copy.outlived && exit.signal !== null && copy.forgotten === null)
+      return { exit: { ...exit, reason: `its allocation ${copy.allocation} is over` }, lost: null };
     if (copy.forgotten !== null) return { exit, lost: copy.forgotten };
     return { exit, lost: await this.#notItsOwn(copy, exit, orphaned) };
   }
 
   /** A kill by the kernel looks like any other; only the group knows it. */
-  async #explained(exit: Exit, { cgroup, limits }: Copy): Promise<Exit> {
-    if (limits.memory === undefined) return exit;
+  async #explained(exit: Exit, { cgroup, limits, allocation }: Copy): Promise<Exit> {
+    if (limits.memory === undefined && allocation === null) return exit;
     const kills = await (await JobAccount.of(cgroup)).memoryKills();
     if (kills === 0) return exit;
     const what = exit.signal === 'SIGKILL' ? 'ended' : 'a process of it was ended';
-    return { ...exit, reason: `${what} by its memory limit of ${size(limits.memory)}` };
+    const { memory } = limits;
+    const limit =
+      memory === undefined
+        ? `the memory of its allocation ${allocation}`
+        : `its memory limit of ${size(memory)}`;
+    return { ...exit, reason: `${what} by ${limit}` };
   }
 
   /** A debugger's breakpoint without the debugger, or a CRIU that was interrupted. */

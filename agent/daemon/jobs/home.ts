@@ -84,12 +84,12 @@ export class Home {
   }
 
   /** Launches a job as `user`, who asked for it. */
-  run(request: LaunchRequest, user: User, host: string): Promise<Job> {
+  run(request: LaunchRequest, user: User, host: string, allocation: string | null = null): Promise<Job> {
     assertStartable(request);
     const { address: asked, limits = {}, allowIoUring = false, ...others } = request;
     const rest = { ...others, resources: boundedResources(request.resources, user, this.options.perUser) };
     return this.options.addresses.with(asked, (address) =>
-      this.#launch({ ...rest, limits, allowIoUring, user, address }, host),
+      this.#launch({ ...rest, limits, allowIoUring, user, address, allocation }, host),
     );
   }
 
@@ -108,12 +108,12 @@ export class Home {
       }
       const { program, args, cwd, env, stopped, umask, resources, limits, allowIoUring, user, address } =
         spec;
-      const { tty, hostname } = spec;
+      const { tty, hostname, allocation } = spec;
       const asked = {
         ...{ program, args, cwd, env, stopped, umask, resources, limits, allowIoUring, tty, hostname },
       };
       const terminal = tty !== undefined;
-      const terms = { user, address, terminal, shown: shownOf(launched) };
+      const terms = { user, address, allocation, terminal, shown: shownOf(launched) };
       const order = { job: id, home: node, epoch: 0, ...terms, ...asked };
       const files = {
         console: layout.console(id),

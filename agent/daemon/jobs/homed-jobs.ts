@@ -116,6 +116,7 @@ export class HomedJobs {
       started,
       ended,
       epoch: ledger.epoch,
+      ...(spec.allocation === null ? {} : { allocation: spec.allocation }),
     };
   }
 }

@@ -56,7 +56,7 @@ export class Host {
   async #launch(order: LaunchOrder): Promise<{ pid: number }> {
     const { node, cgroup: folder, layout, mounts, clearing, journal, log } = this.options;
     const { job, epoch, home, stopped: launchedStopped } = order;
-    const cgroup = (await JobCgroup.of(folder, `${job}.${epoch}`)).path;
+    const cgroup = (await JobCgroup.of(folder, `${job}.${epoch}`, order.allocation)).path;
     const made = { cgroup, report: layout.report(job, epoch), files: home === node ? null : epoch };
     const copy = newCopy(order, order, { ...made, launchedStopped });
     await mounts.setForLaunch(copy, order);

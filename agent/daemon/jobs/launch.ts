@@ -14,13 +14,13 @@ import type { NodeParts } from './node-parts';
  * @throws GodwitError `cannot-launch`, or why what it needs could not be made; what was made is then still there
  */
 export async function launch(order: LaunchOrder, copy: Copy, parts: NodeParts): Promise<void> {
-  const { node, layout, keeper, helper, networks, mounted } = parts;
+  const { node, layout, keeper, helper, networks, mounted, allocations } = parts;
   const cgroup = JobCgroup.at(copy.cgroup);
   const mount = layout.root(order.job, order.epoch);
   try {
     await cgroup.create();
     const account = await JobAccount.of(cgroup.path);
-    await account.create(node, order.limits);
+    await account.create(node, order.limits, await allocations.share(order.allocation));
     await account.set(order.limits);
     await mkdir(mount, { recursive: true });
     await networks.make(copy);

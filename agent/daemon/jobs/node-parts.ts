@@ -2,6 +2,7 @@ import type { KeeperContract } from '../../keeper/contract';
 import type { Log } from '../../log';
 import type { JobNetworks } from '../../machine/network/interface';
 import type { Link } from '../../wire/link';
+import type { Allocations } from '../allocations/allocations';
 import type { MountedFiles } from '../homefs/mounted';
 import type { Layout } from './layout';
 
@@ -16,5 +17,6 @@ export interface NodeParts {
   keeper: Link<KeeperContract>;
   networks: JobNetworks;
   mounted: MountedFiles;
+  allocations: Pick<Allocations, 'share'>;
   log: Log;
 }

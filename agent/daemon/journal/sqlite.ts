@@ -27,11 +27,12 @@ export class SqliteJournal implements Journal {
   launch(job: NewJob) {
     return this.file.transaction(() => {
       if (this.file.one('SELECT id FROM jobs WHERE id = ?', job.id)) throw jobExists(job.id);
-      const { program, args, user, limits, address, tty, allowIoUring } = job.spec;
+      const { program, args, user, limits, address, tty, allowIoUring, allocation } = job.spec;
       if (job.most !== undefined && this.living(user.uid) >= job.most) throw tooManyJobs(job.most);
       const { host, epoch, attempted } = launchedOn(job.host, 0);
       const command = [program, ...args];
-      const kept: KeptSpec = { command: shortCommand(command), user, limits, address, tty, allowIoUring };
+      const terms = { user, limits, address, tty, allowIoUring, allocation };
+      const kept: KeptSpec = { command: shortCommand(command), ...terms };
       this.file.run(
         `INSERT INTO jobs (id, name, uid, spec, state, started, launchedStopped, host, epoch, attempted, debts)
          VALUES (?, ?, ?, ?, 'starting', ?, ?, ?, ?, ?, '[]')`,

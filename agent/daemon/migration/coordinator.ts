@@ -212,8 +212,9 @@ export class Coordinator {
   #notifyDestination(node: string, message: ToDestination): Promise<void> {
     return this.#notify(node, message, async (timeoutMs) => {
       const homed = await this.options.journal.job(this.job);
-      const { user, limits, address, tty } = homed.spec;
-      const terms = { user, limits, address, terminal: tty !== undefined, shown: shownOf(homed) };
+      const { user, limits, address, allocation, tty } = homed.spec;
+      const shown = shownOf(homed);
+      const terms = { user, limits, address, allocation, terminal: tty !== undefined, shown };
       const params = { job: this.job, home: this.options.node, terms, message };
       const answer = await this.options.peers.call(node, 'move.toDestination', params, { timeoutMs });
       this.#watch?.destination(answer);

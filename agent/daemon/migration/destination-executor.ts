@@ -116,7 +116,7 @@ export class DestinationExecutor extends Executor<
     const { layout, node } = this.context;
     assert(this.#terms, `nothing is known of job ${this.job} before its terms`);
     const made = {
-      cgroup: (await JobCgroup.of(this.context.cgroup, `${this.job}.${epoch}`)).path,
+      cgroup: (await JobCgroup.of(this.context.cgroup, `${this.job}.${epoch}`, this.#terms.allocation)).path,
       report: layout.report(this.job, epoch),
       files: this.home === node ? null : epoch,
       launchedStopped: false,

@@ -64,14 +64,14 @@ export class Receiving {
 
   /** Makes all that can be made beforehand; says where the source `from` may send pages and images. */
   async prepare(received: Received, from: string): Promise<Tickets> {
-    const { networks, node, points } = this.context;
+    const { allocations, networks, node, points } = this.context;
     const { copy, images } = received;
     await mkdir(images, { recursive: true, mode: 0o700 });
     await this.#makeRoot(received);
     await JobCgroup.at(copy.cgroup).create();
     await networks.make(copy);
     const account = await JobAccount.of(copy.cgroup);
-    await account.create(node, copy.limits);
+    await account.create(node, copy.limits, await allocations.share(copy.allocation));
     const tickets = {
       pages: await this.#pagesTicket(received, from),
       images: this.#imagesTicket(received, from),

@@ -237,13 +237,13 @@ function jobOf(
   copy: Copy,
   { ledger, note, reason }: Pick<AdoptedJob, 'ledger' | 'reason'> & { note: Note },
 ): AdoptedJob {
-  const { job, user, limits, address, terminal, launchedStopped } = copy;
+  const { job, user, limits, address, allocation, terminal, launchedStopped } = copy;
   const { command, ...told } = toldOf(copy);
   const tty = terminal ? { tty: { rows: 24, columns: 80 } } : {};
   return {
     id: job,
     ...told,
-    spec: { command, user, limits, address, allowIoUring: false, ...tty },
+    spec: { command, user, limits, address, allocation, allowIoUring: false, ...tty },
     ...{ launchedStopped, ledger, note: { job, note, detail: { copy } }, reason },
   };
 }

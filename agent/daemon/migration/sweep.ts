@@ -2,6 +2,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
+import { isGroup } from '../../machine/cgroup/group';
 import { nodeCgroup } from '../../machine/cgroup/hierarchy';
 import { processesNaming } from '../../machine/proc/processes';
 import { Copy } from '../jobs/copy';
@@ -57,11 +58,11 @@ async function sweepFolder(
  * agent ends it by itself.
  */
 async function sweepCgroups({ cgroup: node, log }: Sweeping, known: Set<string>): Promise<string[]> {
-  const folder = await nodeCgroup(node);
   const living: string[] = [];
-  for (const name of await list(folder)) {
-    if (!COPY.test(name) || known.has(name)) continue;
-    const cgroup = JobCgroup.at(join(folder, name));
+  for (const path of await copiesIn(await nodeCgroup(node))) {
+    const name = basename(path);
+    if (known.has(name)) continue;
+    const cgroup = JobCgroup.at(path);
     const { length } = await cgroup.pids();
     if (length > 0) {
       living.push(name);
@@ -74,6 +75,14 @@ async function sweepCgroups({ cgroup: node, log }: Sweeping, known: Set<string>)
     }
   }
   return living;
+}
+
+/** Also of those in an allocation. */
+async function copiesIn(folder: string): Promise<string[]> {
+  const names = await list(folder);
+  const groups = names.filter(isGroup).map((name) => copiesIn(join(folder, name)));
+  const own = names.filter((name) => COPY.test(name)).map((name) => join(folder, name));
+  return [own, ...(await Promise.all(groups))].flat();
 }
 
 async function list(folder: string): Promise<string[]> {

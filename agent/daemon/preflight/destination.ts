@@ -7,6 +7,7 @@ import type { Limits, Obstacle, User } from '../../api/model';
 import type { BoundPort, Machine } from '../../api/peer-contract';
 import { findControllers, limitObstacles } from '../../machine/cgroup/limits';
 import { inetSockets } from '../../machine/network/inet-sockets';
+import { allocationFull } from '../allocations/errors';
 import { differences } from './compatibility';
 import { criuObstacles, thisMachine } from './machine';
 import { pingObstacles, portTaken, takenPorts } from './network';
@@ -29,12 +30,15 @@ export interface Wanted {
 interface Arriving extends Wanted {
   user: User;
   limits: Limits;
+  /** The one that it is in. */
+  allocation: string | null;
   /** It has a socket of ICMP that needs no rights. */
   pings: boolean;
 }
 
 /**
  * @param refusal why this node takes no such job
+ * @param room bytes of memory that its allocation has free here; null for any
  * @param networkProblem what the node lacks for a job with an address of its own, where it is to have one
  */
 export async function destinationPreflight(
@@ -44,10 +48,12 @@ export async function destinationPreflight(
     criu,
     refusal,
     networkProblem,
+    room,
   }: {
     criu: string | undefined;
     refusal: GodwitError | null;
     networkProblem: GodwitError | null;
+    room: number | null;
   },
 ): Promise<Obstacle[]> {
   const { user, limits, pings, from } = arriving;
@@ -57,7 +63,18 @@ export async function destinationPreflight(
     ...(networkProblem ? [asObstacle(networkProblem)] : []),
     ...(pings ? await pingObstacles(node, user, from.criu) : []),
     ...limitObstacles(node, limits, await findControllers()),
+    ...shareObstacles(node, arriving, room),
   ];
+}
+
+/** CRIU itself counts while it restores. */
+const RESTORE_BYTES = 16 * 1024 * 1024;
+
+/** The kernel would end the restored job, or CRIU. */
+function shareObstacles(node: string, { allocation, bytes }: Arriving, room: number | null): Obstacle[] {
+  const needed = bytes + RESTORE_BYTES;
+  if (allocation === null || room === null || needed <= room) return [];
+  return [asObstacle(allocationFull(node, allocation, size(Math.max(0, room)), size(needed)))];
 }
 
 /** What the machine lacks. */

@@ -5,6 +5,7 @@
  */
 import type { GodwitError } from '../../api/errors';
 import type { Obstacle } from '../../api/model';
+import { ALLOCATION_ERRORS } from '../allocations/errors';
 
 /** `job`: what the job itself has; `source`, `destination`: the node; `decision`: what a person has decided. */
 export type Concern = 'job' | 'source' | 'destination' | 'decision';
@@ -353,6 +354,7 @@ export const ERRORS: Readonly<Record<string, Concern>> = {
   'root-jobs-refused': 'destination',
   'ids-refused': 'destination',
   'wrong-version': 'destination',
+  ...ALLOCATION_ERRORS,
 };
 
 export type ObstacleName = keyof typeof OBSTACLES;

@@ -1,6 +1,6 @@
 /** The preflight of a move, asked by the job's home of source and destination before anything is touched. */
 import type { Result } from '../../api/contract';
-import { asGodwitError } from '../../api/errors';
+import { asGodwitError, type GodwitError } from '../../api/errors';
 import { MOST_OBSTACLES, type Obstacle, type Preflight } from '../../api/model';
 import type { PeerContract } from '../../api/peer-contract';
 import type { Understood } from '../../api/versions';
@@ -18,11 +18,13 @@ export interface Asking {
   peers: Pick<Peers, 'call'>;
   /** Milliseconds that a move of so many bytes takes. */
   estimate: (bytes: number) => number;
+  /** Why the job must not leave what it was given; null where this node does not know it. */
+  outside: (job: HomedJob, to: string) => Promise<GodwitError | null>;
 }
 
 /** @param mayLook the caller may look into the job; others don't learn what it has open */
 export async function why(
-  { node: own, peers, estimate }: Asking,
+  { node: own, peers, estimate, outside }: Asking,
   job: HomedJob,
   to: string,
   mayLook: boolean,
@@ -37,10 +39,12 @@ export async function why(
     // What the home shares is its own there.
     direct: to === own ? source.shared.map(({ at }) => at) : there.direct,
   });
-  const all = [...source.obstacles, ...decided(job), ...there.obstacles, ...locks, ...versions].slice(
-    0,
-    MOST_OBSTACLES,
-  );
+  const refusal = await outside(job, to);
+  // The destination may have said it as well.
+  const left =
+    refusal && !there.obstacles.some(({ code }) => code === refusal.code) ? [asObstacle(refusal)] : [];
+  const found = [...source.obstacles, ...decided(job), ...left, ...there.obstacles, ...locks, ...versions];
+  const all = found.slice(0, MOST_OBSTACLES);
   const { bytes } = source;
   const seen = { can: all.length === 0, bytes, estimateMs: estimate(bytes), home: own };
   if (mayLook) return { ...seen, obstacles: all, ...files };
@@ -69,10 +73,21 @@ async function destination(
   to: string,
   { bytes, machine, ports, pings, shared }: Source,
 ): Promise<There> {
-  const { user, limits, address } = spec;
+  const { user, limits, address, allocation } = spec;
   try {
     return await peers.call(to, 'node.preflight', {
-      ...{ job: id, user, bytes, machine, ports, pings, shared, limits, address: address !== null },
+      ...{
+        job: id,
+        user,
+        allocation,
+        bytes,
+        machine,
+        ports,
+        pings,
+        shared,
+        limits,
+        address: address !== null,
+      },
     });
   } catch (error) {
     const failure = asGodwitError(error);

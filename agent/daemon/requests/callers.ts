@@ -7,6 +7,7 @@ import { asGodwitError, type GodwitError, jobMoving, noSuchJob, notHome, notYour
 import type { User } from '../../api/model';
 import { type PeerContract, peerContract } from '../../api/peer-contract';
 import { notAMember } from '../../wire/errors';
+import type { Allocations } from '../allocations/allocations';
 import type { Ledger } from '../journal/journal';
 import { type Acceptance, jobRefusal, requestRefusal } from './rights';
 
@@ -14,6 +15,7 @@ import { type Acceptance, jobRefusal, requestRefusal } from './rights';
 export interface Standing {
   /** As its configuration has it now. */
   readonly acceptance: Acceptance;
+  readonly allocations: Pick<Allocations, 'refusal'>;
   isMember(node: string): boolean;
   /** Whose job it is that is here, or is being launched or moved here; null where nothing of it is. */
   homeOf(job: string): string | null;
@@ -66,12 +68,13 @@ const homeOfSession: Rule<{ job: string; fresh?: boolean }> = {
 };
 
 /** A job that comes into being here. */
-const newHome: Rule<{ job: string; home: string; user: User }> = {
+const newHome: Rule<{ job: string; home: string; user: User; allocation: string | null }> = {
   who: 'home',
-  judge: ({ job, user, home: named }, from, { homeOf, acceptance }) => {
+  judge: async ({ job, user, home: named, allocation }, from, { homeOf, acceptance, allocations }) => {
     if (named !== from) throw notHome(from, named);
     if (homeOf(job) !== null) throw notYourJob(job, from);
     refuse(jobRefusal(acceptance, from, user));
+    refuse(await allocations.refusal({ user, allocation }));
   },
 };
 
@@ -87,9 +90,11 @@ const homeOfMove: Rule<{ job: string; home: string }> = {
 /** Only `prepare` brings a job here; the other messages are about what is here, and must get through. */
 const homeOfArrival: Rule<Params<PeerContract, 'move.toDestination'>> = {
   who: 'home',
-  judge: (params, from, here) => {
+  judge: async (params, from, here) => {
     homeOfMove.judge(params, from, here);
-    if (params.message.type === 'prepare') refuse(jobRefusal(here.acceptance, from, params.terms.user));
+    if (params.message.type !== 'prepare') return;
+    refuse(jobRefusal(here.acceptance, from, params.terms.user));
+    refuse(await here.allocations.refusal(params.terms));
   },
 };
 

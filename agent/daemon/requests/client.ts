@@ -4,13 +4,15 @@ import type { ClientContract } from '../../api/client-contract';
 import type { Caller, Handlers, Params, Result } from '../../api/contract';
 import { asGodwitError } from '../../api/errors';
 import { fitting } from '../../api/lists';
-import { ROOT, type User } from '../../api/model';
+import { ROOT } from '../../api/model';
 import type { Log } from '../../log';
 import type { Tickets } from '../../wire/tickets';
+import type { Scopes } from '../allocations/scopes';
 import type { Members } from '../cluster/members';
 import type { Peers } from '../cluster/peers';
 import type { ClusterWatch } from '../cluster/watch';
 import type { Home } from '../jobs/home';
+import type { allocationAnswers } from './allocation-answers';
 import { type Choosing, chooseNode } from './choice';
 import type { clusterAnswers } from './cluster-answers';
 import { Dispatch, SOON } from './dispatch';
@@ -36,11 +38,13 @@ export interface ClientParts extends Choosing {
   leftovers: Leftovers;
   helper: string;
   clusterAnswers: ReturnType<typeof clusterAnswers>;
+  scopes: Scopes;
+  allocationAnswers: ReturnType<typeof allocationAnswers>;
   log: Log;
 }
 
 export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
-  const { node, home, leftovers, members, peers, tickets, watch, ownJobs, helper } = parts;
+  const { node, home, leftovers, members, peers, scopes, tickets, watch, ownJobs, helper } = parts;
   const dispatch = new Dispatch(parts);
   const remembered = new Remembered(members);
 
@@ -54,10 +58,11 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
 
   return {
     ...parts.clusterAnswers.client,
+    ...parts.allocationAnswers,
     'jobs.show': (params, caller) =>
       answered('jobs.show', params, caller).catch(async (error) => {
         // Its home is away: who has it tells of it.
-        const seen = await dispatch.seen(params.job).catch(() => null);
+        const seen = await dispatch.seen(params.job, caller).catch(() => null);
         if (seen?.homeSilentMs === undefined) throw error;
         return seen;
       }),
@@ -70,28 +75,41 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
     'jobs.migrate': (params, caller) => answered('jobs.migrate', params, caller),
     'jobs.adopt': (params, caller) => leftovers.decide('adopt', params, caller, dispatch),
     'jobs.forget': (params, caller) => leftovers.decide('forget', params, caller, dispatch),
-    'cluster.watch': (_params, { connection, user }) => {
-      if (connection) watch.add(connection, user?.uid);
+    'cluster.watch': async (_params, caller) => {
+      const { connection, user } = caller;
+      const scope = scopes.of(caller);
+      const seesNode = await scopes.nodes(caller);
+      if (connection) watch.add(connection, user?.uid, (whole) => scope.snapshot(whole, seesNode));
       return {};
     },
-    'nodes.list': async () => ({ nodes: await members.list() }),
-    'jobs.list': async ({ ended, after }) => {
+    'nodes.list': async (_params, caller) => {
+      const seesNode = await scopes.nodes(caller);
+      return { nodes: (await members.list()).filter(({ name }) => seesNode(name)) };
+    },
+    'jobs.list': async ({ ended, after }, caller) => {
+      const scope = scopes.of(caller);
       const ask = async (name: string, position: { after: number; bytes: number }) => {
         const page = await peers.call(name, 'home.jobs', { ended, ...position }, SOON);
         if (position.after === 0) remembered.take(name, page.jobs);
         return { items: page.jobs, next: page.next };
       };
       const { items, next } = await dispatch.list(after, ask, (name) => remembered.of(name));
-      return { jobs: items, next };
+      return { jobs: items.filter((job) => scope.sees(job)), next };
     },
     'jobs.run': async (request, caller) => {
-      const within = await withinOwnLimits(request, caller, helper);
-      return home.run(within, caller.user ?? ROOT, await chooseNode(parts, request.node));
+      const limited = await withinOwnLimits(request, caller, helper);
+      const within = await scopes.placement(caller);
+      // A login node may be the home of what runs in an allocation that it is no node of.
+      const wanted =
+        request.node === 'home' && within && !within.nodes.includes(node) ? 'best' : request.node;
+      const host = await chooseNode(parts, wanted, within);
+      return home.run(limited, caller.user ?? ROOT, host, within?.id ?? null);
     },
-    'jobs.history': async ({ job, after }, { user, signal }) => {
+    'jobs.history': async ({ job, after }, caller) => {
+      const { user, signal } = caller;
       const as = user ?? null;
       if (job !== undefined) {
-        const { id, home: where } = await dispatch.find(job);
+        const { id, home: where } = await dispatch.find(job, caller);
         const asked = (name: string) =>
           name === node
             ? ownJobs.historyOf(id, after, (one) => may(user, one))
@@ -104,8 +122,9 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
         const before = await Promise.all(others.map((name) => asked(name).catch(() => ({ events: [] }))));
         return { ...page, events: fitting([...page.events, ...before.flatMap(({ events }) => events)]) };
       }
+      const { narrowed } = scopes.of(caller);
       const { items, next } = await dispatch.list(after, async (name, position) => {
-        const page = await peers.call(name, 'home.history', { as, ...position }, SOON);
+        const page = await peers.call(name, 'home.history', { as, narrowed, ...position }, SOON);
         return { items: page.events, next: page.next };
       });
       return { events: items, next };
@@ -119,15 +138,16 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
     'debug.open': async ({ job, ...wanted }, caller) => {
       const owner = caller.user?.uid;
       tickets.assertRoom(owner);
-      const { id, home: where } = await dispatch.find(job);
+      const { id, home: where } = await dispatch.find(job, caller);
       const asked = { ...wanted, job: id, as: caller.user ?? null };
       const options = { timeoutMs: DEBUG_TIMEOUT_MS, signal: caller.signal };
       const { ticket, node: host, pid } = await peers.call(where, 'home.debug', asked, options);
       return { id, node: host, home: where, pid, ticket: peers.relay(host, ticket, tickets, owner) };
     },
-    'debug.stay': async (target, { signal, user }) => {
+    'debug.stay': async (target, caller) => {
+      const { signal } = caller;
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-      void reportGone({ ...parts, dispatch }, target, user ?? null);
+      void reportGone({ ...parts, dispatch }, target, caller);
       return {};
     },
   };
@@ -137,12 +157,13 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
 async function reportGone(
   { dispatch, peers, log }: { dispatch: Dispatch; peers: Peers; log: Log },
   target: Params<ClientContract, 'debug.stay'>,
-  as: User | null,
+  caller: Caller,
 ): Promise<void> {
+  const as = caller.user ?? null;
   const until = performance.now() + DEBUG_TIMEOUT_MS;
   for (;;) {
     try {
-      const { home } = await dispatch.find(target.job);
+      const { home } = await dispatch.find(target.job, caller);
       await peers.call(home, 'home.debugGone', { ...target, as }, { timeoutMs: DEBUG_TIMEOUT_MS });
       return;
     } catch (error) {

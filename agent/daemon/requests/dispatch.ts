@@ -1,9 +1,10 @@
 /** A client's question about a job finds the job's home, which answers it. */
 import type { ClientContract } from '../../api/client-contract';
 import type { Caller, Params, Result } from '../../api/contract';
-import { GodwitError } from '../../api/errors';
+import { GodwitError, noSuchJob } from '../../api/errors';
 import { fitting } from '../../api/lists';
 import type { Job } from '../../api/model';
+import type { Scope } from '../allocations/scopes';
 import type { Peers } from '../cluster/peers';
 import type { Home } from '../jobs/home';
 import { resolveJob } from '../jobs/reference';
@@ -13,6 +14,9 @@ import { type Page, pageOfAll } from './pages';
 /** A node that does not answer must not make everybody wait. */
 export const SOON = { timeoutMs: 3_000 };
 
+/** Who asks: they are told of the jobs that they see. */
+type Asker = Pick<Caller, 'user' | 'connection'>;
+
 export class Dispatch {
   constructor(
     private readonly parts: {
@@ -20,25 +24,30 @@ export class Dispatch {
       home: Pick<Home, 'job'>;
       peers: Peers;
       ownJobs: Pick<OwnJobs, 'handlers'>;
+      scopes: { of(caller: Asker): Pick<Scope, 'sees'> };
     },
   ) {}
 
   /** The job that is meant; its home knows one by its id without asking around. @throws `no-such-job`, `ambiguous-job` */
-  async find(reference: string): Promise<{ id: string; home: string }> {
-    const { home, node } = this.parts;
+  async find(reference: string, asker: Asker): Promise<{ id: string; home: string }> {
+    const { home, node, scopes } = this.parts;
     const homed = await home.job(reference).catch(() => null);
-    if (homed && homed.state !== 'adopted') return { id: homed.id, home: node };
-    return this.seen(reference);
+    if (!homed || homed.state === 'adopted') return this.seen(reference, asker);
+    const { user, allocation } = homed.spec;
+    if (!scopes.of(asker).sees({ user: user.name, allocation: allocation ?? undefined }))
+      throw noSuchJob(reference);
+    return { id: homed.id, home: node };
   }
 
   /** The same as those tell of it who answer. @throws `no-such-job`, `ambiguous-job`, `nodes-silent` */
-  async seen(reference: string): Promise<Job> {
-    const { peers } = this.parts;
+  async seen(reference: string, asker: Asker): Promise<Job> {
+    const { peers, scopes } = this.parts;
+    const scope = scopes.of(asker);
     const asked = peers.names.map((name) =>
       this.#unlessSilent(name, peers.call(name, 'home.find', { job: reference }, SOON), null),
     );
     const answers = await Promise.all(asked);
-    const jobs = answers.flatMap((answer) => answer?.jobs ?? []);
+    const jobs = answers.flatMap((answer) => answer?.jobs ?? []).filter((job) => scope.sees(job));
     const silent = peers.names.filter((_, index) => answers[index] === null);
     // It may be one of theirs: a debugger that is attached to it is to wait.
     if (jobs.length === 0 && silent.length > 0) throw notFound(reference, silent);
@@ -57,7 +66,7 @@ export class Dispatch {
     caller: Caller,
   ): Promise<{ home: string; answer: Result<ClientContract, M> }> {
     const { node, ownJobs, peers } = this.parts;
-    const { id, home } = await this.find(params.job);
+    const { id, home } = await this.find(params.job, caller);
     const asked = { ...params, job: id };
     if (home === node) {
       const answer = await ownJobs.handlers[method](asked as never, caller);

@@ -6,7 +6,7 @@ import { MOST_MEANT, type PeerContract } from '../../api/peer-contract';
 import type { ServedFiles } from '../homefs/served';
 import type { Home } from '../jobs/home';
 import type { HomedJobs } from '../jobs/homed-jobs';
-import type { Journal } from '../journal/journal';
+import type { HomedJob, Journal } from '../journal/journal';
 import type { Moves } from '../migration/moves';
 import type { Leftovers } from './leftovers';
 import type { OwnJobs } from './own-jobs';
@@ -53,9 +53,10 @@ export const homeAnswers = (
   'home.adopted': async ({ job, epoch, as }, caller) => ({
     said: await leftovers.handOver(job, caller.name, epoch, as ?? undefined),
   }),
-  'home.history': ({ as, after, bytes }, caller) => {
+  'home.history': ({ as, after, bytes, narrowed }, caller) => {
     const counts = requestRefusal(acceptance(), caller.name, as) === null;
-    return ownJobs.history(undefined, { after, bytes }, (job) => counts && may(as ?? undefined, job));
+    const mayLook = (job: HomedJob) => counts && may(as ?? undefined, job);
+    return ownJobs.history(undefined, { after, bytes }, mayLook, narrowed);
   },
   'home.ended': async (end) => {
     await home.ended(end);

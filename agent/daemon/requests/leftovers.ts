@@ -7,6 +7,7 @@ import type { Caller, Params } from '../../api/contract';
 import { asGodwitError, jobAdopted, jobEnded, notYours } from '../../api/errors';
 import { type Job, PROGRAM_PID, type User } from '../../api/model';
 import { MOST_MEANT } from '../../api/peer-contract';
+import type { Scopes } from '../allocations/scopes';
 import type { Members } from '../cluster/members';
 import type { Peers } from '../cluster/peers';
 import { toldOf } from '../jobs/copy';
@@ -33,18 +34,22 @@ export interface LeftoversParts {
   peers: Pick<Peers, 'call'>;
   statuses: Pick<JobStatuses, 'of'>;
   strays: Strays;
+  scopes: Scopes;
 }
 
 export class Leftovers {
   constructor(private readonly parts: LeftoversParts) {}
 
   /** @throws what stands in the way, or the risk where it is not confirmed */
-  async decide(word: Word, { job, confirmed }: Asked, { user }: Caller, dispatch: Pick<Dispatch, 'find'>) {
-    const { lists, node, strays } = this.parts;
+  async decide(word: Word, { job, confirmed }: Asked, caller: Caller, dispatch: Pick<Dispatch, 'find'>) {
+    const { lists, node, scopes, strays } = this.parts;
+    const { user } = caller;
     const left = await strays.list();
-    const here = [...(await lists.find(job, MOST_MEANT)), ...(await this.describe(left))];
+    const all = [...(await lists.find(job, MOST_MEANT)), ...(await this.describe(left))];
+    const scope = scopes.of(caller);
+    const here = all.filter((one) => scope.sees(one));
     if (here.length === 0) {
-      const { id, home } = await dispatch.find(job);
+      const { id, home } = await dispatch.find(job, caller);
       throw refusals.elsewhere(id, home, home);
     }
     const { id, home } = resolveJob(job, here);
@@ -64,7 +69,7 @@ export class Leftovers {
     const { members, node, statuses } = this.parts;
     const seen = await statuses.of(strays.map(({ copy }) => copy.job));
     return strays.map(({ copy, note }) => {
-      const { job, user, terminal, limits, address, home } = copy;
+      const { job, user, terminal, limits, address, allocation, home } = copy;
       const { name, command, started, moves } = toldOf(copy);
       const status = seen.find((one) => one.job === job);
       return {
@@ -76,6 +81,7 @@ export class Leftovers {
         ...{ cpu: status?.cpu ?? 0, rss: status?.rss ?? 0, debugged: status?.debugged ?? false },
         ...{ migrations: moves, pinned: false, exit: null, ended: null },
         ...{ started, epoch: note.epoch },
+        ...(allocation === null ? {} : { allocation }),
         homeSilentMs: members.silentMs(home) ?? 0,
       };
     });

@@ -1,9 +1,13 @@
 /** What a node answers about itself. */
 import type { FixedConfig } from '../../api/config';
 import type { Handlers } from '../../api/contract';
+import type { Share } from '../../api/model';
 import type { PeerContract } from '../../api/peer-contract';
 import { UNDERSTOOD } from '../../api/versions';
+import { JobCgroup } from '../../machine/cgroup/cgroup';
+import { JobAccount } from '../../machine/cgroup/limits';
 import type { JobNetworks } from '../../machine/network/interface';
+import type { Allocations } from '../allocations/allocations';
 import { ANSWER_WITHIN_MS, type Changes } from '../cluster/changes';
 import { capacity, type Members } from '../cluster/members';
 import type { Settings } from '../cluster/settings';
@@ -31,15 +35,23 @@ export interface NodeAnswersParts {
   changes: Changes;
   stops: Stops;
   members: Pick<Members, 'exchange'>;
+  allocations: Allocations;
 }
 
 export function nodeAnswers(
   parts: NodeAnswersParts,
   acceptance: () => Acceptance,
 ): Pick<Handlers<PeerContract>, 'node.status' | 'node.gossip' | 'node.changed' | 'node.preflight'> {
-  const { config, settings, speed, layout, copies, statuses, mounts, networks, changes, stops, members } =
-    parts;
+  const { config, settings, speed, layout, copies, statuses, mounts, networks, changes, stops } = parts;
+  const { allocations, members } = parts;
   const { name, criu } = config;
+  /** What is left of an allocation's memory on this node; null where it has no limit, or is not known. */
+  const roomIn = async (allocation: string | null): Promise<number | null> => {
+    const { memory } = await allocations.share(allocation).catch((): Share => ({}));
+    if (allocation === null || memory === undefined) return null;
+    const { path } = await JobCgroup.of(config.cgroup, 'any', allocation);
+    return memory - (await (await JobAccount.of(path)).shareUsed());
+  };
   return {
     'node.status': async () => {
       const { address } = settings.now.members.find((member) => member.name === name)!;
@@ -56,12 +68,14 @@ export function nodeAnswers(
     'node.preflight': async ({ job: _, address, shared, machine, ...wanted }, caller) => {
       // It is the job's home that asks.
       const comesHome = caller.name === name;
-      const refusal = jobRefusal(acceptance(), caller.name, wanted.user);
+      const refusal =
+        jobRefusal(acceptance(), caller.name, wanted.user) ?? (await allocations.refusal(wanted));
+      const room = await roomIn(wanted.allocation);
       const networkProblem = address ? await networks.problem() : null;
       const arriving = { ...wanted, from: machine, comesHome, images: layout.state };
       return {
         direct: await mounts.direct(shared),
-        obstacles: await destinationPreflight(name, arriving, { criu, refusal, networkProblem }),
+        obstacles: await destinationPreflight(name, arriving, { criu, refusal, networkProblem, room }),
         understood: UNDERSTOOD,
       };
     },

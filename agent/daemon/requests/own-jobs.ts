@@ -13,6 +13,8 @@ import {
 } from '../../api/errors';
 import { fitting, PAGE_BYTES } from '../../api/lists';
 import type { HistoryEvent } from '../../api/model';
+import type { Narrowed } from '../../api/peer-contract';
+import type { Allocations } from '../allocations/allocations';
 import type { Peers } from '../cluster/peers';
 import type { HomedJobs } from '../jobs/homed-jobs';
 import { checkedSignal } from '../jobs/signals';
@@ -50,6 +52,7 @@ export interface OwnJobsParts extends Choosing, ConsoleParts {
   peers: Peers;
   moves: Moves;
   lists: HomedJobs;
+  allocations: Allocations;
 }
 
 /** @throws `job-ended` */
@@ -83,7 +86,7 @@ export class OwnJobs {
     'jobs.wait': ({ job }, { signal }) => this.parts.home.wait(job, signal),
     'jobs.why': async ({ job, node: wanted }, { user }) => {
       const living = alive(await this.parts.home.job(job));
-      return why(this.#asking(), living, await chooseNode(this.parts, wanted), may(user, living));
+      return why(this.#asking(), living, await this.#choose(living, wanted), may(user, living));
     },
     'jobs.stacks': async ({ job }, caller) => {
       await this.#theirs(job, caller);
@@ -102,18 +105,23 @@ export class OwnJobs {
 
   constructor(private readonly parts: OwnJobsParts) {}
 
-  /** A page, of one job or of all. @param mayLook whose reasons are reported */
+  /** A page, of one job or of all. @param mayLook whose reasons are reported @param narrowed of which jobs alone it is told */
   async history(
     job: string | undefined,
     { after, bytes }: { after: number; bytes: number },
     mayLook: (job: HomedJob) => boolean,
+    narrowed?: Narrowed,
   ): Promise<{ events: HistoryEvent[]; next: number | null }> {
     const { home, lists } = this.parts;
     const { events, next } = await lists.historyPage(job, after, bytes);
-    const told = new Map<string, boolean>();
-    for (const { job: id } of events)
-      if (!told.has(id)) told.set(id, await home.job(id).then(mayLook, () => false));
-    return { events: withoutReasons(events, (id) => told.get(id) === true), next };
+    const known = new Map<string, HomedJob | null>();
+    for (const { job: id } of events) if (!known.has(id)) known.set(id, await home.job(id).catch(() => null));
+    const told = events.filter(({ job: id }) => !narrowed || isWithin(known.get(id) ?? null, narrowed));
+    const mayLookInto = (id: string) => {
+      const one = known.get(id);
+      return !!one && mayLook(one);
+    };
+    return { events: withoutReasons(told, mayLookInto), next };
   }
 
   /** A page of one job's, as clients get it. @throws `no-such-job`, `bad-message` */
@@ -130,14 +138,26 @@ export class OwnJobs {
 
   #asking() {
     const { node, peers, moves } = this.parts;
-    return { node, peers, estimate: (bytes: number) => moves.estimator.estimate(bytes) };
+    const estimate = (bytes: number) => moves.estimator.estimate(bytes);
+    const outside = ({ spec }: HomedJob, to: string) => this.parts.allocations.outside(spec.allocation, to);
+    return { node, peers, estimate, outside };
+  }
+
+  /** `best` is one of the nodes on which the job may be; one that is named and is none of them has an obstacle. */
+  async #choose({ spec: { user, allocation } }: HomedJob, wanted: string): Promise<string> {
+    const { allocations } = this.parts;
+    const within =
+      wanted === 'best' && allocation !== null && allocations.inForce
+        ? await allocations.placement(user, allocation)
+        : null;
+    return chooseNode(this.parts, wanted, within);
   }
 
   async #migrate(params: Params<ClientContract, 'jobs.migrate'>, caller: Caller) {
     const { home, moves } = this.parts;
     const { job: id, transfer } = params;
     const job = alive(await this.#theirs(id, caller));
-    const to = await chooseNode(this.parts, params.node);
+    const to = await this.#choose(job, params.node);
     if (to === job.ledger.host) throw alreadyThere(id, to);
     if (transfer !== 'auto' && transfer !== 'stop') throw transferUnavailable(transfer);
     const { obstacles } = await why(this.#asking(), job, to, true);
@@ -165,6 +185,12 @@ export class OwnJobs {
     }
   }
 }
+
+/** One that is not known any more is in none. */
+const isWithin = (job: HomedJob | null, { allocation, uid }: Narrowed): boolean =>
+  job !== null &&
+  (allocation === null || job.spec.allocation === allocation) &&
+  (uid === null || job.spec.user.uid === uid);
 
 const transferUnavailable = (transfer: string) =>
   new GodwitError({

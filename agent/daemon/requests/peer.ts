@@ -41,11 +41,12 @@ export function peerHandlers(parts: PeerParts): Handlers<PeerContract> {
   );
 }
 
-function standing({ home, moves, peers }: PeerParts, acceptance: () => Acceptance): Standing {
+function standing({ allocations, home, moves, peers }: PeerParts, acceptance: () => Acceptance): Standing {
   return {
     get acceptance() {
       return acceptance();
     },
+    allocations,
     isMember: (name) => peers.names.includes(name),
     homeOf: (job) => moves.homeOf(job),
     ledger: (job) =>

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GodwitError, isNodeError } from '../../api/errors';
 import { killEach, threadsOf } from '../proc/processes';
+import { groupName, removeGroupAbove } from './group';
 import { nodeCgroup } from './hierarchy';
 import { removeTree } from './tree';
 
@@ -28,8 +29,10 @@ export class JobCgroup {
     return new JobCgroup(path);
   }
 
-  static async of(node: string, job: string): Promise<JobCgroup> {
-    return new JobCgroup(join(await nodeCgroup(node), job));
+  /** @param allocation in which it is, if any */
+  static async of(node: string, job: string, allocation: string | null = null): Promise<JobCgroup> {
+    const within = allocation === null ? [] : [groupName(allocation)];
+    return new JobCgroup(join(await nodeCgroup(node), ...within, job));
   }
 
   get run() {
@@ -115,6 +118,7 @@ export class JobCgroup {
   /** Removes the folders, with those that others have made in them; the job's processes must have ended. */
   async remove(): Promise<void> {
     await removeTree(this.path);
+    await removeGroupAbove(this.path);
   }
 
   async #isEmpty(): Promise<boolean> {

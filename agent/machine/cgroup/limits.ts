@@ -7,8 +7,9 @@ import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { GodwitError, isNodeError } from '../../api/errors';
 import { size } from '../../api/figures';
-import type { Limits, Obstacle } from '../../api/model';
+import type { Limits, Obstacle, Share } from '../../api/model';
 import { parseMounts } from '../proc/parse';
+import { groupAbove, isGroup, removeGroupAbove } from './group';
 import { findHierarchy } from './hierarchy';
 import { removeTree } from './tree';
 
@@ -63,6 +64,29 @@ export function limitObstacles(node: string, limits: Limits, found: readonly Con
   });
 }
 
+/** A folder with the files of one controller. */
+interface Limited {
+  version: 1 | 2;
+  folder: string;
+}
+
+async function setCpus({ version, folder }: Limited, cpus: number): Promise<void> {
+  const quota = Math.max(LEAST_QUOTA_US, Math.round(cpus * PERIOD_US));
+  if (version === 2) return writeFile(join(folder, 'cpu.max'), `${quota} ${PERIOD_US}`);
+  await writeFile(join(folder, 'cpu.cfs_period_us'), `${PERIOD_US}`);
+  await writeFile(join(folder, 'cpu.cfs_quota_us'), `${quota}`).catch((error) => {
+    // More than a group above it has: that one's quota holds then.
+    if (!isNodeError(error) || error.code !== 'EINVAL') throw error;
+  });
+}
+
+async function writeMemory({ version, folder }: Limited, bytes: number): Promise<void> {
+  await writeFile(join(folder, version === 1 ? 'memory.limit_in_bytes' : 'memory.max'), `${bytes}`);
+  // Without swap there is nothing to limit, and on some kernels no file for it.
+  if (version === 1) await writeFile(join(folder, 'memory.memsw.limit_in_bytes'), `${bytes}`).catch(() => {});
+  else await writeFile(join(folder, 'memory.swap.max'), '0').catch(() => {});
+}
+
 export class JobAccount {
   private constructor(
     /** The job's folder in the hierarchy of version 2. */
@@ -77,20 +101,45 @@ export class JobAccount {
 
   /**
    * The groups, beside the leaf `run`, that each of the job's processes has to be in. A group for CPU time would have
-   * none for real-time policies (sched-rt-group.rst), so a job without such a limit stays in its node's own.
+   * none for real-time policies (sched-rt-group.rst), so a job without such a limit stays in its node's own, unless it
+   * is in an allocation.
    */
   joined(limits: Limits): string[] {
-    const needed = this.controllers.filter(({ name }) => name !== 'cpu' || limits.cpus !== undefined);
+    const all = limits.cpus !== undefined || groupAbove(this.cgroup) !== null;
+    const needed = this.controllers.filter(({ name }) => name !== 'cpu' || all);
     const folders = needed.filter(({ version }) => version === 1).map((one) => this.#folder(one));
     return [...new Set(folders)];
   }
 
-  /** Makes the groups; the job's cgroup is there already. @throws `limit-unavailable` */
-  async create(node: string, limits: Limits): Promise<void> {
-    const [missing] = lacking(limits, this.controllers);
+  /**
+   * Makes the groups; the job's cgroup is there already.
+   * @param share what all jobs of its allocation have of this node together @throws `limit-unavailable`
+   */
+  async create(node: string, limits: Limits, share: Share = {}): Promise<void> {
+    const [missing] = lacking({ ...limits, ...share }, this.controllers);
     if (missing) throw unavailable(missing, node);
-    for (const folder of this.joined(limits)) await mkdir(folder, { recursive: true });
+    for (const folder of this.joined(limits)) {
+      await this.#makeGroupAbove(folder);
+      await mkdir(folder, { recursive: true });
+    }
     for (const { name, version, at } of this.controllers) if (version === 2) await this.#hand(name, at);
+    if (groupAbove(this.cgroup) === null) return;
+    if (share.cpus !== undefined) await setCpus(this.#above('cpu'), share.cpus);
+    if (share.memory !== undefined) await writeMemory(this.#above('memory'), share.memory);
+  }
+
+  /** Kernels before 5.11 count what is below it only when told so, while nothing is. */
+  async #makeGroupAbove(folder: string): Promise<void> {
+    const group = groupAbove(folder);
+    if (group === null) return;
+    await mkdir(group, { recursive: true });
+    await writeFile(join(group, 'memory.use_hierarchy'), '1').catch(() => {});
+  }
+
+  /** Bytes of memory that the jobs of its allocation hold here, and that have no other place. */
+  async shareUsed(): Promise<number> {
+    const stat = await this.#stat(this.#above('memory')).catch(() => null);
+    return stat?.unreclaimable ?? 0;
   }
 
   /** A controller reaches a folder through every folder above it (cgroup-v2.rst, "Top-down Constraint"). */
@@ -103,7 +152,7 @@ export class JobAccount {
   /** From now on they hold, also for what the job has already. @throws `over-limit` */
   async set(limits: Limits): Promise<void> {
     const { cpus, memory, processes } = limits;
-    if (cpus !== undefined) await this.#setCpus(cpus);
+    if (cpus !== undefined) await setCpus(this.#find('cpu'), cpus);
     if (memory !== undefined) await this.#setMemory(memory);
     if (processes !== undefined) {
       const { folder } = this.#find('pids');
@@ -111,28 +160,11 @@ export class JobAccount {
     }
   }
 
-  async #setCpus(cpus: number): Promise<void> {
-    const { version, folder } = this.#find('cpu');
-    const quota = Math.max(LEAST_QUOTA_US, Math.round(cpus * PERIOD_US));
-    if (version === 2) return writeFile(join(folder, 'cpu.max'), `${quota} ${PERIOD_US}`);
-    await writeFile(join(folder, 'cpu.cfs_period_us'), `${PERIOD_US}`);
-    await writeFile(join(folder, 'cpu.cfs_quota_us'), `${quota}`).catch((error) => {
-      // More than a group above it has: that one's quota holds then.
-      if (!isNodeError(error) || error.code !== 'EINVAL') throw error;
-    });
-  }
-
   /** Of memory and swap together. What can't be taken from the job must fit: version 2 would kill it otherwise. */
   async #setMemory(bytes: number): Promise<void> {
-    const { version, folder } = this.#find('memory');
     const used = (await this.#memory())?.unreclaimable ?? 0;
     if (used > bytes) throw overLimit(used, bytes);
-    const file = version === 1 ? 'memory.limit_in_bytes' : 'memory.max';
-    await writeFile(join(folder, file), `${bytes}`);
-    // Without swap there is nothing to limit, and on some kernels no file for it.
-    if (version === 1)
-      await writeFile(join(folder, 'memory.memsw.limit_in_bytes'), `${bytes}`).catch(() => {});
-    else await writeFile(join(folder, 'memory.swap.max'), '0').catch(() => {});
+    await writeMemory(this.#find('memory'), bytes);
   }
 
   /** Bytes of memory that its processes use; null where no controller counts. */
@@ -143,10 +175,13 @@ export class JobAccount {
   /** `unreclaimable`: what has no other place than memory and swap. */
   async #memory(): Promise<{ resident: number; unreclaimable: number } | null> {
     const controller = this.controllers.find(({ name }) => name === 'memory');
-    if (!controller) return null;
-    const stat = await readFile(join(this.#folder(controller), 'memory.stat'), 'utf8');
+    return controller ? this.#stat(this.#find('memory')) : null;
+  }
+
+  async #stat({ version, folder }: Limited): Promise<{ resident: number; unreclaimable: number }> {
+    const stat = await readFile(join(folder, 'memory.stat'), 'utf8');
     const bytes = (name: string) => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(stat)?.[1] ?? 0);
-    if (controller.version === 2) {
+    if (version === 2) {
       return {
         resident: bytes('anon') + bytes('file_mapped'),
         unreclaimable: bytes('anon') + bytes('shmem'),
@@ -168,28 +203,45 @@ export class JobAccount {
   /** Removes the groups of version 1; those of version 2 are the job's cgroup itself. */
   async remove(): Promise<void> {
     const ours = this.controllers.filter(({ version }) => version === 1);
-    for (const one of ours) await removeTree(this.#folder(one), one.at);
+    for (const one of ours) {
+      await removeTree(this.#folder(one), one.at);
+      await removeGroupAbove(this.#folder(one));
+    }
   }
 
-  #find(name: Name): { version: 1 | 2; folder: string } {
+  /** Of its allocation; version 2 has it as the folder above the job's. */
+  #above(name: Name): Limited {
+    const { version, folder } = this.#find(name);
+    return { version, folder: groupAbove(version === 2 ? this.cgroup : folder)! };
+  }
+
+  #find(name: Name): Limited {
     const controller = this.controllers.find((one) => one.name === name)!;
     return { version: controller.version, folder: this.#folder(controller) };
   }
 
   #folder({ version, at }: Controller): string {
     if (version === 2) return join(this.cgroup, 'run');
-    return join(at, FOLDER, basename(dirname(this.cgroup)), basename(this.cgroup));
+    const group = groupAbove(this.cgroup);
+    const node = basename(dirname(group ?? this.cgroup));
+    return join(at, FOLDER, node, ...(group ? [basename(group)] : []), basename(this.cgroup));
   }
 }
 
 /** Removes what is left of jobs that have ended: every group of the node in version 1 that nothing is in. */
 export async function sweepAccounts(node: string): Promise<void> {
   for (const { at } of (await findControllers()).filter(({ version }) => version === 1)) {
-    const folder = join(at, FOLDER, node);
-    const groups = await readdir(folder, { withFileTypes: true }).catch(() => []);
+    await sweepFolder(join(at, FOLDER, node));
+  }
+}
+
+async function sweepFolder(folder: string): Promise<void> {
+  const groups = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  for (const group of groups) {
+    if (!group.isDirectory()) continue;
+    if (isGroup(group.name)) await sweepFolder(join(folder, group.name));
     // One that is in use refuses.
-    for (const group of groups)
-      if (group.isDirectory()) await rmdir(join(folder, group.name)).catch(() => {});
+    await rmdir(join(folder, group.name)).catch(() => {});
   }
 }
 
