@@ -96,6 +96,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'agent/machine/*',
   ],
   'agent/daemon/membership': ['agent/api'],
+  'agent/daemon/balance': [],
 
   'agent/keeper': [
     ...WIRED,
