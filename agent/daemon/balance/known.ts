@@ -64,9 +64,9 @@ export interface Sent {
   ageMs: number;
 }
 
-/** Older figures are of no use: a node of which nobody has heard for so long is not chosen. */
+/** Older figures are of no use: a node of which nothing was heard for so long is not chosen. */
 export const MOST_AGE_MS = 60_000;
-/** More says that somebody is lying, or that a unit is wrong. */
+/** More says that a node lies, or that a unit is wrong. */
 const MOST_CPUS = 4_096;
 const MOST_SPEED = 8;
 const LEAST_SPEED = 0.01;

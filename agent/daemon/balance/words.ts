@@ -30,7 +30,7 @@ const HELD = { pinned: 1, debugged: 1, moving: 1, stopped: 1, off: 1 };
 
 const WORDS: Record<StayReason, (stay: Stay) => string> = {
   pinned: () => 'it is pinned: `godwit unpin` lets it move',
-  debugged: () => 'it stands in a debugger, and stays until it is told to move',
+  debugged: () => 'it stands in a debugger, and stays until a person moves it',
   moving: () => 'it is being moved',
   stopped: () => 'it is stopped: it would not run elsewhere either',
   off: () => 'balancing is off: `godwit balance on` lets jobs move by themselves',
