@@ -27,26 +27,22 @@ const Amount = z
   .min(0)
   .max(2 ** 48);
 
-/** Its name, age in milliseconds, CPUs, speed, load, MiB of memory in all and free, jobs. */
-export const LoadRecord = z.tuple([
-  NodeName,
-  z.int().min(0).max(MOST_AGE_MS),
+const Count = z
+  .int()
+  .min(0)
+  .max(2 ** 32);
+
+/**
+ * Its name, age in milliseconds, CPUs, speed, load, MiB of memory in all and free, jobs; and of later versions: threads
+ * that want to run, now and on average, and 1 if it is drained. What is behind that is of versions to come.
+ */
+export const LoadRecord = z.tuple(
+  [
+    ...([NodeName, z.int().min(0).max(MOST_AGE_MS), Amount, Amount, Amount, Count, Count, Count] as const),
+    ...([Amount.optional(), Amount.optional(), z.int().min(0).max(1).optional()] as const),
+  ],
   Amount,
-  Amount,
-  Amount,
-  z
-    .int()
-    .min(0)
-    .max(2 ** 32),
-  z
-    .int()
-    .min(0)
-    .max(2 ** 32),
-  z
-    .int()
-    .min(0)
-    .max(2 ** 32),
-]);
+);
 export type LoadRecord = z.infer<typeof LoadRecord>;
 
 /** What goes along with each message between members. */

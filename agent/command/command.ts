@@ -8,6 +8,7 @@ import { addAgentOption, addJsonOption } from './verb';
 import { addAdopt, addForget } from './verbs/adopt';
 import { addAgent } from './verbs/agent';
 import { addAttach } from './verbs/attach';
+import { addBalance, addBring, addDrain, addSpeed, addUndrain } from './verbs/balance';
 import { addCluster } from './verbs/cluster';
 import { addDoctor } from './verbs/doctor';
 import { addGdb } from './verbs/gdb';
@@ -30,9 +31,9 @@ const WRONG_USAGE = 2;
 
 /** In the order of the help. */
 const VERBS: Record<string, ((program: Command) => void)[]> = {
-  'Nodes:': [addDoctor, addLab, addCluster, addAgent, addNodes],
+  'Nodes:': [addDoctor, addLab, addCluster, addAgent, addNodes, addDrain, addUndrain, addSpeed],
   'Jobs:': [addRun, addPs, addStacks, addLogs, addAttach, addWait, addKill],
-  'Moves:': [addMigrate, addWhy, addPin, addUnpin, addHistory],
+  'Moves:': [addMigrate, addWhy, addPin, addUnpin, addBring, addBalance, addHistory],
   'When a node is gone:': [addAdopt, addForget],
   'Debuggers that follow:': [addGdb, addRsp],
 };

@@ -9,6 +9,7 @@ import { peerContract } from '../api/peer-contract';
 import { keeperContract } from '../keeper/contract';
 import { KeeperWatch } from '../keeper/watch';
 import { DaemonLog, endWith, logFailures } from '../log';
+import { NodeDemand, quotaFolder } from '../machine/cgroup/demand';
 import { sweepAccounts } from '../machine/cgroup/limits';
 import { findCriu } from '../machine/criu/criu';
 import { sharedMounts } from '../machine/homefs/shared';
@@ -18,11 +19,13 @@ import { Link } from '../wire/link';
 import { type Server, serveTls, serveUnix } from '../wire/server';
 import { Tickets } from '../wire/tickets';
 import { loadTls, readCertificate, type TlsIdentity } from '../wire/tls';
+import { Gate } from './balance/gate';
 import { Changes } from './cluster/changes';
 import { type Joined, joined } from './cluster/joined';
 import { Members, measureSpeed } from './cluster/members';
 import { MembersFile } from './cluster/members-file';
 import { checkOwnCertificate, Refusals, refusal } from './cluster/membership';
+import { Rules } from './cluster/node-rules';
 import { Peers } from './cluster/peers';
 import { Renewal } from './cluster/renewal';
 import { Roster } from './cluster/roster';
@@ -49,6 +52,7 @@ import { faultPointsIn, faultsFolder, noFaultPoints } from './migration/fault-po
 import { Moves } from './migration/moves';
 import { Strays } from './migration/strays';
 import { MovesUnderWay } from './migration/under-way';
+import { Balancer } from './requests/balancer';
 import { clientHandlers } from './requests/client';
 import { clusterAnswers } from './requests/cluster-answers';
 import { Leftovers } from './requests/leftovers';
@@ -75,6 +79,7 @@ interface Started {
   peers: Peers;
   changes: Changes;
   joined: Joined | null;
+  rules: Rules;
 }
 
 /** What all parts of an agent need. */
@@ -121,7 +126,7 @@ function foundation({ config, peers, changes }: Started) {
 
 /** The parts of an agent, each given the others that it works with. */
 function assemble(started: Started) {
-  const { config, settings, changes, tls } = started;
+  const { config, settings, changes, tls, rules } = started;
   const base = foundation(started);
   const { node, helper, keeper, networks, shared, journal, peers, wrote } = base;
   const underWay = new MovesUnderWay();
@@ -156,7 +161,14 @@ function assemble(started: Started) {
   const moves = new Moves(context, underWay);
   const own = () => peers.call(node, 'node.status', {});
   const members = new Members({ config, settings, peers, tls, own, roster: rosterOf(started), log });
-  const ownJobs = new OwnJobs({ ...base, home, lists, members, moves });
+  const balancer = new Balancer({
+    ...{ node, journal, members, peers, moves, rules, random: Math.random, log },
+    move: async (job, to, reason) => {
+      // No client asked for it that could go away: it is finished.
+      await ownJobs.move(job, to, new AbortController().signal, reason);
+    },
+  });
+  const ownJobs: OwnJobs = new OwnJobs({ ...base, home, lists, moves, balancer, rules });
   const strays = new Strays({ ...context, moves, members, home, names: () => peers.names });
   const leftovers = new Leftovers({ node, home, lists, members, moves, peers, statuses, strays });
   const ownDebuggers = new OwnDebuggers({ node, home, moves: underWay, peers });
@@ -164,7 +176,8 @@ function assemble(started: Started) {
   return {
     ...{ config, settings, changes, refusals: new Refusals(log), speed: measureSpeed() },
     ...{ ...hosting, host, statuses, debugging, stops, home, lists, moves, ownJobs, ownDebuggers },
-    ...{ clusterAnswers: cluster, leftovers, members },
+    ...{ clusterAnswers: cluster, leftovers, members, balancer, rules },
+    ...{ demand: new NodeDemand(quotaFolder()), gate: new Gate() },
     view: new View(lists, journal, moves, () => leftovers.homeless()),
     watch: watchOver(peers, members, config.perUser.watchers),
   };
@@ -233,7 +246,8 @@ async function main(configFile: string) {
   /** The members are others now. Before there are connections there is nothing to be done. */
   let review = () => {};
   const cluster = roster && (await joined({ config, roster, peers, tls, changed: () => review(), log }));
-  const node = assemble({ config, settings, peers, changes, tls, joined: cluster });
+  const rules = await Rules.open(new Layout(config.state).rules);
+  const node = assemble({ config, settings, peers, changes, tls, joined: cluster, rules });
   const handlers = peerHandlers(node);
   peers.serve(handlers);
   const { journal, tickets, served } = node;
@@ -286,6 +300,7 @@ async function main(configFile: string) {
   process.on('SIGHUP', () => void reload());
   await node.members.start();
   void node.home.start();
+  node.balancer.start();
   if (cluster) await takePart(cluster, { config, tls, peers, wire });
   log('the agent is up');
 

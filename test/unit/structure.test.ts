@@ -60,7 +60,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'agent/daemon/requests': [
     ...WIRED,
-    ...['cluster', 'homefs', 'jobs', 'journal', 'migration', 'preflight'].map(
+    ...['balance', 'cluster', 'homefs', 'jobs', 'journal', 'migration', 'preflight'].map(
       (room) => `agent/daemon/${room}`,
     ),
     'agent/keeper/contract.ts',
@@ -91,6 +91,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   'agent/daemon/journal': ['agent/api'],
   'agent/daemon/cluster': [
     ...WIRED,
+    // What is known of nodes, in the words of those who decide by it.
+    'agent/daemon/balance/known.ts',
     'agent/daemon/membership',
     'agent/machine/certificates',
     'agent/machine/*',

@@ -25,6 +25,7 @@ interface Options {
   cpus?: number;
   memory?: number;
   processes?: number;
+  nodes?: string[];
   address?: string | true;
 }
 
@@ -38,7 +39,12 @@ export const addRun = (program: Command) =>
     .usage('[options] -- <program> [arg...]')
     .argument('<program>', 'looked for in PATH where it has no slash')
     .argument('[arg...]')
-    .option('--on <node>', 'the node to run on: a name, "home" or "best"', 'home')
+    .option(
+      '--on <node>',
+      'the node to run on: a name, "home" or "best"; best where balance is on, else home',
+      'auto',
+    )
+    .option('--nodes <names>', 'the nodes on which alone it may be, also later: "a,b,c"', names)
     .option('--name <name>', "the job's name")
     .option('--cwd <folder>', 'where it runs; here by default')
     .option(
@@ -109,7 +115,7 @@ async function stayWith(socket: string, { id, node }: Job, stopped: boolean): Pr
 
 function launchRequest(options: Options, program: string, args: string[]): LaunchRequest {
   const { on, name, cwd = '.', env, stopped = false, tty, allowIoUring, address: own } = options;
-  const { cpus, memory, processes } = options;
+  const { cpus, memory, processes, nodes } = options;
   const folder = resolve(currentFolder(), cwd);
   return {
     // As the program's own folder would have it: `env -C folder ./program`.
@@ -118,6 +124,7 @@ function launchRequest(options: Options, program: string, args: string[]): Launc
     cwd: folder,
     env: { ...(process.env as Record<string, string>), ...env },
     node: on,
+    ...(nodes === undefined ? {} : { nodes }),
     stopped,
     limits: { cpus, memory, processes },
     ...(allowIoUring ? { allowIoUring } : {}),
@@ -145,6 +152,12 @@ function variable(text: string, sofar: Record<string, string>): Record<string, s
 function address(text: string): string {
   if (text === 'auto' || isIPv4(text)) return text;
   throw new InvalidArgumentError(`It must be like 10.0.0.5, or "auto"; the program comes after \`--\`.`);
+}
+
+function names(text: string): string[] {
+  const all = text.split(',').filter(Boolean);
+  if (all.length === 0) throw new InvalidArgumentError('It must be like node1,node2.');
+  return all;
 }
 
 function positive(text: string): number {

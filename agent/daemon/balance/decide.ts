@@ -87,6 +87,8 @@ export interface Stay {
 export interface Decision {
   /** The most urgent first, then those by which most is gained; one from and one to a node. */
   wishes: Wish[];
+  /** What would be wished if others did not come first. */
+  later: Wish[];
   stays: Stay[];
 }
 
@@ -103,7 +105,8 @@ export function decide(picture: Picture): Decision {
     if ('worth' in found) wanted.push(found);
     else stays.push(found);
   }
-  return { wishes: oneEach(wanted), stays };
+  const wishes = oneEach(wanted);
+  return { wishes, later: wanted.filter((wish) => !wishes.includes(wish)), stays };
 }
 
 function perHost(jobs: readonly OwnJob[]): Map<string, Own> {

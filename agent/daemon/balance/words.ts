@@ -12,21 +12,24 @@ export function whyWished({ because, here, there, priceMs, gainMs }: Wish): stri
   return because === 'memory' ? `${here.node} is short of memory; ${both}` : `${both}; ${gain}`;
 }
 
-export function whyStays(stay: Stay): string {
+export interface Why {
+  because: string;
+  text: string;
+  /** It won't move by itself, whatever others do. */
+  lasting: boolean;
+}
+
+const LASTING: ReadonlySet<string> = new Set(['pinned', 'debugged', 'stopped', 'off', 'no-node', 'no-room']);
+
+export function whyStays(stay: Stay): Why {
   const { because, here, there } = stay;
-  const words = WORDS[because](stay);
-  return because in HELD || !here
-    ? words
-    : `${words} (${[here, there]
-        .filter((side) => side !== null)
-        .map(shown)
-        .join(', ')})`;
+  const sides = [here, there].filter((side) => side !== null).map(shown);
+  const numbers = sides.length > 0 ? ` (${sides.join('; ')})` : '';
+  return { because, text: `${WORDS[because](stay)}${numbers}`, lasting: LASTING.has(because) };
 }
 
 const shown = ({ node, stretch, cost }: Side) =>
   `${node}: ${times(stretch)} as long as alone, cost ${cost.toFixed(2)}`;
-
-const HELD = { pinned: 1, debugged: 1, moving: 1, stopped: 1, off: 1 };
 
 const WORDS: Record<StayReason, (stay: Stay) => string> = {
   pinned: () => 'it is pinned: `godwit unpin` lets it move',

@@ -6,11 +6,12 @@ import type { Standing, Telling } from '../../api/membership';
 import type { Node, NodeState } from '../../api/model';
 import type { Log } from '../../log';
 import type { TlsIdentity } from '../../wire/tls';
+import type { NodeSaid } from '../balance/known';
 import { DATAGRAM_BYTES, Seal } from '../membership/datagram';
 import { Gossip, type Outgoing } from '../membership/gossip';
 import { MemberNames } from '../membership/names';
 import { PROBE_MS, TICK_MS } from '../membership/timing';
-import { recordOf } from '../membership/window';
+import { type Figures, recordOf } from '../membership/window';
 import { Datagrams } from './datagrams';
 import type { Peers } from './peers';
 import type { Settings } from './settings';
@@ -28,9 +29,9 @@ const UNHEARD = { cpus: 0, speed: 0, load: 0, memTotal: 0, memFree: 0, jobs: 0 }
 const random = () => randomBytes(UNPREDICTABLE_BYTES).readUIntBE(0, UNPREDICTABLE_BYTES) / 2 ** 48;
 
 /** By an agent of an earlier version, which does not gossip: it is there, and says how it is. */
-const statusTold = ({ name, cpus, speed, load, memTotal, memFree, jobs }: Node): Telling => ({
+const statusTold = ({ name, ...figures }: Node): Telling => ({
   ...{ incarnation: 0, roster: 0, statements: [] },
-  loads: [recordOf(name, { cpus, speed, load, memTotal, memFree, jobs })],
+  loads: [recordOf(name, figures)],
 });
 
 export interface MembersParts {
@@ -102,12 +103,27 @@ export class Members {
     const now = performance.now();
     return settings.now.members.map(({ name, address }) => {
       const load = this.#gossip.load(name, now);
-      const { ageMs, ...figures } = load ?? { ...UNHEARD, ageMs: null };
-      if (name === config.name) return { ...figures, ...this.#own, name, address, state: 'up', age: 0 };
+      const { ageMs, ...figures }: Figures & { ageMs: number | null } = load ?? { ...UNHEARD, ageMs: null };
+      if (name === config.name) {
+        const own = { ...figures, ...this.#own };
+        return { ...own, name, address, state: own.draining ? 'draining' : 'up', age: 0 };
+      }
       const silentMs = this.silentMs(name);
       const age = ageMs === null ? {} : { age: ageMs };
       const silent = silentMs === null ? {} : { silentMs };
-      return { ...figures, name, address, state: this.state(name), ...age, ...silent };
+      const state = this.state(name);
+      const shown = state === 'up' && figures.draining ? 'draining' : state;
+      return { ...figures, name, address, state: shown, ...age, ...silent };
+    });
+  }
+
+  /** As decisions take it. An earlier version's agent says what its jobs use, not what they want. */
+  async said(): Promise<NodeSaid[]> {
+    return (await this.list()).map(({ name, state, load, age, draining = false, ...figures }) => {
+      const { cpus, speed, memTotal, memFree, demand = load, steady = demand } = figures;
+      const up = state === 'up' || state === 'draining';
+      const said = { cpus, speed, memTotal, memFree, demand, steady };
+      return { name, up, draining, ageMs: age ?? Number.POSITIVE_INFINITY, ...said };
     });
   }
 
@@ -234,11 +250,3 @@ export const capacity = (config: FixedConfig) => ({
   memTotal: totalmem(),
   memFree: freemem(),
 });
-
-/** The node with the most speed to spare; the first of equals. */
-export function bestOf(nodes: Node[]): Node | undefined {
-  const spare = ({ cpus, load, jobs, speed }: Node) => (cpus - Math.max(load, jobs)) * speed;
-  return nodes
-    .filter(({ state }) => state === 'up')
-    .reduce<Node | undefined>((best, node) => (!best || spare(node) > spare(best) ? node : best), undefined);
-}

@@ -349,6 +349,8 @@ export const ERRORS: Readonly<Record<string, Concern>> = {
   'home-unreachable': 'source',
   'limit-unavailable': 'destination',
   'no-network': 'destination',
+  'node-draining': 'decision',
+  'not-on-node': 'decision',
   'not-accepted': 'destination',
   'root-jobs-refused': 'destination',
   'ids-refused': 'destination',

@@ -1,12 +1,12 @@
 /** The preflight of a move, asked by the job's home of source and destination before anything is touched. */
 import type { Result } from '../../api/contract';
-import { asGodwitError } from '../../api/errors';
+import { asGodwitError, notOnNode } from '../../api/errors';
 import { MOST_OBSTACLES, type Obstacle, type Preflight } from '../../api/model';
 import type { PeerContract } from '../../api/peer-contract';
 import type { Peers } from '../cluster/peers';
 import type { HomedJob } from '../journal/journal';
 import { filesThere } from './files';
-import { concernOf, obstacle } from './obstacles';
+import { asObstacle, concernOf, obstacle } from './obstacles';
 
 type Source = Result<PeerContract, 'host.preflight'>;
 
@@ -32,7 +32,10 @@ export async function why(
     // What the home shares is its own there.
     direct: to === own ? source.shared.map(({ at }) => at) : there.direct,
   });
-  const all = [...source.obstacles, ...decided(job), ...there.obstacles, ...locks].slice(0, MOST_OBSTACLES);
+  const all = [...source.obstacles, ...decided(job, to), ...there.obstacles, ...locks].slice(
+    0,
+    MOST_OBSTACLES,
+  );
   const { bytes } = source;
   const seen = { can: all.length === 0, bytes, estimateMs: estimate(bytes), home: own };
   if (mayLook) return { ...seen, obstacles: all, ...files };
@@ -42,8 +45,10 @@ export async function why(
 }
 
 /** What people have decided. */
-const decided = ({ id, pinned, ledger }: HomedJob): Obstacle[] =>
-  pinned ? [obstacle('pinned', { job: id, node: ledger.host })] : [];
+const decided = ({ id, pinned, ledger, spec: { nodes } }: HomedJob, to: string): Obstacle[] => [
+  ...(pinned ? [obstacle('pinned', { job: id, node: ledger.host })] : []),
+  ...(nodes && !nodes.includes(to) ? [asObstacle(notOnNode(to, nodes))] : []),
+];
 
 /** What of a job's own content is in the way of a move, in words for callers who may not look into it. */
 const veiled = (obstacles: readonly Obstacle[], { id, spec }: HomedJob): Obstacle[] =>

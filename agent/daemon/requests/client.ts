@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../../api/client-contract';
 import type { Caller, Handlers, Params, Result } from '../../api/contract';
-import { asGodwitError } from '../../api/errors';
+import { asGodwitError, noSuchNode, notOnNode } from '../../api/errors';
 import { fitting } from '../../api/lists';
 import { ROOT, type User } from '../../api/model';
 import type { Log } from '../../log';
@@ -20,6 +20,9 @@ import { DEBUG_TIMEOUT_MS } from './own-debuggers';
 import type { AboutOne, OwnJobs } from './own-jobs';
 import { Remembered } from './remembered';
 import { may } from './rights';
+import { ruleAnswers } from './rule-answers';
+
+type Launched = Pick<Params<ClientContract, 'jobs.run'>, 'node' | 'nodes'>;
 
 /** A job that is moving can be asked again in a moment. */
 const GONE_PAUSE_MS = 200;
@@ -66,6 +69,7 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
     'jobs.type': (params, caller) => answered('jobs.type', params, caller),
     'jobs.wait': (params, caller) => answered('jobs.wait', params, caller),
     'jobs.why': (params, caller) => answered('jobs.why', params, caller),
+    'jobs.placed': (params, caller) => answered('jobs.placed', params, caller),
     'jobs.stacks': (params, caller) => answered('jobs.stacks', params, caller),
     'jobs.migrate': (params, caller) => answered('jobs.migrate', params, caller),
     'jobs.adopt': (params, caller) => leftovers.decide('adopt', params, caller, dispatch),
@@ -74,6 +78,7 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
       if (connection) watch.add(connection, user?.uid);
       return {};
     },
+    ...ruleAnswers(parts),
     'nodes.list': async () => ({ nodes: await members.list() }),
     'jobs.list': async ({ ended, after }) => {
       const ask = async (name: string, position: { after: number; bytes: number }) => {
@@ -86,7 +91,7 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
     },
     'jobs.run': async (request, caller) => {
       const within = await withinOwnLimits(request, caller, helper);
-      return home.run(within, caller.user ?? ROOT, await chooseNode(parts, request.node));
+      return home.run(within, caller.user ?? ROOT, await hostFor(parts, request));
     },
     'jobs.history': async ({ job, after }, { user, signal }) => {
       const as = user ?? null;
@@ -131,6 +136,16 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
       return {};
     },
   };
+}
+
+/** Where the job is to begin. @throws `no-such-node`, `not-on-node` */
+async function hostFor(parts: ClientParts, { node: wanted, ...rule }: Launched): Promise<string> {
+  const nodes = rule.nodes ?? null;
+  for (const name of nodes ?? [])
+    if (!parts.peers.names.includes(name)) throw noSuchNode(name, parts.peers.names);
+  const host = await chooseNode(parts, wanted, nodes);
+  if (nodes && !nodes.includes(host)) throw notOnNode(host, nodes);
+  return host;
 }
 
 /** Reports to the job's home that a debugger's client has gone. Failing this, the stub's own time of grace runs out. */

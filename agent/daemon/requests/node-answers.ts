@@ -1,10 +1,15 @@
 /** What a node answers about itself. */
 import type { FixedConfig } from '../../api/config';
 import type { Handlers } from '../../api/contract';
+import { nodeDraining, rootOnly } from '../../api/errors';
 import type { PeerContract } from '../../api/peer-contract';
+import type { NodeDemand } from '../../machine/cgroup/demand';
 import type { JobNetworks } from '../../machine/network/interface';
+import type { Gate } from '../balance/gate';
+import type { NodeSaid } from '../balance/known';
 import { ANSWER_WITHIN_MS, type Changes } from '../cluster/changes';
 import { capacity, type Members } from '../cluster/members';
+import type { Rules } from '../cluster/node-rules';
 import type { Settings } from '../cluster/settings';
 import type { Copies } from '../jobs/copies';
 import type { JobMounts } from '../jobs/job-mounts';
@@ -12,7 +17,9 @@ import type { JobStatuses } from '../jobs/job-status';
 import type { Layout } from '../jobs/layout';
 import type { Stops } from '../jobs/stops';
 import { destinationPreflight } from '../preflight/destination';
-import { type Acceptance, jobRefusal } from './rights';
+import { asObstacle } from '../preflight/obstacles';
+import { gateAnswers } from './gate-answers';
+import { type Acceptance, isRoot, jobRefusal } from './rights';
 
 /** A node that waits for changes asks again at once; this is longer than a round trip. */
 const WATCH_GAP_MS = 1_000;
@@ -30,20 +37,42 @@ export interface NodeAnswersParts {
   changes: Changes;
   stops: Stops;
   members: Pick<Members, 'exchange'>;
+  demand: NodeDemand;
+  rules: Rules;
+  gate: Gate;
 }
+
+type Answered =
+  | 'node.status'
+  | 'node.gossip'
+  | 'node.changed'
+  | 'node.preflight'
+  | 'node.rules'
+  | 'balance.ask'
+  | 'balance.leave'
+  | 'balance.over';
 
 export function nodeAnswers(
   parts: NodeAnswersParts,
   acceptance: () => Acceptance,
-): Pick<Handlers<PeerContract>, 'node.status' | 'node.gossip' | 'node.changed' | 'node.preflight'> {
+): Pick<Handlers<PeerContract>, Answered> {
   const { config, settings, speed, layout, copies, statuses, mounts, networks, changes, stops, members } =
     parts;
+  const { demand, rules } = parts;
   const { name, criu } = config;
+  const ownSaid = async (): Promise<NodeSaid> => {
+    const wanted = await demand.look(performance.now());
+    const { draining, speed: decided } = rules.now;
+    const own = { ...wanted, draining, ...capacity(config), speed: decided ?? speed };
+    return { name, ageMs: 0, up: true, ...own };
+  };
   return {
     'node.status': async () => {
       const { address } = settings.now.members.find((member) => member.name === name)!;
-      const load = await statuses.load();
-      return { name, address, state: 'up', speed, load, jobs: copies.jobs.length, ...capacity(config) };
+      const [load, wanted] = [await statuses.load(), await demand.look(performance.now())];
+      const { draining, speed: decided } = rules.now;
+      const own = { load, ...wanted, draining, jobs: copies.jobs.length, ...capacity(config) };
+      return { name, address, state: 'up', speed: decided ?? speed, ...own };
     },
     'node.gossip': async ({ telling, whole }, { name: from }) => ({
       telling: members.exchange(from, telling, whole),
@@ -57,11 +86,22 @@ export function nodeAnswers(
       const comesHome = caller.name === name;
       const refusal = jobRefusal(acceptance(), caller.name, wanted.user);
       const networkProblem = address ? await networks.problem() : null;
+      const drained = rules.now.draining ? [asObstacle(nodeDraining(name))] : [];
       const arriving = { ...wanted, from: machine, comesHome, images: layout.state };
       return {
         direct: await mounts.direct(shared),
-        obstacles: await destinationPreflight(name, arriving, { criu, refusal, networkProblem }),
+        obstacles: [
+          ...drained,
+          ...(await destinationPreflight(name, arriving, { criu, refusal, networkProblem })),
+        ],
       };
+    },
+    ...gateAnswers({ ...parts, said: ownSaid }),
+    'node.rules': ({ as, ...change }) => {
+      const changes = Object.values(change).some((value) => value !== undefined);
+      if (!changes) return rules.now;
+      if (!isRoot(as)) throw rootOnly('what is decided of a node');
+      return rules.set(change);
     },
   };
 }

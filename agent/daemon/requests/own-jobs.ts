@@ -12,13 +12,14 @@ import {
   noTerminal,
 } from '../../api/errors';
 import { fitting, PAGE_BYTES } from '../../api/lists';
-import type { HistoryEvent } from '../../api/model';
+import type { HistoryEvent, MoveReport } from '../../api/model';
 import type { Peers } from '../cluster/peers';
 import type { HomedJobs } from '../jobs/homed-jobs';
 import { checkedSignal } from '../jobs/signals';
 import type { HomedJob } from '../journal/journal';
 import type { Moves } from '../migration/moves';
 import { why } from '../preflight/why';
+import type { Balancer } from './balancer';
 import { type Choosing, chooseNode } from './choice';
 import { type ConsoleParts, openConsole } from './own-console';
 import { positionIn } from './pages';
@@ -43,10 +44,12 @@ export type AboutOne =
   | 'jobs.wait'
   | 'jobs.why'
   | 'jobs.stacks'
+  | 'jobs.placed'
   | 'jobs.migrate'
   | 'jobs.console';
 
-export interface OwnJobsParts extends Choosing, ConsoleParts {
+export interface OwnJobsParts extends Omit<Choosing, 'balancer'>, ConsoleParts {
+  balancer: Pick<Balancer, 'place' | 'why'>;
   peers: Peers;
   moves: Moves;
   lists: HomedJobs;
@@ -83,7 +86,16 @@ export class OwnJobs {
     'jobs.wait': ({ job }, { signal }) => this.parts.home.wait(job, signal),
     'jobs.why': async ({ job, node: wanted }, { user }) => {
       const living = alive(await this.parts.home.job(job));
-      return why(this.#asking(), living, await chooseNode(this.parts, wanted), may(user, living));
+      return why(
+        this.#asking(),
+        living,
+        await chooseNode(this.parts, wanted, living.spec.nodes ?? null),
+        may(user, living),
+      );
+    },
+    'jobs.placed': async ({ job }) => {
+      const { ledger } = alive(await this.parts.home.job(job));
+      return { id: job, node: ledger.host, ...(await this.parts.balancer.why(job)) };
     },
     'jobs.stacks': async ({ job }, caller) => {
       await this.#theirs(job, caller);
@@ -134,16 +146,22 @@ export class OwnJobs {
   }
 
   async #migrate(params: Params<ClientContract, 'jobs.migrate'>, caller: Caller) {
-    const { home, moves } = this.parts;
     const { job: id, transfer } = params;
     const job = alive(await this.#theirs(id, caller));
-    const to = await chooseNode(this.parts, params.node);
-    if (to === job.ledger.host) throw alreadyThere(id, to);
+    const to = await chooseNode(this.parts, params.node, job.spec.nodes ?? null);
     if (transfer !== 'auto' && transfer !== 'stop') throw transferUnavailable(transfer);
+    return this.move(id, to, caller.signal);
+  }
+
+  /** @param reason why, where no person asked for it @throws GodwitError what stops it */
+  async move(id: string, to: string, signal: AbortSignal, reason?: string): Promise<MoveReport> {
+    const { home, moves } = this.parts;
+    const job = alive(await home.job(id));
+    if (to === job.ledger.host) throw alreadyThere(id, to);
     const { obstacles } = await why(this.#asking(), job, to, true);
     if (obstacles.length > 0) throw cannotMove(id, to, fitting(obstacles));
     const { ledger } = alive(await home.job(id));
-    const report = await moves.coordinator(id).migrate(ledger, to, 'stop', caller.signal);
+    const report = await moves.coordinator(id).migrate(ledger, to, 'stop', signal, reason);
     moves.estimator.learn(report);
     return report;
   }
