@@ -258,6 +258,7 @@ describe('what others say', () => {
       [1, -1],
     ] as const)
       given.saw('node', promised, got, 0);
+    given.saw('node', 1, 0.85, 0);
     expect(given.of('node', 0)).toBe(1);
   });
 });

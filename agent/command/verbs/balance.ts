@@ -102,7 +102,8 @@ async function leftOn(agent: Agent, node: string): Promise<{ left: Left[]; final
     const said = await agent.call('jobs.placed', { job: id }).catch(asGodwitError);
     if (said instanceof GodwitError) left.push({ job: id, why: said.message });
     else left.push({ job: id, why: said.text });
-    if (!(said instanceof GodwitError) && !said.lasting) final = false;
+    // Its home has not heard yet that the node is drained.
+    if (!(said instanceof GodwitError) && (!said.lasting || said.because === 'off')) final = false;
   }
   return { left, final };
 }

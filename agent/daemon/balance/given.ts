@@ -8,6 +8,8 @@ import { within } from './known';
 const WEIGHT = 0.2;
 /** Half of what is held against a node is forgotten in this time. */
 const HALF_LIFE_MS = 300_000;
+/** Less than promised by so little is a rough measurement. */
+const NEARLY_ALL = 0.8;
 /** Never nothing: all that is worked out with it stays a number. */
 const LEAST = 0.001;
 
@@ -20,7 +22,7 @@ export class Given {
    */
   saw(node: string, promised: number, got: number, now: number): void {
     if (!(promised > 0) || !(got >= 0)) return;
-    const share = within(got / promised, LEAST, 1);
+    const share = got >= NEARLY_ALL * promised ? 1 : within(got / promised, LEAST, 1);
     const before = this.of(node, now);
     this.#shares.set(node, { share: before + WEIGHT * (share - before), at: now });
   }

@@ -11,7 +11,7 @@ import { Given } from '../balance/given';
 import { type Hold, knownNodes, type NodeSaid, type OwnJob } from '../balance/known';
 import { Lives } from '../balance/lives';
 import { place, UNKNOWN_JOB } from '../balance/place';
-import { Refusals } from '../balance/refusals';
+import { Refusals, type Setback } from '../balance/refusals';
 import { nextRoundMs, RULES } from '../balance/rules';
 import { type Why, whyStays, whyWished } from '../balance/words';
 import type { Members } from '../cluster/members';
@@ -47,6 +47,8 @@ export class Balancer {
   readonly #refusals = new Refusals();
   readonly #given = new Given();
   readonly #moving = new Set<string>();
+  /** What the last try of a job met that did not move. */
+  readonly #troubles = new Map<string, { what: Setback; why: string }>();
   #sent: { node: string; demand: number; memory: number; at: number }[] = [];
   #timer: NodeJS.Timeout | undefined;
 
@@ -77,7 +79,10 @@ export class Balancer {
     const { wishes, later, stays } = await this.#look(await this.#jobs(), await this.parts.members.said());
     const wish = [...wishes, ...later].find(({ job }) => job === id);
     if (wish) return { because: 'moves', text: `it is about to move: ${whyWished(wish)}`, lasting: false };
-    return whyStays(stays.find(({ job }) => job === id) ?? gone(id));
+    const why = whyStays(stays.find(({ job }) => job === id) ?? gone(id));
+    const trouble = this.#troubles.get(id);
+    if (why.because !== 'set-back' || !trouble) return why;
+    return { ...why, text: `${why.text}: ${trouble.why}`, lasting: trouble.what === 'obstacle' };
   }
 
   async #beat() {
@@ -107,7 +112,9 @@ export class Balancer {
   async #look(jobs: HomedJob[], nodes: NodeSaid[]): Promise<Decision> {
     const { node: self, random } = this.parts;
     const uses = await this.#uses(jobs);
-    this.#lives.keep(new Set(jobs.map(({ id }) => id)));
+    const living = new Set(jobs.map(({ id }) => id));
+    this.#lives.keep(living);
+    for (const job of this.#troubles.keys()) if (!living.has(job)) this.#troubles.delete(job);
     const own = jobs.flatMap((job) => {
       const use = uses.get(job.id);
       return use ? [this.#own(job, use, nodes)] : [];
@@ -181,18 +188,21 @@ export class Balancer {
       log(`moved to ${there.node} by itself: ${whyWished(wish)}`, { job });
       await this.parts.move(job, there.node, whyWished(wish));
       this.#refusals.moved(job);
+      this.#troubles.delete(job);
     } catch (error) {
-      const { code, message } = asGodwitError(error);
-      this.#note(wish, code === 'cannot-move' ? 'obstacle' : 'failed', message);
+      const { obstacles = [], message } = asGodwitError(error);
+      this.#note(wish, obstacles.length > 0 ? 'obstacle' : 'failed', message);
     } finally {
       this.#moving.delete(job);
       for (const node of told) void peers.call(node, 'balance.over', { job }, SOON).catch(() => {});
     }
   }
 
-  #note({ job, there }: Wish, what: 'refused' | 'failed' | 'obstacle', why: string) {
+  #note({ job, there }: Wish, what: Setback, why: string) {
     this.#refusals.note(job, there.node, what, performance.now());
-    if (what !== 'refused') this.parts.log(`not moved to ${there.node} by itself: ${why}`, { job });
+    if (what === 'refused') return;
+    this.#troubles.set(job, { what, why });
+    this.parts.log(`not moved to ${there.node} by itself: ${why}`, { job });
   }
 
   #sentNow() {
