@@ -26,6 +26,16 @@ type Launched = Pick<Params<ClientContract, 'jobs.run'>, 'node' | 'nodes'>;
 
 /** A job that is moving can be asked again in a moment. */
 const GONE_PAUSE_MS = 200;
+/** Answers of a node on which nothing of the job has come into being. */
+const NO_SUCH_JOB_THERE: ReadonlySet<string> = new Set([
+  'ids-refused',
+  'limit-unavailable',
+  'no-network',
+  'node-draining',
+  'node-unreachable',
+  'not-accepted',
+  'root-jobs-refused',
+]);
 /** Answers after which no stub is left that has to learn that a debugger's client has gone. */
 const NO_STUB_LEFT: ReadonlySet<string> = new Set(['job-ended', 'no-such-job', 'not-yours']);
 
@@ -91,7 +101,15 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
     },
     'jobs.run': async (request, caller) => {
       const within = await withinOwnLimits(request, caller, helper);
-      return home.run(within, caller.user ?? ROOT, await hostFor(parts, request));
+      const user = caller.user ?? ROOT;
+      const host = await hostFor(parts, request);
+      const launched = home.run(within, user, host);
+      if (host === node || request.node !== 'auto' || request.nodes) return launched;
+      // The place was this node's own choice: a node that takes no such job is no reason to launch none.
+      return launched.catch((error) => {
+        if (!NO_SUCH_JOB_THERE.has(asGodwitError(error).code)) throw error;
+        return home.run(within, user, node);
+      });
     },
     'jobs.history': async ({ job, after }, { user, signal }) => {
       const as = user ?? null;
