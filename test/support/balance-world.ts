@@ -461,8 +461,9 @@ export class BalanceWorld {
       const { seen } = task;
       task.seen = { at: this.now, host, done };
       if (host === home || !said || seen?.host !== host || this.now - task.cameAt < 4_000) continue;
-      const promised = 1 / stretch(known(said)!);
-      home.given.saw(host.name, promised, (done - seen.done) / (this.now - seen.at), this.now);
+      const ms = this.now - seen.at;
+      const promised = ms / stretch(known(said)!);
+      home.given.saw(host.name, promised, done - seen.done, this.now);
     }
   }
 

@@ -43,6 +43,8 @@ describe('the cost of a place', () => {
   it('of a fifth of a CPU is that of a machine five times as slow', () => {
     expect(cpuStretch({ cpus: 0.2, speed: 1 }, 1)).toBeCloseTo(5);
     expect(cpuStretch({ cpus: 0.2, speed: 1 }, 2)).toBeCloseTo(10);
+    // Also for one that wants less than all of it.
+    expect(cpuStretch({ cpus: 0.2, speed: 1 }, 0.1)).toBeCloseTo(5);
   });
 
   it('counts what the others lose', () => {
@@ -245,12 +247,12 @@ describe('what others say', () => {
 
   it('of its speed is corrected by what it gives, and that is forgotten', () => {
     const given = new Given();
-    for (let look = 0; look < 20; look++) given.saw('liar', 1, 0.1, look * 2_000);
-    expect(given.of('liar', 40_000)).toBeLessThan(0.15);
-    expect(only([busy, said('liar')], {}, { given: (node) => given.of(node, 40_000) })).toMatchObject({
+    for (let look = 0; look < 60; look++) given.saw('liar', 2_000, 200, look * 2_000);
+    expect(given.of('liar', 120_000)).toBeLessThan(0.15);
+    expect(only([busy, said('liar')], {}, { given: (node) => given.of(node, 120_000) })).toMatchObject({
       because: 'best-here',
     });
-    expect(given.of('liar', 40_000 + 3_600_000)).toBeGreaterThan(0.99);
+    expect(given.of('liar', 120_000 + 3_600_000)).toBeGreaterThan(0.99);
     for (const [promised, got] of [
       [0, 1],
       [Number.NaN, 1],

@@ -25,6 +25,7 @@ const said = (name: string, more: Partial<NodeSaid> = {}): NodeSaid => ({
 class Stage {
   readonly asked: string[] = [];
   readonly moved: string[] = [];
+  looks = 0;
   nodes = [said('node1', { demand: 4, steady: 4 }), said('node2')];
   balancing = true;
   refused: string | null = null;
@@ -74,6 +75,7 @@ class Stage {
 
   readonly #call = async (node: string, method: string, _params: object) => {
     if (method !== 'host.uses') this.asked.push(`${node} ${method}`);
+    else this.looks++;
     const usedMs = 60_000 + (performance.now() - this.#begun) / 4;
     const use = {
       job: 'jobjobjobj',
@@ -119,6 +121,8 @@ describe('a home', () => {
     stage.balancing = false;
     await stage.run(30_000);
     expect(stage.asked).toEqual([]);
+    // Nor does it cost anything.
+    expect(stage.looks).toBe(0);
     expect(await stage.balancer.why('jobjobjobj')).toMatchObject({ because: 'off' });
     stage.nodes[0]!.draining = true;
     await stage.run(10_000);

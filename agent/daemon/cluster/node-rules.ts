@@ -3,11 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { isNodeError } from '../../api/errors';
 import { type NodeRules, type RuleChange, NodeRules as Stored } from '../../api/node-rules';
 import { parseJson, parseWith } from '../../api/schema';
+import { SerialQueue } from '../../machine/serial-queue';
 import { writeWhole } from '../../machine/whole-file';
 
 const MODE = 0o600;
 
 export class Rules {
+  readonly #writing = new SerialQueue();
+
   private constructor(
     private readonly file: string,
     private rules: NodeRules,
@@ -28,7 +31,11 @@ export class Rules {
   }
 
   /** It holds when this resolves, and after the next start. */
-  async set({ balancing, draining, speed }: RuleChange): Promise<NodeRules> {
+  set(change: RuleChange): Promise<NodeRules> {
+    return this.#writing.take(() => this.#set(change));
+  }
+
+  async #set({ balancing, draining, speed }: RuleChange): Promise<NodeRules> {
     const before = this.rules;
     const next = {
       balancing: balancing ?? before.balancing,
