@@ -20,6 +20,7 @@ import {
   Transfer,
   WindowSize,
 } from './model';
+import { NodeRules, RuleChange } from './node-rules';
 import { PinnedKey } from './pinned-key';
 import { JobStacks } from './stacks';
 
@@ -78,6 +79,24 @@ export const ClusterStatus = z.object({
 });
 export type ClusterStatus = z.infer<typeof ClusterStatus>;
 
+export const BalanceStatus = z.object({
+  /** On all nodes that answer. */
+  on: z.boolean(),
+  nodes: list(
+    z.object({
+      name: NodeName,
+      /** Null of one that does not answer. */
+      on: z.boolean().nullable(),
+      draining: z.boolean().nullable(),
+      /** What all there have more of it when one more thread comes; null where nothing lately is known of it. */
+      cost: z.number().nullable(),
+      why: z.string(),
+    }),
+    { most: MOST_NODES },
+  ),
+});
+export type BalanceStatus = z.infer<typeof BalanceStatus>;
+
 export const clientContract = {
   /** From now on this connection gets the event `cluster` (see clientEvents): at once, after each change, each second. */
   'cluster.watch': { params: z.object({}), result: z.object({}) },
@@ -105,6 +124,19 @@ export const clientContract = {
   },
   'cluster.status': { params: z.object({}), result: ClusterStatus },
   'nodes.list': { params: z.object({}), result: z.object({ nodes: list(Node, { most: MOST_NODES }) }) },
+  /**
+   * Root's: what is decided of these nodes, of all if null, from now on. `unheard`: those that could not be told, with
+   * why.
+   */
+  'nodes.rule': {
+    params: z.object({ nodes: list(NodeName, { least: 1, most: MOST_NODES }).nullable(), rule: RuleChange }),
+    result: z.object({
+      rules: list(NodeRules.extend({ name: NodeName }), { most: MOST_NODES }),
+      unheard: list(z.object({ name: NodeName, why: z.string() }), { most: MOST_NODES }),
+    }),
+  },
+  /** What each node costs the next job, and whether the jobs that call it home move by themselves. */
+  'balance.status': { params: z.object({}), result: BalanceStatus },
   /** A page of the jobs, in no order; `next` is `after` of the page behind it, null of the last. */
   'jobs.list': {
     params: z.object({ ended: z.boolean(), after: Cursor.optional() }),
@@ -119,6 +151,17 @@ export const clientContract = {
   /** Answers when the job has ended. */
   'jobs.wait': { params: job, result: Exit.extend({ id: z.string() }) },
   'jobs.why': { params: job.extend({ node: where }), result: Preflight },
+  /** Why it is where it is; `lasting`: it won't move by itself, whatever others do. */
+  'jobs.placed': {
+    params: job,
+    result: z.object({
+      id: JobId,
+      node: NodeName,
+      because: z.string(),
+      text: z.string(),
+      lasting: z.boolean(),
+    }),
+  },
   /** Where its threads stand; each of its processes stands still for a moment. */
   'jobs.stacks': { params: job, result: JobStacks.extend({ id: JobId }) },
   'jobs.migrate': { params: job.extend({ node: where, transfer: Transfer }), result: MoveReport },

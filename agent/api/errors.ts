@@ -102,6 +102,20 @@ export const notYours = (job: string, owner: string) =>
 export const rootOnly = (what: string) =>
   new GodwitError({ code: 'root-only', message: `${what} is root's to ask for`, fix: 'do it as root' });
 
+export const nodeDraining = (node: string) =>
+  new GodwitError({
+    code: 'node-draining',
+    message: `${node} is drained: no job comes to it`,
+    fix: `\`godwit undrain ${node}\` first, or choose another node`,
+  });
+
+export const notOnNode = (node: string, nodes: readonly string[]) =>
+  new GodwitError({
+    code: 'not-on-node',
+    message: `the job is to be on ${nodes.join(', ')} only, and ${node} is none of these`,
+    fix: 'choose one of these',
+  });
+
 export const notYourJob = (job: string, node: string) =>
   new GodwitError({ code: 'not-your-job', message: `${node} may not report on job ${job}` });
 

@@ -36,25 +36,27 @@ const Amount = z
   .min(0)
   .max(2 ** 48);
 
-/** Its name, age in milliseconds, CPUs, speed, load, MiB of memory in all and free, jobs. */
+const Count = z
+  .int()
+  .min(0)
+  .max(2 ** 32);
+
+/**
+ * Its name, age in milliseconds, CPUs, speed, load, MiB of memory in all and free, jobs; and of later versions: threads
+ * that want to run, now and on average, and 1 if it is drained.
+ */
 export const LoadRecord = growing(
   NodeName,
   z.int().min(0).max(MOST_AGE_MS),
   Amount,
   Amount,
   Amount,
-  z
-    .int()
-    .min(0)
-    .max(2 ** 32),
-  z
-    .int()
-    .min(0)
-    .max(2 ** 32),
-  z
-    .int()
-    .min(0)
-    .max(2 ** 32),
+  Count,
+  Count,
+  Count,
+  Amount.optional(),
+  Amount.optional(),
+  z.int().min(0).max(1).optional(),
 );
 export type LoadRecord = z.infer<typeof LoadRecord>;
 

@@ -1,6 +1,7 @@
 /** What the cluster is made of, as clients see it: one schema each, the types inferred from them. */
 import { z } from 'zod';
 import { dictionary, list } from './bounded';
+import { MOST_NODES } from './lists';
 import { isPrintable } from './text';
 
 export const JobId = z.string().regex(/^[a-z0-9]{10}$/, 'a job id is ten characters of a-z and 0-9');
@@ -63,7 +64,8 @@ export const Bytes = z.int().min(0);
 export const JobState = z.enum(['starting', 'running', 'stopped', 'moving', 'ended', 'lost']);
 export type JobState = z.infer<typeof JobState>;
 
-export const NodeState = z.enum(['up', 'suspect', 'down']);
+/** `draining`: it is up, its jobs are to leave, and none is to come. */
+export const NodeState = z.enum(['up', 'suspect', 'down', 'draining']);
 export type NodeState = z.infer<typeof NodeState>;
 
 /** How a program ended: `exit` 0..255, or 128 + the signal's number with the signal's name beside it. */
@@ -179,6 +181,11 @@ export const Node = z.object({
   memTotal: Bytes,
   memFree: Bytes,
   jobs: z.int().min(0),
+  /** Threads that want to run, of all that runs there: over the last second or so, and the last twenty. */
+  demand: z.number().min(0).optional(),
+  steady: z.number().min(0).optional(),
+  /** Its jobs are to leave, and none is to come. */
+  draining: z.boolean().optional(),
   /** For how long it has not answered, where it is not up. */
   silentMs: Span.optional(),
   /** How old these figures are; the state is that of now. */
@@ -308,6 +315,8 @@ export const LaunchRequest = z.object({
   /** `best`, `home`, or a node's name. */
   node: z.string().min(1).max(63),
   name: JobName.optional(),
+  /** The nodes on which alone it may be; all if absent. */
+  nodes: list(NodeName, { least: 1, most: MOST_NODES }).optional(),
   /** Stopped before its first instruction. */
   stopped: z.boolean(),
   limits: Limits.default({}),
@@ -344,6 +353,7 @@ export const KeptSpec = JobSpec.pick({
   tty: true,
   allowIoUring: true,
   allocation: true,
+  nodes: true,
 }).extend({
   command: Job.shape.command,
 });

@@ -33,6 +33,7 @@ import {
   Words,
 } from './model';
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
+import { NodeRules, RuleChange } from './node-rules';
 import { RosterEntries, RosterEntry } from './roster';
 import { JobStacks } from './stacks';
 import { UNDERSTOOD_FIRST, Understood } from './versions';
@@ -121,6 +122,26 @@ export const JobStatus = z.object({
 });
 export type JobStatus = z.infer<typeof JobStatus>;
 
+/** What a job takes of its host now: for its home, which decides whether it would be better off elsewhere. */
+export const JobUse = z.object({
+  job: JobId,
+  epoch: Epoch,
+  /** Threads that want to run. */
+  demand: z.number().min(0),
+  /** CPU time that it has had on this host. */
+  usedMs: z.number().min(0),
+  memory: Bytes,
+  /** A debugger has stopped it. */
+  stands: z.boolean(),
+  /** Stopped by a signal, or not begun yet. */
+  stopped: z.boolean(),
+});
+export type JobUse = z.infer<typeof JobUse>;
+
+export const REFUSED_BALANCE = ['busy', 'draining', 'no-room', 'costs-more'] as const;
+/** Nothing is a number that has no end. */
+const Figure = z.number().min(0);
+
 /** A node as a job that runs there has got used to it. */
 export const Machine = z.object({
   /** As Node.js names them: x64, arm64. */
@@ -171,6 +192,7 @@ const passedOn = {
   'jobs.wait': onBehalf(clientContract['jobs.wait']),
   'jobs.why': onBehalf(clientContract['jobs.why']),
   'jobs.stacks': onBehalf(clientContract['jobs.stacks']),
+  'jobs.placed': onBehalf(clientContract['jobs.placed']),
   'jobs.show': onBehalf(clientContract['jobs.show']),
   'jobs.history': onBehalf({
     params: z.object({ job: JobId, after: Cursor.optional() }),
@@ -252,6 +274,27 @@ export const peerContract = {
     params: z.object({ jobs: list(JobId, { most: MOST_JOBS }) }),
     result: z.object({ statuses: list(JobStatus, { most: MOST_JOBS }) }),
   },
+  /** Answered for the caller's own jobs. */
+  'host.uses': {
+    params: z.object({ jobs: list(JobId, { most: MOST_JOBS }) }),
+    result: z.object({ uses: list(JobUse, { most: MOST_JOBS }) }),
+  },
+  /** May a job of the caller's come, by this node's own figures? Room for it is kept for a while. */
+  'balance.ask': {
+    params: z.object({
+      job: JobId,
+      demand: Figure,
+      memory: Figure,
+      worth: z.object({ stretch: Figure, cost: Figure }),
+    }),
+    result: z.object({ refused: z.enum(REFUSED_BALANCE).nullable() }),
+  },
+  /** May it leave? One at a time does. */
+  'balance.leave': { params: z.object({ job: JobId }), result: z.object({ may: z.boolean() }) },
+  /** It has moved, or does not after all: of both ends. */
+  'balance.over': { params: z.object({ job: JobId }), result: z.object({}) },
+  /** What is decided of this node from now on; of an empty change, what was decided. */
+  'node.rules': { params: RuleChange.extend(asker), result: NodeRules },
   'host.kill': { params: z.object({ job: JobId, signal: z.string() }), result: z.object({}) },
   'host.stacks': { params: z.object({ job: JobId }), result: JobStacks },
   /** Into a job that is here, and does not go away meanwhile. */

@@ -9,6 +9,7 @@ import { addAdopt, addForget } from './verbs/adopt';
 import { addAgent } from './verbs/agent';
 import { addAllocation } from './verbs/allocation';
 import { addAttach } from './verbs/attach';
+import { addBalance, addBring, addDrain, addSpeed, addUndrain } from './verbs/balance';
 import { addCluster } from './verbs/cluster';
 import { addDoctor } from './verbs/doctor';
 import { addGdb } from './verbs/gdb';
@@ -32,9 +33,12 @@ const WRONG_USAGE = 2;
 
 /** In the order of the help. */
 const VERBS: Record<string, ((program: Command) => void)[]> = {
-  'Nodes:': [addDoctor, addLab, addCluster, addAgent, addNodes, addTop, addAllocation],
+  'Nodes:': [
+    ...[addDoctor, addLab, addCluster, addAgent, addNodes, addTop, addDrain, addUndrain, addSpeed],
+    addAllocation,
+  ],
   'Jobs:': [addRun, addPs, addStacks, addLogs, addAttach, addWait, addKill],
-  'Moves:': [addMigrate, addWhy, addPin, addUnpin, addHistory],
+  'Moves:': [addMigrate, addWhy, addPin, addUnpin, addBring, addBalance, addHistory],
   'When a node is gone:': [addAdopt, addForget],
   'Debuggers that follow:': [addGdb, addRsp],
 };

@@ -10,6 +10,7 @@ import { keeperContract } from '../keeper/contract';
 import { KeeperLink } from '../keeper/link';
 import { KeeperWatch } from '../keeper/watch';
 import { DaemonLog, endWith, logFailures } from '../log';
+import { NodeDemand, quotaFolder } from '../machine/cgroup/demand';
 import { sweepAccounts } from '../machine/cgroup/limits';
 import { findCriu } from '../machine/criu/criu';
 import { sharedMounts } from '../machine/homefs/shared';
@@ -21,11 +22,13 @@ import { loadTls, readCertificate, type TlsIdentity } from '../wire/tls';
 import { Allocations } from './allocations/allocations';
 import { Scopes } from './allocations/scopes';
 import { Slurm } from './allocations/slurm';
+import { Gate } from './balance/gate';
 import { Changes } from './cluster/changes';
 import { type Joined, joined } from './cluster/joined';
 import { Members, measureSpeed } from './cluster/members';
 import { MembersFile } from './cluster/members-file';
 import { checkOwnCertificate, Refusals, refusal } from './cluster/membership';
+import { Rules } from './cluster/node-rules';
 import { Peers } from './cluster/peers';
 import { Place, presentPlace } from './cluster/place';
 import { Renewal } from './cluster/renewal';
@@ -56,6 +59,7 @@ import { Moves } from './migration/moves';
 import { Strays } from './migration/strays';
 import { MovesUnderWay } from './migration/under-way';
 import { allocationAnswers } from './requests/allocation-answers';
+import { Balancer } from './requests/balancer';
 import { clientHandlers } from './requests/client';
 import { clusterAnswers } from './requests/cluster-answers';
 import { Leftovers } from './requests/leftovers';
@@ -83,6 +87,7 @@ interface Started {
   peers: Peers;
   changes: Changes;
   joined: Joined | null;
+  rules: Rules;
 }
 
 /** What all parts of an agent need. */
@@ -133,7 +138,7 @@ function foundation({ config, peers, changes }: Started) {
 
 /** The parts of an agent, each given the others that it works with. */
 function assemble(started: Started) {
-  const { config, settings, changes, tls } = started;
+  const { config, settings, changes, tls, rules } = started;
   const base = foundation(started);
   const { node, helper, keeper, networks, shared, journal, peers, allocations, wrote } = base;
   const underWay = new MovesUnderWay();
@@ -171,7 +176,14 @@ function assemble(started: Started) {
   const scopes = new Scopes(allocations);
   const { graceMs = 0 } = config.allocations ?? {};
   const outliving = new Outliving({ ...hosting, host, graceMs });
-  const ownJobs = new OwnJobs({ ...base, home, lists, members, moves });
+  const balancer = new Balancer({
+    ...{ node, journal, members, peers, moves, rules, allocations, random: Math.random, log },
+    move: async (job, to, reason) => {
+      // No client asked for it that could go away: it is finished.
+      await ownJobs.move(job, to, new AbortController().signal, reason);
+    },
+  });
+  const ownJobs: OwnJobs = new OwnJobs({ ...base, home, lists, moves, balancer, rules });
   const strays = new Strays({ ...context, moves, members, home, names: () => peers.names });
   const leftovers = new Leftovers({ node, home, scopes, lists, members, moves, peers, statuses, strays });
   const ownDebuggers = new OwnDebuggers({ node, home, moves: underWay, peers });
@@ -186,8 +198,9 @@ function assemble(started: Started) {
     ...{ keepers, dispensable: () => dispensable(held) },
     ...{ config, settings, changes, refusals: new Refusals(log), speed: measureSpeed() },
     ...{ ...hosting, host, statuses, debugging, stops, home, lists, moves, ownJobs, ownDebuggers },
-    ...{ clusterAnswers: cluster, leftovers, members, scopes, outliving },
+    ...{ clusterAnswers: cluster, leftovers, members, scopes, outliving, balancer, rules },
     allocationAnswers: allocationAnswers({ allocations, scopes, outliving }),
+    ...{ demand: new NodeDemand(quotaFolder()), gate: new Gate() },
     view: new View(lists, journal, moves, () => leftovers.homeless()),
     watch: watchOver(peers, members, config.perUser.watchers),
   };
@@ -265,7 +278,8 @@ async function main(configFile: string) {
   /** The members are others now. Before there are connections there is nothing to be done. */
   let review = () => {};
   const cluster = roster && (await joined({ config, roster, peers, tls, changed: () => review(), log }));
-  const node = assemble({ configFile, config, settings, peers, changes, tls, joined: cluster });
+  const rules = await Rules.open(new Layout(config.state).rules);
+  const node = assemble({ configFile, config, settings, peers, changes, tls, joined: cluster, rules });
   const handlers = peerHandlers(node);
   peers.serve(handlers);
   const { journal, tickets, served } = node;
@@ -317,6 +331,7 @@ async function main(configFile: string) {
   await node.members.start();
   void node.home.start();
   node.outliving.start();
+  node.balancer.start();
   node.keepers.replaceWhenIdle(node.dispensable);
   let restart = () => {};
   const moved = new Promise<void>((resolve) => {

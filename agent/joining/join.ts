@@ -53,7 +53,8 @@ async function untilKnown({ name, socket }: NodePlan): Promise<void> {
     const deadline = performance.now() + KNOWN_WITHIN_MS;
     for (;;) {
       const { nodes } = await agent.call('nodes.list', {});
-      if (nodes.some((node) => node.name !== name && node.state === 'up')) return;
+      if (nodes.some((node) => node.name !== name && (node.state === 'up' || node.state === 'draining')))
+        return;
       if (performance.now() > deadline) throw notConnected(name);
       await sleep(LOOK_EVERY_MS);
     }

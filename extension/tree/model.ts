@@ -120,6 +120,7 @@ export function parentOf(tree: Tree, id: string): string | undefined {
 function nodeItem(node: Node, jobs: Job[]): Item {
   const icon = {
     up: { name: 'server' },
+    draining: { name: 'server', color: 'list.warningForeground' },
     suspect: { name: 'warning', color: 'list.warningForeground' },
     down: { name: 'error', color: 'list.errorForeground' },
   }[node.state];

@@ -1,7 +1,9 @@
 /**
- * `npm run bench [-- files | MEBIBYTES… | debugger [COUNT] [ROW…] | membership [SIZE…] [--json FILE] [--picture FILE]]`:
- * what moves, the home's files, a debugger's steps and the gossip of members cost.
+ * `npm run bench [-- files | MEBIBYTES… | debugger [COUNT] [ROW…] | membership [SIZE…] [--json FILE] [--picture FILE]
+ * | balance --simulate [SIZE…] [--json FILE] [--picture FILE]]`: what moves, the home's files, a debugger's steps and the
+ * gossip of members cost, and what moving by itself does for a cluster.
  */
+import { benchBalance } from './balance/balance';
 import { benchDebugger, DEFAULT_COUNT } from './debugger/debugger';
 import { AGENTS, benchFiles } from './homefs';
 import { benchMembership } from './membership/membership';
@@ -13,6 +15,7 @@ async function bench([first, ...others]: string[]): Promise<void> {
   if (first === 'files') return benchFiles();
   if (first !== undefined && first in AGENTS)
     return AGENTS[first as keyof typeof AGENTS](JSON.parse(others[0]!));
+  if (first === 'balance') return benchBalance(others);
   if (first === 'membership') return benchMembership(others);
   if (first === 'debugger') {
     const rows = others.filter((word) => !/^\d+$/.test(word));

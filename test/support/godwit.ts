@@ -1,5 +1,6 @@
 /** The `godwit` command as a program uses it: each verb a call, its JSON parsed, its refusals as errors. */
 import { z } from 'zod';
+import { clientContract } from '../../agent/api/client-contract';
 import { Exit, HistoryEvent, Job, JobId, MoveReport, Node, Preflight } from '../../agent/api/model';
 import { Gdb } from './gdb';
 import { run } from './processes';
@@ -22,6 +23,7 @@ const Launched = z.object({
   pid: z.int(),
 });
 export type Launched = z.infer<typeof Launched>;
+const Placed = clientContract['jobs.placed'].result;
 const Waited = Exit.extend({ id: z.string() });
 export type Waited = z.infer<typeof Waited>;
 
@@ -44,6 +46,8 @@ export interface RunOptions {
   stopped?: boolean;
   /** One of its own: an IP, or `auto`. */
   address?: string;
+  /** On which alone it may be. */
+  nodes?: string[];
 }
 
 /** How a command is typed by a person. */
@@ -74,10 +78,16 @@ export class Godwit {
   /** Makes a lab and answers with a Godwit that asks its first node. */
   static async labUp(
     name: string,
-    { nodes = 3, temp, users = [] }: { nodes?: number; temp?: string; users?: string[] } = {},
+    {
+      nodes = 3,
+      temp,
+      users = [],
+      cpus,
+    }: { nodes?: number; temp?: string; users?: string[]; cpus?: number[] } = {},
   ): Promise<Godwit> {
     const admitted = users.length > 0 ? ['--users', users.join()] : [];
-    const args = ['lab', 'up', '--name', name, '--nodes', String(nodes), ...admitted];
+    const shares = cpus ? ['--cpus', cpus.join()] : [];
+    const args = ['lab', 'up', '--name', name, '--nodes', String(nodes), ...admitted, ...shares];
     const lab = await new Godwit().#json(LabNodes, args, LAB_MS);
     return new Godwit({ agent: lab.nodes[0]!.socket, ...(temp ? { temp } : {}) });
   }
@@ -92,13 +102,17 @@ export class Godwit {
   }
 
   /** Starts a job and leaves it to itself. */
-  run(argv: readonly string[], { on, name, cwd, stopped, address }: RunOptions = {}): Promise<Launched> {
+  run(
+    argv: readonly string[],
+    { on, name, cwd, stopped, address, nodes }: RunOptions = {},
+  ): Promise<Launched> {
     const options = [
       ...(on ? ['--on', on] : []),
       ...(name ? ['--name', name] : []),
       ...(cwd ? ['--cwd', cwd] : []),
       ...(stopped ? ['--stopped'] : []),
       ...(address ? ['--address', address] : []),
+      ...(nodes ? ['--nodes', nodes.join()] : []),
     ];
     return this.#json(Launched, ['run', '--detach', ...options], ASK_MS, ['--', ...argv]);
   }
@@ -123,6 +137,11 @@ export class Godwit {
 
   why(job: string, node: string): Promise<Preflight> {
     return this.#json(Preflight, ['why', job, node]);
+  }
+
+  /** Why it is where it is. */
+  placed(job: string): Promise<z.infer<typeof Placed>> {
+    return this.#json(Placed, ['why', job]);
   }
 
   /** Answers at the job's end. */

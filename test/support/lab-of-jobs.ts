@@ -14,11 +14,11 @@ export class LabOfJobs {
   readonly name: string;
 
   /** Comes up before the first test of the file, and goes after the last. */
-  constructor(purpose: string) {
+  constructor(purpose: string, options: { cpus?: number[]; users?: string[] } = {}) {
     this.name = `${purpose}-${process.pid}`;
     beforeAll(async () => {
       this.folder = realpathSync(mkdtempSync(join(tmpdir(), `godwit-${purpose}-`)));
-      this.godwit = await Godwit.labUp(this.name, { temp: this.folder });
+      this.godwit = await Godwit.labUp(this.name, { ...options, temp: this.folder });
     });
     afterEach(async () => {
       for (const job of this.#jobs.splice(0)) await this.godwit.kill(job).catch(() => {});

@@ -223,32 +223,35 @@ describe('a node', () => {
 });
 
 describe('a node that is chosen', () => {
-  const node = (name: string, load: number, state = 'up') => ({
-    name,
-    state,
-    load,
-    cpus: 4,
-    jobs: 0,
-    speed: 1,
-  });
+  /** The best of those that are allowed, in this order. */
+  const ORDER = ['node3', 'node2', 'node1'];
   const choosing = {
     node: 'node1',
     peers: { names: ['node1', 'node2', 'node3'] },
-    members: { list: async () => [node('node1', 3), node('node2', 2), node('node3', 0)] },
+    rules: { now: { balancing: false, draining: false, speed: null } },
+    balancer: {
+      place: async (only: readonly string[] | null) => ORDER.find((name) => only?.includes(name) ?? true),
+    },
   } as never as Parameters<typeof chooseNode>[0];
-  const within = { id: '1', nodes: ['node1', 'node2'], open: async () => ['node1'] };
+  const allocation = { id: '1', nodes: ['node1', 'node2'], open: async () => ['node1'] };
+  const choose = (wanted: string, more: object | null = {}, only: string[] | null = null) =>
+    chooseNode(choosing, wanted, { only, allocation: more && { ...allocation, ...more } });
 
   it('is of the allocation', async () => {
-    expect(await chooseNode(choosing, 'best')).toBe('node3');
-    expect(await chooseNode(choosing, 'best', { ...within, open: async () => within.nodes })).toBe('node2');
-    expect(await chooseNode(choosing, 'best', within)).toBe('node1');
-    expect(await chooseNode(choosing, 'home', within)).toBe('node1');
-    await expect(chooseNode(choosing, 'node3', within)).rejects.toThrow(
-      'node3 is not a node of the allocation 1',
-    );
-    await expect(chooseNode(choosing, 'best', { ...within, open: async () => [] })).rejects.toThrow(
-      'no node of the allocation 1',
-    );
+    expect(await choose('best', null)).toBe('node3');
+    expect(await choose('best', { open: async () => allocation.nodes })).toBe('node2');
+    expect(await choose('best')).toBe('node1');
+    expect(await choose('home')).toBe('node1');
+    await expect(choose('node3')).rejects.toThrow('node3 is not a node of the allocation 1');
+    await expect(choose('best', { open: async () => [] })).rejects.toThrow('no node of the allocation 1');
+  });
+
+  it('is one that the job may be on, of those', async () => {
+    expect(await choose('best', { open: async () => allocation.nodes }, ['node1', 'node3'])).toBe('node1');
+    expect(await choose('auto')).toBe('node1');
+    expect(await choose('auto', { nodes: ['node2'], open: async () => ['node2'] })).toBe('node2');
+    expect(await choose('auto', null, ['node2'])).toBe('node2');
+    await expect(choose('best', {}, ['node2'])).rejects.toThrow('no node of the allocation 1');
   });
 });
 

@@ -434,7 +434,7 @@ describe('what is asked', () => {
       '../sim',
     );
     const real = realpathSync(here);
-    const plain = { cwd: real, node: 'home', stopped: false };
+    const plain = { cwd: real, node: 'auto', stopped: false };
     const [first, second, third] = agent.params('jobs.run');
     expect(first).toMatchObject({
       ...plain,

@@ -1,7 +1,7 @@
 /** The parts of the gossip of members, each by itself. */
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { STANDINGS, type Statement } from '../../agent/api/membership';
+import { LoadRecord, STANDINGS, type Statement } from '../../agent/api/membership';
 import { DATAGRAM_BYTES, Opener, Seal } from '../../agent/daemon/membership/datagram';
 import { Freshness } from '../../agent/daemon/membership/freshness';
 import { Health, OwnTime } from '../../agent/daemon/membership/health';
@@ -192,6 +192,31 @@ describe('time of one’s own', () => {
 
 describe('the window of loads', () => {
   const figures = { cpus: 4, speed: 1.234, load: 0.5, memTotal: 2 ** 34, memFree: 2 ** 33, jobs: 2 };
+
+  it('says what is wanted and whether a node is drained, to those who know of it', () => {
+    const all = new LoadWindow();
+    all.put('node1', { ...figures, demand: 3.456, steady: 2, draining: true }, 0);
+    const [record] = all.newest(100, everything);
+    expect(record).toEqual(['node1', 100, 4, 1.23, 0.5, 2 ** 14, 2 ** 13, 2, 3.46, 2, 1]);
+    const other = new LoadWindow();
+    other.take(LoadRecord.parse(record), 100);
+    expect(other.of('node1', 200)).toMatchObject({ demand: 3.46, steady: 2, draining: true, ageMs: 200 });
+  });
+
+  it('of an earlier version says less, and of a later one more, and each is passed on', () => {
+    const early = ['node1', 0, 4, 1, 0.5, 100, 50, 2];
+    const late = [...early, 1, 1, 0, 17, 18];
+    for (const said of [early, late]) {
+      const window = new LoadWindow();
+      window.take(LoadRecord.parse(said), 0);
+      expect(window.of('node1', 0)).toMatchObject({ cpus: 4, jobs: 2 });
+      // JSON has nothing for what is absent in the middle.
+      expect(JSON.parse(JSON.stringify(window.newest(0, everything)))).toEqual([said]);
+    }
+    expect(LoadRecord.safeParse([...early, 'x']).success).toBe(false);
+    expect(LoadRecord.safeParse([...early, 1, 1, 2]).success).toBe(false);
+    expect(LoadRecord.safeParse([...late, {}]).success).toBe(false);
+  });
 
   it('has the newest of each, its age, and passes the youngest on', () => {
     const loads = new LoadWindow();

@@ -59,7 +59,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'agent/daemon/requests': [
     ...WIRED,
-    ...['allocations', 'cluster', 'homefs', 'jobs', 'journal', 'migration', 'preflight'].map(
+    ...['allocations', 'balance', 'cluster', 'homefs', 'jobs', 'journal', 'migration', 'preflight'].map(
       (room) => `agent/daemon/${room}`,
     ),
     ...['agent/keeper/contract.ts', 'agent/keeper/watch.ts'],
@@ -97,10 +97,13 @@ const MAY_IMPORT: Record<string, string[]> = {
   'agent/daemon/allocations': ['agent/api'],
   'agent/daemon/cluster': [
     ...WIRED,
+    // What is known of nodes, in the words of those who decide by it.
+    'agent/daemon/balance/known.ts',
     'agent/daemon/membership',
     ...['certificates', 'network', '*'].map((room) => `agent/machine/${room}`),
   ],
   'agent/daemon/membership': ['agent/api'],
+  'agent/daemon/balance': [],
 
   'agent/keeper': [
     ...WIRED,

@@ -25,6 +25,7 @@ interface Options {
   cpus?: number;
   memory?: number;
   processes?: number;
+  nodes?: string[];
   address?: string | true;
   hostname?: string;
 }
@@ -39,7 +40,12 @@ export const addRun = (program: Command) =>
     .usage('[options] -- <program> [arg...]')
     .argument('<program>', 'looked for in PATH where it has no slash')
     .argument('[arg...]')
-    .option('--on <node>', 'the node to run on: a name, "home" or "best"', 'home')
+    .option(
+      '--on <node>',
+      'the node to run on: a name, "home" or "best"; best where balance is on, else home',
+      'auto',
+    )
+    .option('--nodes <names>', 'the nodes on which alone it may be, also later: "a,b,c"', names)
     .option('--name <name>', "the job's name")
     .option('--cwd <folder>', 'where it runs; here by default')
     .option(
@@ -111,7 +117,7 @@ async function stayWith(socket: string, { id, node }: Job, stopped: boolean): Pr
 
 function launchRequest(options: Options, program: string, args: string[]): LaunchRequest {
   const { on, name, cwd = '.', env, stopped = false, tty, allowIoUring, address: own } = options;
-  const { cpus, memory, processes, hostname } = options;
+  const { cpus, memory, processes, hostname, nodes } = options;
   const folder = resolve(currentFolder(), cwd);
   return {
     // As the program's own folder would have it: `env -C folder ./program`.
@@ -120,6 +126,7 @@ function launchRequest(options: Options, program: string, args: string[]): Launc
     cwd: folder,
     env: { ...(process.env as Record<string, string>), ...env },
     node: on,
+    ...(nodes === undefined ? {} : { nodes }),
     stopped,
     limits: { cpus, memory, processes },
     ...(allowIoUring ? { allowIoUring } : {}),
@@ -153,6 +160,12 @@ function hostName(text: string): string {
 function address(text: string): string {
   if (text === 'auto' || isIPv4(text)) return text;
   throw new InvalidArgumentError(`It must be like 10.0.0.5, or "auto"; the program comes after \`--\`.`);
+}
+
+function names(text: string): string[] {
+  const all = text.split(',').filter(Boolean);
+  if (all.length === 0) throw new InvalidArgumentError('It must be like node1,node2.');
+  return all;
 }
 
 function positive(text: string): number {

@@ -3,20 +3,29 @@ import type { Preflight, ReachedFile } from '../../api/model';
 import { printable } from '../../api/text';
 import { ask } from '../../client/agent';
 import { size, span } from '../text';
-import { addAgentOption, addJsonOption, JOB, perform } from '../verb';
+import { addAgentOption, addJsonOption, type Invocation, JOB, perform } from '../verb';
 
 export const addWhy = (program: Command) =>
   addAgentOption(addJsonOption(program.command('why')))
-    .summary('what would stop a move, and what it would cost')
-    .description('Shows what would stop a move of the job to that node, and what the move would cost.')
+    .summary('what would stop a move, and what it would cost; or why a job is where it is')
+    .description(
+      'Shows what would stop a move of the job to that node, and what the move would cost. Without a node: why the job is ' +
+        'where it is, and would move by itself or not.',
+    )
     .addArgument(JOB())
-    .addArgument(new Argument('<node>', 'where to: a name, "home" or "best"'))
+    .addArgument(new Argument('[node]', 'where to: a name, "home" or "best"'))
     .action(
-      perform<object, [string, string]>(async (invocation, _options, job, node) => {
+      perform<object, [string, string | undefined]>(async (invocation, _options, job, node) => {
+        if (node === undefined) return placed(invocation, job);
         const preflight = await ask(invocation.socket, (agent) => agent.call('jobs.why', { job, node }));
         await invocation.answer(preflight, preflightText(job, node, preflight));
       }),
     );
+
+async function placed(invocation: Invocation, job: string): Promise<void> {
+  const why = await ask(invocation.socket, (agent) => agent.call('jobs.placed', { job }));
+  await invocation.answer(why, printable(`${job} is on ${why.node}: ${why.text}`));
+}
 
 /** Named in a line; `--json` has more. */
 const MAX_NAMED = 4;

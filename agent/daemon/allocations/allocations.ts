@@ -86,6 +86,13 @@ export class Allocations {
     return found === null || found.over || (found.active && !found.nodes.has(this.options.node));
   }
 
+  /** The nodes of an allocation that take something new; null for a job that may be anywhere. @throws while that can't be known */
+  async openIn(id: string | null): Promise<readonly string[] | null> {
+    if (id === null || !this.inForce) return null;
+    const draining = await this.#draining.latest(id);
+    return [...((await this.find(id))?.nodes.keys() ?? [])].filter((node) => !draining.has(node));
+  }
+
   /** Of this node; nothing is limited outside of allocations. */
   async share(id: string | null): Promise<Share> {
     if (id === null) return {};

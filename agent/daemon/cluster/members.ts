@@ -6,11 +6,12 @@ import type { Standing, Telling } from '../../api/membership';
 import type { Node, NodeState } from '../../api/model';
 import type { Log } from '../../log';
 import type { TlsIdentity } from '../../wire/tls';
+import type { NodeSaid } from '../balance/known';
 import { DATAGRAM_BYTES, Seal } from '../membership/datagram';
 import { Gossip, type Outgoing } from '../membership/gossip';
 import { MemberNames } from '../membership/names';
 import { PROBE_MS, TICK_MS } from '../membership/timing';
-import { recordOf } from '../membership/window';
+import { type Figures, recordOf } from '../membership/window';
 import { Datagrams } from './datagrams';
 import type { Peers } from './peers';
 import type { Settings } from './settings';
@@ -28,9 +29,9 @@ const UNHEARD = { cpus: 0, speed: 0, load: 0, memTotal: 0, memFree: 0, jobs: 0 }
 const random = () => randomBytes(UNPREDICTABLE_BYTES).readUIntBE(0, UNPREDICTABLE_BYTES) / 2 ** 48;
 
 /** By an agent of an earlier version, which does not gossip: it is there, and says how it is. */
-const statusTold = ({ name, cpus, speed, load, memTotal, memFree, jobs }: Node): Telling => ({
+const statusTold = ({ name, ...figures }: Node): Telling => ({
   ...{ incarnation: 0, roster: 0, statements: [] },
-  loads: [recordOf(name, { cpus, speed, load, memTotal, memFree, jobs })],
+  loads: [recordOf(name, figures)],
 });
 
 /**
@@ -108,12 +109,26 @@ export class Members {
     const now = performance.now();
     return settings.now.members.map(({ name, address }) => {
       const load = this.#gossip.load(name, now);
-      const { ageMs, ...figures } = load ?? { ...UNHEARD, ageMs: null };
-      if (name === config.name) return { ...figures, ...this.#own, name, address, state: 'up', age: 0 };
+      const { ageMs, ...figures }: Figures & { ageMs: number | null } = load ?? { ...UNHEARD, ageMs: null };
+      if (name === config.name) {
+        const own = { ...figures, ...this.#own };
+        return { ...own, name, address, state: own.draining ? 'draining' : 'up', age: 0 };
+      }
       const state = this.#heard(name, now);
       const age = ageMs === null ? {} : { age: ageMs };
       const silent = state === 'up' ? {} : { silentMs: silence(ageMs, now) };
-      return { ...figures, name, address, state, ...age, ...silent };
+      const shown = state === 'up' && figures.draining ? 'draining' : state;
+      return { ...figures, name, address, state: shown, ...age, ...silent };
+    });
+  }
+
+  /** As decisions take it. An earlier version's agent says what its jobs use, not what they want. */
+  async said(): Promise<NodeSaid[]> {
+    return (await this.list()).map(({ name, state, load, age, draining = false, ...figures }) => {
+      const { cpus, speed, memTotal, memFree, demand = load, steady = demand } = figures;
+      const up = state === 'up' || state === 'draining';
+      const said = { cpus, speed, memTotal, memFree, demand, steady };
+      return { name, up, draining, ageMs: age ?? Number.POSITIVE_INFINITY, ...said };
     });
   }
 
@@ -225,14 +240,18 @@ export class Members {
 /** The loop's time on the machine that is called 1.0, in milliseconds. */
 const REFERENCE_LOOP_MS = 160;
 
-/** Single-thread speed relative to the reference; the best of a few, for a busy machine only ever makes it slower. */
+/**
+ * Single-thread speed relative to the reference, by the CPU time that a loop takes: how much of that a node gets is
+ * `cpus`, and what else it has to do is its demand. The best of a few, as other work takes caches and clock rates.
+ */
 export function measureSpeed(): number {
   let best = Number.POSITIVE_INFINITY;
   for (let round = 0; round < 3; round++) {
-    const begun = performance.now();
+    const begun = process.threadCpuUsage();
     let x = 1;
     for (let i = 0; i < 20_000_000; i++) x = (x * 1103515245 + 12345) & 0x7fffffff;
-    if (x >= 0) best = Math.min(best, performance.now() - begun);
+    const { user, system } = process.threadCpuUsage(begun);
+    if (x >= 0) best = Math.min(best, (user + system) / 1_000);
   }
   return Math.round((100 * REFERENCE_LOOP_MS) / best) / 100;
 }
@@ -243,11 +262,3 @@ export const capacity = (config: FixedConfig) => ({
   memTotal: totalmem(),
   memFree: freemem(),
 });
-
-/** The node with the most speed to spare; the first of equals. */
-export function bestOf(nodes: Node[]): Node | undefined {
-  const spare = ({ cpus, load, jobs, speed }: Node) => (cpus - Math.max(load, jobs)) * speed;
-  return nodes
-    .filter(({ state }) => state === 'up')
-    .reduce<Node | undefined>((best, node) => (!best || spare(node) > spare(best) ? node : best), undefined);
-}

@@ -1,8 +1,9 @@
 /** What a host tells of the jobs that run on it: state, CPUs in use, memory, debuggers. */
 import { PROGRAM_PID } from '../../api/model';
-import type { JobStatus } from '../../api/peer-contract';
+import type { JobStatus, JobUse } from '../../api/peer-contract';
 import type { KeeperContract, StubSeen } from '../../keeper/contract';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
+import { JobDemand } from '../../machine/cgroup/demand';
 import { JobAccount } from '../../machine/cgroup/limits';
 import { jobProcesses } from '../../machine/proc/processes';
 import type { Link } from '../../wire/link';
@@ -20,6 +21,8 @@ interface Sample {
 
 export class JobStatuses {
   readonly #samples = new WeakMap<Copy, Sample>();
+  readonly #demands = new WeakMap<Copy, JobDemand>();
+  readonly #accounts = new WeakMap<Copy, Promise<JobAccount>>();
 
   constructor(
     private readonly copies: Copies,
@@ -31,6 +34,28 @@ export class JobStatuses {
     const stubs = await this.stubs();
     const statuses = await Promise.all(jobs.map((job) => this.#status(job, stubs)));
     return statuses.filter((status) => status !== null);
+  }
+
+  /** What those of these jobs take that are here: of most, some small files are read. */
+  async uses(jobs: string[]): Promise<JobUse[]> {
+    if (jobs.length === 0) return [];
+    const stubs = await this.stubs();
+    const uses = await Promise.all(jobs.map((job) => this.#use(job, stubs).catch(() => null)));
+    return uses.filter((use) => use !== null);
+  }
+
+  async #use(job: string, stubs: readonly StubSeen[]): Promise<JobUse | null> {
+    const copy = this.copies.get(job);
+    if (!copy) return null;
+    const account = obtain(this.#accounts, copy, () => JobAccount.of(copy.cgroup));
+    const demand = obtain(this.#demands, copy, () => new JobDemand(JobCgroup.at(copy.cgroup).run));
+    const wanted = await demand.look(performance.now());
+    const memory = (await (await account).memory()) ?? 0;
+    const stands = stubs.some((stub) => stub.job === job && !stub.running);
+    return {
+      ...{ job, epoch: copy.epoch, demand: wanted.demand, usedMs: wanted.usedUsec / 1_000, memory, stands },
+      stopped: copy.launchedStopped,
+    };
   }
 
   /** The CPUs that all jobs of this node use. */
@@ -75,4 +100,10 @@ export class JobStatuses {
     this.#samples.set(copy, { at: now, usec, cpu });
     return cpu;
   }
+}
+
+function obtain<K extends object, T>(map: WeakMap<K, T>, key: K, make: () => T): T {
+  const value = map.get(key) ?? make();
+  map.set(key, value);
+  return value;
 }

@@ -9,6 +9,10 @@ export class Layout {
   get journal() {
     return join(this.state, 'journal.db');
   }
+  /** What people have decided of this node. */
+  get rules() {
+    return join(this.state, 'rules.json');
+  }
   /** At home: what belongs to a job. */
   job(job: string) {
     return join(this.state, 'jobs', job);

@@ -102,8 +102,8 @@ export interface Journal {
   unlaunched(job: JobId): Promise<void>;
   /** Enters a decision about a move, and its event in the history. Resolves with the ledger that it makes. */
   enter(job: JobId, entry: Entry): Promise<Ledger>;
-  /** The figures of a move that is over, for the history. */
-  report(report: MoveReport): Promise<void>;
+  /** The figures of a move that is over, for the history. @param reason why it was made, where no person asked for it */
+  report(report: MoveReport, reason?: string): Promise<void>;
   /** The program ended on the host, which hosted it as `epoch`; an older host is refused. Harmless when repeated. */
   ended(job: JobId, epoch: Epoch, exit: Exit): Promise<void>;
   /** The job is gone, outside of any move, and not by its own doing; an older host than that of `epoch` is refused. */

@@ -27,11 +27,11 @@ export class SqliteJournal implements Journal {
   launch(job: NewJob) {
     return this.file.transaction(() => {
       if (this.file.one('SELECT id FROM jobs WHERE id = ?', job.id)) throw jobExists(job.id);
-      const { program, args, user, limits, address, tty, allowIoUring, allocation } = job.spec;
+      const { program, args, user, limits, address, tty, allowIoUring, allocation, nodes } = job.spec;
       if (job.most !== undefined && this.living(user.uid) >= job.most) throw tooManyJobs(job.most);
       const { host, epoch, attempted } = launchedOn(job.host, 0);
       const command = [program, ...args];
-      const terms = { user, limits, address, tty, allowIoUring, allocation };
+      const terms = { user, limits, address, tty, allowIoUring, allocation, nodes };
       const kept: KeptSpec = { command: shortCommand(command), ...terms };
       this.file.run(
         `INSERT INTO jobs (id, name, uid, spec, state, started, launchedStopped, host, epoch, attempted, debts)
@@ -126,11 +126,18 @@ export class SqliteJournal implements Journal {
     });
   }
 
-  report(move: MoveReport) {
+  report(move: MoveReport, reason?: string) {
     return this.file.transaction(() => {
       this.read(move.job);
       const { job, to, epoch } = move;
-      this.events.add({ job, node: to, epoch, event: 'move-finished', move });
+      this.events.add({
+        job,
+        node: to,
+        epoch,
+        event: 'move-finished',
+        move,
+        ...(reason === undefined ? {} : { reason }),
+      });
     });
   }
 

@@ -18,6 +18,11 @@ export interface Figures {
   memTotal: number;
   memFree: number;
   jobs: number;
+  /** Threads that want to run, of all that runs there, now and on average; absent of an earlier version. */
+  demand?: number | undefined;
+  steady?: number | undefined;
+  /** Its jobs are to leave, and none is to come. */
+  draining?: boolean | undefined;
 }
 
 interface Held {
@@ -32,11 +37,15 @@ const mebibytes = (bytes: number) => Math.round(bytes / MIB);
 /** What a node says of itself now. */
 export const recordOf = (
   node: string,
-  { cpus, speed, load, memTotal, memFree, jobs }: Figures,
-): LoadRecord => [
-  ...([node, 0, short(cpus), short(speed), short(load)] as const),
-  ...([mebibytes(memTotal), mebibytes(memFree), jobs] as const),
-];
+  { cpus, speed, load, memTotal, memFree, jobs, demand, steady, draining }: Figures,
+): LoadRecord => {
+  const first = [node, 0, short(cpus), short(speed), short(load)] as const;
+  const always = [...first, mebibytes(memTotal), mebibytes(memFree), jobs] as const;
+  // JSON knows nothing that is absent in the middle.
+  return demand === undefined
+    ? [...always]
+    : [...always, short(demand), short(steady ?? demand), draining ? 1 : 0];
+};
 
 /** Rounded up: on its way a record may seem older than it is, never younger. */
 const ageOf = (born: number, now: number) => Math.max(0, Math.ceil(now - born));
@@ -66,9 +75,10 @@ export class LoadWindow {
   of(node: string, now: number): (Figures & { ageMs: number }) | null {
     const held = this.#held.get(node);
     if (!held) return null;
-    const [, , cpus, speed, load, total, free, jobs] = held.record;
+    const [, , cpus, speed, load, total, free, jobs, demand, steady, drained] = held.record;
     const ageMs = Math.max(0, now - held.born);
-    return { cpus, speed, load, memTotal: total * MIB, memFree: free * MIB, jobs, ageMs };
+    const later = demand === undefined ? {} : { demand, steady: steady ?? demand, draining: drained === 1 };
+    return { cpus, speed, load, memTotal: total * MIB, memFree: free * MIB, jobs, ageMs, ...later };
   }
 
   /** The newest, as many as fit. */

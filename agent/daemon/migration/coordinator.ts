@@ -78,7 +78,13 @@ export class Coordinator {
   }
 
   /** Moves the job; resolves when it runs on `to`. @throws GodwitError with the reason for which it did not */
-  async migrate(ledger: Ledger, to: string, transfer: Transfer, signal: AbortSignal): Promise<MoveReport> {
+  async migrate(
+    ledger: Ledger,
+    to: string,
+    transfer: Transfer,
+    signal: AbortSignal,
+    reason?: string,
+  ): Promise<MoveReport> {
     if (this.moving) throw jobMoving(this.job);
     await this.#cleared(to);
     if (this.moving) throw jobMoving(this.job);
@@ -95,7 +101,7 @@ export class Coordinator {
       const ending = await ended;
       if (ending.outcome !== 'moved') throw await this.#notMoved(move, ending);
       const report = watch.report();
-      await this.options.journal.report(report);
+      await this.options.journal.report(report, reason);
       return report;
     } finally {
       signal.removeEventListener('abort', cancel);

@@ -350,6 +350,7 @@ export const ERRORS: Readonly<Record<string, Concern>> = {
   'home-unreachable': 'source',
   'limit-unavailable': 'destination',
   'no-network': 'destination',
+  'not-on-node': 'decision',
   'not-accepted': 'destination',
   'root-jobs-refused': 'destination',
   'ids-refused': 'destination',

@@ -1,6 +1,6 @@
 /** The preflight of a move, asked by the job's home of source and destination before anything is touched. */
 import type { Result } from '../../api/contract';
-import { asGodwitError, type GodwitError } from '../../api/errors';
+import { asGodwitError, type GodwitError, notOnNode } from '../../api/errors';
 import { MOST_OBSTACLES, type Obstacle, type Preflight } from '../../api/model';
 import type { PeerContract } from '../../api/peer-contract';
 import type { Understood } from '../../api/versions';
@@ -43,8 +43,8 @@ export async function why(
   // The destination may have said it as well.
   const left =
     refusal && !there.obstacles.some(({ code }) => code === refusal.code) ? [asObstacle(refusal)] : [];
-  const found = [...source.obstacles, ...decided(job), ...left, ...there.obstacles, ...locks, ...versions];
-  const all = found.slice(0, MOST_OBSTACLES);
+  const found = [...source.obstacles, ...decided(job, to), ...left, ...there.obstacles, ...locks];
+  const all = [...found, ...versions].slice(0, MOST_OBSTACLES);
   const { bytes } = source;
   const seen = { can: all.length === 0, bytes, estimateMs: estimate(bytes), home: own };
   if (mayLook) return { ...seen, obstacles: all, ...files };
@@ -54,8 +54,10 @@ export async function why(
 }
 
 /** What people have decided. */
-const decided = ({ id, pinned, ledger }: HomedJob): Obstacle[] =>
-  pinned ? [obstacle('pinned', { job: id, node: ledger.host })] : [];
+const decided = ({ id, pinned, ledger, spec: { nodes } }: HomedJob, to: string): Obstacle[] => [
+  ...(pinned ? [obstacle('pinned', { job: id, node: ledger.host })] : []),
+  ...(nodes && !nodes.includes(to) ? [asObstacle(notOnNode(to, nodes))] : []),
+];
 
 /** What of a job's own content is in the way of a move, in words for callers who may not look into it. */
 const veiled = (obstacles: readonly Obstacle[], { id, spec }: HomedJob): Obstacle[] =>

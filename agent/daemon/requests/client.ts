@@ -2,11 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../../api/client-contract';
 import type { Caller, Handlers, Params, Result } from '../../api/contract';
-import { asGodwitError } from '../../api/errors';
+import { asGodwitError, noSuchNode, notOnNode } from '../../api/errors';
 import { fitting } from '../../api/lists';
 import { ROOT } from '../../api/model';
 import type { Log } from '../../log';
 import type { Tickets } from '../../wire/tickets';
+import type { Placement } from '../allocations/allocations';
 import type { Scopes } from '../allocations/scopes';
 import type { Members } from '../cluster/members';
 import type { Peers } from '../cluster/peers';
@@ -22,9 +23,22 @@ import { DEBUG_TIMEOUT_MS } from './own-debuggers';
 import type { AboutOne, OwnJobs } from './own-jobs';
 import { Remembered } from './remembered';
 import { may } from './rights';
+import { ruleAnswers } from './rule-answers';
+
+type Launched = Pick<Params<ClientContract, 'jobs.run'>, 'node' | 'nodes'>;
 
 /** A job that is moving can be asked again in a moment. */
 const GONE_PAUSE_MS = 200;
+/** Answers of a node on which nothing of the job has come into being. */
+const NO_SUCH_JOB_THERE: ReadonlySet<string> = new Set([
+  'ids-refused',
+  'limit-unavailable',
+  'no-network',
+  'node-draining',
+  'node-unreachable',
+  'not-accepted',
+  'root-jobs-refused',
+]);
 /** Answers after which no stub is left that has to learn that a debugger's client has gone. */
 const NO_STUB_LEFT: ReadonlySet<string> = new Set(['job-ended', 'no-such-job', 'not-yours']);
 
@@ -71,6 +85,7 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
     'jobs.type': (params, caller) => answered('jobs.type', params, caller),
     'jobs.wait': (params, caller) => answered('jobs.wait', params, caller),
     'jobs.why': (params, caller) => answered('jobs.why', params, caller),
+    'jobs.placed': (params, caller) => answered('jobs.placed', params, caller),
     'jobs.stacks': (params, caller) => answered('jobs.stacks', params, caller),
     'jobs.migrate': (params, caller) => answered('jobs.migrate', params, caller),
     'jobs.adopt': (params, caller) => leftovers.decide('adopt', params, caller, dispatch),
@@ -82,6 +97,7 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
       if (connection) watch.add(connection, user?.uid, (whole) => scope.snapshot(whole, seesNode));
       return {};
     },
+    ...ruleAnswers(parts),
     'nodes.list': async (_params, caller) => {
       const seesNode = await scopes.nodes(caller);
       return { nodes: (await members.list()).filter(({ name }) => seesNode(name)) };
@@ -98,12 +114,17 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
     },
     'jobs.run': async (request, caller) => {
       const limited = await withinOwnLimits(request, caller, helper);
-      const within = await scopes.placement(caller);
-      // A login node may be the home of what runs in an allocation that it is no node of.
-      const wanted =
-        request.node === 'home' && within && !within.nodes.includes(node) ? 'best' : request.node;
-      const host = await chooseNode(parts, wanted, within);
-      return home.run(limited, caller.user ?? ROOT, host, within?.id ?? null);
+      const user = caller.user ?? ROOT;
+      const allocation = await scopes.placement(caller);
+      const host = await hostFor(parts, request, allocation);
+      const begin = (where: string) => home.run(limited, user, where, allocation?.id ?? null);
+      const launched = begin(host);
+      if (host === node || request.node !== 'auto' || request.nodes || allocation) return launched;
+      // The place was this node's own choice: a node that takes no such job is no reason to launch none.
+      return launched.catch((error) => {
+        if (!NO_SUCH_JOB_THERE.has(asGodwitError(error).code)) throw error;
+        return begin(node);
+      });
     },
     'jobs.history': async ({ job, after }, caller) => {
       const { user, signal } = caller;
@@ -151,6 +172,22 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
       return {};
     },
   };
+}
+
+/** Where the job is to begin. @throws `no-such-node`, `not-on-node` */
+async function hostFor(
+  parts: ClientParts,
+  { node: wanted, ...rule }: Launched,
+  allocation: Placement | null,
+): Promise<string> {
+  const nodes = rule.nodes ?? null;
+  for (const name of nodes ?? [])
+    if (!parts.peers.names.includes(name)) throw noSuchNode(name, parts.peers.names);
+  // A login node may be the home of what runs in an allocation that it is no node of.
+  const isAway = wanted === 'home' && allocation && !allocation.nodes.includes(parts.node);
+  const host = await chooseNode(parts, isAway ? 'best' : wanted, { only: nodes, allocation });
+  if (nodes && !nodes.includes(host)) throw notOnNode(host, nodes);
+  return host;
 }
 
 /** Reports to the job's home that a debugger's client has gone. Failing this, the stub's own time of grace runs out. */

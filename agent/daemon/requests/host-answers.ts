@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { FixedConfig } from '../../api/config';
 import type { Handlers } from '../../api/contract';
-import { asGodwitError, jobMoving } from '../../api/errors';
+import { asGodwitError, jobMoving, nodeDraining } from '../../api/errors';
 import type { Obstacle } from '../../api/model';
 import type { PeerContract } from '../../api/peer-contract';
 import type { KeeperContract } from '../../keeper/contract';
@@ -11,6 +11,7 @@ import { openFiles } from '../../machine/proc/processes';
 import type { Link } from '../../wire/link';
 import { pipeStreams } from '../../wire/streams';
 import type { Tickets } from '../../wire/tickets';
+import type { Rules } from '../cluster/node-rules';
 import { homeUnreachable, type MountedFiles } from '../homefs/mounted';
 import type { Copies } from '../jobs/copies';
 import { type Copy, locationOf, mountOf } from '../jobs/copy';
@@ -34,11 +35,13 @@ export interface HostAnswersParts {
   moves: Moves;
   keeper: Link<KeeperContract>;
   tickets: Tickets;
+  rules: Rules;
 }
 
 type Answered =
   | 'host.launch'
   | 'host.jobStatus'
+  | 'host.uses'
   | 'host.kill'
   | 'host.type'
   | 'host.stacks'
@@ -49,11 +52,17 @@ type Answered =
   | 'move.toDestination';
 
 export function hostAnswers(parts: HostAnswersParts): Pick<Handlers<PeerContract>, Answered> {
-  const { config, helper, host, copies, statuses, debugging, mounted, moves, keeper, tickets } = parts;
+  const { config, helper, host, copies, statuses, debugging, mounted, moves, keeper, tickets, rules } = parts;
   return {
-    'host.launch': (order) => host.launch(order),
+    'host.launch': (order) => {
+      if (rules.now.draining) throw nodeDraining(config.name);
+      return host.launch(order);
+    },
     'host.jobStatus': async ({ jobs }, caller) => ({
       statuses: await statuses.of(jobs.filter((job) => copies.homeOf(job) === caller.name)),
+    }),
+    'host.uses': async ({ jobs }, caller) => ({
+      uses: await statuses.uses(jobs.filter((job) => copies.homeOf(job) === caller.name)),
     }),
     'host.kill': async ({ job, signal: name }) => {
       const signal = checkedSignal(name);

@@ -1,15 +1,20 @@
 /** What a node answers about itself. */
 import type { FixedConfig } from '../../api/config';
 import type { Handlers } from '../../api/contract';
+import { nodeDraining, rootOnly } from '../../api/errors';
 import type { Share } from '../../api/model';
 import type { PeerContract } from '../../api/peer-contract';
 import { UNDERSTOOD } from '../../api/versions';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
+import type { NodeDemand } from '../../machine/cgroup/demand';
 import { JobAccount } from '../../machine/cgroup/limits';
 import type { JobNetworks } from '../../machine/network/interface';
 import type { Allocations } from '../allocations/allocations';
+import type { Gate } from '../balance/gate';
+import type { NodeSaid } from '../balance/known';
 import { ANSWER_WITHIN_MS, type Changes } from '../cluster/changes';
 import { capacity, type Members } from '../cluster/members';
+import type { Rules } from '../cluster/node-rules';
 import type { Settings } from '../cluster/settings';
 import type { Copies } from '../jobs/copies';
 import type { JobMounts } from '../jobs/job-mounts';
@@ -17,7 +22,9 @@ import type { JobStatuses } from '../jobs/job-status';
 import type { Layout } from '../jobs/layout';
 import type { Stops } from '../jobs/stops';
 import { destinationPreflight } from '../preflight/destination';
-import { type Acceptance, jobRefusal } from './rights';
+import { asObstacle } from '../preflight/obstacles';
+import { gateAnswers } from './gate-answers';
+import { type Acceptance, isRoot, jobRefusal } from './rights';
 
 /** A node that waits for changes asks again at once; this is longer than a round trip. */
 const WATCH_GAP_MS = 1_000;
@@ -36,14 +43,27 @@ export interface NodeAnswersParts {
   stops: Stops;
   members: Pick<Members, 'exchange'>;
   allocations: Allocations;
+  demand: NodeDemand;
+  rules: Rules;
+  gate: Gate;
 }
+
+type Answered =
+  | 'node.status'
+  | 'node.gossip'
+  | 'node.changed'
+  | 'node.preflight'
+  | 'node.rules'
+  | 'balance.ask'
+  | 'balance.leave'
+  | 'balance.over';
 
 export function nodeAnswers(
   parts: NodeAnswersParts,
   acceptance: () => Acceptance,
-): Pick<Handlers<PeerContract>, 'node.status' | 'node.gossip' | 'node.changed' | 'node.preflight'> {
+): Pick<Handlers<PeerContract>, Answered> {
   const { config, settings, speed, layout, copies, statuses, mounts, networks, changes, stops } = parts;
-  const { allocations, members } = parts;
+  const { allocations, members, demand, rules } = parts;
   const { name, criu } = config;
   /** What is left of an allocation's memory on this node; null where it has no limit, or is not known. */
   const roomIn = async (allocation: string | null): Promise<number | null> => {
@@ -52,11 +72,19 @@ export function nodeAnswers(
     const { path } = await JobCgroup.of(config.cgroup, 'any', allocation);
     return memory - (await (await JobAccount.of(path)).shareUsed());
   };
+  const ownSaid = async (): Promise<NodeSaid> => {
+    const wanted = await demand.look(performance.now());
+    const { draining, speed: decided } = rules.now;
+    const own = { ...wanted, draining, ...capacity(config), speed: decided ?? speed };
+    return { name, ageMs: 0, up: true, ...own };
+  };
   return {
     'node.status': async () => {
       const { address } = settings.now.members.find((member) => member.name === name)!;
-      const load = await statuses.load();
-      return { name, address, state: 'up', speed, load, jobs: copies.jobs.length, ...capacity(config) };
+      const [load, wanted] = [await statuses.load(), await demand.look(performance.now())];
+      const { draining, speed: decided } = rules.now;
+      const own = { load, ...wanted, draining, jobs: copies.jobs.length, ...capacity(config) };
+      return { name, address, state: 'up', speed: decided ?? speed, ...own };
     },
     'node.gossip': async ({ telling, whole }, { name: from }) => ({
       telling: members.exchange(from, telling, whole),
@@ -72,12 +100,23 @@ export function nodeAnswers(
         jobRefusal(acceptance(), caller.name, wanted.user) ?? (await allocations.refusal(wanted));
       const room = await roomIn(wanted.allocation);
       const networkProblem = address ? await networks.problem() : null;
+      const drained = rules.now.draining ? [asObstacle(nodeDraining(name))] : [];
       const arriving = { ...wanted, from: machine, comesHome, images: layout.state };
       return {
         direct: await mounts.direct(shared),
-        obstacles: await destinationPreflight(name, arriving, { criu, refusal, networkProblem, room }),
+        obstacles: [
+          ...drained,
+          ...(await destinationPreflight(name, arriving, { criu, refusal, networkProblem, room })),
+        ],
         understood: UNDERSTOOD,
       };
+    },
+    ...gateAnswers({ ...parts, said: ownSaid }),
+    'node.rules': ({ as, ...change }) => {
+      const changes = Object.values(change).some((value) => value !== undefined);
+      if (!changes) return rules.now;
+      if (!isRoot(as)) throw rootOnly('what is decided of a node');
+      return rules.set(change);
     },
   };
 }

@@ -12,7 +12,7 @@ import {
   noTerminal,
 } from '../../api/errors';
 import { fitting, PAGE_BYTES } from '../../api/lists';
-import type { HistoryEvent } from '../../api/model';
+import type { HistoryEvent, MoveReport } from '../../api/model';
 import type { Narrowed } from '../../api/peer-contract';
 import type { Allocations } from '../allocations/allocations';
 import type { Peers } from '../cluster/peers';
@@ -21,6 +21,7 @@ import { checkedSignal } from '../jobs/signals';
 import type { HomedJob } from '../journal/journal';
 import type { Moves } from '../migration/moves';
 import { why } from '../preflight/why';
+import type { Balancer } from './balancer';
 import { type Choosing, chooseNode } from './choice';
 import { type ConsoleParts, openConsole } from './own-console';
 import { positionIn } from './pages';
@@ -45,10 +46,12 @@ export type AboutOne =
   | 'jobs.wait'
   | 'jobs.why'
   | 'jobs.stacks'
+  | 'jobs.placed'
   | 'jobs.migrate'
   | 'jobs.console';
 
-export interface OwnJobsParts extends Choosing, ConsoleParts {
+export interface OwnJobsParts extends Omit<Choosing, 'balancer'>, ConsoleParts {
+  balancer: Pick<Balancer, 'place' | 'why'>;
   peers: Peers;
   moves: Moves;
   lists: HomedJobs;
@@ -87,6 +90,10 @@ export class OwnJobs {
     'jobs.why': async ({ job, node: wanted }, { user }) => {
       const living = alive(await this.parts.home.job(job));
       return why(this.#asking(), living, await this.#choose(living, wanted), may(user, living));
+    },
+    'jobs.placed': async ({ job }) => {
+      const { ledger } = alive(await this.parts.home.job(job));
+      return { id: job, node: ledger.host, ...(await this.parts.balancer.why(job)) };
     },
     'jobs.stacks': async ({ job }, caller) => {
       await this.#theirs(job, caller);
@@ -144,26 +151,30 @@ export class OwnJobs {
   }
 
   /** `best` is one of the nodes on which the job may be; one that is named and is none of them has an obstacle. */
-  async #choose({ spec: { user, allocation } }: HomedJob, wanted: string): Promise<string> {
+  async #choose({ spec: { user, allocation, nodes } }: HomedJob, wanted: string): Promise<string> {
     const { allocations } = this.parts;
-    const within =
-      wanted === 'best' && allocation !== null && allocations.inForce
-        ? await allocations.placement(user, allocation)
-        : null;
-    return chooseNode(this.parts, wanted, within);
+    const isWithin = wanted === 'best' && allocation !== null && allocations.inForce;
+    const placement = isWithin ? await allocations.placement(user, allocation) : null;
+    return chooseNode(this.parts, wanted, { only: nodes ?? null, allocation: placement });
   }
 
   async #migrate(params: Params<ClientContract, 'jobs.migrate'>, caller: Caller) {
-    const { home, moves } = this.parts;
     const { job: id, transfer } = params;
     const job = alive(await this.#theirs(id, caller));
     const to = await this.#choose(job, params.node);
-    if (to === job.ledger.host) throw alreadyThere(id, to);
     if (transfer !== 'auto' && transfer !== 'stop') throw transferUnavailable(transfer);
+    return this.move(id, to, caller.signal);
+  }
+
+  /** @param reason why, where no person asked for it @throws GodwitError what stops it */
+  async move(id: string, to: string, signal: AbortSignal, reason?: string): Promise<MoveReport> {
+    const { home, moves } = this.parts;
+    const job = alive(await home.job(id));
+    if (to === job.ledger.host) throw alreadyThere(id, to);
     const { obstacles } = await why(this.#asking(), job, to, true);
     if (obstacles.length > 0) throw cannotMove(id, to, fitting(obstacles));
     const { ledger } = alive(await home.job(id));
-    const report = await moves.coordinator(id).migrate(ledger, to, 'stop', caller.signal);
+    const report = await moves.coordinator(id).migrate(ledger, to, 'stop', signal, reason);
     moves.estimator.learn(report);
     return report;
   }

@@ -64,6 +64,7 @@ type PassedOn = Exclude<
   keyof PeerContract,
   | `cluster.${string}`
   | `node.${string}`
+  | `balance.${string}`
   | `host.${string}`
   | `move.${string}`
   | keyof ReturnType<typeof homeAnswers>
@@ -78,6 +79,7 @@ function passedOn(own: OwnJobs, debuggers: OwnDebuggers): Pick<Handlers<PeerCont
     'jobs.type': ({ as, ...params }, caller) => handlers['jobs.type'](params, onBehalfOf(as, caller)),
     'jobs.wait': ({ as, ...params }, caller) => handlers['jobs.wait'](params, onBehalfOf(as, caller)),
     'jobs.why': ({ as, ...params }, caller) => handlers['jobs.why'](params, onBehalfOf(as, caller)),
+    'jobs.placed': ({ as, ...params }, caller) => handlers['jobs.placed'](params, onBehalfOf(as, caller)),
     'jobs.stacks': ({ as, ...params }, caller) => handlers['jobs.stacks'](params, onBehalfOf(as, caller)),
     'jobs.migrate': ({ as, ...params }, caller) => handlers['jobs.migrate'](params, onBehalfOf(as, caller)),
     'jobs.console': ({ as, ...params }, caller) => handlers['jobs.console'](params, onBehalfOf(as, caller)),

@@ -1,0 +1,68 @@
+/** What moving jobs by itself does for a simulated cluster, by the agent's own policy. */
+import { writeFileSync } from 'node:fs';
+import { NAMES, nameOf } from './names';
+import { drawPicture } from './picture';
+import { type Figures, measure, PLANS, type Row } from './trials';
+
+interface Options {
+  sizes: number[];
+  json: string | null;
+  picture: string | null;
+}
+
+/** `--simulate [SIZE…] [--json FILE] [--picture FILE]` */
+function optionsOf(words: string[]): Options {
+  const options: Options = { sizes: [], json: null, picture: null };
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at]!;
+    if (word === '--json') options.json = words[++at] ?? null;
+    else if (word === '--picture') options.picture = words[++at] ?? null;
+    else if (word !== '--simulate') options.sizes.push(Number(word));
+  }
+  return options;
+}
+
+export function benchBalance(words: string[]): void {
+  const { sizes, json, picture } = optionsOf(words);
+  const plans = PLANS.filter(({ nodes }) => sizes.length === 0 || sizes.includes(nodes));
+  const all = plans.map((plan) => {
+    process.stderr.write(`${nameOf(plan)} …\n`);
+    const figures = measure(plan);
+    process.stdout.write(`${nameOf(plan)}, ${figures.jobs} jobs\n`);
+    console.table(figures.rows.map(shown));
+    return figures;
+  });
+  if (json) writeFileSync(json, `${JSON.stringify(Object.assign({}, ...all.map(flat)), null, 2)}\n`);
+  if (picture) writeFileSync(picture, drawPicture(all));
+}
+
+const short = (value: number) => Math.round(value * 100) / 100;
+
+const shown = (row: Row) => ({
+  'a job runs on': NAMES[row.policy],
+  'slowdown, mean': short(row.mean),
+  median: short(row.median),
+  p95: short(row.p95),
+  p99: short(row.p99),
+  'moves a job': short(row.movesPerJob),
+  'lost by moves, s': Math.round(row.lost),
+  'gained by moves, s': Math.round(row.gained),
+  'moves in vain': `${Math.round(100 * row.vain)} %`,
+});
+
+const flat = ({ plan, rows }: Figures): Record<string, number> =>
+  Object.fromEntries(
+    rows.flatMap((row) => {
+      const of = (what: string, value: number) =>
+        [`${nameOf(plan)}: ${NAMES[row.policy]}: ${what}`, short(value)] as const;
+      return [
+        ...[of('mean slowdown', row.mean), of('median', row.median), of('p95', row.p95), of('p99', row.p99)],
+        ...(row.moves === 0
+          ? []
+          : [
+              ...[of('moves a job', row.movesPerJob), of('seconds lost', row.lost)],
+              ...[of('seconds gained', row.gained), of('share of moves in vain', row.vain)],
+            ]),
+      ];
+    }),
+  );

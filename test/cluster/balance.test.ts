@@ -1,0 +1,199 @@
+/** Jobs that move by themselves, on nodes of which one has four times as much CPU as another; and what people decide. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { cgroupName } from '../../agent/lab/description';
+import { restartAgent } from '../../agent/lab/lab';
+import { findController, quotaMembers } from '../../agent/lab/quota';
+import { godwitOf } from '../support/as-user';
+import { LabOfJobs } from '../support/lab-of-jobs';
+
+const LIMIT_MS = 600_000;
+/** Nodes have a fraction of a CPU, of which moves take their part, on a machine that may be busy. */
+const SOON_MS = 300_000;
+const ANN = 'nobody';
+const BUSY = ['sh', '-c', 'echo ready; while :; do :; done'];
+/** It has what does not move. */
+const STUCK = [
+  'python3',
+  '-c',
+  'import os, time; os.eventfd(1, os.EFD_SEMAPHORE); print("ready", flush=True); time.sleep(1e6)',
+];
+const ASLEEP = ['sh', '-c', 'echo ready; exec sleep 1000000'];
+
+const lab = new LabOfJobs('balance', { cpus: [0.8, 0.4, 0.2], users: [ANN] });
+const say = (...words: string[]) => lab.godwit.text(words, LIMIT_MS);
+
+async function until(what: string, is: () => Promise<boolean>): Promise<void> {
+  const begun = performance.now();
+  while (!(await is())) {
+    if (performance.now() - begun > SOON_MS) throw new Error(`not in time: ${what}`);
+    await sleep(500);
+  }
+}
+const onNode = async (node: string, jobs: readonly string[]) =>
+  (await lab.godwit.jobs()).filter(
+    (job) => jobs.includes(job.id) && job.node === node && job.state !== 'ended',
+  );
+const movesOf = async (jobs: readonly string[]) =>
+  (await lab.godwit.jobs())
+    .filter(({ id }) => jobs.includes(id))
+    .reduce((sum, job) => sum + job.migrations, 0);
+const many = (count: number, argv: string[], options = {}) =>
+  Promise.all(Array.from({ length: count }, () => lab.launched(argv, options)));
+
+/** A program that is no job, under the node's quota. */
+async function hog(node: string): Promise<ChildProcess> {
+  const child = spawn('sh', ['-c', 'read go; while :; do :; done'], { stdio: ['pipe', 'ignore', 'ignore'] });
+  const members = await quotaMembers(await findController(), cgroupName(lab.name, node));
+  writeFileSync(members, `${child.pid}`);
+  child.stdin!.write('go\n');
+  return child;
+}
+
+describe('without being told to', () => {
+  it('no job moves, and it is said why', { timeout: LIMIT_MS }, async () => {
+    const jobs = await many(3, BUSY);
+    expect(await lab.godwit.placed(jobs[0]!)).toMatchObject({ node: 'node1', because: 'off', lasting: true });
+    expect(await say('balance')).toMatch(/^node1 +off /m);
+    // All begin at home, though two nodes have nothing to do.
+    expect((await onNode('node1', jobs)).length).toBe(3);
+    expect(await movesOf(jobs)).toBe(0);
+  });
+});
+
+describe('where balance is on', () => {
+  it('jobs of one node spread to where they run best, one by one, and it is said why', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    const jobs = await many(6, BUSY, { on: 'home' });
+    await say('balance', 'on');
+    await until('a job runs on node2', async () => (await onNode('node2', jobs)).length > 0);
+    await until('a job runs on node3', async () => (await onNode('node3', jobs)).length > 0);
+    // Not more than have it better there: 0.4 and 0.2 of 1.4 CPUs.
+    expect((await onNode('node1', jobs)).length).toBeGreaterThanOrEqual(2);
+    const events = (await Promise.all(jobs.map((job) => lab.godwit.history(job)))).flat();
+    const told = events.find(({ event, move }) => event === 'move-finished' && move?.to === 'node2');
+    expect(told?.reason).toMatch(/times as long on node1 as alone, and .* times on node2; moving takes/);
+    const stays = await lab.godwit.placed((await onNode('node1', jobs))[0]!.id);
+    expect(stays.text).toMatch(/node1: [\d.]+ times as long as alone, cost/);
+  });
+
+  it('a launch begins where it runs best', { timeout: LIMIT_MS }, async () => {
+    await say('balance', 'on');
+    const first = await many(2, BUSY, { on: 'home' });
+    await until('node1 says that it is busy', async () => {
+      const { demand = 0 } = (await lab.godwit.nodes())[0]!;
+      return demand > 1.5;
+    });
+    const next = await lab.launched(BUSY);
+    expect((await lab.godwit.job(next)).node).not.toBe('node1');
+    expect(await onNode('node1', first)).not.toEqual([]);
+  });
+
+  it('a job leaves a node on which something else begins to run; a pinned one stays', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await say('balance', 'on');
+    const jobs = await many(2, BUSY, { on: 'node2' });
+    await say('pin', jobs[1]!);
+    const hogs = await Promise.all([1, 2, 3].map(() => hog('node2')));
+    try {
+      await until('the job has left', async () => (await onNode('node2', jobs)).length === 1);
+      expect((await onNode('node2', jobs))[0]!.id).toBe(jobs[1]);
+      expect(await lab.godwit.placed(jobs[1]!)).toMatchObject({ because: 'pinned', lasting: true });
+    } finally {
+      for (const child of hogs) {
+        child.kill('SIGKILL');
+        await once(child, 'exit');
+      }
+    }
+  });
+});
+
+describe('a drained node', () => {
+  it('is empty when `drain` returns, and stays so through a restart until `undrain`', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await say('balance', 'off');
+    const jobs = await many(2, ASLEEP, { on: 'node2' });
+    expect(await say('drain', 'node2')).toBe('node2 is empty\n');
+    expect(await onNode('node2', jobs)).toEqual([]);
+    await restartAgent(lab.name, 'node2');
+    await until('node2 is shown as drained', async () => (await lab.godwit.nodes())[1]!.state === 'draining');
+    await expect(lab.godwit.run(ASLEEP, { on: 'node2' })).rejects.toThrow(
+      /node2 is drained: no job comes to it/,
+    );
+    await expect(lab.godwit.migrate(jobs[0]!, 'node2')).rejects.toThrow(
+      /node2 is drained: no job comes to it/,
+    );
+    expect((await lab.godwit.history(jobs[0]!)).filter(({ event }) => event === 'move-intent')).toHaveLength(
+      1,
+    );
+    await say('undrain', 'node2');
+    expect((await lab.godwit.migrate(jobs[0]!, 'node2')).to).toBe('node2');
+  });
+
+  it('is not empty where a job is pinned, or has what does not move, which is said', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    const [pinned] = await many(1, ASLEEP, { on: 'node3' });
+    await say('pin', pinned!);
+    const [stuck] = await many(1, STUCK, { on: 'node3' });
+    await expect(say('drain', 'node3')).rejects.toMatchObject({ status: 1 });
+    expect((await onNode('node3', [pinned!, stuck!])).length).toBe(2);
+    expect((await lab.godwit.placed(pinned!)).because).toBe('pinned');
+    expect(await lab.godwit.placed(stuck!)).toMatchObject({ because: 'set-back', lasting: true });
+    expect((await lab.godwit.placed(stuck!)).text).toMatch(/EFD_SEMAPHORE/);
+    // Nothing was frozen for it.
+    expect((await lab.godwit.history(stuck!)).map(({ event }) => event)).toEqual(['launched']);
+    await say('undrain', 'node3');
+  });
+});
+
+describe('a person’s word', () => {
+  it('`--nodes` holds at the launch and for each move', { timeout: LIMIT_MS }, async () => {
+    const job = await lab.launched(ASLEEP, { nodes: ['node2', 'node3'] });
+    expect(['node2', 'node3']).toContain((await lab.godwit.job(job)).node);
+    await restartAgent(lab.name, 'node1');
+    await expect(lab.godwit.migrate(job, 'node1')).rejects.toThrow(/is to be on node2, node3 only/);
+    const { obstacles } = await lab.godwit.why(job, 'node1');
+    expect(obstacles.map(({ code }) => code)).toEqual(['not-on-node']);
+    await expect(lab.godwit.run(ASLEEP, { nodes: ['node9'] })).rejects.toThrow(/no node "node9"/);
+    await expect(lab.godwit.run(ASLEEP, { nodes: ['node2'], on: 'node1' })).rejects.toThrow(/node2 only/);
+  });
+
+  it('`bring` brings home what is away', { timeout: LIMIT_MS }, async () => {
+    const jobs = [...(await many(1, ASLEEP, { on: 'node2' })), ...(await many(1, ASLEEP, { on: 'node3' }))];
+    await say('bring');
+    expect((await onNode('node1', jobs)).length).toBe(2);
+    expect(await say('bring')).toBe('no job is away\n');
+  });
+
+  it('`speed` counts for what is measured, until `auto`', { timeout: LIMIT_MS }, async () => {
+    const speed = async () => (await lab.godwit.nodes())[0]!.speed;
+    const measured = await speed();
+    await say('speed', 'node1', '0.5');
+    expect(await speed()).toBe(0.5);
+    await say('speed', 'node1', 'auto');
+    expect(await speed()).toBe(measured);
+  });
+
+  it('about nodes is root’s; a user brings home what is theirs', { timeout: LIMIT_MS }, async () => {
+    const ann = godwitOf(ANN, lab.name, lab.folder);
+    for (const words of [
+      ['balance', 'on'],
+      ['drain', 'node2'],
+      ['undrain', 'node2'],
+      ['speed', 'node1', '2'],
+    ])
+      await expect(ann.text(words)).rejects.toThrow(/is root's to ask for/);
+    const [roots] = await many(1, ASLEEP, { on: 'node2' });
+    const { id } = await ann.run(ASLEEP, { on: 'node2', cwd: '/' });
+    expect(await ann.text(['bring'], LIMIT_MS)).toMatch(new RegExp(`^job ${id} moved from node2 to node1`));
+    expect((await lab.godwit.job(roots!)).node).toBe('node2');
+    await ann.kill(id);
+  });
+});
