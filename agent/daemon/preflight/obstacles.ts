@@ -338,7 +338,6 @@ export const OBSTACLES = {
     what: "{node} can't be reached: {why}",
     fix: 'is its agent running?',
   },
-
   pinned: { concerns: 'decision', what: 'it is pinned to {node}', fix: '`godwit unpin {job}` first' },
 } as const satisfies Record<string, Entry>;
 
