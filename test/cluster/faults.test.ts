@@ -18,11 +18,10 @@ import { asGodwitError } from '../../agent/api/errors';
 import type { FaultPoint } from '../../agent/daemon/migration/fault-points';
 import { JobCgroup } from '../../agent/machine/cgroup/cgroup';
 import { readIdentity } from '../../agent/machine/proc/identity';
-import { lineOf } from '../support/c-programs';
 import { type FaultJob, FaultLab } from '../support/fault-lab';
 import type { Gdb } from '../support/gdb';
 import { commandLine, copiesOf } from '../support/processes';
-import { inProject } from '../support/project';
+import { attachedTo, debugsOn, letGo } from '../support/stepping';
 
 let lab: FaultLab;
 const gdbs: Gdb[] = [];
@@ -72,28 +71,7 @@ async function stands(node: string, point: FaultPoint): Promise<void> {
 const migrateSlowly = ({ id, home }: FaultJob) =>
   lab.ask(home, 'jobs.migrate', { job: id, node: 'node3', transfer: 'stop' }, 90_000);
 
-async function attached(job: FaultJob, node = 'node1'): Promise<Gdb> {
-  const gdb = lab.gdb(job, node);
-  gdbs.push(gdb);
-  await gdb.ready();
-  await gdb.do('break say');
-  expect(await gdb.do('continue')).toContain('say ()');
-  return gdb;
-}
-
-/** Steps through a line, and goes round to the breakpoint again. */
-async function debugsOn(gdb: Gdb): Promise<void> {
-  const source = inProject('test', 'fixtures', 'programs', 'numbers.c');
-  for (const text of ['printf("line', 'line = now + 1;'])
-    expect(await gdb.do('next')).toContain(`${lineOf(source, text)}\t`);
-  expect(await gdb.do('continue')).toContain('say ()');
-}
-
-async function letGo(gdb: Gdb): Promise<void> {
-  await gdb.do('delete');
-  await gdb.do('detach');
-  await gdb.quit();
-}
+const attached = (job: FaultJob, node = 'node1') => attachedTo(lab, job, node, gdbs);
 
 /** It has not moved, goes on where it was, and can be moved. */
 async function runsOn(job: FaultJob, node: string): Promise<void> {

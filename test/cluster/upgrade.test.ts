@@ -8,11 +8,11 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { readLab } from '../../agent/lab/description';
 import { isSupervised, startAgent } from '../../agent/lab/node';
 import { isAlive, readIdentity } from '../../agent/machine/proc/identity';
-import { lineOf } from '../support/c-programs';
 import { FaultLab } from '../support/fault-lab';
 import type { Gdb } from '../support/gdb';
 import { laterBuild } from '../support/later-build';
 import { inProject } from '../support/project';
+import { attachedTo, debugsOn, letGo } from '../support/stepping';
 
 const ALL_MS = 600_000;
 const FIRST = { oldest: 1, newest: 1 };
@@ -76,28 +76,7 @@ const replaced = (node: string, before: { pid: number }) =>
       : null;
   });
 
-async function attached(job: { id: string }, node: string): Promise<Gdb> {
-  const gdb = lab.gdb(job as never, node);
-  gdbs.push(gdb);
-  await gdb.ready();
-  await gdb.do('break say');
-  expect(await gdb.do('continue')).toContain('say ()');
-  return gdb;
-}
-
-/** Steps through a line, and goes round to the breakpoint again. */
-async function steps(gdb: Gdb): Promise<void> {
-  const source = inProject('test', 'fixtures', 'programs', 'numbers.c');
-  for (const text of ['printf("line', 'line = now + 1;'])
-    expect(await gdb.do('next')).toContain(`${lineOf(source, text)}\t`);
-  expect(await gdb.do('continue')).toContain('say ()');
-}
-
-async function letGo(gdb: Gdb): Promise<void> {
-  await gdb.do('delete');
-  await gdb.do('detach');
-  await gdb.quit();
-}
+const attached = (job: { id: string }, node: string) => attachedTo(lab, job, node, gdbs);
 
 /** All are up for `node`, which has heard of each within the last seconds. */
 const seesAll = (node: string) =>
@@ -116,7 +95,7 @@ it(
     const gdb = await attached(job, 'node1');
     const before = await keeperOf('node1');
     await install('node1', next);
-    await steps(gdb);
+    await debugsOn(gdb);
     expect(await keeperOf('node1')).toEqual(before);
     await says('node1', /the keeper of version \S+ stays: it holds a debugger of job/);
 
@@ -141,7 +120,7 @@ it(
     // To a later version's node, whose helper is another, and back; then to one that neither was.
     for (const node of ['node1', 'node2', 'node1', 'node3']) {
       await job.migrate(node);
-      await steps(gdb);
+      await debugsOn(gdb);
     }
     expect(readdirSync(lab.paths('node1').state).filter((name) => /^helper-/.test(name))).toHaveLength(2);
     for (const node of lab.nodes) await seesAll(node);

@@ -197,7 +197,7 @@ export class FaultLab {
     return job;
   }
 
-  gdb(job: FaultJob, node: string): Gdb {
+  gdb(job: { id: string }, node: string): Gdb {
     const argv = [process.execPath, inProject('dist', 'godwit.cjs'), 'gdb', job.id, '--', '-q', '-nx'];
     return new Gdb(argv, { GODWIT_AGENT: this.socket(node) });
   }
