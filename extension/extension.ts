@@ -5,6 +5,7 @@ import { Cluster } from './cluster/cluster';
 import type { ClusterSource } from './cluster/source';
 import { GodwitCommand } from './command/godwit';
 import { addNode } from './commands/add-node';
+import { Balance } from './commands/balance';
 import { doctor } from './commands/doctor';
 import { Ending } from './commands/end';
 import { Lab } from './commands/lab';
@@ -47,6 +48,7 @@ export function activate(context: ExtensionContext): Godwit {
   const ending = new Ending(cluster, targets);
   const pinning = new Pinning(cluster, targets);
   const leftovers = new Leftovers(cluster, targets);
+  const balance = new Balance(cluster);
   const stacksView = new StacksView();
   const stacks = new Stacks(cluster, targets, stacksView);
 
@@ -62,6 +64,10 @@ export function activate(context: ExtensionContext): Godwit {
     sendJobHome: ofRow((job) => migration.sendHome(job)),
     pinJob: ofRow((job) => pinning.set(job, true)),
     unpinJob: ofRow((job) => pinning.set(job, false)),
+    balanceOn: () => balance.set(true),
+    balanceOff: () => balance.set(false),
+    drainNode: ofRow((node) => balance.drain(node, true)),
+    undrainNode: ofRow((node) => balance.drain(node, false)),
     adoptJob: ofRow((job) => leftovers.decide('adopt', job)),
     forgetJob: ofRow((job) => leftovers.decide('forget', job)),
     endJob: ofRow((job, options) => ending.end(job, options)),

@@ -67,6 +67,8 @@ export interface NodeQuestion extends Position {
   /** The job's home, which is marked. */
   home?: string | undefined;
   active?: string | undefined;
+  /** Only nodes by their names, not `best`. */
+  named?: boolean | undefined;
 }
 
 /** A node's name, or `best`. @throws GodwitError `no-agent`, `no-other-node` */
@@ -74,25 +76,23 @@ export async function askForNode(
   cluster: Cluster,
   question: NodeQuestion,
 ): Promise<string | typeof BACK | Dismissed> {
-  const { except, home, active } = question;
+  const { except, home, active, named = false } = question;
   const first = await snapshotOf(cluster);
   const choices = ({ nodes, jobs }: ClusterSnapshot): Choice<string>[] => {
     const others = nodes.filter(({ name }) => name !== except);
-    return [
-      {
-        label: plain('best'),
-        description: plain('the node with the most to spare'),
-        iconPath: new ThemeIcon('sparkle'),
-        value: 'best',
-      },
-      ...others.map((node) => nodeChoice(node, jobs, node.name === home)),
-    ];
+    const best = {
+      label: plain('best'),
+      description: plain('the node with the most to spare'),
+      iconPath: new ThemeIcon('sparkle'),
+      value: 'best',
+    };
+    return [...(named ? [] : [best]), ...others.map((node) => nodeChoice(node, jobs, node.name === home))];
   };
-  if (choices(first).length === 1) throw noOtherNode();
+  if (!named && choices(first).length === 1) throw noOtherNode();
   return askToPick({
     ...question,
     items: choices(first),
-    active: active ?? 'best',
+    active: active ?? (named ? undefined : 'best'),
     follow: (set) => cluster.onDidChange((snapshot) => snapshot && set(choices(snapshot))),
   });
 }

@@ -60,6 +60,10 @@ export function extensionTests(): void {
         'sendJobHome',
         'pinJob',
         'unpinJob',
+        'balanceOn',
+        'balanceOff',
+        'drainNode',
+        'undrainNode',
         'adoptJob',
         'forgetJob',
         'endJob',
@@ -173,6 +177,21 @@ export function extensionTests(): void {
       const moved = await run<MoveReport>('migrateJob', id, 'node2');
       assert.equal(moved?.to, 'node2');
       await end(id);
+    });
+
+    it('empties a node that is drained, and lets jobs come again', async () => {
+      const id = await launch();
+      const home = job(id)!.node;
+      assert.equal(await run('drainNode', `node:${home}`), home);
+      await seen(id, 'on another node', ({ node, state }) => node !== home && state === 'running');
+      assert.equal(await run('undrainNode', `node:${home}`), home);
+      assert.equal(await run('drainNode', 'node:node9'), undefined);
+      await end(id);
+    });
+
+    it('has jobs move by themselves, or only when told', async () => {
+      assert.equal(await run('balanceOn'), true);
+      assert.equal(await run('balanceOff'), false);
     });
 
     it('attaches a debugger and lets the job go on without it', async () => {
