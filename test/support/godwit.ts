@@ -56,6 +56,8 @@ export interface Context {
   temp?: string;
   /** Who asks: root if absent. */
   user?: TestUser;
+  /** How long a command may take at the least: nodes on slow machines. */
+  patienceMs?: number;
 }
 
 /** A user without an account of their own needs: only numbers count. */
@@ -189,7 +191,10 @@ export class Godwit {
   }
 
   #spawn(args: readonly string[], limitMs: number) {
-    return run(this.#argv(args), { env: this.#env(), limitMs });
+    return run(this.#argv(args), {
+      env: this.#env(),
+      limitMs: Math.max(limitMs, this.context.patienceMs ?? 0),
+    });
   }
 
   #argv(args: readonly string[]): string[] {
