@@ -5,11 +5,11 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../log';
-import { isAlive, readIdentity } from '../machine/proc/identity';
+import { identityLine, isAlive, readIdentity, startOf } from '../machine/proc/identity';
 import { connect } from '../wire/client';
 import { keeperContract } from './contract';
 
@@ -74,6 +74,16 @@ export class KeeperWatch {
     return identity !== null && (await isAlive(identity));
   }
 
+  /**
+   * The keeper writes the same when it is ready. Until then, which takes many seconds on a slow machine, it counts as there is
+   * one, for this agent and for the next: each further one would make all of them slower, and take the socket of the first.
+   */
+  async #noteStarted(pid: number): Promise<void> {
+    const started = await startOf(pid);
+    const line = started && identityLine({ pid, started });
+    if (line) await writeFile(keeperPidFile(this.options.state), line, { mode: 0o600 });
+  }
+
   /** It outlives this agent: a session of its own, its output in its own log. */
   async #startOne(): Promise<void> {
     const { state, argv, log } = this.options;
@@ -86,6 +96,7 @@ export class KeeperWatch {
         once(child, 'error').then(([error]) => Promise.reject(error)),
       ]);
       child.unref();
+      await this.#noteStarted(child.pid!);
       log(`started a keeper, process ${child.pid}`);
     } finally {
       await out.close();
