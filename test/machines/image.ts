@@ -6,7 +6,6 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -51,8 +50,8 @@ const MODULES = [
   ...['nf_tables', 'nft_chain_nat', 'ip_tables', 'iptable_filter'],
 ];
 
-/** Made anew when something in them is another. */
-export async function images(): Promise<Images> {
+/** Made anew when something in them is another, in the folder `work`. */
+export async function images(work: string): Promise<Images> {
   const kernel = (name: Kernel) => ({
     vmlinuz: join(CACHE, 'kernels', name, 'vmlinuz'),
     initramfs: join(CACHE, 'images', `initramfs-${name}`),
@@ -63,13 +62,8 @@ export async function images(): Promise<Images> {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === of) return made;
   rmSync(dirname(stamp), { recursive: true, force: true });
   mkdirSync(dirname(stamp), { recursive: true });
-  const work = mkdtempSync(join(CACHE, 'work-'));
-  try {
-    for (const name of KERNELS) await makeInitramfs(name, work, kernel(name).initramfs);
-    await makeDisk(work, made.disk);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+  for (const name of KERNELS) await makeInitramfs(name, work, kernel(name).initramfs);
+  await makeDisk(work, made.disk);
   writeFileSync(stamp, of);
   return made;
 }
@@ -119,6 +113,7 @@ async function makeDisk(work: string, file: string): Promise<void> {
   const made = `${file}.new`;
   await succeed(['mke2fs', '-q', '-t', 'ext4', '-L', 'root', '-d', root, made, `${DISK_MIB}M`]);
   renameSync(made, file);
+  rmSync(root, { recursive: true });
 }
 
 /** For what Debian has in packages that are not here. */

@@ -26,10 +26,10 @@ async function clear(): Promise<void> {
 }
 
 async function main(): Promise<boolean> {
-  const made = await images();
   const folder = runFolder();
   remains.push(() => rmSync(folder, { recursive: true, force: true }));
   remains.push(endAll);
+  const made = await images(folder);
   const network = await Network.make(
     GUESTS.map(({ tap }) => tap),
     folder,

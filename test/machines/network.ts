@@ -36,7 +36,8 @@ export class Network {
       detached: true,
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    await once(holder.stdout!, 'data');
+    const [up] = await Promise.race([once(holder.stdout!, 'data'), once(holder, 'exit')]);
+    if (!Buffer.isBuffer(up)) throw new Error('no network namespace can be made');
     const network = new Network(holder, folder, busybox);
     await network.#ip(`link add ${BRIDGE} type bridge`);
     await network.#ip(`address add ${HERE}/${PREFIX} dev ${BRIDGE}`);

@@ -1,5 +1,4 @@
 /** What is tried on the cluster of emulated machines, in this order: each step begins where the one before has left it. */
-import { join } from 'node:path';
 import type { Node } from '../../agent/api/model';
 import { lineOf } from '../support/c-programs';
 import { expectEqual, expectThat } from '../support/expect';
@@ -46,11 +45,14 @@ export const STEPS: Step[] = [
 async function makeCluster({ one, two, three, leases }: Cluster): Promise<void> {
   await one.sh('godwit cluster init');
   await one.reach(leases[one.plan.mac]!);
-  for (const guest of [two, three]) {
-    // `godwit cluster join TOKEN`, as it is printed.
-    await guest.sh(await one.godwit.text(['cluster', 'token']));
+  // `godwit cluster join TOKEN`, as it is printed.
+  const join = async (guest: Guest, line: string) => {
+    await guest.sh(line);
     await guest.reach(leases[guest.plan.mac]!);
-  }
+  };
+  const lines: string[] = [];
+  for (const _ of [two, three]) lines.push(await one.godwit.text(['cluster', 'token']));
+  await Promise.all([join(two, lines[0]!), join(three, lines[1]!)]);
   for (const guest of [one, two, three]) await untilShown(guest, ['one up', 'two up', 'three up']);
 }
 
@@ -74,7 +76,7 @@ async function stepAcross({ one }: Cluster): Promise<void> {
   const { id } = await one.godwit.run([`${PROGRAMS}/stepper`], { cwd: FOLDER, stopped: true });
   const gdb = await one.godwit.gdb(id);
   try {
-    for (const command of [`file ${join(PROGRAMS_HERE, 'stepper')}`, 'break main', 'continue', 'next'])
+    for (const command of [`file ${PROGRAMS_HERE}/stepper`, 'break main', 'continue', 'next'])
       await gdb.do(command, MOVE_MS);
     for (const [round, there, text] of [
       ['1', 'two', '/* arrived */'],
