@@ -36,6 +36,8 @@ export interface Images {
 /** Of a machine with a disk: its own, and what is written into it in time. */
 const DISK_MIB = 2048;
 const LIB = 'usr/lib/godwit';
+/** The jobs' folder, at their home. */
+export const WORK = '/opt/work';
 /** Where the guests have their programs to be moved, and where the same are here. */
 export const PROGRAMS = '/opt/programs';
 export const PROGRAMS_HERE = join(CACHE, 'images', 'programs');
@@ -102,7 +104,19 @@ async function makeInitramfs(kernel: Kernel, work: string, file: string): Promis
 async function makeDisk(work: string, file: string): Promise<void> {
   const root = join(work, 'root');
   await succeed(['cp', '-a', '--link', SYSTEM, root]);
-  for (const folder of ['proc', 'sys', 'dev', 'run', 'tmp', 'root', 'var/tmp', 'var/log', 'etc/godwit', LIB])
+  for (const folder of [
+    'proc',
+    'sys',
+    'dev',
+    'run',
+    'tmp',
+    'root',
+    'var/tmp',
+    'var/log',
+    'etc/godwit',
+    WORK,
+    LIB,
+  ])
     mkdirSync(join(root, folder), { recursive: true });
   chmodSync(join(root, 'tmp'), 0o1777);
   await addBusybox(root);

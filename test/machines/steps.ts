@@ -5,7 +5,7 @@ import { expectEqual, expectThat } from '../support/expect';
 import { Refused } from '../support/godwit';
 import { inProject } from '../support/project';
 import { type Guest, until } from './guest';
-import { PROGRAMS, PROGRAMS_HERE } from './image';
+import { PROGRAMS, PROGRAMS_HERE, WORK } from './image';
 import type { Leases, Network } from './network';
 
 export interface Cluster {
@@ -29,8 +29,6 @@ const POLL_MS = 2_000;
 /** A move between two emulated machines, with a debugger. */
 const MOVE_MS = 420_000;
 const STEPPER = inProject('test', 'machines', 'guest', 'stepper.c');
-/** The jobs' folder, at their home. */
-const FOLDER = '/root';
 
 export const STEPS: Step[] = [
   { what: 'three machines are a cluster, by `cluster init`, `token` and `join`', run: makeCluster },
@@ -61,8 +59,8 @@ async function moveBetweenKernels({ one, two }: Cluster): Promise<void> {
   expectThat('the kernels are 6.1 and 6.12', /^6\.1\..* 6\.12\./.test(kernels.join(' ')), kernels.join(' '));
   const job = await count(one);
   for (const [there, name] of [
-    ['two', 'two'],
-    ['home', 'one'],
+    [two.name, two.name],
+    ['home', one.name],
   ] as const) {
     await one.godwit.migrate(job, there, MOVE_MS);
     await countsOn(one, job, name);
@@ -71,22 +69,22 @@ async function moveBetweenKernels({ one, two }: Cluster): Promise<void> {
 }
 
 /** Both of its `next` are in the middle of a call when the job moves. */
-async function stepAcross({ one }: Cluster): Promise<void> {
-  await one.sh(`rm -f ${FOLDER}/*`);
-  const { id } = await one.godwit.run([`${PROGRAMS}/stepper`], { cwd: FOLDER, stopped: true });
+async function stepAcross({ one, two }: Cluster): Promise<void> {
+  await one.sh(`rm -f ${WORK}/*`);
+  const { id } = await one.godwit.run([`${PROGRAMS}/stepper`], { cwd: WORK, stopped: true });
   const gdb = await one.godwit.gdb(id);
   try {
     for (const command of [`file ${PROGRAMS_HERE}/stepper`, 'break main', 'continue', 'next'])
       await gdb.do(command, MOVE_MS);
     for (const [round, there, text] of [
-      ['1', 'two', '/* arrived */'],
-      ['2', 'one', '/* at home */'],
+      ['1', two.name, '/* arrived */'],
+      ['2', one.name, '/* at home */'],
     ] as const) {
       const step = gdb.start('next');
-      await one.until(`[ -e ${FOLDER}/begun-${round} ]`);
+      await one.until(`[ -e ${WORK}/begun-${round} ]`);
       await one.godwit.migrate(id, there, MOVE_MS);
       expectThat('the step has not ended', !step.answered);
-      await one.sh(`touch ${FOLDER}/go-${round}`);
+      await one.sh(`touch ${WORK}/go-${round}`);
       await step.result(MOVE_MS);
       expectEqual('where the job is', (await one.godwit.job(id)).node, there);
       const stands = await gdb.do('frame', MOVE_MS);
@@ -166,8 +164,8 @@ async function bootAgain({ one, two, three, leases }: Cluster): Promise<void> {
 
 /** A job that counts, with that much memory. */
 async function count(home: Guest, mebibytes = '8'): Promise<string> {
-  await home.sh(`rm -f ${FOLDER}/*`);
-  const { id } = await home.godwit.run([`${PROGRAMS}/counter`, mebibytes], { cwd: FOLDER });
+  await home.sh(`rm -f ${WORK}/*`);
+  const { id } = await home.godwit.run([`${PROGRAMS}/counter`, mebibytes], { cwd: WORK });
   await countsOn(home, id, home.name);
   return id;
 }
@@ -182,7 +180,7 @@ async function countsOn(home: Guest, job: string, node: string): Promise<void> {
 
 /** No number is missing, and none is there twice. */
 async function end(home: Guest, job: string): Promise<void> {
-  await home.sh(`touch ${FOLDER}/end`);
+  await home.sh(`touch ${WORK}/end`);
   expectEqual('its exit status', (await home.godwit.wait(job)).exit, 0);
   const numbers = (await home.godwit.logs(job)).trim().split('\n');
   const wrong = numbers.findIndex((number, at) => number !== `${at + 1}`);
