@@ -17,7 +17,8 @@ afterEach(() => {
 
 it('waits for the keeper that it has started, however slow that is, and starts another when it has ended', async () => {
   // It takes as long as it is let.
-  const slow = 'echo >>"$1/starts"; until [ -e "$1/go" ] || [ ! -d "$1" ]; do sleep 0.05; done; rm -f "$1/go"';
+  const slow =
+    'echo >>"$1/starts"; until [ -e "$1/go" ] || [ ! -d "$1" ]; do sleep 0.05; done; rm -f "$1/go"';
   // Each try to reach a keeper is a connection.
   let tries = 0;
   const server = createServer((socket) => {
