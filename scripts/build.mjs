@@ -24,6 +24,7 @@ const entries = {
   'test/programs': 'test/programs/languages/main.ts',
   'test/zdtm': 'test/zdtm/main.ts',
   'test/what-moves': 'test/what-moves/main.ts',
+  'test/machines': 'test/machines/main.ts',
   'test/man': 'test/man/main.ts',
   'test/databases': 'test/programs/databases/main.ts',
   'demo-gdb': 'test/demo/gdb/main.ts',

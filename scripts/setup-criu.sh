@@ -71,22 +71,6 @@ criu_from_distribution() {
   serves criu
 }
 
-# CRIU and all its libraries from a Debian release, as files in $2/debs. apt gets a configuration of its own for it, which
-# knows of no installed package, so that nothing else on this machine is ever installed from that release.
-download_criu() {
-  local suite=$1 work=$2 keys=/usr/share/keyrings/debian-archive-keyring.gpg
-  [ -e $keys ] || apt_install debian-archive-keyring
-  mkdir -p "$work"/apt/{lists,cache/archives}/partial
-  echo "deb [signed-by=$keys] http://deb.debian.org/debian $suite main" >"$work/apt/sources.list"
-  local options=(
-    -o "Dir::Etc::sourcelist=$work/apt/sources.list" -o Dir::Etc::sourceparts=- -o "Dir::State::Lists=$work/apt/lists"
-    -o Dir::State::status=/dev/null -o "Dir::Cache=$work/apt/cache" -o APT::Sandbox::User=root
-  )
-  apt-get -qq "${options[@]}" update &&
-    apt-get -qq "${options[@]}" install -y --no-install-recommends --download-only criu >/dev/null &&
-    mv "$work/apt/cache/archives" "$work/debs"
-}
-
 # Starts the folder's criu with the folder's loader and libraries.
 write_wrapper() {
   local root=$1/root loader
@@ -102,7 +86,7 @@ WRAPPER
 # Each version has a folder of its own, and bin/criu is a link to the one in use: jobs that are being moved keep theirs.
 criu_in_folder() {
   local suite=$1 work=$2 version target package problem
-  download_criu "$suite" "$work" || return 1
+  debs_of "$suite" "$work" criu || return 1
   version=$(dpkg-deb -f "$work"/debs/criu_*.deb Version)
   target=$(mktemp -d "$criu_versions/$version.XXXXXX")
   chmod 755 "$target"

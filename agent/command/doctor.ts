@@ -22,8 +22,8 @@ export interface Check {
 const LEAST_NODE = '20';
 /** close_range and the cgroup v2 freezer are older, gdbserver and CRIU are known to work from here on. */
 const LEAST_KERNEL = '5.10';
-/** A program that is asked for its version answers at once. */
-const ASK_DEADLINE_MS = 10_000;
+/** A program that is asked for its version answers at once; on a slow machine that does much else, gdb took a dozen seconds. */
+const ASK_DEADLINE_MS = 60_000;
 
 const FUSE_DEVICE = '/dev/fuse';
 

@@ -7,8 +7,8 @@ import type { Programs } from '../lab/lab';
 
 /** The agent keeps its journal in node:sqlite, as Node 24 has it. */
 export const LEAST_AGENT_NODE = 24;
-/** A program that is asked for its version answers at once. */
-const ASK_DEADLINE_MS = 10_000;
+/** A program that is asked for its version answers at once; on a slow machine that does much else, gdb took a dozen seconds. */
+const ASK_DEADLINE_MS = 60_000;
 
 /** The Node.js that agents and keepers run on: this one if it is new enough, else the one among the modules or in PATH. */
 export function findAgentNode(): string {

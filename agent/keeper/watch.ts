@@ -5,13 +5,13 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError, type GodwitError } from '../api/errors';
 import { KEEPER } from '../api/versions';
 import type { Log } from '../log';
-import { isAlive, readIdentity } from '../machine/proc/identity';
+import { identityLine, isAlive, readIdentity, startOf } from '../machine/proc/identity';
 import { type Client, connect } from '../wire/client';
 import { type KeeperContract, keeperContract } from './contract';
 import type { KeeperLink } from './link';
@@ -151,6 +151,16 @@ export class KeeperWatch {
     return identity !== null && (await isAlive(identity));
   }
 
+  /**
+   * The keeper writes the same when it is ready. Until then, which takes many seconds on a slow machine, it counts as there is
+   * one, for this agent and for the next: each further one would make all of them slower, and take the socket of the first.
+   */
+  async #noteStarted(pid: number): Promise<void> {
+    const started = await startOf(pid);
+    const line = started && identityLine({ pid, started });
+    if (line) await writeFile(keeperPidFile(this.options.state), line, { mode: 0o600 });
+  }
+
   /** It outlives this agent: a session of its own, its output in its own log. */
   async #startOne(): Promise<void> {
     const { state, argv, log } = this.options;
@@ -163,6 +173,7 @@ export class KeeperWatch {
         once(child, 'error').then(([error]) => Promise.reject(error)),
       ]);
       child.unref();
+      await this.#noteStarted(child.pid!);
       log(`started a keeper, process ${child.pid}`);
     } finally {
       await out.close();

@@ -60,6 +60,8 @@ export interface Context {
   temp?: string;
   /** Who asks: root if absent. */
   user?: TestUser;
+  /** How long a command may take at the least: nodes on slow machines. */
+  patienceMs?: number;
 }
 
 /** A user without an account of their own needs: only numbers count. */
@@ -208,7 +210,10 @@ export class Godwit {
   }
 
   #spawn(args: readonly string[], limitMs: number) {
-    return run(this.#argv(args), { env: this.#env(), limitMs });
+    return run(this.#argv(args), {
+      env: this.#env(),
+      limitMs: Math.max(limitMs, this.context.patienceMs ?? 0),
+    });
   }
 
   #argv(args: readonly string[]): string[] {

@@ -1,0 +1,226 @@
+/** A machine that QEMU emulates: it boots a kernel of Debian's from a disk of its own, and runs what it is told. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Godwit } from '../support/godwit';
+import { type Outcome, run } from '../support/processes';
+import type { Images, Kernel } from './image';
+import { ended, type Network } from './network';
+
+export interface GuestPlan {
+  name: string;
+  kernel: Kernel;
+  /** As QEMU names it. */
+  cpu: string;
+  tap: string;
+  mac: string;
+}
+
+/** An emulated machine on a busy one is slow; what takes longer hangs. */
+const BOOT_MS = 300_000;
+const COMMAND_MS = 420_000;
+/** As in guest/inittab. */
+const RELAY_PORT = 7400;
+const POLL_MS = 100;
+const SHOWN_LINES = 25;
+/** Time as an emulated machine has it: TSCs of two cores are not one clock. */
+const KERNEL_WORDS = 'console=ttyS0 quiet panic=-1 tsc=unstable clocksource=hpet';
+
+interface Waiting {
+  resolve(outcome: Outcome): void;
+  reject(error: Error): void;
+}
+
+export class Guest {
+  #qemu: ChildProcess | null = null;
+  #relay: ChildProcess | null = null;
+  #control: Socket | null = null;
+  #asked = 0;
+  readonly #waiting = new Map<string, Waiting>();
+
+  private constructor(
+    readonly plan: GuestPlan,
+    private readonly images: Images,
+    private readonly network: Network,
+    private readonly folder: string,
+  ) {}
+
+  /** A new one, with an empty disk of its own over the image's. Not booted. */
+  static async make(plan: GuestPlan, images: Images, network: Network, folder: string): Promise<Guest> {
+    const guest = new Guest(plan, images, network, folder);
+    const made = [
+      'qemu-img',
+      'create',
+      '-q',
+      '-f',
+      'qcow2',
+      '-F',
+      'raw',
+      '-b',
+      images.disk,
+      guest.#file('disk'),
+    ];
+    const { status, stderr } = await run(made);
+    if (status !== 0) throw new Error(`qemu-img could not make the disk of ${plan.name}: ${stderr}`);
+    return guest;
+  }
+
+  get name() {
+    return this.plan.name;
+  }
+
+  /** Returns when it takes commands. @throws Error with what its console shows */
+  async boot(): Promise<void> {
+    const argv = [...this.network.entering, ...this.#argv()];
+    const qemu = spawn(argv[0]!, argv.slice(1), { detached: true, stdio: ['ignore', 'ignore', 'inherit'] });
+    this.#qemu = qemu;
+    qemu.once('exit', () => this.#gone(new Error(`${this.name} is off`)));
+    const booted = this.#connect(qemu);
+    const limit = new AbortController();
+    const late = sleep(BOOT_MS, undefined, { signal: limit.signal }).then(() => {
+      throw new Error(`${this.name} did not boot within ${BOOT_MS / 1000} s`);
+    });
+    const off = once(qemu, 'exit', { signal: limit.signal }).then(() => {
+      throw new Error(`${this.name} went off while it booted`);
+    });
+    try {
+      await Promise.race([booted, late, off]);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}; its console: ${this.console()}`);
+    } finally {
+      limit.abort();
+      await Promise.allSettled([late, off]);
+    }
+  }
+
+  /** Runs a shell's script on it, to its end. @throws Error when it goes off meanwhile, or takes too long */
+  async try(script: string, limitMs = COMMAND_MS): Promise<Outcome> {
+    const control = this.#control;
+    if (!control) throw new Error(`${this.name} is off`);
+    const id = `${++this.#asked}`;
+    const outcome = new Promise<Outcome>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    const timer = setTimeout(() => {
+      this.#waiting
+        .get(id)
+        ?.reject(new Error(`${this.name}: \`${script}\` did not end within ${limitMs} ms`));
+      this.#waiting.delete(id);
+    }, limitMs);
+    control.write(`${id} ${Buffer.from(script).toString('base64')}\n`);
+    return outcome.finally(() => clearTimeout(timer));
+  }
+
+  /** The same, and what it prints. @throws Error where it fails */
+  async sh(script: string, limitMs?: number): Promise<string> {
+    const { status, stdout, stderr } = await this.try(script, limitMs);
+    if (status !== 0)
+      throw new Error(`${this.name}: \`${script}\` exited with ${status}: ${stdout}${stderr}`);
+    return stdout.trim();
+  }
+
+  /** The command here, which asks the agent there: it would take many seconds to start in the guest. */
+  get godwit(): Godwit {
+    return new Godwit({ agent: this.#file('agent'), patienceMs: COMMAND_MS });
+  }
+
+  /** From now on `godwit` asks the agent at this address. */
+  async reach(address: string): Promise<void> {
+    await ended(this.#relay);
+    const relay = [`UNIX-LISTEN:${this.#file('agent')},fork,unlink-early`, `TCP:${address}:${RELAY_PORT}`];
+    const argv = [...this.network.entering, 'setpriv', '--pdeathsig', 'KILL', 'socat', ...relay];
+    this.#relay = spawn(argv[0]!, argv.slice(1), { detached: true, stdio: 'ignore' });
+    await until(`the socket of ${this.name} is there`, () => existsSync(this.#file('agent')));
+  }
+
+  /** Returns when the script exits with 0 there. It is asked again and again. */
+  async until(script: string, limitMs = COMMAND_MS): Promise<void> {
+    const seconds = POLL_MS / 1000;
+    await this.sh(`until { ${script}\n} >/dev/null 2>&1; do sleep ${seconds}; done`, limitMs);
+  }
+
+  /** As when its power is cut. */
+  async kill(): Promise<void> {
+    await Promise.all([ended(this.#qemu), ended(this.#relay)]);
+    this.#gone(new Error(`${this.name} is off`));
+  }
+
+  /** The last lines of its console. */
+  console(): string {
+    const file = this.#file('console');
+    if (!existsSync(file)) return '(empty)';
+    return readFileSync(file, 'latin1').split('\n').slice(-SHOWN_LINES).join('\n');
+  }
+
+  #file(what: string): string {
+    return join(this.folder, `${this.name}.${what}`);
+  }
+
+  #argv(): string[] {
+    const { kernel, cpu, tap, mac, name } = this.plan;
+    const { vmlinuz, initramfs } = this.images.kernel(kernel);
+    return [
+      // It goes with this process, however that ends.
+      ...['setpriv', '--pdeathsig', 'KILL', 'qemu-system-x86_64'],
+      ...['-accel', 'tcg', '-cpu', cpu, '-m', '768', '-smp', '1', '-machine', 'q35', '-name', name],
+      ...['-nodefaults', '-display', 'none', '-no-reboot', '-serial', `file:${this.#file('console')}`],
+      ...['-kernel', vmlinuz, '-initrd', initramfs, '-append', `${KERNEL_WORDS} host=${name}`],
+      ...['-drive', `file=${this.#file('disk')},if=virtio,format=qcow2`],
+      ...['-netdev', `tap,id=net,ifname=${tap},script=no,downscript=no`],
+      ...['-device', `virtio-net-pci,netdev=net,mac=${mac},romfile=`],
+      ...['-device', 'virtio-rng-pci', '-device', 'virtio-serial-pci'],
+      ...['-chardev', `socket,id=control,path=${this.#file('control')},server=on,wait=off`],
+      ...['-device', 'virtserialport,chardev=control,nr=1'],
+    ];
+  }
+
+  async #connect(qemu: ChildProcess): Promise<void> {
+    let control: Socket;
+    for (;;) {
+      control = connect(this.#file('control'));
+      const up = once(control, 'connect').then(
+        () => true,
+        () => false,
+      );
+      if (await up) break;
+      if (qemu.exitCode !== null || qemu.signalCode !== null) throw new Error('QEMU has ended');
+      await sleep(POLL_MS);
+    }
+    control.on('error', () => {});
+    const lines = createInterface({ input: control });
+    await once(lines, 'line');
+    lines.on('line', (line) => this.#heard(line));
+    this.#control = control;
+  }
+
+  #heard(line: string): void {
+    const [id, status, stdout, stderr] = line.split(' ');
+    const waiting = this.#waiting.get(id ?? '');
+    this.#waiting.delete(id ?? '');
+    waiting?.resolve({ status: Number(status), stdout: decoded(stdout), stderr: decoded(stderr) });
+  }
+
+  #gone(why: Error): void {
+    this.#control?.destroy();
+    this.#control = null;
+    for (const { reject } of this.#waiting.values()) reject(why);
+    this.#waiting.clear();
+  }
+}
+
+const decoded = (text = '') => Buffer.from(text.slice(1), 'base64').toString();
+
+/** Waits for what will be so. @throws Error when it takes too long */
+export async function until(
+  what: string,
+  is: () => boolean | Promise<boolean>,
+  pollMs = POLL_MS,
+): Promise<void> {
+  const deadline = performance.now() + COMMAND_MS;
+  while (!(await is())) {
+    if (performance.now() > deadline) throw new Error(`in ${COMMAND_MS / 1000} s, not: ${what}`);
+    await sleep(pollMs);
+  }
+}
