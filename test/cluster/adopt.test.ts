@@ -69,7 +69,11 @@ class Alone {
 
   /** Its home is `node` now: it ends there as it was told to, and of no line is there more than `copies`. */
   async ends(node: string): Promise<void> {
-    await lab.ask(node, 'jobs.kill', { job: this.id, signal: 'SIGTERM' });
+    // A move that was cut may still be being undone.
+    await lab.comesTo(async () => {
+      await lab.ask(node, 'jobs.kill', { job: this.id, signal: 'SIGTERM' });
+      return null;
+    });
     expect(await lab.ask(node, 'jobs.wait', { job: this.id })).toMatchObject({ exit: 7, signal: null });
   }
 

@@ -50,7 +50,8 @@ async function serveSsh(): Promise<void> {
   await there.sh('ssh-keygen -q -t ed25519 -N "" -f /root/host-key; mkdir -p /run/sshd /etc/ssh/keys');
   const key = here.read('/root/.ssh/id_ed25519.pub');
   for (const user of ['root', 'ann', 'ben']) there.write(`/etc/ssh/keys/${user}`, key);
-  for (const user of ['ann', 'ben']) await there.sh(`useradd --create-home --password '*' ${user}`);
+  for (const user of ['ann', 'ben'])
+    await there.sh(`userdel ${user} 2>&- || true; useradd --create-home --password '*' ${user}`);
   there.write('/etc/sudoers.d/ann', 'ann ALL=(ALL) NOPASSWD: ALL\n');
   const settings = ['HostKey /root/host-key', 'AuthorizedKeysFile /etc/ssh/keys/%u', 'UsePAM no'];
   there.write('/root/sshd_config', `${[...settings, 'PermitRootLogin yes'].join('\n')}\n`);

@@ -56,14 +56,14 @@ test.for([
   expect(await chaos.finish(), said.join('\n')).toBeNull();
 });
 
-test('CRIU and its page server are killed', { timeout: 120_000 }, async () => {
+test('CRIU and its page server are killed', { timeout: 600_000 }, async () => {
   await struck('source.parked', named('CRIU that takes pages'), ABROAD, false);
   await struck('destination.restore-started', named('CRIU that restores'), ABROAD, false);
   await struck('source.dump-started', named('CRIU that dumps'), ABROAD, false);
   expect(await chaos.finish(), said.join('\n')).toBeNull();
 });
 
-test('keepers and gdbservers are killed under a debugger', { timeout: 120_000 }, async () => {
+test('keepers and gdbservers are killed under a debugger', { timeout: 600_000 }, async () => {
   await struck('home.intent-written', named('gdbserver of source'), ABROAD, true);
   await struck('source.parked', named('keeper of source'), ABROAD, true);
   await struck('destination.thawing-noted', named('keeper of destination'), ABROAD, true);
@@ -71,12 +71,12 @@ test('keepers and gdbservers are killed under a debugger', { timeout: 120_000 },
   expect(await chaos.finish(), said.join('\n')).toBeNull();
 });
 
-test('the home is away for long while the debugger is put back', { timeout: 120_000 }, async () => {
+test('the home is away for long while the debugger is put back', { timeout: 600_000 }, async () => {
   await struck('destination.thawing-noted', named('long-dead link of home'), ABROAD, true);
   expect(await chaos.finish(), said.join('\n')).toBeNull();
 });
 
-test('any fault anywhere', { timeout: 120_000 }, async () => {
+test('any fault anywhere', { timeout: 600_000 }, async () => {
   const random = randomFrom(SEED);
   const job = { home: 'node3', source: 'node1', debugged: false };
   for (let move = 0; move < RANDOM_MOVES; move++) {
