@@ -59,3 +59,6 @@ export function shortCommand(command: readonly string[]): string[] {
   }
   return shown.length < command.length ? [...shown, ELLIPSIS] : shown;
 }
+
+/** Puts names in the order in which people count: node2 before node10. */
+export const { compare: compareNames } = new Intl.Collator('en', { numeric: true });

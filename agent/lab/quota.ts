@@ -2,9 +2,8 @@
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hierarchy } from '../machine/cgroup/hierarchy';
-import { controllersV1 } from '../machine/cgroup/limits';
+import { controllersV1, cpuMount } from '../machine/cgroup/limits';
 import { removeTree } from '../machine/cgroup/tree';
-import { parseMounts } from '../machine/proc/parse';
 import { noCpuQuota } from './errors';
 
 /** The kernel's own default period, microseconds (sched-bwc.rst). */
@@ -18,10 +17,6 @@ export interface Controller {
   folder: string;
   version: 1 | 2;
 }
-
-/** Where cgroup v1's cpu controller is mounted, in a mountinfo text (man 5 proc_pid_mountinfo). */
-export const cpuMount = (mountinfo: string): string | undefined =>
-  parseMounts(mountinfo).find(({ type, options }) => type === 'cgroup' && options.includes('cpu'))?.at;
 
 /** @throws GodwitError `no-cpu-quota` */
 export async function findController(): Promise<Controller> {

@@ -30,9 +30,9 @@ import {
 } from '../../agent/lab/lab';
 import { withLock } from '../../agent/lab/lock';
 import { bridgeNamespace, findNamespaces, nodeNamespace } from '../../agent/lab/namespaces';
-import { cpuMount } from '../../agent/lab/quota';
 import { authorityIn } from '../../agent/machine/certificates/authority';
 import { nodeCgroup } from '../../agent/machine/cgroup/hierarchy';
+import { cpuMount } from '../../agent/machine/cgroup/limits';
 import { isAlive, readIdentity } from '../../agent/machine/proc/identity';
 import { connectUnix } from '../../agent/wire/client';
 import { membersKnownTo } from '../support/members';

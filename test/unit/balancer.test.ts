@@ -41,7 +41,12 @@ class Stage {
     this.balancer = new Balancer({
       node: 'node1',
       journal: { jobs: async () => [this.#job()] } as unknown as BalancerParts['journal'],
-      members: { said: async () => this.nodes },
+      members: {
+        said: async () => this.nodes,
+        get drained() {
+          return stage.nodes.flatMap(({ name, draining }) => (draining ? [name] : []));
+        },
+      },
       peers: { names: ['node1', 'node2'], call: this.#call } as unknown as BalancerParts['peers'],
       moves: {
         underWay: { isMoving: () => false },

@@ -5,7 +5,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../agent/api/config';
 import { PerUser } from '../../agent/api/per-user';
 import { describe as describeLab, isCgroupOf, settingsOf } from '../../agent/lab/description';
-import { cpuMount, quotaMembers, setQuota } from '../../agent/lab/quota';
+import { quotaMembers, setQuota } from '../../agent/lab/quota';
+import { cpuMount } from '../../agent/machine/cgroup/limits';
 import { mountsOver } from '../../agent/machine/homefs/removal';
 import { isAlive, readIdentity } from '../../agent/machine/proc/identity';
 

@@ -1,6 +1,7 @@
 /** What `godwit top` shows and what its keys do, as pure functions: a key gives the next state, and what is to be done. */
 import type { ClusterSnapshot } from '../../api/client-events';
 import type { Job, Node } from '../../api/model';
+import { compareNames } from '../../api/text';
 import type { Key } from './keys';
 
 export type Pane = 'nodes' | 'jobs';
@@ -71,9 +72,8 @@ const OF_JOBS: Record<string, (job: Job) => Value> = {
 };
 const SORTED: Record<Pane, string[]> = { nodes: Object.keys(OF_NODES), jobs: Object.keys(OF_JOBS) };
 
-const { compare } = new Intl.Collator('en', { numeric: true });
 const inOrder = (one: Value, other: Value) =>
-  typeof one === 'number' && typeof other === 'number' ? one - other : compare(`${one}`, `${other}`);
+  typeof one === 'number' && typeof other === 'number' ? one - other : compareNames(`${one}`, `${other}`);
 
 /** @param idOf tells equal ones apart, so that rows keep their places */
 function sorted<T>(
@@ -84,7 +84,7 @@ function sorted<T>(
 ) {
   const sign = descending ? -1 : 1;
   return [...rows].sort(
-    (one, other) => sign * inOrder(value(one), value(other)) || compare(idOf(one), idOf(other)),
+    (one, other) => sign * inOrder(value(one), value(other)) || compareNames(idOf(one), idOf(other)),
   );
 }
 

@@ -4,12 +4,10 @@
  */
 import { after, hasRoom, type Load, marginal, stretch } from './cost';
 import type { Worth } from './decide';
-import { type KnownNode, known, type NodeSaid } from './known';
+import { type KnownNode, known, type NodeSaid, SEEN_AFTER_MS } from './known';
 
 /** A promise holds no longer: who asked has ended, or thought better of it. */
 export const PROMISE_MS = 120_000;
-/** The load is an average: so long one that has come is not wholly in it. */
-const SEEN_AFTER_MS = 3_000;
 
 export interface Asking extends Load {
   job: string;

@@ -48,9 +48,4 @@ export class Given {
     if (!seen) return 1;
     return seen.share ** (0.5 ** (Math.max(0, now - seen.at) / HALF_LIFE_MS));
   }
-
-  forget(node: string): void {
-    this.#shares.delete(node);
-    this.#pending.delete(node);
-  }
 }

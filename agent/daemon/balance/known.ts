@@ -20,16 +20,7 @@ export interface NodeSaid {
 }
 
 /** A node as decisions take it: within bounds, with what is on its way there, at the speed that it was seen to give. */
-export interface KnownNode {
-  name: string;
-  draining: boolean;
-  cpus: number;
-  speed: number;
-  demand: number;
-  steady: number;
-  memTotal: number;
-  memFree: number;
-}
+export type KnownNode = Omit<NodeSaid, 'ageMs' | 'up'>;
 
 /** A job that calls this node home. */
 export interface OwnJob {
@@ -102,8 +93,8 @@ export function known(said: NodeSaid, sent: readonly Sent[] = [], given = 1): Kn
   };
 }
 
-/** Demand is an average: it takes so long until a job that has come is in it. */
-const SEEN_AFTER_MS = 3_000;
+/** Demand is an average: it takes so long until a job that has come is wholly in it. */
+export const SEEN_AFTER_MS = 3_000;
 
 /**
  * Where a job is, the load that is there to stay counts, for most of what comes soon ends; where it would go, what is

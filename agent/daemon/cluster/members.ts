@@ -132,6 +132,15 @@ export class Members {
     });
   }
 
+  /** Those that are drained, by what was heard of them last; nothing is asked, this node's own load neither. */
+  get drained(): string[] {
+    const { settings, config } = this.parts;
+    const now = performance.now();
+    const isDrained = (name: string) =>
+      name === config.name ? this.#own?.draining : this.#gossip.load(name, now)?.draining;
+    return settings.now.members.flatMap(({ name }) => (isDrained(name) ? [name] : []));
+  }
+
   state(name: string): NodeState {
     const { settings, config } = this.parts;
     if (!settings.now.members.some((member) => member.name === name)) return 'down';

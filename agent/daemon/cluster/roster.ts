@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Member } from '../../api/config';
 import { isSigned, type RosterEntry, StoredRoster } from '../../api/roster';
 import { parseJson, parseWith } from '../../api/schema';
+import { compareNames } from '../../api/text';
 import { SerialQueue } from '../../machine/serial-queue';
 import { writeWhole } from '../../machine/whole-file';
 
@@ -100,11 +101,9 @@ export class Roster {
   }
 }
 
-/** As people count: node2 before node10. Every node has them in the same order. */
-const { compare } = new Intl.Collator('en', { numeric: true });
-
+/** Every node has them in the same order. */
 const membersAmong = (entries: ReadonlyMap<string, RosterEntry>): Member[] =>
   [...entries.values()]
     .filter(({ removed }) => !removed)
-    .sort((one, other) => compare(one.name, other.name))
+    .sort((one, other) => compareNames(one.name, other.name))
     .map(({ name, address, port, key }) => ({ name, address, port, key }));

@@ -33,7 +33,7 @@ const SETTLED_MS = 5_000;
 export interface BalancerParts {
   node: string;
   journal: Pick<Journal, 'jobs'>;
-  members: Pick<Members, 'said'>;
+  members: Pick<Members, 'said' | 'drained'>;
   peers: Pick<Peers, 'call' | 'names'>;
   moves: Pick<Moves, 'underWay' | 'estimator'>;
   rules: Pick<Rules, 'now'>;
@@ -98,12 +98,13 @@ export class Balancer {
   }
 
   async #round() {
-    const nodes = await this.parts.members.said();
-    const drained = nodes.filter(({ draining }) => draining).map(({ name }) => name);
-    if (!this.parts.rules.now.balancing && drained.length === 0) return;
+    const { members, rules } = this.parts;
+    const { drained } = members;
+    // A node at rest looks at nothing, its own load neither.
+    if (!rules.now.balancing && drained.length === 0) return;
     const jobs = await this.#jobs();
-    if (!this.parts.rules.now.balancing && !jobs.some(({ ledger }) => drained.includes(ledger.host))) return;
-    const { wishes } = await this.#look(jobs, nodes);
+    if (!rules.now.balancing && !jobs.some(({ ledger }) => drained.includes(ledger.host))) return;
+    const { wishes } = await this.#look(jobs, await members.said());
     for (const wish of wishes) void this.#carryOut(wish);
   }
 

@@ -72,19 +72,17 @@ export function nodeAnswers(
     const { path } = await JobCgroup.of(config.cgroup, 'any', allocation);
     return memory - (await (await JobAccount.of(path)).shareUsed());
   };
-  const ownSaid = async (): Promise<NodeSaid> => {
+  const figures = async () => {
     const wanted = await demand.look(performance.now());
     const { draining, speed: decided } = rules.now;
-    const own = { ...wanted, draining, ...capacity(config), speed: decided ?? speed };
-    return { name, ageMs: 0, up: true, ...own };
+    return { ...wanted, ...capacity(config), draining, speed: decided ?? speed };
   };
+  const ownSaid = async (): Promise<NodeSaid> => ({ name, ageMs: 0, up: true, ...(await figures()) });
   return {
     'node.status': async () => {
       const { address } = settings.now.members.find((member) => member.name === name)!;
-      const [load, wanted] = [await statuses.load(), await demand.look(performance.now())];
-      const { draining, speed: decided } = rules.now;
-      const own = { load, ...wanted, draining, jobs: copies.jobs.length, ...capacity(config) };
-      return { name, address, state: 'up', speed: decided ?? speed, ...own };
+      const load = await statuses.load();
+      return { name, address, state: 'up', load, jobs: copies.jobs.length, ...(await figures()) };
     },
     'node.gossip': async ({ telling, whole }, { name: from }) => ({
       telling: members.exchange(from, telling, whole),

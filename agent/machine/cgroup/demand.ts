@@ -1,7 +1,7 @@
 /** How much CPU is wanted, and not only had: threads that run or wait to run, on average since it was looked last. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseMounts } from '../proc/parse';
+import { cpuMount } from './limits';
 
 /** Threads looked at one by one, of one job or of a node with a quota; beyond them an average of these counts. */
 const MOST_THREADS = 256;
@@ -87,9 +87,7 @@ export async function quotaFolder(): Promise<string | null> {
     readFile('/proc/self/mountinfo', 'utf8'),
   ]);
   const own = /^\d+:(?:[^:\n]*,)?cpu(?:,[^:\n]*)?:(.*)$/m.exec(groups)?.[1];
-  const at = parseMounts(mounts).find(
-    ({ type, options }) => type === 'cgroup' && options.includes('cpu'),
-  )?.at;
+  const at = cpuMount(mounts);
   if (own === undefined || at === undefined) return null;
   const folder = join(at, own);
   const quota = await readFile(join(folder, 'cpu.cfs_quota_us'), 'utf8').catch(() => '-1');

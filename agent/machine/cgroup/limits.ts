@@ -41,6 +41,10 @@ export function controllersV1(mountinfo: string): Controller[] {
   );
 }
 
+/** Where the one of version 1 for CPUs is mounted, writable or not, in such a text. */
+export const cpuMount = (mountinfo: string): string | undefined =>
+  parseMounts(mountinfo).find(({ type, options }) => type === 'cgroup' && options.includes('cpu'))?.at;
+
 export async function findControllers(): Promise<Controller[]> {
   const first = controllersV1(await readFile('/proc/self/mountinfo', 'utf8'));
   const at = await findHierarchy();

@@ -1,29 +1,12 @@
 /** What moving jobs by itself does for a simulated cluster, by the agent's own policy. */
 import { writeFileSync } from 'node:fs';
+import { simulationOptions } from '../options';
 import { NAMES, nameOf } from './names';
 import { drawPicture } from './picture';
 import { type Figures, measure, PLANS, type Row } from './trials';
 
-interface Options {
-  sizes: number[];
-  json: string | null;
-  picture: string | null;
-}
-
-/** `--simulate [SIZE…] [--json FILE] [--picture FILE]` */
-function optionsOf(words: string[]): Options {
-  const options: Options = { sizes: [], json: null, picture: null };
-  for (let at = 0; at < words.length; at++) {
-    const word = words[at]!;
-    if (word === '--json') options.json = words[++at] ?? null;
-    else if (word === '--picture') options.picture = words[++at] ?? null;
-    else if (word !== '--simulate') options.sizes.push(Number(word));
-  }
-  return options;
-}
-
 export function benchBalance(words: string[]): void {
-  const { sizes, json, picture } = optionsOf(words);
+  const { sizes, json, picture } = simulationOptions(words.filter((word) => word !== '--simulate'));
   const plans = PLANS.filter(({ nodes }) => sizes.length === 0 || sizes.includes(nodes));
   const all = plans.map((plan) => {
     process.stderr.write(`${nameOf(plan)} …\n`);

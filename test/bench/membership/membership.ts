@@ -1,31 +1,14 @@
 /** What the gossip of members does and costs, for clusters of ten to ten thousand in one process. */
 import { writeFileSync } from 'node:fs';
+import { simulationOptions } from '../options';
 import { drawPicture } from './picture';
 import { type Figures, measure, PLANS, wave } from './trials';
 
 /** Members of the cluster whose suspicion is drawn. */
 const DRAWN = 1_000;
 
-interface Options {
-  sizes: number[];
-  json: string | null;
-  picture: string | null;
-}
-
-/** `[SIZE…] [--json FILE] [--picture FILE]` */
-function optionsOf(words: string[]): Options {
-  const options: Options = { sizes: [], json: null, picture: null };
-  for (let at = 0; at < words.length; at++) {
-    const word = words[at]!;
-    if (word === '--json') options.json = words[++at] ?? null;
-    else if (word === '--picture') options.picture = words[++at] ?? null;
-    else options.sizes.push(Number(word));
-  }
-  return options;
-}
-
 export function benchMembership(words: string[]): void {
-  const { sizes, json, picture } = optionsOf(words);
+  const { sizes, json, picture } = simulationOptions(words);
   const plans = PLANS.filter(({ members }) => sizes.length === 0 || sizes.includes(members));
   const all = plans.map((plan) => {
     process.stderr.write(`${plan.members} members …\n`);
