@@ -12,6 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { build } from 'esbuild';
 
 const entries = {
@@ -38,6 +39,16 @@ const entries = {
   'test/dying': 'test/vscode/suite/dying.ts',
 };
 
+/** zod says what is wrong in fifty languages: a fifth of each bundle, read at each start. Godwit speaks English. */
+const inEnglish = {
+  name: 'zod-in-english',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, ({ path }) => ({
+      contents: "export { default as en } from './en.js';",
+      resolveDir: dirname(path),
+    })),
+};
+
 mkdirSync('dist', { recursive: true });
 await build({
   entryPoints: Object.fromEntries(Object.entries(entries).filter(([, source]) => existsSync(source))),
@@ -53,6 +64,7 @@ await build({
   // cdt-gdb-adapter's way to boards on a serial line: native, and of no use here.
   alias: { serialport: './adapter/serialport.ts' },
   banner: { js: '#!/usr/bin/env node' },
+  plugins: [inEnglish],
   logLevel: 'warning',
 });
 for (const program of ['dist/godwit.cjs', 'dist/test/shim.cjs'])

@@ -11,6 +11,7 @@ import { KeeperLink } from '../keeper/link';
 import { KeeperWatch } from '../keeper/watch';
 import { DaemonLog, endWith, logFailures } from '../log';
 import { NodeDemand, quotaFolder } from '../machine/cgroup/demand';
+import { nodeCgroup } from '../machine/cgroup/hierarchy';
 import { sweepAccounts } from '../machine/cgroup/limits';
 import { findCriu } from '../machine/criu/criu';
 import { sharedMounts } from '../machine/homefs/shared';
@@ -149,7 +150,7 @@ function assemble(started: Started) {
   const clearing = new Clearing(base);
   const hosting = { ...base, copies, mounts, clearing };
   const host = new Host(hosting);
-  const statuses = new JobStatuses(copies, keeper);
+  const statuses = new JobStatuses(copies, keeper, nodeCgroup(config.cgroup));
   const debugging = new Debugging({ copies, keeper, host });
   const stops = new Stops(copies, () => changes.notify());
 

@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- files | MEBIBYTES… | debugger [COUNT] [ROW…] | membership [SIZE…] [--json FILE] [--picture FILE]
- * | balance --simulate [SIZE…] [--json FILE] [--picture FILE]]`: what moves, the home's files, a debugger's steps and the
+ * | balance [--simulate [SIZE…]] [--json FILE] [--picture FILE]]`: what moves, the home's files, a debugger's steps and the
  * gossip of members cost, and what moving by itself does for a cluster.
  */
 import { benchBalance } from './balance/balance';

@@ -22,6 +22,7 @@ export class Datagrams {
   readonly #opener = new Opener();
   readonly #places = new Map<string, Place>();
   #socket: Socket | null = null;
+  #isWide = false;
 
   constructor(
     private readonly options: {
@@ -36,7 +37,8 @@ export class Datagrams {
   async open(): Promise<void> {
     const { listen, receive, log } = this.options;
     const host = await addressOf(listen.host);
-    const socket = createSocket(isIPv6(host ?? listen.host) ? 'udp6' : 'udp4');
+    this.#isWide = isIPv6(host ?? listen.host);
+    const socket = createSocket(this.#isWide ? 'udp6' : 'udp4');
     const unheard = ({ message }: Error) =>
       log.warn(`no datagrams from other nodes, which are asked over TLS instead: ${message}`);
     await new Promise<void>((resolve) => {
@@ -88,8 +90,7 @@ export class Datagrams {
 
   /** As this socket takes it. */
   #written(address: string): string {
-    const isWide = isIPv6(this.#socket!.address().address);
-    return isWide && !isIPv6(address) ? IPV4_IN_IPV6 + address : address;
+    return this.#isWide && !isIPv6(address) ? IPV4_IN_IPV6 + address : address;
   }
 }
 

@@ -5,29 +5,28 @@ import type { KeeperContract, StubSeen } from '../../keeper/contract';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { JobDemand } from '../../machine/cgroup/demand';
 import { JobAccount } from '../../machine/cgroup/limits';
+import { CpusInUse } from '../../machine/cgroup/usage';
 import { jobProcesses } from '../../machine/proc/processes';
+import { Program } from '../../machine/proc/program';
 import type { Link } from '../../wire/link';
 import type { Copies } from './copies';
 import type { Copy } from './copy';
 
-/** The CPUs in use are those of at least this time. */
-const SAMPLE_MS = 500;
-
-interface Sample {
-  at: number;
-  usec: number;
-  cpu: number;
-}
-
 export class JobStatuses {
-  readonly #samples = new WeakMap<Copy, Sample>();
+  readonly #cpus = new WeakMap<Copy, CpusInUse>();
+  readonly #all: CpusInUse;
   readonly #demands = new WeakMap<Copy, JobDemand>();
+  readonly #programs = new WeakMap<Copy, Program>();
   readonly #accounts = new WeakMap<Copy, Promise<JobAccount>>();
 
   constructor(
     private readonly copies: Copies,
     private readonly keeper: Link<KeeperContract>,
-  ) {}
+    /** Of this node, with its jobs' in it. */
+    cgroup: Promise<string>,
+  ) {
+    this.#all = new CpusInUse(cgroup);
+  }
 
   /** Of those of these jobs that are here. */
   async of(jobs: string[]): Promise<JobStatus[]> {
@@ -58,11 +57,10 @@ export class JobStatuses {
     };
   }
 
-  /** The CPUs that all jobs of this node use. */
+  /** The CPUs that all jobs of this node use: one file is read for any number of them. */
   async load(): Promise<number> {
-    const copies = this.copies.jobs.map((job) => this.copies.get(job)!);
-    const used = await Promise.all(copies.map((copy) => this.#cpu(copy)));
-    return used.reduce((sum, cpu) => sum + cpu, 0);
+    // Absent before the first job and after the last.
+    return this.copies.jobs.length === 0 ? 0 : this.#all.look().catch(() => 0);
   }
 
   /** None where the keeper does not answer. */
@@ -74,31 +72,31 @@ export class JobStatuses {
   async #status(job: string, stubs: readonly StubSeen[]): Promise<JobStatus | null> {
     const copy = this.copies.get(job);
     if (!copy) return null;
-    const processes = await jobProcesses(JobCgroup.at(copy.cgroup));
-    const program = processes.find(({ inner }) => inner === PROGRAM_PID);
-    const counted = await (await JobAccount.of(copy.cgroup)).memory();
+    const cgroup = JobCgroup.at(copy.cgroup);
+    const account = obtain(this.#accounts, copy, () => JobAccount.of(copy.cgroup));
+    const program = obtain(this.#programs, copy, () => new Program(cgroup, PROGRAM_PID));
+    const [state, counted, cpu] = await Promise.all([
+      program.state(),
+      account.then((one) => one.memory()),
+      this.#cpu(copy),
+    ]);
     const own = stubs.filter((stub) => stub.job === job);
     const stub = own.find(({ pid }) => pid === PROGRAM_PID);
-    const traced = program?.state === 't' && !stub?.running;
-    const stopped = copy.launchedStopped || program?.state === 'T' || traced;
+    const traced = state === 't' && !stub?.running;
+    const stopped = copy.launchedStopped || state === 'T' || traced;
     return {
       job,
       epoch: copy.epoch,
       state: this.copies.isLeaving(job) ? 'moving' : stopped ? 'stopped' : 'running',
-      cpu: await this.#cpu(copy),
-      rss: counted ?? processes.reduce((sum, { rss }) => sum + rss, 0),
+      cpu,
+      rss: counted ?? (await jobProcesses(cgroup)).reduce((sum, { rss }) => sum + rss, 0),
       debugged: own.length > 0,
     };
   }
 
-  async #cpu(copy: Copy): Promise<number> {
-    const now = performance.now();
-    const usec = await JobCgroup.at(copy.cgroup).cpuUsageUsec();
-    const last = this.#samples.get(copy);
-    if (last && now - last.at < SAMPLE_MS) return last.cpu;
-    const cpu = last ? Math.max(0, (usec - last.usec) / 1000 / (now - last.at)) : 0;
-    this.#samples.set(copy, { at: now, usec, cpu });
-    return cpu;
+  #cpu(copy: Copy): Promise<number> {
+    const folder = JobCgroup.at(copy.cgroup).path;
+    return obtain(this.#cpus, copy, () => new CpusInUse(folder)).look();
   }
 }
 

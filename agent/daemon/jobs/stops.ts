@@ -1,16 +1,19 @@
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PROGRAM_PID } from '../../api/model';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
-import { nodePid, parseStat } from '../../machine/proc/processes';
+import { Program } from '../../machine/proc/program';
 import type { Copies } from './copies';
 import type { Copy } from './copy';
 
 /** Seen within the fifth of a second after which a person calls something late. */
 const LOOK_MS = 150;
 
+/** Of many jobs each look takes long: between two it rests for so many times as long, but not longer than this. */
+const REST = 20;
+const MOST_REST_MS = 2_000;
+
 interface Seen {
-  pid: number;
+  program: Program;
   stopped: boolean;
 }
 
@@ -36,7 +39,12 @@ export class Stops {
 
   async #run() {
     this.#looking = true;
-    for (; performance.now() < this.#until; await sleep(LOOK_MS)) await this.#look();
+    while (performance.now() < this.#until) {
+      const begun = performance.now();
+      await this.#look();
+      const rest = Math.min(MOST_REST_MS, REST * (performance.now() - begun));
+      await sleep(Math.max(LOOK_MS, rest));
+    }
     this.#looking = false;
     this.#seen.clear();
   }
@@ -46,22 +54,13 @@ export class Stops {
     const now = new Map<Copy, Seen>();
     for (const copy of copies) {
       const before = this.#seen.get(copy);
-      const seen = await look(copy, before?.pid);
-      if (!seen) continue;
-      now.set(copy, seen);
-      if (before && before.stopped !== seen.stopped) this.changed();
+      const program = before?.program ?? new Program(JobCgroup.at(copy.cgroup), PROGRAM_PID);
+      const state = await program.state();
+      if (state === null) continue;
+      const stopped = /[Tt]/.test(state);
+      now.set(copy, { program, stopped });
+      if (before && before.stopped !== stopped) this.changed();
     }
     this.#seen = now;
-  }
-}
-
-/** Null when there is nothing to be seen: it is being restored, or ends. */
-async function look(copy: Copy, known: number | undefined): Promise<Seen | null> {
-  try {
-    const pid = known ?? (await nodePid(JobCgroup.at(copy.cgroup), PROGRAM_PID));
-    const { state } = parseStat(await readFile(`/proc/${pid}/stat`, 'latin1'));
-    return { pid, stopped: /[Tt]/.test(state) };
-  } catch {
-    return null;
   }
 }

@@ -109,12 +109,6 @@ export class JobCgroup {
     return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   }
 
-  /** CPU time of the job's life on this node, microseconds; processes that have ended count. */
-  async cpuUsageUsec(): Promise<number> {
-    const stat = await readFile(join(this.path, 'cpu.stat'), 'utf8');
-    return Number(/^usage_usec (\d+)/m.exec(stat)?.[1] ?? 0);
-  }
-
   /** Removes the folders, with those that others have made in them; the job's processes must have ended. */
   async remove(): Promise<void> {
     await removeTree(this.path);

@@ -1,12 +1,15 @@
-/** What moving jobs by itself does for a simulated cluster, by the agent's own policy. */
+/** What moving jobs by itself does for a cluster, by the agent's own policy: simulated, or in a lab. */
 import { writeFileSync } from 'node:fs';
 import { simulationOptions } from '../options';
+import { benchInLab } from './lab';
 import { NAMES, nameOf } from './names';
 import { drawPicture } from './picture';
 import { type Figures, measure, PLANS, type Row } from './trials';
 
-export function benchBalance(words: string[]): void {
+/** With `--simulate` a simulated cluster, else real jobs on nodes of this machine. */
+export async function benchBalance(words: string[]): Promise<void> {
   const { sizes, json, picture } = simulationOptions(words.filter((word) => word !== '--simulate'));
+  if (!words.includes('--simulate')) return benchInLab(json);
   const plans = PLANS.filter(({ nodes }) => sizes.length === 0 || sizes.includes(nodes));
   const all = plans.map((plan) => {
     process.stderr.write(`${nameOf(plan)} …\n`);
