@@ -1,10 +1,12 @@
 /** The agent: what a node decides. It may be ended at any time; what it needs to go on is in its journal and keeper. */
 import { EventEmitter, once as onceEmitted } from 'node:events';
 import { mkdir, readFile } from 'node:fs/promises';
+import { getPriority } from 'node:os';
 import { dirname, join } from 'node:path';
 import { clientContract } from '../api/client-contract';
 import { clusterFiles } from '../api/cluster-files';
 import { type FixedConfig, loadConfig } from '../api/config';
+import { asGodwitError } from '../api/errors';
 import { peerContract } from '../api/peer-contract';
 import { keeperContract } from '../keeper/contract';
 import { KeeperLink } from '../keeper/link';
@@ -14,6 +16,7 @@ import { NodeDemand, quotaFolder } from '../machine/cgroup/demand';
 import { nodeCgroup } from '../machine/cgroup/hierarchy';
 import { sweepAccounts } from '../machine/cgroup/limits';
 import { findCriu } from '../machine/criu/criu';
+import { runAhead } from '../machine/daemons/ahead';
 import { sharedMounts } from '../machine/homefs/shared';
 import { JobNetworks } from '../machine/network/interface';
 import { allowanceOf } from '../wire/allowance';
@@ -89,10 +92,12 @@ interface Started {
   changes: Changes;
   joined: Joined | null;
   rules: Rules;
+  /** The level of nice(2) at which jobs are launched. */
+  niceOfJobs: number;
 }
 
 /** What all parts of an agent need. */
-function foundation({ config, peers, changes }: Started) {
+function foundation({ config, peers, changes, niceOfJobs }: Started) {
   const { name: node, cgroup } = config;
   const layout = new Layout(config.state);
   // First: an agent that can't use its journal leaves the rest as it is.
@@ -133,7 +138,7 @@ function foundation({ config, peers, changes }: Started) {
   });
   return {
     ...{ node, cgroup, layout, helper, tickets, keeper, networks, shared, mounted, served, journal },
-    ...{ daemons, peers, allocations: allocationsOf(config), wrote, log },
+    ...{ daemons, peers, allocations: allocationsOf(config), wrote, niceOfJobs, log },
   };
 }
 
@@ -260,6 +265,10 @@ async function main(configFile: string) {
   const { name } = first;
   daemon.level = first.logLevel;
   log = log.with({ node: name });
+  const niceOfJobs = await runAhead().catch((error) => {
+    log.warn(asGodwitError(error).toLine());
+    return getPriority();
+  });
   // What is in /run is gone after each boot.
   for (const folder of [first.state, dirname(first.socket), dirname(first.keeperSocket)])
     await mkdir(folder, { recursive: true });
@@ -280,7 +289,17 @@ async function main(configFile: string) {
   let review = () => {};
   const cluster = roster && (await joined({ config, roster, peers, tls, changed: () => review(), log }));
   const rules = await Rules.open(new Layout(config.state).rules);
-  const node = assemble({ configFile, config, settings, peers, changes, tls, joined: cluster, rules });
+  const node = assemble({
+    configFile,
+    config,
+    settings,
+    peers,
+    changes,
+    tls,
+    joined: cluster,
+    rules,
+    niceOfJobs,
+  });
   const handlers = peerHandlers(node);
   peers.serve(handlers);
   const { journal, tickets, served } = node;

@@ -13,6 +13,7 @@ import { KEEPER } from '../api/versions';
 import { debuggerTools } from '../debug/attach/tools';
 import { stackTools } from '../debug/stacks/reader';
 import { DaemonLog, endWith, logFailures } from '../log';
+import { runAhead } from '../machine/daemons/ahead';
 import { identityLine, startOf } from '../machine/proc/identity';
 import { serveUnix } from '../wire/server';
 import { Tickets } from '../wire/tickets';
@@ -90,6 +91,8 @@ async function main(configFile: string) {
   const config = await loadConfig(configFile);
   daemon.level = config.logLevel;
   const log = daemon.log.with({ node: config.name });
+  // Its agent, which is ahead, has said where that can't be.
+  await runAhead().catch(() => {});
   const processes = new Processes();
   const tickets = new Tickets();
   const stubs = new Stubs({

@@ -12,7 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -58,6 +58,9 @@ async function until(what: string, holds: () => Promise<boolean> | boolean): Pro
   for (const end = Date.now() + SOON_MS; !(await holds()); await sleep(30))
     if (Date.now() > end) throw new Error(`not so within ${SOON_MS} ms: ${what}`);
 }
+
+const tracerOf = (pid: number) =>
+  Number(/^TracerPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 
 const codeOf = (work: Promise<unknown>) =>
   work.then(
@@ -109,6 +112,31 @@ describe('a job of a user', () => {
     expect(listed.user).toBe(NAME);
     const console = join(nodePaths(LAB, 'node1').state, 'jobs', listed.id, 'console');
     expect(statSync(console)).toMatchObject({ uid: user.uid, mode: 0o100600 });
+  });
+
+  it('runs behind the node’s own daemons, and so does its debugger, on every node', async () => {
+    const { id } = await theirs.run(['sleep', '1000']);
+    jobs.push(id);
+    for (const [epoch, node] of ['node1', 'node2', 'node1'].entries()) {
+      if (epoch > 0) await theirs.migrate(id, node);
+      const { agent, keeper } = nodePaths(LAB, node);
+      for (const { pidFile } of [agent, keeper])
+        expect(getPriority(Number(readFileSync(pidFile, 'utf8').split(' ')[0]))).toBe(-10);
+      const gdb = await theirs.gdb(id);
+      try {
+        const cgroup = JobCgroup.at(join(await nodeCgroup(`${LAB}-${node}`), `${id}.${epoch}`));
+        const pids = await cgroup.pids();
+        const tracers = pids.map(tracerOf).filter((pid) => pid > 0);
+        expect(tracers).toHaveLength(1);
+        for (const pid of [...pids, ...tracers]) {
+          expect(getPriority(pid)).toBe(0);
+          const group = `/proc/${pid}/autogroup`;
+          if (existsSync(group)) expect(readFileSync(group, 'utf8')).toMatch(/nice 0/);
+        }
+      } finally {
+        gdb.kill();
+      }
+    }
   });
 
   it('starts in no folder that is closed to them', async () => {

@@ -14,7 +14,7 @@ import type { NodeParts } from './node-parts';
  * @throws GodwitError `cannot-launch`, or why what it needs could not be made; what was made is then still there
  */
 export async function launch(order: LaunchOrder, copy: Copy, parts: NodeParts): Promise<void> {
-  const { node, layout, keeper, helper, networks, mounted, allocations } = parts;
+  const { node, layout, keeper, helper, networks, mounted, allocations, niceOfJobs } = parts;
   const cgroup = JobCgroup.at(copy.cgroup);
   const mount = layout.root(order.job, order.epoch);
   try {
@@ -28,7 +28,11 @@ export async function launch(order: LaunchOrder, copy: Copy, parts: NodeParts): 
     const files = mountOf(copy);
     if (files) await mounted.mount(files);
     const groups = [cgroup.run, ...account.joined(order.limits)];
-    const argv = [helper, 'launch', ...flags(order, copy, mount, groups, networks.namespaceOf(copy))];
+    const behind = ['--nice', `${niceOfJobs}`];
+    const argv = [
+      ...[helper, 'launch', ...behind],
+      ...flags(order, copy, mount, groups, networks.namespaceOf(copy)),
+    ];
     await keeper.call('process.start', { key: copy.supervisor, argv, env: wrapped(order.env) });
     copy.init = await launched(copy, order, keeper);
   } finally {

@@ -18,5 +18,7 @@ export interface NodeParts {
   networks: JobNetworks;
   mounted: MountedFiles;
   allocations: Pick<Allocations, 'share'>;
+  /** The level of nice(2) at which jobs are launched. */
+  niceOfJobs: number;
   log: Log;
 }

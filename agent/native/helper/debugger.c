@@ -11,6 +11,8 @@
 #include <linux/capability.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@
 static void become_server(char **argv) __attribute__((noreturn));
 static void become_server(char **argv) {
   char **program = after_dashes(argv);
+  setsid();
   own_mounts();
   make_root(NULL, argv);
   /* Which would end it before it has let its process go, when its keeper has ended and its errors are not read. */
@@ -33,9 +36,17 @@ static void become_server(char **argv) {
   exit_saying(program[0]);
 }
 
+/* It runs as the job does, not ahead of it as what starts it; sessions have a level as well (sched(7)). */
+static void join_level_of(pid_t job) {
+  errno = 0;
+  const int level = getpriority(PRIO_PROCESS, (id_t)job);
+  if (errno || setpriority(PRIO_PROCESS, 0, level)) exit_saying("nice");
+}
+
 int serve_debugger(char **argv) {
   int status = 0;
   preload(argv);
+  join_level_of(atoi(required(argv, "--init")));
   enter_pids(required(argv, "--init"));
   const pid_t server = fork();
   if (server < 0) exit_saying("fork");

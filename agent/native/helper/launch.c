@@ -7,9 +7,11 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -112,6 +114,9 @@ int launch(char **argv) {
   struct stage_report report = {"namespace", 0};
   check_orders(argv);
 
+  /* What starts it is ahead of jobs. */
+  const char *nice_level = option(argv, "--nice");
+  if (nice_level && setpriority(PRIO_PROCESS, 0, atoi(nice_level))) return say_error("nice", errno);
   setsid(); /* fails only for one who leads a session already */
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
