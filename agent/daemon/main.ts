@@ -40,6 +40,7 @@ import { Daemons } from './homefs/daemons';
 import { MountedFiles } from './homefs/mounted';
 import { ServedFiles } from './homefs/served';
 import { Addresses } from './jobs/addresses';
+import { Arrays } from './jobs/arrays';
 import { Clearing } from './jobs/clearing';
 import { Copies } from './jobs/copies';
 import { Debugging } from './jobs/debugging';
@@ -66,6 +67,7 @@ import { Leftovers } from './requests/leftovers';
 import { OwnDebuggers } from './requests/own-debuggers';
 import { OwnJobs } from './requests/own-jobs';
 import { peerHandlers } from './requests/peer';
+import { Queue } from './requests/queue';
 import { UserSockets } from './requests/user-sockets';
 import { View } from './requests/view';
 
@@ -160,8 +162,11 @@ function assemble(started: Started) {
     taken: () => addressesIn(journal),
     ownerOf: (ip) => networks.ownerOf(ip),
   });
-  const lists = new HomedJobs({ node, journal, peers, moves: underWay });
-  const home = new Home({ ...base, addresses, perUser: config.perUser, lists });
+  const queued = (job: string) => queue.of(job);
+  const lists = new HomedJobs({ node, journal, peers, moves: underWay, queued });
+  const { perUser } = config;
+  const home = new Home({ ...base, addresses, perUser, lists });
+  const arrays = new Arrays({ ...base, home, addresses });
   wrote.on('job', (job) => void home.review(job).catch((error: Error) => log(error.message, { job })));
 
   const context = {
@@ -183,7 +188,8 @@ function assemble(started: Started) {
       await ownJobs.move(job, to, new AbortController().signal, reason);
     },
   });
-  const ownJobs: OwnJobs = new OwnJobs({ ...base, home, lists, moves, balancer, rules });
+  const queue: Queue = new Queue({ ...base, home, arrays, addresses, members, balancer, perUser });
+  const ownJobs: OwnJobs = new OwnJobs({ ...base, home, lists, queue, moves, balancer, rules });
   const strays = new Strays({ ...context, moves, members, home, names: () => peers.names });
   const leftovers = new Leftovers({ node, home, scopes, lists, members, moves, peers, statuses, strays });
   const ownDebuggers = new OwnDebuggers({ node, home, moves: underWay, peers });
@@ -197,12 +203,25 @@ function assemble(started: Started) {
   return {
     ...{ keepers, dispensable: () => dispensable(held) },
     ...{ config, settings, changes, refusals: new Refusals(log), speed: measureSpeed() },
-    ...{ ...hosting, host, statuses, debugging, stops, home, lists, moves, ownJobs, ownDebuggers },
+    ...{
+      ...hosting,
+      host,
+      statuses,
+      debugging,
+      stops,
+      home,
+      lists,
+      arrays,
+      queue,
+      moves,
+      ownJobs,
+      ownDebuggers,
+    },
     ...{ clusterAnswers: cluster, leftovers, members, scopes, outliving, balancer, rules },
     allocationAnswers: allocationAnswers({ allocations, scopes, outliving }),
     ...{ demand: new NodeDemand(quotaFolder()), gate: new Gate() },
     view: new View(lists, journal, moves, () => leftovers.homeless()),
-    watch: watchOver(peers, members, config.perUser.watchers),
+    watch: watchOver(peers, members, perUser.watchers),
   };
 }
 
@@ -290,6 +309,7 @@ async function main(configFile: string) {
   await node.moves.restart(await journal.jobs({ ended: true, adopted: true }));
   await served.restart();
   await node.home.takeUp();
+  await node.queue.takeUp();
   const wire = await serveTls({
     ...config.listen,
     ...{ tls, name, kind: 'agent', contract: peerContract, handlers, tickets },
@@ -329,7 +349,8 @@ async function main(configFile: string) {
   // As daemons have it.
   process.on('SIGHUP', () => void reload());
   await node.members.start();
-  void node.home.start();
+  void node.home.start().then(() => node.arrays.takeBackUnsettled());
+  node.queue.start();
   node.outliving.start();
   node.balancer.start();
   node.keepers.replaceWhenIdle(node.dispensable);

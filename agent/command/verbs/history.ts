@@ -1,9 +1,12 @@
 import type { Command } from 'commander';
 import { Argument } from 'commander';
+import type { FoundArray } from '../../api/array';
 import type { HistoryEvent } from '../../api/model';
-import { ask } from '../../client/agent';
+import { type Agent, ask } from '../../client/agent';
+import { each, findArray } from '../../client/arrays';
 import { readHistory } from '../../client/lists';
 import { moveText } from '../moves';
+import { complain } from '../output';
 import { complainOfSilent } from '../silent';
 import { type Column, exitText, moment, table } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
@@ -24,6 +27,8 @@ export const addHistory = (program: Command) =>
     .action(
       perform<object, [string | undefined]>(async (invocation, _options, job) => {
         const events = await ask(invocation.socket, async (agent) => {
+          const array = job === undefined ? null : await findArray(agent, job);
+          if (array) return historyOfAll(agent, array);
           const read = await readHistory(agent, job);
           if (job === undefined)
             await complainOfSilent(
@@ -35,6 +40,17 @@ export const addHistory = (program: Command) =>
         await invocation.answer(events, table(COLUMNS, events, 0));
       }),
     );
+
+/** Of those of its jobs that are known of still. */
+async function historyOfAll(agent: Agent, { jobs }: FoundArray): Promise<HistoryEvent[]> {
+  const outcomes = await each(jobs, ({ id }) => readHistory(agent, id));
+  const read = outcomes.flatMap(({ job, result }) => {
+    if ('ok' in result) return result.ok;
+    complain(`${job.name}: ${result.error.toLine()}`);
+    return [];
+  });
+  return read.sort((a, b) => a.time.localeCompare(b.time));
+}
 
 function whatHappened({ epoch, to, reason, move, exit }: HistoryEvent): string {
   const parts = [

@@ -2,8 +2,10 @@ import { Argument, type Command } from 'commander';
 import { GodwitError } from '../../api/errors';
 import type { JobStacks } from '../../api/stacks';
 import { printable } from '../../api/text';
-import { ask } from '../../client/agent';
+import { type Agent, ask } from '../../client/agent';
+import { findArray } from '../../client/arrays';
 import { groupStacks, type StackGroup, titleOf, unreadLines } from '../../client/stacks';
+import { living } from '../arrays';
 import { complain } from '../output';
 import { span } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
@@ -23,14 +25,15 @@ export const addStacks = (program: Command) =>
     .addArgument(new Argument('<job...>', "a job's id, a unique prefix of it, or its name"))
     .action(
       perform<object, [string[]]>(async (invocation, _options, jobs) => {
-        const read = await ask(invocation.socket, (agent) =>
-          Promise.all(
-            jobs.map(async (job) => {
+        const read = await ask(invocation.socket, async (agent) => {
+          const all = (await Promise.all(jobs.map((job) => jobsMeant(agent, job)))).flat();
+          return Promise.all(
+            all.map(async (job) => {
               const { id, ...stacks } = await agent.call('jobs.stacks', { job }, FOR_AS_LONG_AS_IT_TAKES);
               return { job: id, stacks };
             }),
-          ),
-        );
+          );
+        });
         const known = [...new Map(read.map((one) => [one.job, one])).values()];
         const groups = groupStacks(known);
         const complaints = known.flatMap(({ job, stacks }) => unreadLines(job, stacks));
@@ -41,6 +44,16 @@ export const addStacks = (program: Command) =>
         await invocation.answer(groups.map(contract), stacksText(groups, known));
       }),
     );
+
+/** Of an array those that run. */
+async function jobsMeant(agent: Agent, job: string): Promise<string[]> {
+  const array = await findArray(agent, job);
+  return array
+    ? living(array)
+        .filter(({ stage }) => stage === 'living')
+        .map(({ id }) => id)
+    : [job];
+}
 
 const FOR_AS_LONG_AS_IT_TAKES = { timeoutMs: Number.POSITIVE_INFINITY };
 

@@ -1,3 +1,4 @@
+import type { FoundArray, HomedArray } from '../../api/array';
 import { GodwitError, noSuchJob } from '../../api/errors';
 import type { Job } from '../../api/model';
 
@@ -17,7 +18,39 @@ export function resolveJob(reference: string, jobs: Job[]): Job {
   return found.reduce((latest, job) => (job.started > latest.started ? job : latest));
 }
 
-const ambiguous = (reference: string, found: Job[]) =>
+/** One whose jobs have several homes by now, as some were adopted, is one array all the same. */
+export function joinedArrays(parts: readonly HomedArray[]): HomedArray[] {
+  const byId = new Map<string, HomedArray>();
+  for (const part of parts) {
+    const known = byId.get(part.id);
+    const jobs = [...(known?.jobs ?? []), ...part.jobs];
+    byId.set(part.id, { ...(known ?? part), jobs: jobs.sort((one, other) => one.index - other.index) });
+  }
+  return [...byId.values()];
+}
+
+/**
+ * The array that a person means, by the rules of one job.
+ * @param job the one that the same words may mean; null where there is none
+ * @throws `ambiguous-job`
+ */
+export function resolveArray(reference: string, arrays: HomedArray[], job: Job | null): FoundArray | null {
+  const exact = arrays.find(({ id }) => id === reference);
+  if (exact) return exact;
+  const isLive = ({ jobs }: HomedArray) => jobs.some(({ stage }) => stage !== 'over');
+  const jobLives = job !== null && job.state !== 'ended' && job.state !== 'lost';
+  const live = (found: HomedArray[]) => (jobLives || found.some(isLive) ? found.filter(isLive) : found);
+  const named = live(arrays.filter(({ name }) => name === reference));
+  const found = named.length > 0 ? named : live(arrays.filter(({ id }) => id.startsWith(reference)));
+  if (found.length === 0) return null;
+  if (jobLives) throw ambiguous(reference, [...found, job]);
+  if (found.length > 1 && found.some(isLive)) throw ambiguous(reference, found);
+  // Of what is over, the latest is meant.
+  const latest = found.reduce((one, other) => (other.started > one.started ? other : one));
+  return job !== null && !isLive(latest) && job.started > latest.started ? null : latest;
+}
+
+const ambiguous = (reference: string, found: readonly { id: string }[]) =>
   new GodwitError({
     code: 'ambiguous-job',
     message: `"${reference}" could be any of ${found.map(({ id }) => id).join(', ')}`,

@@ -1,13 +1,14 @@
 /** A client's question about a job finds the job's home, which answers it. */
+import type { FoundArray, HomedArray } from '../../api/array';
 import type { ClientContract } from '../../api/client-contract';
 import type { Caller, Params, Result } from '../../api/contract';
-import { GodwitError, noSuchJob } from '../../api/errors';
+import { asGodwitError, GodwitError, isArray, noSuchJob } from '../../api/errors';
 import { fitting } from '../../api/lists';
 import type { Job } from '../../api/model';
 import type { Scope } from '../allocations/scopes';
 import type { Peers } from '../cluster/peers';
 import type { Home } from '../jobs/home';
-import { resolveJob } from '../jobs/reference';
+import { joinedArrays, resolveArray, resolveJob } from '../jobs/reference';
 import type { AboutOne, OwnJobs } from './own-jobs';
 import { type Page, pageOfAll } from './pages';
 
@@ -46,9 +47,10 @@ export class Dispatch {
     const asked = peers.names.map((name) =>
       this.#unlessSilent(name, peers.call(name, 'home.find', { job: reference }, SOON), null),
     );
-    const answers = await Promise.all(asked);
+    const [answers, arrays] = await Promise.all([Promise.all(asked), this.#arrays(reference, asker)]);
     const jobs = answers.flatMap((answer) => answer?.jobs ?? []).filter((job) => scope.sees(job));
     const silent = peers.names.filter((_, index) => answers[index] === null);
+    if (jobs.length === 0 && arrays.length > 0) throw isArray(arrays[0]!.name, arrays[0]!.count);
     // It may be one of theirs: a debugger that is attached to it is to wait.
     if (jobs.length === 0 && silent.length > 0) throw notFound(reference, silent);
     // What its home says comes before what others say of it.
@@ -56,6 +58,36 @@ export class Dispatch {
     return resolveJob(
       reference,
       jobs.sort((one, other) => rank(one) - rank(other)),
+    );
+  }
+
+  /**
+   * The array that is meant; null where that is one job, or nothing is.
+   * @throws `ambiguous-job` where it could be several, or a job as well
+   */
+  async array(reference: string, asker: Asker): Promise<FoundArray | null> {
+    const { home } = this.parts;
+    if (await home.job(reference).catch(() => null)) return null;
+    const arrays = await this.#arrays(reference, asker);
+    if (arrays.length === 0) return null;
+    const job = await this.seen(reference, asker).catch((error) => {
+      if (asGodwitError(error).code === 'ambiguous-job') throw error;
+      return null;
+    });
+    return resolveArray(reference, arrays, job);
+  }
+
+  /** Those that may be meant, as all homes have them that answer. */
+  async #arrays(reference: string, asker: Asker): Promise<HomedArray[]> {
+    const { peers, scopes } = this.parts;
+    const scope = scopes.of(asker);
+    const asked = peers.names.map((name) =>
+      // An older agent has none.
+      peers.call(name, 'home.arrays', { job: reference }, SOON).catch(() => ({ arrays: [] })),
+    );
+    const found = (await Promise.all(asked)).flatMap(({ arrays }) => arrays);
+    return joinedArrays(
+      found.filter(({ user, allocation }) => scope.sees({ user, allocation: allocation ?? undefined })),
     );
   }
 
