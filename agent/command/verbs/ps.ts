@@ -42,6 +42,12 @@ const COLUMNS: Column<Job>[] = [
 const hidden = (count: number) =>
   `its jobs are shown as others have them, or as they were when this agent was asked last; it ran ${count} when it was heard last`;
 
+/** Arrays have a column of their own only where there are some. */
+const columnsFor = (jobs: readonly Job[]): Column<Job>[] =>
+  jobs.some(({ array }) => array)
+    ? [...COLUMNS.slice(0, 2), { title: 'ARRAY', cell: ({ array }) => array?.id ?? '' }, ...COLUMNS.slice(2)]
+    : COLUMNS;
+
 /** In their order. */
 const jobsOf = ({ id }: FoundArray, jobs: Job[]): Job[] =>
   jobs.filter(({ array }) => array?.id === id).sort((one, other) => one.array!.index - other.array!.index);
@@ -70,6 +76,6 @@ export const addPs = (program: Command) =>
           await complainOfSilent(agent, ({ jobs: count }) => hidden(count));
           return listed;
         });
-        await invocation.answer(jobs, table(COLUMNS, jobs));
+        await invocation.answer(jobs, table(columnsFor(jobs), jobs));
       }),
     );

@@ -30,24 +30,28 @@ export function joinedArrays(parts: readonly HomedArray[]): HomedArray[] {
 }
 
 /**
- * The array that a person means, by the rules of one job.
- * @param job the one that the same words may mean; null where there is none
+ * The array that a person means, by the rules of one job; null where they mean a job.
+ * @param jobs those that the same words may mean: a name or a whole id comes before the beginning of one
  * @throws `ambiguous-job`
  */
-export function resolveArray(reference: string, arrays: HomedArray[], job: Job | null): FoundArray | null {
+export function resolveArray(reference: string, arrays: HomedArray[], jobs: Job[]): FoundArray | null {
   const exact = arrays.find(({ id }) => id === reference);
   if (exact) return exact;
-  const isLive = ({ jobs }: HomedArray) => jobs.some(({ stage }) => stage !== 'over');
-  const jobLives = job !== null && job.state !== 'ended' && job.state !== 'lost';
-  const live = (found: HomedArray[]) => (jobLives || found.some(isLive) ? found.filter(isLive) : found);
-  const named = live(arrays.filter(({ name }) => name === reference));
-  const found = named.length > 0 ? named : live(arrays.filter(({ id }) => id.startsWith(reference)));
-  if (found.length === 0) return null;
-  if (jobLives) throw ambiguous(reference, [...found, job]);
-  if (found.length > 1 && found.some(isLive)) throw ambiguous(reference, found);
+  const namedArrays = arrays.filter(({ name }) => name === reference);
+  const namedJobs = jobs.filter(({ id, name }) => id === reference || name === reference);
+  const byName = namedArrays.length > 0 || namedJobs.length > 0;
+  const [meant, others] = byName ? [namedArrays, namedJobs] : [arrays, jobs];
+  const living = meant.filter(({ jobs: parts }) => parts.some(({ stage }) => stage !== 'over'));
+  const livingJobs = others.filter(({ state }) => state !== 'ended' && state !== 'lost');
+  const alive = [...living, ...livingJobs];
+  if (alive.length > 1 && living.length > 0) throw ambiguous(reference, alive);
+  if (alive.length > 0) return living[0] ?? null;
   // Of what is over, the latest is meant.
-  const latest = found.reduce((one, other) => (other.started > one.started ? other : one));
-  return job !== null && !isLive(latest) && job.started > latest.started ? null : latest;
+  const latest = [...meant, ...others].reduce<HomedArray | Job | null>(
+    (one, other) => (one && one.started >= other.started ? one : other),
+    null,
+  );
+  return meant.find((array) => array === latest) ?? null;
 }
 
 const ambiguous = (reference: string, found: readonly { id: string }[]) =>

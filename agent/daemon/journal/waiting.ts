@@ -14,7 +14,7 @@ export class Waiting {
   admit(request: JobSpec, more: number, { jobs, bytes }: QueueBounds): void {
     const { uid } = request.user;
     const counted = this.file.one(
-      'SELECT count(*) AS n FROM queue JOIN requests ON requests.id = request WHERE uid = ?',
+      'SELECT count(*) AS n FROM queue JOIN requests ON requests.id = queue.request WHERE uid = ?',
       uid,
     );
     const stored = this.file.one('SELECT sum(octet_length(request)) AS n FROM requests WHERE uid = ?', uid);

@@ -2,7 +2,7 @@
 import type { FoundArray, HomedArray } from '../../api/array';
 import type { ClientContract } from '../../api/client-contract';
 import type { Caller, Params, Result } from '../../api/contract';
-import { asGodwitError, GodwitError, isArray, noSuchJob } from '../../api/errors';
+import { GodwitError, isArray, noSuchJob } from '../../api/errors';
 import { fitting } from '../../api/lists';
 import type { Job } from '../../api/model';
 import type { Scope } from '../allocations/scopes';
@@ -40,25 +40,16 @@ export class Dispatch {
     return { id: homed.id, home: node };
   }
 
-  /** The same as those tell of it who answer. @throws `no-such-job`, `ambiguous-job`, `nodes-silent` */
+  /** The same as those tell of it who answer. @throws `no-such-job`, `ambiguous-job`, `nodes-silent`, `is-array` */
   async seen(reference: string, asker: Asker): Promise<Job> {
-    const { peers, scopes } = this.parts;
-    const scope = scopes.of(asker);
-    const asked = peers.names.map((name) =>
-      this.#unlessSilent(name, peers.call(name, 'home.find', { job: reference }, SOON), null),
-    );
-    const [answers, arrays] = await Promise.all([Promise.all(asked), this.#arrays(reference, asker)]);
-    const jobs = answers.flatMap((answer) => answer?.jobs ?? []).filter((job) => scope.sees(job));
-    const silent = peers.names.filter((_, index) => answers[index] === null);
+    const [{ jobs, silent }, arrays] = await Promise.all([
+      this.#jobs(reference, asker),
+      this.#arrays(reference, asker),
+    ]);
     if (jobs.length === 0 && arrays.length > 0) throw isArray(arrays[0]!.name, arrays[0]!.count);
     // It may be one of theirs: a debugger that is attached to it is to wait.
     if (jobs.length === 0 && silent.length > 0) throw notFound(reference, silent);
-    // What its home says comes before what others say of it.
-    const rank = ({ homeSilentMs }: Job) => Number(homeSilentMs !== undefined);
-    return resolveJob(
-      reference,
-      jobs.sort((one, other) => rank(one) - rank(other)),
-    );
+    return resolveJob(reference, jobs);
   }
 
   /**
@@ -66,15 +57,26 @@ export class Dispatch {
    * @throws `ambiguous-job` where it could be several, or a job as well
    */
   async array(reference: string, asker: Asker): Promise<FoundArray | null> {
-    const { home } = this.parts;
-    if (await home.job(reference).catch(() => null)) return null;
+    if (await this.parts.home.job(reference).catch(() => null)) return null;
     const arrays = await this.#arrays(reference, asker);
     if (arrays.length === 0) return null;
-    const job = await this.seen(reference, asker).catch((error) => {
-      if (asGodwitError(error).code === 'ambiguous-job') throw error;
-      return null;
-    });
-    return resolveArray(reference, arrays, job);
+    return resolveArray(reference, arrays, (await this.#jobs(reference, asker)).jobs);
+  }
+
+  /** Those that may be meant, what their homes say first; and who has not answered. */
+  async #jobs(reference: string, asker: Asker): Promise<{ jobs: Job[]; silent: string[] }> {
+    const { peers, scopes } = this.parts;
+    const scope = scopes.of(asker);
+    const asked = peers.names.map((name) =>
+      this.#unlessSilent(name, peers.call(name, 'home.find', { job: reference }, SOON), null),
+    );
+    const answers = await Promise.all(asked);
+    const jobs = answers.flatMap((answer) => answer?.jobs ?? []).filter((job) => scope.sees(job));
+    const rank = ({ homeSilentMs }: Job) => Number(homeSilentMs !== undefined);
+    return {
+      jobs: jobs.sort((one, other) => rank(one) - rank(other)),
+      silent: peers.names.filter((_, index) => answers[index] === null),
+    };
   }
 
   /** Those that may be meant, as all homes have them that answer. */
