@@ -10,6 +10,9 @@ import { loadOf, type Need, type NoRoom, noRoom, type Taken } from './room';
 /** A promise holds no longer: who asked has ended, or thought better of it. */
 export const PROMISE_MS = 120_000;
 
+/** More jobs don't begin within that time on one node: a member that asks for more means something else. */
+const MOST_PROMISED = 1_000;
+
 export interface Asking extends Load {
   job: string;
   worth: Worth;
@@ -58,6 +61,7 @@ export class Gate {
     if (!node || node.draining) return 'draining';
     const reserved = this.#promised.filter(({ begins, cameAt }) => begins && cameAt === null);
     const cpus = reserved.reduce((sum, { demand }) => sum + demand, taken.cpus);
+    if (this.#promised.length >= MOST_PROMISED) return 'cpus';
     const refused = noRoom(this.withPromised(node, now), { ...taken, cpus }, need);
     if (refused) return refused;
     const { demand, memory } = loadOf(need, node);
