@@ -9,15 +9,8 @@ const AT_ONCE = 32;
 export type Part = FoundArray['jobs'][number];
 
 /** The array that is meant; null where that is one job. @throws `ambiguous-job` */
-export async function findArray(agent: Asked, job: string): Promise<FoundArray | null> {
-  try {
-    return (await agent.call('jobs.array', { job })).array;
-  } catch (error) {
-    // An older agent has none.
-    if (asGodwitError(error).code !== 'no-such-method') throw error;
-    return null;
-  }
-}
+export const findArray = async (agent: Asked, job: string): Promise<FoundArray | null> =>
+  (await agent.call('jobs.array', { job })).array;
 
 /** What came of it for each of an array's jobs. */
 export interface Outcome<T> {

@@ -16,9 +16,22 @@ export const MOST_FOLLOWED = 100;
 /** Named in one line. */
 const MOST_NAMED = 4;
 
-/** The array that is meant, at the agent of this socket; null where that is one job. */
-export const arrayMeant = (socket: string, job: string): Promise<FoundArray | null> =>
-  ask(socket, (agent) => findArray(agent, job));
+/** What a verb does to one job, or where an array is meant, by the agent's word, to all of its jobs. */
+export async function jobOrArray<T>(
+  socket: string,
+  job: string,
+  one: () => Promise<T>,
+  all: (array: FoundArray) => Promise<T>,
+): Promise<T> {
+  try {
+    return await one();
+  } catch (error) {
+    if (asGodwitError(error).code !== 'is-array') throw error;
+    const array = await ask(socket, (agent) => findArray(agent, job));
+    if (!array) throw error;
+    return all(array);
+  }
+}
 
 /** Those on which a verb does something; where there are none the array is over. @throws `job-ended` */
 export function living({ name, jobs }: FoundArray): Part[] {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Gate, PROMISE_MS } from '../../agent/daemon/balance/gate';
 import type { KnownNode, NodeSaid } from '../../agent/daemon/balance/known';
 import { afterTurn, fairOrder, unclaimed } from '../../agent/daemon/balance/queue';
+import { RecentWants } from '../../agent/daemon/balance/recent-wants';
 import { isLargeEnough, type Need, noRoom, type Taken } from '../../agent/daemon/balance/room';
 
 const GIB = 2 ** 30;
@@ -86,6 +87,20 @@ describe('a node has room', () => {
     expect(noRoom(node(), NOTHING, { cpus: 4, memory: null })).toBe('too-small');
     expect(isLargeEnough(node(), { cpus: 2, memory: 15 * GIB })).toBe(false);
     expect(isLargeEnough(node(), { cpus: 2, memory: 14 * GIB })).toBe(true);
+  });
+});
+
+describe('what a job has wanted lately', () => {
+  it('is the most of some looks, one CPU while nothing is known, and goes with the job', () => {
+    const wants = new RecentWants();
+    expect(wants.saw('a', 0, 0)).toBe(1);
+    expect(wants.saw('a', 0.2, 1_000)).toBe(1);
+    expect(wants.saw('a', 0.2, 5_500)).toBe(0.2);
+    expect([wants.saw('a', 3, 6_000), wants.saw('a', 0, 10_900), wants.saw('a', 0, 11_000)]).toEqual([
+      3, 3, 0,
+    ]);
+    wants.keep([]);
+    expect(wants.saw('a', 0, 12_000)).toBe(1);
   });
 });
 

@@ -3,8 +3,9 @@ import { Argument } from 'commander';
 import type { FoundArray } from '../../api/array';
 import type { HistoryEvent } from '../../api/model';
 import { type Agent, ask } from '../../client/agent';
-import { each, findArray } from '../../client/arrays';
+import { each } from '../../client/arrays';
 import { readHistory } from '../../client/lists';
+import { jobOrArray } from '../arrays';
 import { moveText } from '../moves';
 import { complain } from '../output';
 import { complainOfSilent } from '../silent';
@@ -26,23 +27,28 @@ export const addHistory = (program: Command) =>
     .addArgument(new Argument('[job]', "a job's id, a unique prefix of it, or its name"))
     .action(
       perform<object, [string | undefined]>(async (invocation, _options, job) => {
-        const events = await ask(invocation.socket, async (agent) => {
-          const array = job === undefined ? null : await findArray(agent, job);
-          if (array) return historyOfAll(agent, array);
-          const read = await readHistory(agent, job);
-          if (job === undefined)
-            await complainOfSilent(
-              agent,
-              () => 'what happened to the jobs that it is the home of is not shown',
-            );
-          return read;
-        });
+        const { socket } = invocation;
+        const events =
+          job === undefined
+            ? await ask(socket, ofAll)
+            : await jobOrArray(
+                socket,
+                job,
+                () => ask(socket, (agent) => readHistory(agent, job)),
+                (array) => ask(socket, (agent) => ofArray(agent, array)),
+              );
         await invocation.answer(events, table(COLUMNS, events, 0));
       }),
     );
 
+async function ofAll(agent: Agent): Promise<HistoryEvent[]> {
+  const read = await readHistory(agent);
+  await complainOfSilent(agent, () => 'what happened to the jobs that it is the home of is not shown');
+  return read;
+}
+
 /** Of those of its jobs that are known of still. */
-async function historyOfAll(agent: Agent, { jobs }: FoundArray): Promise<HistoryEvent[]> {
+async function ofArray(agent: Agent, { jobs }: FoundArray): Promise<HistoryEvent[]> {
   const outcomes = await each(jobs, ({ id }) => readHistory(agent, id));
   const read = outcomes.flatMap(({ job, result }) => {
     if ('ok' in result) return result.ok;

@@ -4,7 +4,7 @@ import type { FoundArray } from '../../api/array';
 import { signalNamed } from '../../api/signals';
 import { ask } from '../../client/agent';
 import { endingOrder } from '../../client/arrays';
-import { arrayMeant, living, onEach } from '../arrays';
+import { jobOrArray, living, onEach } from '../arrays';
 import { addAgentOption, addJsonOption, type Invocation, JOB, perform } from '../verb';
 
 /** The kernel's, of which only the first and the last have names (signal(7)). */
@@ -20,14 +20,22 @@ export const addKill = (program: Command) =>
     .addArgument(JOB())
     .option('-s, --signal <signal>', 'by name or number', parseSignal, 'SIGTERM')
     .action(
-      perform<{ signal: string }, [string]>(async (invocation, { signal }, job) => {
-        const array = await arrayMeant(invocation.socket, job);
-        if (array) return killArray(invocation, array, signal);
-        const { id } = await ask(invocation.socket, (agent) => agent.call('jobs.kill', { job, signal }));
-        // Whether it ends is up to the program; `wait` shows how.
-        await invocation.answer({ id, exit: null, signal }, `${signal} sent to job ${id}`);
-      }),
+      perform<{ signal: string }, [string]>((invocation, { signal }, job) =>
+        jobOrArray(
+          invocation.socket,
+          job,
+          () => killJob(invocation, job, signal),
+          (array) => killArray(invocation, array, signal),
+        ),
+      ),
     );
+
+async function killJob(invocation: Invocation, job: string, signal: string): Promise<number> {
+  const { id } = await ask(invocation.socket, (agent) => agent.call('jobs.kill', { job, signal }));
+  // Whether it ends is up to the program; `wait` shows how.
+  await invocation.answer({ id, exit: null, signal }, `${signal} sent to job ${id}`);
+  return 0;
+}
 
 async function killArray(invocation: Invocation, array: FoundArray, signal: string): Promise<number> {
   const { id, name } = array;

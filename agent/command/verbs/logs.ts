@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { copyConsole, followConsole } from '../../client/console';
-import { arrayMeant, copyConsoles, followConsoles } from '../arrays';
+import { copyConsoles, followConsoles, jobOrArray } from '../arrays';
 import { complain, write } from '../output';
 import { size } from '../text';
 import { addAgentOption, JOB, perform } from '../verb';
@@ -18,13 +18,14 @@ export const addLogs = (program: Command) =>
     .action(
       perform<{ follow?: true }, [string]>(async (invocation, { follow }, job) => {
         invocation.refuseJson("its output is the job's own bytes");
-        const array = await arrayMeant(invocation.socket, job);
-        if (array) {
-          const show = follow ? followConsoles : copyConsoles;
-          return show(invocation.socket, array, tellCutOf);
-        }
-        if (follow) await followConsole(invocation.socket, job, write, {}, { cut: tellCut });
-        else await copyConsole(invocation.socket, job, write, { cut: tellCut });
+        const { socket } = invocation;
+        const cut = { cut: tellCut };
+        await jobOrArray(
+          socket,
+          job,
+          () => (follow ? followConsole(socket, job, write, {}, cut) : copyConsole(socket, job, write, cut)),
+          (array) => (follow ? followConsoles : copyConsoles)(socket, array, tellCutOf),
+        );
       }),
     );
 

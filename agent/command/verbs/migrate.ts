@@ -2,7 +2,7 @@ import { Argument, type Command, InvalidArgumentError } from 'commander';
 import type { FoundArray } from '../../api/array';
 import { type MoveReport, Transfer } from '../../api/model';
 import { ask } from '../../client/agent';
-import { arrayMeant, living, onEach } from '../arrays';
+import { jobOrArray, living, onEach } from '../arrays';
 import { moveText } from '../moves';
 import { addAgentOption, addJsonOption, type Invocation, JOB, perform } from '../verb';
 
@@ -17,16 +17,29 @@ export const addMigrate = (program: Command) =>
     .addArgument(new Argument('<node>', 'where to: a name, "home" or "best"'))
     .option('--transfer <how>', 'how its memory travels: stop, or auto', transferOf, 'auto' as const)
     .action(
-      perform<{ transfer: Transfer }, [string, string]>(async (invocation, { transfer }, job, node) => {
-        const array = await arrayMeant(invocation.socket, job);
-        if (array) return migrateArray(invocation, array, node, transfer);
-        const report = await ask(invocation.socket, (agent) =>
-          // As long as its memory takes to travel.
-          agent.call('jobs.migrate', { job, node, transfer }, { timeoutMs: Number.POSITIVE_INFINITY }),
-        );
-        await invocation.answer(report, reportText(report));
-      }),
+      perform<{ transfer: Transfer }, [string, string]>((invocation, { transfer }, job, node) =>
+        jobOrArray(
+          invocation.socket,
+          job,
+          () => migrateJob(invocation, job, node, transfer),
+          (array) => migrateArray(invocation, array, node, transfer),
+        ),
+      ),
     );
+
+async function migrateJob(
+  invocation: Invocation,
+  job: string,
+  node: string,
+  transfer: Transfer,
+): Promise<number> {
+  const report = await ask(invocation.socket, (agent) =>
+    // As long as its memory takes to travel.
+    agent.call('jobs.migrate', { job, node, transfer }, { timeoutMs: Number.POSITIVE_INFINITY }),
+  );
+  await invocation.answer(report, reportText(report));
+  return 0;
+}
 
 /** One after the other: each node lets one out and one in at a time. */
 async function migrateArray(

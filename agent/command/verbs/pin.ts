@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { ask } from '../../client/agent';
-import { arrayMeant, living, onEach } from '../arrays';
+import { type Agent, ask } from '../../client/agent';
+import { jobOrArray, living, onEach } from '../arrays';
 import { addAgentOption, addJsonOption, JOB, perform } from '../verb';
 
 const addPinning =
@@ -11,21 +11,23 @@ const addPinning =
       .description(texts.description)
       .addArgument(JOB())
       .action(
-        perform<object, [string]>(async (invocation, _options, job) => {
+        perform<object, [string]>((invocation, _options, job) => {
+          const { socket } = invocation;
           const pinned = verb === 'pin';
-          const array = await arrayMeant(invocation.socket, job);
-          if (array) {
-            const { failed } = await onEach(
-              invocation.socket,
-              living(array),
-              (agent, { id }) => agent.call('jobs.pin', { job: id, pinned }),
-              { passed: ['job-ended'] },
-            );
+          const pin = (agent: Agent, id: string) => agent.call('jobs.pin', { job: id, pinned });
+          const one = async () => {
+            const { id } = await ask(socket, (agent) => pin(agent, job));
+            await invocation.answer({ id, pinned }, `job ${id} ${texts.result}`);
+            return 0;
+          };
+          return jobOrArray(socket, job, one, async (array) => {
+            const { failed } = await onEach(socket, living(array), (agent, { id }) => pin(agent, id), {
+              passed: ['job-ended'],
+            });
             if (failed.length > 0) return 1;
-            return invocation.answer({ id: array.id, pinned }, `array ${array.name}: ${texts.all}`);
-          }
-          const { id } = await ask(invocation.socket, (agent) => agent.call('jobs.pin', { job, pinned }));
-          await invocation.answer({ id, pinned }, `job ${id} ${texts.result}`);
+            await invocation.answer({ id: array.id, pinned }, `array ${array.name}: ${texts.all}`);
+            return 0;
+          });
         }),
       );
 

@@ -3,8 +3,8 @@ import type { FoundArray } from '../../api/array';
 import { age } from '../../api/figures';
 import type { Job } from '../../api/model';
 import { ask } from '../../client/agent';
-import { findArray } from '../../client/arrays';
 import { listJobs } from '../../client/lists';
+import { jobOrArray } from '../arrays';
 import { complainOfSilent } from '../silent';
 import { type Column, commandLine, exitText, figure, moment, size, table } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
@@ -42,6 +42,13 @@ const COLUMNS: Column<Job>[] = [
 const hidden = (count: number) =>
   `its jobs are shown as others have them, or as they were when this agent was asked last; it ran ${count} when it was heard last`;
 
+const listed = (socket: string, ended: boolean): Promise<Job[]> =>
+  ask(socket, async (agent) => {
+    const jobs = await listJobs(agent, { ended });
+    await complainOfSilent(agent, ({ jobs: count }) => hidden(count));
+    return jobs;
+  });
+
 /** Arrays have a column of their own only where there are some. */
 const columnsFor = (jobs: readonly Job[]): Column<Job>[] =>
   jobs.some(({ array }) => array)
@@ -68,14 +75,17 @@ export const addPs = (program: Command) =>
     .option('-a, --all', 'the ended ones too')
     .action(
       perform<{ all?: true }, [string | undefined]>(async (invocation, { all = false }, job) => {
-        const jobs = await ask(invocation.socket, async (agent) => {
-          const array = job === undefined ? null : await findArray(agent, job);
-          if (array) return jobsOf(array, await listJobs(agent, { ended: true }));
-          if (job !== undefined) return [await agent.call('jobs.show', { job })];
-          const listed = await listJobs(agent, { ended: all });
-          await complainOfSilent(agent, ({ jobs: count }) => hidden(count));
-          return listed;
-        });
+        const { socket } = invocation;
+        const jobs =
+          job === undefined
+            ? await listed(socket, all)
+            : await jobOrArray(
+                socket,
+                job,
+                () => ask(socket, async (agent) => [await agent.call('jobs.show', { job })]),
+                async (array) =>
+                  jobsOf(array, await ask(socket, (agent) => listJobs(agent, { ended: true }))),
+              );
         await invocation.answer(jobs, table(columnsFor(jobs), jobs));
       }),
     );

@@ -1,5 +1,5 @@
 import { Argument, type Command } from 'commander';
-import { GodwitError } from '../../api/errors';
+import { asGodwitError, GodwitError } from '../../api/errors';
 import type { JobStacks } from '../../api/stacks';
 import { printable } from '../../api/text';
 import { type Agent, ask } from '../../client/agent';
@@ -26,13 +26,11 @@ export const addStacks = (program: Command) =>
     .action(
       perform<object, [string[]]>(async (invocation, _options, jobs) => {
         const read = await ask(invocation.socket, async (agent) => {
-          const all = (await Promise.all(jobs.map((job) => jobsMeant(agent, job)))).flat();
-          return Promise.all(
-            all.map(async (job) => {
-              const { id, ...stacks } = await agent.call('jobs.stacks', { job }, FOR_AS_LONG_AS_IT_TAKES);
-              return { job: id, stacks };
-            }),
-          );
+          const read = async (job: string) => {
+            const { id, ...stacks } = await agent.call('jobs.stacks', { job }, FOR_AS_LONG_AS_IT_TAKES);
+            return { job: id, stacks };
+          };
+          return (await Promise.all(jobs.map((job) => readAll(agent, job, read)))).flat();
         });
         const known = [...new Map(read.map((one) => [one.job, one])).values()];
         const groups = groupStacks(known);
@@ -45,14 +43,16 @@ export const addStacks = (program: Command) =>
       }),
     );
 
-/** Of an array those that run. */
-async function jobsMeant(agent: Agent, job: string): Promise<string[]> {
-  const array = await findArray(agent, job);
-  return array
-    ? living(array)
-        .filter(({ stage }) => stage === 'living')
-        .map(({ id }) => id)
-    : [job];
+/** Of a job, or of those jobs of an array that run. */
+async function readAll<T>(agent: Agent, job: string, read: (job: string) => Promise<T>): Promise<T[]> {
+  try {
+    return [await read(job)];
+  } catch (error) {
+    const array = asGodwitError(error).code === 'is-array' ? await findArray(agent, job) : null;
+    if (!array) throw error;
+    const running = living(array).filter(({ stage }) => stage === 'living');
+    return Promise.all(running.map(({ id }) => read(id)));
+  }
 }
 
 const FOR_AS_LONG_AS_IT_TAKES = { timeoutMs: Number.POSITIVE_INFINITY };

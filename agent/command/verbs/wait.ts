@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { FoundArray } from '../../api/array';
 import { askThroughRestarts } from '../../client/agent';
-import { arrayMeant, waitForAll, worst } from '../arrays';
+import { jobOrArray, waitForAll, worst } from '../arrays';
 import { addAgentOption, addJsonOption, type Invocation, JOB, perform } from '../verb';
 
 export const addWait = (program: Command) =>
@@ -13,18 +13,25 @@ export const addWait = (program: Command) =>
     )
     .addArgument(JOB())
     .action(
-      perform<object, [string]>(async (invocation, _options, job) => {
-        const array = await arrayMeant(invocation.socket, job);
-        if (array) return waitForArray(invocation, array);
-        const { id, exit, signal, reason } = await askThroughRestarts(invocation.socket, (agent) =>
-          agent.call('jobs.wait', { job }, { timeoutMs: Number.POSITIVE_INFINITY }),
-        );
-        const why = reason ? `: ${reason}` : '';
-        const how = signal ? `was ended by ${signal}` : `ended with exit status ${exit}`;
-        await invocation.answer({ id, exit, signal, reason }, `job ${id} ${how}${why}`);
-        return exit;
-      }),
+      perform<object, [string]>((invocation, _options, job) =>
+        jobOrArray(
+          invocation.socket,
+          job,
+          () => waitForJob(invocation, job),
+          (array) => waitForArray(invocation, array),
+        ),
+      ),
     );
+
+async function waitForJob(invocation: Invocation, job: string): Promise<number> {
+  const { id, exit, signal, reason } = await askThroughRestarts(invocation.socket, (agent) =>
+    agent.call('jobs.wait', { job }, { timeoutMs: Number.POSITIVE_INFINITY }),
+  );
+  const why = reason ? `: ${reason}` : '';
+  const how = signal ? `was ended by ${signal}` : `ended with exit status ${exit}`;
+  await invocation.answer({ id, exit, signal, reason }, `job ${id} ${how}${why}`);
+  return exit;
+}
 
 async function waitForArray(invocation: Invocation, { id, name, jobs }: FoundArray): Promise<number> {
   const ended = await waitForAll(invocation.socket, jobs);

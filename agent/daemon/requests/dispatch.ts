@@ -46,7 +46,8 @@ export class Dispatch {
       this.#jobs(reference, asker),
       this.#arrays(reference, asker),
     ]);
-    if (jobs.length === 0 && arrays.length > 0) throw isArray(arrays[0]!.name, arrays[0]!.count);
+    const array = arrays.length > 0 ? resolveArray(reference, arrays, jobs) : null;
+    if (array) throw isArray(array.name, array.count);
     // It may be one of theirs: a debugger that is attached to it is to wait.
     if (jobs.length === 0 && silent.length > 0) throw notFound(reference, silent);
     return resolveJob(reference, jobs);

@@ -4,6 +4,7 @@ import type { Handlers } from '../../api/contract';
 import type { PeerContract } from '../../api/peer-contract';
 import type { Gate } from '../balance/gate';
 import type { NodeSaid } from '../balance/known';
+import { RecentWants } from '../balance/recent-wants';
 import type { Taken } from '../balance/room';
 import type { Copies } from '../jobs/copies';
 import type { JobStatuses } from '../jobs/job-status';
@@ -55,8 +56,9 @@ const answers = (
 
 /** What is wanted of this node, by figures of the last seconds; those who ask at once are answered by the same look. */
 function freshly({ copies, statuses, said }: GateParts) {
+  const wants = new RecentWants();
   const look = async () => {
-    const [own, taken] = await Promise.all([said(), takenBy(copies, statuses)]);
+    const [own, taken] = await Promise.all([said(), takenBy(copies, statuses, wants)]);
     return { own, taken };
   };
   let lookedAt = Number.NEGATIVE_INFINITY;
@@ -78,17 +80,22 @@ function freshly({ copies, statuses, said }: GateParts) {
 }
 
 /** What the jobs here have reserved, used or not, and want. */
-async function takenBy(copies: Copies, statuses: Pick<JobStatuses, 'uses'>): Promise<Taken> {
+async function takenBy(
+  copies: Copies,
+  statuses: Pick<JobStatuses, 'uses'>,
+  wants: RecentWants,
+): Promise<Taken> {
   const { jobs } = copies;
   const uses = new Map((await statuses.uses(jobs)).map((use) => [use.job, use]));
   const taken: Taken = { cpus: 0, idleCpus: 0, wantedCpus: 0, idleMemory: 0 };
+  wants.keep(jobs);
   for (const job of jobs) {
     const { cpus, memory } = copies.get(job)?.limits ?? {};
     const { demand = 0, memory: used = 0 } = uses.get(job) ?? {};
     taken.cpus += cpus ?? 0;
     // Negative where it wants more than it gets: that is no other's loss.
     taken.idleCpus += cpus === undefined ? 0 : cpus - demand;
-    taken.wantedCpus += cpus ?? demand;
+    taken.wantedCpus += cpus ?? wants.saw(job, demand, performance.now());
     taken.idleMemory += memory === undefined ? 0 : Math.max(0, memory - used);
   }
   return taken;
