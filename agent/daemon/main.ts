@@ -35,7 +35,7 @@ import { Renewal } from './cluster/renewal';
 import { Roster } from './cluster/roster';
 import { Settings } from './cluster/settings';
 import { readUsers } from './cluster/users';
-import { ClusterWatch } from './cluster/watch';
+import { watchOver } from './cluster/watch-over';
 import { Daemons } from './homefs/daemons';
 import { MountedFiles } from './homefs/mounted';
 import { ServedFiles } from './homefs/served';
@@ -70,9 +70,6 @@ import { peerHandlers } from './requests/peer';
 import { Queue } from './requests/queue';
 import { UserSockets } from './requests/user-sockets';
 import { View } from './requests/view';
-
-/** A home asks its jobs' hosts, each of which may be gone. */
-const VIEW_TIMEOUT_MS = 5_000;
 
 /** A keeper that has ended is started anew at once; on a loaded machine that takes a while. */
 const KEEPER_PATIENCE_MS = 10_000;
@@ -221,7 +218,7 @@ function assemble(started: Started) {
     allocationAnswers: allocationAnswers({ allocations, scopes, outliving }),
     ...{ demand: new NodeDemand(quotaFolder()), gate: new Gate() },
     view: new View(lists, journal, moves, () => leftovers.homeless()),
-    watch: watchOver(peers, members, perUser.watchers),
+    watch: watchOver(peers, members, perUser.watchers, log),
   };
 }
 
@@ -239,23 +236,6 @@ const rosterOf = ({ joined }: Started) =>
     latest: () => joined.roster.latest,
     behind: (from: string) => joined.exchange.askSoon(from),
   };
-
-/** Asks every node, this one included, on behalf of those who watch. */
-function watchOver(peers: Peers, members: Members, mostOfOne: number): ClusterWatch {
-  return new ClusterWatch(
-    {
-      get names() {
-        return peers.names;
-      },
-      list: () => members.list(),
-      view: (home) => peers.call(home, 'home.view', {}, { timeoutMs: VIEW_TIMEOUT_MS }),
-      changed: async (node, seen, signal) =>
-        (await peers.call(node, 'node.changed', { seen }, { signal })).seen,
-    },
-    log,
-    mostOfOne,
-  );
-}
 
 /** What has been found stays found; what was not is looked for again. */
 function once<T>(find: () => Promise<T>): () => Promise<T> {
