@@ -72,7 +72,7 @@ export class Home {
     for (const job of living) {
       // An agent that had just adopted it did not come to make it.
       if (job.state === 'running' && !existsSync(this.options.layout.console(job.id))) await this.take(job);
-      else this.consoles.watch(job.id);
+      else if (job.queuedSince === null) this.consoles.watch(job.id);
     }
     // Those of the queue are the queue's to settle.
     const queued = new Set((await this.options.journal.queue()).map(({ job }) => job.id));

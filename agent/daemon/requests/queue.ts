@@ -46,6 +46,9 @@ const UNKNOWN: ReadonlySet<string> = new Set([
   'timeout',
   'no-hello',
   'cancelled',
+  // It has something of the job already.
+  'job-exists',
+  'not-your-job',
 ]);
 /** What may be another time tomorrow: the job waits on. */
 const NOT_NOW: ReadonlySet<string> = new Set([
@@ -254,8 +257,8 @@ export class Queue {
       return;
     }
     const host = await this.#roomFor(entry, unclaimed(taking, claimed), need);
-    if (!this.#entries.has(entry.job)) return;
-    if (host !== null) {
+    if (host !== null && !this.#entries.has(entry.job)) this.#over(host, entry.job);
+    else if (host !== null) {
       entry.beginning = this.#begin(entry, host);
       this.#positions = null;
     } else for (const name of taking) claimed.add(name);
@@ -297,7 +300,7 @@ export class Queue {
   }
 
   async #begin(entry: Entry, host: string): Promise<void> {
-    const { journal, home, peers, balancer, perUser, log } = this.parts;
+    const { journal, home, balancer, perUser, log } = this.parts;
     const { job: id, user } = entry;
     this.#served = afterTurn(this.#served, user);
     try {
@@ -311,8 +314,13 @@ export class Queue {
       log(`not begun on ${host}: ${asGodwitError(error).message}`, { job: id });
       await this.#notBegun(entry, host, asGodwitError(error));
     } finally {
-      void peers.call(host, 'balance.over', { job: id }, { timeoutMs: ROOM_MS }).catch(() => {});
+      this.#over(host, id);
     }
+  }
+
+  /** It has begun there, or does not after all: the room that was kept for it is given back. */
+  #over(host: string, job: string): void {
+    void this.parts.peers.call(host, 'balance.over', { job }, { timeoutMs: ROOM_MS }).catch(() => {});
   }
 
   async #notBegun(entry: Entry, host: string, error: GodwitError): Promise<void> {
