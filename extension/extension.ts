@@ -5,6 +5,7 @@ import { Cluster } from './cluster/cluster';
 import type { ClusterSource } from './cluster/source';
 import { GodwitCommand } from './command/godwit';
 import { addNode } from './commands/add-node';
+import { Arrays } from './commands/arrays';
 import { Balance } from './commands/balance';
 import { doctor } from './commands/doctor';
 import { Ending } from './commands/end';
@@ -49,6 +50,7 @@ export function activate(context: ExtensionContext): Godwit {
   const pinning = new Pinning(cluster, targets);
   const leftovers = new Leftovers(cluster, targets);
   const balance = new Balance(cluster);
+  const arrays = new Arrays(cluster);
   const stacksView = new StacksView();
   const stacks = new Stacks(cluster, targets, stacksView);
 
@@ -71,6 +73,10 @@ export function activate(context: ExtensionContext): Godwit {
     adoptJob: ofRow((job) => leftovers.decide('adopt', job)),
     forgetJob: ofRow((job) => leftovers.decide('forget', job)),
     endJob: ofRow((job, options) => ending.end(job, options)),
+    endArray: ofRow((array, confirmed) => arrays.end(array, confirmed)),
+    migrateArray: ofRow((array, node) => arrays.migrate(array, node)),
+    pinArray: ofRow((array) => arrays.pin(array, true)),
+    unpinArray: ofRow((array) => arrays.pin(array, false)),
     showStacks: ofRow((jobs) => stacks.show(jobs)),
     refreshStacks: () => stacks.refresh(),
     debugThread: ofRow((row) => stacks.debug(row)),

@@ -1,5 +1,6 @@
 /** What clients ask of an agent: the `godwit` command and the editor. The same verbs are forwarded to a job's home. */
 import { z } from 'zod';
+import { FoundArray } from './array';
 import { list } from './bounded';
 import type { Contract } from './contract';
 import { Cursor, MOST_IN_PAGE, MOST_JOBS, MOST_NODES } from './lists';
@@ -11,6 +12,7 @@ import {
   Job,
   JobId,
   LaunchRequest,
+  MOST_PARTS,
   Moment,
   MoveReport,
   Node,
@@ -97,6 +99,9 @@ export const BalanceStatus = z.object({
 });
 export type BalanceStatus = z.infer<typeof BalanceStatus>;
 
+/** A job as it has been launched; one that is queued is `home`'s, and its program has a number inside it all the same. */
+const Launched = Job.pick({ id: true, name: true, home: true, node: true, pid: true });
+
 export const clientContract = {
   /** From now on this connection gets the event `cluster` (see clientEvents): at once, after each change, each second. */
   'cluster.watch': { params: z.object({}), result: z.object({}) },
@@ -145,6 +150,13 @@ export const clientContract = {
   /** One job, with its whole command. */
   'jobs.show': { params: job, result: Job },
   'jobs.run': { params: LaunchRequest, result: Job },
+  /** An array of such jobs, each with GODWIT_INDEX and GODWIT_COUNT in its environment: all of them, or none. */
+  'jobs.runArray': {
+    params: LaunchRequest.extend({ count: z.int().min(1).max(MOST_PARTS) }),
+    result: z.object({ id: JobId, name: z.string(), jobs: list(Launched, { most: MOST_PARTS }) }),
+  },
+  /** The array that is meant by an id, a unique prefix of one, or a name; null where that is one job. */
+  'jobs.array': { params: job, result: z.object({ array: FoundArray.nullable() }) },
   'jobs.kill': { params: job.extend({ signal: SignalName }), result: z.object({ id: z.string() }) },
   /** A pinned job can't be moved, by root neither; a move under way is finished. */
   'jobs.pin': { params: job.extend({ pinned: z.boolean() }), result: z.object({ id: z.string() }) },

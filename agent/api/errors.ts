@@ -91,6 +91,20 @@ export const jobAdopted = (job: string, by: string) =>
     fix: 'see `godwit ps`; ask again',
   });
 
+export const jobQueued = (job: string) =>
+  new GodwitError({
+    code: 'job-queued',
+    message: `job ${job} is queued: it has not begun`,
+    fix: 'see `godwit why` for what it waits for; `godwit kill` takes it out of the queue',
+  });
+
+export const isArray = (name: string, count: number) =>
+  new GodwitError({
+    code: 'is-array',
+    message: `${name} is an array of ${count} jobs`,
+    fix: `name one of them, like ${name}.0`,
+  });
+
 export const notYours = (job: string, owner: string) =>
   new GodwitError({
     code: 'not-yours',

@@ -129,6 +129,28 @@ export const Address = z.object({
 });
 export type Address = z.infer<typeof Address>;
 
+/** Of one array: as many as Slurm allows by itself (MaxArraySize), and what is told of all fits one message. */
+export const MOST_PARTS = 1_000;
+
+/** Which job of an array one is. */
+export const ArrayPart = z.object({
+  /** The array's own. */
+  id: JobId,
+  name: z.string().max(200),
+  /** From 0 on. */
+  index: z
+    .int()
+    .min(0)
+    .max(MOST_PARTS - 1),
+  /** How many it began with. */
+  count: z.int().min(1).max(MOST_PARTS),
+});
+export type ArrayPart = z.infer<typeof ArrayPart>;
+
+/** Of a job that has not begun: its place in the queue of its home, from 1 on; since when; what it waits for. */
+export const Queued = z.object({ position: z.int().min(1), since: Moment, why: z.string() });
+export type Queued = z.infer<typeof Queued>;
+
 export const Job = z.object({
   id: JobId,
   name: z.string(),
@@ -161,6 +183,10 @@ export const Job = z.object({
   epoch: Epoch,
   /** The one that it runs in; absent outside of any. */
   allocation: AllocationId.optional(),
+  /** Absent outside of any array. */
+  array: ArrayPart.optional(),
+  /** It waits for room on a node; its state is `starting`. Absent otherwise. */
+  queued: Queued.optional(),
   /** Its home does not answer, for so long already: a node that has a copy of it tells of it instead. Absent otherwise. */
   homeSilentMs: Span.optional(),
   /** It is told from memory, as it was then: neither its home nor a node that has it answers. Absent otherwise. */
@@ -252,6 +278,7 @@ export const HistoryEvent = z.object({
   job: JobId,
   node: NodeName,
   event: z.enum([
+    'queued',
     'launched',
     'move-intent',
     'move-committed',
@@ -303,6 +330,7 @@ export const Shown = z.object({
   command: Job.shape.command,
   started: Moment,
   moves: z.int().min(0),
+  array: ArrayPart.optional(),
 });
 export type Shown = z.infer<typeof Shown>;
 
@@ -332,16 +360,19 @@ export const LaunchRequest = z.object({
   resources: Resources.optional(),
   /** It may use io_uring, which keeps it from moving while it does. */
   allowIoUring: z.boolean().default(false),
+  /** It waits for a node that has room, and begins there. */
+  queue: z.boolean().default(false),
 });
 export type LaunchRequest = z.input<typeof LaunchRequest>;
 
 /** What the home makes of it: the user is known from where the request came in, never from what it says. */
-export const JobSpec = LaunchRequest.extend({
+export const JobSpec = LaunchRequest.omit({ queue: true }).extend({
   user: User.default(ROOT),
   /** The one that it was given. */
   address: Address.nullable().default(null),
   /** Judged as well. */
   allocation: AllocationId.nullable().default(null),
+  array: ArrayPart.optional(),
 });
 export type JobSpec = z.infer<typeof JobSpec>;
 
@@ -354,6 +385,7 @@ export const KeptSpec = JobSpec.pick({
   allowIoUring: true,
   allocation: true,
   nodes: true,
+  array: true,
 }).extend({
   command: Job.shape.command,
 });

@@ -1,5 +1,6 @@
 /** What agents ask of each other. Who may say which of it: requests/callers.ts. */
 import { z } from 'zod';
+import { HomedArray, MOST_ARRAYS_MEANT } from './array';
 import { list } from './bounded';
 import { clientContract, JobReference, Typed } from './client-contract';
 import { MoveUnderWay } from './client-events';
@@ -138,6 +139,7 @@ export const JobUse = z.object({
 });
 export type JobUse = z.infer<typeof JobUse>;
 
+export const REFUSED_ROOM = ['draining', 'too-small', 'cpus', 'memory'] as const;
 export const REFUSED_BALANCE = ['busy', 'draining', 'no-room', 'costs-more'] as const;
 /** Nothing is a number that has no end. */
 const Figure = z.number().min(0);
@@ -232,6 +234,11 @@ export const peerContract = {
     params: z.object({ job: JobReference }),
     result: z.object({ jobs: list(Job, { most: MOST_MEANT }) }),
   },
+  /** Arrays of jobs that call this node home, of which a person may mean one. */
+  'home.arrays': {
+    params: z.object({ job: JobReference }),
+    result: z.object({ arrays: list(HomedArray, { most: MOST_ARRAYS_MEANT }) }),
+  },
   /** A page of the history of the jobs that call this node home. */
   'home.history': {
     params: z.object({ ...page, ...asker, narrowed: Narrowed.optional() }),
@@ -288,6 +295,14 @@ export const peerContract = {
       worth: z.object({ stretch: Figure, cost: Figure }),
     }),
     result: z.object({ refused: z.enum(REFUSED_BALANCE).nullable() }),
+  },
+  /**
+   * Is there room for a job of the caller's to begin, by this node's own figures? It is kept for a while. `cpus`, `memory`:
+   * what it reserves; null for what any job is taken to need.
+   */
+  'balance.room': {
+    params: z.object({ job: JobId, cpus: Figure.nullable(), memory: Figure.nullable() }),
+    result: z.object({ refused: z.enum(REFUSED_ROOM).nullable() }),
   },
   /** May it leave? One at a time does. */
   'balance.leave': { params: z.object({ job: JobId }), result: z.object({ may: z.boolean() }) },

@@ -8,10 +8,14 @@ const LEAST_BYTES = 4 * MIB;
 
 const count = (least = 1) => z.int().min(least);
 
-/** Under `perUser` in the configuration. Those of consoles and ended jobs hold for root's jobs as well. */
+/** Under `perUser` in the configuration. Those of consoles, of ended and of queued jobs hold for root's as well. */
 export const PerUser = z.object({
   /** Jobs with this home that are not over: each has a supervisor and a PID 1 on its host, and a keeper holds 4,096. */
   jobs: count().default(256),
+  /** Jobs with this home that wait for room: each is a row in its journal, and looked at once a second. */
+  queued: count().default(1_000),
+  /** Bytes of what these are to be launched with, the environment foremost, in the journal; of an array it is there once. */
+  queuedBytes: count(LEAST_BYTES).default(64 * MIB),
   /**
    * Processes and threads of the user's, on one node, beyond which their jobs launched here make no more
    * (RLIMIT_NPROC): a quarter of the ids of a small machine (32,768).

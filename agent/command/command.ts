@@ -44,7 +44,7 @@ const VERBS: Record<string, ((program: Command) => void)[]> = {
 };
 
 export const AFTERWORD = `
-A JOB is a job's id, a unique prefix of it, or its name. A NODE is a node's name, "home" or "best".
+A JOB is a job's id, a unique prefix of it, or its name; for many verbs an array's, too. A NODE is a node's name, "home" or "best".
 
 The agent that is asked: --agent, else $GODWIT_AGENT, else this machine's own (/run/godwit/agent.sock),
 else the first node of the lab "lab"; with $GODWIT_LAB, the first node of that lab.

@@ -1,14 +1,26 @@
 /** Ctrl-C while a job's output is on the terminal. */
 import { asGodwitError } from '../api/errors';
 import { exitStatusOf } from '../api/signals';
-import { askThroughRestarts } from '../client/agent';
+import { type Agent, askThroughRestarts } from '../client/agent';
 import { complain } from './output';
 
 const FORWARDED = ['SIGINT', 'SIGTERM'] as const;
 
-/** The first signal goes to the job; with the second the command ends and leaves the job alone. */
+/** What gets the signals. */
+export interface Target {
+  /** `job abcdefghij` */
+  what: string;
+  send: (agent: Agent, signal: NodeJS.Signals) => Promise<unknown>;
+}
+
+export const oneJob = (job: string): Target => ({
+  what: `job ${job}`,
+  send: (agent, signal) => agent.call('jobs.kill', { job, signal }),
+});
+
+/** The first signal goes to the job, or to all; with the second the command ends and leaves the job alone. */
 export class Interruptions {
-  private job: string | undefined;
+  private target: Target | undefined;
   private first: NodeJS.Signals | undefined;
 
   constructor(private readonly socket: string) {
@@ -16,9 +28,9 @@ export class Interruptions {
   }
 
   /** The job has been launched: it gets what has come before, too. */
-  goTo(job: string): void {
-    this.job = job;
-    if (this.first) void this.forward(job, this.first);
+  goTo(target: Target): void {
+    this.target = target;
+    if (this.first) void this.forward(target, this.first);
   }
 
   end(): void {
@@ -28,24 +40,22 @@ export class Interruptions {
   private readonly take = (signal: NodeJS.Signals): void => {
     if (this.first) this.leave(signal);
     this.first = signal;
-    if (this.job) void this.forward(this.job, signal);
+    if (this.target) void this.forward(this.target, signal);
   };
 
   private leave(signal: NodeJS.Signals): never {
-    const which = this.job ? `job ${this.job}` : 'the job';
-    complain(`${which} runs on; see \`godwit ps\`, \`godwit logs -f\` and \`godwit kill\``);
+    const what = this.target?.what ?? 'the job';
+    complain(`${what} runs on; see \`godwit ps\`, \`godwit logs -f\` and \`godwit kill\``);
     process.exit(exitStatusOf(signal));
   }
 
-  private async forward(job: string, signal: NodeJS.Signals): Promise<void> {
+  private async forward({ what, send }: Target, signal: NodeJS.Signals): Promise<void> {
     try {
-      await askThroughRestarts(this.socket, (agent) => agent.call('jobs.kill', { job, signal }), {
-        accepted: true,
-      });
+      await askThroughRestarts(this.socket, (agent) => send(agent, signal), { accepted: true });
     } catch (error) {
       const why = asGodwitError(error);
       // Then its end is on the way here.
-      if (why.code !== 'job-ended') complain(`${signal} did not reach job ${job}: ${why.message}`);
+      if (why.code !== 'job-ended') complain(`${signal} did not reach ${what}: ${why.message}`);
     }
   }
 }

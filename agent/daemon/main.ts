@@ -39,11 +39,12 @@ import { Renewal } from './cluster/renewal';
 import { Roster } from './cluster/roster';
 import { Settings } from './cluster/settings';
 import { readUsers } from './cluster/users';
-import { ClusterWatch } from './cluster/watch';
+import { watchOver } from './cluster/watch-over';
 import { Daemons } from './homefs/daemons';
 import { MountedFiles } from './homefs/mounted';
 import { ServedFiles } from './homefs/served';
 import { Addresses } from './jobs/addresses';
+import { Arrays } from './jobs/arrays';
 import { Clearing } from './jobs/clearing';
 import { Copies } from './jobs/copies';
 import { Debugging } from './jobs/debugging';
@@ -70,11 +71,9 @@ import { Leftovers } from './requests/leftovers';
 import { OwnDebuggers } from './requests/own-debuggers';
 import { OwnJobs } from './requests/own-jobs';
 import { peerHandlers } from './requests/peer';
+import { Queue } from './requests/queue';
 import { UserSockets } from './requests/user-sockets';
 import { View } from './requests/view';
-
-/** A home asks its jobs' hosts, each of which may be gone. */
-const VIEW_TIMEOUT_MS = 5_000;
 
 /** A keeper that has ended is started anew at once; on a loaded machine that takes a while. */
 const KEEPER_PATIENCE_MS = 10_000;
@@ -166,8 +165,11 @@ function assemble(started: Started) {
     taken: () => addressesIn(journal),
     ownerOf: (ip) => networks.ownerOf(ip),
   });
-  const lists = new HomedJobs({ node, journal, peers, moves: underWay });
-  const home = new Home({ ...base, addresses, perUser: config.perUser, lists });
+  const queued = (job: string) => queue.of(job);
+  const lists = new HomedJobs({ node, journal, peers, moves: underWay, queued });
+  const { perUser } = config;
+  const home = new Home({ ...base, addresses, perUser, lists });
+  const arrays = new Arrays({ ...base, home, addresses });
   wrote.on('job', (job) => void home.review(job).catch((error: Error) => log(error.message, { job })));
 
   const context = {
@@ -189,7 +191,8 @@ function assemble(started: Started) {
       await ownJobs.move(job, to, new AbortController().signal, reason);
     },
   });
-  const ownJobs: OwnJobs = new OwnJobs({ ...base, home, lists, moves, balancer, rules });
+  const queue: Queue = new Queue({ ...base, home, arrays, addresses, members, balancer, perUser });
+  const ownJobs: OwnJobs = new OwnJobs({ ...base, home, lists, queue, moves, balancer, rules });
   const strays = new Strays({ ...context, moves, members, home, names: () => peers.names });
   const leftovers = new Leftovers({ node, home, scopes, lists, members, moves, peers, statuses, strays });
   const ownDebuggers = new OwnDebuggers({ node, home, moves: underWay, peers });
@@ -203,12 +206,25 @@ function assemble(started: Started) {
   return {
     ...{ keepers, dispensable: () => dispensable(held) },
     ...{ config, settings, changes, refusals: new Refusals(log), speed: measureSpeed() },
-    ...{ ...hosting, host, statuses, debugging, stops, home, lists, moves, ownJobs, ownDebuggers },
+    ...{
+      ...hosting,
+      host,
+      statuses,
+      debugging,
+      stops,
+      home,
+      lists,
+      arrays,
+      queue,
+      moves,
+      ownJobs,
+      ownDebuggers,
+    },
     ...{ clusterAnswers: cluster, leftovers, members, scopes, outliving, balancer, rules },
     allocationAnswers: allocationAnswers({ allocations, scopes, outliving }),
     ...{ demand: new NodeDemand(quotaFolder()), gate: new Gate() },
     view: new View(lists, journal, moves, () => leftovers.homeless()),
-    watch: watchOver(peers, members, config.perUser.watchers),
+    watch: watchOver(peers, members, perUser.watchers, log),
   };
 }
 
@@ -226,23 +242,6 @@ const rosterOf = ({ joined }: Started) =>
     latest: () => joined.roster.latest,
     behind: (from: string) => joined.exchange.askSoon(from),
   };
-
-/** Asks every node, this one included, on behalf of those who watch. */
-function watchOver(peers: Peers, members: Members, mostOfOne: number): ClusterWatch {
-  return new ClusterWatch(
-    {
-      get names() {
-        return peers.names;
-      },
-      list: () => members.list(),
-      view: (home) => peers.call(home, 'home.view', {}, { timeoutMs: VIEW_TIMEOUT_MS }),
-      changed: async (node, seen, signal) =>
-        (await peers.call(node, 'node.changed', { seen }, { signal })).seen,
-    },
-    log,
-    mostOfOne,
-  );
-}
 
 /** What has been found stays found; what was not is looked for again. */
 function once<T>(find: () => Promise<T>): () => Promise<T> {
@@ -310,6 +309,7 @@ async function main(configFile: string) {
   await node.moves.restart(await journal.jobs({ ended: true, adopted: true }));
   await served.restart();
   await node.home.takeUp();
+  await node.queue.takeUp();
   const wire = await serveTls({
     ...config.listen,
     ...{ tls, name, kind: 'agent', contract: peerContract, handlers, tickets },
@@ -349,7 +349,8 @@ async function main(configFile: string) {
   // As daemons have it.
   process.on('SIGHUP', () => void reload());
   await node.members.start();
-  void node.home.start();
+  void node.home.start().then(() => node.arrays.takeBackUnsettled());
+  node.queue.start();
   node.outliving.start();
   node.balancer.start();
   node.keepers.replaceWhenIdle(node.dispensable);

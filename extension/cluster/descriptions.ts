@@ -57,6 +57,7 @@ export function jobFigures(job: Job, move: MoveUnderWay | undefined): string {
   if (move) return `${move.from} → ${move.to}`;
   if (job.state === 'lost') return 'lost';
   if (job.state === 'ended') return endText(job);
+  if (job.queued) return `queued ${job.queued.position}${job.pinned ? ' · pinned' : ''} · ${job.queued.why}`;
   const parts = [STATE_WORDS[job.state]];
   if (job.debugged) parts.push('debugged');
   if (job.pinned) parts.push('pinned');
@@ -75,9 +76,23 @@ export function endText({ exit }: Job): string {
 export function spokenJob(job: Job, move: MoveUnderWay | undefined): string {
   if (move) return `Job ${job.name}, moving from ${move.from} to ${move.to}, ${PHASE_WORDS[move.phase]}`;
   if (isOver(job)) return `Job ${job.name}, ${job.state === 'lost' ? 'lost' : `ended with ${endText(job)}`}`;
+  if (job.queued) return `Job ${job.name}, number ${job.queued.position} in the queue: ${job.queued.why}`;
   const debugged = job.debugged ? ', a debugger is attached' : '';
   const pinned = job.pinned ? ', pinned to it' : '';
   return `Job ${job.name}, ${STATE_WORDS[job.state]} on ${job.node}${pinned}, ${size(job.rss)} of memory${debugged}`;
+}
+
+/** `24 jobs: 20 running, 4 queued`: of the jobs of an array, those that live by their states. */
+export function arrayFigures(jobs: readonly Job[]): string {
+  const all = jobs[0]?.array?.count ?? jobs.length;
+  const alive = jobs.filter((job) => !isOver(job));
+  const states = new Map<string, number>();
+  for (const job of alive) {
+    const state = job.queued ? 'queued' : STATE_WORDS[job.state];
+    states.set(state, (states.get(state) ?? 0) + 1);
+  }
+  if (all > alive.length) states.set('over', all - alive.length);
+  return `${count(all, 'job')}: ${[...states].map(([state, some]) => `${some} ${state}`).join(', ')}`;
 }
 
 export function spokenNode(node: Node, jobs: number): string {

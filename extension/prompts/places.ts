@@ -98,7 +98,7 @@ export async function askForNode(
 }
 
 function nodeChoice(node: Node, jobs: Job[], isHome: boolean): Choice<string> {
-  const here = jobs.filter((job) => job.node === node.name && living(job));
+  const here = jobs.filter((job) => job.node === node.name && living(job) && !job.queued);
   const named = here.map((job) => `${job.name} (${STATE_WORDS[job.state]})`).join(', ');
   return {
     label: plain(node.name),

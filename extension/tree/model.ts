@@ -4,6 +4,7 @@ import { commandLine, size, span } from '../../agent/api/figures';
 import type { Job, Node } from '../../agent/api/model';
 import { markdown, type Plain, plain } from '../../agent/api/plain';
 import {
+  arrayFigures,
   cpus,
   endText,
   isLeft,
@@ -20,7 +21,7 @@ import {
 const ENDED_SHOWN = 20;
 
 export interface Item {
-  /** `node:node1`, `job:abcdefghij`, `ended` */
+  /** `node:node1`, `job:abcdefghij`, `array:abcdefghij`, `queue`, `ended` */
   id: string;
   label: Plain;
   description: Plain;
@@ -47,12 +48,15 @@ export const EMPTY: Tree = { items: new Map(), children: new Map() };
 
 export const jobElement = (id: string) => `job:${id}`;
 export const nodeElement = (name: string) => `node:${name}`;
+export const arrayElement = (id: string) => `array:${id}`;
+const QUEUE = 'queue';
 const ENDED = 'ended';
 
-/** The job or node of an element. */
-export function meantBy(element: string): { job?: string; node?: string } {
-  const [, kind, name] = /^(job|node):(.+)$/.exec(element) ?? [];
+/** The job, the array or the node of an element. */
+export function meantBy(element: string): { job?: string; array?: string; node?: string } {
+  const [, kind, name] = /^(job|array|node):(.+)$/.exec(element) ?? [];
   if (kind === 'job') return { job: name! };
+  if (kind === 'array') return { array: name! };
   return kind === 'node' ? { node: name! } : {};
 }
 
@@ -70,17 +74,26 @@ export function buildTree({ nodes, jobs, moves }: ClusterSnapshot): Tree {
   const isShown = (job: Job) => !isOver(job) || moveOf(job) !== undefined;
   const living = jobs.filter(isShown).sort(oldestFirst);
   const over = jobs.filter((job) => !isShown(job)).sort(latestFirst);
-  const onNode = ({ name }: Node) => living.filter(({ node }) => node === name);
+  const onNode = ({ name }: Node) => living.filter(({ node, queued }) => node === name && !queued);
+  const single = living.filter(({ array }) => !array);
+  const queue = single.filter(({ queued }) => queued).sort(nextFirst);
+  const arrays = arraysOf(living);
   add(ROOT, [
     ...nodes.map((node) => nodeItem(node, onNode(node))),
+    ...arrays.map(arrayItem),
+    ...(queue.length > 0 ? [queueItem(queue.length)] : []),
     ...(over.length > 0 ? [endedItem(over.length)] : []),
   ]);
-  for (const node of nodes) {
+  const shown = (job: Job) => jobItem(job, moveOf(job), isLeft(job, nodes));
+  for (const node of nodes)
     add(
       nodeElement(node.name),
-      onNode(node).map((job) => jobItem(job, moveOf(job), isLeft(job, nodes))),
+      onNode(node)
+        .filter((job) => single.includes(job))
+        .map(shown),
     );
-  }
+  for (const { id, jobs: parts } of arrays) add(arrayElement(id), parts.map(shown));
+  if (queue.length > 0) add(QUEUE, queue.map(shown));
   add(
     ENDED,
     over.slice(0, ENDED_SHOWN).map((job) => jobItem(job, undefined, false)),
@@ -88,6 +101,27 @@ export function buildTree({ nodes, jobs, moves }: ClusterSnapshot): Tree {
   return { items, children };
 }
 
+interface LivingArray {
+  id: string;
+  name: string;
+  /** Those that live, in their order. */
+  jobs: Job[];
+}
+
+function arraysOf(living: readonly Job[]): LivingArray[] {
+  const arrays = new Map<string, LivingArray>();
+  for (const job of living) {
+    if (!job.array) continue;
+    const { id, name } = job.array;
+    const known = arrays.get(id) ?? { id, name, jobs: [] };
+    known.jobs.push(job);
+    arrays.set(id, known);
+  }
+  for (const { jobs } of arrays.values()) jobs.sort((a, b) => a.array!.index - b.array!.index);
+  return [...arrays.values()].sort((a, b) => a.id.localeCompare(b.id));
+}
+
+const nextFirst = (a: Job, b: Job) => a.queued!.position - b.queued!.position;
 /** A new job is the last of its node's, in whichever order nodes have answered. */
 const oldestFirst = (a: Job, b: Job) => a.started.localeCompare(b.started) || a.id.localeCompare(b.id);
 const latestFirst = (a: Job, b: Job) =>
@@ -137,6 +171,34 @@ function nodeItem(node: Node, jobs: Job[]): Item {
   };
 }
 
+/** Folded: its jobs are many, and its figures tell of all. */
+const arrayItem = ({ id, name, jobs }: LivingArray): Item => ({
+  id: arrayElement(id),
+  label: plain(name),
+  description: plain(arrayFigures(jobs)),
+  icon: { name: 'layers' },
+  tooltip: () =>
+    `**${markdown(name)}** — ${markdown(arrayFigures(jobs))}\n\n${rows(
+      row('Command', commandLine(jobs[0]!.command)),
+      row('Id', id),
+      row('Home', jobs[0]!.home),
+    )}`,
+  spoken: plain(`Array ${name}, ${arrayFigures(jobs)}`),
+  context: 'array',
+  fold: 'closed',
+});
+
+const queueItem = (count: number): Item => ({
+  id: QUEUE,
+  label: plain('Queued'),
+  description: plain(String(count)),
+  icon: { name: 'clock' },
+  tooltip: () => 'Jobs that wait until a node has room, the next first',
+  spoken: plain(`Queued jobs, ${count}`),
+  context: 'queue-group',
+  fold: 'closed',
+});
+
 const endedItem = (count: number): Item => ({
   id: ENDED,
   label: plain('Ended'),
@@ -152,7 +214,7 @@ function jobItem(job: Job, move: MoveUnderWay | undefined, left: boolean): Item 
   return {
     id: jobElement(job.id),
     label: plain(job.name),
-    description: plain(jobFigures(job, move)),
+    description: plain(`${partPlace(job, move)}${jobFigures(job, move)}`),
     icon: jobIcon(job, move),
     tooltip: () => jobTooltip(job, move),
     spoken: plain(spokenJob(job, move)),
@@ -161,18 +223,25 @@ function jobItem(job: Job, move: MoveUnderWay | undefined, left: boolean): Item 
   };
 }
 
+/** The rows of an array are under none of the nodes. */
+const partPlace = ({ array, node, queued }: Job, move: MoveUnderWay | undefined): string =>
+  array && !move && !queued ? `${node} · ` : '';
+
 /**
- * `settled`: it lives, and nothing is being done to it. `abroad`: it could be sent home. `pinned` or `loose`. Beside these
+ * `settled`: it lives, and nothing is being done to it. `abroad`: it could be sent home. `pinned` or `loose`. `queued`: it can
+ * be ended, or pinned to the node where it will begin. Beside these
  * `left`: its home or its node does not answer.
  */
 function flags(job: Job, move: MoveUnderWay | undefined): string[] {
   if (isOver(job)) return ['over'];
+  if (job.queued) return ['queued', job.pinned ? 'pinned' : 'loose'];
   if (move || job.state === 'moving' || job.state === 'starting') return ['busy'];
   return ['settled', ...(job.node === job.home ? [] : ['abroad']), job.pinned ? 'pinned' : 'loose'];
 }
 
 function jobIcon(job: Job, move: MoveUnderWay | undefined): Item['icon'] {
   if (job.state === 'lost') return { name: 'error', color: 'list.errorForeground' };
+  if (job.queued) return { name: 'clock' };
   if (move || job.state === 'moving' || job.state === 'starting') return { name: 'loading~spin' };
   if (job.state === 'ended') {
     return job.exit?.exit === 0
@@ -207,17 +276,20 @@ function jobTooltip(job: Job, move: MoveUnderWay | undefined): string {
     row('Command', commandLine(job.command)),
     row('Id', job.id),
     row('Home', job.home),
-    row(isOver(job) ? 'Was on' : 'Runs on', job.node),
+    job.queued !== undefined && row('Waits', job.queued.why),
+    job.array !== undefined && row('Array', `${job.array.name}, ${job.array.index} of ${job.array.count}`),
+    !job.queued && row(isOver(job) ? 'Was on' : 'Runs on', job.node),
     !isOver(job) && row('CPU', cpus(job.cpu)),
     !isOver(job) && row('Memory', size(job.rss)),
     row('Moves', String(job.migrations)),
-    row('Started', localTime(job.started)),
+    row(job.queued ? 'Queued' : 'Started', localTime(job.started)),
     lasted !== null && row('Took', span(lasted)),
   )}`;
 }
 
 function describeState(job: Job): string {
   if (job.state === 'ended') return `ended, ${endText(job)}`;
+  if (job.queued) return `queued, number ${job.queued.position}`;
   const pinned = job.pinned ? ', pinned to its node' : '';
   return `${STATE_WORDS[job.state]}${job.debugged ? ', a debugger is attached' : ''}${pinned}`;
 }

@@ -182,12 +182,14 @@ describe('a home', () => {
 describe('a node’s word', () => {
   const copies = (here: Record<string, string>) => ({ homeOf: (job: string) => here[job] ?? null }) as never;
   const from = (name: string) => ({ name }) as never;
+  const statuses = { uses: async () => [] };
   const asking = { job: 'a', demand: 1, memory: 0, worth: { stretch: 2, cost: 9 } };
 
   it('about a job is given to its home alone', async () => {
     const answers = gateAnswers({
       gate: new Gate(),
       copies: copies({ a: 'node1' }),
+      statuses,
       said: async () => said('x'),
     });
     expect(await answers['balance.leave']({ job: 'a' }, from('node3'))).toEqual({ may: false });
@@ -195,7 +197,12 @@ describe('a node’s word', () => {
   });
 
   it('given to one home is not taken back by another', async () => {
-    const answers = gateAnswers({ gate: new Gate(), copies: copies({}), said: async () => said('x') });
+    const answers = gateAnswers({
+      gate: new Gate(),
+      copies: copies({}),
+      statuses,
+      said: async () => said('x'),
+    });
     const ask = async (name: string) => (await answers['balance.ask'](asking, from(name))).refused;
     expect(await ask('node1')).toBeNull();
     await answers['balance.over']({ job: 'a' }, from('node3'));

@@ -160,6 +160,41 @@ describe('the view of a snapshot', () => {
     expect(items.get('node:node1')).toMatchObject({ description: 'down', icon: { name: 'error' } });
   });
 
+  const part = (index: number, more: Partial<Job> = {}) =>
+    job(`p${index}`, { array: { id: 'sweepsweep', name: 'sweep', index, count: 5 }, ...more });
+  const waits = (position: number): Partial<Job> => ({
+    state: 'starting',
+    queued: { position, since: '2030-01-01T00:00:00.000Z', why: 'no CPU is free on node1' },
+  });
+
+  it('has an array as one row, folded, with its figures, and its jobs in their order', () => {
+    const jobs = [part(2, waits(2)), part(1, { node: 'node2' }), part(0), job('a')];
+    const { items, children } = buildTree(snapshot(jobs));
+    expect(children.get(ROOT)).toEqual(['node:node1', 'node:node2', 'array:sweepsweep']);
+    expect(children.get('node:node1')).toEqual(['job:a']);
+    expect(children.get('array:sweepsweep')).toEqual(['job:p0', 'job:p1', 'job:p2']);
+    expect(items.get('array:sweepsweep')).toMatchObject({
+      ...{ label: 'sweep', description: '5 jobs: 2 running, 1 queued, 2 over' },
+      ...{ context: 'array', fold: 'closed', spoken: 'Array sweep, 5 jobs: 2 running, 1 queued, 2 over' },
+    });
+    expect(items.get('job:p1')!.description).toBe('node2 · running · 0.5 CPU · 12 MB');
+    expect(meantBy('array:sweepsweep')).toEqual({ array: 'sweepsweep' });
+    expect(parentOf(buildTree(snapshot(jobs)), 'job:p1')).toBe('array:sweepsweep');
+  });
+
+  it('has jobs that wait together, the next first, which can be ended and pinned', () => {
+    const { items, children } = buildTree(snapshot([job('a', waits(2)), job('b', waits(1)), job('c')]));
+    expect(children.get(ROOT)).toEqual(['node:node1', 'node:node2', 'queue']);
+    expect(children.get('queue')).toEqual(['job:b', 'job:a']);
+    expect(children.get('node:node1')).toEqual(['job:c']);
+    expect(items.get('job:b')).toMatchObject({
+      ...{ description: 'queued 1 · no CPU is free on node1', icon: { name: 'clock' } },
+      context: 'job queued loose',
+    });
+    expect(items.get('job:b')!.spoken).toMatch(/number 1 in the queue/);
+    expect(unescaped(items.get('job:b')!.tooltip())).toMatch(/queued, number 1/);
+  });
+
   it('knows parents', () => {
     const tree = buildTree(snapshot([job('a')]));
     expect(parentOf(tree, 'job:a')).toBe('node:node1');

@@ -48,6 +48,7 @@ beforeEach(() => {
       journal,
       peers: host as unknown as HomeOptions['peers'],
       moves: { isMoving: () => false },
+      queued: () => null,
     }),
     peers: host as unknown as HomeOptions['peers'],
     addresses: addresses as unknown as HomeOptions['addresses'],

@@ -57,6 +57,15 @@ describe('what is shown', () => {
     expect(lines.at(-1)).toMatch(/^m migrate/);
   });
 
+  it('has what is queued with its place, on no node, and counts it apart', () => {
+    const first = top();
+    const queued = { position: 4, since: '2026-11-29T10:00:00.000Z', why: 'no CPU is free' };
+    const waiting = job('eeeeeeeeee', { state: 'starting', queued, cpu: 9 });
+    const lines = bare(frame({ ...first, snapshot: { ...first.snapshot!, jobs: [...JOBS, waiting] } }, SIZE));
+    expect(lines[0]).toMatch(/^3 of 3 nodes up, 3 jobs, 1 queued, /);
+    expect(lines[7]).toMatch(/^eeeeeeeeee +eeeeeeeeee +ann +queued 4 +- +9 /);
+  });
+
   it('fits every terminal, with the chosen row in sight', () => {
     const jobs = Array.from({ length: 300 }, (_, index) => job(`${1000000000 + index}`));
     const many = top({ snapshot: { ...top().snapshot!, jobs }, chosen: { nodes: null, jobs: '1000000250' } });

@@ -105,6 +105,9 @@ class LaneBuilder {
       case 'adopted':
         this.adopt(event);
         break;
+      // It is nowhere yet.
+      case 'queued':
+        break;
       case 'forgotten':
         this.end({ at: this.now, exit: null, lost: event.reason ?? 'a person gave it up' });
         break;

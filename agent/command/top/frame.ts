@@ -3,6 +3,7 @@ import type { Job, WindowSize } from '../../api/model';
 import { printable } from '../../api/text';
 import { type Column, commandLine, figure, size, table } from '../text';
 import { NODE_COLUMNS } from '../verbs/nodes';
+import { stateText } from '../verbs/ps';
 import { chosenIn, jobsOf, nodesOf, type Pane, type Top } from './state';
 
 const REVERSE = '\x1b[7m';
@@ -17,8 +18,14 @@ const jobColumns = (whither: ReadonlyMap<string, string>): Column<Job>[] => [
   { title: 'ID', cell: ({ id }) => id },
   { title: 'NAME', cell: ({ name }) => name },
   { title: 'USER', cell: ({ user }) => user },
-  { title: 'STATE', cell: ({ state, pinned }) => (pinned ? `${state}, pinned` : state) },
-  { title: 'NODE', cell: ({ id, node }) => (whither.has(id) ? `${node} > ${whither.get(id)}` : node) },
+  {
+    title: 'STATE',
+    cell: (job) => (job.pinned ? `${stateText(job)}, pinned` : stateText(job)),
+  },
+  {
+    title: 'NODE',
+    cell: ({ id, node, queued }) => (queued ? '' : whither.has(id) ? `${node} > ${whither.get(id)}` : node),
+  },
   { title: 'CPU', cell: ({ cpu }) => figure(cpu), figure: true },
   { title: 'MEMORY', cell: ({ rss }) => size(rss), figure: true },
   { title: 'MOVES', cell: ({ migrations }) => String(migrations), figure: true },
@@ -58,10 +65,12 @@ const cut = (line: string, columns: number) => printable(line).slice(0, columns)
 function head({ snapshot, away }: Top): string {
   if (!snapshot) return away ? `no agent answers: ${away}` : 'asking the agent…';
   const up = snapshot.nodes.filter(({ state }) => state === 'up').length;
-  const running = snapshot.jobs.filter(({ state }) => state !== 'ended' && state !== 'lost').length;
+  const living = snapshot.jobs.filter(({ state }) => state !== 'ended' && state !== 'lost');
+  const queued = living.filter((job) => job.queued).length;
+  const waiting = queued > 0 ? `, ${queued} queued` : '';
   const at = new Date(snapshot.time).toTimeString().slice(0, 8);
   const old = away ? `; as it was then, for no agent answers: ${away}` : '';
-  return `${up} of ${snapshot.nodes.length} nodes up, ${running} jobs, ${at}${old}`;
+  return `${up} of ${snapshot.nodes.length} nodes up, ${living.length - queued} jobs${waiting}, ${at}${old}`;
 }
 
 function pane<Row>(

@@ -1,9 +1,13 @@
 import type { Command } from 'commander';
 import { Argument } from 'commander';
+import type { FoundArray } from '../../api/array';
 import type { HistoryEvent } from '../../api/model';
-import { ask } from '../../client/agent';
+import { type Agent, ask } from '../../client/agent';
+import { each } from '../../client/arrays';
 import { readHistory } from '../../client/lists';
+import { jobOrArray } from '../arrays';
 import { moveText } from '../moves';
+import { complain } from '../output';
 import { complainOfSilent } from '../silent';
 import { type Column, exitText, moment, table } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
@@ -23,18 +27,36 @@ export const addHistory = (program: Command) =>
     .addArgument(new Argument('[job]', "a job's id, a unique prefix of it, or its name"))
     .action(
       perform<object, [string | undefined]>(async (invocation, _options, job) => {
-        const events = await ask(invocation.socket, async (agent) => {
-          const read = await readHistory(agent, job);
-          if (job === undefined)
-            await complainOfSilent(
-              agent,
-              () => 'what happened to the jobs that it is the home of is not shown',
-            );
-          return read;
-        });
+        const { socket } = invocation;
+        const events =
+          job === undefined
+            ? await ask(socket, ofAll)
+            : await jobOrArray(
+                socket,
+                job,
+                () => ask(socket, (agent) => readHistory(agent, job)),
+                (array) => ask(socket, (agent) => ofArray(agent, array)),
+              );
         await invocation.answer(events, table(COLUMNS, events, 0));
       }),
     );
+
+async function ofAll(agent: Agent): Promise<HistoryEvent[]> {
+  const read = await readHistory(agent);
+  await complainOfSilent(agent, () => 'what happened to the jobs that it is the home of is not shown');
+  return read;
+}
+
+/** Of those of its jobs that are known of still. */
+async function ofArray(agent: Agent, { jobs }: FoundArray): Promise<HistoryEvent[]> {
+  const outcomes = await each(jobs, ({ id }) => readHistory(agent, id));
+  const read = outcomes.flatMap(({ job, result }) => {
+    if ('ok' in result) return result.ok;
+    complain(`${job.name}: ${result.error.toLine()}`);
+    return [];
+  });
+  return read.sort((a, b) => a.time.localeCompare(b.time));
+}
 
 function whatHappened({ epoch, to, reason, move, exit }: HistoryEvent): string {
   const parts = [

@@ -1,8 +1,10 @@
 import { Argument, type Command } from 'commander';
+import type { FoundArray } from '../../api/array';
 import { age } from '../../api/figures';
 import type { Job } from '../../api/model';
 import { ask } from '../../client/agent';
 import { listJobs } from '../../client/lists';
+import { jobOrArray } from '../arrays';
 import { complainOfSilent } from '../silent';
 import { type Column, commandLine, exitText, figure, moment, size, table } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
@@ -15,15 +17,19 @@ function homeText({ home, homeSilentMs, asOf }: Job): string {
   return homeSilentMs === undefined ? home : `${home} (silent for ${age(homeSilentMs)})`;
 }
 
+/** One that waits for room has its place instead. */
+export const stateText = ({ state, queued }: Pick<Job, 'state' | 'queued'>): string =>
+  queued ? `queued ${queued.position}` : state;
+
 const COLUMNS: Column<Job>[] = [
   { title: 'ID', cell: ({ id }) => id },
   { title: 'NAME', cell: ({ name }) => name },
   { title: 'USER', cell: ({ user }) => user },
-  { title: 'STATE', cell: ({ state }) => state },
+  { title: 'STATE', cell: stateText },
   { title: 'HOME', cell: homeText },
-  { title: 'NODE', cell: ({ node }) => node },
+  { title: 'NODE', cell: ({ node, queued }) => (queued ? '' : node) },
   { title: 'ADDRESS', cell: ({ address }) => address ?? '' },
-  { title: 'PID', cell: ({ pid }) => String(pid), figure: true },
+  { title: 'PID', cell: ({ pid, queued }) => (queued ? '' : String(pid)), figure: true },
   { title: 'CPU', cell: ({ cpu }) => figure(cpu), figure: true },
   { title: 'MEMORY', cell: ({ rss }) => size(rss), figure: true },
   { title: 'MOVES', cell: ({ migrations }) => String(migrations), figure: true },
@@ -36,6 +42,23 @@ const COLUMNS: Column<Job>[] = [
 const hidden = (count: number) =>
   `its jobs are shown as others have them, or as they were when this agent was asked last; it ran ${count} when it was heard last`;
 
+const listed = (socket: string, ended: boolean): Promise<Job[]> =>
+  ask(socket, async (agent) => {
+    const jobs = await listJobs(agent, { ended });
+    await complainOfSilent(agent, ({ jobs: count }) => hidden(count));
+    return jobs;
+  });
+
+/** Arrays have a column of their own only where there are some. */
+const columnsFor = (jobs: readonly Job[]): Column<Job>[] =>
+  jobs.some(({ array }) => array)
+    ? [...COLUMNS.slice(0, 2), { title: 'ARRAY', cell: ({ array }) => array?.id ?? '' }, ...COLUMNS.slice(2)]
+    : COLUMNS;
+
+/** In their order. */
+const jobsOf = ({ id }: FoundArray, jobs: Job[]): Job[] =>
+  jobs.filter(({ array }) => array?.id === id).sort((one, other) => one.array!.index - other.array!.index);
+
 export const addPs = (program: Command) =>
   addAgentOption(addJsonOption(program.command('ps')))
     .summary('the jobs, wherever they are')
@@ -43,16 +66,26 @@ export const addPs = (program: Command) =>
       'The jobs of the cluster, wherever they are. Long commands are cut, which an ellipsis shows; of one job the ' +
         'whole command is shown.',
     )
-    .addArgument(new Argument('[job]', 'this one alone, by its id, a unique prefix of it, or its name'))
+    .addArgument(
+      new Argument(
+        '[job]',
+        'this one alone, or the jobs of this array, by its id, a unique prefix of it, or its name',
+      ),
+    )
     .option('-a, --all', 'the ended ones too')
     .action(
       perform<{ all?: true }, [string | undefined]>(async (invocation, { all = false }, job) => {
-        const jobs = await ask(invocation.socket, async (agent) => {
-          if (job !== undefined) return [await agent.call('jobs.show', { job })];
-          const listed = await listJobs(agent, { ended: all });
-          await complainOfSilent(agent, ({ jobs: count }) => hidden(count));
-          return listed;
-        });
-        await invocation.answer(jobs, table(COLUMNS, jobs));
+        const { socket } = invocation;
+        const jobs =
+          job === undefined
+            ? await listed(socket, all)
+            : await jobOrArray(
+                socket,
+                job,
+                () => ask(socket, async (agent) => [await agent.call('jobs.show', { job })]),
+                async (array) =>
+                  jobsOf(array, await ask(socket, (agent) => listJobs(agent, { ended: true }))),
+              );
+        await invocation.answer(jobs, table(columnsFor(jobs), jobs));
       }),
     );

@@ -1,16 +1,17 @@
 import { isIPv4 } from 'node:net';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import { HostName, type Job, type LaunchRequest } from '../../api/model';
+import { HostName, type Job, type LaunchRequest, MOST_PARTS } from '../../api/model';
 import { ask, askThroughRestarts } from '../../client/agent';
 import { followConsole } from '../../client/console';
 import { inheritance } from '../../client/launcher';
 import { noCurrentFolder } from '../errors';
-import { Interruptions } from '../interruptions';
+import { Interruptions, oneJob } from '../interruptions';
 import { complain, write } from '../output';
 import { atTerminal, checkTerminal, detachKeyOption, windowSize } from '../terminal';
 import { addAgentOption, addJsonOption, type Invocation, perform } from '../verb';
 import { tellCut } from './logs';
+import { runArray } from './run-array';
 
 interface Options {
   on: string;
@@ -28,6 +29,8 @@ interface Options {
   nodes?: string[];
   address?: string | true;
   hostname?: string;
+  count?: number;
+  queue?: true;
 }
 
 export const addRun = (program: Command) =>
@@ -35,7 +38,8 @@ export const addRun = (program: Command) =>
     .summary('launch a program as a job')
     .description(
       'Launches a program as a job. Its output streams until it ends, and its exit status becomes this one; ' +
-        'Ctrl-C goes to the program; after a second one it runs on alone.',
+        'Ctrl-C goes to the program; after a second one it runs on alone. Of an array all is launched or nothing; each line ' +
+        'of output has the index of its job in front, the highest exit status counts, and Ctrl-C goes to all.',
     )
     .usage('[options] -- <program> [arg...]')
     .argument('<program>', 'looked for in PATH where it has no slash')
@@ -46,7 +50,13 @@ export const addRun = (program: Command) =>
       'auto',
     )
     .option('--nodes <names>', 'the nodes on which alone it may be, also later: "a,b,c"', names)
-    .option('--name <name>', "the job's name")
+    .option(
+      '--count <number>',
+      `so many jobs of it, an array; each has GODWIT_INDEX (from 0 on) and GODWIT_COUNT in its environment`,
+      parts,
+    )
+    .option('--queue', 'let it wait until a node has room, and begin there')
+    .option('--name <name>', "the job's name; of an array the jobs are NAME.0, NAME.1, ...")
     .option('--cwd <folder>', 'where it runs; here by default')
     .option(
       '--env <variable=value>',
@@ -78,8 +88,11 @@ async function run(
   args: string[],
 ): Promise<number | undefined> {
   const { socket } = invocation;
+  if (options.tty && options.count !== undefined)
+    invocation.misused("--tty does not go with --count: a terminal is one job's");
   if (options.tty && !options.detach) checkTerminal('add --detach');
   const request = launchRequest(options, program, args);
+  if (options.count !== undefined) return runArray(invocation, request, options.count, options.detach);
   if (options.detach) {
     const job = await launch(socket, request);
     const { id, name, home, node, pid } = job;
@@ -91,7 +104,7 @@ async function run(
   const interruptions = new Interruptions(socket);
   try {
     const job = await launch(socket, request);
-    interruptions.goTo(job.id);
+    interruptions.goTo(oneJob(job.id));
     return await stayWith(socket, job, request.stopped);
   } finally {
     interruptions.end();
@@ -102,8 +115,9 @@ const launch = (socket: string, request: LaunchRequest): Promise<Job> =>
   ask(socket, (agent) => agent.call('jobs.run', request));
 
 /** Its console on stdout until it ends; returns its exit status. */
-async function stayWith(socket: string, { id, node }: Job, stopped: boolean): Promise<number> {
-  if (stopped)
+async function stayWith(socket: string, { id, node, queued }: Job, stopped: boolean): Promise<number> {
+  if (queued) complain(`job ${id} is queued, number ${queued.position}: it begins when a node has room`);
+  else if (stopped)
     complain(
       `job ${id} is stopped on ${node} before its first instruction; attach with \`godwit gdb ${id}\``,
     );
@@ -117,7 +131,7 @@ async function stayWith(socket: string, { id, node }: Job, stopped: boolean): Pr
 
 function launchRequest(options: Options, program: string, args: string[]): LaunchRequest {
   const { on, name, cwd = '.', env, stopped = false, tty, allowIoUring, address: own } = options;
-  const { cpus, memory, processes, hostname, nodes } = options;
+  const { cpus, memory, processes, hostname, nodes, queue } = options;
   const folder = resolve(currentFolder(), cwd);
   return {
     // As the program's own folder would have it: `env -C folder ./program`.
@@ -134,6 +148,7 @@ function launchRequest(options: Options, program: string, args: string[]): Launc
     ...inheritance(),
     ...(name === undefined ? {} : { name }),
     ...(hostname === undefined ? {} : { hostname }),
+    ...(queue ? { queue } : {}),
     ...(own === undefined ? {} : { address: own === true ? 'auto' : own }),
   };
 }
@@ -178,6 +193,12 @@ function positive(text: string): number {
 function whole(text: string): number {
   if (!/^[1-9]\d{0,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, 1 or more.');
   return Number(text);
+}
+
+function parts(text: string): number {
+  const count = whole(text);
+  if (count > MOST_PARTS) throw new InvalidArgumentError(`An array has ${MOST_PARTS} jobs at most.`);
+  return count;
 }
 
 /** `512M`: powers of 1024. */

@@ -1,9 +1,11 @@
 import { Argument, type Command } from 'commander';
-import { GodwitError } from '../../api/errors';
+import { asGodwitError, GodwitError } from '../../api/errors';
 import type { JobStacks } from '../../api/stacks';
 import { printable } from '../../api/text';
-import { ask } from '../../client/agent';
+import { type Agent, ask } from '../../client/agent';
+import { findArray } from '../../client/arrays';
 import { groupStacks, type StackGroup, titleOf, unreadLines } from '../../client/stacks';
+import { living } from '../arrays';
 import { complain } from '../output';
 import { span } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
@@ -23,14 +25,13 @@ export const addStacks = (program: Command) =>
     .addArgument(new Argument('<job...>', "a job's id, a unique prefix of it, or its name"))
     .action(
       perform<object, [string[]]>(async (invocation, _options, jobs) => {
-        const read = await ask(invocation.socket, (agent) =>
-          Promise.all(
-            jobs.map(async (job) => {
-              const { id, ...stacks } = await agent.call('jobs.stacks', { job }, FOR_AS_LONG_AS_IT_TAKES);
-              return { job: id, stacks };
-            }),
-          ),
-        );
+        const read = await ask(invocation.socket, async (agent) => {
+          const read = async (job: string) => {
+            const { id, ...stacks } = await agent.call('jobs.stacks', { job }, FOR_AS_LONG_AS_IT_TAKES);
+            return { job: id, stacks };
+          };
+          return (await Promise.all(jobs.map((job) => readAll(agent, job, read)))).flat();
+        });
         const known = [...new Map(read.map((one) => [one.job, one])).values()];
         const groups = groupStacks(known);
         const complaints = known.flatMap(({ job, stacks }) => unreadLines(job, stacks));
@@ -41,6 +42,18 @@ export const addStacks = (program: Command) =>
         await invocation.answer(groups.map(contract), stacksText(groups, known));
       }),
     );
+
+/** Of a job, or of those jobs of an array that run. */
+async function readAll<T>(agent: Agent, job: string, read: (job: string) => Promise<T>): Promise<T[]> {
+  try {
+    return [await read(job)];
+  } catch (error) {
+    const array = asGodwitError(error).code === 'is-array' ? await findArray(agent, job) : null;
+    if (!array) throw error;
+    const running = living(array).filter(({ stage }) => stage === 'living');
+    return Promise.all(running.map(({ id }) => read(id)));
+  }
+}
 
 const FOR_AS_LONG_AS_IT_TAKES = { timeoutMs: Number.POSITIVE_INFINITY };
 

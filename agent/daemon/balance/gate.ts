@@ -5,9 +5,13 @@
 import { after, hasRoom, type Load, marginal, stretch } from './cost';
 import type { Worth } from './decide';
 import { type KnownNode, known, type NodeSaid, SEEN_AFTER_MS } from './known';
+import { loadOf, type Need, type NoRoom, noRoom, type Taken } from './room';
 
 /** A promise holds no longer: who asked has ended, or thought better of it. */
 export const PROMISE_MS = 120_000;
+
+/** More jobs don't begin within that time on one node: a member that asks for more means something else. */
+const MOST_PROMISED = 1_000;
 
 export interface Asking extends Load {
   job: string;
@@ -20,6 +24,8 @@ interface Promised extends Load {
   job: string;
   at: number;
   cameAt: number | null;
+  /** It begins here: several may, where only one moves in at a time. */
+  begins: boolean;
 }
 
 export class Gate {
@@ -30,7 +36,8 @@ export class Gate {
   ask(asking: Asking, own: NodeSaid, now: number): { ok: true } | { ok: false; why: Refused } {
     this.#forget(now);
     const no = (why: Refused) => ({ ok: false, why }) as const;
-    if (this.#promised.some(({ cameAt, job }) => cameAt === null && job !== asking.job)) return no('busy');
+    const isComing = ({ cameAt, job, begins }: Promised) => cameAt === null && job !== asking.job && !begins;
+    if (this.#promised.some(isComing)) return no('busy');
     const node = known(own);
     if (!node || node.draining) return no('draining');
     // One that asks again, as its answer was lost, is not counted twice.
@@ -41,8 +48,25 @@ export class Gate {
     if (stretch(promised, asking) > worth.stretch || marginal(promised, asking) > worth.cost)
       return no('costs-more');
     const { job, demand, memory } = asking;
-    this.#promised.push({ job, demand, memory, at: now, cameAt: null });
+    this.#promised.push({ job, demand, memory, at: now, cameAt: null, begins: false });
     return { ok: true };
+  }
+
+  /** May it begin here? @param own this node, as it finds itself to be now @param taken what its jobs have reserved */
+  begin(job: string, need: Need, own: NodeSaid, taken: Taken, now: number): NoRoom | 'draining' | null {
+    this.#forget(now);
+    // One that asks again, as its answer was lost, is not counted twice.
+    this.#promised = this.#promised.filter((one) => one.job !== job || one.cameAt !== null);
+    const node = known(own);
+    if (!node || node.draining) return 'draining';
+    const reserved = this.#promised.filter(({ begins, cameAt }) => begins && cameAt === null);
+    const cpus = reserved.reduce((sum, { demand }) => sum + demand, taken.cpus);
+    if (this.#promised.length >= MOST_PROMISED) return 'cpus';
+    const refused = noRoom(this.withPromised(node, now), { ...taken, cpus }, need);
+    if (refused) return refused;
+    const { demand, memory } = loadOf(need, node);
+    this.#promised.push({ job, demand, memory, at: now, cameAt: null, begins: true });
+    return null;
   }
 
   /** May it leave? One at a time does. */

@@ -20,7 +20,10 @@ export interface Placing extends Load {
 export const UNKNOWN_JOB: Load = { demand: 1, memory: 64 * 1024 * 1024 };
 
 /** The best place of some at random and of home; null where none may be, or none is known. */
-export function place(placing: Placing): string | null {
+export const place = (placing: Placing): string | null => ranked(placing)[0] ?? null;
+
+/** These places, the best first; those that have no memory left come into it only where none has. */
+export function ranked(placing: Placing): string[] {
   const { self, nodes, sent, given, only, away, lookedAt, random } = placing;
   const fit = knownNodes(nodes, sent, given).filter(
     ({ name, draining }) => !draining && (only?.includes(name) ?? true),
@@ -33,7 +36,7 @@ export function place(placing: Placing): string | null {
     const far = node.name === self ? 1 : 1 + away;
     return far * (marginal(node, placing) + stretch(node, placing) * TIE);
   };
-  return least(roomy.length > 0 ? roomy : looked, costOf)?.name ?? null;
+  return inOrder(roomy.length > 0 ? roomy : looked, costOf).map(({ name }) => name);
 }
 
 /** Of places that cost the others the same, the one that is quicker for the job itself. */
@@ -42,11 +45,9 @@ const TIE = 1e-6;
 const some = <T>(all: readonly T[], most: number, random: () => number): T[] =>
   all.length <= most ? [...all] : Array.from({ length: most }, () => all[Math.floor(random() * all.length)]!);
 
-function least<T>(all: readonly T[], of: (one: T) => number): T | undefined {
-  let [best, lowest] = [undefined as T | undefined, Number.POSITIVE_INFINITY];
-  for (const one of all) {
-    const value = of(one);
-    if (value < lowest) [best, lowest] = [one, value];
-  }
-  return best;
+/** Of equals the first; one of which nothing can be reckoned is left out. */
+function inOrder<T>(all: readonly T[], of: (one: T) => number): T[] {
+  const valued = [...new Set(all)].map((one) => ({ one, value: of(one) }));
+  const known = valued.filter(({ value }) => value < Number.POSITIVE_INFINITY);
+  return known.sort((a, b) => a.value - b.value).map(({ one }) => one);
 }

@@ -11,8 +11,8 @@ const isHere = (job: string) =>
 
 export class Copies {
   readonly #copies = new Map<string, Copy>();
-  /** The homes of those that are being launched. */
-  readonly #launching = new Map<string, string>();
+  /** The homes of those that are being launched, and the ends of their launches. */
+  readonly #launching = new Map<string, { home: string; over: Promise<unknown> }>();
 
   constructor(private readonly moves: { isLeaving(job: string): boolean }) {}
 
@@ -39,7 +39,7 @@ export class Copies {
 
   /** Whose job it is that runs here, or is about to; null where there is none. */
   homeOf(job: string): string | null {
-    return this.#copies.get(job)?.home ?? this.#launching.get(job) ?? null;
+    return this.#copies.get(job)?.home ?? this.#launching.get(job)?.home ?? null;
   }
 
   /** Is a move of the job away from here not over? */
@@ -58,12 +58,18 @@ export class Copies {
   /** `launch`, during which the job is known to be on its way here. @throws `job-exists` */
   async launching<T>(job: string, home: string, launch: () => Promise<T>): Promise<T> {
     if (this.homeOf(job) !== null) throw isHere(job);
-    this.#launching.set(job, home);
+    const launched = launch();
+    this.#launching.set(job, { home, over: launched.catch(() => {}) });
     try {
-      return await launch();
+      return await launched;
     } finally {
       this.#launching.delete(job);
     }
+  }
+
+  /** Waits for those of these that are being launched: then they are here, or are not. */
+  async launched(jobs: readonly string[]): Promise<void> {
+    await Promise.all(jobs.map((job) => this.#launching.get(job)?.over));
   }
 
   /** The job's copy, where it is here and stays. @throws `job-moving` where it is not: the home that asks has just seen it here */

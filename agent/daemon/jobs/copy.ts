@@ -100,6 +100,7 @@ export const shownOf = ({ name, spec, started, moves }: HomedJob): Shown => ({
   command: spec.command,
   started,
   moves,
+  ...(spec.array ? { array: spec.array } : {}),
 });
 
 /** What is told of it here; of a job that an older agent has sent, nothing but its id is known. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { EventEmitter } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
@@ -18,7 +18,7 @@ import { cut, printable } from '../../api/text';
 import type { Log } from '../../log';
 import { jobMountsHere } from '../../machine/homefs/mounts';
 import type { Peers } from '../cluster/peers';
-import type { HomedJob, Journal } from '../journal/journal';
+import type { HomedJob, Journal, NewJob } from '../journal/journal';
 import type { Addresses } from './addresses';
 import { assertStartable, boundedResources } from './admission';
 import { Consoles } from './console';
@@ -72,9 +72,11 @@ export class Home {
     for (const job of living) {
       // An agent that had just adopted it did not come to make it.
       if (job.state === 'running' && !existsSync(this.options.layout.console(job.id))) await this.take(job);
-      else this.consoles.watch(job.id);
+      else if (job.queuedSince === null) this.consoles.watch(job.id);
     }
-    this.#unsettled = living.filter(({ state }) => state === 'starting');
+    // Those of the queue are the queue's to settle.
+    const queued = new Set((await this.options.journal.queue()).map(({ job }) => job.id));
+    this.#unsettled = living.filter(({ id, state }) => state === 'starting' && !queued.has(id));
   }
 
   /** When hosts can be asked: those launches are settled, and old jobs forgotten. */
@@ -85,53 +87,74 @@ export class Home {
 
   /** Launches a job as `user`, who asked for it. */
   run(request: LaunchRequest, user: User, host: string, allocation: string | null = null): Promise<Job> {
-    assertStartable(request);
-    const { address: asked, limits = {}, allowIoUring = false, ...others } = request;
-    const rest = { ...others, resources: boundedResources(request.resources, user, this.options.perUser) };
-    return this.options.addresses.with(asked, (address) =>
-      this.#launch({ ...rest, limits, allowIoUring, user, address, allocation }, host),
-    );
+    const { journal, addresses, lists } = this.options;
+    const spec = this.specOf(request, user, allocation);
+    return addresses.with(request.address, async (address) => {
+      const job = this.newJob({ ...spec, address }, host);
+      const launched = await journal.launch(job);
+      await this.begin(launched, job.spec).catch(async (error: Error) => {
+        await this.unlaunch(launched, error);
+        throw error;
+      });
+      return lists.one(await journal.job(launched.id));
+    });
   }
 
-  async #launch(spec: JobSpec, host: string): Promise<Job> {
-    const { journal, layout, node, peers, perUser, log } = this.options;
-    const id = newId();
-    const name = spec.name ?? cut(printable(basename(spec.program)), NAME_SHOWN);
-    const most = spec.user.uid === 0 ? {} : { most: perUser.jobs };
-    const launched = await journal.launch({ id, name, spec, host, launchedStopped: spec.stopped, ...most });
-    try {
-      await mkdir(layout.job(id), { recursive: true });
-      // There from the start, so that it can be followed before anything is written.
-      for (const file of [layout.console(id), layout.status(id)]) {
-        await writeFile(file, '', { flag: 'wx', mode: 0o600 });
-        await chown(file, spec.user.uid, spec.user.gid);
-      }
-      const { program, args, cwd, env, stopped, umask, resources, limits, allowIoUring, user, address } =
-        spec;
-      const { tty, hostname, allocation } = spec;
-      const asked = {
-        ...{ program, args, cwd, env, stopped, umask, resources, limits, allowIoUring, tty, hostname },
-      };
-      const terminal = tty !== undefined;
-      const terms = { user, address, allocation, terminal, shown: shownOf(launched) };
-      const order = { job: id, home: node, epoch: 0, ...terms, ...asked };
-      const files = {
-        console: layout.console(id),
-        status: layout.status(id),
-        init: this.options.helper,
-        ...(await this.#mounts(user)),
-      };
-      const options = { timeoutMs: LAUNCH_TIMEOUT_MS };
-      const { pid } = await peers.call(host, 'host.launch', { ...order, ...files }, options);
-      await journal.running(id, pid);
-      this.consoles.watch(id);
-    } catch (error) {
-      log(`not launched: ${(error as Error).message}`, { job: id });
-      await journal.unlaunched(id);
-      await rm(layout.job(id), { recursive: true, force: true });
-      throw error;
+  /** What the home makes of a request, but for the address. @throws `too-long` */
+  specOf(request: LaunchRequest, user: User, allocation: string | null): JobSpec {
+    assertStartable(request);
+    const { limits = {}, allowIoUring = false, queue: _, address: __, ...others } = request;
+    const resources = boundedResources(request.resources, user, this.options.perUser);
+    return { ...others, resources, limits, allowIoUring, user, address: null, allocation };
+  }
+
+  /** For the journal. */
+  newJob(spec: JobSpec, host: string): NewJob {
+    const name = spec.name ?? nameOf(spec);
+    const most = spec.user.uid === 0 ? {} : { most: this.options.perUser.jobs };
+    return { id: newId(), name, spec, host, launchedStopped: spec.stopped, ...most };
+  }
+
+  /** Launches what the journal has as `starting`, on its host. @throws why it was not launched, or may have been */
+  async begin(job: HomedJob, spec: JobSpec): Promise<void> {
+    const { journal, layout, node, peers } = this.options;
+    const { id, ledger } = job;
+    await this.makeFiles(job);
+    const { program, args, cwd, env, stopped, umask, resources, limits, allowIoUring, user, address } = spec;
+    const { tty, hostname, allocation } = spec;
+    const asked = {
+      ...{ program, args, cwd, env, stopped, umask, resources, limits, allowIoUring, tty, hostname },
+    };
+    const terms = { user, address, allocation, terminal: tty !== undefined, shown: shownOf(job) };
+    const order = { job: id, home: node, epoch: 0, ...terms, ...asked };
+    const files = {
+      console: layout.console(id),
+      status: layout.status(id),
+      init: this.options.helper,
+      ...(await this.#mounts(user)),
+    };
+    const options = { timeoutMs: LAUNCH_TIMEOUT_MS };
+    const { pid } = await peers.call(ledger.host, 'host.launch', { ...order, ...files }, options);
+    await journal.running(id, pid);
+    this.consoles.watch(id);
+  }
+
+  /** There before it begins, so that it can be followed before anything is written. */
+  async makeFiles({ id, spec: { user } }: Pick<HomedJob, 'id' | 'spec'>): Promise<void> {
+    const { layout } = this.options;
+    await mkdir(layout.job(id), { recursive: true });
+    for (const file of [layout.console(id), layout.status(id)]) {
+      await writeFile(file, '', { flag: 'a', mode: 0o600 });
+      await chown(file, user.uid, user.gid);
     }
-    return this.options.lists.one(await journal.job(id));
+  }
+
+  /** It was not launched: as if it had never been. */
+  async unlaunch({ id }: HomedJob, why: Error): Promise<void> {
+    const { journal, layout, log } = this.options;
+    log(`not launched: ${why.message}`, { job: id });
+    await journal.unlaunched(id);
+    await rm(layout.job(id), { recursive: true, force: true });
   }
 
   /** The layout of a job's root: the same wherever it goes. */
@@ -164,21 +187,39 @@ export class Home {
     void this.#retention.review((await journal.job(id)).spec.user.uid);
   }
 
-  /** Something was written about the job: those who wait for its end hear of one that no host has told. */
+  /**
+   * Something was written about the job: those who wait for its end hear of one that no host has told, and those who wait
+   * for its turn in the queue that it has come.
+   */
   async review(id: string): Promise<void> {
+    if (this.#events.listenerCount(`begun:${id}`) > 0 && !(await this.isQueued(id)))
+      this.#events.emit(`begun:${id}`);
     if (this.#events.listenerCount(`ended:${id}`) > 0 && (await this.isOver(id)))
       this.#events.emit(`ended:${id}`);
   }
 
-  /** The job has come here with its copy: what a job of this node's has, its new console foremost. */
-  async take({ id, spec: { user } }: Pick<HomedJob, 'id' | 'spec'>): Promise<void> {
-    const { layout } = this.options;
-    await mkdir(layout.job(id), { recursive: true });
-    for (const file of [layout.console(id), layout.status(id)]) {
-      await writeFile(file, '', { flag: 'a', mode: 0o600 });
-      await chown(file, user.uid, user.gid);
+  /** Does it wait in the queue? */
+  async isQueued(id: string): Promise<boolean> {
+    return (await this.options.journal.job(id)).queuedSince !== null;
+  }
+
+  /** Resolves when the job waits in the queue no longer: it is being launched, or is over. */
+  async begun(id: string, signal: AbortSignal): Promise<void> {
+    const enough = new AbortController();
+    const either = AbortSignal.any([signal, enough.signal]);
+    const begun = once(this.#events, `begun:${id}`, { signal: either });
+    begun.catch(() => {});
+    try {
+      if (await this.isQueued(id)) await begun;
+    } finally {
+      enough.abort();
     }
-    this.consoles.watch(id);
+  }
+
+  /** The job has come here with its copy: what a job of this node's has, its new console foremost. */
+  async take(job: Pick<HomedJob, 'id' | 'spec'>): Promise<void> {
+    await this.makeFiles(job);
+    this.consoles.watch(job.id);
   }
 
   /** Resolves when the job has ended. @throws `job-lost`, `job-adopted` */
@@ -235,9 +276,13 @@ export const addressesIn = async (journal: Journal): Promise<string[]> =>
     .filter(hasAddress)
     .flatMap(({ spec }) => (spec.address ? [spec.address.ip] : []));
 
+/** Of a job, or an array, that was given none. */
+export const nameOf = ({ program }: Pick<JobSpec, 'program'>): string =>
+  cut(printable(basename(program)), NAME_SHOWN);
+
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz012345';
 /** Ten characters of 32: two jobs of a cluster meet by chance once in 10^15. */
-const newId = () => [...randomBytes(10)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('');
+export const newId = () => [...randomBytes(10)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('');
 
 const cancelled = () => new GodwitError({ code: 'cancelled', message: 'the wait for the job was cancelled' });
 const lost = (id: string, why: string) =>

@@ -1,4 +1,5 @@
 /** What is reported of the jobs whose home is this node: as its journal has them, and as their hosts see them now. */
+import type { HomedArray } from '../../api/array';
 import { fitting } from '../../api/lists';
 import type { HistoryEvent, Job } from '../../api/model';
 import type { JobStatus } from '../../api/peer-contract';
@@ -18,6 +19,8 @@ export class HomedJobs {
       peers: Pick<Peers, 'call'>;
       /** Of which jobs a move is not over. */
       moves: { isMoving(job: string): boolean };
+      /** Of a job that is queued: its place, and what it waits for. */
+      queued(job: string): { position: number; why: string } | null;
     },
   ) {}
 
@@ -36,6 +39,19 @@ export class HomedJobs {
   /** Those that a person may mean by this. */
   async find(reference: string, limit: number): Promise<Job[]> {
     return this.#seen(await this.parts.journal.find(reference, limit));
+  }
+
+  /** Arrays that a person may mean by this. */
+  async arrays(reference: string, limit: number): Promise<HomedArray[]> {
+    return (await this.parts.journal.findArrays(reference, limit)).map(({ id, name, jobs }) => {
+      const { spec, started } = jobs[0]!;
+      const { user, allocation, array } = spec;
+      const parts = jobs.map((job) => ({
+        ...{ id: job.id, name: job.name, index: job.spec.array!.index },
+        stage: stageOf(job),
+      }));
+      return { id, name, count: array!.count, jobs: parts, user: user.name, allocation, started };
+    });
   }
 
   /** With its whole command. */
@@ -117,9 +133,21 @@ export class HomedJobs {
       ended,
       epoch: ledger.epoch,
       ...(spec.allocation === null ? {} : { allocation: spec.allocation }),
+      ...(spec.array ? { array: spec.array } : {}),
+      ...this.#queued(job),
     };
   }
+
+  #queued({ id, queuedSince: since }: HomedJob): Pick<Job, 'queued'> {
+    const queued = since === null ? null : this.parts.queued(id);
+    return since !== null && queued ? { queued: { ...queued, since } } : {};
+  }
 }
+
+const stageOf = ({ state, queuedSince }: HomedJob): 'queued' | 'living' | 'over' => {
+  if (state === 'ended' || state === 'lost') return 'over';
+  return queuedSince === null ? 'living' : 'queued';
+};
 
 /** Where the next page begins, of which `taken` of these rows are not a part. */
 const next = (rows: { position: number }[], taken: number): number | null =>

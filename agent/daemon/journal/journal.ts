@@ -33,6 +33,8 @@ export interface HomedJob {
   ledger: Ledger;
   /** When the move that is not over was intended; null when there is none. */
   moveStarted: string | null;
+  /** Since when it waits in the queue; null once it is being launched. */
+  queuedSince: string | null;
   /** Its position in the order of the journal's jobs: a list that has come to it is read on from here. */
   position: number;
 }
@@ -45,6 +47,30 @@ export interface NewJob {
   launchedStopped: boolean;
   /** How many jobs its user may have that are not over; as many as they like if absent. */
   most?: number;
+}
+
+/** A job that is to begin when a node has room. */
+export interface QueuedJob {
+  job: HomedJob;
+  since: string;
+  /** `best`, `home`, or a node's name, as it was asked for. */
+  wanted: string;
+  /** It is being launched on the host that the ledger names, or an agent that has ended was about to. */
+  beginning: boolean;
+}
+
+/** What a user may have in the queue. */
+export interface QueueBounds {
+  jobs: number;
+  /** Of all that they are to be launched with. */
+  bytes: number;
+}
+
+/** An array and its jobs, in their order. */
+export interface HomedArray {
+  id: JobId;
+  name: string;
+  jobs: HomedJob[];
 }
 
 /** A job of another home's whose copy here a person lets run again: what is known of it. */
@@ -88,7 +114,7 @@ export type EpochOutcome =
 
 /**
  * Each method is one transaction: when it resolves, what it says is on the disk; when it rejects, nothing changed.
- * Rejects with GodwitError: `no-such-job`, `job-exists`, `too-many-jobs`, `job-ended`, `journal-full`, `journal-failed`, and the
+ * Rejects with GodwitError: `no-such-job`, `job-exists`, `too-many-jobs`, `too-many-queued`, `job-ended`, `journal-full`, `journal-failed`, and the
  * epoch rules' codes (see `enter`).
  */
 export interface Journal {
@@ -96,6 +122,27 @@ export interface Journal {
   launch(job: NewJob): Promise<HomedJob>;
   /** This node is the job's home from now on: the ledger, the note and the event of its history at once. */
   adopt(job: AdoptedJob): Promise<HomedJob>;
+  /** An array is about to be launched: all of its jobs are `starting`, or none is there. @param most as of one */
+  launchArray(array: JobId, jobs: NewJob[]): Promise<HomedJob[]>;
+  /** It is launched, or has been taken back. */
+  arraySettled(array: JobId): Promise<void>;
+  /** Those that are about to be launched. */
+  unsettledArrays(): Promise<JobId[]>;
+  /**
+   * Jobs that are to begin when there is room, all or none: `starting`, and in the queue. @param request what they are
+   * launched with, without what is each one's own
+   */
+  enqueue(jobs: NewJob[], request: JobSpec, bounds: QueueBounds): Promise<HomedJob[]>;
+  /** In the order in which they came. */
+  queue(): Promise<QueuedJob[]>;
+  /** What a job of the queue is launched with. Rejects with `no-such-job` where it is not in it. */
+  request(job: JobId): Promise<JobSpec>;
+  /** A job of the queue is about to be launched on this host. @param most how many its user may have that have begun */
+  beginning(job: JobId, host: NodeName, most?: number): Promise<HomedJob>;
+  /** It was not launched: it waits on, with `home` as its host. */
+  unbegun(job: JobId, home: NodeName): Promise<void>;
+  /** A job of the queue ends before it has begun. */
+  endedQueued(job: JobId, exit: Exit): Promise<void>;
   /** Its host runs it. */
   running(job: JobId, pid: number): Promise<void>;
   /** It could not be launched: as if it had never been. Only while it is `starting`. */
@@ -118,6 +165,8 @@ export interface Journal {
   jobs(options: { ended: boolean; adopted?: boolean } & Part): Promise<HomedJob[]>;
   /** Those whose id it is, or begins so, or whose name it is: those that are not over first, then the latest. */
   find(reference: string, limit: number): Promise<HomedJob[]>;
+  /** Arrays whose id it is, or begins so, or whose name it is, the latest first. */
+  findArrays(reference: string, limit: number): Promise<HomedArray[]>;
   /** The latest that ended, latest first. */
   latestEnded(limit: number): Promise<HomedJob[]>;
   /** Those of a user that are over and of which no node has anything left to clear away; the latest end first. */

@@ -23,6 +23,7 @@ export function toJob(row: Row): HomedJob {
     launchedStopped: row.launchedStopped === 1,
     moves: Number(row.moves),
     moveStarted: row.moveStarted === null ? null : String(row.moveStarted),
+    queuedSince: row.queuedSince === null ? null : String(row.queuedSince),
     ledger: {
       host: String(row.host),
       epoch: Number(row.epoch),

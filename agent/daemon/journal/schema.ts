@@ -71,6 +71,25 @@ export const MIGRATIONS: readonly string[] = [
        '$.allowIoUring');
    CREATE INDEX jobs_uid ON jobs (uid, state);
    CREATE INDEX jobs_name ON jobs (name);`,
+  // Arrays, and jobs that are yet to begin: what these are launched with is kept until then, of an array once.
+  `ALTER TABLE jobs ADD COLUMN array TEXT;
+   ALTER TABLE jobs ADD COLUMN arrayName TEXT;
+   CREATE INDEX jobs_array ON jobs (array) WHERE array IS NOT NULL;
+   CREATE INDEX jobs_arrayName ON jobs (arrayName) WHERE arrayName IS NOT NULL;
+   CREATE TABLE arrays (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+   CREATE TABLE requests (
+     id INTEGER PRIMARY KEY,
+     uid INTEGER NOT NULL,
+     request TEXT NOT NULL
+   ) STRICT;
+   CREATE TABLE queue (
+     place INTEGER PRIMARY KEY AUTOINCREMENT,
+     job TEXT NOT NULL UNIQUE REFERENCES jobs (id) ON DELETE CASCADE,
+     request INTEGER NOT NULL REFERENCES requests (id),
+     since TEXT NOT NULL,
+     beginning INTEGER NOT NULL DEFAULT 0
+   ) STRICT;
+   CREATE INDEX queue_request ON queue (request);`,
 ];
 
 const StoredMove = z.object({ from: NodeName, to: NodeName, epoch: Epoch, since: Epoch, transfer: Transfer });

@@ -1,53 +1,117 @@
 /** The journal as an SQLite file: write-ahead log, every transaction synced to the disk before it is answered. */
 import { GodwitError, jobEnded, noSuchJob } from '../../api/errors';
-import { type Exit, type JobId, type KeptSpec, type MoveReport, PROGRAM_PID, Words } from '../../api/model';
+import {
+  type Exit,
+  type JobId,
+  type JobSpec,
+  type KeptSpec,
+  type MoveReport,
+  PROGRAM_PID,
+  Words,
+} from '../../api/model';
 import { shortCommand } from '../../api/text';
 import { Events } from './events';
 import { ALL, type JournalFile } from './file';
-import type { AdoptedJob, HomedJob, Journal, NewJob, NodeNote, Part } from './journal';
+import type {
+  AdoptedJob,
+  HomedArray,
+  HomedJob,
+  Journal,
+  NewJob,
+  NodeNote,
+  Part,
+  QueueBounds,
+} from './journal';
 import { type Entry, type Epoch, enter, launchedOn } from './ledger';
 import { roleOf } from './notes';
 import { json, toJob } from './rows';
 import { StoredDetail, StoredNote } from './schema';
+import { Waiting } from './waiting';
 
-const JOBS = 'SELECT rowid AS position, * FROM jobs';
+const JOBS = `SELECT rowid AS position, *,
+  (SELECT since FROM queue WHERE job = jobs.id AND beginning = 0) AS queuedSince FROM jobs`;
 /** It is over, and no node has anything of it. */
 const FORGETTABLE = "state IN ('ended', 'lost', 'adopted') AND open IS NULL AND debts = '[]'";
 
 export class SqliteJournal implements Journal {
   private readonly events: Events;
+  private readonly waiting: Waiting;
 
   constructor(
     private readonly file: JournalFile,
     now: () => Date,
   ) {
     this.events = new Events(file, now);
+    this.waiting = new Waiting(file);
   }
 
   launch(job: NewJob) {
     return this.file.transaction(() => {
-      if (this.file.one('SELECT id FROM jobs WHERE id = ?', job.id)) throw jobExists(job.id);
-      const { program, args, user, limits, address, tty, allowIoUring, allocation, nodes } = job.spec;
-      if (job.most !== undefined && this.living(user.uid) >= job.most) throw tooManyJobs(job.most);
-      const { host, epoch, attempted } = launchedOn(job.host, 0);
-      const command = [program, ...args];
-      const terms = { user, limits, address, tty, allowIoUring, allocation, nodes };
-      const kept: KeptSpec = { command: shortCommand(command), ...terms };
-      this.file.run(
-        `INSERT INTO jobs (id, name, uid, spec, state, started, launchedStopped, host, epoch, attempted, debts)
-         VALUES (?, ?, ?, ?, 'starting', ?, ?, ?, ?, ?, '[]')`,
-        job.id,
-        job.name,
-        user.uid,
-        JSON.stringify(kept),
-        this.events.moment(),
-        job.launchedStopped ? 1 : 0,
-        host,
-        epoch,
-        attempted,
-      );
-      this.file.run('INSERT INTO commands VALUES (?, ?)', job.id, JSON.stringify(command));
-      return this.read(job.id);
+      this.room(job);
+      return this.add(job);
+    });
+  }
+
+  launchArray(array: JobId, jobs: NewJob[]) {
+    return this.file.transaction(() => {
+      this.room(jobs[0]!, jobs.length);
+      this.file.run('INSERT INTO arrays VALUES (?)', array);
+      return jobs.map((job) => this.add(job));
+    });
+  }
+
+  arraySettled(array: JobId) {
+    return this.file.transaction(() => this.file.run('DELETE FROM arrays WHERE id = ?', array));
+  }
+
+  unsettledArrays() {
+    return this.file.reading(() => this.file.all('SELECT id FROM arrays').map(({ id }) => String(id)));
+  }
+
+  enqueue(jobs: NewJob[], request: JobSpec, bounds: QueueBounds) {
+    return this.file.transaction(() => {
+      this.waiting.admit(request, jobs.length, bounds);
+      const added = jobs.map((job) => this.add(job));
+      this.waiting.add(added, request, this.events.moment());
+      for (const { id: job, ledger } of added) this.events.add({ job, node: ledger.host, event: 'queued' });
+      return added.map(({ id }) => this.read(id));
+    });
+  }
+
+  queue() {
+    return this.file.reading(() => this.waiting.list((job) => this.read(job)));
+  }
+
+  request(job: JobId) {
+    return this.file.reading(() => this.waiting.request(job));
+  }
+
+  beginning(job: JobId, host: string, most?: number) {
+    return this.file.transaction(() => {
+      const { spec } = this.read(job);
+      this.waiting.request(job);
+      if (most !== undefined && this.living(spec.user.uid) >= most) throw tooManyJobs(most);
+      this.waiting.begins(job, true);
+      this.file.run('UPDATE jobs SET host = ? WHERE id = ?', host, job);
+      return this.read(job);
+    });
+  }
+
+  unbegun(job: JobId, home: string) {
+    return this.file.transaction(() => {
+      if (this.read(job).state !== 'starting') return;
+      this.waiting.begins(job, false);
+      this.file.run('UPDATE jobs SET host = ? WHERE id = ?', home, job);
+    });
+  }
+
+  endedQueued(job: JobId, exit: Exit) {
+    return this.file.transaction(() => {
+      const { state, ledger } = this.read(job);
+      if (state !== 'starting') return;
+      this.waiting.remove(job);
+      this.over(job, exit);
+      this.events.add({ job, node: ledger.host, epoch: ledger.epoch, event: 'ended', exit });
     });
   }
 
@@ -60,8 +124,8 @@ export class SqliteJournal implements Journal {
       const { host, epoch, attempted, open, debts } = job.ledger;
       this.file.run(
         `INSERT INTO jobs (id, name, uid, spec, state, pid, started, moves, launchedStopped, host, epoch, attempted,
-           open, debts)
-         VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+           open, debts, array, arrayName)
+         VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         ...[
           job.id,
           job.name,
@@ -72,7 +136,7 @@ export class SqliteJournal implements Journal {
           job.moves,
         ],
         ...[job.launchedStopped ? 1 : 0, host, epoch, attempted, open && JSON.stringify(open)],
-        JSON.stringify(debts),
+        ...[JSON.stringify(debts), job.spec.array?.id ?? null, job.spec.array?.name ?? null],
       );
       this.file.run('INSERT INTO commands VALUES (?, ?)', job.id, JSON.stringify(job.spec.command));
       this.put(note);
@@ -86,6 +150,9 @@ export class SqliteJournal implements Journal {
       const { state, ledger } = this.read(job);
       if (state !== 'starting') return;
       this.file.run("UPDATE jobs SET state = 'running', pid = ? WHERE id = ?", pid, job);
+      const queued = this.waiting.remove(job);
+      // It has begun only now.
+      if (queued) this.file.run('UPDATE jobs SET started = ? WHERE id = ?', this.events.moment(), job);
       this.events.add({ job, node: ledger.host, event: 'launched', epoch: ledger.epoch });
     });
   }
@@ -111,6 +178,7 @@ export class SqliteJournal implements Journal {
         job,
       );
       if (after.lost !== before.lost && state !== 'ended') {
+        this.waiting.remove(job);
         const ended = after.lost ? this.events.moment() : null;
         this.file.run(
           'UPDATE jobs SET state = ?, ended = ? WHERE id = ?',
@@ -146,12 +214,7 @@ export class SqliteJournal implements Journal {
       const { state, ledger } = this.read(job);
       if (epoch !== ledger.epoch) throw staleEnd(job, epoch, ledger.epoch);
       if (state === 'ended') return;
-      this.file.run(
-        "UPDATE jobs SET state = 'ended', exit = ?, ended = ? WHERE id = ?",
-        JSON.stringify(exit),
-        this.events.moment(),
-        job,
-      );
+      this.over(job, exit);
       this.events.add({ job, node: ledger.host, epoch, event: 'ended', exit });
     });
   }
@@ -198,6 +261,21 @@ export class SqliteJournal implements Journal {
     return this.file.reading(() => this.file.all(some, reference, limit).map(toJob));
   }
 
+  findArrays(reference: string, limit: number) {
+    const some = `SELECT array, arrayName, max(rowid) AS latest FROM jobs WHERE state <> 'adopted' AND array IS NOT NULL
+      AND (array = ?1 OR arrayName = ?1 OR substr(array, 1, length(?1)) = ?1) GROUP BY array ORDER BY latest DESC LIMIT ?2`;
+    const parts = `${JOBS} WHERE array = ? AND state <> 'adopted' ORDER BY rowid`;
+    return this.file.reading(() =>
+      this.file.all(some, reference, limit).map(
+        ({ array, arrayName }): HomedArray => ({
+          id: String(array),
+          name: String(arrayName),
+          jobs: this.file.all(parts, String(array)).map(toJob),
+        }),
+      ),
+    );
+  }
+
   latestEnded(limit: number) {
     const some = `${JOBS} WHERE state = 'ended' ORDER BY ended DESC, rowid DESC LIMIT ?`;
     return this.file.reading(() => this.file.all(some, limit).map(toJob));
@@ -220,9 +298,10 @@ export class SqliteJournal implements Journal {
     );
   }
 
-  /** How many jobs of a user are not over. */
+  /** How many jobs of a user are not over, those not counted that have not begun. */
   private living(uid: number): number {
-    const some = "SELECT count(*) AS n FROM jobs WHERE uid = ? AND state IN ('starting', 'running')";
+    const some = `SELECT count(*) AS n FROM jobs WHERE uid = ? AND state IN ('starting', 'running')
+      AND id NOT IN (SELECT job FROM queue WHERE beginning = 0)`;
     return Number(this.file.one(some, uid)?.n);
   }
 
@@ -265,6 +344,34 @@ export class SqliteJournal implements Journal {
       'INSERT OR REPLACE INTO notes (job, role, epoch, note, detail) VALUES (?, ?, ?, ?, ?)',
       ...[job, roleOf(note), note.epoch, JSON.stringify(note), JSON.stringify(detail)],
     );
+  }
+
+  /** @throws `too-many-jobs` */
+  private room({ most, spec }: NewJob, more = 1): void {
+    if (most !== undefined && this.living(spec.user.uid) + more > most) throw tooManyJobs(most);
+  }
+
+  private add(job: NewJob): HomedJob {
+    if (this.file.one('SELECT id FROM jobs WHERE id = ?', job.id)) throw jobExists(job.id);
+    const { program, args, user, limits, address, tty, allowIoUring, allocation, nodes, array } = job.spec;
+    const { host, epoch, attempted } = launchedOn(job.host, 0);
+    const command = [program, ...args];
+    const terms = { user, limits, address, tty, allowIoUring, allocation, nodes, array };
+    const kept: KeptSpec = { command: shortCommand(command), ...terms };
+    this.file.run(
+      `INSERT INTO jobs (id, name, uid, spec, state, started, launchedStopped, host, epoch, attempted, debts, array,
+         arrayName)
+       VALUES (?, ?, ?, ?, 'starting', ?, ?, ?, ?, ?, '[]', ?, ?)`,
+      ...[job.id, job.name, user.uid, JSON.stringify(kept), this.events.moment()],
+      ...[job.launchedStopped ? 1 : 0, host, epoch, attempted, array?.id ?? null, array?.name ?? null],
+    );
+    this.file.run('INSERT INTO commands VALUES (?, ?)', job.id, JSON.stringify(command));
+    return this.read(job.id);
+  }
+
+  private over(job: JobId, exit: Exit): void {
+    const some = "UPDATE jobs SET state = 'ended', exit = ?, ended = ? WHERE id = ?";
+    this.file.run(some, JSON.stringify(exit), this.events.moment(), job);
   }
 
   private read(job: JobId): HomedJob {

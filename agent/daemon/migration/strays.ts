@@ -238,12 +238,12 @@ function jobOf(
   { ledger, note, reason }: Pick<AdoptedJob, 'ledger' | 'reason'> & { note: Note },
 ): AdoptedJob {
   const { job, user, limits, address, allocation, terminal, launchedStopped } = copy;
-  const { command, ...told } = toldOf(copy);
+  const { command, array, ...told } = toldOf(copy);
   const tty = terminal ? { tty: { rows: 24, columns: 80 } } : {};
   return {
     id: job,
     ...told,
-    spec: { command, user, limits, address, allocation, allowIoUring: false, ...tty },
+    spec: { command, user, limits, address, allocation, array, allowIoUring: false, ...tty },
     ...{ launchedStopped, ledger, note: { job, note, detail: { copy } }, reason },
   };
 }

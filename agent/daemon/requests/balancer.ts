@@ -6,12 +6,12 @@ import { asGodwitError } from '../../api/errors';
 import type { JobUse } from '../../api/peer-contract';
 import type { Log } from '../../log';
 import type { Allocations } from '../allocations/allocations';
-import { stretch } from '../balance/cost';
+import { type Load, stretch } from '../balance/cost';
 import { type Decision, decide, type Picture, type Stay, type Wish } from '../balance/decide';
 import { Given } from '../balance/given';
 import { type Hold, knownNodes, type NodeSaid, type OwnJob } from '../balance/known';
 import { Lives } from '../balance/lives';
-import { place, UNKNOWN_JOB } from '../balance/place';
+import { ranked, UNKNOWN_JOB } from '../balance/place';
 import { Refusals, type Setback } from '../balance/refusals';
 import { nextRoundMs, RULES } from '../balance/rules';
 import { type Why, whyStays, whyWished } from '../balance/words';
@@ -66,14 +66,24 @@ export class Balancer {
 
   /** Where a job begins. @param only the nodes on which alone it may be */
   async place(only: readonly string[] | null): Promise<string | null> {
+    const [chosen = null] = await this.ranked(only);
+    if (chosen !== null) this.sent(chosen);
+    return chosen;
+  }
+
+  /** Where it could begin, the best place first. */
+  async ranked(only: readonly string[] | null, load: Load = UNKNOWN_JOB): Promise<string[]> {
     const { node: self, members, random } = this.parts;
     const nodes = await members.said();
-    const chosen = place({
+    return ranked({
       ...{ self, nodes, sent: this.#sentNow(), given: this.#givenNow, only, away: AWAY, random },
-      ...{ ...UNKNOWN_JOB, lookedAt: RULES.lookedAt },
+      ...{ ...load, lookedAt: RULES.lookedAt },
     });
-    if (chosen !== null) this.#sent.push({ ...UNKNOWN_JOB, node: chosen, at: performance.now() });
-    return chosen;
+  }
+
+  /** A job begins there, which that node's figures will show in a while. */
+  sent(node: string, load: Load = UNKNOWN_JOB): void {
+    this.#sent.push({ ...load, node, at: performance.now() });
   }
 
   /** Why a job is where it is, as things are now. */

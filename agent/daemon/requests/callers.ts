@@ -155,6 +155,7 @@ export const CALLERS: { readonly [M in Method<PeerContract>]: Rule<Params<PeerCo
   'home.view': member,
   'home.jobs': member,
   'home.find': member,
+  'home.arrays': member,
   'home.history': member,
 
   'home.adopted': adopter,
@@ -167,6 +168,7 @@ export const CALLERS: { readonly [M in Method<PeerContract>]: Rule<Params<PeerCo
   'host.jobStatus': member,
   'host.uses': member,
   'balance.ask': member,
+  'balance.room': member,
   'balance.leave': member,
   'balance.over': member,
   'host.kill': home,

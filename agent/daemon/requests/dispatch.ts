@@ -1,13 +1,14 @@
 /** A client's question about a job finds the job's home, which answers it. */
+import type { FoundArray, HomedArray } from '../../api/array';
 import type { ClientContract } from '../../api/client-contract';
 import type { Caller, Params, Result } from '../../api/contract';
-import { GodwitError, noSuchJob } from '../../api/errors';
+import { GodwitError, isArray, noSuchJob } from '../../api/errors';
 import { fitting } from '../../api/lists';
 import type { Job } from '../../api/model';
 import type { Scope } from '../allocations/scopes';
 import type { Peers } from '../cluster/peers';
 import type { Home } from '../jobs/home';
-import { resolveJob } from '../jobs/reference';
+import { joinedArrays, resolveArray, resolveJob } from '../jobs/reference';
 import type { AboutOne, OwnJobs } from './own-jobs';
 import { type Page, pageOfAll } from './pages';
 
@@ -39,8 +40,32 @@ export class Dispatch {
     return { id: homed.id, home: node };
   }
 
-  /** The same as those tell of it who answer. @throws `no-such-job`, `ambiguous-job`, `nodes-silent` */
+  /** The same as those tell of it who answer. @throws `no-such-job`, `ambiguous-job`, `nodes-silent`, `is-array` */
   async seen(reference: string, asker: Asker): Promise<Job> {
+    const [{ jobs, silent }, arrays] = await Promise.all([
+      this.#jobs(reference, asker),
+      this.#arrays(reference, asker),
+    ]);
+    const array = arrays.length > 0 ? resolveArray(reference, arrays, jobs) : null;
+    if (array) throw isArray(array.name, array.count);
+    // It may be one of theirs: a debugger that is attached to it is to wait.
+    if (jobs.length === 0 && silent.length > 0) throw notFound(reference, silent);
+    return resolveJob(reference, jobs);
+  }
+
+  /**
+   * The array that is meant; null where that is one job, or nothing is.
+   * @throws `ambiguous-job` where it could be several, or a job as well
+   */
+  async array(reference: string, asker: Asker): Promise<FoundArray | null> {
+    if (await this.parts.home.job(reference).catch(() => null)) return null;
+    const arrays = await this.#arrays(reference, asker);
+    if (arrays.length === 0) return null;
+    return resolveArray(reference, arrays, (await this.#jobs(reference, asker)).jobs);
+  }
+
+  /** Those that may be meant, what their homes say first; and who has not answered. */
+  async #jobs(reference: string, asker: Asker): Promise<{ jobs: Job[]; silent: string[] }> {
     const { peers, scopes } = this.parts;
     const scope = scopes.of(asker);
     const asked = peers.names.map((name) =>
@@ -48,14 +73,24 @@ export class Dispatch {
     );
     const answers = await Promise.all(asked);
     const jobs = answers.flatMap((answer) => answer?.jobs ?? []).filter((job) => scope.sees(job));
-    const silent = peers.names.filter((_, index) => answers[index] === null);
-    // It may be one of theirs: a debugger that is attached to it is to wait.
-    if (jobs.length === 0 && silent.length > 0) throw notFound(reference, silent);
-    // What its home says comes before what others say of it.
     const rank = ({ homeSilentMs }: Job) => Number(homeSilentMs !== undefined);
-    return resolveJob(
-      reference,
-      jobs.sort((one, other) => rank(one) - rank(other)),
+    return {
+      jobs: jobs.sort((one, other) => rank(one) - rank(other)),
+      silent: peers.names.filter((_, index) => answers[index] === null),
+    };
+  }
+
+  /** Those that may be meant, as all homes have them that answer. */
+  async #arrays(reference: string, asker: Asker): Promise<HomedArray[]> {
+    const { peers, scopes } = this.parts;
+    const scope = scopes.of(asker);
+    const asked = peers.names.map((name) =>
+      // An older agent has none.
+      peers.call(name, 'home.arrays', { job: reference }, SOON).catch(() => ({ arrays: [] })),
+    );
+    const found = (await Promise.all(asked)).flatMap(({ arrays }) => arrays);
+    return joinedArrays(
+      found.filter(({ user, allocation }) => scope.sees({ user, allocation: allocation ?? undefined })),
     );
   }
 

@@ -1,4 +1,5 @@
 /** What a home answers other nodes about the jobs that call it home. */
+import { MOST_ARRAYS_MEANT } from '../../api/array';
 import type { Handlers } from '../../api/contract';
 import { fitting, MOST_IN_PAGE } from '../../api/lists';
 import type { Job } from '../../api/model';
@@ -28,6 +29,7 @@ type Answered =
   | 'home.view'
   | 'home.jobs'
   | 'home.find'
+  | 'home.arrays'
   | 'home.history'
   | 'home.adopted'
   | 'home.ended'
@@ -50,6 +52,7 @@ export const homeAnswers = (
     const found = [...(await lists.find(job, MOST_MEANT)), ...(await leftovers.homeless()).filter(meant)];
     return { jobs: found.slice(0, MOST_MEANT) };
   },
+  'home.arrays': async ({ job }) => ({ arrays: await lists.arrays(job, MOST_ARRAYS_MEANT) }),
   'home.adopted': async ({ job, epoch, as }, caller) => ({
     said: await leftovers.handOver(job, caller.name, epoch, as ?? undefined),
   }),

@@ -58,9 +58,12 @@ export function hostAnswers(parts: HostAnswersParts): Pick<Handlers<PeerContract
       if (rules.now.draining) throw nodeDraining(config.name);
       return host.launch(order);
     },
-    'host.jobStatus': async ({ jobs }, caller) => ({
-      statuses: await statuses.of(jobs.filter((job) => copies.homeOf(job) === caller.name)),
-    }),
+    'host.jobStatus': async ({ jobs }, caller) => {
+      const theirs = jobs.filter((job) => copies.homeOf(job) === caller.name);
+      // A home that has lost the answer to a launch asks what has come of it.
+      await copies.launched(theirs);
+      return { statuses: await statuses.of(theirs) };
+    },
     'host.uses': async ({ jobs }, caller) => ({
       uses: await statuses.uses(jobs.filter((job) => copies.homeOf(job) === caller.name)),
     }),

@@ -70,7 +70,7 @@ export class Leftovers {
     const seen = await statuses.of(strays.map(({ copy }) => copy.job));
     return strays.map(({ copy, note }) => {
       const { job, user, terminal, limits, address, allocation, home } = copy;
-      const { name, command, started, moves } = toldOf(copy);
+      const { name, command, started, moves, array } = toldOf(copy);
       const status = seen.find((one) => one.job === job);
       return {
         ...{ id: job, name, command, user: user.name },
@@ -82,6 +82,7 @@ export class Leftovers {
         ...{ migrations: moves, pinned: false, exit: null, ended: null },
         ...{ started, epoch: note.epoch },
         ...(allocation === null ? {} : { allocation }),
+        ...(array ? { array } : {}),
         homeSilentMs: members.silentMs(home) ?? 0,
       };
     });

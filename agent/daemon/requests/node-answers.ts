@@ -55,6 +55,7 @@ type Answered =
   | 'node.preflight'
   | 'node.rules'
   | 'balance.ask'
+  | 'balance.room'
   | 'balance.leave'
   | 'balance.over';
 

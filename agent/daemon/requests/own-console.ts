@@ -37,7 +37,17 @@ export async function openConsole(
   };
   const read = async (stream: Duplex) => {
     stream.resume();
+    // There is nothing to be read before, and looking costs something.
+    if (follow) await begun(home, id, stream);
     await pipeline(readConsole(reading), stream);
   };
   return { ticket: tickets.issue(read, whose), id, from, size, tty };
+}
+
+/** Until the job's turn in the queue has come, or the reader has gone. */
+async function begun(home: Home, id: string, stream: Duplex): Promise<void> {
+  const gone = new AbortController();
+  const leave = () => gone.abort();
+  stream.once('close', leave);
+  await home.begun(id, gone.signal).finally(() => stream.off('close', leave));
 }

@@ -1,6 +1,6 @@
 /** Debuggers of a job, at its home: it says who may debug it, and asks the host for a stub. */
 import type { Caller, Params, Result } from '../../api/contract';
-import { jobEnded, jobMoving } from '../../api/errors';
+import { jobEnded, jobMoving, jobQueued } from '../../api/errors';
 import type { PeerContract } from '../../api/peer-contract';
 import type { Peers } from '../cluster/peers';
 import type { Home } from '../jobs/home';
@@ -34,6 +34,7 @@ export class OwnDebuggers {
     const { state, ledger } = job;
     // A debugger may still have to learn how one has ended.
     const over = state === 'ended';
+    if (job.queuedSince !== null) throw jobQueued(id);
     if (state === 'lost' || state === 'adopted' || (over && fresh)) throw jobEnded(id);
     // A stub that waits for its client would keep the job from leaving.
     if (fresh) this.#assertSettled(job);

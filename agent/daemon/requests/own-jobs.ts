@@ -9,6 +9,7 @@ import {
   GodwitError,
   jobAdopted,
   jobEnded,
+  jobQueued,
   noTerminal,
 } from '../../api/errors';
 import { fitting, PAGE_BYTES } from '../../api/lists';
@@ -25,6 +26,7 @@ import type { Balancer } from './balancer';
 import { type Choosing, chooseNode } from './choice';
 import { type ConsoleParts, openConsole } from './own-console';
 import { positionIn } from './pages';
+import type { Queue } from './queue';
 import { may, theirJob, withoutReasons } from './rights';
 
 /** A person notices nothing of it, and a move takes longer. */
@@ -55,6 +57,7 @@ export interface OwnJobsParts extends Omit<Choosing, 'balancer'>, ConsoleParts {
   peers: Peers;
   moves: Moves;
   lists: HomedJobs;
+  queue: Pick<Queue, 'end' | 'of'>;
   allocations: Allocations;
 }
 
@@ -65,11 +68,25 @@ function alive(job: HomedJob): HomedJob {
   return job;
 }
 
+/** @throws `job-ended`, `job-queued` */
+function begun(job: HomedJob): HomedJob {
+  if (alive(job).queuedSince !== null) throw jobQueued(job.id);
+  return job;
+}
+
+const whyQueued = ({ position, why: text }: { position: number; why: string }) => ({
+  because: 'queued',
+  text: `it is queued, number ${position}: ${text}`,
+  lasting: false,
+});
+
 export class OwnJobs {
   readonly handlers: Handlers<Pick<ClientContract, AboutOne>> = {
     'jobs.show': ({ job }) => this.parts.lists.show(job),
     'jobs.kill': async ({ job, signal }, caller) => {
-      const { ledger } = alive(await this.#theirs(job, caller));
+      alive(await this.#theirs(job, caller));
+      if (await this.parts.queue.end(job, checkedSignal(signal))) return { id: job };
+      const { ledger } = alive(await this.parts.home.job(job));
       await this.parts.peers.call(ledger.host, 'host.kill', { job, signal: checkedSignal(signal) });
       return { id: job };
     },
@@ -88,15 +105,17 @@ export class OwnJobs {
     },
     'jobs.wait': ({ job }, { signal }) => this.parts.home.wait(job, signal),
     'jobs.why': async ({ job, node: wanted }, { user }) => {
-      const living = alive(await this.parts.home.job(job));
+      const living = begun(await this.parts.home.job(job));
       return why(this.#asking(), living, await this.#choose(living, wanted), may(user, living));
     },
     'jobs.placed': async ({ job }) => {
-      const { ledger } = alive(await this.parts.home.job(job));
+      const { ledger, queuedSince } = alive(await this.parts.home.job(job));
+      const queued = queuedSince === null ? null : this.parts.queue.of(job);
+      if (queued) return { id: job, node: ledger.host, ...whyQueued(queued) };
       return { id: job, node: ledger.host, ...(await this.parts.balancer.why(job)) };
     },
     'jobs.stacks': async ({ job }, caller) => {
-      await this.#theirs(job, caller);
+      begun(await this.#theirs(job, caller));
       const stacks = await this.#whereverItIs(job, caller.signal, (host, options) =>
         this.parts.peers.call(host, 'host.stacks', { job }, options),
       );
@@ -160,7 +179,7 @@ export class OwnJobs {
 
   async #migrate(params: Params<ClientContract, 'jobs.migrate'>, caller: Caller) {
     const { job: id, transfer } = params;
-    const job = alive(await this.#theirs(id, caller));
+    const job = begun(await this.#theirs(id, caller));
     const to = await this.#choose(job, params.node);
     if (transfer !== 'auto' && transfer !== 'stop') throw transferUnavailable(transfer);
     return this.move(id, to, caller.signal);
@@ -169,7 +188,7 @@ export class OwnJobs {
   /** @param reason why, where no person asked for it @throws GodwitError what stops it */
   async move(id: string, to: string, signal: AbortSignal, reason?: string): Promise<MoveReport> {
     const { home, moves } = this.parts;
-    const job = alive(await home.job(id));
+    const job = begun(await home.job(id));
     if (to === job.ledger.host) throw alreadyThere(id, to);
     const { obstacles } = await why(this.#asking(), job, to, true);
     if (obstacles.length > 0) throw cannotMove(id, to, fitting(obstacles));

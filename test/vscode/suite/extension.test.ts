@@ -67,6 +67,10 @@ export function extensionTests(): void {
         'adoptJob',
         'forgetJob',
         'endJob',
+        'endArray',
+        'migrateArray',
+        'pinArray',
+        'unpinArray',
         'attachDebugger',
         'showConsole',
       ])
