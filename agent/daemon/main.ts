@@ -1,5 +1,6 @@
 /** The agent: what a node decides. It may be ended at any time; what it needs to go on is in its journal and keeper. */
 import { EventEmitter, once as onceEmitted } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { clientContract } from '../api/client-contract';
@@ -44,6 +45,8 @@ import { Clearing } from './jobs/clearing';
 import { Copies } from './jobs/copies';
 import { Debugging } from './jobs/debugging';
 import { dispensable } from './jobs/dispensable';
+import { Doors } from './jobs/doors';
+import { Groups } from './jobs/groups';
 import { addressesIn, Home } from './jobs/home';
 import { HomedJobs } from './jobs/homed-jobs';
 import { Host } from './jobs/host';
@@ -62,6 +65,8 @@ import { allocationAnswers } from './requests/allocation-answers';
 import { Balancer } from './requests/balancer';
 import { clientHandlers } from './requests/client';
 import { clusterAnswers } from './requests/cluster-answers';
+import { openDoorway } from './requests/door-answers';
+import { Launching } from './requests/launching';
 import { Leftovers } from './requests/leftovers';
 import { OwnDebuggers } from './requests/own-debuggers';
 import { OwnJobs } from './requests/own-jobs';
@@ -147,7 +152,8 @@ function assemble(started: Started) {
   const copies = new Copies(underWay);
   const mounts = new JobMounts(helper, shared);
   const clearing = new Clearing(base);
-  const hosting = { ...base, copies, mounts, clearing };
+  const doors = new Doors({ helper, path: base.layout.door, copies, log });
+  const hosting = { ...base, copies, mounts, clearing, doors };
   const host = new Host(hosting);
   const statuses = new JobStatuses(copies, keeper);
   const debugging = new Debugging({ copies, keeper, host });
@@ -161,7 +167,8 @@ function assemble(started: Started) {
     ownerOf: (ip) => networks.ownerOf(ip),
   });
   const lists = new HomedJobs({ node, journal, peers, moves: underWay });
-  const home = new Home({ ...base, addresses, perUser: config.perUser, lists });
+  const groups = new Groups({ journal, peers, log });
+  const home = new Home({ ...base, addresses, perUser: config.perUser, lists, groups });
   wrote.on('job', (job) => void home.review(job).catch((error: Error) => log(error.message, { job })));
 
   const context = {
@@ -183,6 +190,10 @@ function assemble(started: Started) {
       await ownJobs.move(job, to, new AbortController().signal, reason);
     },
   });
+  const launching = new Launching({
+    ...{ node, journal, peers, balancer, rules, home, lists, groups, allocations },
+    admits: (uid) => existsSync(join(config.userSockets, `${uid}`)),
+  });
   const ownJobs: OwnJobs = new OwnJobs({ ...base, home, lists, moves, balancer, rules });
   const strays = new Strays({ ...context, moves, members, home, names: () => peers.names });
   const leftovers = new Leftovers({ node, home, scopes, lists, members, moves, peers, statuses, strays });
@@ -198,7 +209,7 @@ function assemble(started: Started) {
     ...{ keepers, dispensable: () => dispensable(held) },
     ...{ config, settings, changes, refusals: new Refusals(log), speed: measureSpeed() },
     ...{ ...hosting, host, statuses, debugging, stops, home, lists, moves, ownJobs, ownDebuggers },
-    ...{ clusterAnswers: cluster, leftovers, members, scopes, outliving, balancer, rules },
+    ...{ clusterAnswers: cluster, leftovers, members, scopes, outliving, balancer, rules, launching },
     allocationAnswers: allocationAnswers({ allocations, scopes, outliving }),
     ...{ demand: new NodeDemand(quotaFolder()), gate: new Gate() },
     view: new View(lists, journal, moves, () => leftovers.homeless()),
@@ -299,13 +310,9 @@ async function main(configFile: string) {
       return why === null;
     },
   });
-  const clients = {
-    name,
-    kind: 'agent',
-    contract: clientContract,
-    handlers: clientHandlers(node),
-    tickets,
-  } as const;
+  const answers = clientHandlers(node);
+  const clients = { name, kind: 'agent', contract: clientContract, handlers: answers, tickets } as const;
+  await openDoorway({ ...node, ...config, path: node.layout.door }, answers);
   await serveUnix({ ...clients, path: config.socket });
   const { perUser } = config;
   const bounds = { allowance: allowanceOf(perUser), maxConnections: perUser.connections };

@@ -407,7 +407,7 @@ describe('a file that is not what it should be', () => {
   it('a newer version', () => {
     rewrite((db) => db.exec('PRAGMA user_version = 99'));
     refused('journal-newer');
-    const fix = expect.stringMatching(/install the newer Godwit.*journal\.sqlite\.v2 in its place/);
+    const fix = expect.stringMatching(/install the newer Godwit.*journal\.sqlite\.v3 in its place/);
     expect(() => openJournal(file)).toThrow(expect.objectContaining({ fix }));
   });
   it('the database of another program', () => {

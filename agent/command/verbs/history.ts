@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Argument } from 'commander';
 import type { HistoryEvent } from '../../api/model';
-import { ask } from '../../client/agent';
+import { askSafely } from '../../client/agent';
 import { readHistory } from '../../client/lists';
 import { moveText } from '../moves';
 import { complainOfSilent } from '../silent';
@@ -23,7 +23,7 @@ export const addHistory = (program: Command) =>
     .addArgument(new Argument('[job]', "a job's id, a unique prefix of it, or its name"))
     .action(
       perform<object, [string | undefined]>(async (invocation, _options, job) => {
-        const events = await ask(invocation.socket, async (agent) => {
+        const events = await askSafely(invocation.socket, async (agent) => {
           const read = await readHistory(agent, job);
           if (job === undefined)
             await complainOfSilent(

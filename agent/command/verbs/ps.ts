@@ -1,7 +1,7 @@
 import { Argument, type Command } from 'commander';
 import { age } from '../../api/figures';
 import type { Job } from '../../api/model';
-import { ask } from '../../client/agent';
+import { askSafely } from '../../client/agent';
 import { listJobs } from '../../client/lists';
 import { complainOfSilent } from '../silent';
 import { type Column, commandLine, exitText, figure, moment, size, table } from '../text';
@@ -47,7 +47,7 @@ export const addPs = (program: Command) =>
     .option('-a, --all', 'the ended ones too')
     .action(
       perform<{ all?: true }, [string | undefined]>(async (invocation, { all = false }, job) => {
-        const jobs = await ask(invocation.socket, async (agent) => {
+        const jobs = await askSafely(invocation.socket, async (agent) => {
           if (job !== undefined) return [await agent.call('jobs.show', { job })];
           const listed = await listJobs(agent, { ended: all });
           await complainOfSilent(agent, ({ jobs: count }) => hidden(count));

@@ -1,8 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { HostName, type Job, type LaunchRequest } from '../../api/model';
-import { ask, askThroughRestarts } from '../../client/agent';
+import { askSafely, askThroughRestarts } from '../../client/agent';
 import { followConsole } from '../../client/console';
 import { inheritance } from '../../client/launcher';
 import { noCurrentFolder } from '../errors';
@@ -98,8 +99,9 @@ async function run(
   }
 }
 
+/** By its token a launch that is asked for again, after a move of the job that asks, is made once. */
 const launch = (socket: string, request: LaunchRequest): Promise<Job> =>
-  ask(socket, (agent) => agent.call('jobs.run', request));
+  askSafely(socket, (agent) => agent.call('jobs.run', request));
 
 /** Its console on stdout until it ends; returns its exit status. */
 async function stayWith(socket: string, { id, node }: Job, stopped: boolean): Promise<number> {
@@ -128,6 +130,7 @@ function launchRequest(options: Options, program: string, args: string[]): Launc
     node: on,
     ...(nodes === undefined ? {} : { nodes }),
     stopped,
+    token: randomUUID(),
     limits: { cpus, memory, processes },
     ...(allowIoUring ? { allowIoUring } : {}),
     ...(tty ? { tty: windowSize() } : {}),

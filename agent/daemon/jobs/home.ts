@@ -23,7 +23,9 @@ import type { Addresses } from './addresses';
 import { assertStartable, boundedResources } from './admission';
 import { Consoles } from './console';
 import { shownOf } from './copy';
+import { DOOR_PATH } from './doors';
 import { readStatus } from './exit-status';
+import type { Groups } from './groups';
 import { type HomedJobs, hasAddress } from './homed-jobs';
 import type { Layout } from './layout';
 import { Retention } from './retention';
@@ -46,7 +48,17 @@ export interface HomeOptions {
   /** What of this node others may have as well. */
   shared: () => Promise<SharedMount[]>;
   lists: HomedJobs;
+  groups: Groups;
   log: Log;
+}
+
+/** Of one launch, what the request does not say. */
+export interface Launch {
+  user: User;
+  host: string;
+  allocation: string | null;
+  /** The one that it is of; without an id, one that begins with it. */
+  group?: { id?: string | undefined; name: string } | undefined;
 }
 
 /** The jobs that call this node home: where they live, their console, how they ended. */
@@ -81,24 +93,37 @@ export class Home {
   async start(): Promise<void> {
     void this.#retention.review();
     await this.#settleLaunches();
+    void this.options.groups.takeUp();
   }
 
   /** Launches a job as `user`, who asked for it. */
-  run(request: LaunchRequest, user: User, host: string, allocation: string | null = null): Promise<Job> {
+  run(request: Omit<LaunchRequest, 'group'>, { user, host, allocation, group }: Launch): Promise<Job> {
     assertStartable(request);
-    const { address: asked, limits = {}, allowIoUring = false, ...others } = request;
+    const { address: asked, limits = {}, allowIoUring = false, token, ...others } = request;
+    const id = newId();
     const rest = { ...others, resources: boundedResources(request.resources, user, this.options.perUser) };
+    const of = group && { group: { id: group.id ?? id, name: group.name } };
     return this.options.addresses.with(asked, (address) =>
-      this.#launch({ ...rest, limits, allowIoUring, user, address, allocation }, host),
+      this.#launch({ ...rest, limits, allowIoUring, user, address, allocation, ...of }, { id, host, token }),
     );
   }
 
-  async #launch(spec: JobSpec, host: string): Promise<Job> {
-    const { journal, layout, node, peers, perUser, log } = this.options;
-    const id = newId();
+  async #launch(
+    spec: JobSpec,
+    { id, host, token }: { id: string; host: string; token: string | undefined },
+  ): Promise<Job> {
+    const { groups, journal, layout, node, peers, perUser, log } = this.options;
     const name = spec.name ?? cut(printable(basename(spec.program)), NAME_SHOWN);
     const most = spec.user.uid === 0 ? {} : { most: perUser.jobs };
-    const launched = await journal.launch({ id, name, spec, host, launchedStopped: spec.stopped, ...most });
+    const launched = await journal.launch({
+      id,
+      name,
+      spec,
+      host,
+      launchedStopped: spec.stopped,
+      token,
+      ...most,
+    });
     try {
       await mkdir(layout.job(id), { recursive: true });
       // There from the start, so that it can be followed before anything is written.
@@ -110,7 +135,9 @@ export class Home {
         spec;
       const { tty, hostname, allocation } = spec;
       const asked = {
-        ...{ program, args, cwd, env, stopped, umask, resources, limits, allowIoUring, tty, hostname },
+        // What its programs find the door by, and know themselves by.
+        env: { ...env, GODWIT_AGENT: DOOR_PATH, GODWIT_JOB: id },
+        ...{ program, args, cwd, stopped, umask, resources, limits, allowIoUring, tty, hostname },
       };
       const terminal = tty !== undefined;
       const terms = { user, address, allocation, terminal, shown: shownOf(launched) };
@@ -124,6 +151,7 @@ export class Home {
       const options = { timeoutMs: LAUNCH_TIMEOUT_MS };
       const { pid } = await peers.call(host, 'host.launch', { ...order, ...files }, options);
       await journal.running(id, pid);
+      if (spec.group?.id === id) groups.begun(id);
       this.consoles.watch(id);
     } catch (error) {
       log(`not launched: ${(error as Error).message}`, { job: id });
@@ -166,6 +194,7 @@ export class Home {
 
   /** Something was written about the job: those who wait for its end hear of one that no host has told. */
   async review(id: string): Promise<void> {
+    if (this.options.groups.has(id)) void this.options.groups.review(id);
     if (this.#events.listenerCount(`ended:${id}`) > 0 && (await this.isOver(id)))
       this.#events.emit(`ended:${id}`);
   }

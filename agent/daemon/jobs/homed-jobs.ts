@@ -117,6 +117,7 @@ export class HomedJobs {
       ended,
       epoch: ledger.epoch,
       ...(spec.allocation === null ? {} : { allocation: spec.allocation }),
+      ...(spec.group ? { group: spec.group } : {}),
     };
   }
 }

@@ -45,6 +45,8 @@ export interface NewJob {
   launchedStopped: boolean;
   /** How many jobs its user may have that are not over; as many as they like if absent. */
   most?: number;
+  /** Of the launch. */
+  token?: string | undefined;
 }
 
 /** A job of another home's whose copy here a person lets run again: what is known of it. */
@@ -94,6 +96,8 @@ export type EpochOutcome =
 export interface Journal {
   /** A job is about to be launched; it is `starting`. Its first epoch is 0. */
   launch(job: NewJob): Promise<HomedJob>;
+  /** What the launch of this token has made, for its user; null where there was none, or it made nothing. */
+  launchedBy(uid: number, token: string): Promise<HomedJob | null>;
   /** This node is the job's home from now on: the ledger, the note and the event of its history at once. */
   adopt(job: AdoptedJob): Promise<HomedJob>;
   /** Its host runs it. */

@@ -71,6 +71,14 @@ export const MIGRATIONS: readonly string[] = [
        '$.allowIoUring');
    CREATE INDEX jobs_uid ON jobs (uid, state);
    CREATE INDEX jobs_name ON jobs (name);`,
+  // Which launch has made a job, for one who did not hear the answer.
+  `CREATE TABLE launches (
+     uid INTEGER NOT NULL,
+     token TEXT NOT NULL,
+     job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+     PRIMARY KEY (uid, token)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX launches_job ON launches (job);`,
 ];
 
 const StoredMove = z.object({ from: NodeName, to: NodeName, epoch: Epoch, since: Epoch, transfer: Transfer });

@@ -27,11 +27,11 @@ export class SqliteJournal implements Journal {
   launch(job: NewJob) {
     return this.file.transaction(() => {
       if (this.file.one('SELECT id FROM jobs WHERE id = ?', job.id)) throw jobExists(job.id);
-      const { program, args, user, limits, address, tty, allowIoUring, allocation, nodes } = job.spec;
+      const { program, args, user, limits, address, tty, allowIoUring, allocation, nodes, group } = job.spec;
       if (job.most !== undefined && this.living(user.uid) >= job.most) throw tooManyJobs(job.most);
       const { host, epoch, attempted } = launchedOn(job.host, 0);
       const command = [program, ...args];
-      const terms = { user, limits, address, tty, allowIoUring, allocation, nodes };
+      const terms = { user, limits, address, tty, allowIoUring, allocation, nodes, group };
       const kept: KeptSpec = { command: shortCommand(command), ...terms };
       this.file.run(
         `INSERT INTO jobs (id, name, uid, spec, state, started, launchedStopped, host, epoch, attempted, debts)
@@ -47,7 +47,16 @@ export class SqliteJournal implements Journal {
         attempted,
       );
       this.file.run('INSERT INTO commands VALUES (?, ?)', job.id, JSON.stringify(command));
+      if (job.token !== undefined)
+        this.file.run('INSERT INTO launches VALUES (?, ?, ?)', user.uid, job.token, job.id);
       return this.read(job.id);
+    });
+  }
+
+  launchedBy(uid: number, token: string) {
+    return this.file.reading(() => {
+      const row = this.file.one('SELECT job FROM launches WHERE uid = ? AND token = ?', uid, token);
+      return row ? this.read(String(row.job)) : null;
     });
   }
 

@@ -2,22 +2,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientContract } from '../../api/client-contract';
 import type { Caller, Handlers, Params, Result } from '../../api/contract';
-import { asGodwitError, noSuchNode, notOnNode } from '../../api/errors';
+import { asGodwitError } from '../../api/errors';
 import { fitting } from '../../api/lists';
 import { ROOT } from '../../api/model';
 import type { Log } from '../../log';
 import type { Tickets } from '../../wire/tickets';
-import type { Placement } from '../allocations/allocations';
 import type { Scopes } from '../allocations/scopes';
 import type { Members } from '../cluster/members';
 import type { Peers } from '../cluster/peers';
 import type { ClusterWatch } from '../cluster/watch';
 import type { Home } from '../jobs/home';
 import type { allocationAnswers } from './allocation-answers';
-import { type Choosing, chooseNode } from './choice';
+import type { Choosing } from './choice';
 import type { clusterAnswers } from './cluster-answers';
 import { Dispatch, SOON } from './dispatch';
 import { withinOwnLimits } from './launcher';
+import type { Launching } from './launching';
 import type { Leftovers } from './leftovers';
 import { DEBUG_TIMEOUT_MS } from './own-debuggers';
 import type { AboutOne, OwnJobs } from './own-jobs';
@@ -25,25 +25,14 @@ import { Remembered } from './remembered';
 import { may } from './rights';
 import { ruleAnswers } from './rule-answers';
 
-type Launched = Pick<Params<ClientContract, 'jobs.run'>, 'node' | 'nodes'>;
-
 /** A job that is moving can be asked again in a moment. */
 const GONE_PAUSE_MS = 200;
-/** Answers of a node on which nothing of the job has come into being. */
-const NO_SUCH_JOB_THERE: ReadonlySet<string> = new Set([
-  'ids-refused',
-  'limit-unavailable',
-  'no-network',
-  'node-draining',
-  'node-unreachable',
-  'not-accepted',
-  'root-jobs-refused',
-]);
 /** Answers after which no stub is left that has to learn that a debugger's client has gone. */
 const NO_STUB_LEFT: ReadonlySet<string> = new Set(['job-ended', 'no-such-job', 'not-yours']);
 
 export interface ClientParts extends Choosing {
-  home: Home;
+  home: Pick<Home, 'job'>;
+  launching: Launching;
   members: Members;
   peers: Peers;
   tickets: Tickets;
@@ -58,7 +47,7 @@ export interface ClientParts extends Choosing {
 }
 
 export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
-  const { node, home, leftovers, members, peers, scopes, tickets, watch, ownJobs, helper } = parts;
+  const { node, launching, leftovers, members, peers, scopes, tickets, watch, ownJobs, helper } = parts;
   const dispatch = new Dispatch(parts);
   const remembered = new Remembered(members);
 
@@ -114,17 +103,7 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
     },
     'jobs.run': async (request, caller) => {
       const limited = await withinOwnLimits(request, caller, helper);
-      const user = caller.user ?? ROOT;
-      const allocation = await scopes.placement(caller);
-      const host = await hostFor(parts, request, allocation);
-      const begin = (where: string) => home.run(limited, user, where, allocation?.id ?? null);
-      const launched = begin(host);
-      if (host === node || request.node !== 'auto' || request.nodes || allocation) return launched;
-      // The place was this node's own choice: a node that takes no such job is no reason to launch none.
-      return launched.catch((error) => {
-        if (!NO_SUCH_JOB_THERE.has(asGodwitError(error).code)) throw error;
-        return begin(node);
-      });
+      return launching.launch(limited, caller.user ?? ROOT, await scopes.placement(caller));
     },
     'jobs.history': async ({ job, after }, caller) => {
       const { user, signal } = caller;
@@ -172,22 +151,6 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
       return {};
     },
   };
-}
-
-/** Where the job is to begin. @throws `no-such-node`, `not-on-node` */
-async function hostFor(
-  parts: ClientParts,
-  { node: wanted, ...rule }: Launched,
-  allocation: Placement | null,
-): Promise<string> {
-  const nodes = rule.nodes ?? null;
-  for (const name of nodes ?? [])
-    if (!parts.peers.names.includes(name)) throw noSuchNode(name, parts.peers.names);
-  // A login node may be the home of what runs in an allocation that it is no node of.
-  const isAway = wanted === 'home' && allocation && !allocation.nodes.includes(parts.node);
-  const host = await chooseNode(parts, isAway ? 'best' : wanted, { only: nodes, allocation });
-  if (nodes && !nodes.includes(host)) throw notOnNode(host, nodes);
-  return host;
 }
 
 /** Reports to the job's home that a debugger's client has gone. Failing this, the stub's own time of grace runs out. */
