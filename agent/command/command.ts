@@ -18,6 +18,7 @@ import { addKill } from './verbs/kill';
 import { addLab } from './verbs/lab';
 import { addLogs } from './verbs/logs';
 import { addMigrate } from './verbs/migrate';
+import { addMpiDaemon, addMpirun } from './verbs/mpirun';
 import { addNodes } from './verbs/nodes';
 import { addPin, addUnpin } from './verbs/pin';
 import { addPs } from './verbs/ps';
@@ -37,7 +38,7 @@ const VERBS: Record<string, ((program: Command) => void)[]> = {
     ...[addDoctor, addLab, addCluster, addAgent, addNodes, addTop, addDrain, addUndrain, addSpeed],
     addAllocation,
   ],
-  'Jobs:': [addRun, addPs, addStacks, addLogs, addAttach, addWait, addKill],
+  'Jobs:': [addRun, addMpirun, addMpiDaemon, addPs, addStacks, addLogs, addAttach, addWait, addKill],
   'Moves:': [addMigrate, addWhy, addPin, addUnpin, addBring, addBalance, addHistory],
   'When a node is gone:': [addAdopt, addForget],
   'Debuggers that follow:': [addGdb, addRsp],

@@ -15,9 +15,22 @@ function homeText({ home, homeSilentMs, asOf }: Job): string {
   return homeSilentMs === undefined ? home : `${home} (silent for ${age(homeSilentMs)})`;
 }
 
+/** Those of a group stand below the first of it. */
+const nameText = ({ id, name, group }: Job) => (group && group.id !== id ? `└ ${name}` : name);
+
+/** The jobs as they are, but the others of a group behind its first, where that is among them. */
+function byGroup(jobs: Job[]): Job[] {
+  const firsts = new Set(jobs.map(({ id }) => id));
+  const isOther = ({ id, group }: Job) => group !== undefined && group.id !== id && firsts.has(group.id);
+  const others = jobs.filter(isOther);
+  return jobs
+    .filter((job) => !isOther(job))
+    .flatMap((job) => [job, ...others.filter(({ group }) => group?.id === job.id)]);
+}
+
 const COLUMNS: Column<Job>[] = [
   { title: 'ID', cell: ({ id }) => id },
-  { title: 'NAME', cell: ({ name }) => name },
+  { title: 'NAME', cell: nameText },
   { title: 'USER', cell: ({ user }) => user },
   { title: 'STATE', cell: ({ state }) => state },
   { title: 'HOME', cell: homeText },
@@ -53,6 +66,6 @@ export const addPs = (program: Command) =>
           await complainOfSilent(agent, ({ jobs: count }) => hidden(count));
           return listed;
         });
-        await invocation.answer(jobs, table(COLUMNS, jobs));
+        await invocation.answer(jobs, table(COLUMNS, byGroup(jobs)));
       }),
     );

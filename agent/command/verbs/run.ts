@@ -13,7 +13,7 @@ import { atTerminal, checkTerminal, detachKeyOption, windowSize } from '../termi
 import { addAgentOption, addJsonOption, type Invocation, perform } from '../verb';
 import { tellCut } from './logs';
 
-interface Options {
+export interface RunOptions {
   on: string;
   name?: string;
   cwd?: string;
@@ -29,6 +29,8 @@ interface Options {
   nodes?: string[];
   address?: string | true;
   hostname?: string;
+  /** A group begins with it. */
+  group?: string;
 }
 
 export const addRun = (program: Command) =>
@@ -70,11 +72,11 @@ export const addRun = (program: Command) =>
     )
     .option('--hostname <name>', "the host name that it sees; its home's without it", hostName)
     .passThroughOptions()
-    .action(perform<Options, [string, string[]]>(run));
+    .action(perform<RunOptions, [string, string[]]>(run));
 
 async function run(
   invocation: Invocation,
-  options: Options,
+  options: RunOptions,
   program: string,
   args: string[],
 ): Promise<number | undefined> {
@@ -89,6 +91,17 @@ async function run(
   }
   invocation.refuseJson("its output is the program's, add --detach");
   if (options.tty) return atTerminal(socket, (await launch(socket, request)).id, options.detachKey);
+  return runAttached(invocation, options, program, args);
+}
+
+/** Launches it and stays with it: its output, its signals, its exit status. */
+export async function runAttached(
+  { socket }: Invocation,
+  options: RunOptions,
+  program: string,
+  args: string[],
+): Promise<number> {
+  const request = launchRequest(options, program, args);
   const interruptions = new Interruptions(socket);
   try {
     const job = await launch(socket, request);
@@ -117,9 +130,9 @@ async function stayWith(socket: string, { id, node }: Job, stopped: boolean): Pr
   return exit;
 }
 
-function launchRequest(options: Options, program: string, args: string[]): LaunchRequest {
+function launchRequest(options: RunOptions, program: string, args: string[]): LaunchRequest {
   const { on, name, cwd = '.', env, stopped = false, tty, allowIoUring, address: own } = options;
-  const { cpus, memory, processes, hostname, nodes } = options;
+  const { cpus, memory, processes, hostname, nodes, group } = options;
   const folder = resolve(currentFolder(), cwd);
   return {
     // As the program's own folder would have it: `env -C folder ./program`.
@@ -137,6 +150,7 @@ function launchRequest(options: Options, program: string, args: string[]): Launc
     ...inheritance(),
     ...(name === undefined ? {} : { name }),
     ...(hostname === undefined ? {} : { hostname }),
+    ...(group === undefined ? {} : { group }),
     ...(own === undefined ? {} : { address: own === true ? 'auto' : own }),
   };
 }
@@ -165,7 +179,8 @@ function address(text: string): string {
   throw new InvalidArgumentError(`It must be like 10.0.0.5, or "auto"; the program comes after \`--\`.`);
 }
 
-function names(text: string): string[] {
+/** `a,b,c` */
+export function names(text: string): string[] {
   const all = text.split(',').filter(Boolean);
   if (all.length === 0) throw new InvalidArgumentError('It must be like node1,node2.');
   return all;
