@@ -50,7 +50,7 @@ A JOB is a job's id, a unique prefix of it, or its name. A NODE is a node's name
 The agent that is asked: --agent, else $GODWIT_AGENT, else this machine's own (/run/godwit/agent.sock),
 else the first node of the lab "lab"; with $GODWIT_LAB, the first node of that lab.
 
-Exit status: 0 done, 1 refused or failed, 2 wrong usage; run and wait exit with the program's own status,
+Exit status: 0 done, 1 refused or failed, 2 wrong usage; run, wait and mpirun exit with the program's own status,
 128 + the signal's number where a signal ended it; gdb with gdb's.
 
   godwit lab up                          three nodes on this machine
