@@ -13,7 +13,7 @@ import type { Copies } from './copies';
 import type { Copy } from './copy';
 
 /** As helper.h has it: the same for all jobs, in a file system of each one's own. */
-export const DOOR_PATH = '/dev/shm/godwit-agent';
+export const DOOR_PATH = '/dev/shm/.godwit-agent';
 /** It turns away who waits and ends, which takes no time; one that was stopped by hand is killed. */
 const CLOSE_MS = 5_000;
 /** One that has failed is not needed urgently: who asks waits. */

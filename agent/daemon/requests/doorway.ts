@@ -9,6 +9,7 @@ import type { CallerConnection, Handlers } from '../../api/contract';
 import { JobId, type User } from '../../api/model';
 import type { PerUser } from '../../api/per-user';
 import { allowanceOf } from '../../wire/allowance';
+import { checkSocketPath } from '../../wire/endpoint';
 import { serveHanded } from '../../wire/server';
 import type { Tickets } from '../../wire/tickets';
 import type { Copies } from '../jobs/copies';
@@ -43,6 +44,7 @@ export class Doorway {
 
   async listen(handlers: Handlers<typeof clientContract>): Promise<void> {
     const { path } = this.options;
+    checkSocketPath(path);
     this.#handlers = handlers;
     await rm(path, { force: true });
     const server = createServer((socket) => this.#meet(socket));

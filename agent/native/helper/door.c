@@ -28,7 +28,7 @@ struct way {
   int from, to;
   size_t size, sent;
   bool is_over;
-  char bytes[BUFFER_BYTES];
+  char *bytes;
 };
 
 /* One that is joined, or none where `inner` is -1. `heard`: the agent has taken it over, and may be given more. */
@@ -39,6 +39,8 @@ struct joined {
 };
 
 static struct joined all[MOST_JOINED];
+/* Apart from the table, so that what no connection needs is never touched, and takes no memory. */
+static char buffers[MOST_JOINED][2][BUFFER_BYTES];
 
 /* A Unix socket that listens: descriptor DOOR of PID 1 is what the job's user makes of it. */
 static bool is_door(int fd) {
@@ -91,6 +93,8 @@ static void let_in(int door, const char *path, const char *job) {
   joined->heard = false;
   joined->out.from = joined->in.to = inner;
   joined->out.to = joined->in.from = outer;
+  joined->out.bytes = buffers[joined - all][0];
+  joined->in.bytes = buffers[joined - all][1];
   joined->out.size = joined->out.sent = joined->in.size = joined->in.sent = 0;
   joined->out.is_over = joined->in.is_over = false;
 }
@@ -103,7 +107,7 @@ static void turn_away(int door) {
 /* false: the connection is broken. An end that is read is handed on as one, when all before it was. */
 static bool carry(struct way *way) {
   if (way->size == 0 && !way->is_over) {
-    const ssize_t got = read(way->from, way->bytes, sizeof way->bytes);
+    const ssize_t got = read(way->from, way->bytes, BUFFER_BYTES);
     if (got < 0) return errno == EAGAIN || errno == EINTR;
     if (got == 0) {
       way->is_over = true;

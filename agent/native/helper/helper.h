@@ -104,9 +104,12 @@ int hold_network(const char *cgroup);
 #define SLAVE (STATUS + 2)
 #define FEED_END (STATUS + 3)
 #define FEED (STATUS + 4)
-/* The socket at which the job's programs ask an agent, and where they find it: in the job's own /dev/shm. */
+/*
+ * The socket at which the job's programs ask an agent, and where they find it: in the job's own /dev/shm, by a name that
+ * a shell's pattern for all files leaves out.
+ */
 #define DOOR (STATUS + 5)
-#define DOOR_PATH "/dev/shm/godwit-agent"
+#define DOOR_PATH "/dev/shm/.godwit-agent"
 /* PID 1 makes it; from outside it is served. */
 void make_door(void);
 int door(char **argv);
