@@ -16,8 +16,8 @@ import type { Copy } from './copy';
 export const DOOR_PATH = '/dev/shm/.godwit-agent';
 /** It turns away who waits and ends, which takes no time; one that was stopped by hand is killed. */
 const CLOSE_MS = 5_000;
-/** One that has failed is not needed urgently: who asks waits. */
-const REOPEN_MS = 1_000;
+/** One that has failed is not needed urgently: who asks waits. Each pause is twice the one before, up to the longest. */
+const REOPEN_MS = { first: 1_000, most: 60_000 };
 /** Its status where a job has no such socket: one of an older version's, or whose user has closed it. */
 const NO_DOOR = 3;
 
@@ -42,6 +42,10 @@ export class Doors {
 
   /** Harmless where it is open. It closes when the job ends. */
   open(copy: Copy): void {
+    this.#start(copy, REOPEN_MS.first);
+  }
+
+  #start(copy: Copy, pauseMs: number): void {
     const { helper, path, log } = this.options;
     const { job, init } = copy;
     if (init === null || this.#open.get(job)?.init === init) return;
@@ -61,7 +65,7 @@ export class Doors {
       if (status === 0) return;
       if (status === NO_DOOR) return log('it has no door by which its programs could ask', { job });
       log(`its door has failed (${status}) and is opened again`, { job });
-      setTimeout(() => this.#again(copy), REOPEN_MS).unref();
+      setTimeout(() => this.#again(copy, Math.min(2 * pauseMs, REOPEN_MS.most)), pauseMs).unref();
     });
   }
 
@@ -86,8 +90,8 @@ export class Doors {
     return new Set(links.map(inodeOf).filter((inode) => inode !== 0));
   }
 
-  #again(copy: Copy): void {
+  #again(copy: Copy, pauseMs: number): void {
     const { copies } = this.options;
-    if (copies.has(copy) && !copies.isLeaving(copy.job)) this.open(copy);
+    if (copies.has(copy) && !copies.isLeaving(copy.job)) this.#start(copy, pauseMs);
   }
 }

@@ -16,6 +16,8 @@ const POLL_MS = 500;
 const ORDINARY: ReadonlySet<string> = new Set(['job-ended', 'job-moving', 'no-such-job']);
 
 const lives = ({ state }: HomedJob) => state === 'starting' || state === 'running';
+/** Not of one that has another home now: it may run on there, and what is left of its group here is for people to decide. */
+const isOver = ({ state }: HomedJob) => state === 'ended' || state === 'lost';
 
 export class Groups {
   /** Those whose end is being made. */
@@ -55,7 +57,7 @@ export class Groups {
         if (asGodwitError(error).code === 'no-such-job') return null;
         throw error;
       });
-      if (first && lives(first)) return this.begun(id);
+      if (first && !isOver(first)) return this.begun(id);
       this.#living.delete(id);
       if (this.#ending.has(id)) return;
       this.#ending.add(id);
