@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests need besides: a program that looks at system calls, systemd, sshd, databases, compilers of other
+# What the tests need besides: a program that looks at system calls, systemd, sshd, databases, Open MPI, compilers of other
 # languages. Changes only what is missing.
 set -euo pipefail
 
@@ -13,6 +13,8 @@ missing_packages() {
   [ -x /usr/sbin/sshd ] || echo openssh-server
   command -v ssh >/dev/null || echo openssh-client
   command -v sudo >/dev/null || echo sudo
+  [ -x /usr/bin/mpirun ] || echo openmpi-bin
+  [ -x /usr/bin/mpicc ] || echo libopenmpi-dev
   [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import sqlite3, lmdb' 2>/dev/null || echo python3 python3-lmdb
 }
 

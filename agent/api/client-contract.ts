@@ -152,7 +152,9 @@ export const clientContract = {
   'jobs.run': { params: LaunchRequest, result: Job },
   /** An array of such jobs, each with GODWIT_INDEX and GODWIT_COUNT in its environment: all of them, or none. */
   'jobs.runArray': {
-    params: LaunchRequest.extend({ count: z.int().min(1).max(MOST_PARTS) }),
+    params: LaunchRequest.omit({ token: true, group: true }).extend({
+      count: z.int().min(1).max(MOST_PARTS),
+    }),
     result: z.object({ id: JobId, name: z.string(), jobs: list(Launched, { most: MOST_PARTS }) }),
   },
   /** The array that is meant by an id, a unique prefix of one, or a name; null where that is one job. */

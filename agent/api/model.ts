@@ -54,6 +54,10 @@ export const AllocationId = z
   .max(64)
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'an allocation is named by letters and digits');
 
+/** Jobs that have one end: when the first of them, whose id it is, is over, the others are ended. */
+export const Group = z.object({ id: JobId, name: z.string().max(200) });
+export type Group = z.infer<typeof Group>;
+
 export const Epoch = z.int().min(0);
 /** A moment: ISO 8601, UTC. */
 export const Moment = z.iso.datetime();
@@ -187,6 +191,8 @@ export const Job = z.object({
   array: ArrayPart.optional(),
   /** It waits for room on a node; its state is `starting`. Absent otherwise. */
   queued: Queued.optional(),
+  /** The one that it is of; absent outside of any. */
+  group: Group.optional(),
   /** Its home does not answer, for so long already: a node that has a copy of it tells of it instead. Absent otherwise. */
   homeSilentMs: Span.optional(),
   /** It is told from memory, as it was then: neither its home nor a node that has it answers. Absent otherwise. */
@@ -362,17 +368,22 @@ export const LaunchRequest = z.object({
   allowIoUring: z.boolean().default(false),
   /** It waits for a node that has room, and begins there. */
   queue: z.boolean().default(false),
+  /** Of this launch alone: asked again with the same, the job is told of that it has launched. */
+  token: z.uuid().optional(),
+  /** A group of this name begins with it. What jobs of a group launch is of that group. */
+  group: JobName.optional(),
 });
 export type LaunchRequest = z.input<typeof LaunchRequest>;
 
 /** What the home makes of it: the user is known from where the request came in, never from what it says. */
-export const JobSpec = LaunchRequest.omit({ queue: true }).extend({
+export const JobSpec = LaunchRequest.omit({ queue: true, token: true }).extend({
   user: User.default(ROOT),
   /** The one that it was given. */
   address: Address.nullable().default(null),
   /** Judged as well. */
   allocation: AllocationId.nullable().default(null),
   array: ArrayPart.optional(),
+  group: Group.optional(),
 });
 export type JobSpec = z.infer<typeof JobSpec>;
 
@@ -386,6 +397,7 @@ export const KeptSpec = JobSpec.pick({
   allocation: true,
   nodes: true,
   array: true,
+  group: true,
 }).extend({
   command: Job.shape.command,
 });

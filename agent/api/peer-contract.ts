@@ -19,6 +19,7 @@ import {
   Id,
   Job,
   JobId,
+  LaunchRequest,
   Limits,
   MOST_OBSTACLES,
   Node,
@@ -257,6 +258,8 @@ export const peerContract = {
     params: z.object({ ...session, ...asker, pid: z.int().min(1) }),
     result: z.object({}),
   },
+  /** A program of the job has asked there, through its own door: what it launches calls the same node home. */
+  'home.launch': { params: z.object({ job: JobId, request: LaunchRequest }), result: Job },
   'home.ended': { params: EndOfJob, result: z.object({}) },
   /**
    * The caller has a copy of the job that a person let run again there, and is its home from now on. `said`: what

@@ -6,6 +6,7 @@ import { GrowingPause } from '../api/retry';
 import { type Client, connectUnix } from '../wire/client';
 import { enterAllocation } from './allocation';
 import { agentGone, lostInCall } from './errors';
+import { isOwnDoor } from './inside';
 
 export type Agent = Client<ClientContract, ClientEvents>;
 
@@ -20,14 +21,30 @@ const ACCEPTED_MS = 1_000;
 const CUT: ReadonlySet<string> = new Set(['no-agent', 'connection-lost', 'stream-cut', 'debug-stream-cut']);
 /** Errors of an agent while it, or the agent of the job's home, restarts. */
 const NOT_YET: ReadonlySet<string> = new Set(['node-unreachable', 'ticket-refused', 'timeout', 'no-hello']);
+/** Of a door: the job has moved on since it asked. */
+const MOVED: ReadonlySet<string> = new Set(['job-gone', 'not-your-job', 'job-moving']);
 
 /** The whole cluster, whatever this program is within. @throws GodwitError `no-agent`, `not-admitted`, `wrong-version`, `connection-lost` */
 export const dialWhole = (socket: string): Promise<Agent> =>
   connectUnix(socket, { name: 'godwit', kind: 'client', contract: clientContract, events: clientEvents });
 
+/** By the door of its own job a program waits for the end of a move, during which that is closed: as long as for a restart. */
+async function dialPatiently(socket: string): Promise<Agent> {
+  if (!isOwnDoor(socket)) return dialWhole(socket);
+  const pause = new GrowingPause(PAUSES);
+  for (const until = performance.now() + GIVE_UP_MS; ; await pause.wait()) {
+    try {
+      return await dialWhole(socket);
+    } catch (error) {
+      const { code } = asGodwitError(error);
+      if ((!CUT.has(code) && !NOT_YET.has(code)) || performance.now() > until) throw error;
+    }
+  }
+}
+
 /** Within the allocation that this program is in. @throws those of `dialWhole` */
 export async function dial(socket: string): Promise<Agent> {
-  const agent = await dialWhole(socket);
+  const agent = await dialPatiently(socket);
   try {
     await enterAllocation(agent);
     return agent;
@@ -48,6 +65,11 @@ export async function ask<T>(socket: string, question: (agent: Agent) => Promise
   } finally {
     agent.close();
   }
+}
+
+/** A question that may be asked again without harm: by a door, whose job may move meanwhile, it is. */
+export function askSafely<T>(socket: string, question: (agent: Agent) => Promise<T>): Promise<T> {
+  return isOwnDoor(socket) ? askThroughRestarts(socket, question, { accepted: true }) : ask(socket, question);
 }
 
 export interface Restarts {
@@ -87,7 +109,8 @@ export async function askThroughRestarts<T>(
         pause.reset();
         lostAt = undefined;
       }
-      if (!(met && CUT.has(why.code)) && !(known && NOT_YET.has(why.code))) throw why;
+      const again = (met && CUT.has(why.code)) || (known && NOT_YET.has(why.code));
+      if (!again && !(isOwnDoor(socket) && MOVED.has(why.code))) throw why;
       lostAt ??= now;
       if (now - lostAt > giveUpMs) throw agentGone(socket, Math.round(giveUpMs / 1000), why.message);
       await pause.wait();

@@ -18,6 +18,7 @@ import { addKill } from './verbs/kill';
 import { addLab } from './verbs/lab';
 import { addLogs } from './verbs/logs';
 import { addMigrate } from './verbs/migrate';
+import { addMpiDaemon, addMpirun } from './verbs/mpirun';
 import { addNodes } from './verbs/nodes';
 import { addPin, addUnpin } from './verbs/pin';
 import { addPs } from './verbs/ps';
@@ -37,7 +38,7 @@ const VERBS: Record<string, ((program: Command) => void)[]> = {
     ...[addDoctor, addLab, addCluster, addAgent, addNodes, addTop, addDrain, addUndrain, addSpeed],
     addAllocation,
   ],
-  'Jobs:': [addRun, addPs, addStacks, addLogs, addAttach, addWait, addKill],
+  'Jobs:': [addRun, addMpirun, addMpiDaemon, addPs, addStacks, addLogs, addAttach, addWait, addKill],
   'Moves:': [addMigrate, addWhy, addPin, addUnpin, addBring, addBalance, addHistory],
   'When a node is gone:': [addAdopt, addForget],
   'Debuggers that follow:': [addGdb, addRsp],
@@ -49,7 +50,7 @@ A JOB is a job's id, a unique prefix of it, or its name; for many verbs an array
 The agent that is asked: --agent, else $GODWIT_AGENT, else this machine's own (/run/godwit/agent.sock),
 else the first node of the lab "lab"; with $GODWIT_LAB, the first node of that lab.
 
-Exit status: 0 done, 1 refused or failed, 2 wrong usage; run and wait exit with the program's own status,
+Exit status: 0 done, 1 refused or failed, 2 wrong usage; run, wait and mpirun exit with the program's own status,
 128 + the signal's number where a signal ended it; gdb with gdb's.
 
   godwit lab up                          three nodes on this machine

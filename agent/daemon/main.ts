@@ -1,5 +1,6 @@
 /** The agent: what a node decides. It may be ended at any time; what it needs to go on is in its journal and keeper. */
 import { EventEmitter, once as onceEmitted } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { getPriority } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -49,6 +50,8 @@ import { Clearing } from './jobs/clearing';
 import { Copies } from './jobs/copies';
 import { Debugging } from './jobs/debugging';
 import { dispensable } from './jobs/dispensable';
+import { Doors } from './jobs/doors';
+import { Groups } from './jobs/groups';
 import { addressesIn, Home } from './jobs/home';
 import { HomedJobs } from './jobs/homed-jobs';
 import { Host } from './jobs/host';
@@ -67,6 +70,8 @@ import { allocationAnswers } from './requests/allocation-answers';
 import { Balancer } from './requests/balancer';
 import { clientHandlers } from './requests/client';
 import { clusterAnswers } from './requests/cluster-answers';
+import { openDoorway } from './requests/door-answers';
+import { Launching } from './requests/launching';
 import { Leftovers } from './requests/leftovers';
 import { OwnDebuggers } from './requests/own-debuggers';
 import { OwnJobs } from './requests/own-jobs';
@@ -152,7 +157,8 @@ function assemble(started: Started) {
   const copies = new Copies(underWay);
   const mounts = new JobMounts(helper, shared);
   const clearing = new Clearing(base);
-  const hosting = { ...base, copies, mounts, clearing };
+  const doors = new Doors({ helper, path: base.layout.door, copies, log });
+  const hosting = { ...base, copies, mounts, clearing, doors };
   const host = new Host(hosting);
   const statuses = new JobStatuses(copies, keeper, nodeCgroup(config.cgroup));
   const debugging = new Debugging({ copies, keeper, host });
@@ -167,8 +173,9 @@ function assemble(started: Started) {
   });
   const queued = (job: string) => queue.of(job);
   const lists = new HomedJobs({ node, journal, peers, moves: underWay, queued });
+  const groups = new Groups({ journal, peers, log });
   const { perUser } = config;
-  const home = new Home({ ...base, addresses, perUser, lists });
+  const home = new Home({ ...base, addresses, perUser, lists, groups });
   const arrays = new Arrays({ ...base, home, addresses });
   wrote.on('job', (job) => void home.review(job).catch((error: Error) => log(error.message, { job })));
 
@@ -192,6 +199,10 @@ function assemble(started: Started) {
     },
   });
   const queue: Queue = new Queue({ ...base, home, arrays, addresses, members, balancer, perUser });
+  const launching = new Launching({
+    ...{ node, journal, peers, balancer, rules, home, lists, groups, arrays, queue, allocations },
+    admits: (uid) => existsSync(join(config.userSockets, `${uid}`)),
+  });
   const ownJobs: OwnJobs = new OwnJobs({ ...base, home, lists, queue, moves, balancer, rules });
   const strays = new Strays({ ...context, moves, members, home, names: () => peers.names });
   const leftovers = new Leftovers({ node, home, scopes, lists, members, moves, peers, statuses, strays });
@@ -206,20 +217,8 @@ function assemble(started: Started) {
   return {
     ...{ keepers, dispensable: () => dispensable(held) },
     ...{ config, settings, changes, refusals: new Refusals(log), speed: measureSpeed() },
-    ...{
-      ...hosting,
-      host,
-      statuses,
-      debugging,
-      stops,
-      home,
-      lists,
-      arrays,
-      queue,
-      moves,
-      ownJobs,
-      ownDebuggers,
-    },
+    ...{ ...hosting, host, statuses, debugging, stops, home, lists, arrays, queue, moves, launching },
+    ...{ ownJobs, ownDebuggers },
     ...{ clusterAnswers: cluster, leftovers, members, scopes, outliving, balancer, rules },
     allocationAnswers: allocationAnswers({ allocations, scopes, outliving }),
     ...{ demand: new NodeDemand(quotaFolder()), gate: new Gate() },
@@ -319,13 +318,9 @@ async function main(configFile: string) {
       return why === null;
     },
   });
-  const clients = {
-    name,
-    kind: 'agent',
-    contract: clientContract,
-    handlers: clientHandlers(node),
-    tickets,
-  } as const;
+  const answers = clientHandlers(node);
+  const clients = { name, kind: 'agent', contract: clientContract, handlers: answers, tickets } as const;
+  await openDoorway({ ...node, ...config, path: node.layout.door }, answers);
   await serveUnix({ ...clients, path: config.socket });
   const { perUser } = config;
   const bounds = { allowance: allowanceOf(perUser), maxConnections: perUser.connections };

@@ -149,6 +149,18 @@ export async function serveUnix<C extends Contract, E extends Events = NoEvents>
   return service.server();
 }
 
+/**
+ * The same for connections that another listener has accepted: `take` is given each of them, which all count as `user`.
+ * As callers' `transport` handlers have them.
+ */
+export function serveHanded<C extends Contract, E extends Events = NoEvents>(
+  options: ServeOptions<C, E> & Pick<UnixOptions, 'user'>,
+): { take(socket: Socket): void } {
+  const http = createHttpServer(HTTP_LIMITS);
+  new Service(http, options, { user: options.user });
+  return { take: (socket) => void http.emit('connection', socket) };
+}
+
 const HTTP_LIMITS = {
   maxHeaderSize: MAX_HEADER_BYTES,
   headersTimeout: REQUEST_TIMEOUT_MS,

@@ -78,6 +78,10 @@ const WORDS: { [M in Method<PeerContract>]: (job: Job) => SentParams<PeerContrac
   'home.arrays': ({ id }) => ({ job: id }),
   'home.history': () => ({ as: null, ...PAGE }),
   'home.adopted': ({ id, epoch }) => ({ job: id, epoch: epoch + 1, as: null }),
+  'home.launch': ({ id }) => ({
+    job: id,
+    request: { program: '/bin/true', args: [], cwd: '/', env: {}, node: 'home', stopped: false },
+  }),
   'home.ended': ({ id, epoch }) => ({ job: id, epoch, exit: { exit: 0, signal: null }, lost: null }),
   'home.outcome': ({ id, epoch }) => ({ job: id, epoch }),
   'home.files': ({ id, epoch }) => ({ job: id, epoch, wire: 'w' }),

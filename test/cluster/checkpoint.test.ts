@@ -222,11 +222,11 @@ async function printed(lines: number): Promise<void> {
 
 describe('a job', () => {
   it('starts in its own namespaces and says how it ended', async () => {
-    const script = 'hostname; echo $$; pwd; readlink /proc/1/fd/0; ls /dev/shm /proc/self/fd; exit 3';
+    const script = 'hostname; echo $$; pwd; readlink /proc/1/fd/0; ls -A /dev/shm /proc/self/fd; exit 3';
     const { helper: launcher } = await launch(['sh', '-c', script]);
     expect(await launcher.line()).toEqual({ exited: { code: 3 } });
     expect(text('console')).toBe(
-      `the-home\n2\n${folder}\n/dev/null\n/dev/shm:\n\n/proc/self/fd:\n0\n1\n2\n3\n`,
+      `the-home\n2\n${folder}\n/dev/null\n/dev/shm:\n.godwit-agent\n\n/proc/self/fd:\n0\n1\n2\n3\n`,
     );
     expect(JSON.parse(text('status'))).toEqual({ exit: 3, signal: null });
     expect(JSON.parse(text('report'))).toEqual({ code: 3 });

@@ -19,6 +19,7 @@ const standing = (more: Partial<Standing> = {}): Standing => ({
   allocations: { refusal: async () => null },
   isMember: (name) => ['here', 'home', 'host', 'third'].includes(name),
   homeOf: (job) => (job === JOB ? 'home' : null),
+  owner: async (job) => (job === OTHER ? ANN : null),
   ledger: async (job) => (job === OTHER ? launchedOn('host', 3) : null),
   ...more,
 });
@@ -106,6 +107,23 @@ describe('a node that passes on what its users ask', () => {
       expect(await code(method, 'third', params(JOB), strict)).toBe('done');
     },
   );
+});
+
+describe('a host that passes on what a program of a job asks', () => {
+  const launch = (acceptFrom: string[] | undefined, acceptRootJobs: boolean, owner: User) =>
+    code(
+      'home.launch',
+      'host',
+      { job: OTHER },
+      standing({ acceptance: { node: 'here', acceptFrom, acceptRootJobs }, owner: async () => owner }),
+    );
+
+  it('is heard where its users’ requests count, as the user whom the journal names', async () => {
+    expect(await launch(undefined, false, ANN)).toBe('done');
+    expect(await launch(['third'], true, ANN)).toBe('not-accepted');
+    expect(await launch(undefined, false, ROOT)).toBe('root-refused');
+    expect(await launch(undefined, true, ROOT)).toBe('done');
+  });
 });
 
 describe('a job that comes here', () => {

@@ -152,6 +152,23 @@ describe('the agent that is asked', () => {
     expect(agent.params('jobs.run')).toHaveLength(1);
   });
 
+  it('ends before it has answered a program of a job, which asks again by the same token', async () => {
+    const agent = await FakeAgent.start();
+    agent.answer({
+      'jobs.run': async () => {
+        if (agent.params('jobs.run').length > 1) return aJob({ id: 'abcdefghij' });
+        void agent.restart();
+        return new Promise(() => {});
+      },
+    });
+    const within = { env: { GODWIT_JOB: 'parent0000' } };
+    const { status, stdout } = await agent.godwit(['run', '--detach', '--', 'true'], within);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'abcdefghij\n' });
+    const [first, second] = agent.params('jobs.run') as { token: string }[];
+    expect(second).toEqual(first);
+    expect(first!.token).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
   it('answers with what is none', async () => {
     const agent = await FakeAgent.start({ 'jobs.list': () => ({ jobs: [{ id: 'x' }] }) as never });
     const { status, stdout, stderr } = await agent.godwit(['ps', '--json']);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ROOT } from '../../agent/api/model';
 import { PerUser } from '../../agent/api/per-user';
+import { Groups } from '../../agent/daemon/jobs/groups';
 import { Home, type HomeOptions } from '../../agent/daemon/jobs/home';
 import { HomedJobs } from '../../agent/daemon/jobs/homed-jobs';
 import { Layout } from '../../agent/daemon/jobs/layout';
@@ -19,6 +20,8 @@ let there: string[];
 /** A launch at the host takes until this is called. */
 let letLaunch: () => void;
 const program = { program: '/bin/true', args: [], cwd: '/', env: {}, node: 'node2', stopped: false };
+
+const log = Object.assign(() => {}, { at: () => {} }) as unknown as HomeOptions['log'];
 
 const host = {
   call: async (_node: string, method: string, params: { job: string; jobs: string[] }) => {
@@ -53,8 +56,9 @@ beforeEach(() => {
     peers: host as unknown as HomeOptions['peers'],
     addresses: addresses as unknown as HomeOptions['addresses'],
     perUser: PerUser.parse({}),
+    groups: new Groups({ journal, peers: host as unknown as HomeOptions['peers'], log }),
     shared: async () => [],
-    log: Object.assign(() => {}, { at: () => {} }) as unknown as HomeOptions['log'],
+    log,
   });
 });
 afterEach(() => {
@@ -76,7 +80,7 @@ it('of an agent that has ended are settled by what the host has', async () => {
 
 it('that are asked for while it starts are not taken for those', async () => {
   await home.takeUp();
-  const running = home.run({ ...program }, ROOT, 'node2');
+  const running = home.run({ ...program }, { user: ROOT, host: 'node2', allocation: null });
   await expect.poll(() => letLaunch).toBeTypeOf('function');
   await home.start();
   letLaunch();

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { Argument } from 'commander';
 import type { FoundArray } from '../../api/array';
 import type { HistoryEvent } from '../../api/model';
-import { type Agent, ask } from '../../client/agent';
+import { type Agent, askSafely } from '../../client/agent';
 import { each } from '../../client/arrays';
 import { readHistory } from '../../client/lists';
 import { jobOrArray } from '../arrays';
@@ -30,12 +30,12 @@ export const addHistory = (program: Command) =>
         const { socket } = invocation;
         const events =
           job === undefined
-            ? await ask(socket, ofAll)
+            ? await askSafely(socket, ofAll)
             : await jobOrArray(
                 socket,
                 job,
-                () => ask(socket, (agent) => readHistory(agent, job)),
-                (array) => ask(socket, (agent) => ofArray(agent, array)),
+                () => askSafely(socket, (agent) => readHistory(agent, job)),
+                (array) => askSafely(socket, (agent) => ofArray(agent, array)),
               );
         await invocation.answer(events, table(COLUMNS, events, 0));
       }),

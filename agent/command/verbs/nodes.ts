@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { age } from '../../api/figures';
 import type { Node } from '../../api/model';
-import { ask } from '../../client/agent';
+import { askSafely } from '../../client/agent';
 import { type Column, figure, size, table } from '../text';
 import { addAgentOption, addJsonOption, perform } from '../verb';
 
@@ -26,7 +26,7 @@ export const addNodes = (program: Command) =>
     .description('The nodes of the cluster, as the asked agent knows them.')
     .action(
       perform(async (invocation) => {
-        const { nodes } = await ask(invocation.socket, (agent) => agent.call('nodes.list', {}));
+        const { nodes } = await askSafely(invocation.socket, (agent) => agent.call('nodes.list', {}));
         await invocation.answer(nodes, table(NODE_COLUMNS, nodes));
       }),
     );

@@ -2,7 +2,7 @@ import { Argument, type Command } from 'commander';
 import type { FoundArray } from '../../api/array';
 import { age } from '../../api/figures';
 import type { Job } from '../../api/model';
-import { ask } from '../../client/agent';
+import { askSafely } from '../../client/agent';
 import { listJobs } from '../../client/lists';
 import { jobOrArray } from '../arrays';
 import { complainOfSilent } from '../silent';
@@ -20,10 +20,22 @@ function homeText({ home, homeSilentMs, asOf }: Job): string {
 /** One that waits for room has its place instead. */
 export const stateText = ({ state, queued }: Pick<Job, 'state' | 'queued'>): string =>
   queued ? `queued ${queued.position}` : state;
+/** Those of a group stand below the first of it. */
+const nameText = ({ id, name, group }: Job) => (group && group.id !== id ? `└ ${name}` : name);
+
+/** The jobs as they are, but the others of a group behind its first, where that is among them. */
+function byGroup(jobs: Job[]): Job[] {
+  const firsts = new Set(jobs.map(({ id }) => id));
+  const isOther = ({ id, group }: Job) => group !== undefined && group.id !== id && firsts.has(group.id);
+  const others = jobs.filter(isOther);
+  return jobs
+    .filter((job) => !isOther(job))
+    .flatMap((job) => [job, ...others.filter(({ group }) => group?.id === job.id)]);
+}
 
 const COLUMNS: Column<Job>[] = [
   { title: 'ID', cell: ({ id }) => id },
-  { title: 'NAME', cell: ({ name }) => name },
+  { title: 'NAME', cell: nameText },
   { title: 'USER', cell: ({ user }) => user },
   { title: 'STATE', cell: stateText },
   { title: 'HOME', cell: homeText },
@@ -43,7 +55,7 @@ const hidden = (count: number) =>
   `its jobs are shown as others have them, or as they were when this agent was asked last; it ran ${count} when it was heard last`;
 
 const listed = (socket: string, ended: boolean): Promise<Job[]> =>
-  ask(socket, async (agent) => {
+  askSafely(socket, async (agent) => {
     const jobs = await listJobs(agent, { ended });
     await complainOfSilent(agent, ({ jobs: count }) => hidden(count));
     return jobs;
@@ -82,10 +94,10 @@ export const addPs = (program: Command) =>
             : await jobOrArray(
                 socket,
                 job,
-                () => ask(socket, async (agent) => [await agent.call('jobs.show', { job })]),
+                () => askSafely(socket, async (agent) => [await agent.call('jobs.show', { job })]),
                 async (array) =>
-                  jobsOf(array, await ask(socket, (agent) => listJobs(agent, { ended: true }))),
+                  jobsOf(array, await askSafely(socket, (agent) => listJobs(agent, { ended: true }))),
               );
-        await invocation.answer(jobs, table(columnsFor(jobs), jobs));
+        await invocation.answer(jobs, table(columnsFor(jobs), byGroup(jobs)));
       }),
     );

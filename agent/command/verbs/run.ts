@@ -1,8 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { HostName, type Job, type LaunchRequest, MOST_PARTS } from '../../api/model';
-import { ask, askThroughRestarts } from '../../client/agent';
+import { askSafely, askThroughRestarts } from '../../client/agent';
 import { followConsole } from '../../client/console';
 import { inheritance } from '../../client/launcher';
 import { noCurrentFolder } from '../errors';
@@ -13,7 +14,7 @@ import { addAgentOption, addJsonOption, type Invocation, perform } from '../verb
 import { tellCut } from './logs';
 import { runArray } from './run-array';
 
-interface Options {
+export interface RunOptions {
   on: string;
   name?: string;
   cwd?: string;
@@ -31,6 +32,8 @@ interface Options {
   hostname?: string;
   count?: number;
   queue?: true;
+  /** A group begins with it. */
+  group?: string;
 }
 
 export const addRun = (program: Command) =>
@@ -79,11 +82,11 @@ export const addRun = (program: Command) =>
     )
     .option('--hostname <name>', "the host name that it sees; its home's without it", hostName)
     .passThroughOptions()
-    .action(perform<Options, [string, string[]]>(run));
+    .action(perform<RunOptions, [string, string[]]>(run));
 
 async function run(
   invocation: Invocation,
-  options: Options,
+  options: RunOptions,
   program: string,
   args: string[],
 ): Promise<number | undefined> {
@@ -101,6 +104,17 @@ async function run(
   }
   invocation.refuseJson("its output is the program's, add --detach");
   if (options.tty) return atTerminal(socket, (await launch(socket, request)).id, options.detachKey);
+  return runAttached(invocation, options, program, args);
+}
+
+/** Launches it and stays with it: its output, its signals, its exit status. */
+export async function runAttached(
+  { socket }: Invocation,
+  options: RunOptions,
+  program: string,
+  args: string[],
+): Promise<number> {
+  const request = launchRequest(options, program, args);
   const interruptions = new Interruptions(socket);
   try {
     const job = await launch(socket, request);
@@ -111,8 +125,9 @@ async function run(
   }
 }
 
+/** By its token a launch that is asked for again, after a move of the job that asks, is made once. */
 const launch = (socket: string, request: LaunchRequest): Promise<Job> =>
-  ask(socket, (agent) => agent.call('jobs.run', request));
+  askSafely(socket, (agent) => agent.call('jobs.run', request));
 
 /** Its console on stdout until it ends; returns its exit status. */
 async function stayWith(socket: string, { id, node, queued }: Job, stopped: boolean): Promise<number> {
@@ -129,9 +144,9 @@ async function stayWith(socket: string, { id, node, queued }: Job, stopped: bool
   return exit;
 }
 
-function launchRequest(options: Options, program: string, args: string[]): LaunchRequest {
+function launchRequest(options: RunOptions, program: string, args: string[]): LaunchRequest {
   const { on, name, cwd = '.', env, stopped = false, tty, allowIoUring, address: own } = options;
-  const { cpus, memory, processes, hostname, nodes, queue } = options;
+  const { cpus, memory, processes, hostname, nodes, queue, group } = options;
   const folder = resolve(currentFolder(), cwd);
   return {
     // As the program's own folder would have it: `env -C folder ./program`.
@@ -142,6 +157,7 @@ function launchRequest(options: Options, program: string, args: string[]): Launc
     node: on,
     ...(nodes === undefined ? {} : { nodes }),
     stopped,
+    token: randomUUID(),
     limits: { cpus, memory, processes },
     ...(allowIoUring ? { allowIoUring } : {}),
     ...(tty ? { tty: windowSize() } : {}),
@@ -149,6 +165,7 @@ function launchRequest(options: Options, program: string, args: string[]): Launc
     ...(name === undefined ? {} : { name }),
     ...(hostname === undefined ? {} : { hostname }),
     ...(queue ? { queue } : {}),
+    ...(group === undefined ? {} : { group }),
     ...(own === undefined ? {} : { address: own === true ? 'auto' : own }),
   };
 }
@@ -177,7 +194,8 @@ function address(text: string): string {
   throw new InvalidArgumentError(`It must be like 10.0.0.5, or "auto"; the program comes after \`--\`.`);
 }
 
-function names(text: string): string[] {
+/** `a,b,c` */
+export function names(text: string): string[] {
   const all = text.split(',').filter(Boolean);
   if (all.length === 0) throw new InvalidArgumentError('It must be like node1,node2.');
   return all;

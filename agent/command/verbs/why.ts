@@ -1,7 +1,7 @@
 import { Argument, type Command } from 'commander';
 import type { Preflight, ReachedFile } from '../../api/model';
 import { printable } from '../../api/text';
-import { ask } from '../../client/agent';
+import { askSafely } from '../../client/agent';
 import { size, span } from '../text';
 import { addAgentOption, addJsonOption, type Invocation, JOB, perform } from '../verb';
 
@@ -17,13 +17,15 @@ export const addWhy = (program: Command) =>
     .action(
       perform<object, [string, string | undefined]>(async (invocation, _options, job, node) => {
         if (node === undefined) return placed(invocation, job);
-        const preflight = await ask(invocation.socket, (agent) => agent.call('jobs.why', { job, node }));
+        const preflight = await askSafely(invocation.socket, (agent) =>
+          agent.call('jobs.why', { job, node }),
+        );
         await invocation.answer(preflight, preflightText(job, node, preflight));
       }),
     );
 
 async function placed(invocation: Invocation, job: string): Promise<void> {
-  const why = await ask(invocation.socket, (agent) => agent.call('jobs.placed', { job }));
+  const why = await askSafely(invocation.socket, (agent) => agent.call('jobs.placed', { job }));
   await invocation.answer(why, printable(`${job} is on ${why.node}: ${why.text}`));
 }
 

@@ -23,7 +23,9 @@ import type { Addresses } from './addresses';
 import { assertStartable, boundedResources } from './admission';
 import { Consoles } from './console';
 import { shownOf } from './copy';
+import { DOOR_PATH } from './doors';
 import { readStatus } from './exit-status';
+import type { Groups } from './groups';
 import { type HomedJobs, hasAddress } from './homed-jobs';
 import type { Layout } from './layout';
 import { Retention } from './retention';
@@ -46,7 +48,23 @@ export interface HomeOptions {
   /** What of this node others may have as well. */
   shared: () => Promise<SharedMount[]>;
   lists: HomedJobs;
+  groups: Groups;
   log: Log;
+}
+
+/** Of one launch alone. */
+export interface Begun {
+  /** See `LaunchRequest`. */
+  token?: string | undefined;
+  /** The one that it is of; without an id, one that begins with it. */
+  group?: { id?: string | undefined; name: string } | undefined;
+}
+
+/** What its request does not say. */
+export interface Launch extends Begun {
+  user: User;
+  host: string;
+  allocation: string | null;
 }
 
 /** The jobs that call this node home: where they live, their console, how they ended. */
@@ -83,14 +101,15 @@ export class Home {
   async start(): Promise<void> {
     void this.#retention.review();
     await this.#settleLaunches();
+    void this.options.groups.takeUp();
   }
 
   /** Launches a job as `user`, who asked for it. */
-  run(request: LaunchRequest, user: User, host: string, allocation: string | null = null): Promise<Job> {
+  run(request: LaunchRequest, { user, host, allocation, ...begun }: Launch): Promise<Job> {
     const { journal, addresses, lists } = this.options;
     const spec = this.specOf(request, user, allocation);
     return addresses.with(request.address, async (address) => {
-      const job = this.newJob({ ...spec, address }, host);
+      const job = this.newJob({ ...spec, address }, host, begun);
       const launched = await journal.launch(job);
       await this.begin(launched, job.spec).catch(async (error: Error) => {
         await this.unlaunch(launched, error);
@@ -100,30 +119,35 @@ export class Home {
     });
   }
 
-  /** What the home makes of a request, but for the address. @throws `too-long` */
+  /** What the home makes of a request, but for its address and its group. @throws `too-long` */
   specOf(request: LaunchRequest, user: User, allocation: string | null): JobSpec {
     assertStartable(request);
-    const { limits = {}, allowIoUring = false, queue: _, address: __, ...others } = request;
+    const { limits = {}, allowIoUring = false, queue: _, address: __, ...rest } = request;
+    const { group: ___, token: ____, ...others } = rest;
     const resources = boundedResources(request.resources, user, this.options.perUser);
     return { ...others, resources, limits, allowIoUring, user, address: null, allocation };
   }
 
   /** For the journal. */
-  newJob(spec: JobSpec, host: string): NewJob {
+  newJob(spec: JobSpec, host: string, { token, group }: Begun = {}): NewJob {
+    const id = newId();
     const name = spec.name ?? nameOf(spec);
     const most = spec.user.uid === 0 ? {} : { most: this.options.perUser.jobs };
-    return { id: newId(), name, spec, host, launchedStopped: spec.stopped, ...most };
+    const of = group && { group: { id: group.id ?? id, name: group.name } };
+    return { id, name, spec: { ...spec, ...of }, host, launchedStopped: spec.stopped, token, ...most };
   }
 
   /** Launches what the journal has as `starting`, on its host. @throws why it was not launched, or may have been */
   async begin(job: HomedJob, spec: JobSpec): Promise<void> {
-    const { journal, layout, node, peers } = this.options;
+    const { groups, journal, layout, node, peers } = this.options;
     const { id, ledger } = job;
     await this.makeFiles(job);
-    const { program, args, cwd, env, stopped, umask, resources, limits, allowIoUring, user, address } = spec;
+    const { program, args, cwd, stopped, umask, resources, limits, allowIoUring, user, address } = spec;
     const { tty, hostname, allocation } = spec;
     const asked = {
-      ...{ program, args, cwd, env, stopped, umask, resources, limits, allowIoUring, tty, hostname },
+      // What its programs find the door by, and know themselves by.
+      env: { ...spec.env, GODWIT_AGENT: DOOR_PATH, GODWIT_JOB: id },
+      ...{ program, args, cwd, stopped, umask, resources, limits, allowIoUring, tty, hostname },
     };
     const terms = { user, address, allocation, terminal: tty !== undefined, shown: shownOf(job) };
     const order = { job: id, home: node, epoch: 0, ...terms, ...asked };
@@ -136,6 +160,7 @@ export class Home {
     const options = { timeoutMs: LAUNCH_TIMEOUT_MS };
     const { pid } = await peers.call(ledger.host, 'host.launch', { ...order, ...files }, options);
     await journal.running(id, pid);
+    if (job.spec.group?.id === id) groups.begun(id);
     this.consoles.watch(id);
   }
 
@@ -192,6 +217,7 @@ export class Home {
    * for its turn in the queue that it has come.
    */
   async review(id: string): Promise<void> {
+    if (this.options.groups.has(id)) void this.options.groups.review(id);
     if (this.#events.listenerCount(`begun:${id}`) > 0 && !(await this.isQueued(id)))
       this.#events.emit(`begun:${id}`);
     if (this.#events.listenerCount(`ended:${id}`) > 0 && (await this.isOver(id)))

@@ -135,6 +135,7 @@ export class HomedJobs {
       ...(spec.allocation === null ? {} : { allocation: spec.allocation }),
       ...(spec.array ? { array: spec.array } : {}),
       ...this.#queued(job),
+      ...(spec.group ? { group: spec.group } : {}),
     };
   }
 

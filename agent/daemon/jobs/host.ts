@@ -11,6 +11,7 @@ import type { Journal, Note } from '../journal/journal';
 import type { Clearing } from './clearing';
 import type { Copies } from './copies';
 import { type Copy, newCopy } from './copy';
+import type { Doors } from './doors';
 import { Ending } from './ending';
 import type { JobMounts } from './job-mounts';
 import { launch } from './launch';
@@ -30,6 +31,7 @@ export interface HostOptions extends NodeParts {
   copies: Copies;
   mounts: JobMounts;
   clearing: Clearing;
+  doors: Pick<Doors, 'open' | 'close'>;
   journal: Pick<Journal, 'putNote' | 'clearNote'>;
   peers: Pick<Peers, 'call'>;
 }
@@ -81,6 +83,7 @@ export class Host {
   /** Looks after a copy that runs here from now on: until it ends, or is let go to another node. */
   lookAfter(copy: Copy): void {
     this.options.copies.add(copy);
+    this.options.doors.open(copy);
     void this.#watch(copy);
   }
 

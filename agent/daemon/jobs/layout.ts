@@ -35,6 +35,10 @@ export class Layout {
   get reports() {
     return join(this.state, 'reports');
   }
+  /** Where what comes out of jobs' doors is taken. */
+  get door() {
+    return join(this.state, 'door');
+  }
   imagesOf(job: string, epoch: number) {
     return join(this.images, `${job}.${epoch}`);
   }

@@ -47,6 +47,8 @@ export interface NewJob {
   launchedStopped: boolean;
   /** How many jobs its user may have that are not over; as many as they like if absent. */
   most?: number;
+  /** Of the launch. */
+  token?: string | undefined;
 }
 
 /** A job that is to begin when a node has room. */
@@ -120,6 +122,8 @@ export type EpochOutcome =
 export interface Journal {
   /** A job is about to be launched; it is `starting`. Its first epoch is 0. */
   launch(job: NewJob): Promise<HomedJob>;
+  /** What the launch of this token has made, for its user; null where there was none, or it made nothing. */
+  launchedBy(uid: number, token: string): Promise<HomedJob | null>;
   /** This node is the job's home from now on: the ledger, the note and the event of its history at once. */
   adopt(job: AdoptedJob): Promise<HomedJob>;
   /** An array is about to be launched: all of its jobs are `starting`, or none is there. @param most as of one */

@@ -90,6 +90,14 @@ export const MIGRATIONS: readonly string[] = [
      beginning INTEGER NOT NULL DEFAULT 0
    ) STRICT;
    CREATE INDEX queue_request ON queue (request);`,
+  // Which launch has made a job, for one who did not hear the answer.
+  `CREATE TABLE launches (
+     uid INTEGER NOT NULL,
+     token TEXT NOT NULL,
+     job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+     PRIMARY KEY (uid, token)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX launches_job ON launches (job);`,
 ];
 
 const StoredMove = z.object({ from: NodeName, to: NodeName, epoch: Epoch, since: Epoch, transfer: Transfer });

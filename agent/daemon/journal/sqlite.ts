@@ -115,6 +115,13 @@ export class SqliteJournal implements Journal {
     });
   }
 
+  launchedBy(uid: number, token: string) {
+    return this.file.reading(() => {
+      const row = this.file.one('SELECT job FROM launches WHERE uid = ? AND token = ?', uid, token);
+      return row ? this.read(String(row.job)) : null;
+    });
+  }
+
   adopt({ note, ...job }: AdoptedJob) {
     return this.file.transaction(() => {
       const known = this.file.one('SELECT state FROM jobs WHERE id = ?', job.id);
@@ -353,10 +360,11 @@ export class SqliteJournal implements Journal {
 
   private add(job: NewJob): HomedJob {
     if (this.file.one('SELECT id FROM jobs WHERE id = ?', job.id)) throw jobExists(job.id);
-    const { program, args, user, limits, address, tty, allowIoUring, allocation, nodes, array } = job.spec;
+    const { program, args, user, limits, address, tty, allowIoUring, allocation, nodes, array, group } =
+      job.spec;
     const { host, epoch, attempted } = launchedOn(job.host, 0);
     const command = [program, ...args];
-    const terms = { user, limits, address, tty, allowIoUring, allocation, nodes, array };
+    const terms = { user, limits, address, tty, allowIoUring, allocation, nodes, array, group };
     const kept: KeptSpec = { command: shortCommand(command), ...terms };
     this.file.run(
       `INSERT INTO jobs (id, name, uid, spec, state, started, launchedStopped, host, epoch, attempted, debts, array,
@@ -366,6 +374,8 @@ export class SqliteJournal implements Journal {
       ...[job.launchedStopped ? 1 : 0, host, epoch, attempted, array?.id ?? null, array?.name ?? null],
     );
     this.file.run('INSERT INTO commands VALUES (?, ?)', job.id, JSON.stringify(command));
+    if (job.token !== undefined)
+      this.file.run('INSERT INTO launches VALUES (?, ?, ?)', user.uid, job.token, job.id);
     return this.read(job.id);
   }
 

@@ -34,6 +34,7 @@ export function watched(journal: Journal, changed: (job?: string) => void): Jour
     pin: telling(journal.pin),
     putNote: telling(journal.putNote),
     clearNote: telling(journal.clearNote),
+    launchedBy: (uid, token) => journal.launchedBy(uid, token),
     job: (job) => journal.job(job),
     forget: telling(journal.forget),
     command: (job) => journal.command(job),

@@ -107,6 +107,8 @@ export class Sending {
         throw (await this.#whyHomeIsSilent(copy)) ?? error;
       });
     const frozenAfter = performance.now() - begun - frozenMs;
+    // None comes in any more: what could ask stands still.
+    await this.context.doors.close(this.job);
     const frozen = await frozenJob(helper, copy, images);
     await this.#readyForDump(copy, frozen, parked);
     const dumping = performance.now();

@@ -126,6 +126,7 @@ export class SourceExecutor extends Executor<SourceState, SourceInput, SourceEff
       { timeoutMs: UNPARK_LIMIT_MS },
     );
     if (parked.length > 0) copy.debugged = true;
+    this.context.doors.open(copy);
     await points.reach('source.unparked');
     await this.#clearImages(epoch);
   }

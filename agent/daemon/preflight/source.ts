@@ -46,6 +46,8 @@ export interface Leaving {
   direct: string[];
   /** The processes, as the job numbers them, that stubs of Godwit are attached to. */
   debugged: Set<number>;
+  /** The sockets outside by which its programs ask an agent: a move closes them. */
+  door: () => Promise<ReadonlySet<number>>;
 }
 
 interface SourceNode {
@@ -66,8 +68,8 @@ export async function sourcePreflight(
     const nothing = { bytes: 0, ports: [], pings: false, files: [], mounts: [], shared: [] };
     return { ...nothing, obstacles: [unanswered], machine, understood: UNDERSTOOD };
   }
-  const { debugged, hasAddress: address, mounts, shared } = leaving;
-  const findings = await jobObstacles(JobCgroup.at(leaving.cgroup), { helper, debugged, address });
+  const { debugged, door, hasAddress: address, mounts, shared } = leaving;
+  const findings = await jobObstacles(JobCgroup.at(leaving.cgroup), { helper, debugged, door, address });
   const { bytes, ports, pings } = findings;
   return {
     // Without CRIU at the source there is no dump.
@@ -93,6 +95,7 @@ interface Question {
   helper: string;
   /** The processes, as the job numbers them, that stubs of Godwit are attached to. */
   debugged: Set<number>;
+  door: Leaving['door'];
   /** It has an address of its own, so its connections move with it. */
   address: boolean;
 }
@@ -124,19 +127,26 @@ async function jobObstacles(job: JobCgroup, question: Question): Promise<Finding
 
 async function obstaclesOf(
   processes: JobProcess[],
-  { helper, debugged, address }: Question,
+  { helper, debugged, door, address }: Question,
 ): Promise<Pick<Findings, 'obstacles' | 'ports' | 'pings' | 'files'>> {
   const lookAgain = () =>
     look(
       helper,
       processes.map(({ pid }) => pid),
     );
-  const looked = await lookAgain();
+  /** Both of those before the look and those behind it: a connection may begin or end meanwhile. */
+  const lookedAtDoor = async () => {
+    const before = await door();
+    const now = await lookAgain();
+    return { now, closing: new Set([...before, ...(await door())]) };
+  };
+  const { now: looked, closing } = await lookedAtDoor();
   const nameOf = namesOf(processes);
   const stubbed = new Set(processes.filter(({ inner }) => debugged.has(inner)).map(({ pid }) => pid));
-  const passing = (now: Looked) => [
+  const passing = (now: Looked, closing: ReadonlySet<number>) => [
     ...tracerObstacles(now, processes, stubbed, nameOf),
-    ...stuckConnections(now, nameOf),
+    ...stuckConnections(now, closing, nameOf),
+    ...externalSockets(now, closing, nameOf),
     ...sharedObstacles(now, processes, nameOf),
     ...trapObstacles(now, nameOf),
     ...unreadObstacles(now, nameOf),
@@ -157,12 +167,14 @@ async function obstaclesOf(
     ...programObstacles(looked, nameOf),
     ...terminalObstacles(looked, nameOf),
     ...messageObstacles(looked, nameOf),
-    ...externalSockets(looked, nameOf),
     ...looked.descriptors.map((one) => descriptorObstacle(one, nameOf(one.pid))),
     ...sockets.map(({ socket, pid }) => socketObstacle(socket, own, nameOf(pid))),
     ...(await idleListeners(all, init)).map(({ socket, pid }) => waitingObstacle(socket, nameOf(pid))),
     ...watchObstacles(looked, nameOf),
-    ...(await lasting(passing(looked), async () => passing(await lookAgain()))),
+    ...(await lasting(passing(looked, closing), async () => {
+      const { now, closing } = await lookedAtDoor();
+      return passing(now, closing);
+    })),
   ].filter((obstacle) => obstacle !== null);
   // A process that has ten devices open has ten obstacles; ten threads that share them have no more.
   const byWords = new Map(found.map((obstacle) => [obstacle.code + obstacle.what, obstacle]));

@@ -9,10 +9,16 @@ import type { NameOf } from './naming';
 import { obstacle } from './obstacles';
 
 /** Those that wait to be accepted and can't be carried; of those that were closed only the listener is known. */
-export function stuckConnections({ descriptors, unaccepted, unread }: Looked, nameOf: NameOf): Passing[] {
+export function stuckConnections(
+  { descriptors, unaccepted, unread }: Looked,
+  closing: ReadonlySet<number>,
+  nameOf: NameOf,
+): Passing[] {
   const holders = new Map(descriptors.map(({ name, pid }) => [inodeOf(name), pid]));
   holders.delete(0);
   return unaccepted.flatMap(({ listener, client }) => {
+    // A move turns them away.
+    if (closing.has(listener)) return [];
     const [server, peer] = [holders.get(listener), holders.get(client)];
     const found = stuck(server, peer, client, unread.has(client), nameOf);
     return found ? [{ name: `${listener} ${client}`, obstacle: found }] : [];
@@ -35,13 +41,19 @@ function stuck(
   return unread ? obstacle('connection-pending/unread', { process }) : null;
 }
 
-/** Sockets whose other end no process of the job has. */
-export function externalSockets({ descriptors, peers }: Looked, nameOf: NameOf): Obstacle[] {
+/** Sockets whose other end no process of the job has. @param closing those ends that a move closes */
+export function externalSockets(
+  { descriptors, peers }: Looked,
+  closing: ReadonlySet<number>,
+  nameOf: NameOf,
+): Passing[] {
   const own = new Set(descriptors.map(({ name }) => inodeOf(name)));
   return descriptors.flatMap(({ pid, name }) => {
     const peer = peers.get(inodeOf(name));
     // A peer that has gone, or was not accepted yet, has no number.
-    if (!peer || own.has(peer)) return [];
-    return [obstacle('external-socket/connected', { process: nameOf(pid) })];
+    if (!peer || own.has(peer) || closing.has(peer)) return [];
+    return [
+      { name: `${name} ${peer}`, obstacle: obstacle('external-socket/connected', { process: nameOf(pid) }) },
+    ];
   });
 }

@@ -19,6 +19,8 @@ export interface Standing {
   isMember(node: string): boolean;
   /** Whose job it is that is here, or is being launched or moved here; null where nothing of it is. */
   homeOf(job: string): string | null;
+  /** As whom it runs, of a job that calls this node home; null if it knows no such job. */
+  owner(job: string): Promise<User | null>;
   /** As the home that this node is; null if it knows no such job. */
   ledger(job: string): Promise<Ledger | null>;
 }
@@ -108,6 +110,15 @@ const host: Rule<{ job: string }> = {
   },
 };
 
+/** Its host passes on what a program of the job asks: it must have the job, and be one whose users' requests count. */
+const launcher: Rule<{ job: string }> = {
+  who: 'host',
+  judge: async (params, from, here) => {
+    await host.judge(params, from, here);
+    refuse(requestRefusal(here.acceptance, from, await here.owner(params.job)));
+  },
+};
+
 /** The host, either end of a move that is not over, or a node that has still to clear something away. */
 const party: Rule<{ job: string }> = {
   who: 'host',
@@ -159,6 +170,7 @@ export const CALLERS: { readonly [M in Method<PeerContract>]: Rule<Params<PeerCo
   'home.history': member,
 
   'home.adopted': adopter,
+  'home.launch': launcher,
   'home.ended': host,
   'home.outcome': party,
   'home.files': party,

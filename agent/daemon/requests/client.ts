@@ -9,7 +9,9 @@ import type { Tickets } from '../../wire/tickets';
 import type { Members } from '../cluster/members';
 import type { Peers } from '../cluster/peers';
 import type { ClusterWatch } from '../cluster/watch';
+import type { Home } from '../jobs/home';
 import type { allocationAnswers } from './allocation-answers';
+import type { Choosing } from './choice';
 import type { clusterAnswers } from './cluster-answers';
 import { Dispatch, SOON } from './dispatch';
 import { type LaunchParts, launchAnswers } from './launch-answers';
@@ -25,7 +27,8 @@ const GONE_PAUSE_MS = 200;
 /** Answers after which no stub is left that has to learn that a debugger's client has gone. */
 const NO_STUB_LEFT: ReadonlySet<string> = new Set(['job-ended', 'no-such-job', 'not-yours']);
 
-export interface ClientParts extends LaunchParts {
+export interface ClientParts extends Choosing, LaunchParts {
+  home: Pick<Home, 'job'>;
   members: Members;
   peers: Peers;
   tickets: Tickets;

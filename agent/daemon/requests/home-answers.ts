@@ -9,6 +9,7 @@ import type { Home } from '../jobs/home';
 import type { HomedJobs } from '../jobs/homed-jobs';
 import type { HomedJob, Journal } from '../journal/journal';
 import type { Moves } from '../migration/moves';
+import type { Launching } from './launching';
 import type { Leftovers } from './leftovers';
 import type { OwnJobs } from './own-jobs';
 import { type Acceptance, may, requestRefusal } from './rights';
@@ -23,6 +24,7 @@ export interface HomeAnswersParts {
   leftovers: Leftovers;
   served: ServedFiles;
   view: View;
+  launching: Launching;
 }
 
 type Answered =
@@ -32,12 +34,13 @@ type Answered =
   | 'home.arrays'
   | 'home.history'
   | 'home.adopted'
+  | 'home.launch'
   | 'home.ended'
   | 'home.outcome'
   | 'home.files';
 
 export const homeAnswers = (
-  { home, lists, journal, leftovers, moves, ownJobs, served, view }: HomeAnswersParts,
+  { home, launching, lists, journal, leftovers, moves, ownJobs, served, view }: HomeAnswersParts,
   acceptance: () => Acceptance,
 ): Pick<Handlers<PeerContract>, Answered> => ({
   'home.view': () => view.read(),
@@ -61,6 +64,7 @@ export const homeAnswers = (
     const mayLook = (job: HomedJob) => counts && may(as ?? undefined, job);
     return ownJobs.history(undefined, { after, bytes }, mayLook, narrowed);
   },
+  'home.launch': async ({ job, request }) => launching.launchFor(await home.job(job), request),
   'home.ended': async (end) => {
     await home.ended(end);
     moves.forget(end.job);

@@ -16,6 +16,7 @@ import { homeUnreachable, type MountedFiles } from '../homefs/mounted';
 import type { Copies } from '../jobs/copies';
 import { type Copy, locationOf, mountOf } from '../jobs/copy';
 import type { Debugging } from '../jobs/debugging';
+import type { Doors } from '../jobs/doors';
 import type { Host } from '../jobs/host';
 import type { JobStatuses } from '../jobs/job-status';
 import { checkedSignal, signalProgram } from '../jobs/signals';
@@ -31,6 +32,7 @@ export interface HostAnswersParts {
   copies: Copies;
   statuses: JobStatuses;
   debugging: Debugging;
+  doors: Doors;
   mounted: MountedFiles;
   moves: Moves;
   keeper: Link<KeeperContract>;
@@ -53,6 +55,7 @@ type Answered =
 
 export function hostAnswers(parts: HostAnswersParts): Pick<Handlers<PeerContract>, Answered> {
   const { config, helper, host, copies, statuses, debugging, mounted, moves, keeper, tickets, rules } = parts;
+  const { doors } = parts;
   return {
     'host.launch': (order) => {
       if (rules.now.draining) throw nodeDraining(config.name);
@@ -104,7 +107,8 @@ export function hostAnswers(parts: HostAnswersParts): Pick<Handlers<PeerContract
       const unanswered = await homeObstacle(mounted, copy);
       const stubs = unanswered ? [] : await statuses.stubs();
       const debugged = new Set(stubs.filter((stub) => stub.job === job).map(({ pid }) => pid));
-      const leaving = { ...copy, hasAddress: copy.address !== null, debugged };
+      const door = () => doors.sockets(job);
+      const leaving = { ...copy, hasAddress: copy.address !== null, debugged, door };
       return sourcePreflight({ name: config.name, helper, criu: config.criu }, leaving, unanswered);
     },
     'move.toSource': ({ job, home, message }, { signal }) => moves.source(job, home).handle(message, signal),

@@ -4,11 +4,15 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import type { Caller } from '../../api/contract';
 import { GodwitError } from '../../api/errors';
-import { Resource, type Resources } from '../../api/model';
+import { PROGRAM_PID, Resource, type Resources } from '../../api/model';
 import { parseLimits } from '../../api/resources';
+import { JobCgroup } from '../../machine/cgroup/cgroup';
+import { nodePid } from '../../machine/proc/processes';
+import type { Copy } from '../jobs/copy';
 
 /** The helper reads two small files of the kernel's; the rest is for a busy machine. */
 const DEADLINE_MS = 30_000;
@@ -32,6 +36,24 @@ export async function withinOwnLimits<R extends { resources?: Resources | undefi
   if (!user) return request;
   const own = await limitsOfPeer(connection?.transport, user.uid, helper);
   return { ...request, resources: capped(request.resources ?? {}, own) };
+}
+
+/**
+ * The same for a request that a program of a job makes: nowhere beyond the limits that the job's own program has, which is as
+ * many as the kernel lets a user's processes have. @throws `unknown-launcher`
+ */
+export async function withinLimitsOf<R extends { resources?: Resources | undefined }>(
+  { user, cgroup }: Pick<Copy, 'user' | 'cgroup'>,
+  request: R,
+): Promise<R> {
+  if (user.uid === 0) return request;
+  const group = JobCgroup.at(cgroup);
+  const pid = await nodePid(group, PROGRAM_PID).catch(() => null);
+  const table = pid === null ? '' : await readFile(`/proc/${pid}/limits`, 'utf8').catch(() => '');
+  // Its number is not another's now.
+  if (pid === null || (await nodePid(group, PROGRAM_PID).catch(() => null)) !== pid)
+    throw unknownLauncher('the job has ended');
+  return { ...request, resources: capped(request.resources ?? {}, parseLimits(table)) };
 }
 
 function capped(asked: Resources, own: Resources): Resources {

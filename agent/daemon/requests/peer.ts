@@ -42,6 +42,11 @@ export function peerHandlers(parts: PeerParts): Handlers<PeerContract> {
 }
 
 function standing({ allocations, home, moves, peers }: PeerParts, acceptance: () => Acceptance): Standing {
+  const known = (job: string) =>
+    home.job(job).catch((error) => {
+      if (asGodwitError(error).code === 'no-such-job') return null;
+      throw error;
+    });
   return {
     get acceptance() {
       return acceptance();
@@ -49,14 +54,8 @@ function standing({ allocations, home, moves, peers }: PeerParts, acceptance: ()
     allocations,
     isMember: (name) => peers.names.includes(name),
     homeOf: (job) => moves.homeOf(job),
-    ledger: (job) =>
-      home.job(job).then(
-        ({ ledger }) => ledger,
-        (error) => {
-          if (asGodwitError(error).code === 'no-such-job') return null;
-          throw error;
-        },
-      ),
+    ledger: async (job) => (await known(job))?.ledger ?? null,
+    owner: async (job) => (await known(job))?.spec.user ?? null,
   };
 }
 

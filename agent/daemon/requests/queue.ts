@@ -18,7 +18,7 @@ import { isLargeEnough, loadOf, type Need } from '../balance/room';
 import type { Members } from '../cluster/members';
 import type { Peers } from '../cluster/peers';
 import { type Arrays, type LaunchedArray, ofPart } from '../jobs/arrays';
-import type { Home } from '../jobs/home';
+import type { Begun, Home } from '../jobs/home';
 import type { Layout } from '../jobs/layout';
 import type { HomedJob, Journal, QueuedJob } from '../journal/journal';
 import type { Balancer } from './balancer';
@@ -112,11 +112,16 @@ export class Queue {
   }
 
   /** Puts a job into it. @throws `too-many-queued`, and whatever a request can be refused for before it is launched */
-  async add(request: LaunchRequest, user: User, allocation: string | null): Promise<HomedJob> {
+  async add(
+    request: LaunchRequest,
+    user: User,
+    allocation: string | null,
+    begun: Begun = {},
+  ): Promise<HomedJob> {
     const { addresses, home, node } = this.parts;
     const base = home.specOf(request, user, allocation);
     return addresses.with(request.address, async (address) => {
-      const [job] = await this.#enqueue([home.newJob({ ...base, address }, node)], base);
+      const [job] = await this.#enqueue([home.newJob({ ...base, address }, node, begun)], base);
       return job!;
     });
   }

@@ -104,6 +104,15 @@ int hold_network(const char *cgroup);
 #define SLAVE (STATUS + 2)
 #define FEED_END (STATUS + 3)
 #define FEED (STATUS + 4)
+/*
+ * The socket at which the job's programs ask an agent, and where they find it: in the job's own /dev/shm, by a name that
+ * a shell's pattern for all files leaves out.
+ */
+#define DOOR (STATUS + 5)
+#define DOOR_PATH "/dev/shm/.godwit-agent"
+/* PID 1 makes it; from outside it is served. */
+void make_door(void);
+int door(char **argv);
 /* PID 1 makes the job's terminal, of the size that `--tty ROWSxCOLUMNS` says. */
 void make_terminal(char **argv);
 /* The program, which leads a session, gets it as its controlling terminal and standard streams. */

@@ -78,6 +78,7 @@ int init(char **argv) {
   if (dup2(STDOUT_FILENO, STDERR_FILENO) < 0) fail("console");
   open_as(STATUS, required(argv, "--status"), O_WRONLY | O_CLOEXEC, "status");
   fcntl(STATUS, F_SETFD, FD_CLOEXEC);
+  make_door();
   if (tty) make_terminal(argv);
 
   pid_t program = fork();

@@ -8,6 +8,7 @@
  *   inherit-socket
  *            a program with a connection to a socket as its descriptor 3
  *   type     types into a job's terminal
+ *   door     carries what a job's programs ask an agent out of the job
  *   take-queues, put-queues
  *            what is on its way through a frozen job's terminals, into a file and back
  *   fifos    which readers of FIFOs see that a writer has gone
@@ -46,6 +47,7 @@ static const struct {
     {"sockets", sockets},
     {"inherit-socket", inherit_socket},
     {"type", type_frame},
+    {"door", door},
     {"take-queues", take_queues},
     {"put-queues", put_queues},
     {"fifos", fifos},
