@@ -29,6 +29,10 @@ const common = {
     .default([]),
   /** Folders that the program was built in, and where their files are. */
   sourceFileMap: z.record(z.string().min(1), z.string().min(1)).default({}),
+  /** Each child process gets a session of its own, before its first instruction. */
+  followChildren: z.boolean().default(false),
+  /** It stops there: at the fork, or at the beginning of main. */
+  stopInChildren: z.boolean().default(false),
 };
 
 export const LaunchArguments = z.object({
@@ -61,6 +65,8 @@ export const AttachArguments = z.object({
   job: JobReference,
   /** A process inside the job, by its pid in there; the program itself if absent. */
   process: z.int().min(1).optional(),
+  /** From the session of its parent: the stub that waits there, and the program that is about to begin, if any. */
+  __child: z.object({ session: z.uuid(), program: z.string() }).optional(),
 });
 export type AttachArguments = z.infer<typeof AttachArguments>;
 

@@ -22,7 +22,9 @@ export interface Hits {
 }
 
 export interface Questions {
-  // ---- Threads and steps
+  // ---- Processes, threads and steps
+  /** From now on the stub keeps each child that gdb lets go. Does it know how to? */
+  follow_children: object;
   threads: object;
   /** The thread is about to step. */
   remember_step: { thread: number };
@@ -118,6 +120,7 @@ const Nothing = z.null();
 const BreakpointNumber = z.int();
 
 export const ANSWERS = {
+  follow_children: z.boolean(),
   threads: z.array(z.object({ id: z.int(), name: z.string() })),
   remember_step: Nothing,
   frames_above_step: z.int(),

@@ -19,8 +19,8 @@ interface Placing {
 
 export abstract class BreakpointSession extends ValuesSession {
   protected breakpoints: Breakpoints | undefined;
-  /** The client knows that children are not debugged. */
-  private forkTold = false;
+  /** The client knows that children are not debugged, or they are. */
+  protected forkTold = false;
   /** Settles when the requests before are done. */
   private before: Promise<void> = Promise.resolve();
 

@@ -14,7 +14,7 @@
  * - `NavigationSession`: places: where to stop, go, step into; what is loaded; what to type
  * - `GodwitSession`, here: the job. No layer below knows of jobs, nodes or moves.
  */
-import { dirname, isAbsolute, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Event, ExitedEvent, OutputEvent, TerminatedEvent } from '@vscode/debugadapter';
 import type { DebugProtocol } from '@vscode/debugprotocol';
@@ -33,6 +33,7 @@ import { unknownKeys } from '../configuration/unknown-keys';
 import { gdbGone, jobLost, lineGone, notDebugging } from '../errors';
 import { quoted } from '../gdb/quoting';
 import { AgentLink } from '../job/agent-link';
+import type { Child } from '../job/children';
 import { Debuggee, type DebuggeeListener } from '../job/debuggee';
 import type { MoveTold } from '../job/moves';
 import { NavigationSession } from './navigation-session';
@@ -45,6 +46,8 @@ const KILL_MS = 10_000;
 const TERMINATE_MS = 5_000;
 /** Of a terminal, until the editor says what it has. */
 const USUAL_SIZE = { rows: 24, columns: 80 };
+/** For an editor to begin a child's session: the child's stub waits no longer. */
+const CHILD_MS = 60_000;
 /** DAP wants a code with each `exited`: this one where the program's own is not known, or it runs on. */
 const UNKNOWN_EXIT = -1;
 
@@ -54,6 +57,14 @@ export interface SessionOptions {
   /** Resolves when the client can take more events. */
   drained: () => Promise<void>;
 }
+
+type Opening = Pick<
+  LaunchArguments,
+  'gdb' | 'console' | 'setupCommands' | 'sourceFileMap' | 'followChildren' | 'stopInChildren'
+>;
+
+/** What its program does when the session begins: run on, to main, or stay where it is. */
+type Beginning = 'run' | 'main' | 'here';
 
 /** Why a session comes to its end. */
 type End =
@@ -68,7 +79,9 @@ export class GodwitSession extends NavigationSession {
   private debuggee: Debuggee | undefined;
   /** It was launched by this session, and goes with it. */
   private launched = false;
-  private entryWanted = false;
+  private beginning: Beginning = 'run';
+  /** What children's sessions have in common with this one. */
+  private handedDown: object = {};
   private ending: Promise<void> | undefined;
   private begun: Promise<void> | undefined;
   /** `terminated` has been told: nothing may follow. */
@@ -91,8 +104,8 @@ export class GodwitSession extends NavigationSession {
       const link = await AgentLink.open(findSocket(wanted.agent), this.options.patienceMs);
       const job = await orClose(link, link.call('jobs.run', launchRequest(wanted)));
       this.launched = true;
-      await this.open(link, job, undefined, wanted);
-      this.entryWanted = wanted.stopAtEntry;
+      await this.open(link, job, {}, wanted);
+      if (wanted.stopAtEntry) this.beginning = 'main';
     });
   }
 
@@ -105,7 +118,12 @@ export class GodwitSession extends NavigationSession {
       this.nameUnknown(AttachArguments, args);
       await this.checkGdb(wanted.gdb);
       const link = await AgentLink.open(findSocket(wanted.agent), this.options.patienceMs);
-      await this.open(link, await orClose(link, findJob(link, wanted.job)), wanted.process, wanted);
+      const { process: pid, __child: child } = wanted;
+      const job = await orClose(link, findJob(link, wanted.job));
+      // What the job prints is shown by its program's session.
+      const opening = child ? { ...wanted, console: 'panel' as const } : wanted;
+      await this.open(link, job, { pid, session: child?.session }, opening);
+      if (child && wanted.stopInChildren) this.beginning = child.program ? 'main' : 'here';
     });
   }
 
@@ -132,11 +150,11 @@ export class GodwitSession extends NavigationSession {
   private async open(
     link: AgentLink,
     job: Job,
-    pid: number | undefined,
-    wanted: Pick<LaunchArguments, 'gdb' | 'console' | 'setupCommands' | 'sourceFileMap'>,
+    process: { pid?: number | undefined; session?: string | undefined },
+    wanted: Opening,
   ): Promise<void> {
     try {
-      this.debuggee = await Debuggee.open(link, job, pid, this.listener);
+      this.debuggee = await Debuggee.open(link, job, process, this.listener);
     } catch (error) {
       if (this.launched) await killQuietly(link, job);
       link.close();
@@ -148,7 +166,19 @@ export class GodwitSession extends NavigationSession {
     const { gdb, console, setupCommands, sourceFileMap } = wanted;
     const before = [...setupCommands, ...substitutions(sourceFileMap)];
     await this.connectGdb(await this.debuggee.listen(), { gdb, cwd: '/', sysroot: '/', before });
+    if (wanted.followChildren) await this.followChildren(link.socket, wanted);
     if (console === 'debugConsole') this.debuggee.follow(this.options.patienceMs);
+  }
+
+  /** Those that gdb lets go from now on. */
+  private async followChildren(agent: string, { console: _, ...wanted }: Opening): Promise<void> {
+    this.handedDown = { agent, ...wanted };
+    this.forkTold = this.canStartDebugging && (await this.python.ask('follow_children', {}));
+    if (this.forkTold) return;
+    const why = this.canStartDebugging
+      ? "the job's node has a version of Godwit that can't"
+      : 'this editor begins no sessions that a debugger asks for';
+    this.say(`Children are not followed: ${why}.`, 'important');
   }
 
   /** It could not begin: what was started already is ended. */
@@ -164,9 +194,11 @@ export class GodwitSession extends NavigationSession {
     response: DebugProtocol.ConfigurationDoneResponse,
     args: DebugProtocol.ConfigurationDoneArguments,
   ): Promise<void> {
-    if (!this.entryWanted || (await this.stopAtEntry()))
+    const { beginning } = this;
+    if (beginning === 'run' || (beginning === 'main' && (await this.stopAtEntry())))
       return super.configurationDoneRequest(response, args);
-    this.say('gdb knows no main of the program: it is stopped before its first instruction.', 'important');
+    if (beginning === 'main')
+      this.say('gdb knows no main of the program: it is stopped before its first instruction.', 'important');
     this.stayAtStart(response);
   }
 
@@ -194,11 +226,39 @@ export class GodwitSession extends NavigationSession {
     moving: (move) => this.tellMove('godwit.moving', move),
     moved: (move, report) => this.moved(move, report),
     aborted: ({ from, to }, reason) => this.sayOf(`Not moved ${from} → ${to}: ${reason}`),
+    child: (child) => this.child(child),
     lost: (reason) => this.endWith({ failure: jobLost(this.debuggee!.job.id, reason) }),
     ended: (exit) => void sleep(LAST_WORD_MS).then(() => this.endWith({ exit })),
     lineClosed: (why) => void this.lineClosed(why),
     agentGone: (failure) => this.endWith({ failure }),
   };
+
+  /** It stands before its first instruction, and waits for a session of its own. */
+  private child(child: Child): void {
+    const { pid, session, program = '', why = '' } = child;
+    const { debuggee } = this;
+    if (!debuggee || this.ending) return;
+    if (session === undefined) return this.sayOf(`Process ${pid}, a child, is not debugged: ${why}.`);
+    const configuration = {
+      ...this.handedDown,
+      type: 'godwit',
+      name: `${program ? basename(program) : debuggee.job.name}: process ${pid}`,
+      ...{ job: debuggee.job.id, process: pid, __child: { session, program } },
+    };
+    this.sendRequest(
+      'startDebugging',
+      { request: 'attach', configuration },
+      CHILD_MS,
+      ({ success, message }) => {
+        // One that is only late may still come, until the stub has waited long enough.
+        if (success || message === 'timeout') return;
+        this.sayOf(
+          `Process ${pid}, a child, is not debugged: the editor began no session for it: ${message}`,
+        );
+        debuggee.letGo(child).catch((error) => this.sayOf(asGodwitError(error).toLine()));
+      },
+    );
+  }
 
   private moved(move: MoveTold, report: MoveReport | undefined): void {
     const { freezeMs = 0, totalMs = 0 } = report ?? {};

@@ -36,6 +36,13 @@ export abstract class TellingSession extends GDBTargetDebugSession {
     super.initializeRequest(response, args);
   }
 
+  /** Can the client begin a session for a child? */
+  protected get canStartDebugging(): boolean {
+    return (
+      (this.client as { supportsStartDebuggingRequest?: boolean })?.supportsStartDebuggingRequest === true
+    );
+  }
+
   // ---- Events
 
   /** All that cdt-gdb-adapter says passes here; what this session says itself does not. */
