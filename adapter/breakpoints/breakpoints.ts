@@ -5,6 +5,7 @@ import type { MIBreakpointInfo } from 'cdt-gdb-adapter/dist/mi';
 import type { Hits } from '../gdb/contract';
 import type { Gdb } from '../gdb/gdb';
 import { quoted } from '../gdb/quoting';
+import { DATA, INSTRUCTIONS } from '../stops/stops';
 import { hitsOf, passedBy, stopsOf } from './hits';
 import { logParts } from './log-points';
 
@@ -96,6 +97,23 @@ export class Breakpoints {
     // gdb gets all at once, and answers in this order.
     placed.push(...(await Promise.all(wanted.map((one, index) => kept[index] ?? this.place(one)))));
     return placed.map(({ answer }) => answer);
+  }
+
+  /**
+   * For a program that begins anew: hits are counted from the first, and what was set by an address is dropped, which
+   * means something else there. Returns those.
+   */
+  async again(): Promise<DebugProtocol.Breakpoint[]> {
+    const dropped = [DATA, INSTRUCTIONS].flatMap((group) => this.groups.get(group) ?? []);
+    for (const group of [DATA, INSTRUCTIONS]) if (this.has(group)) await this.set(group, []);
+    for (const { number, wanted } of [...this.groups.values()].flat()) {
+      const { hitCondition, logMessage } = JSON.parse(wanted) as Wanted;
+      const hits = hitsOf(hitCondition);
+      if (!number || !hits) continue;
+      if (logMessage) await this.gdb.python.ask('log_anew', { number: Number(number) });
+      else await this.count(number, hits);
+    }
+    return dropped.map(({ answer }) => answer);
   }
 
   /** What gdb says of a breakpoint, if that is news: a place for it was found in a library that was loaded. */

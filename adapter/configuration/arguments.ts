@@ -9,8 +9,13 @@ const common = {
   agent: z.string().min(1).optional(),
   /** The gdb to use: a path, or a name that is looked for in PATH. */
   gdb: z.string().min(1).default('gdb'),
-  /** Where the job's output is shown: by this session, by a panel of the editor's, or in a terminal that it gets. */
-  console: z.enum(['debugConsole', 'panel', 'terminal']).default('debugConsole'),
+  /**
+   * Where the job's output is shown: by this session, by a panel of the editor's, or in a terminal that it gets, of the
+   * extension's or (the last two) of any editor's that runs commands in one.
+   */
+  console: z
+    .enum(['debugConsole', 'panel', 'terminal', 'integratedTerminal', 'externalTerminal'])
+    .default('debugConsole'),
   /** Commands of gdb's (or of MI's) before it looks at the program. */
   setupCommands: z
     .array(
@@ -37,6 +42,8 @@ const common = {
 
 export const LaunchArguments = z.object({
   ...common,
+  /** What a program has left that ended before: that is looked at, and nothing is launched. */
+  coreFile: z.string().min(1).optional(),
   /** A path, relative ones to `cwd`; without a slash it is looked for in PATH. */
   program: z.string().min(1),
   args: z.array(z.string()).default([]),

@@ -73,6 +73,11 @@ export class Debuggee {
     }
   }
 
+  /** The agent's. */
+  get socket(): string {
+    return this.link.socket;
+  }
+
   /** Where gdb finds the line. @throws GodwitError `cannot-listen` */
   listen(): Promise<string> {
     return this.line.listen();
@@ -100,8 +105,9 @@ export class Debuggee {
     return letGo(this.link.socket, this.job.id, child);
   }
 
-  migrate(node: string): Promise<MoveReport> {
-    const options = { timeoutMs: Number.POSITIVE_INFINITY };
+  /** `signal`: it is taken back, if it is not too late for that. */
+  migrate(node: string, signal: AbortSignal | undefined): Promise<MoveReport> {
+    const options = { timeoutMs: Number.POSITIVE_INFINITY, ...(signal ? { signal } : {}) };
     return this.link.call('jobs.migrate', { job: this.job.id, node, transfer: 'auto' }, options);
   }
 

@@ -14,24 +14,23 @@
  * - `NavigationSession`: places: where to stop, go, step into; what is loaded; what to type
  * - `GodwitSession`, here: the job. No layer below knows of jobs, nodes or moves.
  */
-import { basename, dirname, isAbsolute, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Event, ExitedEvent, OutputEvent, TerminatedEvent } from '@vscode/debugadapter';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { asGodwitError, type GodwitError } from '../../agent/api/errors';
-import type { Exit, Job, LaunchRequest, MoveReport } from '../../agent/api/model';
+import type { Exit, Job, MoveReport } from '../../agent/api/model';
 import { findSocket } from '../../agent/client/agent-socket';
-import { inheritance } from '../../agent/client/launcher';
 import {
   AttachArguments,
   LaunchArguments,
   MigrateArguments,
   parseArguments,
 } from '../configuration/arguments';
-import { environment } from '../configuration/environment';
+import { before, launchRequest, programOf } from '../configuration/launching';
 import { unknownKeys } from '../configuration/unknown-keys';
-import { gdbGone, jobLost, lineGone, notDebugging } from '../errors';
-import { quoted } from '../gdb/quoting';
+import { gdbGone, jobLost, lineGone, notDebugging, notRestartable, wontEnd } from '../errors';
+import { wish } from '../gdb/given-up';
 import { AgentLink } from '../job/agent-link';
 import type { Child } from '../job/children';
 import { Debuggee, type DebuggeeListener } from '../job/debuggee';
@@ -44,10 +43,12 @@ const LAST_WORD_MS = 2_000;
 const KILL_MS = 10_000;
 /** For SIGTERM to reach it. */
 const TERMINATE_MS = 5_000;
-/** Of a terminal, until the editor says what it has. */
-const USUAL_SIZE = { rows: 24, columns: 80 };
 /** For an editor to begin a child's session: the child's stub waits no longer. */
 const CHILD_MS = 60_000;
+/** For an editor to open a terminal. */
+const TERMINAL_MS = 60_000;
+/** Beside the bundle. */
+const COMMAND = join(__dirname, 'godwit.cjs');
 /** DAP wants a code with each `exited`: this one where the program's own is not known, or it runs on. */
 const UNKNOWN_EXIT = -1;
 
@@ -63,8 +64,8 @@ type Opening = Pick<
   'gdb' | 'console' | 'setupCommands' | 'sourceFileMap' | 'followChildren' | 'stopInChildren'
 >;
 
-/** What its program does when the session begins: run on, to main, or stay where it is. */
-type Beginning = 'run' | 'main' | 'here';
+/** What its program does when the session begins: run on, to main, stay where it is, or nothing any more. */
+type Beginning = 'run' | 'main' | 'here' | 'ended';
 
 /** Why a session comes to its end. */
 type End =
@@ -83,12 +84,22 @@ export class GodwitSession extends NavigationSession {
   /** What children's sessions have in common with this one. */
   private handedDown: object = {};
   private ending: Promise<void> | undefined;
+  /** What it was launched with last. */
+  private launching: object = {};
+  /** How many jobs there have been: what is said of an earlier one is not heard. */
+  private jobs = 0;
+  /** The program is being ended to begin anew: called when gdb has seen its end. */
+  private endAwaited: (() => void) | undefined;
   private begun: Promise<void> | undefined;
   /** `terminated` has been told: nothing may follow. */
   private over = false;
 
   constructor(private readonly options: SessionOptions) {
     super();
+  }
+
+  protected override capabilities(): DebugProtocol.Capabilities {
+    return { ...super.capabilities(), supportsRestartRequest: true };
   }
 
   // ---- Beginning
@@ -101,10 +112,11 @@ export class GodwitSession extends NavigationSession {
       const wanted = parseArguments(LaunchArguments, 'launch', args);
       this.nameUnknown(LaunchArguments, args);
       await this.checkGdb(wanted.gdb);
-      const link = await AgentLink.open(findSocket(wanted.agent), this.options.patienceMs);
-      const job = await orClose(link, link.call('jobs.run', launchRequest(wanted)));
-      this.launched = true;
-      await this.open(link, job, {}, wanted);
+      if (wanted.coreFile !== undefined) return this.openCore(wanted, wanted.coreFile);
+      this.launching = args;
+      const socket = await this.enter(...(await this.run(wanted)), {}, wanted);
+      await this.connectGdb(socket, { gdb: wanted.gdb, cwd: '/', sysroot: '/', before: before(wanted) });
+      await this.connected(wanted);
       if (wanted.stopAtEntry) this.beginning = 'main';
     });
   }
@@ -122,7 +134,11 @@ export class GodwitSession extends NavigationSession {
       const job = await orClose(link, findJob(link, wanted.job));
       // What the job prints is shown by its program's session.
       const opening = child ? { ...wanted, console: 'panel' as const } : wanted;
-      await this.open(link, job, { pid, session: child?.session }, opening);
+      const socket = await this.enter(link, job, { pid, session: child?.session }, opening);
+      await this.connectGdb(socket, { gdb: wanted.gdb, cwd: '/', sysroot: '/', before: before(wanted) });
+      await this.connected(opening);
+      // Its configuration is not one that a program could be launched with anew.
+      this.tell(new Event('capabilities', { capabilities: { supportsRestartRequest: false } }));
       if (child && wanted.stopInChildren) this.beginning = child.program ? 'main' : 'here';
     });
   }
@@ -147,14 +163,22 @@ export class GodwitSession extends NavigationSession {
     }
   }
 
-  private async open(
+  private async run(wanted: LaunchArguments): Promise<[AgentLink, Job]> {
+    const link = await AgentLink.open(findSocket(wanted.agent), this.options.patienceMs);
+    const job = await orClose(link, link.call('jobs.run', launchRequest(wanted)));
+    this.launched = true;
+    return [link, job];
+  }
+
+  /** The job is this session's from here on; returns where gdb finds it. */
+  private async enter(
     link: AgentLink,
     job: Job,
     process: { pid?: number | undefined; session?: string | undefined },
-    wanted: Opening,
-  ): Promise<void> {
+    { followChildren: _follow, console: _console, ...common }: Opening,
+  ): Promise<string> {
     try {
-      this.debuggee = await Debuggee.open(link, job, process, this.listener);
+      this.debuggee = await Debuggee.open(link, job, process, this.listening());
     } catch (error) {
       if (this.launched) await killQuietly(link, job);
       link.close();
@@ -163,22 +187,64 @@ export class GodwitSession extends NavigationSession {
     const { id, name, node } = job;
     this.tell(new Event('godwit.job', { id, name, node }));
     this.say(`Job ${id} (${name}) on ${node}.`);
-    const { gdb, console, setupCommands, sourceFileMap } = wanted;
-    const before = [...setupCommands, ...substitutions(sourceFileMap)];
-    await this.connectGdb(await this.debuggee.listen(), { gdb, cwd: '/', sysroot: '/', before });
-    if (wanted.followChildren) await this.followChildren(link.socket, wanted);
-    if (console === 'debugConsole') this.debuggee.follow(this.options.patienceMs);
+    this.handedDown = { agent: link.socket, followChildren: true, ...common };
+    return this.debuggee.listen();
+  }
+
+  /** gdb is there, and the program stands. */
+  private async connected({ console, followChildren }: Opening): Promise<void> {
+    if (followChildren) await this.followChildren();
+    if (console === 'debugConsole') this.debuggee!.follow(this.options.patienceMs);
+    if (console === 'integratedTerminal' || console === 'externalTerminal') this.openTerminal(console);
+  }
+
+  /** The editor runs the command that shows the job's terminal and types into it. */
+  private openTerminal(kind: 'integratedTerminal' | 'externalTerminal'): void {
+    const { job, socket } = this.debuggee!;
+    const none = (why: string) =>
+      this.say(`The editor opened no terminal: ${why}. \`godwit attach ${job.id}\` shows it.`, 'important');
+    if (!this.supportsRunInTerminalRequest) {
+      none('it opens none for a debugger');
+      return;
+    }
+    const terminal = {
+      kind: kind === 'integratedTerminal' ? ('integrated' as const) : ('external' as const),
+      title: job.name,
+      cwd: '/',
+      args: [process.execPath, COMMAND, 'attach', job.id, '--agent', socket],
+      // The adapter's own program may be the editor's.
+      env: { ELECTRON_RUN_AS_NODE: '1' },
+    };
+    this.runInTerminalRequest(terminal, TERMINAL_MS, ({ success, message }) => {
+      if (!success) none(message ?? 'it does not say why');
+    });
   }
 
   /** Those that gdb lets go from now on. */
-  private async followChildren(agent: string, { console: _, ...wanted }: Opening): Promise<void> {
-    this.handedDown = { agent, ...wanted };
+  private async followChildren(): Promise<void> {
     this.forkTold = this.canStartDebugging && (await this.python.ask('follow_children', {}));
     if (this.forkTold) return;
     const why = this.canStartDebugging
       ? "the job's node has a version of Godwit that can't"
       : 'this editor begins no sessions that a debugger asks for';
     this.say(`Children are not followed: ${why}.`, 'important');
+  }
+
+  // ---- A program that has ended already
+
+  private async openCore(wanted: LaunchArguments, core: string): Promise<void> {
+    const { gdb } = wanted;
+    const [program, file] = [programOf(wanted), resolve(wanted.cwd ?? '/', core)];
+    await this.connectCore({ program, core: file }, { gdb, cwd: '/', sysroot: '/', before: before(wanted) });
+    this.beginning = 'ended';
+    this.tell(new Event('capabilities', { capabilities: { supportsRestartRequest: false } }));
+  }
+
+  private async leaveCore(): Promise<void> {
+    if (this.beginning !== 'ended' || this.over) return;
+    this.over = true;
+    await this.endGdb();
+    this.tell(new TerminatedEvent());
   }
 
   /** It could not begin: what was started already is ended. */
@@ -197,6 +263,7 @@ export class GodwitSession extends NavigationSession {
     const { beginning } = this;
     if (beginning === 'run' || (beginning === 'main' && (await this.stopAtEntry())))
       return super.configurationDoneRequest(response, args);
+    if (beginning === 'ended') return this.showEnd(response);
     if (beginning === 'main')
       this.say('gdb knows no main of the program: it is stopped before its first instruction.', 'important');
     this.stayAtStart(response);
@@ -213,11 +280,72 @@ export class GodwitSession extends NavigationSession {
     try {
       const { node } = parseArguments(MigrateArguments, 'godwit.migrate', args);
       if (!this.debuggee || this.ending) throw notDebugging();
-      response.body = await this.debuggee.migrate(node);
+      response.body = await this.debuggee.migrate(node, wish());
       this.sendResponse(response);
     } catch (error) {
       this.refuse(response, error);
     }
+  }
+
+  // ---- Anew
+
+  protected override async restartRequest(
+    response: DebugProtocol.RestartResponse,
+    args: DebugProtocol.RestartArguments | undefined,
+  ): Promise<void> {
+    const { debuggee } = this;
+    let isOver = false;
+    try {
+      if (!this.launched || !debuggee || this.ending || this.endAwaited) throw notRestartable();
+      // An editor hands over the configuration as it is by now.
+      const given = { ...this.launching, ...args?.arguments };
+      const wanted = parseArguments(LaunchArguments, 'launch', given);
+      this.launching = given;
+      isOver = true;
+      await this.endToBeginAnew(debuggee);
+      await this.beginAnew(wanted);
+      this.sendResponse(response);
+    } catch (error) {
+      // There is no program to go back to.
+      if (isOver) await this.debuggee?.kill().catch(() => {});
+      if (isOver) this.endWith({ failure: asGodwitError(error) });
+      this.refuse(response, error);
+    }
+  }
+
+  /** gdb has no program afterwards, and has kept its breakpoints. */
+  private async endToBeginAnew(debuggee: Debuggee): Promise<void> {
+    const seen = new Promise<void>((resolve) => {
+      this.endAwaited = resolve;
+    });
+    const ran = this.isRunning;
+    this.jobs++;
+    const exit = await this.kill(debuggee);
+    // gdb says of one that ran how it ended.
+    if (ran) await Promise.race([seen, sleep(LAST_WORD_MS, undefined, { ref: false })]);
+    this.endAwaited = undefined;
+    if (!exit) throw wontEnd(debuggee.job.id);
+    await debuggee.consoleShown();
+    await debuggee.close();
+  }
+
+  private async beginAnew(wanted: LaunchArguments): Promise<void> {
+    const socket = await this.enter(...(await this.run(wanted)), {}, wanted);
+    await this.connectAnew(socket);
+    await this.connected(wanted);
+    await this.breakpointsAnew();
+    await this.goFromStart(wanted.stopAtEntry);
+  }
+
+  /** What is said of the job that there is now. What an earlier one has printed is shown to its end. */
+  private listening(): DebuggeeListener {
+    const job = ++this.jobs;
+    const heard = Object.entries(this.listener).map(([what, tell]) => [
+      what,
+      (...said: never[]) =>
+        this.jobs === job || what === 'output' ? (tell as (...said: never[]) => unknown)(...said) : undefined,
+    ]);
+    return Object.fromEntries(heard);
   }
 
   private readonly listener: DebuggeeListener = {
@@ -228,8 +356,8 @@ export class GodwitSession extends NavigationSession {
     aborted: ({ from, to }, reason) => this.sayOf(`Not moved ${from} → ${to}: ${reason}`),
     child: (child) => this.child(child),
     lost: (reason) => this.endWith({ failure: jobLost(this.debuggee!.job.id, reason) }),
-    ended: (exit) => void sleep(LAST_WORD_MS).then(() => this.endWith({ exit })),
-    lineClosed: (why) => void this.lineClosed(why),
+    ended: (exit) => this.afterLastWord(() => this.endWith({ exit })),
+    lineClosed: (why) => this.afterLastWord(() => this.lineClosed(why)),
     agentGone: (failure) => this.endWith({ failure }),
   };
 
@@ -238,7 +366,10 @@ export class GodwitSession extends NavigationSession {
     const { pid, session, program = '', why = '' } = child;
     const { debuggee } = this;
     if (!debuggee || this.ending) return;
-    if (session === undefined) return this.sayOf(`Process ${pid}, a child, is not debugged: ${why}.`);
+    if (session === undefined) {
+      this.sayOf(`Process ${pid}, a child, is not debugged: ${why}.`);
+      return;
+    }
     const configuration = {
       ...this.handedDown,
       type: 'godwit',
@@ -253,7 +384,7 @@ export class GodwitSession extends NavigationSession {
         // One that is only late may still come, until the stub has waited long enough.
         if (success || message === 'timeout') return;
         this.sayOf(
-          `Process ${pid}, a child, is not debugged: the editor began no session for it: ${message}`,
+          `Process ${pid}, a child, is not debugged: the editor began no session for it: ${message ?? 'it does not say why'}`,
         );
         debuggee.letGo(child).catch((error) => this.sayOf(asGodwitError(error).toLine()));
       },
@@ -284,16 +415,21 @@ export class GodwitSession extends NavigationSession {
   // ---- The end
 
   protected override programEnded(exit: Exit): void {
-    this.endWith({ exit });
+    if (this.endAwaited) this.endAwaited();
+    else this.endWith({ exit });
   }
 
   protected override gdbEnded(how: string): void {
     if (this.debuggee) this.endWith({ failure: gdbGone(how, this.debuggee.job.id) });
   }
 
+  /** gdb is about to say how the program has ended, if that is why. */
+  private afterLastWord(work: () => unknown): void {
+    const job = this.jobs;
+    void sleep(LAST_WORD_MS).then(() => (this.jobs === job ? work() : undefined));
+  }
+
   private async lineClosed(why: GodwitError | undefined): Promise<void> {
-    // The stub closes it too when the program has ended: then gdb says how.
-    await sleep(LAST_WORD_MS);
     if (this.ending || !this.debuggee) return;
     const exit = await this.debuggee.exit(LAST_WORD_MS);
     if (exit) this.endWith({ exit });
@@ -354,7 +490,7 @@ export class GodwitSession extends NavigationSession {
   private async finish(why: End): Promise<void> {
     await this.begun?.catch(() => {});
     const { debuggee } = this;
-    if (!debuggee) return;
+    if (!debuggee) return this.leaveCore();
     let exit = 'exit' in why ? why.exit : undefined;
     let failure = 'failure' in why ? why.failure : undefined;
     if ('kill' in why && why.kill) {
@@ -395,28 +531,3 @@ const killQuietly = (link: AgentLink, { id }: Job) =>
 /** @throws GodwitError `no-such-job`, `ambiguous-job` */
 const findJob = (link: AgentLink, reference: string): Promise<Job> =>
   link.call('jobs.show', { job: reference });
-
-function launchRequest(wanted: LaunchArguments): LaunchRequest {
-  const { program, args, cwd, env, node, jobName, cpus, memory, processes, allowIoUring, hostname } = wanted;
-  const folder = cwd ?? (isAbsolute(program) ? dirname(program) : process.cwd());
-  return {
-    program: program.includes('/') ? resolve(folder, program) : program,
-    args,
-    cwd: folder,
-    env: environment(env, wanted.envFile),
-    node,
-    stopped: true,
-    limits: { cpus, memory, processes },
-    allowIoUring,
-    ...(wanted.console === 'terminal' ? { tty: USUAL_SIZE } : {}),
-    ...inheritance(),
-    ...(jobName === undefined ? {} : { name: jobName }),
-    ...(hostname === undefined ? {} : { hostname }),
-  };
-}
-
-/** Folders that the program was built in, and where their files are now. */
-const substitutions = (map: LaunchArguments['sourceFileMap']) =>
-  Object.entries(map).map(([from, to]) => ({
-    text: `-gdb-set substitute-path ${quoted(from)} ${quoted(to)}`,
-  }));

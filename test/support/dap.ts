@@ -50,6 +50,11 @@ export class DebugClient {
     return this.#process.pid!;
   }
 
+  /** The number of the request that was sent last. */
+  get lastRequest(): number {
+    return this.#seq;
+  }
+
   /** The program's output, as it came. */
   get output(): string {
     return this.said('stdout');

@@ -63,6 +63,15 @@ export class DebugLab {
     return this.begin('launch', source, { ...begin, config: launching });
   }
 
+  /** On what a program has left: there is no job. */
+  look(
+    config: object,
+    source: string,
+    breakpoints: DebugProtocol.SourceBreakpoint[] = [],
+  ): Promise<Debugged> {
+    return this.begin('launch', source, { config, breakpoints });
+  }
+
   /** As an editor does it that is asked for the session of a child. */
   async child(parent: Debugged, nth: number, source: string, begin: Begin = {}): Promise<Debugged> {
     type Asked = { request: 'attach'; configuration: object };
@@ -96,7 +105,7 @@ export class DebugLab {
     await configure?.(client);
     await client.request('configurationDone');
     await begun;
-    const job = client.all<{ id: string }>('godwit.job')[0]!.id;
+    const job = client.all<{ id: string }>('godwit.job')[0]?.id ?? '';
     return new Debugged(this.lab, client, job, capabilities, placed, source);
   }
 }

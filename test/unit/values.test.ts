@@ -68,6 +68,7 @@ describe('a question', () => {
   const asked = async (answer: string, expression = 'x') => {
     const commands: string[] = [];
     const gdb = {
+      giveUp: () => {},
       sendCommand: async (command: string) => {
         commands.push(command);
         return { answer } as never;
