@@ -5,7 +5,6 @@ import type { MIBreakpointInfo } from 'cdt-gdb-adapter/dist/mi';
 import type { Hits } from '../gdb/contract';
 import type { Gdb } from '../gdb/gdb';
 import { quoted } from '../gdb/quoting';
-import { DATA, INSTRUCTIONS } from '../stops/stops';
 import { hitsOf, passedBy, stopsOf } from './hits';
 import { logParts } from './log-points';
 
@@ -102,10 +101,11 @@ export class Breakpoints {
   /**
    * For a program that begins anew: hits are counted from the first, and what was set by an address is dropped, which
    * means something else there. Returns those.
+   * @param byAddress groups of them
    */
-  async again(): Promise<DebugProtocol.Breakpoint[]> {
-    const dropped = [DATA, INSTRUCTIONS].flatMap((group) => this.groups.get(group) ?? []);
-    for (const group of [DATA, INSTRUCTIONS]) if (this.has(group)) await this.set(group, []);
+  async again(byAddress: readonly string[]): Promise<DebugProtocol.Breakpoint[]> {
+    const dropped = byAddress.flatMap((group) => this.groups.get(group) ?? []);
+    for (const group of byAddress) if (this.has(group)) await this.set(group, []);
     for (const { number, wanted } of [...this.groups.values()].flat()) {
       const { hitCondition, logMessage } = JSON.parse(wanted) as Wanted;
       const hits = hitsOf(hitCondition);

@@ -72,6 +72,10 @@ export const AttachArguments = z.object({
   job: JobReference,
   /** A process inside the job, by its pid in there; the program itself if absent. */
   process: z.int().min(1).optional(),
+});
+
+/** As a session asks for it, of an editor, for a child of its program. */
+export const ChildArguments = AttachArguments.extend({
   /** From the session of its parent: the stub that waits there, and the program that is about to begin, if any. */
   __child: z.object({ session: z.uuid(), program: z.string() }).optional(),
 });

@@ -34,7 +34,7 @@ export abstract class BreakpointSession extends ValuesSession {
 
   /** The program has begun anew. */
   protected async breakpointsAnew(): Promise<void> {
-    const dropped = (await this.breakpoints?.again()) ?? [];
+    const dropped = (await this.breakpoints?.again([DATA, INSTRUCTIONS])) ?? [];
     for (const breakpoint of dropped) this.tell(new Event('breakpoint', { reason: 'removed', breakpoint }));
   }
 

@@ -12,43 +12,28 @@
  * - `BreakpointSession`: breakpoints of all kinds; the program goes on only when they are set
  * - `ExceptionSession`: what else a program stops for, and what it was
  * - `NavigationSession`: places: where to stop, go, step into; what is loaded; what to type
- * - `GodwitSession`, here: the job. No layer below knows of jobs, nodes or moves.
+ * - `JobSession`: what is told of the job and its moves, its children, its terminal. No layer below knows of jobs
+ * - `GodwitSession`, here: how it begins, begins anew and ends
  */
-import { basename, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Event, ExitedEvent, OutputEvent, TerminatedEvent } from '@vscode/debugadapter';
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import { asGodwitError, type GodwitError } from '../../agent/api/errors';
-import type { Exit, Job, MoveReport } from '../../agent/api/model';
+import { asGodwitError } from '../../agent/api/errors';
+import type { Exit, Job } from '../../agent/api/model';
 import { findSocket } from '../../agent/client/agent-socket';
-import {
-  AttachArguments,
-  LaunchArguments,
-  MigrateArguments,
-  parseArguments,
-} from '../configuration/arguments';
-import { before, launchRequest, programOf } from '../configuration/launching';
+import { AttachArguments, ChildArguments, LaunchArguments, parseArguments } from '../configuration/arguments';
 import { unknownKeys } from '../configuration/unknown-keys';
-import { gdbGone, jobLost, lineGone, notDebugging, notRestartable, wontEnd } from '../errors';
-import { wish } from '../gdb/given-up';
+import { gdbGone, notRestartable, wontEnd } from '../errors';
 import { AgentLink } from '../job/agent-link';
-import type { Child } from '../job/children';
-import { Debuggee, type DebuggeeListener } from '../job/debuggee';
-import type { MoveTold } from '../job/moves';
-import { NavigationSession } from './navigation-session';
+import { Debuggee } from '../job/debuggee';
+import { type End, JobSession, LAST_WORD_MS, type Opening } from './job-session';
+import { before, launchRequest, programOf } from './launching';
 
-/** When the job is said to have ended, gdb is about to say so too, with the same; it has this long. */
-const LAST_WORD_MS = 2_000;
 /** A job that was killed has ended when its processes are reaped. */
 const KILL_MS = 10_000;
 /** For SIGTERM to reach it. */
 const TERMINATE_MS = 5_000;
-/** For an editor to begin a child's session: the child's stub waits no longer. */
-const CHILD_MS = 60_000;
-/** For an editor to open a terminal. */
-const TERMINAL_MS = 60_000;
-/** Beside the bundle. */
-const COMMAND = join(__dirname, 'godwit.cjs');
 /** DAP wants a code with each `exited`: this one where the program's own is not known, or it runs on. */
 const UNKNOWN_EXIT = -1;
 
@@ -59,35 +44,17 @@ export interface SessionOptions {
   drained: () => Promise<void>;
 }
 
-type Opening = Pick<
-  LaunchArguments,
-  'gdb' | 'console' | 'setupCommands' | 'sourceFileMap' | 'followChildren' | 'stopInChildren'
->;
-
 /** What its program does when the session begins: run on, to main, stay where it is, or nothing any more. */
 type Beginning = 'run' | 'main' | 'here' | 'ended';
 
-/** Why a session comes to its end. */
-type End =
-  /** The process that is debugged has ended. */
-  | { exit: Exit }
-  /** The program may run on, out of sight. */
-  | { failure: GodwitError }
-  /** The client wants it. */
-  | { kill: boolean };
-
-export class GodwitSession extends NavigationSession {
-  private debuggee: Debuggee | undefined;
+export class GodwitSession extends JobSession {
   /** It was launched by this session, and goes with it. */
   private launched = false;
   private beginning: Beginning = 'run';
-  /** What children's sessions have in common with this one. */
-  private handedDown: object = {};
   private ending: Promise<void> | undefined;
   /** What it was launched with last. */
   private launching: object = {};
-  /** How many jobs there have been: what is said of an earlier one is not heard. */
-  private jobs = 0;
+  private isRestarting = false;
   /** The program is being ended to begin anew: called when gdb has seen its end. */
   private endAwaited: (() => void) | undefined;
   private begun: Promise<void> | undefined;
@@ -114,9 +81,7 @@ export class GodwitSession extends NavigationSession {
       await this.checkGdb(wanted.gdb);
       if (wanted.coreFile !== undefined) return this.openCore(wanted, wanted.coreFile);
       this.launching = args;
-      const socket = await this.enter(...(await this.run(wanted)), {}, wanted);
-      await this.connectGdb(socket, { gdb: wanted.gdb, cwd: '/', sysroot: '/', before: before(wanted) });
-      await this.connected(wanted);
+      await this.connect(await this.enter(...(await this.run(wanted)), {}), wanted);
       if (wanted.stopAtEntry) this.beginning = 'main';
     });
   }
@@ -126,7 +91,7 @@ export class GodwitSession extends NavigationSession {
     args: DebugProtocol.AttachRequestArguments,
   ): Promise<void> {
     return this.begin(response, async () => {
-      const wanted = parseArguments(AttachArguments, 'attach', args);
+      const wanted = parseArguments(ChildArguments, 'attach', args);
       this.nameUnknown(AttachArguments, args);
       await this.checkGdb(wanted.gdb);
       const link = await AgentLink.open(findSocket(wanted.agent), this.options.patienceMs);
@@ -134,9 +99,7 @@ export class GodwitSession extends NavigationSession {
       const job = await orClose(link, findJob(link, wanted.job));
       // What the job prints is shown by its program's session.
       const opening = child ? { ...wanted, console: 'panel' as const } : wanted;
-      const socket = await this.enter(link, job, { pid, session: child?.session }, opening);
-      await this.connectGdb(socket, { gdb: wanted.gdb, cwd: '/', sysroot: '/', before: before(wanted) });
-      await this.connected(opening);
+      await this.connect(await this.enter(link, job, { pid, session: child?.session }), opening);
       // Its configuration is not one that a program could be launched with anew.
       this.tell(new Event('capabilities', { capabilities: { supportsRestartRequest: false } }));
       if (child && wanted.stopInChildren) this.beginning = child.program ? 'main' : 'here';
@@ -175,8 +138,7 @@ export class GodwitSession extends NavigationSession {
     link: AgentLink,
     job: Job,
     process: { pid?: number | undefined; session?: string | undefined },
-    { followChildren: _follow, console: _console, ...common }: Opening,
-  ): Promise<string> {
+  ): Promise<[Debuggee, string]> {
     try {
       this.debuggee = await Debuggee.open(link, job, process, this.listening());
     } catch (error) {
@@ -187,47 +149,12 @@ export class GodwitSession extends NavigationSession {
     const { id, name, node } = job;
     this.tell(new Event('godwit.job', { id, name, node }));
     this.say(`Job ${id} (${name}) on ${node}.`);
-    this.handedDown = { agent: link.socket, followChildren: true, ...common };
-    return this.debuggee.listen();
+    return [this.debuggee, await this.debuggee.listen()];
   }
 
-  /** gdb is there, and the program stands. */
-  private async connected({ console, followChildren }: Opening): Promise<void> {
-    if (followChildren) await this.followChildren();
-    if (console === 'debugConsole') this.debuggee!.follow(this.options.patienceMs);
-    if (console === 'integratedTerminal' || console === 'externalTerminal') this.openTerminal(console);
-  }
-
-  /** The editor runs the command that shows the job's terminal and types into it. */
-  private openTerminal(kind: 'integratedTerminal' | 'externalTerminal'): void {
-    const { job, socket } = this.debuggee!;
-    const none = (why: string) =>
-      this.say(`The editor opened no terminal: ${why}. \`godwit attach ${job.id}\` shows it.`, 'important');
-    if (!this.supportsRunInTerminalRequest) {
-      none('it opens none for a debugger');
-      return;
-    }
-    const terminal = {
-      kind: kind === 'integratedTerminal' ? ('integrated' as const) : ('external' as const),
-      title: job.name,
-      cwd: '/',
-      args: [process.execPath, COMMAND, 'attach', job.id, '--agent', socket],
-      // The adapter's own program may be the editor's.
-      env: { ELECTRON_RUN_AS_NODE: '1' },
-    };
-    this.runInTerminalRequest(terminal, TERMINAL_MS, ({ success, message }) => {
-      if (!success) none(message ?? 'it does not say why');
-    });
-  }
-
-  /** Those that gdb lets go from now on. */
-  private async followChildren(): Promise<void> {
-    this.forkTold = this.canStartDebugging && (await this.python.ask('follow_children', {}));
-    if (this.forkTold) return;
-    const why = this.canStartDebugging
-      ? "the job's node has a version of Godwit that can't"
-      : 'this editor begins no sessions that a debugger asks for';
-    this.say(`Children are not followed: ${why}.`, 'important');
+  private async connect([debuggee, socket]: [Debuggee, string], wanted: Opening): Promise<void> {
+    await this.connectGdb(socket, { gdb: wanted.gdb, cwd: '/', sysroot: '/', before: before(wanted) });
+    await this.connected(debuggee, wanted, this.options.patienceMs);
   }
 
   // ---- A program that has ended already
@@ -269,24 +196,6 @@ export class GodwitSession extends NavigationSession {
     this.stayAtStart(response);
   }
 
-  // ---- Meanwhile
-
-  protected override customRequest(command: string, response: DebugProtocol.Response, args: unknown): void {
-    if (command === 'godwit.migrate') void this.migrateRequest(response, args);
-    else super.customRequest(command, response, args);
-  }
-
-  private async migrateRequest(response: DebugProtocol.Response, args: unknown): Promise<void> {
-    try {
-      const { node } = parseArguments(MigrateArguments, 'godwit.migrate', args);
-      if (!this.debuggee || this.ending) throw notDebugging();
-      response.body = await this.debuggee.migrate(node, wish());
-      this.sendResponse(response);
-    } catch (error) {
-      this.refuse(response, error);
-    }
-  }
-
   // ---- Anew
 
   protected override async restartRequest(
@@ -296,14 +205,15 @@ export class GodwitSession extends NavigationSession {
     const { debuggee } = this;
     let isOver = false;
     try {
-      if (!this.launched || !debuggee || this.ending || this.endAwaited) throw notRestartable();
+      if (!this.launched || !debuggee || this.ending || this.isRestarting) throw notRestartable();
       // An editor hands over the configuration as it is by now.
       const given = { ...this.launching, ...args?.arguments };
       const wanted = parseArguments(LaunchArguments, 'launch', given);
       this.launching = given;
-      isOver = true;
+      isOver = this.isRestarting = true;
       await this.endToBeginAnew(debuggee);
       await this.beginAnew(wanted);
+      this.isRestarting = false;
       this.sendResponse(response);
     } catch (error) {
       // There is no program to go back to.
@@ -330,84 +240,18 @@ export class GodwitSession extends NavigationSession {
   }
 
   private async beginAnew(wanted: LaunchArguments): Promise<void> {
-    const socket = await this.enter(...(await this.run(wanted)), {}, wanted);
+    const [debuggee, socket] = await this.enter(...(await this.run(wanted)), {});
     await this.connectAnew(socket);
-    await this.connected(wanted);
+    await this.connected(debuggee, wanted, this.options.patienceMs);
     await this.breakpointsAnew();
     await this.goFromStart(wanted.stopAtEntry);
   }
 
-  /** What is said of the job that there is now. What an earlier one has printed is shown to its end. */
-  private listening(): DebuggeeListener {
-    const job = ++this.jobs;
-    const heard = Object.entries(this.listener).map(([what, tell]) => [
-      what,
-      (...said: never[]) =>
-        this.jobs === job || what === 'output' ? (tell as (...said: never[]) => unknown)(...said) : undefined,
-    ]);
-    return Object.fromEntries(heard);
+  protected override get isEnding(): boolean {
+    return this.ending !== undefined;
   }
 
-  private readonly listener: DebuggeeListener = {
-    say: (text) => this.sayOf(text),
-    output: (text) => this.output(text),
-    moving: (move) => this.tellMove('godwit.moving', move),
-    moved: (move, report) => this.moved(move, report),
-    aborted: ({ from, to }, reason) => this.sayOf(`Not moved ${from} → ${to}: ${reason}`),
-    child: (child) => this.child(child),
-    lost: (reason) => this.endWith({ failure: jobLost(this.debuggee!.job.id, reason) }),
-    ended: (exit) => this.afterLastWord(() => this.endWith({ exit })),
-    lineClosed: (why) => this.afterLastWord(() => this.lineClosed(why)),
-    agentGone: (failure) => this.endWith({ failure }),
-  };
-
-  /** It stands before its first instruction, and waits for a session of its own. */
-  private child(child: Child): void {
-    const { pid, session, program = '', why = '' } = child;
-    const { debuggee } = this;
-    if (!debuggee || this.ending) return;
-    if (session === undefined) {
-      this.sayOf(`Process ${pid}, a child, is not debugged: ${why}.`);
-      return;
-    }
-    const configuration = {
-      ...this.handedDown,
-      type: 'godwit',
-      name: `${program ? basename(program) : debuggee.job.name}: process ${pid}`,
-      ...{ job: debuggee.job.id, process: pid, __child: { session, program } },
-    };
-    this.sendRequest(
-      'startDebugging',
-      { request: 'attach', configuration },
-      CHILD_MS,
-      ({ success, message }) => {
-        // One that is only late may still come, until the stub has waited long enough.
-        if (success || message === 'timeout') return;
-        this.sayOf(
-          `Process ${pid}, a child, is not debugged: the editor began no session for it: ${message ?? 'it does not say why'}`,
-        );
-        debuggee.letGo(child).catch((error) => this.sayOf(asGodwitError(error).toLine()));
-      },
-    );
-  }
-
-  private moved(move: MoveTold, report: MoveReport | undefined): void {
-    const { freezeMs = 0, totalMs = 0 } = report ?? {};
-    this.tellMove('godwit.moved', { ...move, freezeMs, totalMs });
-    const frozen = report ? `, frozen ${Math.round(freezeMs)} ms` : '';
-    this.sayOf(`Moved ${move.from} → ${move.to}${frozen}`);
-  }
-
-  private tellMove(event: string, move: MoveTold & { freezeMs?: number; totalMs?: number }): void {
-    if (!this.ending) this.tell(new Event(event, { job: this.debuggee?.job.id, ...move }));
-  }
-
-  /** In the debug console alone: the editor shows a message where the move was asked for. */
-  private sayOf(text: string): void {
-    if (!this.ending) this.say(text);
-  }
-
-  private output(text: string): Promise<void> {
+  protected override output(text: string): Promise<void> {
     if (text && !this.over) this.tell(new OutputEvent(text, 'stdout'));
     return this.options.drained();
   }
@@ -421,19 +265,6 @@ export class GodwitSession extends NavigationSession {
 
   protected override gdbEnded(how: string): void {
     if (this.debuggee) this.endWith({ failure: gdbGone(how, this.debuggee.job.id) });
-  }
-
-  /** gdb is about to say how the program has ended, if that is why. */
-  private afterLastWord(work: () => unknown): void {
-    const job = this.jobs;
-    void sleep(LAST_WORD_MS).then(() => (this.jobs === job ? work() : undefined));
-  }
-
-  private async lineClosed(why: GodwitError | undefined): Promise<void> {
-    if (this.ending || !this.debuggee) return;
-    const exit = await this.debuggee.exit(LAST_WORD_MS);
-    if (exit) this.endWith({ exit });
-    else this.endWith({ failure: lineGone(why?.message ?? 'it was detached', this.debuggee.job.id) });
   }
 
   protected override async disconnectRequest(
@@ -476,7 +307,7 @@ export class GodwitSession extends NavigationSession {
       .finally(() => process.exit(0));
   }
 
-  private endWith(why: End): void {
+  protected override endWith(why: End): void {
     this.end(why).catch((error) => this.say(asGodwitError(error).toLine(), 'stderr'));
   }
 

@@ -82,6 +82,7 @@ export class DebugLab {
       config: { ...args.configuration, ...begin.config },
     });
     parent.client.answer(seq, 'startDebugging');
+    expect(session.client.said('important')).not.toContain('is not known to this debug configuration');
     return session;
   }
 

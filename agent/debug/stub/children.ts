@@ -8,7 +8,7 @@ import { asGodwitError } from '../../api/errors';
 import type { Gdbserver } from '../attach/gdbserver';
 import { parseStopReply, parseThreadId, threadOfStop } from '../rsp/packets';
 import { remember } from '../state/memory';
-import type { Inferior } from './inferior';
+import type { Memory } from '../state/parked';
 
 /** From the client, once: a vendor's packet, to which a stub that does not know it answers with nothing. */
 export const FOLLOW_CHILDREN = 'Qgodwit.children:1';
@@ -17,6 +17,26 @@ const MAX_PROGRAM = 4096;
 
 /** What became of a child that the client has let go; `session`: of the stub that waits there for a client. */
 export type ChildTold = { pid: number } & ({ session: string; program: string } | { why: string });
+
+/** What of the inferior it takes. */
+interface Parent {
+  readonly memory: Memory;
+  note(change: Memory): void;
+  /** From here on gdbserver holds the child unseen: until it runs a program of its own, or ends. */
+  holdUnseen(child: number): void;
+  readonly hooks: {
+    /**
+     * Gives a child a stub of its own, that waits for a client; `letGo` has gdbserver let the child go, into the freezer.
+     * Returns that stub's session.
+     */
+    keepChild(child: number, letGo: () => Promise<void>): Promise<string>;
+  };
+  emit(event: 'child', told: ChildTold): unknown;
+}
+
+/** The resume with which the unseen process runs along: the first action that fits a thread is its own (GDB manual, `vCont`). */
+export const runningAlong = (process: number | null, packet: string): string =>
+  process === null ? packet : packet.replace(/^vCont/, `vCont;c:p${process.toString(16)}.-1`);
 
 /** Is this reply about a thread of that process, or its end? */
 export function isAbout(reply: string, process: number): boolean {
@@ -30,7 +50,7 @@ export function isAbout(reply: string, process: number): boolean {
 export async function letChildGo(
   packet: string,
   child: number,
-  inferior: Inferior,
+  inferior: Parent,
   server: Gdbserver,
 ): Promise<string | null> {
   const { followsChildren, children, event } = inferior.memory;
@@ -45,7 +65,7 @@ export async function letChildGo(
 export async function unseenMet(
   reply: string,
   child: number,
-  inferior: Inferior,
+  inferior: Parent,
   server: Gdbserver,
 ): Promise<void> {
   const stop = parseStopReply(reply);
@@ -63,7 +83,7 @@ export async function unseenMet(
 
 const goodbye = (child: number): string => `D;${child.toString(16)}`;
 
-async function keep(child: number, program: string, inferior: Inferior, server: Gdbserver): Promise<void> {
+async function keep(child: number, program: string, inferior: Parent, server: Gdbserver): Promise<void> {
   let gone = false;
   const letGo = async () => {
     gone = true;

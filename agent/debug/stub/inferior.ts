@@ -17,7 +17,7 @@ import { exitReply } from '../state/exit-reply';
 import { comesAgain, isForkEvent, passesStopSignal, sameAgain, stopReported } from '../state/memory';
 import type { Memory, ParkedStub, Stop, ThreadRegisters } from '../state/parked';
 import { withSignals } from '../state/resume';
-import { type ChildTold, isAbout, unseenMet } from './children';
+import { type ChildTold, isAbout, runningAlong, unseenMet } from './children';
 import { endProcess, type GdbserverLoss, lossOf } from './loss';
 import { JobFiles } from './vfile';
 
@@ -32,10 +32,7 @@ export interface Hooks {
   thaw(): Promise<void>;
   /** How the process ended, when it has. */
   exitStatus(): Promise<Exit>;
-  /**
-   * Gives a child a stub of its own, that waits for a client; `letGo` has gdbserver let the child go, into the freezer.
-   * Returns that stub's session.
-   */
+  /** As children.ts has it. */
   keepChild(child: number, letGo: () => Promise<void>): Promise<string>;
 }
 
@@ -187,7 +184,6 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     return this.#unseen;
   }
 
-  /** From here on: until it runs a program of its own, or ends. */
   holdUnseen(child: number): void {
     this.#unseen = child;
   }
@@ -211,8 +207,8 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   // ---- Running
 
   letRun(packet: string): void {
-    const whole = this.#unseen === null ? packet : lettingRun(this.#unseen, packet);
-    const run: Run = { reply: this.requireServer().resume(whole), taken: false };
+    const reply = this.requireServer().resume(runningAlong(this.#unseen, packet));
+    const run: Run = { reply, taken: false };
     this.#run = run;
     const arrived = (reply: string) => this.#queue.take(() => (run.taken ? undefined : this.#arrived(reply)));
     // A failure is the end of gdbserver, which is dealt with where that is noticed.
@@ -390,10 +386,6 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     );
   }
 }
-
-/** The first action that fits a thread is its own (GDB manual, `vCont`). */
-const lettingRun = (process: number, packet: string): string =>
-  packet.replace(/^vCont/, `vCont;c:p${process.toString(16)}.-1`);
 
 /** The resume that lets a thread meet the SIGSTOP which another process has sent it. */
 function passingStop(reply: string, resume: string): string {

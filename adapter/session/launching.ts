@@ -2,9 +2,9 @@
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { LaunchRequest } from '../../agent/api/model';
 import { inheritance } from '../../agent/client/launcher';
+import type { LaunchArguments } from '../configuration/arguments';
+import { environment } from '../configuration/environment';
 import { quoted } from '../gdb/quoting';
-import type { LaunchArguments } from './arguments';
-import { environment } from './environment';
 
 /** Of a terminal, until the editor says what it has. */
 const USUAL_SIZE = { rows: 24, columns: 80 };
