@@ -41,6 +41,20 @@ export const jobLost = (job: string, why: string | undefined) =>
     fix: 'see the migration timeline, or `godwit history`, for how',
   });
 
+export const notRestartable = () =>
+  new GodwitError({
+    code: 'not-restartable',
+    message: 'only a session that has launched its program can begin it anew',
+    fix: 'end the session and begin it again',
+  });
+
+export const wontEnd = (job: string) =>
+  new GodwitError({
+    code: 'job-not-ended',
+    message: `job ${job} was killed to begin anew and is not known to have ended`,
+    fix: 'see with `godwit ps` whether its node answers, then launch it again',
+  });
+
 export const notDebugging = () =>
   new GodwitError({ code: 'not-debugging', message: 'this session has no job (any more)' });
 

@@ -24,6 +24,8 @@ import { showFailure } from './failure';
 import { Launches } from './launch/request';
 import { type Panels, registerPanels } from './panels/panels';
 import { living } from './prompts/places';
+import { askForProcess } from './prompts/processes';
+import { pickedProcess } from './stacks/processes';
 import { StacksView } from './stacks/view';
 import { JobTerminals } from './terminals';
 import { ClusterTree } from './tree/view';
@@ -79,10 +81,13 @@ export function activate(context: ExtensionContext): Godwit {
     unpinArray: ofRow((array) => arrays.pin(array, false)),
     showStacks: ofRow((jobs) => stacks.show(jobs)),
     refreshStacks: () => stacks.refresh(),
+    pauseAll: () => debugged.askAll('pause'),
+    continueAll: () => debugged.askAll('continue'),
     debugThread: ofRow((row) => stacks.debug(row)),
     showFrame: (row) => stacks.showFrame(row),
     doctor: () => doctor(command),
     ...showing(panels, terminals, targets),
+    ...picking(cluster, targets),
   };
   context.subscriptions.push(
     log,
@@ -162,15 +167,25 @@ function showing(panels: Panels, terminals: JobTerminals, targets: Targets): Rec
       if (job?.tty) return terminals.show(job);
       return job && panels.showConsole(job.id);
     }),
-    // For `${command:pickJob}` in a launch.json, where an empty text means that none was picked.
-    pickJob: async () => {
-      const job = await targets.job(undefined, {
-        title: 'Attach Debugger to Job',
-        placeholder: 'The job to debug',
-        of: living,
-        none: 'there is no job to attach to',
-      });
-      return job?.id ?? '';
+  };
+}
+
+/** For `${command:pickJob}` and its like in a launch.json, where an empty text means that none was picked. */
+function picking(cluster: Cluster, targets: Targets): Record<string, Handler> {
+  const title = 'Attach Debugger';
+  const pick = () =>
+    targets.job(undefined, {
+      title,
+      placeholder: 'The job to debug',
+      of: living,
+      none: 'there is no job to attach to',
+    });
+  return {
+    pickJob: async () => (await pick())?.id ?? '',
+    pickProcess: async () => {
+      const job = await pick();
+      const pid = job && (await askForProcess(cluster, job, title));
+      return pid === undefined ? '' : pickedProcess(job!.id, pid);
     },
   };
 }

@@ -98,6 +98,24 @@ export class Breakpoints {
     return placed.map(({ answer }) => answer);
   }
 
+  /**
+   * For a program that begins anew: hits are counted from the first, and what was set by an address is dropped, which
+   * means something else there. Returns those.
+   * @param byAddress groups of them
+   */
+  async again(byAddress: readonly string[]): Promise<DebugProtocol.Breakpoint[]> {
+    const dropped = byAddress.flatMap((group) => this.groups.get(group) ?? []);
+    for (const group of byAddress) if (this.has(group)) await this.set(group, []);
+    for (const { number, wanted } of [...this.groups.values()].flat()) {
+      const { hitCondition, logMessage } = JSON.parse(wanted) as Wanted;
+      const hits = hitsOf(hitCondition);
+      if (!number || !hits) continue;
+      if (logMessage) await this.gdb.python.ask('log_anew', { number: Number(number) });
+      else await this.count(number, hits);
+    }
+    return dropped.map(({ answer }) => answer);
+  }
+
   /** What gdb says of a breakpoint, if that is news: a place for it was found in a library that was loaded. */
   changed(info: MIBreakpointInfo): DebugProtocol.Breakpoint | undefined {
     for (const placed of [...this.groups.values()].flat()) {

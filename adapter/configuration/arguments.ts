@@ -9,8 +9,13 @@ const common = {
   agent: z.string().min(1).optional(),
   /** The gdb to use: a path, or a name that is looked for in PATH. */
   gdb: z.string().min(1).default('gdb'),
-  /** Where the job's output is shown: by this session, by a panel of the editor's, or in a terminal that it gets. */
-  console: z.enum(['debugConsole', 'panel', 'terminal']).default('debugConsole'),
+  /**
+   * Where the job's output is shown: by this session, by a panel of the editor's, or in a terminal that it gets, of the
+   * extension's or (the last two) of any editor's that runs commands in one.
+   */
+  console: z
+    .enum(['debugConsole', 'panel', 'terminal', 'integratedTerminal', 'externalTerminal'])
+    .default('debugConsole'),
   /** Commands of gdb's (or of MI's) before it looks at the program. */
   setupCommands: z
     .array(
@@ -29,10 +34,16 @@ const common = {
     .default([]),
   /** Folders that the program was built in, and where their files are. */
   sourceFileMap: z.record(z.string().min(1), z.string().min(1)).default({}),
+  /** Each child process gets a session of its own, before its first instruction. */
+  followChildren: z.boolean().default(false),
+  /** It stops there: at the fork, or at the beginning of main. */
+  stopInChildren: z.boolean().default(false),
 };
 
 export const LaunchArguments = z.object({
   ...common,
+  /** What a program has left that ended before: that is looked at, and nothing is launched. */
+  coreFile: z.string().min(1).optional(),
   /** A path, relative ones to `cwd`; without a slash it is looked for in PATH. */
   program: z.string().min(1),
   args: z.array(z.string()).default([]),
@@ -61,6 +72,12 @@ export const AttachArguments = z.object({
   job: JobReference,
   /** A process inside the job, by its pid in there; the program itself if absent. */
   process: z.int().min(1).optional(),
+});
+
+/** As a session asks for it, of an editor, for a child of its program. */
+export const ChildArguments = AttachArguments.extend({
+  /** From the session of its parent: the stub that waits there, and the program that is about to begin, if any. */
+  __child: z.object({ session: z.uuid(), program: z.string() }).optional(),
 });
 export type AttachArguments = z.infer<typeof AttachArguments>;
 

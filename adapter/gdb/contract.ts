@@ -22,7 +22,15 @@ export interface Hits {
 }
 
 export interface Questions {
-  // ---- Threads and steps
+  // ---- Processes, threads and steps
+  /** From now on the stub keeps each child that gdb lets go. Does it know how to? */
+  follow_children: object;
+  /** Its file is read once more when there is another process. */
+  forget_program: object;
+  /** What was enabled when the program was forgotten. */
+  enable_again: object;
+  /** The number of the signal that ended a program of which there is a core file. */
+  ended_by: object;
   threads: object;
   /** The thread is about to step. */
   remember_step: { thread: number };
@@ -38,6 +46,8 @@ export interface Questions {
     hits?: Hits | undefined;
   };
   stop_at_each: { number: number; count: number };
+  /** Its hits are counted from the first. */
+  log_anew: { number: number };
   /** `what`: as gdb's command `catch` has it. */
   catch: { what: string; condition?: string | undefined };
   /** What was thrown, at a stop for the filter. */
@@ -118,11 +128,16 @@ const Nothing = z.null();
 const BreakpointNumber = z.int();
 
 export const ANSWERS = {
+  follow_children: z.boolean(),
+  forget_program: Nothing,
+  enable_again: Nothing,
+  ended_by: z.int().nullable(),
   threads: z.array(z.object({ id: z.int(), name: z.string() })),
   remember_step: Nothing,
   frames_above_step: z.int(),
   log_point: BreakpointNumber,
   stop_at_each: Nothing,
+  log_anew: Nothing,
   catch: BreakpointNumber,
   thrown: z.object({ type: z.string(), message: z.string() }).nullable(),
   lines_with_code: z.array(z.int()),

@@ -1,5 +1,6 @@
 /** gdb as cdt-gdb-adapter drives it, with what a session that must not hang or leave anything behind needs besides. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GDBBackendFactory } from 'cdt-gdb-adapter/dist/desktop/factories/GDBBackendFactory';
 import { GDBFileSystemProcessManager } from 'cdt-gdb-adapter/dist/desktop/processManagers/GDBFileSystemProcessManager';
@@ -14,6 +15,11 @@ const INTERRUPT_AGAIN_MS = 1_000;
 
 class GdbProcess extends GDBFileSystemProcessManager {
   private child: ChildProcess | undefined;
+  private aside: Writable | undefined;
+
+  giveUp(question: number): void {
+    this.aside?.write(`${question}\n`);
+  }
 
   /** In a session of its own: a signal to this process's group is this process's affair alone. */
   override async spawn(
@@ -21,8 +27,15 @@ class GdbProcess extends GDBFileSystemProcessManager {
     args: string[] = [],
     { cwd }: { cwd?: string } = {},
   ): Promise<IStdioProcess> {
-    const child = spawn(executable, args, { cwd, detached: true });
+    // The fourth is read by gdb's Python alone (giving_up.py).
+    const child = spawn(executable, args, {
+      cwd,
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+    }) as ChildProcessWithoutNullStreams;
     this.child = child;
+    this.aside = child.stdio[3] as Writable | undefined;
+    this.aside?.on('error', () => {});
     // Each has an 'exit' or an error of the command under way behind it.
     child.on('error', () => {});
     child.stdin.on('error', () => {});
@@ -64,6 +77,10 @@ export class Gdb extends GDBBackend {
     this.stopWanted = new AbortController();
     // Refused where the program is stopped, and aborted by the stop.
     this.interruptUntil(this.stopWanted.signal).catch(() => {});
+  }
+
+  giveUp(question: number): void {
+    this.gdb.giveUp(question);
   }
 
   private async interruptUntil(stopped: AbortSignal): Promise<void> {

@@ -1,11 +1,14 @@
 /** The Python that is loaded into gdb (`godwit/`), and what is asked of it. */
 import { noPython } from '../errors';
 import { ANSWERS, type Answer, type Questions } from './contract';
+import { GIVEN_UP, wish } from './given-up';
 import { literal, quoted } from './quoting';
 
 /** gdb: answers one command at a time. */
 export interface Commands {
   sendCommand<T>(command: string): Promise<T>;
+  /** The question of that number need not be answered. */
+  giveUp(question: number): void;
 }
 
 /** Nothing is written beside the Python's sources. */
@@ -22,6 +25,7 @@ const loading = (folder: string) =>
 export class Python {
   /** What was read or handed out at one stop is good until the next one. */
   private stop = 1;
+  private asked = 0;
 
   constructor(private readonly gdb: Commands) {}
 
@@ -40,11 +44,18 @@ export class Python {
     this.stop++;
   }
 
-  /** @throws Error with gdb's words, or where the answer is not as the contract has it */
+  /** @throws Error with gdb's words, or where the answer is not as the contract has it, or it was given up */
   async ask<Q extends keyof Questions>(name: Q, question: Questions[Q]): Promise<Answer<Q>> {
-    const told = await this.gdb.sendCommand<{ answer: string }>(
-      `-godwit ${name} ${quoted(literal({ stop: this.stop, ...question }))}`,
-    );
+    const signal = wish();
+    if (signal?.aborted) throw new Error(GIVEN_UP);
+    const ask = ++this.asked;
+    const giveUp = () => this.gdb.giveUp(ask);
+    signal?.addEventListener('abort', giveUp, { once: true });
+    const told = await this.gdb
+      .sendCommand<{ answer: string }>(
+        `-godwit ${name} ${quoted(literal({ stop: this.stop, ask, ...question }))}`,
+      )
+      .finally(() => signal?.removeEventListener('abort', giveUp));
     return ANSWERS[name].parse(JSON.parse(told.answer)) as Answer<Q>;
   }
 }

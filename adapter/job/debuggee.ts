@@ -8,6 +8,7 @@ import { followConsole } from '../../agent/client/console';
 import { JobLine } from '../../agent/client/job-line';
 import { readHistory } from '../../agent/client/lists';
 import type { AgentLink } from './agent-link';
+import { type Child, childOf, letGo } from './children';
 import { type MoveListener, MoveWatcher } from './moves';
 
 /** The console's last bytes are there when the job has ended; an agent that restarts just then may need longer. */
@@ -17,6 +18,8 @@ export interface DebuggeeListener extends MoveListener {
   say(text: string): void;
   /** The job's output; resolves when more may come. */
   output(text: string): Promise<void>;
+  /** The process has a child, and children are followed. */
+  child(child: Child): void;
   /** It has ended; gdb may say so too. */
   ended(exit: Exit): void;
   /** The line is closed, by one of its ends or (`why`) for another reason. */
@@ -36,23 +39,28 @@ export class Debuggee {
     readonly job: Job,
     /** The process inside the job, if not the program itself. */
     readonly process: number | undefined,
+    session: string | undefined,
     private readonly listener: DebuggeeListener,
   ) {
-    this.line = new JobLine({ socket: link.socket, job: job.id, pid: process });
+    const onEvent = (event: Record<string, unknown>) => {
+      const child = childOf(event);
+      if (child) listener.child(child);
+    };
+    this.line = new JobLine({ socket: link.socket, job: job.id, pid: process, session, onEvent });
     this.moves = new MoveWatcher(job.id, () => readHistory(link, job.id), listener);
   }
 
   /**
-   * A line to the job, and eyes on it. Nothing is left behind where that fails, and the job is untouched.
+   * A line to the job, and eyes on it. `session`: of a stub that waits there for its client. Nothing is left behind where that fails, and the job is untouched.
    * @throws GodwitError whatever the agent refuses, `debugger-refused`
    */
   static async open(
     link: AgentLink,
     job: Job,
-    pid: number | undefined,
+    { pid, session }: { pid?: number | undefined; session?: string | undefined },
     listener: DebuggeeListener,
   ): Promise<Debuggee> {
-    const debuggee = new Debuggee(link, job, pid, listener);
+    const debuggee = new Debuggee(link, job, pid, session, listener);
     try {
       await debuggee.line.open();
       await debuggee.moves.begin();
@@ -63,6 +71,11 @@ export class Debuggee {
       await debuggee.release();
       throw error;
     }
+  }
+
+  /** The agent's. */
+  get socket(): string {
+    return this.link.socket;
   }
 
   /** Where gdb finds the line. @throws GodwitError `cannot-listen` */
@@ -87,8 +100,14 @@ export class Debuggee {
     if (this.console) await within(CONSOLE_END_MS, this.console);
   }
 
-  migrate(node: string): Promise<MoveReport> {
-    const options = { timeoutMs: Number.POSITIVE_INFINITY };
+  /** A child of which nothing comes runs on. */
+  letGo(child: Child): Promise<void> {
+    return letGo(this.link.socket, this.job.id, child);
+  }
+
+  /** `signal`: it is taken back, if it is not too late for that. */
+  migrate(node: string, signal: AbortSignal | undefined): Promise<MoveReport> {
+    const options = { timeoutMs: Number.POSITIVE_INFINITY, ...(signal ? { signal } : {}) };
     return this.link.call('jobs.migrate', { job: this.job.id, node, transfer: 'auto' }, options);
   }
 

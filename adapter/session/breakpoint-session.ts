@@ -10,6 +10,8 @@ import { ValuesSession } from './values-session';
 /** What the debug registers of a processor can watch at most: four times eight bytes. */
 const MAX_WATCHED_BYTES = 32;
 
+const NOTHING_RUNS = 'the program has ended: nothing stops there any more';
+
 interface Placing {
   /** Is done before, while the program is stopped. */
   first?: (() => Promise<void>) | undefined;
@@ -19,8 +21,8 @@ interface Placing {
 
 export abstract class BreakpointSession extends ValuesSession {
   protected breakpoints: Breakpoints | undefined;
-  /** The client knows that children are not debugged. */
-  private forkTold = false;
+  /** The client knows that children are not debugged, or they are. */
+  protected forkTold = false;
   /** Settles when the requests before are done. */
   private before: Promise<void> = Promise.resolve();
 
@@ -28,6 +30,12 @@ export abstract class BreakpointSession extends ValuesSession {
     await super.connectGdb(socket, options);
     this.breakpoints = new Breakpoints(this.ownGdb);
     this.gdbOutput.forked = (child) => this.forked(child);
+  }
+
+  /** The program has begun anew. */
+  protected async breakpointsAnew(): Promise<void> {
+    const dropped = (await this.breakpoints?.again([DATA, INSTRUCTIONS])) ?? [];
+    for (const breakpoint of dropped) this.tell(new Event('breakpoint', { reason: 'removed', breakpoint }));
   }
 
   /** Children of a fork go their own way; what was set for the program is in none of them. */
@@ -113,6 +121,8 @@ export abstract class BreakpointSession extends ValuesSession {
   ): Promise<void> {
     response.body = { breakpoints: answer([]) };
     const { breakpoints } = this;
+    if (!breakpoints && this.canRequestProceed())
+      response.body = { breakpoints: wanted.map(() => ({ verified: false, message: NOTHING_RUNS })) };
     const nothing = wanted.length === 0 && !breakpoints?.has(group) && !first;
     if (nothing || !breakpoints || !this.canRequestProceed()) return this.sendResponse(response);
     await this.pauseIfNeeded();

@@ -6,6 +6,7 @@ import { GodwitError } from '../../agent/api/errors';
 import { gdbFailed, noGdb } from '../errors';
 import { type Gdb, GdbFactory } from '../gdb/gdb';
 import type { Python } from '../gdb/python';
+import { quoted } from '../gdb/quoting';
 import { TellingSession } from './telling-session';
 
 /** Milliseconds for gdb to have a stopped program killed. While its node does not answer, gdb waits for it. */
@@ -89,6 +90,34 @@ export abstract class GdbSession extends TellingSession {
       );
   }
 
+  /** To the next job. gdb reads the program from its file once more, which may have been built anew. */
+  protected async connectAnew(socket: string): Promise<void> {
+    try {
+      await this.python.ask('forget_program', {});
+      await this.gdb.sendCommand(`-target-select remote ${socket}`);
+      await this.python.ask('enable_again', {});
+    } catch (error) {
+      throw gdbFailed((error as Error).message);
+    }
+  }
+
+  /** What a program has left that has ended. @throws GodwitError `no-python`, `gdb-failed` */
+  protected async connectCore(
+    { program, core }: { program: string; core: string },
+    options: GdbOptions,
+  ): Promise<void> {
+    try {
+      await this.startGdb(options);
+      for (const setup of options.before) await this.setUp(setup);
+      await this.gdb.sendCommand(`-file-exec-and-symbols ${quoted(program)}`);
+      await this.gdb.sendCommand(`-target-select core ${core}`);
+    } catch (error) {
+      throw error instanceof GodwitError ? error : gdbFailed((error as Error).message);
+    }
+    this.isAttach = true;
+    this.ready = true;
+  }
+
   private async startGdb({ gdb, cwd }: GdbOptions): Promise<void> {
     const settings = [
       `remotetimeout ${REMOTE_TIMEOUT_S}`,
@@ -96,6 +125,8 @@ export abstract class GdbSession extends TellingSession {
       'pagination off',
       // Else all go in and out at each step. A park takes them out of the program, as it does while it runs.
       'breakpoint always-inserted on',
+      // Of a function that was called and did not come to its end nothing is left.
+      'unwindonsignal on',
     ];
     const commands = [...settings.map((setting) => `set ${setting}`), ...OWN_ERRORS];
     const args = { gdb, cwd, gdbArguments: commands.flatMap((command) => ['-iex', command]) };

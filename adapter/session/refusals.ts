@@ -3,8 +3,6 @@ import { GodwitError } from '../../agent/api/errors';
 
 /** Each with what to do instead; none of them is among the capabilities in the answer to `initialize`. */
 const REFUSED: Readonly<Record<string, string>> = {
-  cancel: 'wait for the answer',
-  restart: 'end the session and launch the program again',
   restartFrame: 'send the thread back to an earlier line of its function instead',
   reverseContinue: 'programs can only be run forward',
   source: 'open the file by its path',

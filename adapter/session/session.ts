@@ -12,39 +12,28 @@
  * - `BreakpointSession`: breakpoints of all kinds; the program goes on only when they are set
  * - `ExceptionSession`: what else a program stops for, and what it was
  * - `NavigationSession`: places: where to stop, go, step into; what is loaded; what to type
- * - `GodwitSession`, here: the job. No layer below knows of jobs, nodes or moves.
+ * - `JobSession`: what is told of the job and its moves, its children, its terminal. No layer below knows of jobs
+ * - `GodwitSession`, here: how it begins, begins anew and ends
  */
-import { dirname, isAbsolute, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Event, ExitedEvent, OutputEvent, TerminatedEvent } from '@vscode/debugadapter';
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import { asGodwitError, type GodwitError } from '../../agent/api/errors';
-import type { Exit, Job, LaunchRequest, MoveReport } from '../../agent/api/model';
+import { asGodwitError } from '../../agent/api/errors';
+import type { Exit, Job } from '../../agent/api/model';
 import { findSocket } from '../../agent/client/agent-socket';
-import { inheritance } from '../../agent/client/launcher';
-import {
-  AttachArguments,
-  LaunchArguments,
-  MigrateArguments,
-  parseArguments,
-} from '../configuration/arguments';
-import { environment } from '../configuration/environment';
+import { AttachArguments, ChildArguments, LaunchArguments, parseArguments } from '../configuration/arguments';
 import { unknownKeys } from '../configuration/unknown-keys';
-import { gdbGone, jobLost, lineGone, notDebugging } from '../errors';
-import { quoted } from '../gdb/quoting';
+import { gdbGone, notRestartable, wontEnd } from '../errors';
 import { AgentLink } from '../job/agent-link';
-import { Debuggee, type DebuggeeListener } from '../job/debuggee';
-import type { MoveTold } from '../job/moves';
-import { NavigationSession } from './navigation-session';
+import { Debuggee } from '../job/debuggee';
+import { type End, JobSession, LAST_WORD_MS, type Opening } from './job-session';
+import { before, launchRequest, programOf } from './launching';
 
-/** When the job is said to have ended, gdb is about to say so too, with the same; it has this long. */
-const LAST_WORD_MS = 2_000;
 /** A job that was killed has ended when its processes are reaped. */
 const KILL_MS = 10_000;
 /** For SIGTERM to reach it. */
 const TERMINATE_MS = 5_000;
-/** Of a terminal, until the editor says what it has. */
-const USUAL_SIZE = { rows: 24, columns: 80 };
 /** DAP wants a code with each `exited`: this one where the program's own is not known, or it runs on. */
 const UNKNOWN_EXIT = -1;
 
@@ -55,27 +44,29 @@ export interface SessionOptions {
   drained: () => Promise<void>;
 }
 
-/** Why a session comes to its end. */
-type End =
-  /** The process that is debugged has ended. */
-  | { exit: Exit }
-  /** The program may run on, out of sight. */
-  | { failure: GodwitError }
-  /** The client wants it. */
-  | { kill: boolean };
+/** What its program does when the session begins: run on, to main, stay where it is, or nothing any more. */
+type Beginning = 'run' | 'main' | 'here' | 'ended';
 
-export class GodwitSession extends NavigationSession {
-  private debuggee: Debuggee | undefined;
+export class GodwitSession extends JobSession {
   /** It was launched by this session, and goes with it. */
   private launched = false;
-  private entryWanted = false;
+  private beginning: Beginning = 'run';
   private ending: Promise<void> | undefined;
+  /** What it was launched with last. */
+  private launching: object = {};
+  private isRestarting = false;
+  /** The program is being ended to begin anew: called when gdb has seen its end. */
+  private endAwaited: (() => void) | undefined;
   private begun: Promise<void> | undefined;
   /** `terminated` has been told: nothing may follow. */
   private over = false;
 
   constructor(private readonly options: SessionOptions) {
     super();
+  }
+
+  protected override capabilities(): DebugProtocol.Capabilities {
+    return { ...super.capabilities(), supportsRestartRequest: true };
   }
 
   // ---- Beginning
@@ -88,11 +79,10 @@ export class GodwitSession extends NavigationSession {
       const wanted = parseArguments(LaunchArguments, 'launch', args);
       this.nameUnknown(LaunchArguments, args);
       await this.checkGdb(wanted.gdb);
-      const link = await AgentLink.open(findSocket(wanted.agent), this.options.patienceMs);
-      const job = await orClose(link, link.call('jobs.run', launchRequest(wanted)));
-      this.launched = true;
-      await this.open(link, job, undefined, wanted);
-      this.entryWanted = wanted.stopAtEntry;
+      if (wanted.coreFile !== undefined) return this.openCore(wanted, wanted.coreFile);
+      this.launching = args;
+      await this.connect(await this.enter(...(await this.run(wanted)), {}), wanted);
+      if (wanted.stopAtEntry) this.beginning = 'main';
     });
   }
 
@@ -101,11 +91,18 @@ export class GodwitSession extends NavigationSession {
     args: DebugProtocol.AttachRequestArguments,
   ): Promise<void> {
     return this.begin(response, async () => {
-      const wanted = parseArguments(AttachArguments, 'attach', args);
+      const wanted = parseArguments(ChildArguments, 'attach', args);
       this.nameUnknown(AttachArguments, args);
       await this.checkGdb(wanted.gdb);
       const link = await AgentLink.open(findSocket(wanted.agent), this.options.patienceMs);
-      await this.open(link, await orClose(link, findJob(link, wanted.job)), wanted.process, wanted);
+      const { process: pid, __child: child } = wanted;
+      const job = await orClose(link, findJob(link, wanted.job));
+      // What the job prints is shown by its program's session.
+      const opening = child ? { ...wanted, console: 'panel' as const } : wanted;
+      await this.connect(await this.enter(link, job, { pid, session: child?.session }), opening);
+      // Its configuration is not one that a program could be launched with anew.
+      this.tell(new Event('capabilities', { capabilities: { supportsRestartRequest: false } }));
+      if (child && wanted.stopInChildren) this.beginning = child.program ? 'main' : 'here';
     });
   }
 
@@ -129,14 +126,21 @@ export class GodwitSession extends NavigationSession {
     }
   }
 
-  private async open(
+  private async run(wanted: LaunchArguments): Promise<[AgentLink, Job]> {
+    const link = await AgentLink.open(findSocket(wanted.agent), this.options.patienceMs);
+    const job = await orClose(link, link.call('jobs.run', launchRequest(wanted)));
+    this.launched = true;
+    return [link, job];
+  }
+
+  /** The job is this session's from here on; returns where gdb finds it. */
+  private async enter(
     link: AgentLink,
     job: Job,
-    pid: number | undefined,
-    wanted: Pick<LaunchArguments, 'gdb' | 'console' | 'setupCommands' | 'sourceFileMap'>,
-  ): Promise<void> {
+    process: { pid?: number | undefined; session?: string | undefined },
+  ): Promise<[Debuggee, string]> {
     try {
-      this.debuggee = await Debuggee.open(link, job, pid, this.listener);
+      this.debuggee = await Debuggee.open(link, job, process, this.listening());
     } catch (error) {
       if (this.launched) await killQuietly(link, job);
       link.close();
@@ -145,10 +149,29 @@ export class GodwitSession extends NavigationSession {
     const { id, name, node } = job;
     this.tell(new Event('godwit.job', { id, name, node }));
     this.say(`Job ${id} (${name}) on ${node}.`);
-    const { gdb, console, setupCommands, sourceFileMap } = wanted;
-    const before = [...setupCommands, ...substitutions(sourceFileMap)];
-    await this.connectGdb(await this.debuggee.listen(), { gdb, cwd: '/', sysroot: '/', before });
-    if (console === 'debugConsole') this.debuggee.follow(this.options.patienceMs);
+    return [this.debuggee, await this.debuggee.listen()];
+  }
+
+  private async connect([debuggee, socket]: [Debuggee, string], wanted: Opening): Promise<void> {
+    await this.connectGdb(socket, { gdb: wanted.gdb, cwd: '/', sysroot: '/', before: before(wanted) });
+    await this.connected(debuggee, wanted, this.options.patienceMs);
+  }
+
+  // ---- A program that has ended already
+
+  private async openCore(wanted: LaunchArguments, core: string): Promise<void> {
+    const { gdb } = wanted;
+    const [program, file] = [programOf(wanted), resolve(wanted.cwd ?? '/', core)];
+    await this.connectCore({ program, core: file }, { gdb, cwd: '/', sysroot: '/', before: before(wanted) });
+    this.beginning = 'ended';
+    this.tell(new Event('capabilities', { capabilities: { supportsRestartRequest: false } }));
+  }
+
+  private async leaveCore(): Promise<void> {
+    if (this.beginning !== 'ended' || this.over) return;
+    this.over = true;
+    await this.endGdb();
+    this.tell(new TerminatedEvent());
   }
 
   /** It could not begin: what was started already is ended. */
@@ -164,59 +187,71 @@ export class GodwitSession extends NavigationSession {
     response: DebugProtocol.ConfigurationDoneResponse,
     args: DebugProtocol.ConfigurationDoneArguments,
   ): Promise<void> {
-    if (!this.entryWanted || (await this.stopAtEntry()))
+    const { beginning } = this;
+    if (beginning === 'run' || (beginning === 'main' && (await this.stopAtEntry())))
       return super.configurationDoneRequest(response, args);
-    this.say('gdb knows no main of the program: it is stopped before its first instruction.', 'important');
+    if (beginning === 'ended') return this.showEnd(response);
+    if (beginning === 'main')
+      this.say('gdb knows no main of the program: it is stopped before its first instruction.', 'important');
     this.stayAtStart(response);
   }
 
-  // ---- Meanwhile
+  // ---- Anew
 
-  protected override customRequest(command: string, response: DebugProtocol.Response, args: unknown): void {
-    if (command === 'godwit.migrate') void this.migrateRequest(response, args);
-    else super.customRequest(command, response, args);
-  }
-
-  private async migrateRequest(response: DebugProtocol.Response, args: unknown): Promise<void> {
+  protected override async restartRequest(
+    response: DebugProtocol.RestartResponse,
+    args: DebugProtocol.RestartArguments | undefined,
+  ): Promise<void> {
+    const { debuggee } = this;
+    let isOver = false;
     try {
-      const { node } = parseArguments(MigrateArguments, 'godwit.migrate', args);
-      if (!this.debuggee || this.ending) throw notDebugging();
-      response.body = await this.debuggee.migrate(node);
+      if (!this.launched || !debuggee || this.ending || this.isRestarting) throw notRestartable();
+      // An editor hands over the configuration as it is by now.
+      const given = { ...this.launching, ...args?.arguments };
+      const wanted = parseArguments(LaunchArguments, 'launch', given);
+      this.launching = given;
+      isOver = this.isRestarting = true;
+      await this.endToBeginAnew(debuggee);
+      await this.beginAnew(wanted);
+      this.isRestarting = false;
       this.sendResponse(response);
     } catch (error) {
+      // There is no program to go back to.
+      if (isOver) await this.debuggee?.kill().catch(() => {});
+      if (isOver) this.endWith({ failure: asGodwitError(error) });
       this.refuse(response, error);
     }
   }
 
-  private readonly listener: DebuggeeListener = {
-    say: (text) => this.sayOf(text),
-    output: (text) => this.output(text),
-    moving: (move) => this.tellMove('godwit.moving', move),
-    moved: (move, report) => this.moved(move, report),
-    aborted: ({ from, to }, reason) => this.sayOf(`Not moved ${from} → ${to}: ${reason}`),
-    lost: (reason) => this.endWith({ failure: jobLost(this.debuggee!.job.id, reason) }),
-    ended: (exit) => void sleep(LAST_WORD_MS).then(() => this.endWith({ exit })),
-    lineClosed: (why) => void this.lineClosed(why),
-    agentGone: (failure) => this.endWith({ failure }),
-  };
-
-  private moved(move: MoveTold, report: MoveReport | undefined): void {
-    const { freezeMs = 0, totalMs = 0 } = report ?? {};
-    this.tellMove('godwit.moved', { ...move, freezeMs, totalMs });
-    const frozen = report ? `, frozen ${Math.round(freezeMs)} ms` : '';
-    this.sayOf(`Moved ${move.from} → ${move.to}${frozen}`);
+  /** gdb has no program afterwards, and has kept its breakpoints. */
+  private async endToBeginAnew(debuggee: Debuggee): Promise<void> {
+    const seen = new Promise<void>((resolve) => {
+      this.endAwaited = resolve;
+    });
+    const ran = this.isRunning;
+    this.jobs++;
+    const exit = await this.kill(debuggee);
+    // gdb says of one that ran how it ended.
+    if (ran) await Promise.race([seen, sleep(LAST_WORD_MS, undefined, { ref: false })]);
+    this.endAwaited = undefined;
+    if (!exit) throw wontEnd(debuggee.job.id);
+    await debuggee.consoleShown();
+    await debuggee.close();
   }
 
-  private tellMove(event: string, move: MoveTold & { freezeMs?: number; totalMs?: number }): void {
-    if (!this.ending) this.tell(new Event(event, { job: this.debuggee?.job.id, ...move }));
+  private async beginAnew(wanted: LaunchArguments): Promise<void> {
+    const [debuggee, socket] = await this.enter(...(await this.run(wanted)), {});
+    await this.connectAnew(socket);
+    await this.connected(debuggee, wanted, this.options.patienceMs);
+    await this.breakpointsAnew();
+    await this.goFromStart(wanted.stopAtEntry);
   }
 
-  /** In the debug console alone: the editor shows a message where the move was asked for. */
-  private sayOf(text: string): void {
-    if (!this.ending) this.say(text);
+  protected override get isEnding(): boolean {
+    return this.ending !== undefined;
   }
 
-  private output(text: string): Promise<void> {
+  protected override output(text: string): Promise<void> {
     if (text && !this.over) this.tell(new OutputEvent(text, 'stdout'));
     return this.options.drained();
   }
@@ -224,20 +259,12 @@ export class GodwitSession extends NavigationSession {
   // ---- The end
 
   protected override programEnded(exit: Exit): void {
-    this.endWith({ exit });
+    if (this.endAwaited) this.endAwaited();
+    else this.endWith({ exit });
   }
 
   protected override gdbEnded(how: string): void {
     if (this.debuggee) this.endWith({ failure: gdbGone(how, this.debuggee.job.id) });
-  }
-
-  private async lineClosed(why: GodwitError | undefined): Promise<void> {
-    // The stub closes it too when the program has ended: then gdb says how.
-    await sleep(LAST_WORD_MS);
-    if (this.ending || !this.debuggee) return;
-    const exit = await this.debuggee.exit(LAST_WORD_MS);
-    if (exit) this.endWith({ exit });
-    else this.endWith({ failure: lineGone(why?.message ?? 'it was detached', this.debuggee.job.id) });
   }
 
   protected override async disconnectRequest(
@@ -280,7 +307,7 @@ export class GodwitSession extends NavigationSession {
       .finally(() => process.exit(0));
   }
 
-  private endWith(why: End): void {
+  protected override endWith(why: End): void {
     this.end(why).catch((error) => this.say(asGodwitError(error).toLine(), 'stderr'));
   }
 
@@ -294,7 +321,7 @@ export class GodwitSession extends NavigationSession {
   private async finish(why: End): Promise<void> {
     await this.begun?.catch(() => {});
     const { debuggee } = this;
-    if (!debuggee) return;
+    if (!debuggee) return this.leaveCore();
     let exit = 'exit' in why ? why.exit : undefined;
     let failure = 'failure' in why ? why.failure : undefined;
     if ('kill' in why && why.kill) {
@@ -335,28 +362,3 @@ const killQuietly = (link: AgentLink, { id }: Job) =>
 /** @throws GodwitError `no-such-job`, `ambiguous-job` */
 const findJob = (link: AgentLink, reference: string): Promise<Job> =>
   link.call('jobs.show', { job: reference });
-
-function launchRequest(wanted: LaunchArguments): LaunchRequest {
-  const { program, args, cwd, env, node, jobName, cpus, memory, processes, allowIoUring, hostname } = wanted;
-  const folder = cwd ?? (isAbsolute(program) ? dirname(program) : process.cwd());
-  return {
-    program: program.includes('/') ? resolve(folder, program) : program,
-    args,
-    cwd: folder,
-    env: environment(env, wanted.envFile),
-    node,
-    stopped: true,
-    limits: { cpus, memory, processes },
-    allowIoUring,
-    ...(wanted.console === 'terminal' ? { tty: USUAL_SIZE } : {}),
-    ...inheritance(),
-    ...(jobName === undefined ? {} : { name: jobName }),
-    ...(hostname === undefined ? {} : { hostname }),
-  };
-}
-
-/** Folders that the program was built in, and where their files are now. */
-const substitutions = (map: LaunchArguments['sourceFileMap']) =>
-  Object.entries(map).map(([from, to]) => ({
-    text: `-gdb-set substitute-path ${quoted(from)} ${quoted(to)}`,
-  }));

@@ -4,6 +4,7 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { MIBreakpointInfo } from 'cdt-gdb-adapter/dist/mi';
 import type { Exit } from '../../agent/api/model';
 import { plain } from '../../agent/api/plain';
+import { signalName } from '../../agent/api/signals';
 import { InterruptedStep, type StepCommand } from '../stops/interrupted-step';
 import { exitOf, reasonOf, type Stopped, type StopReason } from '../stops/stops';
 import { GdbSession } from './gdb-session';
@@ -55,6 +56,32 @@ export abstract class StopSession extends GdbSession {
     this.configuringState = CONFIGURED;
     this.sendResponse(response);
     this.stopped({}, { reason: 'entry' });
+  }
+
+  /** As `configurationDone` does it, for a program that begins anew under the same gdb. */
+  protected async goFromStart(toEntry: boolean): Promise<void> {
+    this.step = undefined;
+    this.pausing = false;
+    this.terminating = false;
+    this.entry = undefined;
+    if (this.alone) this.together();
+    if (toEntry && !(await this.stopAtEntry())) this.stopped({}, { reason: 'entry' });
+    else await this.gdb.sendCommand('-exec-continue');
+  }
+
+  /** In place of `configurationDone`: the program has ended long ago. */
+  protected async showEnd(response: DebugProtocol.ConfigurationDoneResponse): Promise<void> {
+    this.pauseCount--;
+    this.configuringState = CONFIGURED;
+    this.sendResponse(response);
+    const number = await this.python.ask('ended_by', {}).catch(() => null);
+    const signal = number === null ? undefined : signalName(number);
+    const how = signal ? `Ended by ${signal}` : 'What a program has left';
+    this.stopped(signal ? { 'signal-name': signal } : {}, {
+      reason: 'exception',
+      description: how,
+      text: how,
+    });
   }
 
   // ---- Stopping

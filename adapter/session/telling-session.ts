@@ -6,6 +6,7 @@ import type { IGDBBackend } from 'cdt-gdb-adapter/dist/types/gdb';
 import type { FrameReference } from 'cdt-gdb-adapter/dist/types/session';
 import { asGodwitError } from '../../agent/api/errors';
 import { plain } from '../../agent/api/plain';
+import { GIVEN_UP, Requests } from '../gdb/given-up';
 import { GdbOutputFilter } from '../gdb/output-filter';
 import { isRefused, notSupported } from './refusals';
 
@@ -19,12 +20,13 @@ const explained = (text: string) =>
 
 export abstract class TellingSession extends GDBTargetDebugSession {
   protected readonly gdbOutput = new GdbOutputFilter();
+  private readonly requests = new Requests();
   /** The client's capabilities. */
   private client: DebugProtocol.InitializeRequestArguments | undefined;
 
   /** What an editor may ask beyond what cdt-gdb-adapter offers; each layer adds what it answers. */
   protected capabilities(): DebugProtocol.Capabilities {
-    return {};
+    return { supportsCancelRequest: true };
   }
 
   protected override initializeRequest(
@@ -34,6 +36,13 @@ export abstract class TellingSession extends GDBTargetDebugSession {
     this.client = args;
     response.body = this.capabilities();
     super.initializeRequest(response, args);
+  }
+
+  /** Can the client begin a session for a child? */
+  protected get canStartDebugging(): boolean {
+    return (
+      (this.client as { supportsStartDebuggingRequest?: boolean })?.supportsStartDebuggingRequest === true
+    );
   }
 
   // ---- Events
@@ -100,7 +109,21 @@ export abstract class TellingSession extends GDBTargetDebugSession {
   /** What is not done is refused: cdt-gdb-adapter's base would answer that it was. */
   protected override dispatchRequest(request: DebugProtocol.Request): void {
     if (isRefused(request.command)) this.refuse(new Response(request), notSupported(request.command));
-    else super.dispatchRequest(request);
+    else this.requests.begin(request.seq, () => super.dispatchRequest(request));
+  }
+
+  /** What is asked of gdb's Python, and a move. All else is over at once, or is ended by a pause. */
+  protected override cancelRequest(
+    response: DebugProtocol.CancelResponse,
+    { requestId }: DebugProtocol.CancelArguments,
+  ): void {
+    if (requestId !== undefined) this.requests.giveUp(requestId);
+    this.sendResponse(response);
+  }
+
+  override sendResponse(response: DebugProtocol.Response): void {
+    this.requests.end(response.request_seq);
+    super.sendResponse(response);
   }
 
   /** An error as the editor shows it: one line with what, why and what to do. */
@@ -119,6 +142,10 @@ export abstract class TellingSession extends GDBTargetDebugSession {
     destination?: ErrorDestination,
   ): void {
     const line = (text: string) => plain(explained(text.trim().replace(/\s*\n\s*/g, ' ')));
+    if (this.requests.isGivenUp(response.request_seq)) {
+      super.sendErrorResponse(response, { id: 1, format: GIVEN_UP, showUser: false });
+      return;
+    }
     const told = typeof error === 'number' ? error : { ...error, format: line(error.format) };
     super.sendErrorResponse(response, told, line(format), variables, destination);
   }

@@ -20,6 +20,10 @@ export interface Target {
   job: string;
   /** Inside the job; the program itself if absent. */
   pid?: number | undefined;
+  /** Of a stub that waits for its client already; a new one by default. */
+  session?: string | undefined;
+  /** What the stub tells besides answers. */
+  onEvent?: ((event: Record<string, unknown>) => void) | undefined;
   /** Gets a text for each move and cut. */
   onNotice?: ((text: string) => void) | undefined;
 }
@@ -28,17 +32,21 @@ export class JobLine {
   readonly line: Line;
   /** Resolves with why it ended; undefined where client or stub ended it in the usual way. */
   readonly closed: Promise<GodwitError | undefined>;
-  private readonly session = randomUUID();
+  private readonly session: string;
   private first: Promise<Opened> | undefined;
   private firstTaken = false;
   private readonly staying = new AbortController();
   private lastNotice = 'the stub does not answer';
 
   constructor(private readonly target: Target) {
+    this.session = target.session ?? randomUUID();
     this.line = new Line({
       session: this.session,
       connect: (attempt) => this.connect(attempt),
-      onEvent: (event) => target.onNotice?.(JSON.stringify(event)),
+      onEvent: (event) => {
+        target.onEvent?.(event);
+        target.onNotice?.(JSON.stringify(event));
+      },
       log: (text) => {
         this.lastNotice = text;
         target.onNotice?.(text);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { GodwitError, initNotDebugged, jobMoving } from '../api/errors';
@@ -11,11 +12,12 @@ import { JobCgroup } from '../machine/cgroup/cgroup';
 import { nodePid } from '../machine/proc/processes';
 import { SerialQueue } from '../machine/serial-queue';
 import type { JobLocation } from './contract';
+import { FREEZE_DEADLINE_MS, Stillness } from './stillness';
 
-/** A job freezes in milliseconds; one that does not has a thread deep in a driver, and is left alone. */
-const FREEZE_DEADLINE_MS = 10_000;
 /** A debugged process comes to a stop at once unless it sleeps uninterruptibly; hundreds of threads on a busy machine take seconds. */
 const STOP_DEADLINE_MS = 20_000;
+/** Debuggers of one job from which on its children get none by themselves: each is a gdbserver, and mostly a gdb. */
+const MOST_FOLLOWED = 64;
 
 interface Parked {
   parked: ParkedStub[];
@@ -37,6 +39,7 @@ class JobStubs {
   unparked: { thawMs: number } | null = null;
   /** One request at a time: an attach and a park never overlap. */
   readonly requests = new SerialQueue();
+  readonly stillness = new Stillness();
 }
 
 /**
@@ -61,17 +64,33 @@ export class Stubs {
       if (job.parked) throw jobMoving(location.job);
       if (job.stubs.has(session)) return {};
       if (isDebugged(job, pid)) throw alreadyDebugged(location.job, pid);
-      const cgroup = JobCgroup.at(location.cgroup);
-      await cgroup.freeze(FREEZE_DEADLINE_MS);
-      try {
-        const stub = await this.#unpark(location, freshStub(session, pid));
-        await cgroup.thaw();
-        stub.go();
-      } finally {
-        await cgroup.thaw();
-      }
+      await this.#attach(location, freshStub(session, pid));
       return {};
     });
+  }
+
+  /** `first` is done while the job stands still. */
+  async #attach(location: JobLocation, fresh: ParkedStub, first?: () => Promise<void>): Promise<void> {
+    const cgroup = JobCgroup.at(location.cgroup);
+    const { stillness } = this.#job(location.job);
+    await stillness.begin(cgroup);
+    const attach = async () => {
+      await first?.();
+      // What a debug server has let go passes through a moment of not being frozen on its way into the freezer.
+      if (first) await cgroup.freeze(FREEZE_DEADLINE_MS);
+      return this.#unpark(location, fresh);
+    };
+    const stub = await attach().finally(() => stillness.end(cgroup));
+    stub.go();
+  }
+
+  /** A child of a debugged process gets a stub, for which a client has as long as one whose connection was cut. */
+  async #keepChild(location: JobLocation, pid: number, letGo: () => Promise<void>): Promise<string> {
+    const { stubs } = this.#job(location.job);
+    if (stubs.size >= MOST_FOLLOWED) throw tooManyFollowed(stubs.size);
+    const session = randomUUID();
+    await this.#attach(location, freshStub(session, pid), letGo);
+    return session;
   }
 
   connect(job: string, pid: number, session: string, stream: Duplex) {
@@ -217,14 +236,15 @@ export class Stubs {
       owner: location.user,
       tools: this.options.tools,
     };
+    const { stubs, leaving, stillness } = this.#job(location.job);
     const stub = await Stub.unpark(target, state, {
       hooks: {
-        freeze: () => cgroup.freeze(FREEZE_DEADLINE_MS),
-        thaw: () => cgroup.thaw(),
+        freeze: () => stillness.begin(cgroup),
+        thaw: () => stillness.end(cgroup),
         exitStatus: () => this.#exit(location, pid),
+        keepChild: (child, letGo) => this.#keepChild(location, child, letGo),
       },
     });
-    const { stubs, leaving } = this.#job(location.job);
     stubs.set(stub.session, stub);
     stub.once('ended', (reason) => {
       this.options.log(`the debugger has left process ${pid}: ${reason}`, { job: location.job });
@@ -271,6 +291,13 @@ const alreadyDebugged = (job: string, pid: number) =>
     code: 'already-debugged',
     message: `process ${pid} of job ${job} has a debugger already`,
     fix: 'end that session first, or give another process with -p',
+  });
+
+const tooManyFollowed = (count: number) =>
+  new GodwitError({
+    code: 'too-many-followed',
+    message: `${count} processes of the job are being debugged already`,
+    fix: 'attach to it by its number when others have ended',
   });
 
 const signalled = (number: number): Exit => ({ exit: 128 + number, signal: signalName(number) });

@@ -12,6 +12,7 @@ import type { Cluster } from '../cluster/cluster';
 import { sentence } from '../failure';
 import { isExecutable } from '../launch/programs';
 import { snapshotOf } from '../prompts/places';
+import { processPicked } from '../stacks/processes';
 import { ask, type Log } from '../window';
 
 /** Makes whole what a launch.json leaves out, and sees to it that there is a cluster to debug on. */
@@ -51,6 +52,7 @@ export class Configurations implements DebugConfigurationProvider {
     if (token?.isCancellationRequested) return undefined;
     return {
       ...configuration,
+      ...(configuration.request === 'attach' ? processPicked(configuration.job) : {}),
       agent: agent || this.cluster.socket,
       ...(configuration.request === 'launch' && configuration.cwd === undefined && folder
         ? { cwd: folder.uri.fsPath }

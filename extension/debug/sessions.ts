@@ -2,6 +2,9 @@ import { type DebugSession, type Disposable, debug, EventEmitter } from 'vscode'
 import { z } from 'zod';
 import { JobId } from '../../agent/api/model';
 
+/** What gdb says where there is nothing to continue. */
+const RUNS = /\brunning\b|\bruns\b/;
+const ThreadsSaid = z.object({ threads: z.array(z.object({ id: z.int() })) });
 const JobSaid = z.object({ id: JobId });
 
 /** Which job each debug session is on, as its adapter says at its start. */
@@ -41,6 +44,20 @@ export class DebuggedJobs implements Disposable {
   isOnlyAttached(job: string): boolean {
     const its = this.#on(job);
     return its.length > 0 && its.every(({ configuration }) => configuration.request === 'attach');
+  }
+
+  /**
+   * Pauses all, or lets all go on, at once. One that runs, or stands, already has nothing to do. Resolves with how many
+   * there are. @throws the first refusal for another reason
+   */
+  async askAll(request: 'pause' | 'continue'): Promise<number> {
+    const asked = this.sessions.map(async (session) => {
+      const { threads } = ThreadsSaid.parse(await session.customRequest('threads'));
+      await session.customRequest(request, { threadId: threads[0]?.id ?? 1 });
+    });
+    for (const answer of await Promise.allSettled(asked))
+      if (answer.status === 'rejected' && !RUNS.test(String(answer.reason))) throw answer.reason;
+    return asked.length;
   }
 
   async stopFor(job: string): Promise<void> {

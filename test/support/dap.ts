@@ -20,6 +20,8 @@ export class DapRefusal extends Error {
 
 export class DebugClient {
   readonly events: DebugProtocol.Event[] = [];
+  /** What the adapter has asked of its client, in its order. */
+  readonly asked: DebugProtocol.Request[] = [];
   /** What it wrote to stderr. */
   stderr = '';
   readonly #process: ChildProcess;
@@ -46,6 +48,11 @@ export class DebugClient {
 
   get pid(): number {
     return this.#process.pid!;
+  }
+
+  /** The number of the request that was sent last. */
+  get lastRequest(): number {
+    return this.#seq;
   }
 
   /** The program's output, as it came. */
@@ -77,8 +84,7 @@ export class DebugClient {
   /** Sends now; the answer may be waited for later. */
   start<B>(command: string, args: object = {}, limitMs = ANSWER_MS): Promise<{ body: B }> {
     const seq = ++this.#seq;
-    const json = JSON.stringify({ seq, type: 'request', command, arguments: args });
-    this.#process.stdin!.write(`Content-Length: ${Buffer.byteLength(json)}\r\n\r\n${json}`);
+    this.#write({ seq, type: 'request', command, arguments: args });
     const answer = this.#until(`an answer to ${command}`, limitMs, () => this.#responses.get(seq));
     const checked = answer.then((response) => {
       if (!response.success) throw new DapRefusal(response as DebugProtocol.ErrorResponse);
@@ -112,6 +118,30 @@ export class DebugClient {
   /** Waits for something to be so, looking after each message. */
   async comesTo(what: string, is: () => boolean, limitMs = ANSWER_MS): Promise<void> {
     await this.#until(what, limitMs, () => is() || undefined);
+  }
+
+  /** The `nth` request (from 0) of the adapter's. */
+  async askedFor<A>(nth: number, command: string, limitMs = ANSWER_MS): Promise<{ seq: number; args: A }> {
+    const found = await this.#until(`its request ${nth}`, limitMs, () => this.asked[nth]);
+    if (found.command !== command) throw new Error(`it asked for ${found.command}, not for ${command}`);
+    return { seq: found.seq, args: found.arguments as A };
+  }
+
+  answer(seq: number, command: string, { success = true, message = '', body = {} } = {}): void {
+    this.#write({
+      seq: ++this.#seq,
+      type: 'response',
+      request_seq: seq,
+      command,
+      success,
+      body,
+      ...(message ? { message } : {}),
+    });
+  }
+
+  #write(message: object): void {
+    const json = JSON.stringify(message);
+    this.#process.stdin!.write(`Content-Length: ${Buffer.byteLength(json)}\r\n\r\n${json}`);
   }
 
   initialize(): Promise<DebugProtocol.Capabilities> {
@@ -217,7 +247,8 @@ export class DebugClient {
   }
 
   #take(message: DebugProtocol.ProtocolMessage): void {
-    if (message.type === 'event') this.events.push(message as DebugProtocol.Event);
+    if (message.type === 'request') this.asked.push(message as DebugProtocol.Request);
+    else if (message.type === 'event') this.events.push(message as DebugProtocol.Event);
     else if (message.type === 'response') {
       const response = message as DebugProtocol.Response;
       this.#responses.set(response.request_seq, response);

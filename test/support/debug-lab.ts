@@ -18,6 +18,9 @@ export interface Begin {
   configure?: (client: DebugClient) => Promise<unknown>;
 }
 
+/** What a client says that begins sessions for children. */
+export const FOLLOWS = { supportsStartDebuggingRequest: true };
+
 export class DebugLab {
   readonly #clients: DebugClient[] = [];
 
@@ -50,11 +53,43 @@ export class DebugLab {
     return program;
   }
 
-  async launch(
+  launch(
     program: string,
     source: string,
     args: (string | number)[],
-    { breakpoints = [], config = {}, client: more = {}, configure }: Begin = {},
+    { config = {}, ...begin }: Begin = {},
+  ): Promise<Debugged> {
+    const launching = { program, args: args.map(String), node: 'node1', ...config };
+    return this.begin('launch', source, { ...begin, config: launching });
+  }
+
+  /** On what a program has left: there is no job. */
+  look(
+    config: object,
+    source: string,
+    breakpoints: DebugProtocol.SourceBreakpoint[] = [],
+  ): Promise<Debugged> {
+    return this.begin('launch', source, { config, breakpoints });
+  }
+
+  /** As an editor does it that is asked for the session of a child. */
+  async child(parent: Debugged, nth: number, source: string, begin: Begin = {}): Promise<Debugged> {
+    type Asked = { request: 'attach'; configuration: object };
+    const { seq, args } = await parent.client.askedFor<Asked>(nth, 'startDebugging');
+    const session = await this.begin(args.request, source, {
+      ...begin,
+      client: FOLLOWS,
+      config: { ...args.configuration, ...begin.config },
+    });
+    parent.client.answer(seq, 'startDebugging');
+    expect(session.client.said('important')).not.toContain('is not known to this debug configuration');
+    return session;
+  }
+
+  private async begin(
+    request: 'launch' | 'attach',
+    source: string,
+    { breakpoints = [], config = {}, client: more = {}, configure }: Begin,
   ): Promise<Debugged> {
     const client = adapterClient({ TMPDIR: this.temp, GODWIT_AGENT: this.lab.socket('node1') });
     this.#clients.push(client);
@@ -65,13 +100,13 @@ export class DebugLab {
       columnsStartAt1: true,
       ...more,
     });
-    const begun = client.start('launch', { program, args: args.map(String), node: 'node1', ...config });
+    const begun = client.start(request, config);
     await Promise.race([client.event('initialized'), begun]);
     const placed = await client.setBreakpoints(source, breakpoints);
     await configure?.(client);
     await client.request('configurationDone');
     await begun;
-    const job = client.all<{ id: string }>('godwit.job')[0]!.id;
+    const job = client.all<{ id: string }>('godwit.job')[0]?.id ?? '';
     return new Debugged(this.lab, client, job, capabilities, placed, source);
   }
 }

@@ -29,6 +29,8 @@ describe('launch.json', () => {
         stopAtEntry: false,
         console: 'debugConsole',
         gdb: 'gdb',
+        followChildren: false,
+        stopInChildren: false,
       },
     );
   });

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Frame } from '../../agent/api/stacks';
 import type { StackGroup } from '../../agent/client/stacks';
 import { parentRow, type Rows, stackRows } from '../../extension/stacks/model';
+import { pickedProcess, processesIn, processPicked } from '../../extension/stacks/processes';
 
 const frame = (name: string, more: Partial<Frame> = {}): Frame => ({
   ...{ function: name, file: '/src/ranks.c', line: 8, own: true },
@@ -83,5 +84,31 @@ describe('the Stacks view', () => {
     const threads = all.children.get('group:0')!.at(-1)!;
     expect(all.children.get(threads)).toHaveLength(2_001);
     expect(read(all, threads).at(-1)).toBe('and 3000 more | ');
+  });
+});
+
+describe('the processes of a job', () => {
+  const standing = (name: string, ...threads: [pid: number, tid: number][]) => ({
+    frames: [frame('pause', { own: false }), frame(name)],
+    threads: threads.map(([pid, tid]) => ({ pid, tid, name: `t${tid}` })),
+  });
+
+  it('are listed with where each main thread stands, and those that can’t be read', () => {
+    const stacks = [standing('exchange', [7, 9], [2, 2]), standing('solve', [7, 7])];
+    const unread = [
+      { pid: 4, tid: null, why: 'debugged' as const },
+      { pid: 2, tid: 3, why: 'late' as const },
+    ];
+    expect(processesIn({ stacks, unread })).toEqual([
+      { pid: 2, name: 't2', threads: 1, where: 'in exchange' },
+      { pid: 4, name: '', threads: 0, where: 'debugged already' },
+      { pid: 7, name: 't7', threads: 2, where: 'in solve' },
+    ]);
+  });
+
+  it('are picked for a launch.json as one text', () => {
+    expect(processPicked(pickedProcess('aaaaaaaaaa', 17))).toEqual({ job: 'aaaaaaaaaa', process: 17 });
+    for (const other of ['aaaaaaaaaa', 'my/job', '', undefined, 'aaaaaaaaaa/'])
+      expect(processPicked(other)).toBeUndefined();
   });
 });

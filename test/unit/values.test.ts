@@ -68,6 +68,7 @@ describe('a question', () => {
   const asked = async (answer: string, expression = 'x') => {
     const commands: string[] = [];
     const gdb = {
+      giveUp: () => {},
       sendCommand: async (command: string) => {
         commands.push(command);
         return { answer } as never;
@@ -82,7 +83,7 @@ describe('a question', () => {
     const { command } = await asked('{"name": "x", "value": "1"}', expression);
     expect(command).toMatch(/^[\x20-\x7e]+$/);
     const sent = JSON.parse(JSON.parse(command.slice('-godwit evaluate '.length)));
-    expect(sent).toEqual({ stop: 1, expression });
+    expect(sent).toEqual({ stop: 1, ask: 1, expression });
   });
 
   it('has an answer of the form that was agreed, or none', async () => {

@@ -7,6 +7,6 @@ it reads, `expressions` how to say it again, `evaluating` what is typed, `assign
 how much of anything there may be, `patience` how long one may take, `state` what is kept from one call to the next.
 """
 
-from . import breakpoints, command, completions, exceptions, kinds, places, stacks, steps, threads, values
+from . import breakpoints, command, completions, exceptions, kinds, places, processes, stacks, steps, threads, values
 
 command.Command()

@@ -60,6 +60,11 @@ def breakpoint_of(number):
 
 
 @request
+def log_anew(number):
+    breakpoint_of(number).time = 0
+
+
+@request
 def stop_at_each(number, count):
     PASSED_BY[number] = count - 1
     breakpoint_of(number).ignore_count = count - 1

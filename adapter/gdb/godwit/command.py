@@ -5,7 +5,7 @@ and never more.
 
 import json
 import gdb
-from . import words
+from . import giving_up, words
 from .patience import TooLong
 from .state import STOP
 
@@ -25,9 +25,11 @@ class Command(gdb.MICommand):
     def invoke(self, arguments):
         try:
             name, question = arguments[0], json.loads(arguments[1])
-            STOP.at(question.pop("stop"))
+            stop, number = question.pop("stop"), question.pop("ask")
+            STOP.at(stop)
             if name not in _requests:
                 raise gdb.GdbError("there is no request %s" % name)
-            return {"answer": json.dumps(_requests[name](**question))}
-        except (Exception, TooLong) as error:
+            with giving_up.possible(number):
+                return {"answer": json.dumps(_requests[name](**question))}
+        except (Exception, TooLong, giving_up.GivenUp) as error:
             raise gdb.GdbError(words.problem(error))

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
+from . import giving_up
 
 LOOK_EVERY_S = 0.25
 # What is waited for costs no time of the processor: a busy machine, or a far one, makes nothing go round for ever.
@@ -44,6 +45,7 @@ def patience(seconds):
         with _lock:
             _watched["until"] = None
             _raise(None)
+        giving_up.check()
 
 
 def _watch():

@@ -73,6 +73,8 @@ export const Memory = z.strictObject({
   /** Stops that have not been reported to the client yet. */
   pending: z.array(Stop).max(MAX_THREADS),
   owedSignals: z.array(OwedSignal).max(MAX_THREADS),
+  /** The client wants a debugger for each child that it lets go. */
+  followsChildren: z.literal(true).optional(),
 });
 export type Memory = z.infer<typeof Memory>;
 

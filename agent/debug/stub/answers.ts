@@ -10,6 +10,7 @@ import { judge } from '../rsp/requests';
 import { exceeds, isSignalList, remember, resumed, withoutStopSignal } from '../state/memory';
 import type { Memory, Stop } from '../state/parked';
 import { letsRun, signalsOf, steps, withSignals } from '../state/resume';
+import { FOLLOW_CHILDREN, letChildGo } from './children';
 import type { Inferior } from './inferior';
 import { SAME_CAUSE_LIMIT } from './loss';
 import { leave } from './standstill';
@@ -32,6 +33,10 @@ export interface Answer {
 /** @throws gdbserver-gone, gdbserver-silent, and what `leave` throws */
 export async function answerTo(packet: string, inferior: Inferior): Promise<Answer> {
   const { memory, server } = inferior;
+  if (packet === FOLLOW_CHILDREN) {
+    inferior.note({ followsChildren: true });
+    return { reply: 'OK' };
+  }
   const judged = judge(packet, server?.packetSize ?? MAX_PACKET);
   if (judged !== 'pass') return { reply: judged.answer };
   if (packet.startsWith('vFile:')) return { reply: await inferior.files.answer(packet) };
@@ -110,8 +115,12 @@ async function kill(packet: string, inferior: Inferior, server: Gdbserver): Prom
 
 async function detach(packet: string, inferior: Inferior, server: Gdbserver): Promise<Answer> {
   const process = packet === 'D' ? inferior.pid : Number.parseInt(packet.slice('D;'.length), 16);
-  if (process !== inferior.pid) return { reply: await forward(packet, inferior, server) };
-  const child = otherProcesses(await threadNames(server), inferior.pid)[0];
+  if (process !== inferior.pid) {
+    const answered = await letChildGo(packet, process, inferior, server);
+    return { reply: answered ?? (await forward(packet, inferior, server)) };
+  }
+  const others = otherProcesses(await threadNames(server), inferior.pid);
+  const child = others.find((other) => other !== inferior.unseen);
   if (child !== undefined) return { reply: await follow(child, packet, inferior, server) };
   await leave(inferior);
   return { reply: 'OK', ended: 'detached' };

@@ -17,6 +17,7 @@ import { exitReply } from '../state/exit-reply';
 import { comesAgain, isForkEvent, passesStopSignal, sameAgain, stopReported } from '../state/memory';
 import type { Memory, ParkedStub, Stop, ThreadRegisters } from '../state/parked';
 import { withSignals } from '../state/resume';
+import { type ChildTold, isAbout, runningAlong, unseenMet } from './children';
 import { endProcess, type GdbserverLoss, lossOf } from './loss';
 import { JobFiles } from './vfile';
 
@@ -31,6 +32,8 @@ export interface Hooks {
   thaw(): Promise<void>;
   /** How the process ended, when it has. */
   exitStatus(): Promise<Exit>;
+  /** As children.ts has it. */
+  keepChild(child: number, letGo: () => Promise<void>): Promise<string>;
 }
 
 interface InferiorOptions {
@@ -49,6 +52,8 @@ interface InferiorEvents {
   caught: [];
   /** A run is over, and what came of it dealt with. */
   arrived: [];
+  /** A child was let go. */
+  child: [told: ChildTold];
   /** It has ended, as gdbserver reported. */
   ended: [];
   /** gdbserver has exited without being asked to. `processAlive`: at that moment; `lost` follows, once it is sure. */
@@ -94,6 +99,8 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   #met = false;
   /** A SIGSTOP of ours has been sent and not seen. */
   #stopOwed = false;
+  /** A vforked child that the client believes to be gone (children.ts). */
+  #unseen: number | null = null;
 
   constructor(target: Target, parked: ParkedStub, { server, hooks, queue, attended }: InferiorOptions) {
     super();
@@ -172,6 +179,15 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     this.#files = this.#openFiles();
   }
 
+  /** A process that gdbserver holds and the client does not know of. */
+  get unseen(): number | null {
+    return this.#unseen;
+  }
+
+  holdUnseen(child: number): void {
+    this.#unseen = child;
+  }
+
   /** gdbserver's exit is expected from here on. */
   forgetServer(): void {
     this.#server = null;
@@ -191,7 +207,8 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   // ---- Running
 
   letRun(packet: string): void {
-    const run: Run = { reply: this.requireServer().resume(packet), taken: false };
+    const reply = this.requireServer().resume(runningAlong(this.#unseen, packet));
+    const run: Run = { reply, taken: false };
     this.#run = run;
     const arrived = (reply: string) => this.#queue.take(() => (run.taken ? undefined : this.#arrived(reply)));
     // A failure is the end of gdbserver, which is dealt with where that is noticed.
@@ -224,8 +241,9 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     if (this.#server && this.#memory.running && !this.#run) this.runOn();
   }
 
-  #arrived(reply: string): void {
+  async #arrived(reply: string): Promise<void> {
     this.#run = null;
+    if (await this.#dealtWithUnseen(reply)) return this.runOn();
     this.#met = true;
     if (isStopSignal(reply)) this.#metStopSignal(reply);
     else if (this.#isEnd(reply)) this.#exited(reply);
@@ -233,6 +251,14 @@ export class Inferior extends EventEmitter<InferiorEvents> {
       if (this.#stopOwed) this.#stopOwed = isStopQueued(this.nodePid);
       this.report({ reply, siginfo: null });
     }
+  }
+
+  async #dealtWithUnseen(reply: string): Promise<boolean> {
+    const child = this.#unseen;
+    if (child === null || !isAbout(reply, child)) return false;
+    this.#unseen = null;
+    await unseenMet(reply, child, this, this.requireServer());
+    return true;
   }
 
   #metStopSignal(reply: string): void {
@@ -296,7 +322,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
     run.taken = true;
     this.#run = null;
     this.#stopOwed = isStopQueued(this.nodePid);
-    if (isStopSignal(reply)) return true;
+    if (isStopSignal(reply) || (await this.#dealtWithUnseen(reply))) return true;
     if (this.#isEnd(reply)) {
       this.#exited(reply);
       throw debuggerGone(this.pid);

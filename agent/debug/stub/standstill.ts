@@ -38,7 +38,13 @@ const holdsSeveral = (children: number[]) =>
 export async function stopForPark(inferior: Inferior, until: number): Promise<boolean> {
   const server = inferior.requireServer();
   const { event } = inferior.memory;
-  if (inferior.lookingUp || event === 'vfork' || (event !== null && !inferior.runs)) return false;
+  if (
+    inferior.lookingUp ||
+    inferior.unseen !== null ||
+    event === 'vfork' ||
+    (event !== null && !inferior.runs)
+  )
+    return false;
   return (await inferior.halt(until)) && !(await reportUnseenFork(inferior, server));
 }
 

@@ -109,6 +109,10 @@ export class Stub extends EventEmitter<StubEvents> {
       else this.#inferior.runOn();
     });
     this.#inferior.on('arrived', () => this.#conversation.pump());
+    this.#inferior.on('child', ({ pid, ...told }) => {
+      this.#conversation.sendEvent({ event: 'child', pid: `${pid}`, ...told });
+      this.#changes.emit('change');
+    });
     this.#inferior.on('ended', () => this.#end('it has ended'));
     this.#inferior.on('gdbserverExited', (alive) => this.emit('gdbserverExited', alive));
     this.#inferior.on('lost', (loss) => {

@@ -26,7 +26,8 @@ export async function answerThreads(packet: string, inferior: Inferior): Promise
 
 /** @throws gdbserver-refused */
 export async function makeThreadList(inferior: Inferior, server: Gdbserver): Promise<string> {
-  const ids = await threadNames(server, inferior.threads);
+  const all = await threadNames(server, inferior.threads);
+  const ids = all.filter((id) => inferior.unseen === null || parseThreadId(id)?.process !== inferior.unseen);
   inferior.threads = ids.length;
   const list = threadList(ids, commandNames(inferior.nodePid, otherProcesses(ids, inferior.pid).length > 0));
   inferior.threadList = list;

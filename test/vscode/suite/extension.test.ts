@@ -209,6 +209,19 @@ export function extensionTests(): void {
       await end(id);
     });
 
+    it('pauses all that is debugged, and lets all go on', async () => {
+      const ids = [await launch(), await launch()];
+      for (const id of ids) assert.equal(await run('attachDebugger', id), true);
+      const states = (state: string) =>
+        Promise.all(ids.map((id) => seen(id, state, (one) => one.debugged && one.state === state)));
+      await states('running');
+      assert.equal(await run('pauseAll'), 2);
+      await states('stopped');
+      assert.equal(await run('continueAll'), 2);
+      await states('running');
+      for (const id of ids) await end(id);
+    });
+
     it('launches under a debugger, which stays through a move', async () => {
       const stopped = new Promise<void>((resolve) => {
         const tracking = vscode.debug.registerDebugAdapterTrackerFactory('godwit', {
