@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { dictionary, list } from './bounded';
 import { MOST_NODES } from './lists';
+import { Resources } from './resources';
 import { isPrintable } from './text';
 
 export const JobId = z.string().regex(/^[a-z0-9]{10}$/, 'a job id is ten characters of a-z and 0-9');
@@ -303,32 +304,6 @@ export const HistoryEvent = z.object({
   exit: Exit.optional(),
 });
 export type HistoryEvent = z.infer<typeof HistoryEvent>;
-
-/** `null`: unlimited. */
-const Bound = z.int().min(0).nullable();
-/** Resource limits by their names in lower case without `RLIMIT_` (getrlimit(2)); those of time and memory in its units. */
-export const Resource = z.enum([
-  'as',
-  'core',
-  'cpu',
-  'data',
-  'fsize',
-  'memlock',
-  'msgqueue',
-  'nice',
-  'nofile',
-  'nproc',
-  'rss',
-  'rtprio',
-  'rttime',
-  'sigpending',
-  'stack',
-]);
-export type Resource = z.infer<typeof Resource>;
-export const Resources = dictionary(Resource, z.object({ soft: Bound, hard: Bound }), {
-  most: Resource.options.length,
-});
-export type Resources = z.infer<typeof Resources>;
 
 /** How its home shows a job: for a node that may have to show it alone. */
 export const Shown = z.object({

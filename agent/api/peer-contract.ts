@@ -25,7 +25,6 @@ import {
   Node,
   NodeName,
   Obstacle,
-  Resources,
   ROOT,
   Shown,
   User,
@@ -36,6 +35,7 @@ import {
 } from './model';
 import { EpochOutcome, FromDestination, FromSource, ToDestination, ToSource } from './move-contract';
 import { NodeRules, RuleChange } from './node-rules';
+import { Resources } from './resources';
 import { RosterEntries, RosterEntry } from './roster';
 import { JobStacks } from './stacks';
 import { UNDERSTOOD_FIRST, Understood } from './versions';

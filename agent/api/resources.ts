@@ -1,5 +1,32 @@
 /** Resource limits of a process, as the kernel tells them. */
-import { Resource, type Resources } from './model';
+import { z } from 'zod';
+import { dictionary } from './bounded';
+
+/** `null`: unlimited. */
+const Bound = z.int().min(0).nullable();
+/** Resource limits by their names in lower case without `RLIMIT_` (getrlimit(2)); those of time and memory in its units. */
+export const Resource = z.enum([
+  'as',
+  'core',
+  'cpu',
+  'data',
+  'fsize',
+  'memlock',
+  'msgqueue',
+  'nice',
+  'nofile',
+  'nproc',
+  'rss',
+  'rtprio',
+  'rttime',
+  'sigpending',
+  'stack',
+]);
+export type Resource = z.infer<typeof Resource>;
+export const Resources = dictionary(Resource, z.object({ soft: Bound, hard: Bound }), {
+  most: Resource.options.length,
+});
+export type Resources = z.infer<typeof Resources>;
 
 /** The rows of /proc/PID/limits (man 5 proc_pid_limits) by the names of getrlimit(2). */
 const ROWS: Record<Resource, string> = {

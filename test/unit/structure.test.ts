@@ -108,7 +108,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'agent/keeper': [
     ...WIRED,
     ...['attach', 'stacks', 'state', 'stub'].map((room) => `agent/debug/${room}`),
-    ...['agent/machine/cgroup', 'agent/machine/proc', 'agent/machine/*'],
+    ...['cgroup', 'daemons', 'proc', '*'].map((room) => `agent/machine/${room}`),
   ],
 
   'agent/debug/stub': [

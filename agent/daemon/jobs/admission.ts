@@ -1,7 +1,8 @@
 /** What a launch may ask for. */
 import { GodwitError } from '../../api/errors';
-import type { LaunchRequest, Resources, User } from '../../api/model';
+import type { LaunchRequest, User } from '../../api/model';
 import type { PerUser } from '../../api/per-user';
+import type { Resources } from '../../api/resources';
 
 /**
  * execve(2) takes a quarter of the stack's limit, 8 MiB by default. A part of it is the helper's own: the mounts of the

@@ -1,5 +1,5 @@
 /** The journal as an SQLite file: write-ahead log, every transaction synced to the disk before it is answered. */
-import { GodwitError, jobEnded, noSuchJob } from '../../api/errors';
+import { jobEnded, noSuchJob } from '../../api/errors';
 import {
   type Exit,
   type JobId,
@@ -10,6 +10,7 @@ import {
   Words,
 } from '../../api/model';
 import { shortCommand } from '../../api/text';
+import { jobExists, staleEnd, stillMoving, tooManyJobs } from './errors';
 import { Events } from './events';
 import { ALL, type JournalFile } from './file';
 import type {
@@ -231,7 +232,7 @@ export class SqliteJournal implements Journal {
       const { state, ledger } = this.read(job);
       if (epoch !== ledger.epoch) throw staleEnd(job, epoch, ledger.epoch);
       if (state === 'ended' || state === 'lost') return;
-      if (ledger.open) throw new GodwitError({ code: 'job-moving', message: `job ${job} is moving` });
+      if (ledger.open) throw stillMoving(job);
       this.file.run("UPDATE jobs SET state = 'lost', ended = ? WHERE id = ?", this.events.moment(), job);
       this.events.add({ job, node: ledger.host, epoch, event: 'lost', reason });
     });
@@ -390,19 +391,3 @@ export class SqliteJournal implements Journal {
     return toJob(row);
   }
 }
-
-const jobExists = (job: JobId) =>
-  new GodwitError({ code: 'job-exists', message: `there is a job ${job} already` });
-
-const tooManyJobs = (limit: number) =>
-  new GodwitError({
-    code: 'too-many-jobs',
-    message: `the limit of ${limit} running jobs is reached`,
-    fix: 'end some (see `godwit ps`), or have `perUser.jobs` raised in the configuration of this node',
-  });
-
-const staleEnd = (job: JobId, epoch: Epoch, since: Epoch) =>
-  new GodwitError({
-    code: 'stale-epoch',
-    message: `end of job ${job} in epoch ${epoch}: it lives in epoch ${since}`,
-  });
