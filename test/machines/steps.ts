@@ -27,11 +27,13 @@ export interface Step {
 /** Each look is an agent's work, on a machine that has little time for it. */
 const POLL_MS = 2_000;
 /** A move between two emulated machines, with a debugger. */
-const MOVE_MS = 420_000;
+const MOVE_MS = 1_800_000;
 const STEPPER = inProject('test', 'machines', 'guest', 'stepper.c');
 
 export const STEPS: Step[] = [
-  { what: 'three machines are a cluster, by `cluster init`, `token` and `join`', run: makeCluster },
+  { what: 'a machine boots, and is the first of a cluster by `cluster init`', run: found },
+  { what: 'another boots from the ISO, and is a node by `cluster join`', run: joinByHand },
+  { what: 'a third boots with a token on its command line, and joins by itself', run: joinAtBoot },
   { what: 'a job moves from kernel 6.1 to 6.12 and back, and counts on', run: moveBetweenKernels },
   { what: 'gdb stays attached: what `next` has begun on one kernel ends on the other', run: stepAcross },
   { what: 'a machine whose CPU lacks what the job may use is refused by name', run: refuseOldCpu },
@@ -40,18 +42,30 @@ export const STEPS: Step[] = [
   { what: 'it boots again: it is a node as before, and takes the job', run: bootAgain },
 ];
 
-async function makeCluster({ one, two, three, leases }: Cluster): Promise<void> {
+async function found({ one, leases }: Cluster): Promise<void> {
+  await one.boot();
+  await one.until(`ip -4 -o address show dev eth0 | grep -q ' ${leases[one.plan.mac]}/'`);
   await one.sh('godwit cluster init');
   await one.reach(leases[one.plan.mac]!);
+}
+
+async function joinByHand({ one, two, leases }: Cluster): Promise<void> {
   // `godwit cluster join TOKEN`, as it is printed.
-  const join = async (guest: Guest, line: string) => {
-    await guest.sh(line);
-    await guest.reach(leases[guest.plan.mac]!);
-  };
-  const lines: string[] = [];
-  for (const _ of [two, three]) lines.push(await one.godwit.text(['cluster', 'token']));
-  await Promise.all([join(two, lines[0]!), join(three, lines[1]!)]);
-  for (const guest of [one, two, three]) await untilShown(guest, ['one up', 'two up', 'three up']);
+  const line = await one.godwit.text(['cluster', 'token']);
+  await two.boot();
+  await two.until(`ip -4 -o address show dev eth0 | grep -q ' ${leases[two.plan.mac]}/'`);
+  await two.sh(line);
+  await two.reach(leases[two.plan.mac]!);
+}
+
+async function joinAtBoot({ one, two, three, leases }: Cluster): Promise<void> {
+  const token = (await one.godwit.text(['cluster', 'token'])).split(' ').at(-1)!.trim();
+  await three.boot(`godwit.token=${token}`);
+  await three.reach(leases[three.plan.mac]!);
+  for (const guest of [one, two]) await untilShown(guest, ['one up', 'two up', 'three up']);
+  // Its last act when it has joined.
+  await three.until('[ ! -e /run/godwit-live/token ]');
+  await untilShown(three, ['one up', 'two up', 'three up']);
 }
 
 async function moveBetweenKernels({ one, two }: Cluster): Promise<void> {
@@ -119,7 +133,7 @@ async function readdress({ one, two, three, network, leases }: Cluster): Promise
   const after = before.replace(/\d+$/, (last) => `${Number(last) + 100}`);
   await network.lease({ ...leases, [three.plan.mac]: after });
   // It asks for the address that it has, and is refused.
-  await three.sh('kill -USR1 "$(cat /run/udhcpc.pid)"');
+  await three.sh('kill -USR1 "$(cat /run/udhcpc.eth0.pid)"');
   await three.until(`ip -4 -o address show dev eth0 | grep -q ' ${after}/'`);
   await three.reach(after);
   for (const guest of [one, two, three])
