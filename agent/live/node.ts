@@ -46,8 +46,7 @@ async function addPrograms(root: string, { node, agent }: NodeParts['programs'])
   await mkdir(lib, { recursive: true });
   const folder = dirname(agent);
   for (const name of await nodePrograms(folder)) await copyFile(join(folder, name), join(lib, name));
-  await copyFile(node, join(lib, 'node'));
-  await chmod(join(lib, 'node'), 0o755);
+  await copyProgram(node, join(lib, 'node'));
   await mkdir(join(root, 'usr/bin'), { recursive: true });
   await writeFile(join(root, 'usr/bin/godwit'), `#!/bin/sh\nexec /${LIB}/node /${LIB}/godwit.cjs "$@"\n`, {
     mode: 0o755,
@@ -61,10 +60,16 @@ async function addCriu(root: string, { version, parts }: CarriedCriu, signal: Ab
   await runLong(['cp', '-a', '--parents', ...parts, to], { what, cwd: CRIU_FOLDER, signal });
 }
 
+/** Not every way by which they came here has kept their modes. */
+async function copyProgram(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  await chmod(to, 0o755);
+}
+
 async function addBoot(root: string, scripts: string): Promise<void> {
   const to = join(root, LIB, 'live');
   await mkdir(to);
-  for (const name of await readdir(scripts)) await copyFile(join(scripts, name), join(to, name));
+  for (const name of await readdir(scripts)) await copyProgram(join(scripts, name), join(to, name));
   await copyFile(join(scripts, 'inittab'), join(root, 'etc/inittab'));
   for (const folder of ['proc', 'sys', 'dev', 'run', 'root', 'tmp', 'var/tmp', 'var/log', 'etc/godwit'])
     await mkdir(join(root, folder), { recursive: true });
@@ -112,7 +117,7 @@ export async function makeFirst(
   for (const name of ['bin', 'modules', 'proc', 'dev', 'system', 'memory', 'root'])
     await mkdir(join(folder, name), { recursive: true });
   await copyFile(join(root, 'usr/bin/busybox'), join(folder, 'bin/busybox'));
-  await copyFile(join(scripts, 'init'), join(folder, 'init'));
+  await copyProgram(join(scripts, 'init'), join(folder, 'init'));
   const order = modules.named(FIRST_MODULES);
   for (const path of order) {
     const to = join(folder, 'modules', basename(path));

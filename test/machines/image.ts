@@ -1,6 +1,15 @@
 /** What the guests boot: what `godwit live build` makes of two releases of Debian, with what the tests speak to. */
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { findAgentNode } from '../../agent/command/runtime';
 import { nodePrograms } from '../../agent/joining/node-programs';
@@ -54,7 +63,9 @@ export async function images(work: string, say: (line: string) => void): Promise
     const words = `${KERNEL_WORDS} ${OF_ISO}`;
     const options = ['--suite', suite, '--append', words, '--files', files, '-o', iso];
     await succeed([inProject('dist', 'godwit.cjs'), 'live', 'build', ...options], BUILD_MS);
-    const [mib, first] = [iso, made[name as Kernel].initramfs].map((file) => Math.round(statSync(file).size / 2 ** 20));
+    const [mib, first] = [iso, made[name as Kernel].initramfs].map((file) =>
+      Math.round(statSync(file).size / 2 ** 20),
+    );
     say(`made the image with kernel ${name}: ISO ${mib} MiB, initramfs ${first} MiB`);
   }
   writeFileSync(stamp, of);

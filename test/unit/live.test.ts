@@ -99,7 +99,9 @@ describe('the modules', () => {
 
   it('of a node are what it wants, and the drivers of networks, and of those what they need', () => {
     const names = Modules.from(dep, builtIn).ofNode().map(nameOf);
-    expect(names).toEqual(expect.arrayContaining(['loop', 'squashfs', 'overlay', 'e1000', 'r8169', 'mdio_devres']));
+    expect(names).toEqual(
+      expect.arrayContaining(['loop', 'squashfs', 'overlay', 'e1000', 'r8169', 'mdio_devres']),
+    );
     expect(names).not.toContain('i915');
     expect(new Set(names).size).toBe(names.length);
   });
@@ -152,7 +154,10 @@ describe('work that takes long', () => {
   });
 
   it('that fails is told with its last words', async () => {
-    const work = runLong(['sh', '-c', 'echo before >&2; echo "E: no such package" >&2; exit 3'], running(never));
+    const work = runLong(
+      ['sh', '-c', 'echo before >&2; echo "E: no such package" >&2; exit 3'],
+      running(never),
+    );
     await expect(work).rejects.toMatchObject({
       code: 'live-failed',
       message: 'the work failed: E: no such package',
