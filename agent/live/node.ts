@@ -3,7 +3,7 @@ import { chmod, copyFile, mkdir, readdir, symlink, writeFile } from 'node:fs/pro
 import { basename, dirname, join } from 'node:path';
 import { type CarriedCriu, CRIU_FOLDER, nodePrograms } from '../joining/node-programs';
 import { FIRST_MODULES, type Modules, NODE_MODULES } from './modules';
-import { runLong } from './running';
+import { removeIn, runLong } from './running';
 import type { System } from './system';
 
 const LIB = 'usr/lib/godwit';
@@ -58,6 +58,9 @@ async function addCriu(root: string, { version, parts }: CarriedCriu, signal: Ab
   await mkdir(to, { recursive: true });
   const what = `adding CRIU ${version}`;
   await runLong(['cp', '-a', '--parents', ...parts, to], { what, cwd: CRIU_FOLDER, signal });
+  const unused = ['usr/share', 'usr/lib/*/gconv', 'usr/lib/*/libdb-*', 'usr/bin'];
+  const roots = unused.flatMap((path) => [`root/${path}`, `versions/*/root/${path}`]);
+  await removeIn(to, roots, signal);
 }
 
 /** Not every way by which they came here has kept their modes. */

@@ -67,6 +67,13 @@ export async function runLong(argv: string[], { what, cwd, env, fix, signal }: R
   }
 }
 
+/** Takes away what fits a pattern of bash's, below a folder; what is not there is no error. */
+export const removeIn = (folder: string, patterns: readonly string[], signal: AbortSignal) =>
+  runLong(['bash', '-c', `shopt -s nullglob; cd "$1" && rm -rf -- ${patterns.join(' ')}`, 'bash', folder], {
+    what: 'leaving out what is of no use',
+    signal,
+  });
+
 /** The lines that name an error, else the last one. */
 export function lastWords(text: string): string {
   const lines = text.trim().split('\n').filter(Boolean);

@@ -1,9 +1,9 @@
 /** Debian's part of an image: its programs in a folder, and a kernel with its modules. */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stepFailed } from './errors';
-import { apart, runLong } from './running';
+import { apart, removeIn, runLong } from './running';
 
 /** Where Debian's own mirrors are found; a proxy is taken from the environment, as apt does. */
 const MIRROR = 'http://deb.debian.org/debian';
@@ -14,16 +14,22 @@ const OF_NODE = [
   ...['base-files', 'netbase', 'busybox-static', 'bash', 'dash', 'coreutils', 'util-linux', 'mount'],
   ...['kmod', 'iproute2', 'openssl', 'gdb', 'gdbserver', 'procps', 'libstdc++6'],
 ];
-/** What nothing on a node reads. */
+/** What is for people to read, and what only the making of it needs. */
 const UNREAD = [
-  ...['doc', 'man', 'locale', 'info', 'lintian', 'bash-completion', 'common-licenses', 'bug', 'zoneinfo'].map(
-    (name) => `usr/share/${name}`,
-  ),
-  ...['var/cache/apt', 'var/lib/apt', 'var/log', 'usr/lib/udev/hwdb.d', 'usr/share/gcc'],
-  ...['boot', 'usr/lib/systemd', 'usr/share/perl', 'usr/lib/x86_64-linux-gnu/gconv'],
+  ...['doc', 'man', 'info', 'lintian', 'bash-completion', 'bug'].map((name) => `usr/share/${name}`),
+  ...['var/cache/apt', 'var/lib/apt', 'boot'],
 ];
-/** As above, of what people have asked for nothing is taken away but what is read by people. */
-const UNREAD_BESIDE_PACKAGES = UNREAD.slice(0, 4).concat('var/cache/apt', 'var/lib/apt', 'boot');
+/** Came along with what a node needs, and none of that uses it; with packages that were asked for they may. */
+const UNUSED = [
+  ...['usr/share/locale', 'usr/share/zoneinfo', 'usr/share/perl*', 'usr/share/gcc', 'usr/lib/systemd'],
+  ...['usr/lib/udev/hwdb.d', 'usr/bin/perl*', 'var/log', 'usr/lib/*/libdb-*', 'usr/lib/*/{gconv,perl*}'],
+  'usr/lib/python3*/{pydoc_data,idlelib,ensurepip,lib2to3,unittest,test,tkinter,turtledemo}',
+];
+
+/** Run by mmdebstrap in the empty root: one folder of programs and one of libraries, as each Debian has them that is installed. */
+const MERGE = `for name in bin sbin lib lib64; do
+  mkdir -p "$1/usr/$name"; [ -e "$1/$name" ] || ln -s "usr/$name" "$1/$name"
+done`;
 
 /** Run by mmdebstrap when it knows the release's packages: the newest kernel of the name, in the folder. */
 const GET_KERNEL = `export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
@@ -63,13 +69,13 @@ export async function makeSystem({ suite, packages, work, signal }: SystemReques
     ...['--architectures=amd64', '--aptopt=APT::Sandbox::User "root"'],
     ...['--aptopt=Acquire::Retries "3"', '--dpkgopt=force-unsafe-io'],
     `--include=${[...OF_NODE, ...packages].join(',')}`,
-    `--extract-hook=${GET_KERNEL}`,
+    ...[`--setup-hook=${MERGE}`, `--extract-hook=${GET_KERNEL}`],
   ];
   const fix = 'is the mirror reached, and are the names those of packages of that release?';
   const env = { GODWIT_KERNEL: kernel, DEBIAN_FRONTEND: 'noninteractive', TMPDIR: work };
   await runLong(apart(['mmdebstrap', ...options, suite, root, MIRROR]), { what, env, fix, signal });
-  const unread = packages.length > 0 ? UNREAD_BESIDE_PACKAGES : UNREAD;
-  for (const path of unread) await rm(join(root, path), { recursive: true, force: true });
+  const needless = packages.length > 0 ? UNREAD : [...UNREAD, ...UNUSED];
+  await removeIn(root, needless, signal);
   return { root, ...(await unpackKernel(kernel, signal)) };
 }
 

@@ -40,7 +40,7 @@ async function main(): Promise<boolean> {
   for (const plan of GUESTS) guests.push(await Guest.make(plan, made[plan.kernel], network, folder));
   remains.push(() => Promise.all(guests.map((guest) => guest.kill())));
   const [one, two, three] = guests as [Guest, Guest, Guest];
-  return tryAll({ network, leases: LEASES, one, two, three });
+  return tryAll({ images: made, folder, network, leases: LEASES, one, two, three });
 }
 
 /** Each begins where the one before has left the cluster: after a failure none is tried. */

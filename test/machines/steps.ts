@@ -1,14 +1,21 @@
 /** What is tried on the cluster of emulated machines, in this order: each step begins where the one before has left it. */
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Node } from '../../agent/api/model';
 import { lineOf } from '../support/c-programs';
 import { expectEqual, expectThat } from '../support/expect';
 import { Refused } from '../support/godwit';
+import { launch } from '../support/processes';
 import { inProject } from '../support/project';
 import { type Guest, until } from './guest';
-import { PROGRAMS, PROGRAMS_HERE, WORK } from './image';
+import { type Images, PROGRAMS, PROGRAMS_HERE, WORK } from './image';
 import type { Leases, Network } from './network';
 
 export interface Cluster {
+  images: Images;
+  /** A place for files. */
+  folder: string;
   network: Network;
   leases: Leases;
   /** Kernel 6.1, the first node. */
@@ -28,9 +35,16 @@ export interface Step {
 const POLL_MS = 2_000;
 /** A move between two emulated machines, with a debugger. */
 const MOVE_MS = 1_800_000;
+/** Of an image without packages that were asked for, and with the tests' own few. */
+const MOST_ISO_BYTES = 120_000_000;
+/** As agent/live/build.ts has it. */
+const WORKED_IN = '/var/tmp';
+/** As a shell shows SIGINT. */
+const INTERRUPTED = 130;
 const STEPPER = inProject('test', 'machines', 'guest', 'stepper.c');
 
 export const STEPS: Step[] = [
+  { what: 'an image is small, and one whose making is interrupted leaves nothing', run: makeImages },
   { what: 'a machine boots, and is the first of a cluster by `cluster init`', run: found },
   { what: 'another boots from the ISO, and is a node by `cluster join`', run: joinByHand },
   { what: 'a third boots with a token on its command line, and joins by itself', run: joinAtBoot },
@@ -41,6 +55,33 @@ export const STEPS: Step[] = [
   { what: 'a machine loses its power in the middle of a move: the job runs on at the source', run: cutPower },
   { what: 'it boots again: it is a node as before, and takes the job', run: bootAgain },
 ];
+
+async function makeImages({ images, folder }: Cluster): Promise<void> {
+  const { size } = statSync(images['6.12'].iso);
+  expectThat(`the ISO has less than ${MOST_ISO_BYTES} bytes`, size < MOST_ISO_BYTES, `${size}`);
+  const works = () => readdirSync(WORKED_IN).filter((name) => name.startsWith('godwit-live-'));
+  const before = new Set(works());
+  const iso = join(folder, 'interrupted.iso');
+  const build = launch([inProject('dist', 'godwit.cjs'), 'live', 'build', '-o', iso]);
+  build.stdout!.resume();
+  build.stderr!.resume();
+  const ended = once(build, 'close');
+  const isNew = (name: string) => !before.has(name);
+  const isUnderWay = () =>
+    works().some((name) => isNew(name) && existsSync(join(WORKED_IN, name, 'root/usr')));
+  await until('the work has begun', () => build.exitCode !== null || isUnderWay());
+  build.kill('SIGINT');
+  expectEqual('its exit status', (await ended)[0], INTERRUPTED);
+  expectThat('no folder is left', !works().some(isNew), works().join());
+  expectThat(
+    'no image',
+    readdirSync(folder).every((name) => !name.includes('interrupted')),
+  );
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('godwit-live-'));
+  expectThat('no mount', mounts.length === 0, mounts.join());
+}
 
 async function found({ one, leases }: Cluster): Promise<void> {
   await one.boot();

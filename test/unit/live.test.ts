@@ -1,6 +1,6 @@
 /** The image that boots as a node: what is asked for, which modules it has, how long work is ended. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,7 +9,7 @@ import { writeToken } from '../../agent/api/token';
 import { grubConfig, protect } from '../../agent/live/images';
 import { Modules, nameOf, parseNeeds } from '../../agent/live/modules';
 import { besideIso, liveRequest, tokenFor } from '../../agent/live/request';
-import { lastWords, runLong } from '../../agent/live/running';
+import { lastWords, removeIn, runLong } from '../../agent/live/running';
 import { inProject } from '../support/project';
 
 let folder: string;
@@ -168,6 +168,25 @@ describe('work that takes long', () => {
   it('of a program that is not there is told', async () => {
     const work = runLong(['no-such-program'], running(never));
     await expect(work).rejects.toMatchObject({ message: /no-such-program is not installed/ });
+  });
+
+  it('leaves out what fits a pattern, and nothing else', async () => {
+    const root = join(folder, 'root');
+    for (const name of ['usr/bin', 'usr/lib/python3.13/test', 'usr/lib/python3.13/json', 'a b'])
+      mkdirSync(join(root, name), { recursive: true });
+    writeFileSync(join(root, 'usr/bin/perl5.40'), '');
+    writeFileSync(join(root, 'usr/bin/gdb'), '');
+    await removeIn(root, ['usr/bin/perl*', 'usr/lib/python3*/{test,idlelib}', 'no/such/*', 'nothing'], never);
+    const left = readdirSync(root, { recursive: true, encoding: 'utf8' }).sort();
+    expect(left).toEqual([
+      'a b',
+      'usr',
+      'usr/bin',
+      'usr/bin/gdb',
+      'usr/lib',
+      'usr/lib/python3.13',
+      'usr/lib/python3.13/json',
+    ]);
   });
 
   it('is cut off with all that it has started', async () => {
