@@ -71,7 +71,7 @@ cpSync('agent/debug/stacks/stacks.py', 'dist/godwit-stacks.py');
 // What systemd is given.
 cpSync('resources/godwit-agent.service', 'dist/godwit-agent.service');
 
-// What runs when a live node boots.
+// What a live node boots with.
 rmSync('dist/godwit-live', { recursive: true, force: true });
 cpSync('resources/live', 'dist/godwit-live', { recursive: true });
 

@@ -1,5 +1,5 @@
 /** Godwit's part of an image: what runs on a node, and what makes the machine one when it boots. */
-import { chmod, copyFile, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, constants, copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type CarriedCriu, CRIU_FOLDER, nodePrograms } from '../joining/node-programs';
 import { FIRST_MODULES, type Modules, NODE_MODULES } from './modules';
@@ -7,19 +7,17 @@ import { removeIn, runLong } from './running';
 import type { System } from './system';
 
 const LIB = 'usr/lib/godwit';
+/** What runs when it boots, as it is told by `inittab`. */
+const PROGRAMS = ['boot', 'lease', 'join', 'leave'];
 /** What Debian's own scripts would make, where none of them has been run. */
-const ETC: Readonly<Record<string, string>> = {
-  passwd: 'root:*:0:0:root:/root:/bin/sh\nnobody:*:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n',
-  group: 'root:x:0:\nnogroup:x:65534:\n',
-  hosts: '127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n',
-};
+const SETTINGS = ['passwd', 'group', 'hosts'];
 
 export interface NodeParts {
   /** What is installed here. */
   programs: { node: string; agent: string };
   /** Null: the system has one of Debian's. */
   criu: CarriedCriu | null;
-  /** The folder of what runs when a live node boots. */
+  /** The folder of what a live node boots with. */
   scripts: string;
   /** A person's own, put over the system's; null for none. */
   files: string | null;
@@ -72,13 +70,13 @@ async function copyProgram(from: string, to: string): Promise<void> {
 async function addBoot(root: string, scripts: string): Promise<void> {
   const to = join(root, LIB, 'live');
   await mkdir(to);
-  for (const name of await readdir(scripts)) await copyProgram(join(scripts, name), join(to, name));
+  for (const name of PROGRAMS) await copyProgram(join(scripts, name), join(to, name));
   await copyFile(join(scripts, 'inittab'), join(root, 'etc/inittab'));
   for (const folder of ['proc', 'sys', 'dev', 'run', 'root', 'tmp', 'var/tmp', 'var/log', 'etc/godwit'])
     await mkdir(join(root, folder), { recursive: true });
   for (const folder of ['tmp', 'var/tmp']) await chmod(join(root, folder), 0o1777);
-  for (const [name, text] of Object.entries(ETC))
-    await writeFile(join(root, 'etc', name), text, { flag: 'wx' }).catch(unlessThere);
+  for (const name of SETTINGS)
+    await copyFile(join(scripts, name), join(root, 'etc', name), constants.COPYFILE_EXCL).catch(unlessThere);
   await addBusybox(root);
 }
 
