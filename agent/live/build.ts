@@ -1,5 +1,6 @@
 /** An image that boots as a node of a cluster: an ISO, and the same as kernel and initramfs for the network. */
-import { copyFile, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, lstat, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { size } from '../api/figures';
 import { carriedCriu } from '../joining/node-programs';
@@ -12,6 +13,7 @@ import { makeSystem } from './system';
 
 /** Large files for an hour at most; /tmp is memory on many machines. */
 const WORK_IN = '/var/tmp';
+const WORK_NAME = 'godwit-live-';
 /** Of every live node's kernel: what is printed is what went wrong; one that has stopped is started again. */
 const WORDS = 'quiet panic=30';
 
@@ -40,7 +42,8 @@ export interface Builder extends Pick<NodeParts, 'programs' | 'scripts'> {
 export async function buildLive(request: LiveRequest, builder: Builder): Promise<LiveImage> {
   await assertCanBuild();
   const { signal } = builder;
-  const work = await mkdtemp(join(WORK_IN, 'godwit-live-'));
+  await clearLeft();
+  const work = await mkdtemp(join(WORK_IN, `${WORK_NAME}${process.pid}-`));
   try {
     const { vmlinuz, initramfs } = await makeBootable(work, request, builder);
     const { iso } = request;
@@ -63,9 +66,21 @@ export async function buildLive(request: LiveRequest, builder: Builder): Promise
   }
 }
 
+/** What one that was killed has left: its name has the process. */
+async function clearLeft(): Promise<void> {
+  for (const name of await readdir(WORK_IN)) {
+    const [, pid] = new RegExp(`^${WORK_NAME}(\\d+)-`).exec(name) ?? [];
+    if (!pid || existsSync(`/proc/${pid}`)) continue;
+    const path = join(WORK_IN, name);
+    const { uid } = await lstat(path);
+    // All may make folders there.
+    if (uid === 0) await rm(path, { recursive: true, force: true });
+  }
+}
+
 async function makeBootable(
   work: string,
-  { suite, packages, files }: LiveRequest,
+  { suite, packages, files, quick }: LiveRequest,
   { programs, scripts, token, step, signal }: Builder,
 ): Promise<{ vmlinuz: string; initramfs: string }> {
   const besides = packages.length > 0 ? ` with ${packages.join(', ')}` : '';
@@ -80,7 +95,7 @@ async function makeBootable(
   await makeFirst(first, system, modules, { scripts, signal });
   step('packing the system');
   const packed = join(first, 'system.squashfs');
-  await packSystem(system.root, packed, signal);
+  await packSystem(system.root, packed, { quick, signal });
   step(`packed it: ${size((await stat(packed)).size)}, kernel ${modules.kernel}`);
   if (token) await writeFile(join(first, 'token'), `${await token()}\n`, { mode: 0o600 });
   const initramfs = join(work, 'initramfs');

@@ -1,4 +1,5 @@
 /** Godwit's part of an image: what runs on a node, and what makes the machine one when it boots. */
+import { lstatSync } from 'node:fs';
 import { chmod, constants, copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type CarriedCriu, CRIU_FOLDER, nodePrograms } from '../joining/node-programs';
@@ -32,7 +33,7 @@ export async function addNode(
 ): Promise<void> {
   await addPrograms(root, programs);
   if (criu) await addCriu(root, criu, signal);
-  await addBoot(root, scripts);
+  await addBoot(root, scripts, signal);
   await addModules(root, modules, signal);
   const what = 'adding the folder of files';
   if (files !== null)
@@ -67,7 +68,7 @@ async function copyProgram(from: string, to: string): Promise<void> {
   await chmod(to, 0o755);
 }
 
-async function addBoot(root: string, scripts: string): Promise<void> {
+async function addBoot(root: string, scripts: string, signal: AbortSignal): Promise<void> {
   const to = join(root, LIB, 'live');
   await mkdir(to);
   for (const name of PROGRAMS) await copyProgram(join(scripts, name), join(to, name));
@@ -77,19 +78,25 @@ async function addBoot(root: string, scripts: string): Promise<void> {
   for (const folder of ['tmp', 'var/tmp']) await chmod(join(root, folder), 0o1777);
   for (const name of SETTINGS)
     await copyFile(join(scripts, name), join(root, 'etc', name), constants.COPYFILE_EXCL).catch(unlessThere);
-  await addBusybox(root);
+  await addBusybox(root, signal);
 }
 
 /** For what Debian has in packages that are not here; and the first program. */
-async function addBusybox(root: string): Promise<void> {
+async function addBusybox(root: string, signal: AbortSignal): Promise<void> {
   // In one release a package has it, in another its script makes it.
   await symlink('dash', join(root, 'usr/bin/sh')).catch(unlessThere);
-  for (const [folder, names] of [
-    ['usr/sbin', ['init', 'reboot', 'poweroff', 'halt', 'udhcpc', 'ifconfig']],
-    ['usr/bin', ['find', 'xargs', 'sed', 'grep', 'awk', 'vi', 'findfs', 'ping', 'nc', 'less', 'gzip', 'tar']],
-  ] as const)
-    for (const name of names) await symlink('/bin/busybox', join(root, folder, name)).catch(unlessThere);
+  const what = 'asking busybox what it can do';
+  const applets = (await runLong([join(root, 'usr/bin/busybox'), '--list'], { what, signal }))
+    .trim()
+    .split('\n');
+  for (const name of applets)
+    if (!['bin', 'sbin'].some((folder) => isThere(join(root, 'usr', folder, name))))
+      await symlink('/bin/busybox', join(root, 'usr/bin', name));
+  await symlink('/bin/busybox', join(root, 'usr/sbin/init')).catch(unlessThere);
 }
+
+/** Also a link that leads nowhere from here. */
+const isThere = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
 function unlessThere(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EEXIST') throw error;

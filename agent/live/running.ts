@@ -19,20 +19,18 @@ export interface Running {
 }
 
 /**
- * With process ids and mounts of its own: whatever it started and mounted is gone when it has ended, however that comes,
- * also when this process does.
+ * With process ids and mounts of its own: whatever it started and mounted is gone when it has ended, however that comes.
  */
 export const apart = (argv: string[]): string[] => [
-  ...['setpriv', '--pdeathsig', 'KILL'],
   ...['unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--mount-proc', '--kill-child'],
   ...argv,
 ];
 
-/** What it prints on stdout. @throws GodwitError `live-failed` with its last words; what the signal was aborted with */
+/** What it prints on stdout, the last of it. @throws GodwitError `live-failed` with its last words; what the signal was aborted with */
 export async function runLong(argv: string[], { what, cwd, env, fix, signal }: Running): Promise<string> {
   signal.throwIfAborted();
-  const [program, ...args] = argv;
-  const child = spawn(program!, args, {
+  // It ends with this process, also where that is killed.
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...argv], {
     ...(cwd === undefined ? {} : { cwd }),
     env: { ...process.env, LC_ALL: 'C', ...env },
     // A group of its own: a Ctrl-C at the terminal is this process's affair, which then ends it.
@@ -57,10 +55,6 @@ export async function runLong(argv: string[], { what, cwd, env, fix, signal }: R
     if (late) throw stepFailed(what, `it had not ended after ${LIMIT_MS / 3_600_000} hours`, fix);
     if (status !== 0) throw stepFailed(what, lastWords(said.stderr || said.stdout), fix);
     return said.stdout;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-      throw stepFailed(what, `${program} is not installed`, fix);
-    throw error;
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', cut);

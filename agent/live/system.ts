@@ -14,10 +14,10 @@ const OF_NODE = [
   ...['base-files', 'netbase', 'busybox-static', 'bash', 'dash', 'coreutils', 'util-linux', 'mount'],
   ...['kmod', 'iproute2', 'openssl', 'gdb', 'gdbserver', 'procps', 'libstdc++6'],
 ];
-/** What is for people to read, and what only the making of it needs. */
+/** What is for people to read, what only the making of it needs, and what was told it of this machine. */
 const UNREAD = [
   ...['doc', 'man', 'info', 'lintian', 'bash-completion', 'bug'].map((name) => `usr/share/${name}`),
-  ...['var/cache/apt', 'var/lib/apt', 'boot'],
+  ...['var/cache/apt', 'var/lib/apt', 'boot', 'etc/hostname', 'etc/resolv.conf'],
 ];
 /** Came along with what a node needs, and none of that uses it; with packages that were asked for they may. */
 const UNUSED = [

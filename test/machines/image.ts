@@ -61,7 +61,7 @@ export async function images(work: string, say: (line: string) => void): Promise
   for (const [name, suite] of Object.entries(SUITES)) {
     const { iso } = made[name as Kernel];
     const words = `${KERNEL_WORDS} ${OF_ISO}`;
-    const options = ['--suite', suite, '--append', words, '--files', files, '-o', iso];
+    const options = ['--suite', suite, '--append', words, '--files', files, '--quick', '-o', iso];
     await succeed([inProject('dist', 'godwit.cjs'), 'live', 'build', ...options], BUILD_MS);
     const [mib, first] = [iso, made[name as Kernel].initramfs].map((file) =>
       Math.round(statSync(file).size / 2 ** 20),

@@ -41,6 +41,7 @@ const addBuild = (live: Command) =>
     .option('--suite <release>', `the release of Debian, ${DEFAULT_SUITE} without it`)
     .option('--append <words>', 'for the kernel’s command line, in the ISO')
     .option('--files <folder>', 'what is in it is put over the files of the system, as root’s')
+    .option('--quick', 'packed in a tenth of the time, and a sixth larger')
     .option('-o, --output <file>', 'the ISO, godwit-live.iso without it; the others are beside it')
     .action(
       perform<Build>(async (invocation, { token, ttl, ...options }) => {
