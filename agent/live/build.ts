@@ -61,7 +61,7 @@ export async function buildLive(request: LiveRequest, builder: Builder): Promise
     await putInPlace(files);
     return { iso, ...beside, bytes: (await stat(iso)).size };
   } finally {
-    // Mounts are in other places alone, but what is not this folder's is never taken away.
+    // What was mounted in it was so for the program alone that did it, and is gone with that.
     await rm(work, { recursive: true, force: true });
   }
 }

@@ -209,6 +209,7 @@ async function cutPower({ one, two, three }: Cluster): Promise<void> {
 
 async function bootAgain({ one, two, three, leases }: Cluster): Promise<void> {
   await two.boot();
+  await two.until('godwit nodes');
   await two.reach(leases[two.plan.mac]!);
   for (const guest of [one, two, three]) await untilShown(guest, ['one up', 'two up', 'three up']);
   const job = await count(one);
