@@ -38,6 +38,8 @@ export const WORK = '/opt/work';
 export const PROGRAMS = '/opt/programs';
 export const PROGRAMS_HERE = join(IMAGES, 'programs');
 const GUEST = inProject('test', 'machines', 'guest');
+/** What is built of it has the steps in it as well, of which no image is made. */
+const HERE = inProject('test', 'machines', 'image.ts');
 
 /** Time as an emulated machine has it: TSCs of two cores are not one clock. What has no dot in its name is for programs. */
 export const KERNEL_WORDS = 'console=ttyS0 tsc=unstable clocksource=hpet NODE_OPTIONS=--jitless';
@@ -92,7 +94,7 @@ async function ingredients(): Promise<string> {
       .filter((path) => statSync(path).isFile());
   const programs = (await nodePrograms(inProject('dist'))).map((name) => inProject('dist', name));
   const hash = createHash('sha256');
-  for (const file of [...programs, ...within(inProject('dist', 'godwit-live')), ...within(GUEST), __filename])
+  for (const file of [...programs, ...within(inProject('dist', 'godwit-live')), ...within(GUEST), HERE])
     hash.update(file).update(readFileSync(file));
   const node = findAgentNode();
   return hash.update(`${node} ${statSync(node).size}`).digest('hex');

@@ -102,11 +102,10 @@ async function joinByHand({ one, two, leases }: Cluster): Promise<void> {
 async function joinAtBoot({ one, two, three, leases }: Cluster): Promise<void> {
   const token = (await one.godwit.text(['cluster', 'token'])).split(' ').at(-1)!.trim();
   await three.boot(`godwit.token=${token}`);
-  await three.reach(leases[three.plan.mac]!);
-  for (const guest of [one, two]) await untilShown(guest, ['one up', 'two up', 'three up']);
   // Its last act when it has joined.
-  await three.until('[ ! -e /run/godwit-live/token ]');
-  await untilShown(three, ['one up', 'two up', 'three up']);
+  await three.until('[ -s /etc/godwit/agent.json ] && [ ! -e /run/godwit-live/token ]');
+  await three.reach(leases[three.plan.mac]!);
+  for (const guest of [one, two, three]) await untilShown(guest, ['one up', 'two up', 'three up']);
 }
 
 async function moveBetweenKernels({ one, two }: Cluster): Promise<void> {
