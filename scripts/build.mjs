@@ -83,6 +83,10 @@ cpSync('agent/debug/stacks/stacks.py', 'dist/godwit-stacks.py');
 // What systemd is given.
 cpSync('resources/godwit-agent.service', 'dist/godwit-agent.service');
 
+// What a live node boots with.
+rmSync('dist/godwit-live', { recursive: true, force: true });
+cpSync('resources/live', 'dist/godwit-live', { recursive: true });
+
 // Each webview is one script and one style sheet, which is all that its policy lets it load.
 await build({
   entryPoints: ['load', 'timeline', 'console'].map((name) => ({

@@ -13,7 +13,7 @@ packed() { gzip -9 --no-name >"$1"; }
 deb_files() {
   local root=$1 lib=$1/usr/lib/godwit doc=$1/usr/share/doc/godwit page
   mkdir -p "$lib" "$doc" "$root"/usr/{bin,lib/systemd/system,share/man/man1,share/lintian/overrides}
-  cp "${programs[@]}" "$node" "$lib"
+  cp -r "${programs[@]}" "$node" "$lib"
   # They are started by the Node.js beside them.
   sed -i '1{/^#!/d}' "$lib"/*.cjs
   cp scripts/{get-criu.sh,setup-criu.sh,machine.sh} "$lib"
@@ -61,7 +61,8 @@ make_deb() {
   deb_files "$root"
   deb_control "$root"
   find "$root" -type d -exec chmod 755 {} + -o -type f -exec chmod 644 {} +
-  chmod 755 "$root"/DEBIAN/p* "$root"/usr/bin/godwit "$root"/usr/lib/godwit/{node,get-criu,godwit-helper,godwit-homefs}
+  chmod 755 "$root"/DEBIAN/p* "$root"/usr/bin/godwit "$root"/usr/lib/godwit/{node,get-criu,godwit-helper,godwit-homefs} \
+    "$root"/usr/lib/godwit/godwit-live/{init,boot,lease,join,leave}
   # Not xz, which takes a minute for what is a fifth of it smaller; not zstd, which Debian's own tools refuse.
   dpkg-deb --root-owner-group -Zgzip -z6 --build "$root" "$1" >"$work/said" 2>&1 || {
     cat "$work/said" >&2

@@ -41,8 +41,8 @@ fi
 
 # Programs find each other in the folder that they are in.
 mkdir -p "$work/$name"/{bin,lib,share/man/man1,share/doc}
-programs=(dist/{godwit,agent,keeper}.cjs dist/godwit-{helper,homefs,stacks.py,agent.service} dist/godwit-*.so)
-cp "${programs[@]}" "$work/$name/lib"
+programs=(dist/{godwit,agent,keeper}.cjs dist/godwit-{helper,homefs,stacks.py,agent.service,live} dist/godwit-*.so)
+cp -r "${programs[@]}" "$work/$name/lib"
 ln -s ../lib/godwit.cjs "$work/$name/bin/godwit"
 cp docs/man/*.1 "$work/$name/share/man/man1"
 cp docs/config.example.json docs/{configuration,service}.md "$work/$name/share/doc"

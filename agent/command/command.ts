@@ -16,6 +16,7 @@ import { addGdb } from './verbs/gdb';
 import { addHistory } from './verbs/history';
 import { addKill } from './verbs/kill';
 import { addLab } from './verbs/lab';
+import { addLive } from './verbs/live';
 import { addLogs } from './verbs/logs';
 import { addMigrate } from './verbs/migrate';
 import { addMpiDaemon, addMpirun } from './verbs/mpirun';
@@ -35,7 +36,7 @@ const WRONG_USAGE = 2;
 /** In the order of the help. */
 const VERBS: Record<string, ((program: Command) => void)[]> = {
   'Nodes:': [
-    ...[addDoctor, addLab, addCluster, addAgent, addNodes, addTop, addDrain, addUndrain, addSpeed],
+    ...[addDoctor, addLab, addCluster, addLive, addAgent, addNodes, addTop, addDrain, addUndrain, addSpeed],
     addAllocation,
   ],
   'Jobs:': [addRun, addMpirun, addMpiDaemon, addPs, addStacks, addLogs, addAttach, addWait, addKill],

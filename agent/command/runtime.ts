@@ -45,6 +45,19 @@ export function findBuiltHelper(): string {
   });
 }
 
+/** What runs when a live node boots: a folder beside the programs. */
+export function findLiveScripts(): string {
+  const found = upwards((folder) =>
+    [join(folder, 'godwit-live'), join(folder, 'dist', 'godwit-live')].find(existsSync),
+  );
+  if (found) return found;
+  throw new GodwitError({
+    code: 'no-live-scripts',
+    message: 'the folder godwit-live, with what runs when a live node boots, is not there',
+    fix: 'install Godwit again, or run `npm run build`',
+  });
+}
+
 /** The first that `look` finds in this file's folder or one above it. */
 function upwards(look: (folder: string) => string | undefined): string | undefined {
   for (let folder = __dirname; ; folder = dirname(folder)) {

@@ -25,11 +25,10 @@ export class Network {
   private constructor(
     private readonly holder: ChildProcess,
     private readonly folder: string,
-    private readonly busybox: string,
   ) {}
 
   /** `taps`: the names of its sockets. `folder` is for what it keeps. */
-  static async make(taps: string[], folder: string, busybox: string): Promise<Network> {
+  static async make(taps: string[], folder: string): Promise<Network> {
     // `cat` ends with its input, which is this process.
     const script = 'ip link set lo up && echo up && exec cat';
     const holder = spawn('unshare', ['--net', 'sh', '-ec', script], {
@@ -38,7 +37,7 @@ export class Network {
     });
     const [up] = await Promise.race([once(holder.stdout!, 'data'), once(holder, 'exit')]);
     if (!Buffer.isBuffer(up)) throw new Error('no network namespace can be made');
-    const network = new Network(holder, folder, busybox);
+    const network = new Network(holder, folder);
     await network.#ip(`link add ${BRIDGE} type bridge`);
     await network.#ip(`address add ${HERE}/${PREFIX} dev ${BRIDGE}`);
     await network.#ip(`link set ${BRIDGE} up`);
@@ -70,7 +69,7 @@ export class Network {
     const file = join(this.folder, 'dhcp.conf');
     writeFileSync(file, `${settings.join('\n')}\n`);
     const dies = ['setpriv', '--pdeathsig', 'KILL'];
-    const argv = [...this.entering, ...dies, this.busybox, 'udhcpd', '-f', file];
+    const argv = [...this.entering, ...dies, 'busybox', 'udhcpd', '-f', file];
     this.#server = spawn(argv[0]!, argv.slice(1), { detached: true, stdio: 'ignore' });
   }
 

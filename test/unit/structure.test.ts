@@ -41,6 +41,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'agent/api',
     'agent/client',
     'agent/lab',
+    'agent/live',
     'agent/joining',
     'agent/debug/link',
     'agent/machine',
@@ -48,7 +49,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'agent/client': ['agent/api', 'agent/wire', 'agent/lab/description.ts', 'agent/debug/link'],
   'agent/lab': ['agent/api', 'agent/wire', 'agent/joining', 'agent/machine'],
-  'agent/joining/by-ssh': ['agent/api', 'agent/joining/*', 'agent/machine'],
+  'agent/live': ['agent/api', 'agent/joining/*', 'agent/machine'],
+  'agent/joining/by-ssh': ['agent/api', 'agent/joining/*'],
   'agent/joining': [...WIRED, 'agent/keeper/watch.ts', 'agent/machine'],
 
   'agent/daemon': [

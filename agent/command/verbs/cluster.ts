@@ -1,5 +1,5 @@
 import { text as readAll } from 'node:stream/consumers';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { ClusterStatus } from '../../api/client-contract';
 import { DEFAULT_CONFIG } from '../../api/config';
 import { ask } from '../../client/agent';
@@ -9,6 +9,7 @@ import { leaveCluster } from '../../joining/leave';
 import { configFile, type NodeRequest } from '../../joining/node-settings';
 import { machineService, type Service } from '../../joining/service';
 import { checks } from '../doctor';
+import { duration } from '../duration';
 import { checksFailed } from '../errors';
 import { note } from '../output';
 import { findPrograms } from '../runtime';
@@ -180,12 +181,3 @@ async function assertFit(): Promise<void> {
 /** What makes the agent run, of a node that is made here. */
 const service = ({ service: systemd }: NodeOptions, step: Service['step']): Service =>
   machineService({ programs: findPrograms(), systemd }, step);
-
-const UNITS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** Milliseconds of `30m`, `1h`, `7d`. */
-function duration(text: string): number {
-  const [, count, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  if (count === undefined) throw new InvalidArgumentError('It must be like 30m, 1h or 7d.');
-  return Number(count) * UNITS[unit as keyof typeof UNITS];
-}

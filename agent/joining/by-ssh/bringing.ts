@@ -3,21 +3,16 @@
  * there. A list of it stays there, so that all of it can be taken away again, also by another.
  */
 import { spawn } from 'node:child_process';
-import { readdir, realpath } from 'node:fs/promises';
-import { dirname, relative } from 'node:path';
+import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { parseJson, parseWith } from '../../api/schema';
-import { findCriu, PRIVATE_CRIU } from '../../machine/criu/criu';
+import { CRIU_FOLDER, carriedCriu, nodePrograms } from '../node-programs';
 import type { Connection } from './connection';
 import { unfit } from './errors';
 import { BROUGHT, COMMAND, PLACE } from './remote-machine';
 
-const CRIU_FOLDER = dirname(dirname(PRIVATE_CRIU));
 const STATE = '/var/lib/godwit';
-
-/** What runs on a node, among what is beside the agent's program. */
-const OF_NODE = /^(godwit|agent|keeper)\.cjs$|^godwit-(helper|homefs|stacks\.py|agent\.service|[\w-]+\.so)$/;
 
 const UNPACK = `umask 022; rm -rf ${PLACE}.new; mkdir -p ${PLACE}.new ${dirname(COMMAND)}
 tar -xzf - --no-same-owner -C ${PLACE}.new
@@ -59,7 +54,7 @@ export async function bringPrograms(
   signal: AbortSignal,
 ): Promise<void> {
   const folder = dirname(agent);
-  const files = (await readdir(folder)).filter((name) => OF_NODE.test(name));
+  const files = await nodePrograms(folder);
   const input = packed(['-C', folder, ...files, '-C', dirname(node), 'node']);
   await connection.run({ what: 'bringing Godwit', script: `set -e\n${UNPACK}`, input, signal });
 }
@@ -125,12 +120,10 @@ async function bringCriu(
   connection: Connection,
   { step, signal }: { step: (what: string) => void; signal: AbortSignal },
 ): Promise<void> {
-  const { path, version } = await findCriu();
-  if (path !== PRIVATE_CRIU) return;
-  step(`bringing CRIU ${version} to ${connection.host}`);
-  const inUse = dirname(dirname(await realpath(path)));
-  const parts = ['bin', ...(inUse === CRIU_FOLDER ? ['root'] : [relative(CRIU_FOLDER, inUse)])];
-  const input = packed(['-C', CRIU_FOLDER, ...parts]);
+  const criu = await carriedCriu();
+  if (!criu) return;
+  step(`bringing CRIU ${criu.version} to ${connection.host}`);
+  const input = packed(['-C', CRIU_FOLDER, ...criu.parts]);
   await connection.run({ what: 'bringing CRIU', script: `set -e\n${UNPACK_CRIU}`, input, signal });
 }
 
