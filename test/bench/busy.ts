@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { span } from '../../agent/api/figures';
@@ -24,7 +24,7 @@ const NODES = ['node2', 'node1'];
 const LONG_MS = 300_000;
 
 /** Prints the medians of both and their ratio, with the phases of which they are made. */
-export async function benchBusy(json: string | null): Promise<void> {
+export async function benchBusy(): Promise<Record<string, number>> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-bench-')));
   const program = await compile(inProject('test', 'bench', 'ranks.c'), folder);
   const godwit = await Godwit.labUp(LAB, { nodes: 2, temp: folder });
@@ -42,8 +42,7 @@ export async function benchBusy(json: string | null): Promise<void> {
     print('busy', busy);
     const [alone, beside] = [frozen(quiet), frozen(busy)];
     process.stdout.write(`busy / quiet: ${(beside / alone).toFixed(2)}\n`);
-    const figures = { 'quiet, ms': alone, 'busy, ms': beside, ratio: beside / alone };
-    if (json) writeFileSync(json, `${JSON.stringify(figures, null, 2)}\n`);
+    return { 'quiet, ms': alone, 'busy, ms': beside, ratio: beside / alone };
   } finally {
     await Godwit.labDown(LAB);
     rmSync(folder, { recursive: true, force: true });

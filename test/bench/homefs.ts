@@ -67,7 +67,7 @@ async function measure(program: string, folder: string): Promise<Figures> {
 }
 
 /** Prints a table of what the same program gets done at home and away. */
-export async function benchFiles(): Promise<void> {
+export async function benchFiles(): Promise<Figures> {
   const folder = mkdtempSync(join(tmpdir(), 'godwit-bench-'));
   const root = join(folder, 'root');
   mkdirSync(join(root, 'away'), { recursive: true });
@@ -97,6 +97,7 @@ export async function benchFiles(): Promise<void> {
       ratio: Number((away[what]! / at).toPrecision(2)),
     }));
     console.table(rows);
+    return Object.fromEntries(rows.map(({ what, ratio }) => [`${what}, ratio`, ratio]));
   } finally {
     await mounted.stop();
     for (const child of children) child.kill();

@@ -1,36 +1,49 @@
 /**
- * `npm run bench [-- files | busy [--json FILE] | MEBIBYTES… | debugger [COUNT] [ROW…] | membership [SIZE…] [--json FILE] [--picture FILE]
- * | balance [--simulate [SIZE…]] [--json FILE] [--picture FILE]]`: what moves, also on a busy node, the home's files, a debugger's steps and the
- * gossip of members cost, and what moving by itself does for a cluster.
+ * `npm run bench [-- NAME [WORD…] [--json FILE]]`; without a name `memory` and `files`. Each prints its table; `--json`
+ * writes its figures as `{name: number}`.
  */
+import { writeFileSync } from 'node:fs';
 import { benchBalance } from './balance/balance';
 import { benchBusy } from './busy';
-import { benchDebugger, DEFAULT_COUNT } from './debugger/debugger';
+import { benchDebugger } from './debugger/debugger';
 import { AGENTS, benchFiles } from './homefs';
 import { benchMembership } from './membership/membership';
 import { benchMemory } from './memory';
-import { simulationOptions } from './options';
+import { type BenchOptions, benchOptions } from './options';
 
-const DEFAULT_MIB = [256, 1024, 4096];
+type Bench = (options: BenchOptions) => Promise<Record<string, number>>;
 
-async function bench([first, ...others]: string[]): Promise<void> {
-  if (first === 'files') return benchFiles();
+const BENCHES: Record<string, Bench> = {
+  /** `[MEBIBYTES…]`: what moves cost, by the job's memory. */
+  memory: benchMemory,
+  /** The same of a job of several processes, beside a quiet machine and a busy one. */
+  busy: benchBusy,
+  /** What the home's files cost away from home. */
+  files: benchFiles,
+  /** `[COUNT] [ROW…]`: what a debugger's steps cost. */
+  debugger: benchDebugger,
+  /** `[SIZE…] [--picture FILE]`: what the gossip of members does. */
+  membership: benchMembership,
+  /** `[--simulate [SIZE…] [--picture FILE]]`: what moving by itself does, to jobs here or in a simulated cluster. */
+  balance: benchBalance,
+};
+
+async function main([first, ...others]: string[]): Promise<void> {
   if (first !== undefined && first in AGENTS)
     return AGENTS[first as keyof typeof AGENTS](JSON.parse(others[0]!));
-  if (first === 'busy') return benchBusy(simulationOptions(others).json);
-  if (first === 'balance') return benchBalance(others);
-  if (first === 'membership') return benchMembership(others);
-  if (first === 'debugger') {
-    const rows = others.filter((word) => !/^\d+$/.test(word));
-    const count = others.find((word) => /^\d+$/.test(word));
-    return benchDebugger(Number(count ?? DEFAULT_COUNT), rows);
+  const isName = first !== undefined && !/^\d+$/.test(first);
+  const names = first === undefined ? ['memory', 'files'] : isName ? [first] : ['memory'];
+  const options = benchOptions(isName ? others : process.argv.slice(2));
+  const figures: Record<string, number> = {};
+  for (const name of names) {
+    const bench = BENCHES[name];
+    if (!bench) throw new Error(`no bench is called ${name}; there are ${Object.keys(BENCHES).join(', ')}`);
+    Object.assign(figures, await bench(options));
   }
-  if (first !== undefined) return benchMemory([first, ...others].map(Number));
-  await benchMemory(DEFAULT_MIB);
-  await benchFiles();
+  if (options.json) writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`);
 }
 
-bench(process.argv.slice(2)).catch((error: Error) => {
+main(process.argv.slice(2)).catch((error: Error) => {
   process.stderr.write(`${error.stack}\n`);
   process.exitCode = 1;
 });

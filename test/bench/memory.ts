@@ -17,26 +17,34 @@ import { compile } from '../support/c-programs';
 import { Godwit } from '../support/godwit';
 import { inProject } from '../support/project';
 import { says } from '../support/rounds';
+import type { BenchOptions } from './options';
 
 const LAB = `bench-${process.pid}`;
 const MIB = 2 ** 20;
 /** Some gigabytes on a machine that has other work. */
 const LONG_MS = 900_000;
 
-/** Moves a job with `mebibytes` of memory there and back; prints a line for each. @throws Error where its sums are wrong */
-export async function benchMemory(sizes: readonly number[]): Promise<void> {
+const DEFAULT_MIB = [256, 1024, 4096];
+
+/** Moves jobs of so much memory there and back; prints a line for each. @throws Error where its sums are wrong */
+export async function benchMemory({ numbers }: BenchOptions): Promise<Record<string, number>> {
+  const sizes = numbers.length > 0 ? numbers : DEFAULT_MIB;
+  const figures: Record<string, number> = {};
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-bench-')));
   const program = await compile(inProject('test', 'programs', 'kinds', 'memory.c'), folder);
   const godwit = await Godwit.labUp(LAB, { nodes: 2, temp: folder });
   try {
-    for (const mebibytes of sizes) await bench(godwit, program, join(folder, `${mebibytes}`), mebibytes);
+    for (const mebibytes of sizes)
+      Object.assign(figures, await bench(godwit, program, join(folder, `${mebibytes}`), mebibytes));
+    return figures;
   } finally {
     await Godwit.labDown(LAB);
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function bench(godwit: Godwit, program: string, place: string, mebibytes: number): Promise<void> {
+async function bench(godwit: Godwit, program: string, place: string, mebibytes: number) {
+  const figures: Record<string, number> = {};
   mkdirSync(place);
   const argv = ['env', `MEGABYTES=${mebibytes}`, program, place, '2', 'heap'];
   const { id } = await godwit.run(argv);
@@ -48,6 +56,8 @@ async function bench(godwit: Godwit, program: string, place: string, mebibytes: 
   for (const [at, node] of ['node2', 'node1'].entries()) {
     const { freezeMs, bytes, phases } = await godwit.migrate(id, node, LONG_MS);
     const carried = phases.dump + phases.transfer;
+    figures[`${mebibytes} MiB to ${node}, frozen, ms`] = freezeMs;
+    figures[`${mebibytes} MiB to ${node}, ratio to CRIU alone`] = carried / alone;
     say(
       `${mebibytes} MiB, moved to ${node}: frozen ${span(freezeMs)}, ${size(bytes)}; dump and transfer ${span(carried)}, ` +
         `${rate(mebibytes, carried)}, ${(carried / alone).toFixed(1)} times as long as alone; restore ${span(phases.restore)}`,
@@ -57,6 +67,7 @@ async function bench(godwit: Godwit, program: string, place: string, mebibytes: 
   }
   const { exit } = await godwit.wait(id);
   if (exit !== 7) throw new Error(`it exited with ${exit}: ${readFileSync(console, 'utf8')}`);
+  return figures;
 }
 
 /** Milliseconds that CRIU takes for the same job, frozen where it is. */

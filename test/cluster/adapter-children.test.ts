@@ -62,7 +62,9 @@ describe.each(places)('a child, %s', (place) => {
   });
 
   it('that is spawned is there from the first instruction of its program', async () => {
-    const parent = await launch([1, 'spawn'], { breakpoints: [{ line: at('spawns') }] });
+    const parent = await launch([1, 'spawn'], {
+      breakpoints: [{ line: at('spawns') }, { line: at('done') }],
+    });
     await parent.client.stopped();
     await brought(parent, place);
     await parent.resume();
@@ -75,18 +77,24 @@ describe.each(places)('a child, %s', (place) => {
     expect((await child.stack())[1]!.name).toContain('spawned');
     await child.resume();
     expect(await ended(child)).toEqual({ exitCode: 32 });
+    await parent.client.stopped();
+    await parent.resume();
     expect(await ended(parent)).toEqual({ exitCode: 4 });
     expect(parent.output).toBe('child 32\nparent done\n');
   });
 });
 
 it('stops where it was forked, if that is wanted', async () => {
-  const parent = await launch([1, 'fork'], { config: { stopInChildren: true } });
+  // The end of the program is that of the job, and nothing in it can tell any more how it ended.
+  const breakpoints = [{ line: at('done') }];
+  const parent = await launch([1, 'fork'], { config: { stopInChildren: true }, breakpoints });
   const child = await childOf(parent, 0);
   expect(await child.client.stopped()).toMatchObject({ reason: 'entry' });
   expect((await child.stack()).map(({ name }) => name.replace(/\(.*/, ''))).toContain('main');
   await child.resume();
   expect(await ended(child)).toEqual({ exitCode: 13 });
+  await parent.client.stopped();
+  await parent.resume();
   await ended(parent);
 });
 

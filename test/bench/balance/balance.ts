@@ -1,16 +1,15 @@
 /** What moving jobs by itself does for a cluster, by the agent's own policy: simulated, or in a lab. */
 import { writeFileSync } from 'node:fs';
-import { simulationOptions } from '../options';
+import type { BenchOptions } from '../options';
 import { benchInLab } from './lab';
 import { NAMES, nameOf } from './names';
 import { drawPicture } from './picture';
 import { type Figures, measure, PLANS, type Row } from './trials';
 
 /** With `--simulate` a simulated cluster, else real jobs on nodes of this machine. */
-export async function benchBalance(words: string[]): Promise<void> {
-  const { sizes, json, picture } = simulationOptions(words.filter((word) => word !== '--simulate'));
-  if (!words.includes('--simulate')) return benchInLab(json);
-  const plans = PLANS.filter(({ nodes }) => sizes.length === 0 || sizes.includes(nodes));
+export async function benchBalance({ numbers, simulate, picture }: BenchOptions): Promise<Flat> {
+  if (!simulate) return benchInLab();
+  const plans = PLANS.filter(({ nodes }) => numbers.length === 0 || numbers.includes(nodes));
   const all = plans.map((plan) => {
     process.stderr.write(`${nameOf(plan)} …\n`);
     const figures = measure(plan);
@@ -18,9 +17,11 @@ export async function benchBalance(words: string[]): Promise<void> {
     console.table(figures.rows.map(shown));
     return figures;
   });
-  if (json) writeFileSync(json, `${JSON.stringify(Object.assign({}, ...all.map(flat)), null, 2)}\n`);
   if (picture) writeFileSync(picture, drawPicture(all));
+  return Object.assign({}, ...all.map(flat));
 }
+
+type Flat = Record<string, number>;
 
 const short = (value: number) => Math.round(value * 100) / 100;
 
@@ -36,7 +37,7 @@ const shown = (row: Row) => ({
   'moves in vain': `${Math.round(100 * row.vain)} %`,
 });
 
-const flat = ({ plan, rows }: Figures): Record<string, number> =>
+const flat = ({ plan, rows }: Figures): Flat =>
   Object.fromEntries(
     rows.flatMap((row) => {
       const of = (what: string, value: number) =>

@@ -2,7 +2,7 @@
  * Real jobs on nodes of 0.8, 0.4, 0.2 and 0.2 CPUs, all launched on the first: how long until the last has ended, beside
  * the bound that no scheduler gets below, which is all work over the speed of all nodes.
  */
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { span } from '../../../agent/api/figures';
@@ -37,7 +37,7 @@ interface Figures {
 }
 
 /** Prints a line for each way, and its ratio to the bound. @throws Error where a job fails */
-export async function benchInLab(json: string | null): Promise<void> {
+export async function benchInLab(): Promise<Record<string, number>> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-bench-')));
   const program = await compile(inProject('test', 'bench', 'balance', 'work.c'), folder);
   const godwit = await Godwit.labUp(LAB, { nodes: CPUS.length, cpus: CPUS, temp: folder });
@@ -58,7 +58,7 @@ export async function benchInLab(json: string | null): Promise<void> {
       flat[`${way}: mean completion, s`] = figures.meanCompletion;
       flat[`${way}: moves`] = figures.moves;
     }
-    if (json) writeFileSync(json, `${JSON.stringify(flat, null, 2)}\n`);
+    return flat;
   } finally {
     await Godwit.labDown(LAB);
     rmSync(folder, { recursive: true, force: true });

@@ -9,16 +9,18 @@ import { compile } from '../../support/c-programs';
 import { Godwit } from '../../support/godwit';
 import { endAll } from '../../support/processes';
 import { inProject } from '../../support/project';
+import type { BenchOptions } from '../options';
 import { type Row, shown } from './figures';
 import { ROWS, type Stage } from './rows';
 
 const LAB = `bench-${process.pid}`;
-export const DEFAULT_COUNT = 200;
+const DEFAULT_COUNT = 200;
 /** Breakpoints that are never hit. */
 const NEVER = 100;
 
 /** @param only names of rows; all of them if there is none */
-export async function benchDebugger(count: number, only: readonly string[]): Promise<void> {
+export async function benchDebugger({ numbers, words: only }: BenchOptions): Promise<Record<string, number>> {
+  const [count = DEFAULT_COUNT] = numbers;
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-bench-')));
   const rows: Row[] = [];
   try {
@@ -33,12 +35,18 @@ export async function benchDebugger(count: number, only: readonly string[]): Pro
       endAll();
     }
     console.table(rows.map(shown));
+    return Object.assign({}, ...rows.map(flatOf));
   } finally {
     endAll();
     await Godwit.labDown(LAB);
     rmSync(folder, { recursive: true, force: true });
   }
 }
+
+const flatOf = ({ what, godwit, reference }: Row): Record<string, number> => ({
+  [`${what}, ms`]: godwit,
+  ...(reference === null ? {} : { [`${what}, ratio`]: godwit / reference }),
+});
 
 /** With as many lines more as there are to be breakpoints. */
 async function program(folder: string): Promise<Pick<Stage, 'program' | 'source' | 'never'>> {

@@ -1,22 +1,21 @@
 /** What the gossip of members does and costs, for clusters of ten to ten thousand in one process. */
 import { writeFileSync } from 'node:fs';
-import { simulationOptions } from '../options';
+import type { BenchOptions } from '../options';
 import { drawPicture } from './picture';
 import { type Figures, measure, PLANS, wave } from './trials';
 
 /** Members of the cluster whose suspicion is drawn. */
 const DRAWN = 1_000;
 
-export function benchMembership(words: string[]): void {
-  const { sizes, json, picture } = simulationOptions(words);
-  const plans = PLANS.filter(({ members }) => sizes.length === 0 || sizes.includes(members));
+export async function benchMembership({ numbers, picture }: BenchOptions): Promise<Record<string, number>> {
+  const plans = PLANS.filter(({ members }) => numbers.length === 0 || numbers.includes(members));
   const all = plans.map((plan) => {
     process.stderr.write(`${plan.members} members …\n`);
     return measure(plan);
   });
   console.table(all.map(rowOf));
-  if (json) writeFileSync(json, `${JSON.stringify(Object.assign({}, ...all.map(flatOf)), null, 2)}\n`);
   if (picture) writeFileSync(picture, drawPicture(all, wave(DRAWN), DRAWN));
+  return Object.assign({}, ...all.map(flatOf));
 }
 
 function rowOf({ members, suspected, down, joined, falsely, messages, bytes, age }: Figures) {
