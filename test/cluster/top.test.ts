@@ -45,6 +45,25 @@ it('shows jobs as they are, moves one, pins one and ends one', async () => {
   expect(top.seen.endsWith('\x1b[?25h\x1b[?1049l')).toBe(true);
 });
 
+it('turns the balance on and off, and drains a node', async () => {
+  const top = godwit.at(['top'], SIZE);
+  await top.shows('2 of 2 nodes up');
+  top.type('b');
+  await top.shows('jobs move by themselves');
+  top.type('b');
+  await top.shows('jobs stay where they are');
+  top.type('\t\x1b[F');
+  top.type('d');
+  await top.shows('drain node2');
+  top.type('y');
+  await top.shows('jobs leave node2');
+  await top.shows(/node2 +draining/);
+  top.type('d');
+  await top.shows('jobs may come to node2 again');
+  top.type('q');
+  expect(await top.ended).toBe(0);
+});
+
 it('goes on when the agent does, and fits the window', async () => {
   const top = godwit.at(['top'], SIZE);
   await top.shows('2 of 2 nodes up');

@@ -148,6 +148,16 @@ describe('keys', () => {
     expect(typed(top(), 'p').commands).toEqual([{ do: 'pin', job: 'bbbbbbbbbb', pinned: true }]);
   });
 
+  it('drain the chosen node after a yes, and undrain one that is drained', () => {
+    expect(typed(top(), 'd').top.message).toMatch(/no node is chosen: Tab/);
+    expect(typed(top(), '\t\x1b[Bdy').commands).toEqual([{ do: 'drain', node: 'node2', draining: true }]);
+    expect(typed(top(), '\tdn').commands).toEqual([]);
+    const drained = { ...node('node1'), state: 'draining' as const };
+    const now = top({ snapshot: { ...top().snapshot!, nodes: [drained] } });
+    expect(typed(now, '\td').commands).toEqual([{ do: 'drain', node: 'node1', draining: false }]);
+    expect(typed(now, 'b').commands).toEqual([{ do: 'balance' }]);
+  });
+
   it('do nothing to a job that is over, or where there is none', () => {
     const over = top({ all: true, chosen: { nodes: null, jobs: 'dddddddddd' } });
     for (const now of [over, FIRST]) {

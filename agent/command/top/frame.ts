@@ -32,7 +32,8 @@ const jobColumns = (whither: ReadonlyMap<string, string>): Column<Job>[] => [
   { title: 'COMMAND', cell: ({ command }) => commandLine(command) },
 ];
 
-const KEYS = 'm migrate  p pin, unpin  k end  Tab nodes, jobs  < > sort by  r reverse  a ended too  q quit';
+const KEYS =
+  'm migrate  p pin, unpin  k end  Tab nodes, jobs  d drain, undrain  b balance  < > sort by  r reverse  a ended too  q quit';
 
 /** Of a pane: its titles and one row. */
 const LEAST_LINES = 2;
@@ -100,6 +101,8 @@ function pane<Row>(
 function lastLine({ question, message }: Top): string {
   if (question?.of === 'migrate')
     return `move ${question.job} to (a node, home or best; Tab completes): ${question.typed}_`;
+  if (question?.of === 'drain')
+    return `drain ${question.node}: its jobs leave, and none comes? y, or any other key`;
   if (question?.of === 'end') return `end ${question.job} with SIGTERM? y, or any other key`;
   return message;
 }

@@ -13,7 +13,10 @@ export interface Sort {
 }
 
 /** A question in the last line. */
-export type Question = { of: 'migrate'; job: string; typed: string } | { of: 'end'; job: string };
+export type Question =
+  | { of: 'migrate'; job: string; typed: string }
+  | { of: 'end'; job: string }
+  | { of: 'drain'; node: string };
 
 export interface Top {
   snapshot: ClusterSnapshot | null;
@@ -34,7 +37,10 @@ export type Command =
   | { do: 'quit' }
   | { do: 'migrate'; job: string; node: string }
   | { do: 'pin'; job: string; pinned: boolean }
-  | { do: 'end'; job: string };
+  | { do: 'end'; job: string }
+  | { do: 'drain'; node: string; draining: boolean }
+  /** On for all nodes where it is off for one, else off. */
+  | { do: 'balance' };
 
 export const FIRST: Top = {
   snapshot: null,
@@ -107,6 +113,7 @@ export function chosenIn(top: Top, pane: Pane): number {
   return Math.max(0, chosen === null ? 0 : rowsOf(top, pane).indexOf(chosen));
 }
 
+const chosenNode = (top: Top): Node | undefined => nodesOf(top)[chosenIn(top, 'nodes')];
 const chosenJob = (top: Top): Job | undefined => jobsOf(top)[chosenIn(top, 'jobs')];
 
 /** @param page rows that a pane shows */
@@ -153,6 +160,10 @@ function letter(top: Top, text: string): { top: Top; command?: Command } {
     case 'p':
     case 'k':
       return onJob(top, text);
+    case 'd':
+      return onNode(top);
+    case 'b':
+      return { top, command: { do: 'balance' } };
     default:
       return { top };
   }
@@ -178,12 +189,22 @@ function onJob(top: Top, key: 'm' | 'p' | 'k'): { top: Top; command?: Command } 
   return { top: { ...held, question, message: '' } };
 }
 
+/** A drained node is let go at once; which one is asked before its jobs leave it. */
+function onNode(top: Top): { top: Top; command?: Command } {
+  const node = top.pane === 'nodes' ? chosenNode(top) : undefined;
+  if (!node) return { top: { ...top, message: 'no node is chosen: Tab goes to the nodes' } };
+  const held = { ...top, chosen: { ...top.chosen, nodes: node.name } };
+  if (node.state === 'draining')
+    return { top: held, command: { do: 'drain', node: node.name, draining: false } };
+  return { top: { ...held, question: { of: 'drain', node: node.name }, message: '' } };
+}
+
 function answer(top: Top, question: Question, key: Key): { top: Top; command?: Command } {
   const without = { ...top, question: null };
   if (key.name === 'escape') return { top: without };
-  if (question.of === 'end') {
+  if (question.of !== 'migrate') {
     if (key.name !== 'character') return { top };
-    return key.text === 'y' ? { top: without, command: { do: 'end', job: question.job } } : { top: without };
+    return key.text === 'y' ? { top: without, command: meant(question) } : { top: without };
   }
   const typing = (typed: string) => ({ top: { ...top, question: { ...question, typed } } });
   const { typed, job } = question;
@@ -200,6 +221,11 @@ function answer(top: Top, question: Question, key: Key): { top: Top; command?: C
       return { top };
   }
 }
+
+const meant = (question: Exclude<Question, { of: 'migrate' }>): Command =>
+  question.of === 'end'
+    ? { do: 'end', job: question.job }
+    : { do: 'drain', node: question.node, draining: true };
 
 /** As far as all that begin so have the same. */
 function completed({ snapshot }: Top, typed: string): string {

@@ -46,8 +46,8 @@ export const addBalance = (program: Command) =>
       }),
     );
 
-/** @throws GodwitError the reason of the one node that could not be told */
-async function decide(socket: string, node: string | null, rule: RuleChange): Promise<void> {
+/** @param node null: of all @throws GodwitError the reason of the one node that could not be told */
+export async function decide(socket: string, node: string | null, rule: RuleChange): Promise<void> {
   const nodes = node === null ? null : [node];
   const { unheard } = await ask(socket, (agent) => agent.call('nodes.rule', { nodes, rule }));
   for (const { name, why } of unheard) {

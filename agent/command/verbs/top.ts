@@ -9,13 +9,14 @@ import { Screen } from '../top/screen';
 import { type Command, FIRST, press, type Top } from '../top/state';
 import { watchCluster } from '../top/watching';
 import { addAgentOption, perform } from '../verb';
+import { decide } from './balance';
 
 export const addTop = (program: Program) =>
   addAgentOption(program.command('top'))
     .summary('nodes and jobs, live')
     .description(
       'Nodes and jobs as they are now, until q is typed. Keys act on the job that is chosen: m moves it, p pins and unpins ' +
-        'it, k ends it.',
+        'it, k ends it; and on the node: d drains and undrains it. b has jobs move by themselves, or not.',
     )
     .action(
       perform(async (invocation) => {
@@ -68,23 +69,46 @@ async function carryOut(
   command: Exclude<Command, { do: 'quit' }>,
   say: (message: string) => void,
 ): Promise<void> {
-  const { job } = command;
   try {
-    if (command.do === 'migrate') {
-      const { node } = command;
-      say(`${job} is moving to ${node}…`);
-      const params = { job, node, transfer: 'auto' as const };
-      const report = await ask(socket, (agent) => agent.call('jobs.migrate', params, AS_LONG_AS_IT_TAKES));
-      say(`${job} moved from ${report.from} to ${report.to}: ${moveText(report)}`);
-    } else if (command.do === 'pin') {
-      const { pinned } = command;
-      await ask(socket, (agent) => agent.call('jobs.pin', { job, pinned }));
-      say(pinned ? `${job} stays on its node` : `${job} may move`);
-    } else {
-      await ask(socket, (agent) => agent.call('jobs.kill', { job, signal: 'SIGTERM' }));
-      say(`SIGTERM sent to ${job}`);
+    switch (command.do) {
+      case 'migrate':
+        return await migrate(socket, command, say);
+      case 'pin': {
+        const { job, pinned } = command;
+        await ask(socket, (agent) => agent.call('jobs.pin', { job, pinned }));
+        return say(pinned ? `${job} stays on its node` : `${job} may move`);
+      }
+      case 'end':
+        await ask(socket, (agent) => agent.call('jobs.kill', { job: command.job, signal: 'SIGTERM' }));
+        return say(`SIGTERM sent to ${command.job}`);
+      case 'drain': {
+        const { node, draining } = command;
+        await decide(socket, node, { draining });
+        return say(draining ? `jobs leave ${node}, and none comes to it` : `jobs may come to ${node} again`);
+      }
+      case 'balance':
+        return say(await turnBalance(socket));
     }
   } catch (error) {
     say(asGodwitError(error).toLine());
   }
+}
+
+async function migrate(
+  socket: string,
+  { job, node }: Extract<Command, { do: 'migrate' }>,
+  say: (message: string) => void,
+): Promise<void> {
+  say(`${job} is moving to ${node}…`);
+  const params = { job, node, transfer: 'auto' as const };
+  const report = await ask(socket, (agent) => agent.call('jobs.migrate', params, AS_LONG_AS_IT_TAKES));
+  say(`${job} moved from ${report.from} to ${report.to}: ${moveText(report)}`);
+}
+
+async function turnBalance(socket: string): Promise<string> {
+  const { on } = await ask(socket, (agent) => agent.call('balance.status', {}));
+  await decide(socket, null, { balancing: !on });
+  return on
+    ? 'jobs stay where they are until they are moved'
+    : 'jobs move by themselves to where they run best';
 }
