@@ -236,6 +236,24 @@ describe('a job that ends while it moves', () => {
     await lab.leavesNothing();
   });
 
+  test('by a signal, which it gets where it has come to', async () => {
+    const job = await lab.run('node1', 'node2');
+    lab.arm('node2', 'source.images-sent');
+    const moved = job.migrate('node3');
+    await stands('node2', 'source.images-sent');
+    const told = job.signal('SIGTERM').then(
+      () => 'told',
+      (error) => asGodwitError(error).code,
+    );
+    // Refused, it would be so at once.
+    expect(await Promise.race([told, sleep(1_000, 'waits')])).toBe('waits');
+    lab.disarm();
+    expect(await told).toBe('told');
+    await moved.catch(() => {});
+    await job.ended();
+    await lab.leavesNothing();
+  });
+
   test.for(['source.parked', 'source.dump-started'] as const)('by SIGKILL, frozen, at %s', async (point) => {
     const job = await lab.run('node1', 'node2');
     lab.arm('node2', point);

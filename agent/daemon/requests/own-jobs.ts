@@ -31,6 +31,8 @@ import { may, theirJob, withoutReasons } from './rights';
 
 /** A person notices nothing of it, and a move takes longer. */
 const PAUSE_MS = 50;
+/** Less than a client waits for an answer: it hears that the job is moving still. */
+const MOVES_WITHIN_MS = 20_000;
 /** What a host answers that no longer has the job, or can't be asked. */
 const ELSEWHERE: ReadonlySet<string> = new Set([
   'job-moving',
@@ -86,8 +88,9 @@ export class OwnJobs {
     'jobs.kill': async ({ job, signal }, caller) => {
       alive(await this.#theirs(job, caller));
       if (await this.parts.queue.end(job, checkedSignal(signal))) return { id: job };
-      const { ledger } = alive(await this.parts.home.job(job));
-      await this.parts.peers.call(ledger.host, 'host.kill', { job, signal: checkedSignal(signal) });
+      await this.#afterItsMove(job, caller.signal, (host) =>
+        this.parts.peers.call(host, 'host.kill', { job, signal: checkedSignal(signal) }),
+      );
       return { id: job };
     },
     'jobs.pin': async ({ job, pinned }, caller) => {
@@ -199,6 +202,20 @@ export class OwnJobs {
   }
 
   /** Asks the node that has the job; one that is on its way is asked again where it comes to. */
+  /** Asks its host; while the job moves neither of the two takes what is asked. @throws `job-moving` where that takes long */
+  async #afterItsMove(id: string, signal: AbortSignal, askHost: (host: string) => Promise<unknown>) {
+    for (const until = performance.now() + MOVES_WITHIN_MS; ; await sleep(PAUSE_MS)) {
+      const { ledger } = alive(await this.parts.home.job(id));
+      try {
+        await askHost(ledger.host);
+        return;
+      } catch (error) {
+        const isOver = signal.aborted || performance.now() > until;
+        if (isOver || asGodwitError(error).code !== 'job-moving') throw error;
+      }
+    }
+  }
+
   async #whereverItIs<T>(
     id: string,
     signal: AbortSignal,
