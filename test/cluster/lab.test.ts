@@ -58,7 +58,7 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'godwit-lab-'));
   const built = inProject('dist');
   for (const name of readdirSync(built).filter((one) => PARTS.test(one)))
-    cpSync(join(built, name), join(folder, name));
+    cpSync(join(built, name), join(folder, name), { recursive: true });
   cpSync(join(built, 'agent.cjs'), join(folder, 'real-agent.cjs'));
   programs = { node: process.execPath, agent: join(folder, 'agent.cjs'), keeper: join(folder, 'keeper.cjs') };
   writeFileSync(programs.agent, AGENT);
