@@ -263,7 +263,7 @@ async function main(configFile: string) {
   const { name } = first;
   daemon.level = first.logLevel;
   log = log.with({ node: name });
-  const niceOfJobs = await runAhead().catch((error) => {
+  const niceOfJobs = await runAhead('carry').catch((error) => {
     log.warn(asGodwitError(error).toLine());
     return getPriority();
   });

@@ -92,7 +92,7 @@ async function main(configFile: string) {
   daemon.level = config.logLevel;
   const log = daemon.log.with({ node: config.name });
   // Its agent, which is ahead, has said where that can't be.
-  await runAhead().catch(() => {});
+  await runAhead('move').catch(() => {});
   const processes = new Processes();
   const tickets = new Tickets();
   const stubs = new Stubs({
