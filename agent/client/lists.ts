@@ -1,6 +1,5 @@
 /** Lists that an agent gives in pages, read to their end. */
 import type { HistoryEvent, Job } from '../api/model';
-import { compareNames } from '../api/text';
 import type { Agent } from './agent';
 
 /** What requests can be sent to: a connection, or an object that holds one. */
@@ -17,8 +16,7 @@ export async function listJobs(agent: Asked, options: { ended: boolean }): Promi
     const { jobs: items, next } = await agent.call('jobs.list', { ...options, ...after });
     return { items, next };
   });
-  // Those of an array begin at once.
-  return knownBest(jobs).sort((a, b) => a.started.localeCompare(b.started) || compareNames(a.name, b.name));
+  return knownBest(jobs).sort((a, b) => a.started.localeCompare(b.started));
 }
 
 /**
