@@ -2,7 +2,7 @@
  * Godwit as a later version may be: these sources, with other numbers, another helper's content, and members that tell
  * each other more. Nothing in the product knows of it.
  */
-import { appendFileSync, copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { build } from 'esbuild';
 import { type Versions, versionsText } from '../../agent/api/versions';
@@ -83,7 +83,8 @@ export async function laterBuild(folder: string, later: Later): Promise<string> 
   return folder;
 }
 
-const bring = (name: string, folder: string) => copyFileSync(inProject('dist', name), join(folder, name));
+const bring = (name: string, folder: string) =>
+  cpSync(inProject('dist', name), join(folder, name), { recursive: true });
 
 function changed(path: string, changes: [RegExp, string][]): string {
   let text = readFileSync(path, 'utf8');
