@@ -33,7 +33,9 @@ import { may, theirJob, withoutReasons } from './rights';
 const PAUSE_MS = 50;
 /** Less than a client waits for an answer: it hears that the job is moving still. */
 const MOVES_WITHIN_MS = 20_000;
-/** What a host answers that no longer has the job, or can't be asked. */
+/** What a host answers that no longer has the job, and has not done what was asked. */
+const MOVING: ReadonlySet<string> = new Set(['job-moving']);
+/** The same, or it can't be asked. */
 const ELSEWHERE: ReadonlySet<string> = new Set([
   'job-moving',
   'node-unreachable',
@@ -88,8 +90,11 @@ export class OwnJobs {
     'jobs.kill': async ({ job, signal }, caller) => {
       alive(await this.#theirs(job, caller));
       if (await this.parts.queue.end(job, checkedSignal(signal))) return { id: job };
-      await this.#afterItsMove(job, caller.signal, (host) =>
-        this.parts.peers.call(host, 'host.kill', { job, signal: checkedSignal(signal) }),
+      await this.#whereverItIs(
+        job,
+        caller.signal,
+        (host) => this.parts.peers.call(host, 'host.kill', { job, signal: checkedSignal(signal) }),
+        { again: MOVING, withinMs: MOVES_WITHIN_MS },
       );
       return { id: job };
     },
@@ -202,32 +207,19 @@ export class OwnJobs {
   }
 
   /** Asks the node that has the job; one that is on its way is asked again where it comes to. */
-  /** Asks its host; while the job moves neither of the two takes what is asked. @throws `job-moving` where that takes long */
-  async #afterItsMove(id: string, signal: AbortSignal, askHost: (host: string) => Promise<unknown>) {
-    for (const until = performance.now() + MOVES_WITHIN_MS; ; await sleep(PAUSE_MS)) {
-      const { ledger } = alive(await this.parts.home.job(id));
-      try {
-        await askHost(ledger.host);
-        return;
-      } catch (error) {
-        const isOver = signal.aborted || performance.now() > until;
-        if (isOver || asGodwitError(error).code !== 'job-moving') throw error;
-      }
-    }
-  }
-
   async #whereverItIs<T>(
     id: string,
     signal: AbortSignal,
     askHost: (host: string, options: CallOptions) => Promise<T>,
+    { again = ELSEWHERE, withinMs = Number.POSITIVE_INFINITY } = {},
   ): Promise<T> {
-    for (;;) {
+    for (const until = performance.now() + withinMs; ; await sleep(PAUSE_MS)) {
       const { ledger } = alive(await this.parts.home.job(id));
       try {
         return await askHost(ledger.host, { signal, timeoutMs: Number.POSITIVE_INFINITY });
       } catch (error) {
-        if (signal.aborted || !ELSEWHERE.has(asGodwitError(error).code)) throw error;
-        await sleep(PAUSE_MS);
+        const isOver = signal.aborted || performance.now() > until;
+        if (isOver || !again.has(asGodwitError(error).code)) throw error;
       }
     }
   }

@@ -9,8 +9,8 @@ export interface Identity {
   started: string;
 }
 
-/** null: no such process. */
-async function statOf(pid: number): Promise<ReturnType<typeof parseStat> | null> {
+/** What /proc/PID/stat says; null: no such process. */
+export async function statOf(pid: number): Promise<ReturnType<typeof parseStat> | null> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   return stat ? parseStat(stat) : null;
 }

@@ -1,6 +1,5 @@
 /** How a process of a job is, at the price of one small file. */
-import { readFile } from 'node:fs/promises';
-import { parseStat } from './parse';
+import { statOf } from './identity';
 import { nodePid, type ProcessSource } from './processes';
 
 export class Program {
@@ -23,5 +22,3 @@ export class Program {
     return found?.state ?? null;
   }
 }
-
-const statOf = (pid: number) => readFile(`/proc/${pid}/stat`, 'latin1').then(parseStat, () => null);
