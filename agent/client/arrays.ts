@@ -12,6 +12,21 @@ export type Part = FoundArray['jobs'][number];
 export const findArray = async (agent: Asked, job: string): Promise<FoundArray | null> =>
   (await agent.call('jobs.array', { job })).array;
 
+/** What is done to one job, or where an array is meant, by the agent's word, to all of its jobs. */
+export async function oneOrAll<T>(
+  find: () => Promise<FoundArray | null>,
+  one: () => Promise<T>,
+  all: (array: FoundArray) => Promise<T>,
+): Promise<T> {
+  try {
+    return await one();
+  } catch (error) {
+    const array = asGodwitError(error).code === 'is-array' ? await find() : null;
+    if (!array) throw error;
+    return all(array);
+  }
+}
+
 /** What came of it for each of an array's jobs. */
 export interface Outcome<T> {
   job: Part;

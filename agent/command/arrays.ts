@@ -3,7 +3,7 @@ import type { FoundArray } from '../api/array';
 import { asGodwitError, GodwitError } from '../api/errors';
 import type { Exit } from '../api/model';
 import { type Agent, ask, askThroughRestarts } from '../client/agent';
-import { each, findArray, type Outcome, type Part } from '../client/arrays';
+import { each, findArray, type Outcome, oneOrAll, type Part } from '../client/arrays';
 import { copyConsole, followConsole } from '../client/console';
 import { Labelled } from '../client/labelled';
 import { complain, write } from './output';
@@ -16,22 +16,13 @@ export const MOST_FOLLOWED = 100;
 /** Named in one line. */
 const MOST_NAMED = 4;
 
-/** What a verb does to one job, or where an array is meant, by the agent's word, to all of its jobs. */
-export async function jobOrArray<T>(
+/** What a verb does to one job, or to all of an array's. */
+export const jobOrArray = <T>(
   socket: string,
   job: string,
   one: () => Promise<T>,
   all: (array: FoundArray) => Promise<T>,
-): Promise<T> {
-  try {
-    return await one();
-  } catch (error) {
-    if (asGodwitError(error).code !== 'is-array') throw error;
-    const array = await ask(socket, (agent) => findArray(agent, job));
-    if (!array) throw error;
-    return all(array);
-  }
-}
+): Promise<T> => oneOrAll(() => ask(socket, (agent) => findArray(agent, job)), one, all);
 
 /** Those on which a verb does something; where there are none the array is over. @throws `job-ended` */
 export function living({ name, jobs }: FoundArray): Part[] {

@@ -1,9 +1,9 @@
 import { Argument, type Command } from 'commander';
-import { asGodwitError, GodwitError } from '../../api/errors';
+import { GodwitError } from '../../api/errors';
 import type { JobStacks } from '../../api/stacks';
 import { printable } from '../../api/text';
 import { type Agent, ask } from '../../client/agent';
-import { findArray } from '../../client/arrays';
+import { findArray, oneOrAll } from '../../client/arrays';
 import { groupStacks, type StackGroup, titleOf, unreadLines } from '../../client/stacks';
 import { living } from '../arrays';
 import { complain } from '../output';
@@ -44,16 +44,12 @@ export const addStacks = (program: Command) =>
     );
 
 /** Of a job, or of those jobs of an array that run. */
-async function readAll<T>(agent: Agent, job: string, read: (job: string) => Promise<T>): Promise<T[]> {
-  try {
-    return [await read(job)];
-  } catch (error) {
-    const array = asGodwitError(error).code === 'is-array' ? await findArray(agent, job) : null;
-    if (!array) throw error;
-    const running = living(array).filter(({ stage }) => stage === 'living');
-    return Promise.all(running.map(({ id }) => read(id)));
-  }
-}
+const readAll = <T>(agent: Agent, job: string, read: (job: string) => Promise<T>): Promise<T[]> =>
+  oneOrAll(
+    () => findArray(agent, job),
+    async () => [await read(job)],
+    (array) => Promise.all(living(array).flatMap(({ id, stage }) => (stage === 'living' ? [read(id)] : []))),
+  );
 
 const FOR_AS_LONG_AS_IT_TAKES = { timeoutMs: Number.POSITIVE_INFINITY };
 
