@@ -150,7 +150,7 @@ it('has its terminal where the client runs commands in one', async () => {
   await terminal.shows('got hello');
   await session.move('node2');
   terminal.type('\r');
-  expect(await session.client.event('exited', 60_000)).toEqual({ exitCode: 0 });
+  expect(await session.client.event('exited')).toEqual({ exitCode: 0 });
   await terminal.ended;
 });
 

@@ -272,7 +272,7 @@ describe('a configuration', () => {
     await session.client.stopped();
     expect((await session.stack())[0]!.source).toMatchObject({ path: is });
     await session.resume();
-    await session.client.event('exited', 60_000);
+    await session.client.event('exited');
     expect(session.output).toBe('one two four\n');
     await expect(launch([1], { config: { envFile: '/nowhere/env' } })).rejects.toThrow(/\/nowhere\/env/);
   });

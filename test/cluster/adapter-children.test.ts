@@ -33,7 +33,7 @@ const brought = async (session: Debugged, place: (typeof places)[number]) => {
 /** To another node, the program's home or not. */
 const onwards = (session: Debugged, place: (typeof places)[number]) =>
   session.move(place === 'away' ? 'node1' : 'node3');
-const ended = (session: Debugged) => session.client.event<{ exitCode: number }>('exited', 60_000);
+const ended = (session: Debugged) => session.client.event<{ exitCode: number }>('exited');
 
 describe.each(places)('a child, %s', (place) => {
   it('of a fork stops at its breakpoints, and the tree moves together', async () => {

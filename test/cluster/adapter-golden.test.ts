@@ -133,7 +133,7 @@ it.each(TOURS)('$source', async ({ source, compiler, mark, opened, expressions, 
   await go('continue');
   await stack();
   await said.ask('continue', { threadId: 1 });
-  await session.client.event('terminated', 60_000);
+  await session.client.event('terminated');
   await said.ask('disconnect');
   said.events(threads ? ['thread'] : []);
 

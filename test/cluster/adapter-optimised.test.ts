@@ -51,7 +51,7 @@ it.each(['home', 'away'] as const)('is stepped through, moved and looked at, %s'
     /^0$|optimized out/,
   );
   await client.request('continue', { threadId: end.threadId });
-  expect(await client.event('exited', 60_000)).toEqual({ exitCode: 0 });
+  expect(await client.event('exited')).toEqual({ exitCode: 0 });
   expect(session.output()).toBe(`sorted ${RECORDS} 1\n`);
 });
 

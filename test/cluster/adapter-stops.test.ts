@@ -333,7 +333,7 @@ describe('a wish to end', () => {
     await brought(session, place);
     // While it stands: it is let go for it.
     await session.client.request('terminate');
-    expect(await session.client.event('exited', 60_000)).toEqual({ exitCode: 7 });
+    expect(await session.client.event('exited')).toEqual({ exitCode: 7 });
     await session.client.event('terminated');
     expect(session.output).toContain('asked');
   });
@@ -342,7 +342,7 @@ describe('a wish to end', () => {
     const session = await launch([5]);
     await session.client.outputHas('done');
     await session.client.request('terminate');
-    expect(await session.client.event('exited', 60_000)).toEqual({ exitCode: 143 });
+    expect(await session.client.event('exited')).toEqual({ exitCode: 143 });
   });
 
   it('is SIGKILL when it is repeated', async () => {
@@ -354,7 +354,7 @@ describe('a wish to end', () => {
     await session.client.request('terminate');
     expect((await session.client.stopped()).reason).toBe('breakpoint');
     await session.client.request('terminate');
-    expect(await session.client.event('exited', 60_000)).toEqual({ exitCode: 137 });
+    expect(await session.client.event('exited')).toEqual({ exitCode: 137 });
   });
 });
 
@@ -383,7 +383,7 @@ it('a sleep that is paused, moved and continued goes on', async () => {
   await session.lab.ask('node1', 'jobs.kill', { job: session.job, signal: 'SIGUSR1' });
   expect(await session.client.stopped()).toMatchObject({ reason: 'exception' });
   await session.resume();
-  expect(await session.client.event('exited', 60_000)).toEqual({ exitCode: 0 });
+  expect(await session.client.event('exited')).toEqual({ exitCode: 0 });
   expect(session.output).toMatch(/^asleep\nleft \d+ over 0\n$/);
 });
 
@@ -411,7 +411,7 @@ it('a child that gdb was told to follow', async () => {
   await session.client.request('next', { threadId });
   expect(await session.client.stopped()).toMatchObject({ reason: 'step' });
   await session.client.request('continue', { threadId });
-  expect(await session.client.event('exited', 60_000)).toEqual({ exitCode: 5 });
+  expect(await session.client.event('exited')).toEqual({ exitCode: 5 });
   await session.lab.comesTo(async () =>
     session.output.includes('child 5') ? null : 'the parent waits still',
   );

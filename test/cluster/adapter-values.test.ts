@@ -52,7 +52,7 @@ async function standing(path: string, text: string, { moved = false, args = [] a
   await client.setBreakpoints(path, [{ line: lineOf(path, text) }]);
   await client.request('configurationDone');
   await begun;
-  await client.stopped(60_000);
+  await client.stopped();
   if (moved) await client.request('godwit.migrate', { node: 'node2' }, 60_000);
   return client;
 }
@@ -442,7 +442,7 @@ describe.each([
       { line: lineOf(CPP, 'return alias +') },
     ]);
     await client.request('continue', { threadId: 1 });
-    await client.stopped(60_000);
+    await client.stopped();
     expect(client.said('console')).toMatch(
       /^\[3\] \{1, 2, 3\} "hello" \[2\] \{\["ann"\] = 30, \["bob"\] = 40\} <No symbol "nonsense" .*> 1$/m,
     );

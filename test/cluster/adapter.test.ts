@@ -106,7 +106,7 @@ const jobOf = async (id: string): Promise<Job> =>
   (await lab.ask('node1', 'jobs.list', { ended: true })).jobs.find((job) => job.id === id)!;
 
 async function ends(client: DebugClient, exitCode: number): Promise<void> {
-  expect(await client.event('exited', 60_000)).toEqual({ exitCode });
+  expect(await client.event('exited')).toEqual({ exitCode });
   await client.event('terminated');
   await client.request('disconnect');
   client.closeStdin();
@@ -179,7 +179,7 @@ describe('a session that moves', () => {
     await client.setBreakpoints(SOURCE, [{ line: at('tally->count++'), condition: 'round == 50' }]);
     await resume(client);
     await client.request('godwit.migrate', { node: 'node3' });
-    expect(await client.stopped(60_000)).toMatchObject({ reason: 'breakpoint' });
+    expect(await client.stopped()).toMatchObject({ reason: 'breakpoint' });
     expect(await here(client)).toMatchObject({ values: { round: '50' } });
 
     // In the middle of a step.
@@ -190,7 +190,7 @@ describe('a session that moves', () => {
     await client.request('godwit.migrate', { node: 'node1' });
     // gdb can't set this one without stopping the program, which ends the step for gdb, not for the client.
     await client.setBreakpoints(SOURCE, [{ line: at('waitpid(child') }]);
-    expect(await client.stopped(60_000)).toMatchObject({ reason: 'step' });
+    expect(await client.stopped()).toMatchObject({ reason: 'step' });
     expect((await here(client)).line).toBe(at('printf("rested'));
 
     await resume(client);
@@ -199,7 +199,7 @@ describe('a session that moves', () => {
     expect(client.all('godwit.moving')).toHaveLength(3);
     expect(client.all('godwit.moved')).toHaveLength(3);
     expect(await jobOf(job)).toMatchObject({ state: 'ended', migrations: 3 });
-  }, 180_000);
+  });
 });
 
 describe('a job that runs already', () => {
@@ -230,7 +230,7 @@ describe('a job that runs already', () => {
     const { output } = await waitFor(job, 4);
     expect(output.startsWith(client.output)).toBe(true);
     expect(output).toBe(await expectedOutput([5000, 0, 10, 4]));
-  }, 120_000);
+  });
 
   it('has a second process', async () => {
     const job = await launchQuietly(['5000', '20', '10', '0', 'child']);
@@ -256,11 +256,11 @@ describe('a job that runs already', () => {
       await resume(each);
     }
     // Each process has its own end.
-    expect(await client.event('exited', 60_000)).toEqual({ exitCode: 5 });
+    expect(await client.event('exited')).toEqual({ exitCode: 5 });
     await client.event('terminated');
-    expect(await first.event('exited', 60_000)).toEqual({ exitCode: 0 });
+    expect(await first.event('exited')).toEqual({ exitCode: 0 });
     expect(first.output).toContain('child 5\n');
-  }, 120_000);
+  });
 });
 
 describe('the end of a session', () => {
@@ -272,58 +272,50 @@ describe('the end of a session', () => {
     client.closeStdin();
     expect(await client.gone()).toBe(0);
     await nothingLeft();
-  }, 60_000);
+  });
 
   it.each<['launch' | 'attach', string]>([
     ['launch', 'SIGTERM'],
     ['attach', 'SIGINT'],
     ['launch', 'end of input'],
     ['attach', 'end of input'],
-  ])(
-    '%s: the adapter gets %s',
-    async (request, what) => {
-      const config =
-        request === 'launch'
-          ? { program, args: ['10000', '20'], node: 'node2' }
-          : { job: await launchQuietly(['10000', '20']) };
-      const { client, job } = await begin(request, config);
-      await client.outputHas('round 3 ');
-      if (what === 'end of input') client.closeStdin();
-      else client.signal(what as NodeJS.Signals);
-      expect(await client.gone()).toBe(0);
-      await nothingLeft();
-      expect((await jobOf(job)).state).toBe(request === 'launch' ? 'ended' : 'running');
-    },
-    60_000,
-  );
+  ])('%s: the adapter gets %s', async (request, what) => {
+    const config =
+      request === 'launch'
+        ? { program, args: ['10000', '20'], node: 'node2' }
+        : { job: await launchQuietly(['10000', '20']) };
+    const { client, job } = await begin(request, config);
+    await client.outputHas('round 3 ');
+    if (what === 'end of input') client.closeStdin();
+    else client.signal(what as NodeJS.Signals);
+    expect(await client.gone()).toBe(0);
+    await nothingLeft();
+    expect((await jobOf(job)).state).toBe(request === 'launch' ? 'ended' : 'running');
+  });
 
   it.each([
     ['its own', ['3', '0', '0', '42'], undefined, 42],
     ['a signal', ['10000', '20'], 'SIGTERM', 143],
     ['SIGKILL', ['10000', '20'], 'SIGKILL', 137],
-  ])(
-    'the program ends by %s',
-    async (_, args, signal, status) => {
-      const { client, job } = await launch(args);
-      if (signal) {
-        await client.outputHas('round 3 ');
-        await lab.ask('node1', 'jobs.kill', { job, signal });
-      }
-      if (signal === 'SIGTERM') {
-        // It is told first, as any debugger does.
-        expect(await client.stopped()).toMatchObject({
-          reason: 'exception',
-          description: 'Paused on SIGTERM',
-        });
-        await resume(client);
-      }
-      await ends(client, status);
-      const word = expect(client.said('important'));
-      if (signal) word.toContain(`The program was ended by ${signal}.`);
-      else word.not.toContain('was ended by');
-    },
-    60_000,
-  );
+  ])('the program ends by %s', async (_, args, signal, status) => {
+    const { client, job } = await launch(args);
+    if (signal) {
+      await client.outputHas('round 3 ');
+      await lab.ask('node1', 'jobs.kill', { job, signal });
+    }
+    if (signal === 'SIGTERM') {
+      // It is told first, as any debugger does.
+      expect(await client.stopped()).toMatchObject({
+        reason: 'exception',
+        description: 'Paused on SIGTERM',
+      });
+      await resume(client);
+    }
+    await ends(client, status);
+    const word = expect(client.said('important'));
+    if (signal) word.toContain(`The program was ended by ${signal}.`);
+    else word.not.toContain('was ended by');
+  });
 
   it('gdb is killed', async () => {
     const { client, job } = await launch([10_000, 20]);
@@ -333,7 +325,7 @@ describe('the end of a session', () => {
     await client.outputHas(`gdb was ended by SIGKILL; job ${job} runs on without a debugger; attach to it`);
     await ends(client, -1);
     expect((await jobOf(job)).state).toBe('running');
-  }, 60_000);
+  });
 
   it('gdb is told to let go', async () => {
     const { client, job } = await launch([10_000, 20], { breakpoints: [{ line: at('tally->count++') }] });
@@ -341,7 +333,7 @@ describe('the end of a session', () => {
     await client.evaluate('>detach', (await here(client)).frame, 'repl');
     await ends(client, -1);
     expect((await jobOf(job)).state).toBe('running');
-  }, 60_000);
+  });
 
   it('comes while the program stands at a breakpoint that another session set', async () => {
     const { client, job } = await launch([200, 20], { breakpoints: [{ line: at('tally->count++') }] });
@@ -349,7 +341,7 @@ describe('the end of a session', () => {
     await client.request('disconnect', { terminateDebuggee: false });
     await nothingLeft();
     expect(await waitFor(job, 0)).toMatchObject({ output: await expectedOutput([200, 0, 10]) });
-  }, 60_000);
+  });
 });
 
 describe('an agent', () => {
@@ -370,7 +362,7 @@ describe('an agent', () => {
     await resume(client);
     await ends(client, 0);
     expect(client.output).toBe(await expectedOutput([150, 0, 10]));
-  }, 90_000);
+  });
 
   it('that does not come back ends the session', async () => {
     const { client, job } = await launch([10_000, 20], { own: ['--agent-patience-ms', '1500'] });
@@ -380,7 +372,7 @@ describe('an agent', () => {
     await ends(client, -1);
     await lab.restart('node1');
     expect((await jobOf(job)).state).toBe('running');
-  }, 60_000);
+  });
 
   it('of the node that the job is on: its silence is told, and waited for', async () => {
     const { client } = await launch([10_000, 20], { config: { node: 'node3' } });
@@ -392,7 +384,7 @@ describe('an agent', () => {
     await client.request('pause', { threadId: 1 });
     expect(await client.stopped()).toMatchObject({ reason: 'pause' });
     await client.request('disconnect');
-  }, 90_000);
+  });
 });
 
 it('a move that fails leaves the session where it is', async () => {
@@ -410,7 +402,7 @@ it('a move that fails leaves the session where it is', async () => {
   await expect(client.request('godwit.migrate', { node: 'node9' })).rejects.toThrow(/no node "node9"/);
   await expect(client.request('godwit.migrate', {})).rejects.toThrow(/"node" is missing/);
   await client.request('disconnect');
-}, 60_000);
+});
 
 describe('what can be wrong', () => {
   const missing = '/nowhere/program';
@@ -525,7 +517,7 @@ describe('what cdt-gdb-adapter and gdb bring along', () => {
       client.said('console').slice(said).includes('source language c'),
     );
     await client.request('disconnect');
-  }, 60_000);
+  });
 
   it('a client that lets it go before it has heard of its breakpoints', async () => {
     const { client } = await launch([200, 10], { breakpoints: [{ line: at('tally->count++') }] });
@@ -546,7 +538,7 @@ describe('what cdt-gdb-adapter and gdb bring along', () => {
       expect((await here(client)).values).toMatchObject({ round: String(round) });
     }
     await client.request('disconnect');
-  }, 60_000);
+  });
 
   it('a breakpoint that comes before gdb has said that the program runs', async () => {
     const breakpoints = [{ line: at('int odd ='), condition: 'round == 1' }];
@@ -557,7 +549,7 @@ describe('what cdt-gdb-adapter and gdb bring along', () => {
     expect(await client.stopped()).toMatchObject({ reason: 'breakpoint' });
     expect((await here(client)).line).toBe(at('tally->count++'));
     await client.request('disconnect');
-  }, 60_000);
+  });
 
   it('breakpoints with hit counts, of functions, of data, of instructions, and log points', async () => {
     const { client, placed } = await launch([40, 0], {
@@ -616,5 +608,5 @@ describe('what cdt-gdb-adapter and gdb bring along', () => {
     await client.request('next', { threadId: 1, granularity: 'instruction' });
     await client.stopped();
     await client.request('disconnect');
-  }, 90_000);
+  });
 });

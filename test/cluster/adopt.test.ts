@@ -36,7 +36,7 @@ beforeAll(async () => {
     writeFileSync(config, JSON.stringify({ ...known, sharedPaths: [common] }));
     await lab.restart(node);
   }
-}, 240_000);
+});
 afterAll(() => lab?.down());
 afterEach(() => lab.recover());
 

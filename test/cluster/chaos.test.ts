@@ -43,7 +43,7 @@ test.for([
   { cast: ABROAD, debugged: false, title: 'abroad' },
   { cast: ABROAD, debugged: true, title: 'abroad, under a debugger' },
   { cast: FROM_HOME, debugged: false, title: 'from home' },
-])('each step of a move is struck: $title', { timeout: 240_000 }, async ({ cast, debugged, title }) => {
+])('each step of a move is struck: $title', async ({ cast, debugged, title }) => {
   const offset = title.length;
   for (const [index, point] of POINTS.entries()) {
     // A third of the steps each, and another fault every time.

@@ -30,7 +30,7 @@ beforeAll(async () => {
   for (let entry = 0; entry < 10_000; entry++) writeFileSync(join(folders.root, 'many', `${entry}`), '');
   program = await compile(inProject('test', 'programs', 'abroad.c'), folders.temp);
   lab = await FaultLab.up(`files${process.pid}`);
-}, 120_000);
+});
 afterAll(async () => {
   await lab?.down();
   for (const folder of Object.values(folders)) rmSync(folder, { recursive: true, force: true });
@@ -79,7 +79,7 @@ async function servers(): Promise<number[]> {
 const cable = (node: string, state: 'up' | 'down') =>
   execFileSync('nsenter', [`--net=${bridgeNamespace(lab.name)}`, 'ip', 'link', 'set', node, state]);
 
-test('a job works with all kinds of files wherever it is, and home again', { timeout: 240_000 }, async () => {
+test('a job works with all kinds of files wherever it is, and home again', async () => {
   const seen = execFileSync('nsenter', [...lab.seenFrom('node2'), 'ls', '-A', '/root', '/tmp'], {
     encoding: 'utf8',
   });
@@ -245,9 +245,7 @@ test('a home that stands still during a move does no harm to the job', { timeout
   await lab.leavesNothing();
 });
 
-test('a job whose server at home is killed is lost, and the reason is told', {
-  timeout: 120_000,
-}, async () => {
+test('a job whose server at home is killed is lost, and the reason is told', async () => {
   const job = await launch('node2');
   for (const pid of await servers()) process.kill(pid, 'SIGKILL');
   await lab.comesTo(async () => {
@@ -285,9 +283,7 @@ async function fileSystemOf(file: string, node: string): Promise<string> {
   return lines.find((line) => line.startsWith(`${mount} `))!.replace(/^.* - (\S+) .*$/, '$1');
 }
 
-test('a folder that nodes share is used directly where it is, and over the home elsewhere', {
-  timeout: 120_000,
-}, async () => {
+test('a folder that nodes share is used directly where it is, and over the home elsewhere', async () => {
   const common = join(lab.folder, 'common');
   mkdirSync(common);
   for (const node of ['node1', 'node2']) {

@@ -100,4 +100,4 @@ tbreak finish
     const sorted = freezes.sort((a, b) => a - b);
     console.log({ median: sorted[MOVES / 2], most: sorted.at(-1), hits: await gdb.print('$hits') });
   }
-}, 180_000);
+});

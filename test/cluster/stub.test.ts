@@ -328,7 +328,7 @@ describe('threads', () => {
       await job.move();
       await sleep(20);
     }
-    expect(await running.answer(60_000)).toContain('exited normally');
+    expect(await running.answer()).toContain('exited normally');
     expect(job.read().trim().split('\n').sort()).toEqual(lines(count, rounds));
   });
 
@@ -341,7 +341,7 @@ describe('threads', () => {
     let text = '';
     const playing = (async () => {
       while (!text.includes('exited')) {
-        text = await gdb.send('continue').answer(60_000);
+        text = await gdb.send('continue').answer();
         if (text.includes('beat (me=')) hits++;
         else expect(text).toContain('exited normally');
       }
@@ -357,7 +357,7 @@ describe('threads', () => {
     expect(moves).toBeGreaterThan(30);
     expect(hits).toBe((count * rounds) / 20);
     expect(job.read().trim().split('\n').sort()).toEqual(lines(count, rounds));
-  }, 180_000);
+  });
 
   test('threads that stand one byte apart stay where they are', async () => {
     const gdb = await debug('neighbours');

@@ -137,14 +137,14 @@ export class Debugged {
   /** Goes on to the next stop. */
   async on(reason?: string): Promise<DebugProtocol.StoppedEvent['body']> {
     await this.resume();
-    const stop = await this.client.stopped(60_000);
+    const stop = await this.client.stopped();
     if (reason !== undefined) expect(stop.reason).toBe(reason);
     return stop;
   }
 
   async step(command: 'next' | 'stepIn' | 'stepOut' = 'next', args: object = {}): Promise<number> {
     await this.client.request(command, { threadId: 1, ...args });
-    expect(await this.client.stopped(60_000)).toMatchObject({ reason: 'step' });
+    expect(await this.client.stopped()).toMatchObject({ reason: 'step' });
     return this.line();
   }
 

@@ -49,7 +49,7 @@ export class Transcript {
   }
 
   async stop(): Promise<void> {
-    this.note('stopped', await this.client.stopped(60_000));
+    this.note('stopped', await this.client.stopped());
   }
 
   /** Events come when they come: those of a kind are told together, in their order. */

@@ -98,8 +98,8 @@ static void make_children(void) {
   siginfo_t info;
   EXPECT(waitid(P_PID, stopped, &info, WSTOPPED) == 0 && info.si_status == SIGSTOP);
   if ((sleeper = fork()) == 0) {
-    struct timespec left = {1000, 0};
-    while (nanosleep(&left, &left)) EXPECT(errno == EINTR && left.tv_sec > 500);
+    struct timespec left = {1000000, 0};
+    while (nanosleep(&left, &left)) EXPECT(errno == EINTR && left.tv_sec > 900000);
     _exit(0);
   }
   int pid[2];
