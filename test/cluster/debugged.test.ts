@@ -40,18 +40,18 @@ async function debugged(argv: string[]): Promise<{ id: string; gdb: Gdb }> {
 it('200 threads: stopped at a breakpoint, and running', async () => {
   const [count, rounds] = [200, 24];
   const { id, gdb } = await debugged([await built('threads'), `${count}`, `${rounds}`, '50000']);
-  // The last thread's: all of them are there.
-  await gdb.do('break beat if me == 199 && n == 2');
-  expect(await gdb.do('continue')).toMatch(/hit Breakpoint 1, beat \(me=199, n=2\)/);
+  // The last thread's: all of them are there. How far the others are is gdbserver's choice, which is not fair.
+  await gdb.do('break beat if me == 199 && n == 1');
+  expect(await gdb.do('continue')).toMatch(/hit Breakpoint 1, beat \(me=199, n=1\)/);
   await godwit.migrate(id, 'node2');
   await gdb.do('maintenance flush register-cache');
   expect((await gdb.do('info threads')).match(/^[* ] +\d+ +Thread /gm)).toHaveLength(count + 1);
-  expect(await gdb.print('n')).toBe('2');
-  await gdb.do('break beat if me == 198 && n == 12');
+  expect(await gdb.print('n')).toBe('1');
+  await gdb.do('break beat if me == 199 && n == 8');
   const running = gdb.start('continue');
   await sleep(300);
   await godwit.migrate(id, 'node3');
-  expect(await running.result()).toMatch(/hit Breakpoint 2, beat \(me=198, n=12\)/);
+  expect(await running.result()).toMatch(/hit Breakpoint 2, beat \(me=199, n=8\)/);
   await gdb.do('delete');
   expect(await gdb.do('continue')).toContain('exited normally');
   expect(await godwit.wait(id)).toEqual({ id, exit: 0, signal: null });
