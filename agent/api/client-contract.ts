@@ -162,6 +162,8 @@ export const clientContract = {
   'jobs.kill': { params: job.extend({ signal: SignalName }), result: z.object({ id: z.string() }) },
   /** A pinned job can't be moved, by root neither; a move under way is finished. */
   'jobs.pin': { params: job.extend({ pinned: z.boolean() }), result: z.object({ id: z.string() }) },
+  /** May it move by itself, where its home's jobs do? */
+  'jobs.balance': { params: job.extend({ balanced: z.boolean() }), result: z.object({ id: z.string() }) },
   /** Answers when the job has ended. */
   'jobs.wait': { params: job, result: Exit.extend({ id: z.string() }) },
   'jobs.why': { params: job.extend({ node: where }), result: Preflight },

@@ -182,6 +182,8 @@ export const Job = z.object({
   /** Is a debugger's client attached to any of its processes? */
   debugged: z.boolean(),
   pinned: z.boolean(),
+  /** It does not move by itself, whatever its home's jobs do. Absent otherwise. */
+  balanced: z.literal(false).optional(),
   exit: Exit.nullable(),
   started: Moment,
   ended: Moment.nullable(),

@@ -190,6 +190,7 @@ const passedOn = {
   'jobs.kill': onBehalf(clientContract['jobs.kill']),
   'jobs.migrate': onBehalf(clientContract['jobs.migrate']),
   'jobs.pin': onBehalf(clientContract['jobs.pin']),
+  'jobs.balance': onBehalf(clientContract['jobs.balance']),
   'jobs.type': onBehalf(clientContract['jobs.type']),
   'jobs.console': onBehalf(clientContract['jobs.console']),
   'jobs.wait': onBehalf(clientContract['jobs.wait']),

@@ -61,6 +61,7 @@ export function jobFigures(job: Job, move: MoveUnderWay | undefined): string {
   const parts = [STATE_WORDS[job.state]];
   if (job.debugged) parts.push('debugged');
   if (job.pinned) parts.push('pinned');
+  else if (job.balanced === false) parts.push('moves when told');
   if (job.state === 'running') parts.push(`${cpus(job.cpu)} CPU`);
   if (job.rss > 0) parts.push(size(job.rss));
   return parts.join(' · ');

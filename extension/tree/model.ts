@@ -290,7 +290,7 @@ function jobTooltip(job: Job, move: MoveUnderWay | undefined): string {
 function describeState(job: Job): string {
   if (job.state === 'ended') return `ended, ${endText(job)}`;
   if (job.queued) return `queued, number ${job.queued.position}`;
-  const pinned = job.pinned ? ', pinned to its node' : '';
+  const pinned = job.pinned ? ', pinned to its node' : job.balanced === false ? ', moves only when told' : '';
   return `${STATE_WORDS[job.state]}${job.debugged ? ', a debugger is attached' : ''}${pinned}`;
 }
 

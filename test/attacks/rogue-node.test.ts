@@ -49,6 +49,7 @@ const PAGE = { after: 0, bytes: 10_000 };
 const WORDS: { [M in Method<PeerContract>]: (job: Job) => SentParams<PeerContract, M> } = {
   'jobs.kill': ({ id }) => ({ job: id, signal: 'SIGKILL', as: null }),
   'jobs.pin': ({ id }) => ({ job: id, pinned: true, as: null }),
+  'jobs.balance': ({ id }) => ({ job: id, balanced: false, as: null }),
   'jobs.type': ({ id }) => ({ job: id, client: '0123456789ab', at: 0, bytes: '', redraw: false, as: null }),
   'jobs.migrate': ({ id }) => ({ job: id, node: 'node3', transfer: 'stop', as: null }),
   'jobs.console': ({ id }) => ({ job: id, offset: 0, follow: false, as: null }),

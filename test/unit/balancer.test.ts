@@ -33,6 +33,7 @@ class Stage {
   failure: Error | null = null;
   use: Partial<JobUse> = {};
   pinned = false;
+  balanced = true;
   readonly #begun = performance.now();
   readonly balancer: Balancer;
 
@@ -73,6 +74,7 @@ class Stage {
         id: 'jobjobjobj',
         state: 'running',
         pinned: this.pinned,
+        balanced: this.balanced,
         spec: {},
         ledger: launchedOn('node1', 0),
       },
@@ -135,8 +137,16 @@ describe('a home', () => {
     expect(stage.moved[0]).toBe('jobjobjobj node2');
   });
 
+  it('on a node that is drained leaves, though it moves only when told', async () => {
+    stage.balanced = false;
+    stage.nodes[0]!.draining = true;
+    await stage.run(10_000);
+    expect(stage.moved[0]).toBe('jobjobjobj node2');
+  });
+
   it.each([
     ['pinned', (one: Stage) => Object.assign(one, { pinned: true })],
+    ['not-balanced', (one: Stage) => Object.assign(one, { balanced: false })],
     ['debugged', (one: Stage) => Object.assign(one, { use: { stands: true } })],
     ['stopped', (one: Stage) => Object.assign(one, { use: { stopped: true } })],
   ])('leaves one alone that is %s, and says so', async (because, make) => {

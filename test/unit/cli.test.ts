@@ -265,6 +265,15 @@ const all = {
   'jobs.history': () => ({ events }),
   'jobs.kill': () => ({ id: 'abcdefghij' }),
   'jobs.pin': () => ({ id: 'abcdefghij' }),
+  'jobs.balance': () => ({ id: 'abcdefghij' }),
+  'balance.status': () => ({ on: true, nodes: [] }),
+  'jobs.placed': () => ({
+    id: 'abcdefghij',
+    node: 'node1',
+    because: 'asleep',
+    text: 'it waits',
+    lasting: false,
+  }),
   'jobs.wait': () => ({ id: 'abcdefghij', exit: 3, signal: null }),
 } as const;
 
@@ -295,6 +304,9 @@ describe('as JSON', () => {
     [['kill', 'sim'], { id: 'abcdefghij', exit: null, signal: 'SIGTERM' }],
     [['pin', 'sim'], { id: 'abcdefghij', pinned: true }],
     [['unpin', 'sim'], { id: 'abcdefghij', pinned: false }],
+    [['balance', 'off', 'sim'], { id: 'abcdefghij', balanced: false }],
+    [['balance', 'on', 'sim'], { id: 'abcdefghij', balanced: true }],
+    [['balance', 'status', 'sim'], { id: 'abcdefghij', why: 'it waits' }],
     [['wait', 'sim'], { id: 'abcdefghij', exit: 3, signal: null }, 3],
     [['lab', 'status', '--name', 'not-there'], { nodes: [] }],
   ])('%j gives one value', async (args, value, expected = 0) => {
@@ -362,6 +374,7 @@ describe('for people', () => {
     expect(await text('kill', 'sim')).toBe('SIGTERM sent to job abcdefghij\n');
     expect(await text('pin', 'sim')).toBe('job abcdefghij stays on its node\n');
     expect(await text('unpin', 'sim')).toBe('job abcdefghij may move\n');
+    expect(await text('balance', 'off', 'sim')).toBe('job abcdefghij moves only when told\n');
     expect(await text('wait', 'sim')).toBe('job abcdefghij ended with exit status 3\n');
     expect(await text('run', '--detach', '--', 'sim')).toBe('abcdefghij\n');
   });

@@ -62,7 +62,8 @@ const events = async () => (await history()).map(({ event }) => event);
 describe('a job in the journal', () => {
   it('is there after a restart, as it was written', async () => {
     await launch();
-    await journal.pin(id, true);
+    await journal.rule(id, { pinned: true });
+    await journal.rule(id, { balanced: false });
     reopen();
     const job = await journal.job(id);
     expect(job).toMatchObject({
@@ -72,6 +73,7 @@ describe('a job in the journal', () => {
       state: 'running',
       pid: 7,
       pinned: true,
+      balanced: false,
       launchedStopped: true,
       moves: 0,
     });

@@ -9,8 +9,9 @@ import { type Agent, ask } from '../../client/agent';
 import { listJobs } from '../../client/lists';
 import { moveText } from '../moves';
 import { complain } from '../output';
+import { ruleOn } from '../ruled';
 import { type Column, figure, table } from '../text';
-import { addAgentOption, addJsonOption, perform } from '../verb';
+import { addAgentOption, addJsonOption, type Invocation, perform } from '../verb';
 
 /** Between two looks at a node that becomes empty: moves take longer. */
 const LOOK_MS = 500;
@@ -32,19 +33,42 @@ export const addBalance = (program: Command) =>
   addAgentOption(addJsonOption(program.command('balance')))
     .summary('whether jobs move by themselves')
     .description(
-      'Whether jobs move by themselves to where they run best. With "on" or "off" it is decided for all nodes, or for ' +
-        'one: for the jobs that call it home. The cost of a node is how much longer all there take when one more thread comes.',
+      'Whether jobs move by themselves to where they run best. With "on" or "off" it is decided for all nodes, for one ' +
+        '(for the jobs that call it home), or for a job, which moves by itself if both it and its home may. The cost of a ' +
+        'node is how much longer all there take when one more thread comes.',
     )
     .addArgument(new Argument('[action]').choices(['on', 'off', 'status']).default('status'))
-    .argument('[node]', "a node's name; all if left out")
+    .argument('[of]', "a node's name, or a job; all nodes if left out")
     .action(
-      perform<object, [Action, string | undefined]>(async (invocation, _options, action, node) => {
+      perform<object, [Action, string | undefined]>(async (invocation, _options, action, of) => {
         const { socket } = invocation;
-        if (action !== 'status') await decide(socket, node ?? null, { balancing: action === 'on' });
-        const status = await ask(socket, (agent) => agent.call('balance.status', {}));
-        await invocation.answer(status, table(COLUMNS, status.nodes));
+        const status = () => ask(socket, (agent) => agent.call('balance.status', {}));
+        if (of !== undefined && !(await status()).nodes.some(({ name }) => name === of))
+          return balanceJob(invocation, action, of);
+        if (action !== 'status') await decide(socket, of ?? null, { balancing: action === 'on' });
+        const said = await status();
+        await invocation.answer(said, table(COLUMNS, said.nodes));
+        return 0;
       }),
     );
+
+/** Of a job, or of each of an array's. */
+async function balanceJob(invocation: Invocation, action: Action, job: string): Promise<number> {
+  if (action === 'status') {
+    const { id, text } = await ask(invocation.socket, (agent) => agent.call('jobs.placed', { job }));
+    await invocation.answer({ id, why: text }, text);
+    return 0;
+  }
+  const balanced = action === 'on';
+  return ruleOn(invocation, job, {
+    rule: (agent, id) => agent.call('jobs.balance', { job: id, balanced }),
+    said: { balanced },
+    one: balanced ? 'moves by itself where jobs of its home do' : 'moves only when told',
+    all: balanced
+      ? 'its jobs move by themselves where jobs of their home do'
+      : 'its jobs move only when told',
+  });
+}
 
 /** @param node null: of all @throws GodwitError the reason of the one node that could not be told */
 export async function decide(socket: string, node: string | null, rule: RuleChange): Promise<void> {

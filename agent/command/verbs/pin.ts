@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import { type Agent, ask } from '../../client/agent';
-import { jobOrArray, living, onEach } from '../arrays';
+import { ruleOn } from '../ruled';
 import { addAgentOption, addJsonOption, JOB, perform } from '../verb';
 
 const addPinning =
@@ -12,21 +11,12 @@ const addPinning =
       .addArgument(JOB())
       .action(
         perform<object, [string]>((invocation, _options, job) => {
-          const { socket } = invocation;
           const pinned = verb === 'pin';
-          const pin = (agent: Agent, id: string) => agent.call('jobs.pin', { job: id, pinned });
-          const one = async () => {
-            const { id } = await ask(socket, (agent) => pin(agent, job));
-            await invocation.answer({ id, pinned }, `job ${id} ${texts.result}`);
-            return 0;
-          };
-          return jobOrArray(socket, job, one, async (array) => {
-            const { failed } = await onEach(socket, living(array), (agent, { id }) => pin(agent, id), {
-              passed: ['job-ended'],
-            });
-            if (failed.length > 0) return 1;
-            await invocation.answer({ id: array.id, pinned }, `array ${array.name}: ${texts.all}`);
-            return 0;
+          return ruleOn(invocation, job, {
+            rule: (agent, id) => agent.call('jobs.pin', { job: id, pinned }),
+            said: { pinned },
+            one: texts.result,
+            all: texts.all,
           });
         }),
       );

@@ -44,7 +44,7 @@ export interface OwnJob {
   only: readonly string[] | null;
 }
 
-export type Hold = 'pinned' | 'debugged' | 'moving' | 'stopped' | 'off';
+export type Hold = 'pinned' | 'debugged' | 'moving' | 'stopped' | 'off' | 'not-balanced';
 
 /** What is on its way to a node, or has come too lately for the node's record to show it. */
 export interface Sent {

@@ -19,7 +19,15 @@ export interface Why {
   lasting: boolean;
 }
 
-const LASTING: ReadonlySet<string> = new Set(['pinned', 'debugged', 'stopped', 'off', 'no-node', 'no-room']);
+const LASTING: ReadonlySet<string> = new Set([
+  'pinned',
+  'debugged',
+  'stopped',
+  'off',
+  'not-balanced',
+  'no-node',
+  'no-room',
+]);
 
 export function whyStays(stay: Stay): Why {
   const { because, here, there } = stay;
@@ -37,6 +45,7 @@ const WORDS: Record<StayReason, (stay: Stay) => string> = {
   moving: () => 'it is being moved',
   stopped: () => 'it is stopped: it would not run elsewhere either',
   off: () => 'balancing is off: `godwit balance on` lets jobs move by themselves',
+  'not-balanced': () => 'balance is off for it: `godwit balance on JOB` lets it move by itself',
   'host-unknown': () => 'its host has not been heard of lately',
   asleep: () => 'it hardly runs: it waits for something',
   'no-node': () => 'there is no other node that is up, is not drained, and is one on which it may be',

@@ -194,8 +194,8 @@ export class Home {
     return this.options.journal.job(id);
   }
 
-  pin(id: string, pinned: boolean): Promise<void> {
-    return this.options.journal.pin(id, pinned);
+  rule(id: string, rule: Parameters<Journal['rule']>[1]): Promise<void> {
+    return this.options.journal.rule(id, rule);
   }
 
   /**

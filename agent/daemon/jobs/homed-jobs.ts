@@ -105,7 +105,7 @@ export class HomedJobs {
   }
 
   #describe(job: HomedJob, seen: JobStatus | undefined): Job {
-    const { id, name, spec, state, pid, exit, started, ended, pinned, moves, ledger } = job;
+    const { id, name, spec, state, pid, exit, started, ended, pinned, balanced, moves, ledger } = job;
     const running =
       this.parts.moves.isMoving(id) || ledger.open
         ? 'moving'
@@ -128,6 +128,7 @@ export class HomedJobs {
       migrations: moves,
       debugged: seen?.debugged ?? false,
       pinned,
+      ...(balanced ? {} : { balanced }),
       exit,
       started,
       ended,

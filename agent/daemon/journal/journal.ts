@@ -26,6 +26,8 @@ export interface HomedJob {
   started: string;
   ended: string | null;
   pinned: boolean;
+  /** It may move by itself, where its home's jobs do. */
+  balanced: boolean;
   /** Launched with `--stopped`, and not let go yet. */
   launchedStopped: boolean;
   /** Moves that ended on their destination. */
@@ -159,7 +161,8 @@ export interface Journal {
   ended(job: JobId, epoch: Epoch, exit: Exit): Promise<void>;
   /** The job is gone, outside of any move, and not by its own doing; an older host than that of `epoch` is refused. */
   lost(job: JobId, epoch: Epoch, reason: string): Promise<void>;
-  pin(job: JobId, pinned: boolean): Promise<void>;
+  /** What a person decides of its moves; what is left out stays. */
+  rule(job: JobId, rule: Partial<Pick<HomedJob, 'pinned' | 'balanced'>>): Promise<void>;
 
   /** Rejects with `no-such-job`. */
   job(job: JobId): Promise<HomedJob>;

@@ -20,6 +20,7 @@ export function toJob(row: Row): HomedJob {
     started: String(row.started),
     ended: row.ended === null ? null : String(row.ended),
     pinned: row.pinned === 1,
+    balanced: row.balanced === 1,
     launchedStopped: row.launchedStopped === 1,
     moves: Number(row.moves),
     moveStarted: row.moveStarted === null ? null : String(row.moveStarted),

@@ -98,6 +98,8 @@ export const MIGRATIONS: readonly string[] = [
      PRIMARY KEY (uid, token)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX launches_job ON launches (job);`,
+  // Whether a job may move by itself.
+  'ALTER TABLE jobs ADD COLUMN balanced INTEGER NOT NULL DEFAULT 1;',
 ];
 
 const StoredMove = z.object({ from: NodeName, to: NodeName, epoch: Epoch, since: Epoch, transfer: Transfer });

@@ -238,10 +238,10 @@ export class SqliteJournal implements Journal {
     });
   }
 
-  pin(job: JobId, pinned: boolean) {
+  rule(job: JobId, rule: Partial<Pick<HomedJob, 'pinned' | 'balanced'>>) {
     return this.file.transaction(() => {
-      this.read(job);
-      this.file.run('UPDATE jobs SET pinned = ? WHERE id = ?', pinned ? 1 : 0, job);
+      const { pinned, balanced } = { ...this.read(job), ...rule };
+      this.file.run('UPDATE jobs SET pinned = ?, balanced = ? WHERE id = ?', +pinned, +balanced, job);
     });
   }
 

@@ -31,7 +31,7 @@ export function watched(journal: Journal, changed: (job?: string) => void): Jour
     report: telling(journal.report),
     ended: telling(journal.ended),
     lost: telling(journal.lost),
-    pin: telling(journal.pin),
+    rule: telling(journal.rule),
     putNote: telling(journal.putNote),
     clearNote: telling(journal.clearNote),
     launchedBy: (uid, token) => journal.launchedBy(uid, token),

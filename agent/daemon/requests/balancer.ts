@@ -182,13 +182,15 @@ export class Balancer {
   }
 
   #held(job: HomedJob, use: JobUse, host: NodeSaid | undefined): Hold | null {
-    const { ledger, pinned } = job;
+    const { ledger, pinned, balanced } = job;
     const { rules, moves } = this.parts;
     if (pinned) return 'pinned';
     if (ledger.open || this.#moving.has(job.id) || moves.underWay.isMoving(job.id)) return 'moving';
     if (use.stands) return 'debugged';
-    if (!rules.now.balancing && !host?.draining) return 'off';
-    return use.stopped && !host?.draining ? 'stopped' : null;
+    if (host?.draining) return null;
+    if (!rules.now.balancing) return 'off';
+    if (!balanced) return 'not-balanced';
+    return use.stopped ? 'stopped' : null;
   }
 
   async #carryOut(wish: Wish) {

@@ -144,6 +144,7 @@ const adopter: Rule<{ job: string; as: User | null }> = {
 export const CALLERS: { readonly [M in Method<PeerContract>]: Rule<Params<PeerContract, M>> } = {
   'jobs.kill': origin,
   'jobs.pin': origin,
+  'jobs.balance': origin,
   'jobs.type': origin,
   'jobs.migrate': origin,
   'jobs.console': origin,

@@ -65,6 +65,7 @@ export function clientHandlers(parts: ClientParts): Handlers<ClientContract> {
       }),
     'jobs.kill': (params, caller) => answered('jobs.kill', params, caller),
     'jobs.pin': (params, caller) => answered('jobs.pin', params, caller),
+    'jobs.balance': (params, caller) => answered('jobs.balance', params, caller),
     'jobs.type': (params, caller) => answered('jobs.type', params, caller),
     'jobs.wait': (params, caller) => answered('jobs.wait', params, caller),
     'jobs.why': (params, caller) => answered('jobs.why', params, caller),

@@ -48,6 +48,7 @@ export type AboutOne =
   | 'jobs.show'
   | 'jobs.kill'
   | 'jobs.pin'
+  | 'jobs.balance'
   | 'jobs.type'
   | 'jobs.wait'
   | 'jobs.why'
@@ -100,7 +101,12 @@ export class OwnJobs {
     },
     'jobs.pin': async ({ job, pinned }, caller) => {
       alive(await this.#theirs(job, caller));
-      await this.parts.home.pin(job, pinned);
+      await this.parts.home.rule(job, { pinned });
+      return { id: job };
+    },
+    'jobs.balance': async ({ job, balanced }, caller) => {
+      alive(await this.#theirs(job, caller));
+      await this.parts.home.rule(job, { balanced });
       return { id: job };
     },
     'jobs.type': async (params, caller) => {

@@ -75,6 +75,7 @@ function passedOn(own: OwnJobs, debuggers: OwnDebuggers): Pick<Handlers<PeerCont
   return {
     'jobs.kill': ({ as, ...params }, caller) => handlers['jobs.kill'](params, onBehalfOf(as, caller)),
     'jobs.pin': ({ as, ...params }, caller) => handlers['jobs.pin'](params, onBehalfOf(as, caller)),
+    'jobs.balance': ({ as, ...params }, caller) => handlers['jobs.balance'](params, onBehalfOf(as, caller)),
     'jobs.type': ({ as, ...params }, caller) => handlers['jobs.type'](params, onBehalfOf(as, caller)),
     'jobs.wait': ({ as, ...params }, caller) => handlers['jobs.wait'](params, onBehalfOf(as, caller)),
     'jobs.why': ({ as, ...params }, caller) => handlers['jobs.why'](params, onBehalfOf(as, caller)),
