@@ -60,11 +60,11 @@ async function unmount(at: string): Promise<void> {
 
 /** Opens what it is told when the file `go` is there, and says what is in it at each file `say-N`. */
 const READER = `
-while [ ! -e "$2/go" ]; do sleep 0.05; done
+while [ ! -e "$2/go" ]; do sleep 0.2; done
 exec 5<"$1"
 echo open
 for turn in 1 2 3 4; do
-  while [ ! -e "$2/say-$turn" ]; do sleep 0.05; done
+  while [ ! -e "$2/say-$turn" ]; do sleep 0.2; done
   head -c 3 <&5 >/dev/null; cat "/proc/self/fd/5"
 done`;
 

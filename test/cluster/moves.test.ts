@@ -113,7 +113,7 @@ describe('a program that is moved while it runs ends and prints as without Godwi
 describe('what a job is, it is everywhere', () => {
   it('knows its environment, its folder, and the host name of its home', async () => {
     const script =
-      'while [ ! -e "$FOLDER/go" ]; do sleep 0.02; done; echo "$WORD|$(pwd)|$(hostname)|$(cat /proc/1/comm)"; exit 42';
+      'while [ ! -e "$FOLDER/go" ]; do sleep 0.2; done; echo "$WORD|$(pwd)|$(hostname)|$(cat /proc/1/comm)"; exit 42';
     const { id } = JSON.parse(
       await godwit.text([
         ...['run', '--detach', '--json', '--on', 'node2', '--cwd', folder],
@@ -132,7 +132,7 @@ describe('what a job is, it is everywhere', () => {
   });
 
   it('keeps a host name of its own, wherever it is', async () => {
-    const script = 'while [ ! -e "$UNTIL" ]; do sleep 0.02; done; hostname; uname -n';
+    const script = 'while [ ! -e "$UNTIL" ]; do sleep 0.2; done; hostname; uname -n';
     const options = ['run', '--detach', '--json', '--hostname', 'rank-0.sim', '--cwd', folder];
     const { id } = JSON.parse(
       await godwit.text([...options, '--', ...lasting('named', ['sh', '-c', script])]),
@@ -157,7 +157,7 @@ describe('what a job is, it is everywhere', () => {
   });
 
   it('ends with the status of a fault of its own', async () => {
-    const script = 'while [ ! -e "$UNTIL" ]; do sleep 0.02; done; kill -s SEGV $$';
+    const script = 'while [ ! -e "$UNTIL" ]; do sleep 0.2; done; kill -s SEGV $$';
     const job = await launch(lasting('fault', ['sh', '-c', script]));
     await goRound(job, ['node3']);
     mayLeave('fault');

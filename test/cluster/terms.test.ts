@@ -78,7 +78,7 @@ tell() {
 }
 tell start
 for turn in 1 2 3; do
-  while [ ! -e "$FOLDER/turn-$turn" ]; do sleep 0.05; done
+  while [ ! -e "$FOLDER/turn-$turn" ]; do sleep 0.2; done
   tell $turn
 done`;
 

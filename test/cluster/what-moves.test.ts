@@ -109,7 +109,7 @@ function building(place: string): Kind {
   const objects = ['main', ...parts].map((name) => `${name}.o`).join(' ');
   const rules = [`sum: ${objects}`, '\tcc -o $@ $^', '%.o: %.c', '\tsleep 0.3', '\tcc -O1 -c -o $@ $<'];
   writeFileSync(join(project, 'Makefile'), `${rules.join('\n')}\n`);
-  const script = 'echo ready; make -s -j4 -C "$0" && while [ ! -e "$1" ]; do sleep 0.05; done && "$0/sum"';
+  const script = 'echo ready; make -s -j4 -C "$0" && while [ ! -e "$1" ]; do sleep 0.5; done && "$0/sum"';
   return {
     what: 'make -j4',
     argv: ['sh', '-c', script, project, join(place, `go-${ROUND.length}`)],
@@ -128,7 +128,7 @@ function shell(place: string): Kind {
     'sleep 1000 | cat &',
     'sleep 1000 & kill -STOP $!',
     'echo ready',
-    'while [ ! -e "$0" ]; do sleep 0.05; done',
+    'while [ ! -e "$0" ]; do sleep 0.5; done',
     'jobs -r | wc -l; jobs -s | wc -l',
     'kill -CONT %2; kill %1 %2; exit 5',
   ];

@@ -92,7 +92,7 @@ static void make_log(void) {
   for (int writer = 0; writer < 2; writer++) {
     EXPECT((appended[writer] = open(in_folder("log"), O_WRONLY | O_APPEND)) >= 0);
     if ((writers[writer] = fork()) == 0)
-      for (int line = 0;; line++, pause_ms(2)) {
+      for (int line = 0;; line++, pause_ms(20)) {
         char text[64];
         int size = snprintf(text, sizeof text, "writer %d line %d\n", writer, line);
         EXPECT(write(appended[writer], text, size) == size);
@@ -104,7 +104,7 @@ static void make_log(void) {
 static void check_log(int round) {
   int next[2] = {0, 0}, writer, line;
   static int before[2];
-  pause_ms(50);
+  pause_ms(150);
   FILE *log = fopen(in_folder("log"), "r");
   char text[128];
   EXPECT(log);
