@@ -133,6 +133,8 @@ export const JobUse = z.object({
   /** CPU time that it has had on this host. */
   usedMs: z.number().min(0),
   memory: Bytes,
+  /** Of its time on this host, what it has waited for its home's files; absent where that is not known. */
+  delayedMs: z.number().min(0).optional(),
   /** A debugger has stopped it. */
   stands: z.boolean(),
   /** Stopped by a signal, or not begun yet. */

@@ -160,7 +160,7 @@ function assemble(started: Started) {
   const doors = new Doors({ helper, path: base.layout.door, copies, log });
   const hosting = { ...base, copies, mounts, clearing, doors };
   const host = new Host(hosting);
-  const statuses = new JobStatuses(copies, keeper, nodeCgroup(config.cgroup));
+  const statuses = new JobStatuses(copies, keeper, base.mounted, nodeCgroup(config.cgroup));
   const debugging = new Debugging({ copies, keeper, host });
   const stops = new Stops(copies, () => changes.notify());
 

@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { benchBalance } from './balance/balance';
 import { benchBusy } from './busy';
 import { benchDebugger } from './debugger/debugger';
+import { benchExtension } from './extension';
 import { AGENTS, benchFiles } from './homefs';
 import { benchMembership } from './membership/membership';
 import { benchMemory } from './memory';
@@ -26,6 +27,8 @@ const BENCHES: Record<string, Bench> = {
   membership: benchMembership,
   /** `[--simulate [SIZE…] [--picture FILE]]`: what moving by itself does, to jobs here or in a simulated cluster. */
   balance: benchBalance,
+  /** `[COUNT]`: what the extension costs in a window of VS Code. */
+  extension: benchExtension,
 };
 
 async function main([first, ...others]: string[]): Promise<void> {

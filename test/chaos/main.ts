@@ -7,6 +7,8 @@ import { FAULTS, type Fault, LONG_FAULTS } from '../support/faults';
 
 /** A job's output is read anew after each move: it is not let grow for ever. */
 const MOVES_A_JOB = 25;
+/** So many of the jobs are moved while the cluster moves others by itself. */
+const BALANCED = 1 / 3;
 
 const USAGE = `npm run chaos -- [--moves N] [--seed S] [--only TEXT] [--table no]
   --moves N   how many random moves follow the table (100)
@@ -96,6 +98,7 @@ async function random(chaos: Chaos, lab: FaultLab, moves: number, seed: number):
     if (move % MOVES_A_JOB === 0) {
       await finish(chaos);
       job = { home: pick(), source: pick(), debugged: next() < 0.5 };
+      if (next() < BALANCED) await chaos.balances(job.home);
     }
     const blow = randomBlow(next, FAULTS, lab.nodes, job);
     const result = await chaos.strike(blow);

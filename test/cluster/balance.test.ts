@@ -4,10 +4,11 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { cgroupName } from '../../agent/lab/description';
+import { cgroupName, nodePaths } from '../../agent/lab/description';
 import { restartAgent } from '../../agent/lab/lab';
 import { findController, quotaMembers } from '../../agent/lab/quota';
 import { godwitOf } from '../support/as-user';
+import { Godwit } from '../support/godwit';
 import { LabOfJobs } from '../support/lab-of-jobs';
 
 const LIMIT_MS = 600_000;
@@ -110,6 +111,26 @@ describe('where balance is on', () => {
         await once(child, 'exit');
       }
     }
+  });
+});
+
+describe('a job that lives on the files of its home', () => {
+  const READS = 'print("ready", flush=True)\nwhile True:\n  with open("/etc/passwd") as file: file.read()';
+
+  it('comes back to them, though its home is slower; one that computes does not', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await say('balance', 'off');
+    const home = new Godwit({ agent: nodePaths(lab.name, 'node2').agent.socket });
+    const options = { on: 'node1', cwd: '/' };
+    const reads = await home.run(['python3', '-c', READS], options);
+    const computes = await home.run(['python3', '-c', 'while True: pass'], options);
+    await say('balance', 'on', 'node2');
+    await until('it is at its home', async () => (await lab.godwit.job(reads.id)).node === 'node2');
+    const [moved] = (await home.history(reads.id)).filter(({ event }) => event === 'move-finished');
+    expect(moved?.reason).toContain('on node1 as alone, where it waits for its files, and');
+    expect((await lab.godwit.job(computes.id)).node).toBe('node1');
+    for (const { id } of [reads, computes]) await home.kill(id);
   });
 });
 

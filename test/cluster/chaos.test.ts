@@ -76,9 +76,10 @@ test('the home is away for long while the debugger is put back', { timeout: 600_
   expect(await chaos.finish(), said.join('\n')).toBeNull();
 });
 
-test('any fault anywhere', { timeout: 600_000 }, async () => {
+test('any fault anywhere, while the cluster moves others by itself', { timeout: 600_000 }, async () => {
   const random = randomFrom(SEED);
   const job = { home: 'node3', source: 'node1', debugged: false };
+  await chaos.balances(job.home);
   for (let move = 0; move < RANDOM_MOVES; move++) {
     const blow = randomBlow(random, FAULTS, lab.nodes, job);
     const result = await chaos.strike(blow);

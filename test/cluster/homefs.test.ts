@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import {
   appendFileSync,
   chmodSync,
@@ -9,7 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { mkdir, open, readdir } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -173,6 +174,30 @@ describe('the files of a home', () => {
     await output(['python3', '-c', script, join(at, 'mapped')]);
     await syncHome(MountedHome.program, at, 60_000);
     expect(readFileSync(join(root, 'mapped')).toString('latin1', 4096, 4100)).toBe('here');
+  });
+});
+
+describe('how long its files are waited for', () => {
+  const LOCKS =
+    'import fcntl,sys,time; f=open(sys.argv[1],"r+"); fcntl.lockf(f, fcntl.LOCK_EX); print("held", flush=True)';
+  const LOCKED_MS = 3_000;
+
+  it('is told, without what others’ locks are waited for', async () => {
+    const { home, root, at } = await mountHome();
+    const toldMs = () => Number(readFileSync(home.delayed).readBigUInt64LE()) / 1_000;
+    writeFileSync(join(root, 'file'), 'one');
+    const [before, begun] = [toldMs(), performance.now()];
+    for (let round = 0; round < 100; round++) await readFile(join(at, 'file'));
+    const told = toldMs() - before;
+    expect(told).toBeGreaterThan(0);
+    expect(told).toBeLessThanOrEqual(performance.now() - begun);
+    const holder = launch(['python3', '-c', `${LOCKS}; time.sleep(1e6)`, join(at, 'file')]);
+    await once(holder.stdout!, 'data');
+    const other = run(['python3', '-c', LOCKS, join(at, 'file')]);
+    await sleep(LOCKED_MS);
+    end(holder);
+    expect((await other).stdout).toBe('held\n');
+    expect(toldMs() - before - told).toBeLessThan(LOCKED_MS / 2);
   });
 });
 

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError } from '../../agent/api/errors';
 import { FAULT_POINTS, type FaultPoint } from '../../agent/daemon/migration/fault-points';
+import { Company } from './company';
 import type { FaultJob, FaultLab } from './fault-lab';
 import type { Cast, Fault, RoleName } from './faults';
 import type { Gdb } from './gdb';
@@ -47,6 +48,8 @@ export interface Totals {
   'debuggers lost': number;
   doubled: number;
   'lines wrong': number;
+  /** Made by the cluster itself, beside those that are struck. */
+  'moves by balance': number;
 }
 
 export interface Blow {
@@ -72,7 +75,11 @@ export class Chaos {
     'debuggers lost': 0,
     doubled: 0,
     'lines wrong': 0,
+    'moves by balance': 0,
   };
+  #company: Company | null = null;
+  /** Since those beside the job began, something has been struck that may end jobs. */
+  #mayLose = false;
   #job: { job: FaultJob; gdb: Gdb | null } | null = null;
 
   constructor(
@@ -87,6 +94,7 @@ export class Chaos {
       const { job, gdb } = await this.#ready(cast, debugged);
       const struck = await this.#moved(job, blow);
       if (struck) this.totals.faults++;
+      if (struck && fault.mayLose === 'always') this.#mayLose = true;
       const result = await this.#judge(job, gdb, blow, struck);
       return result;
     } catch (error) {
@@ -95,6 +103,12 @@ export class Chaos {
       await this.abandon();
       return { wrong: `${fault.name}: ${(error as Error).message}` };
     }
+  }
+
+  /** With balance on from now on, and jobs that it moves; until the job's end. */
+  async balances(home: string): Promise<void> {
+    this.#mayLose = false;
+    this.#company = await Company.begin(this.lab, home);
   }
 
   /** Ends the job, and checks all that it said and that nothing is left: what is wrong with that, or null. */
@@ -107,6 +121,8 @@ export class Chaos {
         await gdb.quit();
       }
       await job?.ends();
+      this.totals['moves by balance'] += (await this.#company?.ends(this.#mayLose)) ?? 0;
+      this.#company = null;
       await this.lab.leavesNothing();
       this.#job = null;
       return null;
@@ -121,15 +137,18 @@ export class Chaos {
 
   /** Away with a job of which nothing more is expected. */
   async abandon(): Promise<void> {
+    const company = this.#company;
     this.drop();
     this.lab.criu('real');
     await this.lab.recover();
+    await company?.abandon();
   }
 
   /** As `abandon`, with a lab that goes too. */
   drop(): void {
     this.#job?.gdb?.kill();
     this.#job = null;
+    this.#company = null;
   }
 
   /** A job with this home on this source, under a debugger or not. */

@@ -31,6 +31,8 @@ export class MountedHome {
   static readonly program = inProject('dist', 'godwit-homefs');
   /** Where the home's files are seen. */
   readonly at: string;
+  /** Where the mount tells how long the home was waited for. */
+  readonly delayed: string;
   readonly link: WireLink;
   readonly sockets: { serve: string; mount: string };
   mount!: ChildProcess;
@@ -51,6 +53,7 @@ export class MountedHome {
     this.#cgroup = cgroup;
     this.#limit = descriptors ? ['prlimit', `--nofile=${descriptors}`] : [];
     this.at = join(folder, 'at');
+    this.delayed = join(folder, 'delayed');
     this.sockets = { serve: join(folder, 'serve'), mount: join(folder, 'mount') };
     mkdirSync(this.at, { recursive: true });
     this.link = new WireLink(this.sockets.mount, this.sockets.serve);
@@ -67,7 +70,8 @@ export class MountedHome {
     const { program, id, user } = this.#order;
     const whose = { uid: user.uid, cgroup: this.#cgroup };
     const { mount: socket } = this.sockets;
-    this.mount = launch(mountCommand({ program, socket, id, home: 'home', at: this.at, ...whose }));
+    const { at, delayed } = this;
+    this.mount = launch(mountCommand({ program, socket, id, home: 'home', at, delayed, ...whose }));
     await heard(this.mount, 'mounted');
   }
 

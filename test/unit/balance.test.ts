@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cpuStretch, hasRoom, marginal, memoryStretch, stretch } from '../../agent/daemon/balance/cost';
 import { decide, type Picture } from '../../agent/daemon/balance/decide';
+import { Delays, UNSEEN_DELAY } from '../../agent/daemon/balance/delays';
 import { Gate, PROMISE_MS } from '../../agent/daemon/balance/gate';
 import { Given } from '../../agent/daemon/balance/given';
 import { known, MOST_AGE_MS, type NodeSaid, type OwnJob } from '../../agent/daemon/balance/known';
@@ -32,6 +33,61 @@ const only = (nodes: NodeSaid[], more: Partial<OwnJob> = {}, rest: Partial<Pictu
   const { wishes, stays } = decide(picture(nodes, [job('a', more)], rest));
   return wishes[0] ?? stays[0]!;
 };
+
+describe('a job away from its files', () => {
+  const at = { host: 'idle', away: 4 };
+  it('comes home to them, to a slower node too, and it is said why', () => {
+    const wish = only([said('home', { speed: 0.5 }), idle], at);
+    expect(wish).toMatchObject({ because: 'faster', here: { files: 5 }, there: { node: 'home' } });
+    expect('there' in wish && whyWished(wish as Parameters<typeof whyWished>[0])).toContain(
+      'it takes 5.0 times as long on idle as alone, where it waits for its files, and 2.0 times on home',
+    );
+  });
+
+  it('though it hardly runs, for it waits for them', () => {
+    expect(only([said('home'), idle], { ...at, demand: 0.05 })).toMatchObject({ there: { node: 'home' } });
+  });
+
+  it('stays at home while that is not as many times slower', () => {
+    expect(only([said('home', { demand: 3 }), idle], { away: 4 })).toMatchObject({ because: 'best-here' });
+    expect(only([said('home', { demand: 3 }), idle], { away: 0.1 })).toMatchObject({ because: 'faster' });
+  });
+});
+
+describe('the delays of a job away from its files', () => {
+  const look = (delays: Delays, delayedMs: number | null, seconds: number, host = 'away') =>
+    delays.saw('a', host, delayedMs, seconds * 1_000);
+
+  it('are the time that it waits beside the time in which it runs', () => {
+    const delays = new Delays();
+    expect(look(delays, 0, 0)).toBe(UNSEEN_DELAY);
+    expect(look(delays, 1_000, 2)).toBeCloseTo(1 + UNSEEN_DELAY);
+    expect(look(delays, 2_000, 4)).toBeCloseTo(1 + UNSEEN_DELAY);
+  });
+
+  it('are kept in mind at home, and through a move', () => {
+    const delays = new Delays();
+    look(delays, 0, 0);
+    look(delays, 1_000, 2);
+    expect(look(delays, null, 3, 'home')).toBeCloseTo(1 + UNSEEN_DELAY);
+    expect(look(delays, 5, 4, 'elsewhere')).toBeCloseTo(1 + UNSEEN_DELAY);
+  });
+
+  it('fade when it uses its files no more', () => {
+    const delays = new Delays();
+    look(delays, 0, 0);
+    look(delays, 1_000, 2);
+    for (let second = 4; second < 120; second += 2) look(delays, 1_000, second);
+    expect(look(delays, 1_000, 120)).toBeLessThan(0.05);
+  });
+
+  it('have an end, whatever a host says', () => {
+    const delays = new Delays();
+    look(delays, 0, 0);
+    expect(look(delays, 1e15, 2)).toBeLessThanOrEqual(20);
+    expect(look(delays, 3, 4)).toBeLessThanOrEqual(20);
+  });
+});
 
 describe('the cost of a place', () => {
   it('is time: a thread among so many, on CPUs of that speed', () => {
@@ -147,6 +203,10 @@ describe('a job stays', () => {
 
   it('when it sleeps', () => {
     expect(only([busy, idle], { demand: 0 })).toMatchObject({ because: 'asleep' });
+    // It would not wake at home either.
+    expect(only([said('home'), idle], { host: 'idle', demand: 0.01, away: 0.5 })).toMatchObject({
+      because: 'asleep',
+    });
   });
 
   it('when a load is there for a moment only', () => {

@@ -43,6 +43,8 @@ export interface Side {
   stretch: number;
   /** What all have more of it when the job is there: threads, each with how many times as long it takes. */
   cost: number;
+  /** Of the stretch, what comes of its files being elsewhere, where that counts. */
+  files?: number;
 }
 
 /** What the destination holds against its own figures, which are newer: it refuses where it costs more. */
@@ -129,6 +131,8 @@ function sample<T>(all: T[], most: number, random: () => number): T[] {
 
 /** A job that wants less than this of a CPU hardly runs: it gains nothing by it elsewhere. */
 const AWAKE = 0.1;
+/** Worth a word: how many times as long a job takes for the sake of its files alone. */
+const SLOWED = 1.1;
 const MOST_MS = 1e12;
 const MOST_AWAY = 100;
 
@@ -158,7 +162,8 @@ function judge(
   if (!host) return stay('host-unknown');
   const here = sideOf(job, without(asSource(host), job), self);
   const because = host.draining ? 'drain' : isShort(host) ? 'memory' : 'faster';
-  if (because === 'faster' && job.demand < AWAKE) return stay('asleep', { here });
+  // One that waits for its files would want more of a CPU beside them.
+  if (because === 'faster' && job.demand * farFrom(self, job, host) < AWAKE) return stay('asleep', { here });
   // From a node that is to be empty it leaves wherever it may go; of those at random, all of it is looked at.
   const others = because === 'drain' ? [...nodes.values()] : looked;
   const allowed = others.filter(
@@ -186,9 +191,13 @@ function judge(
 
 /** What the job has at a node that has it not yet, or not any more. */
 function sideOf(job: OwnJob, node: KnownNode, self: string): Side {
-  const far = node.name === self ? 1 : 1 + job.away;
-  return { node: node.name, stretch: far * stretch(node, job), cost: far * marginal(node, job) };
+  const far = farFrom(self, job, node);
+  const files = far > SLOWED ? { files: far } : {};
+  return { node: node.name, stretch: far * stretch(node, job), cost: far * marginal(node, job), ...files };
 }
+
+/** How many times as long it takes there because its files are at home. */
+const farFrom = (self: string, job: OwnJob, node: KnownNode) => (node.name === self ? 1 : 1 + job.away);
 
 /** Of equals the first, which are in a random order. */
 const cheapest = (sides: Side[]): Side =>

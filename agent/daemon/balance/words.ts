@@ -7,7 +7,8 @@ const span = (ms: number) => (ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_0
 /** As a part of a sentence that begins with the move. */
 export function whyWished({ because, here, there, priceMs, gainMs }: Wish): string {
   if (because === 'drain') return `${here.node} is to be empty; it takes ${span(priceMs)}`;
-  const both = `it takes ${times(here.stretch)} as long on ${here.node} as alone, and ${times(there.stretch)} on ${there.node}`;
+  const files = here.files && !there.files ? ', where it waits for its files' : '';
+  const both = `it takes ${times(here.stretch)} as long on ${here.node} as alone${files}, and ${times(there.stretch)} on ${there.node}`;
   const gain = `moving takes ${span(priceMs)} and is likely to save ${span(gainMs)} more than that`;
   return because === 'memory' ? `${here.node} is short of memory; ${both}` : `${both}; ${gain}`;
 }
@@ -36,8 +37,8 @@ export function whyStays(stay: Stay): Why {
   return { because, text: `${WORDS[because](stay)}${numbers}`, lasting: LASTING.has(because) };
 }
 
-const shown = ({ node, stretch, cost }: Side) =>
-  `${node}: ${times(stretch)} as long as alone, cost ${cost.toFixed(2)}`;
+const shown = ({ node, stretch, cost, files }: Side) =>
+  `${node}: ${times(stretch)} as long as alone${files ? `, ${times(files)} for its files` : ''}, cost ${cost.toFixed(2)}`;
 
 const WORDS: Record<StayReason, (stay: Stay) => string> = {
   pinned: () => 'it is pinned: `godwit unpin` lets it move',

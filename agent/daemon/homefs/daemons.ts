@@ -117,7 +117,13 @@ export class Daemons {
       await this.keeper.call('process.wait', { key }, { timeoutMs: END_MS });
       await this.keeper.call('process.forget', { key });
     }
-    for (const file of [this.#file(name), join(this.folder, name)]) await rm(file, { force: true });
+    for (const file of [this.#file(name), this.noted(name), join(this.folder, name)])
+      await rm(file, { force: true });
+  }
+
+  /** A file of the daemon's own, which goes with it. */
+  noted(name: string): string {
+    return join(this.folder, `${name}.noted`);
   }
 
   /** A stream joined to its socket. @throws GodwitError `no-home-files` */

@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -36,6 +36,8 @@ const SYNC_MS = 20_000;
 /** Between two tries to reach the home. */
 const PAUSES = { firstMs: 50, mostMs: 1_000 };
 const WIRE_BYTES = 16;
+/** Of the number that the mount's process keeps (native/homefs/mount.c). */
+const DELAY_BYTES = 8;
 
 const run = promisify(execFile);
 
@@ -106,7 +108,8 @@ export class MountedFiles extends EventEmitter<MountedEvents> {
     const [name, at, wire] = [nameOf(mount), this.at(mount), randomBytes(WIRE_BYTES).toString('hex')];
     await mkdir(at, { recursive: true });
     const order = { program, id: wire, home, at, uid, cgroup: await pathInHierarchy(mount.cgroup) };
-    await daemons.start(name, wire, (socket) => mountCommand({ ...order, socket }));
+    const delayed = daemons.noted(name);
+    await daemons.start(name, wire, (socket) => mountCommand({ ...order, socket, delayed }));
     const refused = this.#join(mount, wire);
     try {
       await Promise.race([probe(at, FIRST_ANSWER_MS), refused.then(never)]);
@@ -128,6 +131,12 @@ export class MountedFiles extends EventEmitter<MountedEvents> {
     await probe(this.at(mount), ANSWER_MS, files).catch((error: Error) => {
       throw homeUnreachable(home, error.message);
     });
+  }
+
+  /** For how long the copy has waited for answers of its home, ms; null where that is not known. */
+  async delayedMs(mount: Named): Promise<number | null> {
+    const noted = await readFile(this.options.daemons.noted(nameOf(mount))).catch(() => null);
+    return noted?.length === DELAY_BYTES ? Number(noted.readBigUInt64LE()) / 1_000 : null;
   }
 
   /** Rejects when the home stops answering; else waits for the end of `signal`. @throws `home-unreachable` */

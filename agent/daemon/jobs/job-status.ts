@@ -9,8 +9,9 @@ import { CpusInUse } from '../../machine/cgroup/usage';
 import { jobProcesses } from '../../machine/proc/processes';
 import { Program } from '../../machine/proc/program';
 import type { Link } from '../../wire/link';
+import type { MountedFiles } from '../homefs/mounted';
 import type { Copies } from './copies';
-import type { Copy } from './copy';
+import { type Copy, mountOf } from './copy';
 
 export class JobStatuses {
   readonly #cpus = new WeakMap<Copy, CpusInUse>();
@@ -22,6 +23,7 @@ export class JobStatuses {
   constructor(
     private readonly copies: Copies,
     private readonly keeper: Link<KeeperContract>,
+    private readonly mounted: Pick<MountedFiles, 'delayedMs'>,
     /** Of this node, with its jobs' in it. */
     cgroup: Promise<string>,
   ) {
@@ -51,9 +53,12 @@ export class JobStatuses {
     const wanted = await demand.look(performance.now());
     const memory = (await (await account).memory()) ?? 0;
     const stands = stubs.some((stub) => stub.job === job && !stub.running);
+    const files = mountOf(copy);
+    const delayedMs = files && (await this.mounted.delayedMs(files));
     return {
       ...{ job, epoch: copy.epoch, demand: wanted.demand, usedMs: wanted.usedUsec / 1_000, memory, stands },
       stopped: copy.launchedStopped,
+      ...(delayedMs === null ? {} : { delayedMs }),
     };
   }
 

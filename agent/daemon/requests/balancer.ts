@@ -8,6 +8,7 @@ import type { Log } from '../../log';
 import type { Allocations } from '../allocations/allocations';
 import { type Load, stretch } from '../balance/cost';
 import { type Decision, decide, type Picture, type Stay, type Wish } from '../balance/decide';
+import { Delays, UNSEEN_DELAY } from '../balance/delays';
 import { Given } from '../balance/given';
 import { type Hold, knownNodes, type NodeSaid, type OwnJob } from '../balance/known';
 import { Lives } from '../balance/lives';
@@ -25,8 +26,6 @@ import type { Moves } from '../migration/moves';
 const SOON = { timeoutMs: 3_000 };
 /** What was sent is in a node's figures after so long at the latest. */
 const SENT_MS = 70_000;
-/** What a job is slower away from its home's files: so much that of equal places home is the better one. */
-const AWAY = 0.03;
 /** A job that has just come is not measured. */
 const SETTLED_MS = 5_000;
 
@@ -46,6 +45,7 @@ export interface BalancerParts {
 
 export class Balancer {
   readonly #lives = new Lives();
+  readonly #delays = new Delays();
   readonly #refusals = new Refusals();
   readonly #given = new Given();
   readonly #moving = new Set<string>();
@@ -76,7 +76,7 @@ export class Balancer {
     const { node: self, members, random } = this.parts;
     const nodes = await members.said();
     return ranked({
-      ...{ self, nodes, sent: this.#sentNow(), given: this.#givenNow, only, away: AWAY, random },
+      ...{ self, nodes, sent: this.#sentNow(), given: this.#givenNow, only, away: UNSEEN_DELAY, random },
       ...{ ...load, lookedAt: RULES.lookedAt },
     });
   }
@@ -127,6 +127,7 @@ export class Balancer {
     const uses = await this.#uses(jobs);
     const living = new Set(jobs.map(({ id }) => id));
     this.#lives.keep(living);
+    this.#delays.keep(living);
     for (const job of this.#troubles.keys()) if (!living.has(job)) this.#troubles.delete(job);
     const only = await Promise.all(jobs.map((job) => this.#only(job)));
     const own = jobs.flatMap((job, index) => {
@@ -175,8 +176,9 @@ export class Balancer {
         since.usedMs,
         now,
       );
+    const away = this.#delays.saw(id, ledger.host, use.delayedMs ?? null, now);
     return {
-      ...{ id, host: ledger.host, demand, memory, usedMs, hereMs, away: AWAY },
+      ...{ id, host: ledger.host, demand, memory, usedMs, hereMs, away },
       ...{ priceMs: this.parts.moves.estimator.estimate(memory), held: this.#held(job, use, said) },
     };
   }

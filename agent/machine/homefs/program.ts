@@ -38,6 +38,11 @@ export interface MountOrder {
    * and where the job is root's, its processes are served under any user id.
    */
   cgroup?: string;
+  /**
+   * A file that it makes: for how long the job has waited for its home's answers, in microseconds, 8 bytes of this
+   * machine's order.
+   */
+  delayed?: string;
 }
 
 export const serveCommand = ({
@@ -57,12 +62,22 @@ export const serveCommand = ({
   ...without.flatMap((folder) => ['--without', folder]),
 ];
 
-export const mountCommand = ({ program, socket, id, home, at, uid, cgroup }: MountOrder): string[] => [
+export const mountCommand = ({
+  program,
+  socket,
+  id,
+  home,
+  at,
+  uid,
+  cgroup,
+  delayed,
+}: MountOrder): string[] => [
   program,
   'mount',
   ...['--socket', socket, '--id', WireId.parse(id), '--name', home, '--at', at],
   ...['--uid', `${uid}`],
   ...(cgroup !== undefined ? ['--cgroup', cgroup] : []),
+  ...(delayed !== undefined ? ['--delayed', delayed] : []),
 ];
 
 /** The one line that each prints on its standard output when it is ready, or why it can't be. */

@@ -3,10 +3,12 @@
 #include <linux/fuse.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <time.h>
 #include <unistd.h>
@@ -42,13 +44,20 @@ struct relay {
   pthread_cond_t answered;
   struct asked asked[MAX_UNANSWERED];
   int unanswered;
+  /* Of those, how many are not for a lock that another holds; since when there are any, in microseconds. */
+  int delaying;
+  int64_t delayed_since;
+  /* For how long there have been any, altogether: what the job would not wait at its home. The agent reads it. */
+  _Atomic uint64_t *delayed_us;
 };
 
-static int64_t now_ms(void) {
+static int64_t now_us(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+  return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
 }
+
+static int64_t now_ms(void) { return now_us() / 1000; }
 
 static void answer(const struct relay *relay, const void *message, size_t size) {
   /* ENOENT: it was answered already. EINVAL and others: the kernel reports them to the caller. */
@@ -60,12 +69,37 @@ static void refuse(const struct relay *relay, uint64_t unique, uint32_t opcode, 
   answer(relay, &header, sizeof header);
 }
 
+/* --- how long the job waits for its home ------------------------------------------------------------------------- */
+
+static _Atomic uint64_t told_nobody;
+
+/* A file of one number, or nothing if none is named. */
+static _Atomic uint64_t *delay_in(const char *file) {
+  if (!file) return &told_nobody;
+  int fd = open(file, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0 || ftruncate(fd, sizeof told_nobody)) return NULL;
+  void *mapped = mmap(NULL, sizeof told_nobody, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  close(fd);
+  return mapped == MAP_FAILED ? NULL : mapped;
+}
+
+/* With the lock, as the next. */
+static void delay_begins(struct relay *relay, uint32_t opcode) {
+  if (opcode != FUSE_SETLKW && relay->delaying++ == 0) relay->delayed_since = now_us();
+}
+
+static void delay_ends(struct relay *relay, uint32_t opcode) {
+  if (opcode != FUSE_SETLKW && --relay->delaying == 0)
+    atomic_fetch_add_explicit(relay->delayed_us, (uint64_t)(now_us() - relay->delayed_since), memory_order_relaxed);
+}
+
 /* --- from the kernel to the home -------------------------------------------------------------------------------- */
 
 static void note_asked(struct relay *relay, const struct fuse_in_header *request) {
   pthread_mutex_lock(&relay->lock);
   while (relay->unanswered == MAX_UNANSWERED) pthread_cond_wait(&relay->answered, &relay->lock);
   relay->asked[relay->unanswered++] = (struct asked){request->unique, request->pid, request->opcode, now_ms()};
+  delay_begins(relay, request->opcode);
   pthread_mutex_unlock(&relay->lock);
 }
 
@@ -99,6 +133,7 @@ static bool note_answered(struct relay *relay, uint64_t unique) {
   pthread_mutex_lock(&relay->lock);
   for (int i = 0; i < relay->unanswered && !asked; i++)
     if (relay->asked[i].unique == unique) {
+      delay_ends(relay, relay->asked[i].opcode);
       relay->asked[i] = relay->asked[--relay->unanswered];
       pthread_cond_signal(&relay->answered);
       asked = true;
@@ -182,6 +217,8 @@ static int make_mount(const struct relay *relay, char **argv) {
 int mount_home(char **argv) {
   struct relay relay = {.lock = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
   relay.owner = (struct owner){number_option(argv, "--uid"), option(argv, "--cgroup")};
+  relay.delayed_us = delay_in(option(argv, "--delayed"));
+  if (!relay.delayed_us) return say_error("delayed", errno);
   relay.device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (relay.device < 0) return say_error("device", errno);
   relay.wire = wire_listen(required(argv, "--socket"), required(argv, "--id"));
