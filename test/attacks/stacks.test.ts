@@ -233,7 +233,7 @@ describe('a program of a user’s', () => {
       seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
       return seed % below;
     };
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < 10; round++) {
       const bad = Buffer.from(good);
       for (const [, , at, size] of sections)
         for (let times = 0; times < 40 && round > 0; times++)

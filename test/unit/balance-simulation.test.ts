@@ -57,10 +57,10 @@ describe('a cluster at rest', () => {
       job(Math.floor(random() * 40), { threads: 1 + Math.floor(random() * 3), at: BEGUN + 1_000 * random() }),
     );
     const all = world({ seed, nodes: mixedNodes(40), jobs: many, policy: 'moves' });
-    all.run(30 * MINUTE);
+    all.run(60 * MINUTE);
     const before = moved(all);
     expect(before).toBeGreaterThan(10);
-    all.run(30 * MINUTE);
+    all.run(60 * MINUTE);
     expect(moved(all)).toBe(before);
   });
 });
