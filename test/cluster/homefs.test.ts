@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { syncHome, unmountHome } from '../../agent/machine/homefs/control';
+import { delayedMs, syncHome, unmountHome } from '../../agent/machine/homefs/control';
 import { connectWire, joinWires } from '../../agent/machine/homefs/join';
 import { compile } from '../support/c-programs';
 import { MountedHome } from '../support/mounted-home';
@@ -184,11 +184,11 @@ describe('how long its files are waited for', () => {
 
   it('is told, without what others’ locks are waited for', async () => {
     const { home, root, at } = await mountHome();
-    const toldMs = () => Number(readFileSync(home.delayed).readBigUInt64LE()) / 1_000;
+    const toldMs = async () => (await delayedMs(home.delayed))!;
     writeFileSync(join(root, 'file'), 'one');
-    const [before, begun] = [toldMs(), performance.now()];
+    const [before, begun] = [await toldMs(), performance.now()];
     for (let round = 0; round < 100; round++) await readFile(join(at, 'file'));
-    const told = toldMs() - before;
+    const told = (await toldMs()) - before;
     expect(told).toBeGreaterThan(0);
     expect(told).toBeLessThanOrEqual(performance.now() - begun);
     const holder = launch(['python3', '-c', `${LOCKS}; time.sleep(1e6)`, join(at, 'file')]);
@@ -197,7 +197,7 @@ describe('how long its files are waited for', () => {
     await sleep(LOCKED_MS);
     end(holder);
     expect((await other).stdout).toBe('held\n');
-    expect(toldMs() - before - told).toBeLessThan(LOCKED_MS / 2);
+    expect((await toldMs()) - before - told).toBeLessThan(LOCKED_MS / 2);
   });
 });
 

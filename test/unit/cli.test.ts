@@ -266,7 +266,6 @@ const all = {
   'jobs.kill': () => ({ id: 'abcdefghij' }),
   'jobs.pin': () => ({ id: 'abcdefghij' }),
   'jobs.balance': () => ({ id: 'abcdefghij' }),
-  'balance.status': () => ({ on: true, nodes: [] }),
   'jobs.placed': () => ({
     id: 'abcdefghij',
     node: 'node1',

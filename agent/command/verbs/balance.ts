@@ -42,15 +42,18 @@ export const addBalance = (program: Command) =>
     .action(
       perform<object, [Action, string | undefined]>(async (invocation, _options, action, of) => {
         const { socket } = invocation;
-        const status = () => ask(socket, (agent) => agent.call('balance.status', {}));
-        if (of !== undefined && !(await status()).nodes.some(({ name }) => name === of))
-          return balanceJob(invocation, action, of);
+        if (of !== undefined && !(await isNode(socket, of))) return balanceJob(invocation, action, of);
         if (action !== 'status') await decide(socket, of ?? null, { balancing: action === 'on' });
-        const said = await status();
-        await invocation.answer(said, table(COLUMNS, said.nodes));
+        const status = await ask(socket, (agent) => agent.call('balance.status', {}));
+        await invocation.answer(status, table(COLUMNS, status.nodes));
         return 0;
       }),
     );
+
+async function isNode(socket: string, of: string): Promise<boolean> {
+  const { nodes } = await ask(socket, (agent) => agent.call('nodes.list', {}));
+  return nodes.some(({ name }) => name === of);
+}
 
 /** Of a job, or of each of an array's. */
 async function balanceJob(invocation: Invocation, action: Action, job: string): Promise<number> {

@@ -23,17 +23,13 @@ export class Delays {
   /** @param delayedMs by the count of the host, null at home or where it does not tell @returns by what share it is slower away */
   saw(job: string, host: string, delayedMs: number | null, now: number): number {
     const before = this.#delays.get(job);
-    if (delayedMs === null) return slower(before?.share ?? null);
-    if (before?.host !== host || delayedMs < before.delayedMs) {
-      const share = before?.share ?? null;
-      this.#delays.set(job, { host, delayedMs, at: now, share });
-      return slower(share);
+    let share = before?.share ?? null;
+    if (delayedMs === null) return slower(share);
+    if (before?.host === host && delayedMs >= before.delayedMs) {
+      const ms = now - before.at;
+      if (ms < LEAST_MS) return slower(share);
+      share = mixed(share, Math.min(1, (delayedMs - before.delayedMs) / ms), ms);
     }
-    const ms = now - before.at;
-    if (ms < LEAST_MS) return slower(before.share);
-    const seen = Math.min(1, (delayedMs - before.delayedMs) / ms);
-    const kept = before.share === null ? 0 : Math.exp(-ms / FADES_MS);
-    const share = kept * (before.share ?? 0) + (1 - kept) * seen;
     this.#delays.set(job, { host, delayedMs, at: now, share });
     return slower(share);
   }
@@ -43,6 +39,10 @@ export class Delays {
     for (const job of this.#delays.keys()) if (!jobs.has(job)) this.#delays.delete(job);
   }
 }
+
+/** What was known before counts less, the longer ago it was. */
+const mixed = (known: number | null, seen: number, ms: number): number =>
+  known === null ? seen : seen + (known - seen) * Math.exp(-ms / FADES_MS);
 
 /** A job that waits for half of its time takes twice as long as at home. */
 const slower = (share: number | null): number =>

@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -13,7 +13,7 @@ import { asGodwitError, GodwitError } from '../../api/errors';
 import { GrowingPause } from '../../api/retry';
 import type { Log } from '../../log';
 import { pathInHierarchy } from '../../machine/cgroup/hierarchy';
-import { syncHome, unmountHome } from '../../machine/homefs/control';
+import { delayedMs, syncHome, unmountHome } from '../../machine/homefs/control';
 import { joinWires } from '../../machine/homefs/join';
 import { removeMountPoint } from '../../machine/homefs/mount-point';
 import { mountCommand } from '../../machine/homefs/program';
@@ -36,8 +36,6 @@ const SYNC_MS = 20_000;
 /** Between two tries to reach the home. */
 const PAUSES = { firstMs: 50, mostMs: 1_000 };
 const WIRE_BYTES = 16;
-/** Of the number that the mount's process keeps (native/homefs/mount.c). */
-const DELAY_BYTES = 8;
 
 const run = promisify(execFile);
 
@@ -134,9 +132,8 @@ export class MountedFiles extends EventEmitter<MountedEvents> {
   }
 
   /** For how long the copy has waited for answers of its home, ms; null where that is not known. */
-  async delayedMs(mount: Named): Promise<number | null> {
-    const noted = await readFile(this.options.daemons.noted(nameOf(mount))).catch(() => null);
-    return noted?.length === DELAY_BYTES ? Number(noted.readBigUInt64LE()) / 1_000 : null;
+  delayedMs(mount: Named): Promise<number | null> {
+    return delayedMs(this.options.daemons.noted(nameOf(mount)));
   }
 
   /** Rejects when the home stops answering; else waits for the end of `signal`. @throws `home-unreachable` */

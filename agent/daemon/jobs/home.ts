@@ -18,7 +18,7 @@ import { cut, printable } from '../../api/text';
 import type { Log } from '../../log';
 import { jobMountsHere } from '../../machine/homefs/mounts';
 import type { Peers } from '../cluster/peers';
-import type { HomedJob, Journal, NewJob } from '../journal/journal';
+import type { HomedJob, JobRule, Journal, NewJob } from '../journal/journal';
 import type { Addresses } from './addresses';
 import { assertStartable, boundedResources } from './admission';
 import { Consoles } from './console';
@@ -194,7 +194,7 @@ export class Home {
     return this.options.journal.job(id);
   }
 
-  rule(id: string, rule: Parameters<Journal['rule']>[1]): Promise<void> {
+  rule(id: string, rule: JobRule): Promise<void> {
     return this.options.journal.rule(id, rule);
   }
 

@@ -41,6 +41,9 @@ export interface HomedJob {
   position: number;
 }
 
+/** What a person decides of a job's moves. */
+export type JobRule = Partial<Pick<HomedJob, 'pinned' | 'balanced'>>;
+
 export interface NewJob {
   id: JobId;
   name: string;
@@ -162,7 +165,7 @@ export interface Journal {
   /** The job is gone, outside of any move, and not by its own doing; an older host than that of `epoch` is refused. */
   lost(job: JobId, epoch: Epoch, reason: string): Promise<void>;
   /** What a person decides of its moves; what is left out stays. */
-  rule(job: JobId, rule: Partial<Pick<HomedJob, 'pinned' | 'balanced'>>): Promise<void>;
+  rule(job: JobId, rule: JobRule): Promise<void>;
 
   /** Rejects with `no-such-job`. */
   job(job: JobId): Promise<HomedJob>;

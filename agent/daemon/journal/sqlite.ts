@@ -17,6 +17,7 @@ import type {
   AdoptedJob,
   HomedArray,
   HomedJob,
+  JobRule,
   Journal,
   NewJob,
   NodeNote,
@@ -238,7 +239,7 @@ export class SqliteJournal implements Journal {
     });
   }
 
-  rule(job: JobId, rule: Partial<Pick<HomedJob, 'pinned' | 'balanced'>>) {
+  rule(job: JobId, rule: JobRule) {
     return this.file.transaction(() => {
       const { pinned, balanced } = { ...this.read(job), ...rule };
       this.file.run('UPDATE jobs SET pinned = ?, balanced = ? WHERE id = ?', +pinned, +balanced, job);

@@ -19,7 +19,7 @@ import type { Allocations } from '../allocations/allocations';
 import type { Peers } from '../cluster/peers';
 import type { HomedJobs } from '../jobs/homed-jobs';
 import { checkedSignal } from '../jobs/signals';
-import type { HomedJob } from '../journal/journal';
+import type { HomedJob, JobRule } from '../journal/journal';
 import type { Moves } from '../migration/moves';
 import { why } from '../preflight/why';
 import type { Balancer } from './balancer';
@@ -99,16 +99,8 @@ export class OwnJobs {
       );
       return { id: job };
     },
-    'jobs.pin': async ({ job, pinned }, caller) => {
-      alive(await this.#theirs(job, caller));
-      await this.parts.home.rule(job, { pinned });
-      return { id: job };
-    },
-    'jobs.balance': async ({ job, balanced }, caller) => {
-      alive(await this.#theirs(job, caller));
-      await this.parts.home.rule(job, { balanced });
-      return { id: job };
-    },
+    'jobs.pin': ({ job, pinned }, caller) => this.#rule(job, { pinned }, caller),
+    'jobs.balance': ({ job, balanced }, caller) => this.#rule(job, { balanced }, caller),
     'jobs.type': async (params, caller) => {
       const { spec } = await this.#theirs(params.job, caller);
       if (!spec.tty) throw noTerminal(params.job);
@@ -170,6 +162,12 @@ export class OwnJobs {
     await this.parts.home.job(job);
     const { events, next } = await this.history(job, position, mayLook);
     return { events, next: next === null ? null : `${next}` };
+  }
+
+  async #rule(job: string, rule: JobRule, caller: Caller): Promise<{ id: string }> {
+    alive(await this.#theirs(job, caller));
+    await this.parts.home.rule(job, rule);
+    return { id: job };
   }
 
   #theirs(id: string, caller: Caller): Promise<HomedJob> {

@@ -1,6 +1,5 @@
 /** A process that outlives who starts it: a session of its own, its output in a log, and a file that names it for certain. */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Identity, readIdentity } from '../proc/identity';
@@ -8,11 +7,18 @@ import { type Identity, readIdentity } from '../proc/identity';
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
+ * For a shell: `name_process FILE PID` writes into the file which process that is, for `readIdentity`. Who reads it meets
+ * the whole line or none.
+ */
+export const NAME_PROCESS = `began() { read -r line <"/proc/$1/stat"; set -- \${line##*) }; echo "\${20}"; }
+name_process() { (umask 077; echo "$2 $(began "$2")" >"$1.new") && mv "$1.new" "$1"; }`;
+
+/**
  * `NAMED JOINED PROGRAM ARG…`: writes into the file NAMED which process it is, joins the cgroup of the file JOINED, if one
  * is named, and becomes the program. It names itself: who starts it may be killed at any moment, and it must be found.
  */
-const BECOME = `began() { read -r line <"/proc/$$/stat"; set -- \${line##*) }; echo "\${20}"; }
-(umask 077; echo "$$ $(began)" >"$1.new") && mv "$1.new" "$1" || exit 1
+const BECOME = `${NAME_PROCESS}
+name_process "$1" $$ || exit 1
 [ -z "$2" ] || echo $$ >"$2" || exit 1
 shift 2; exec "$@"`;
 /** Between two looks whether it has. */
@@ -38,17 +44,13 @@ export async function startDetached({ argv, join, log, pidFile }: Detached): Pro
     });
     await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject));
     child.unref();
-    let over = false;
-    const ended = once(child, 'exit').then(() => {
-      over = true;
-    });
     for (;;) {
-      // It may have ended in between: what it has written then is looked at once more.
-      const last = over;
+      // Before the file is read: one that has ended may have named itself just then.
+      const hasEnded = child.exitCode !== null || child.signalCode !== null;
       const named = await readIdentity(pidFile);
       if (named?.pid === child.pid) return named!;
-      if (last) return { pid: child.pid!, started: '0' };
-      await Promise.race([ended, sleep(LOOK_MS)]);
+      if (hasEnded) return { pid: child.pid!, started: '0' };
+      await sleep(LOOK_MS);
     }
   } finally {
     await out.close();

@@ -3,7 +3,7 @@ import assert from 'node:assert';
 import { readFile, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { childrenOf, type Identity, isAlive, isStopped, readIdentity, signalPid } from '../proc/identity';
-import { type Detached, startDetached } from './detached';
+import { type Detached, NAME_PROCESS, startDetached } from './detached';
 import { endAll } from './ending';
 
 const POLL_MS = 10;
@@ -25,12 +25,12 @@ const STEADY_S = 60;
  * A shell, since one is kept for each node, and there it is a hundredth of what another Node.js would be.
  */
 const SUPERVISE = `exec 2>/dev/null; file=$1; shift; pause=${FIRST_PAUSE_S}
-began() { read -r line <"/proc/$1/stat"; set -- \${line##*) }; echo "\${20}"; }
+${NAME_PROCESS}
 uptime() { read -r up rest </proc/uptime; echo "\${up%.*}"; }
 while :; do
   at=$(uptime)
   "$@" 2>&1 & pid=$!
-  (umask 077; echo "$pid $(began $pid)" >"$file.new") && mv "$file.new" "$file"
+  name_process "$file" $pid
   wait $pid; status=$?
   [ $(($(uptime) - at)) -lt ${STEADY_S} ] || pause=${FIRST_PAUSE_S}
   printf '{"time":"%s","level":"error","msg":"${RESTARTED}","status":%s,"pauseSeconds":%s}\\n' \\

@@ -1,5 +1,6 @@
 /** What is done to a mounted home from outside. Each is safe to do again. */
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
 
@@ -19,6 +20,15 @@ export async function syncHome(program: string, at: string, deadlineMs: number):
     message: `the home does not answer for the files at ${at} within ${deadlineMs} ms${why}`,
     fix: 'see whether the home and its network are up, then try again',
   }));
+}
+
+/** Of the number in the file: microseconds, in this machine's order (native/homefs/mount.c). */
+const DELAY_BYTES = 8;
+
+/** For how long the home's answers were waited for at a mount, ms; null where it does not tell. @param file `MountOrder`'s */
+export async function delayedMs(file: string): Promise<number | null> {
+  const told = await readFile(file).catch(() => null);
+  return told?.length === DELAY_BYTES ? Number(told.readBigUInt64LE()) / 1_000 : null;
 }
 
 /**

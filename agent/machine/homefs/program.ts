@@ -38,11 +38,8 @@ export interface MountOrder {
    * and where the job is root's, its processes are served under any user id.
    */
   cgroup?: string;
-  /**
-   * A file that it makes: for how long the job has waited for its home's answers, in microseconds, 8 bytes of this
-   * machine's order.
-   */
-  delayed?: string;
+  /** A file that it makes: what `delayedMs` (control.ts) reads. */
+  delayed: string;
 }
 
 export const serveCommand = ({
@@ -75,9 +72,8 @@ export const mountCommand = ({
   program,
   'mount',
   ...['--socket', socket, '--id', WireId.parse(id), '--name', home, '--at', at],
-  ...['--uid', `${uid}`],
+  ...['--uid', `${uid}`, '--delayed', delayed],
   ...(cgroup !== undefined ? ['--cgroup', cgroup] : []),
-  ...(delayed !== undefined ? ['--delayed', delayed] : []),
 ];
 
 /** The one line that each prints on its standard output when it is ready, or why it can't be. */

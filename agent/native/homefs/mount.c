@@ -71,21 +71,19 @@ static void refuse(const struct relay *relay, uint64_t unique, uint32_t opcode, 
 
 /* --- how long the job waits for its home ------------------------------------------------------------------------- */
 
-static _Atomic uint64_t told_nobody;
-
-/* A file of one number, or nothing if none is named. */
+/* A new file of one number. */
 static _Atomic uint64_t *delay_in(const char *file) {
-  if (!file) return &told_nobody;
+  const size_t size = sizeof(_Atomic uint64_t);
   int fd = open(file, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0 || ftruncate(fd, sizeof told_nobody)) return NULL;
-  void *mapped = mmap(NULL, sizeof told_nobody, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (fd < 0 || ftruncate(fd, (off_t)size)) return NULL;
+  void *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   close(fd);
   return mapped == MAP_FAILED ? NULL : mapped;
 }
 
 /* With the lock, as the next. */
-static void delay_begins(struct relay *relay, uint32_t opcode) {
-  if (opcode != FUSE_SETLKW && relay->delaying++ == 0) relay->delayed_since = now_us();
+static void delay_begins(struct relay *relay, uint32_t opcode, int64_t now) {
+  if (opcode != FUSE_SETLKW && relay->delaying++ == 0) relay->delayed_since = now;
 }
 
 static void delay_ends(struct relay *relay, uint32_t opcode) {
@@ -98,8 +96,9 @@ static void delay_ends(struct relay *relay, uint32_t opcode) {
 static void note_asked(struct relay *relay, const struct fuse_in_header *request) {
   pthread_mutex_lock(&relay->lock);
   while (relay->unanswered == MAX_UNANSWERED) pthread_cond_wait(&relay->answered, &relay->lock);
-  relay->asked[relay->unanswered++] = (struct asked){request->unique, request->pid, request->opcode, now_ms()};
-  delay_begins(relay, request->opcode);
+  const int64_t now = now_us();
+  relay->asked[relay->unanswered++] = (struct asked){request->unique, request->pid, request->opcode, now / 1000};
+  delay_begins(relay, request->opcode, now);
   pthread_mutex_unlock(&relay->lock);
 }
 
@@ -217,7 +216,7 @@ static int make_mount(const struct relay *relay, char **argv) {
 int mount_home(char **argv) {
   struct relay relay = {.lock = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
   relay.owner = (struct owner){number_option(argv, "--uid"), option(argv, "--cgroup")};
-  relay.delayed_us = delay_in(option(argv, "--delayed"));
+  relay.delayed_us = delay_in(required(argv, "--delayed"));
   if (!relay.delayed_us) return say_error("delayed", errno);
   relay.device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (relay.device < 0) return say_error("device", errno);
