@@ -2,12 +2,11 @@
  * What the extension costs in VS Code: two windows, one with it and one without, each reloaded in turn; then how soon the
  * Cluster view shows what has happened, and what the extension host uses while jobs sleep.
  */
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { childrenOf } from '../../agent/machine/proc/identity';
+import { childrenOf } from '../../agent/debug/attach/threads';
+import { type JobProcess, readProcess } from '../../agent/machine/proc/processes';
 import { Godwit } from '../support/godwit';
 import { commandLine } from '../support/processes';
-import { inProject } from '../support/project';
 import { newestPackage } from '../vscode/harness/extension';
 import { Vscode } from '../vscode/harness/vscode';
 import { median } from './debugger/figures';
@@ -19,8 +18,6 @@ const LAUNCHES = 10;
 /** Jobs that sleep while the extension host is watched. */
 const ASLEEP = 20;
 const WATCHED_MS = 20_000;
-/** Jiffies a second (man 7 time): the kernel's for user space. */
-const TICKS = 100;
 const SHOWN_MS = 60_000;
 
 /** `[COUNT]`: how many reloads of each window. Prints a line for each figure. */
@@ -34,21 +31,20 @@ export async function benchExtension({ numbers }: BenchOptions): Promise<Record<
   const windows: Vscode[] = [];
   const open = async (view: string, extensions: string[]) => {
     const env = { GODWIT_LAB: LAB };
-    const atEnd = [process.execPath, inProject('dist', 'godwit.cjs'), 'lab', 'down', '--name', LAB];
+    const atEnd = Godwit.downCommand(LAB);
     const vscode = await Vscode.open({ view, env, extensions, atEnd });
     windows.push(vscode);
     return vscode;
   };
   try {
     const without = await open('Explorer', []);
-    const bare = await hostOf(without);
     const withIt = await open('Godwit', [newestPackage()]);
     await reloads({ without, withIt, count: numbers[0] ?? RELOADS }, tell);
     await withIt.workbench.openView('Godwit');
     await shows(withIt, godwit, tell);
     for (let at = 0; at < ASLEEP; at++) await godwit.run(['/bin/sleep', '1000000'], { name: `sleeps-${at}` });
     await withIt.workbench.row(`sleeps-${ASLEEP - 1}`).waitFor({ timeout: SHOWN_MS });
-    await rests({ bare: await hostOf(without).catch(() => bare), own: await hostOf(withIt) }, tell);
+    await rests({ bare: hostOf(without), own: hostOf(withIt) }, tell);
     return figures;
   } finally {
     for (const vscode of windows) await vscode.close();
@@ -74,17 +70,13 @@ async function reloads(
   tell('with it, times as long', own / bare, ' times');
 }
 
-async function reload({ workbench: { page } }: Vscode, view: string): Promise<number> {
+async function reload({ workbench }: Vscode, view: string): Promise<number> {
   const begun = performance.now();
-  await page.reload();
-  await page
-    .locator(`.activitybar .action-item [aria-label^="${view}"]`)
-    .first()
-    .waitFor({ timeout: SHOWN_MS });
+  await workbench.reload(view);
   return performance.now() - begun;
 }
 
-/** From the answer to a launch to its row, and from the end to the row's being gone from those that run. */
+/** From the answer to a launch to its row. */
 async function shows({ workbench }: Vscode, godwit: Godwit, tell: Tell): Promise<void> {
   const times: number[] = [];
   for (let at = 0; at < LAUNCHES; at++) {
@@ -97,42 +89,33 @@ async function shows({ workbench }: Vscode, godwit: Godwit, tell: Tell): Promise
   tell('a job that was launched is a row, ms', median(times), ' ms');
 }
 
-interface Host {
-  pid: number;
+/** @param hosts the processes of both extension hosts */
+async function rests(hosts: { bare: number; own: number }, tell: Tell): Promise<void> {
+  const both = () => Promise.all([hosts.bare, hosts.own].map(host));
+  const before = await both();
+  await sleep(WATCHED_MS);
+  const [bare, own] = (await both()).map(({ cpuUsec, rss }, at) => ({
+    share: (cpuUsec - before[at]!.cpuUsec) / (WATCHED_MS * 1_000),
+    rss,
+  }));
+  tell(`extension host beside ${ASLEEP} jobs that sleep, % of a core`, own!.share * 100, ' %');
+  tell('extension host without the extension, % of a core', bare!.share * 100, ' %');
+  tell('extension host, MB', own!.rss / 1e6, ' MB');
+  tell('extension host without the extension, MB', bare!.rss / 1e6, ' MB');
 }
 
-async function rests({ bare, own }: { bare: Host; own: Host }, tell: Tell): Promise<void> {
-  const before = [ticks(bare), ticks(own)];
-  await sleep(WATCHED_MS);
-  const shares = [bare, own].map((host, at) => ((ticks(host) - before[at]!) / TICKS / WATCHED_MS) * 1e5);
-  tell(`extension host beside ${ASLEEP} jobs that sleep, % of a core`, shares[1]!, ' %');
-  tell('extension host without the extension, % of a core', shares[0]!, ' %');
-  tell('extension host, MB', megabytes(own), ' MB');
-  tell('extension host without the extension, MB', megabytes(bare), ' MB');
+async function host(pid: number): Promise<JobProcess> {
+  const process = await readProcess(pid);
+  if (!process) throw new Error(`the extension host ${pid} has ended`);
+  return process;
 }
 
 /** The extension host of a server: one a window. @throws Error where there is none */
-async function hostOf({ server }: Vscode): Promise<Host> {
-  const below = async (pid: number): Promise<number[]> => {
-    const children = (await childrenOf(pid)).map((child) => child.pid);
-    return [...children, ...(await Promise.all(children.map(below))).flat()];
-  };
-  const pids = await below(server.pid);
+function hostOf({ server }: Vscode): number {
+  const family = [server.pid];
+  for (const parent of family) family.push(...childrenOf(parent));
   // The last is of the window as it is now: one that is left stays for a while.
-  const pid = pids.filter((one) => commandLine(one).includes('--type=extensionHost')).at(-1);
+  const pid = family.filter((one) => commandLine(one).includes('--type=extensionHost')).at(-1);
   if (pid === undefined) throw new Error('the server has no extension host');
-  return { pid };
+  return pid;
 }
-
-/** CPU time in jiffies (man 5 proc_pid_stat: utime and stime). */
-function ticks({ pid }: Host): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  const [user, system] = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11, 13);
-  return Number(user) + Number(system);
-}
-
-const megabytes = ({ pid }: Host): number =>
-  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1_000;

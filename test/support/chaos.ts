@@ -78,8 +78,6 @@ export class Chaos {
     'moves by balance': 0,
   };
   #company: Company | null = null;
-  /** Since those beside the job began, something has been struck that may end jobs. */
-  #mayLose = false;
   #job: { job: FaultJob; gdb: Gdb | null } | null = null;
 
   constructor(
@@ -93,8 +91,10 @@ export class Chaos {
     try {
       const { job, gdb } = await this.#ready(cast, debugged);
       const struck = await this.#moved(job, blow);
-      if (struck) this.totals.faults++;
-      if (struck && fault.mayLose === 'always') this.#mayLose = true;
+      if (struck) {
+        this.totals.faults++;
+        this.#company?.struck(fault);
+      }
       const result = await this.#judge(job, gdb, blow, struck);
       return result;
     } catch (error) {
@@ -107,7 +107,6 @@ export class Chaos {
 
   /** With balance on from now on, and jobs that it moves; until the job's end. */
   async balances(home: string): Promise<void> {
-    this.#mayLose = false;
     this.#company = await Company.begin(this.lab, home);
   }
 
@@ -121,7 +120,7 @@ export class Chaos {
         await gdb.quit();
       }
       await job?.ends();
-      this.totals['moves by balance'] += (await this.#company?.ends(this.#mayLose)) ?? 0;
+      this.totals['moves by balance'] += (await this.#company?.ends()) ?? 0;
       this.#company = null;
       await this.lab.leavesNothing();
       this.#job = null;
@@ -137,11 +136,9 @@ export class Chaos {
 
   /** Away with a job of which nothing more is expected. */
   async abandon(): Promise<void> {
-    const company = this.#company;
     this.drop();
     this.lab.criu('real');
     await this.lab.recover();
-    await company?.abandon();
   }
 
   /** As `abandon`, with a lab that goes too. */

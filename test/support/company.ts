@@ -1,5 +1,6 @@
 /** Jobs that compute beside the one that is struck, on a cluster whose balance is on: they move as it likes. */
-import type { FaultLab } from './fault-lab';
+import { FaultJob, type FaultLab } from './fault-lab';
+import type { Fault } from './faults';
 
 /** More than one of a node's processors wants to run: some leave. */
 const COUNT = 4;
@@ -7,10 +8,11 @@ const COUNT = 4;
 const COMPUTES = ['-n', '19', 'sh', '-c', 'while :; do :; done'];
 
 export class Company {
+  #mayLose = false;
+
   private constructor(
     private readonly lab: FaultLab,
-    private readonly home: string,
-    private readonly jobs: string[],
+    private readonly jobs: readonly FaultJob[],
   ) {}
 
   static async begin(lab: FaultLab, home: string): Promise<Company> {
@@ -22,50 +24,37 @@ export class Company {
       stopped: false,
       node: home,
     };
-    const jobs: string[] = [];
-    for (let at = 0; at < COUNT; at++) jobs.push((await lab.ask(home, 'jobs.run', request)).id);
-    await balance(lab, true);
-    return new Company(lab, home, jobs);
+    const jobs: FaultJob[] = [];
+    for (let at = 0; at < COUNT; at++)
+      jobs.push(new FaultJob(lab, (await lab.ask(home, 'jobs.run', request)).id, home));
+    await lab.balance(true);
+    return new Company(lab, jobs);
+  }
+
+  /** Something has been struck beside them, which may be a part of theirs. */
+  struck({ mayLose }: Fault): void {
+    if (mayLose === 'always') this.#mayLose = true;
   }
 
   /**
    * Each still runs as one copy, where its home says, or is said to be lost where a fault may have done that; then they
    * end. @returns the moves that balance made @throws Error with what is wrong
    */
-  async ends(mayLose: boolean): Promise<number> {
-    await balance(this.lab, false);
+  async ends(): Promise<number> {
+    await this.lab.balance(false);
     let moves = 0;
-    for (const id of this.jobs) {
-      await this.lab.comesTo(() => this.#complaint(id, mayLose));
-      moves += (await this.#seen(id))?.migrations ?? 0;
-      await this.lab.ask(this.home, 'jobs.kill', { job: id, signal: 'SIGKILL' }).catch((error) => {
-        if (!mayLose) throw error;
+    for (const job of this.jobs) {
+      await job.settles(this.#mayLose).catch(async (error) => {
+        if (!this.#mayLose || (await job.seen()).state !== 'lost') throw error;
+      });
+      const { id, state, migrations } = await job.seen();
+      if (state !== 'running' && !(this.#mayLose && state === 'lost'))
+        throw new Error(`${id}, which computes, is ${state}`);
+      moves += migrations;
+      await job.signal('SIGKILL').catch((error) => {
+        if (!this.#mayLose) throw error;
       });
     }
     return moves;
   }
-
-  /** Whatever has become of them. */
-  async abandon(): Promise<void> {
-    await balance(this.lab, false);
-  }
-
-  async #seen(id: string) {
-    const { jobs } = await this.lab.ask(this.home, 'jobs.list', { ended: true });
-    return jobs.find((job) => job.id === id);
-  }
-
-  async #complaint(id: string, mayLose: boolean): Promise<string | null> {
-    const job = await this.#seen(id);
-    if (!job) return `${this.home} does not know ${id}`;
-    if (job.state === 'lost' && mayLose) return null;
-    const copies = (await this.lab.copies()).filter((copy) => copy.includes(`/${id}.`));
-    if (job.state !== 'running') return `${id}, which computes, is ${job.state}`;
-    if (copies.length !== 1)
-      return `${id}, which computes, has ${copies.length} copies: ${copies.join(', ')}`;
-    return copies[0]!.startsWith(`${job.node}/`) ? null : `its copy is ${copies[0]}, its host ${job.node}`;
-  }
 }
-
-const balance = (lab: FaultLab, balancing: boolean) =>
-  lab.ask('node1', 'nodes.rule', { nodes: null, rule: { balancing } });

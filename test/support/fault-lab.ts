@@ -188,6 +188,11 @@ export class FaultLab {
     }
   }
 
+  /** Whether jobs move by themselves, on all nodes. */
+  balance(balancing: boolean) {
+    return this.ask('node1', 'nodes.rule', { nodes: null, rule: { balancing } });
+  }
+
   /** Launches the program that prints numbered lines; `home` is the node that is asked. */
   async run(home: string, host: string, args: string[] = []): Promise<FaultJob> {
     const request = { program: this.program, args, cwd: '/', env: {}, stopped: false, node: host };
@@ -265,6 +270,7 @@ export class FaultLab {
     this.disarm();
     for (const node of this.#cut) await this.link(node, 'up');
     for (const node of this.#killed) await this.restart(node);
+    await this.balance(false);
     const { jobs } = await this.ask('node1', 'jobs.list', { ended: false });
     for (const { id } of jobs)
       await this.ask('node1', 'jobs.kill', { job: id, signal: 'SIGKILL' }).catch(() => {});

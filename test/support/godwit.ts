@@ -100,6 +100,11 @@ export class Godwit {
     await new Godwit().text(['lab', 'down', '--name', name], LAB_MS);
   }
 
+  /** Takes a lab down, for who may be killed before. */
+  static downCommand(name: string): string[] {
+    return [process.execPath, inProject('dist', 'godwit.cjs'), 'lab', 'down', '--name', name];
+  }
+
   static async labNodes(name: string): Promise<string[]> {
     const status = await new Godwit().#json(LabNodes, ['lab', 'status', '--name', name]);
     return status.nodes.map((node) => node.name);

@@ -6,7 +6,6 @@ import { nodePaths } from '../../agent/lab/description';
 import { killAgent, killKeeper, restartAgent } from '../../agent/lab/lab';
 import { lineOf } from '../support/c-programs';
 import { Godwit } from '../support/godwit';
-import { inProject } from '../support/project';
 import { queens } from '../support/subjects';
 import { newestPackage } from './harness/extension';
 import { TestFolder } from './harness/test-folder';
@@ -26,7 +25,7 @@ let workbench: Workbench;
 let line: number;
 
 beforeAll(async () => {
-  const down = [process.execPath, inProject('dist', 'godwit.cjs'), 'lab', 'down', '--name', LAB];
+  const down = Godwit.downCommand(LAB);
   testFolder = new TestFolder('godwit-bad', down);
   const folder = join(testFolder.folder, 'queens');
   workspace = await makeWorkspace(queens, folder, [

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import type { Locator } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { Godwit } from '../support/godwit';
-import { inProject } from '../support/project';
 import { queens } from '../support/subjects';
 import { newestPackage } from './harness/extension';
 import { TestFolder } from './harness/test-folder';
@@ -40,7 +39,7 @@ let godwit: Godwit;
 const jobs = new Map<string, string>();
 
 beforeAll(async () => {
-  const down = [process.execPath, inProject('dist', 'godwit.cjs'), 'lab', 'down', '--name', LAB];
+  const down = Godwit.downCommand(LAB);
   testFolder = new TestFolder('godwit-text', down);
   godwit = await Godwit.labUp(LAB, { nodes: 2 });
   const folder = join(testFolder.folder, 'queens');

@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { Godwit } from '../support/godwit';
-import { inProject } from '../support/project';
 import { newestPackage } from './harness/extension';
 import { Vscode } from './harness/vscode';
 import { until } from './harness/wait';
@@ -22,7 +21,7 @@ beforeAll(async () => {
     user: { uid: number('-u'), gid: number('-g') },
     env: { GODWIT_LAB: LAB },
     extensions: [newestPackage()],
-    atEnd: [process.execPath, inProject('dist', 'godwit.cjs'), 'lab', 'down', '--name', LAB],
+    atEnd: Godwit.downCommand(LAB),
   });
 }, TEST_MS);
 

@@ -5,7 +5,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { labFolder } from '../../agent/lab/description';
 import { Godwit } from '../support/godwit';
 import { processesOf } from '../support/processes';
-import { inProject } from '../support/project';
 import { newestPackage } from './harness/extension';
 import { VscodeServer } from './harness/server';
 import { TestFolder } from './harness/test-folder';
@@ -92,7 +91,7 @@ let testFolder: TestFolder;
 let installed: string;
 
 beforeAll(async () => {
-  const down = [process.execPath, inProject('dist', 'godwit.cjs'), 'lab', 'down', '--name', LAB];
+  const down = Godwit.downCommand(LAB);
   testFolder = new TestFolder('godwit-package', down);
   await VscodeServer.start(testFolder, { extensions: [newestPackage()] });
   const folder = testFolder.make('vscode', 'extensions');

@@ -3,7 +3,6 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { span } from '../../agent/api/figures';
 import { killAgent, restartAgent } from '../../agent/lab/lab';
 import { Godwit } from '../support/godwit';
-import { inProject } from '../support/project';
 import { newestPackage } from './harness/extension';
 import { Vscode } from './harness/vscode';
 import { until } from './harness/wait';
@@ -25,7 +24,7 @@ beforeAll(async () => {
   vscode = await Vscode.open({
     env: { GODWIT_LAB: LAB },
     extensions: [newestPackage()],
-    atEnd: [process.execPath, inProject('dist', 'godwit.cjs'), 'lab', 'down', '--name', LAB],
+    atEnd: Godwit.downCommand(LAB),
   });
   vscode.workbench.page.on('console', (message) => {
     if (/Content Security Policy/.test(message.text())) refused.push(message.text());

@@ -4,7 +4,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { heat } from '../demo/heat';
 import { Godwit } from '../support/godwit';
 import { endAll, run } from '../support/processes';
-import { inProject } from '../support/project';
 import type { Subject } from '../support/subject';
 import { queens } from '../support/subjects';
 import { silent } from '../support/teller';
@@ -24,14 +23,7 @@ let godwit: Godwit;
 let vscode: Vscode | undefined;
 
 beforeAll(async () => {
-  testFolder = new TestFolder('godwit-editor', [
-    process.execPath,
-    inProject('dist', 'godwit.cjs'),
-    'lab',
-    'down',
-    '--name',
-    LAB,
-  ]);
+  testFolder = new TestFolder('godwit-editor', Godwit.downCommand(LAB));
   godwit = await Godwit.labUp(LAB, { temp: testFolder.folder });
 });
 

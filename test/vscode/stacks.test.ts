@@ -27,7 +27,7 @@ beforeAll(async () => {
     view: 'Godwit',
     env: { GODWIT_LAB: LAB },
     extensions: [newestPackage()],
-    atEnd: [process.execPath, inProject('dist', 'godwit.cjs'), 'lab', 'down', '--name', LAB],
+    atEnd: Godwit.downCommand(LAB),
   });
   for (const name of ['sim-one', 'sim-two']) {
     const { id } = await godwit.run([ranks, '2', '8', '1'], { name });

@@ -2,7 +2,6 @@
 import type { Locator } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { Godwit } from '../support/godwit';
-import { inProject } from '../support/project';
 import { newestPackage } from './harness/extension';
 import { Vscode } from './harness/vscode';
 import { until } from './harness/wait';
@@ -31,7 +30,7 @@ beforeAll(async () => {
     view: 'Godwit',
     env: { GODWIT_LAB: LAB },
     extensions: [newestPackage()],
-    atEnd: [process.execPath, inProject('dist', 'godwit.cjs'), 'lab', 'down', '--name', LAB],
+    atEnd: Godwit.downCommand(LAB),
   });
   for (const [index, name] of STAY.entries())
     await godwit.run(['/bin/sh', '-c', RESTLESS], { name, on: index % 2 ? 'node2' : 'node1' });

@@ -25,11 +25,21 @@ export class Workbench {
   static async open(page: Page, url: string, view = 'Explorer'): Promise<Workbench> {
     page.setDefaultTimeout(PATIENCE_MS);
     await page.goto(url);
-    await page.locator('.monaco-workbench .part.statusbar').waitFor();
     const workbench = new Workbench(page);
-    // What extensions contribute is there once their views' icons are; until then a C file can't have breakpoints.
-    await workbench.#viewIcon(view).waitFor();
+    await workbench.#ready(view);
     return workbench;
+  }
+
+  /** @param view as of `open` */
+  async reload(view: string): Promise<void> {
+    await this.page.reload();
+    await this.#ready(view);
+  }
+
+  async #ready(view: string): Promise<void> {
+    await this.page.locator('.monaco-workbench .part.statusbar').waitFor();
+    // What extensions contribute is there once their views' icons are; until then a C file can't have breakpoints.
+    await this.#viewIcon(view).waitFor();
   }
 
   // ---- Palette, quick picks, input boxes
