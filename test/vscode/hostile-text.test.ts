@@ -110,28 +110,19 @@ test('in a tooltip', { timeout: TEST_MS }, async () => {
     () => vscode.workbench.tree(),
     ({ length }) => length > NAMES.length,
   );
-  const hover = vscode.workbench.page.locator('.monaco-hover:visible');
+  const { hover, rows } = vscode.workbench;
   for (const name of NAMES) {
-    await vscode.workbench.rows
-      .locator('.label-name')
-      .nth(await labelIndex(name))
-      .hover({ position: AT_ITS_BEGINNING });
-    const told = await until(
-      `what is said of ${name}`,
-      async () => (await texts(hover)).join(),
-      (text) => text.includes(name) && text.includes('Command'),
+    const labels = rows.locator('.label-name');
+    const label = labels.nth((await texts(labels)).indexOf(name));
+    const told = await vscode.workbench.tooltip(label, (text) =>
+      [name, 'Command'].every((word) => read(text).includes(word)),
     );
     expect(await hover.locator('td a, strong a, .codicon, img, b, code').count(), name).toBe(0);
-    expect(told).toContain(COMMAND_SHOWN);
+    expect(read(told)).toContain(COMMAND_SHOWN);
     await vscode.workbench.restMouse();
     await hover.first().waitFor({ state: 'hidden' });
   }
 });
-
-/** Its middle may be behind the row's buttons. */
-const AT_ITS_BEGINNING = { x: 6, y: 8 };
-const labelIndex = async (name: string) =>
-  (await texts(vscode.workbench.rows.locator('.label-name'))).indexOf(name);
 
 test('in a pick, a progress and a message', { timeout: TEST_MS }, async () => {
   await vscode.workbench.command('Godwit: Migrate Job…');

@@ -13,6 +13,8 @@ const LINE_PX = 10;
 /** How often a breakpoint is asked for, and how long one that was taken may need to be drawn. */
 const TOGGLES = 4;
 const TOGGLED_MS = 15_000;
+/** VS Code waits half a second before it shows one. */
+const TOOLTIP_MS = 2_000;
 
 export class Workbench {
   readonly debug: DebugView;
@@ -235,6 +237,29 @@ export class Workbench {
   /** The webview in the tab with this title; it must be the active tab of its group. */
   webview(title: string): WebviewPanel {
     return new WebviewPanel(this, title);
+  }
+
+  /** What is said of whatever the pointer is over. */
+  get hover(): Locator {
+    return this.page.locator('.monaco-hover:visible');
+  }
+
+  /**
+   * Points at the beginning of a row's label until its tooltip is good; returns its text. A mouse that never moves again
+   * gets no tooltip where one was called off, as by a row that came meanwhile.
+   */
+  async tooltip(label: Locator, good: (text: string) => boolean): Promise<string> {
+    let x = 1;
+    const look = async () => {
+      if (!(await this.hover.first().isVisible())) {
+        x = 3 - x;
+        // Its middle may be behind the row's buttons.
+        await label.hover({ position: { x, y: 5 } });
+        await this.page.waitForTimeout(TOOLTIP_MS);
+      }
+      return (await this.hover.allInnerTexts()).join();
+    };
+    return until('the tooltip', look, good);
   }
 
   /** To where nothing is said of what it points at: the middle of the status bar. */
