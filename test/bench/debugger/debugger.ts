@@ -33,6 +33,8 @@ export async function benchDebugger({ numbers, words: only }: BenchOptions): Pro
         process.stdout.write(`${JSON.stringify(shown(row))}\n`);
       }
       endAll();
+      // A job outlives its debugger: it would compute beside the next row.
+      for (const { id, state } of await godwit.jobs()) if (state !== 'ended') await godwit.kill(id);
     }
     console.table(rows.map(shown));
     return Object.assign({}, ...rows.map(flatOf));

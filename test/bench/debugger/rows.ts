@@ -263,6 +263,7 @@ async function launches(stage: Stage): Promise<Row[]> {
   const main = { ...begin(stage, []), lines: [lineOf(stage.source, 'const int depth')] };
   const once = async (kind: typeof CDT) => {
     const { client, took } = await begun(kind, main);
+    await client.request('disconnect', { terminateDebuggee: true });
     client.kill();
     return took;
   };
