@@ -98,9 +98,11 @@ export class Gdb extends GDBBackend {
 
 export class GdbFactory extends GDBBackendFactory {
   gdb: Gdb | undefined;
+  /** One, which asks gdb for its version once: that takes a tenth of a second. */
+  private readonly manager = new GdbProcess();
 
   override async createGDBManager(): Promise<GdbProcess> {
-    return new GdbProcess();
+    return this.manager;
   }
 
   override async createBackend(_session: unknown, manager: unknown): Promise<Gdb> {

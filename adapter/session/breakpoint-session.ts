@@ -4,7 +4,6 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { MIBreakpointInfo } from 'cdt-gdb-adapter/dist/mi';
 import { Breakpoints, type Wanted } from '../breakpoints/breakpoints';
 import { DATA, FUNCTIONS, INSTRUCTIONS } from '../stops/stops';
-import type { GdbOptions } from './gdb-session';
 import { ValuesSession } from './values-session';
 
 /** What the debug registers of a processor can watch at most: four times eight bytes. */
@@ -26,8 +25,8 @@ export abstract class BreakpointSession extends ValuesSession {
   /** Settles when the requests before are done. */
   private before: Promise<void> = Promise.resolve();
 
-  protected override async connectGdb(socket: string, options: GdbOptions): Promise<void> {
-    await super.connectGdb(socket, options);
+  protected override async connectGdb(socket: string): Promise<void> {
+    await super.connectGdb(socket);
     this.breakpoints = new Breakpoints(this.ownGdb);
     this.gdbOutput.forked = (child) => this.forked(child);
   }

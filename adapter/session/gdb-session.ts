@@ -1,5 +1,6 @@
 /** gdb's life within a session: it is looked for, started, given its Python and the line, and ended. */
-import { join } from 'node:path';
+import { access, constants } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { GodwitError } from '../../agent/api/errors';
@@ -19,7 +20,8 @@ const PYTHON = join(__dirname, 'gdb');
 export interface GdbOptions {
   gdb: string;
   cwd: string;
-  sysroot: string;
+  /** Where libraries are looked for, if not where gdb was built to look. */
+  sysroot?: string;
   /** Commands of gdb's or of MI's that come before gdb looks at the program. */
   before: Setup[];
 }
@@ -35,6 +37,8 @@ const OWN_ERRORS = ['quit', 'corefile'].map((what) => `maintenance set internal-
 export abstract class GdbSession extends TellingSession {
   private readonly factory: GdbFactory;
   private ready = false;
+  /** How it has ended. */
+  private gdbsEnd: string | undefined;
 
   constructor() {
     const factory = new GdbFactory();
@@ -61,25 +65,27 @@ export abstract class GdbSession extends TellingSession {
     return this.ready && super.shouldReportError(error);
   }
 
-  /** @throws GodwitError `no-gdb` */
-  protected async checkGdb(gdb: string): Promise<void> {
-    const manager = await this.factory.createGDBManager();
-    await manager.getVersion({ gdb } as never).catch((error: NodeJS.ErrnoException) => {
-      throw noGdb(gdb, error.code === 'ENOENT' ? 'there is no such program' : error.message);
+  /** Before anything is launched for it. @throws GodwitError `no-gdb` */
+  protected async findGdb(gdb: string): Promise<void> {
+    if (!(await isExecutable(gdb))) throw noGdb(gdb, 'there is no such program');
+  }
+
+  /** It needs no job yet. @throws GodwitError `no-gdb`, `no-python`, `gdb-failed` */
+  protected async beginGdb({ sysroot, before, ...options }: GdbOptions): Promise<void> {
+    await orFailed(async () => {
+      await this.startGdb(options);
+      for (const setup of before) await this.setUp(setup);
+      if (sysroot !== undefined) await this.gdb.sendGDBSet(`sysroot ${sysroot}`);
     });
   }
 
-  /** @throws GodwitError `no-python`, `gdb-failed` */
-  protected async connectGdb(socket: string, options: GdbOptions): Promise<void> {
-    try {
-      await this.startGdb(options);
-      for (const setup of options.before) await this.setUp(setup);
-      await this.gdb.sendGDBSet(`sysroot ${options.sysroot}`);
+  /** @throws GodwitError `gdb-failed` */
+  protected async connectGdb(socket: string): Promise<void> {
+    await orFailed(async () => {
+      if (this.gdbsEnd) throw new Error(`it ${this.gdbsEnd}`);
       await this.gdb.sendCommand(`-target-select remote ${socket}`);
       await this.gdb.confirmAsyncMode();
-    } catch (error) {
-      throw error instanceof GodwitError ? error : gdbFailed((error as Error).message);
-    }
+    });
     this.isAttach = true;
     this.ready = true;
     const { withoutSymbols } = this.gdbOutput;
@@ -92,33 +98,24 @@ export abstract class GdbSession extends TellingSession {
 
   /** To the next job. gdb reads the program from its file once more, which may have been built anew. */
   protected async connectAnew(socket: string): Promise<void> {
-    try {
+    await orFailed(async () => {
       await this.python.ask('forget_program', {});
       await this.gdb.sendCommand(`-target-select remote ${socket}`);
       await this.python.ask('enable_again', {});
-    } catch (error) {
-      throw gdbFailed((error as Error).message);
-    }
+    });
   }
 
-  /** What a program has left that has ended. @throws GodwitError `no-python`, `gdb-failed` */
-  protected async connectCore(
-    { program, core }: { program: string; core: string },
-    options: GdbOptions,
-  ): Promise<void> {
-    try {
-      await this.startGdb(options);
-      for (const setup of options.before) await this.setUp(setup);
+  /** What a program has left that has ended. @throws GodwitError `gdb-failed` */
+  protected async connectCore({ program, core }: { program: string; core: string }): Promise<void> {
+    await orFailed(async () => {
       await this.gdb.sendCommand(`-file-exec-and-symbols ${quoted(program)}`);
       await this.gdb.sendCommand(`-target-select core ${core}`);
-    } catch (error) {
-      throw error instanceof GodwitError ? error : gdbFailed((error as Error).message);
-    }
+    });
     this.isAttach = true;
     this.ready = true;
   }
 
-  private async startGdb({ gdb, cwd }: GdbOptions): Promise<void> {
+  private async startGdb({ gdb, cwd }: Pick<GdbOptions, 'gdb' | 'cwd'>): Promise<void> {
     const settings = [
       `remotetimeout ${REMOTE_TIMEOUT_S}`,
       'confirm off',
@@ -130,11 +127,16 @@ export abstract class GdbSession extends TellingSession {
     ];
     const commands = [...settings.map((setting) => `set ${setting}`), ...OWN_ERRORS];
     const args = { gdb, cwd, gdbArguments: commands.flatMap((command) => ['-iex', command]) };
+    const manager = await this.factory.createGDBManager();
+    await manager.getVersion(args).catch((error: Error) => {
+      throw noGdb(gdb, error.message);
+    });
     await this.setupCommonLoggerAndBackends(args);
     this.initializeSessionArguments(args);
-    this.gdb.on('exit', (code, signal) =>
-      this.gdbEnded(signal ? `was ended by ${signal}` : `exited with status ${code}`),
-    );
+    this.gdb.on('exit', (code, signal) => {
+      this.gdbsEnd = signal ? `was ended by ${signal}` : `exited with status ${code}`;
+      this.gdbEnded(this.gdbsEnd);
+    });
     await this.spawn(args);
     await this.python.load(PYTHON);
   }
@@ -168,4 +170,23 @@ export abstract class GdbSession extends TellingSession {
     this.ready = false;
     await this.factory.gdb?.end();
   }
+}
+
+/** @throws GodwitError `gdb-failed`, or what `work` says by name */
+async function orFailed(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    throw error instanceof GodwitError ? error : gdbFailed((error as Error).message);
+  }
+}
+
+/** As it would be found for a process that is started (execvp(3)). */
+async function isExecutable(program: string): Promise<boolean> {
+  const folders = program.includes('/') ? [''] : (process.env.PATH ?? '').split(delimiter);
+  const found = folders.map((folder) => access(join(folder, program), constants.X_OK));
+  return Promise.any(found).then(
+    () => true,
+    () => false,
+  );
 }

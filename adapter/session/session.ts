@@ -78,10 +78,11 @@ export class GodwitSession extends JobSession {
     return this.begin(response, async () => {
       const wanted = parseArguments(LaunchArguments, 'launch', args);
       this.nameUnknown(LaunchArguments, args);
-      await this.checkGdb(wanted.gdb);
+      await this.findGdb(wanted.gdb);
       if (wanted.coreFile !== undefined) return this.openCore(wanted, wanted.coreFile);
       this.launching = args;
-      await this.connect(await this.enter(...(await this.run(wanted)), {}), wanted);
+      const entered = this.run(wanted).then((there) => this.enter(...there, {}));
+      await this.connect(entered, wanted);
       if (wanted.stopAtEntry) this.beginning = 'main';
     });
   }
@@ -93,13 +94,13 @@ export class GodwitSession extends JobSession {
     return this.begin(response, async () => {
       const wanted = parseArguments(ChildArguments, 'attach', args);
       this.nameUnknown(AttachArguments, args);
-      await this.checkGdb(wanted.gdb);
+      await this.findGdb(wanted.gdb);
       const link = await AgentLink.open(findSocket(wanted.agent), this.options.patienceMs);
       const { process: pid, __child: child } = wanted;
       const job = await orClose(link, findJob(link, wanted.job));
       // What the job prints is shown by its program's session.
       const opening = child ? { ...wanted, console: 'panel' as const } : wanted;
-      await this.connect(await this.enter(link, job, { pid, session: child?.session }), opening);
+      await this.connect(this.enter(link, job, { pid, session: child?.session }), opening);
       // Its configuration is not one that a program could be launched with anew.
       this.tell(new Event('capabilities', { capabilities: { supportsRestartRequest: false } }));
       if (child && wanted.stopInChildren) this.beginning = child.program ? 'main' : 'here';
@@ -152,17 +153,22 @@ export class GodwitSession extends JobSession {
     return [this.debuggee, await this.debuggee.listen()];
   }
 
-  private async connect([debuggee, socket]: [Debuggee, string], wanted: Opening): Promise<void> {
-    await this.connectGdb(socket, { gdb: wanted.gdb, cwd: '/', sysroot: '/', before: before(wanted) });
+  /** gdb starts while the job comes to stand: each takes some tenths of a second. */
+  private async connect(entered: Promise<[Debuggee, string]>, wanted: Opening): Promise<void> {
+    const gdb = this.beginGdb({ ...optionsOf(wanted), sysroot: '/' });
+    // If one fails, what the other has made must be known, to be taken away.
+    await Promise.allSettled([entered, gdb]);
+    const [debuggee, socket] = await entered;
+    await gdb;
+    await this.connectGdb(socket);
     await this.connected(debuggee, wanted, this.options.patienceMs);
   }
 
   // ---- A program that has ended already
 
   private async openCore(wanted: LaunchArguments, core: string): Promise<void> {
-    const { gdb } = wanted;
-    const [program, file] = [programOf(wanted), resolve(wanted.cwd ?? '/', core)];
-    await this.connectCore({ program, core: file }, { gdb, cwd: '/', sysroot: '/', before: before(wanted) });
+    await this.beginGdb(optionsOf(wanted));
+    await this.connectCore({ program: programOf(wanted), core: resolve(wanted.cwd ?? '/', core) });
     this.beginning = 'ended';
     this.tell(new Event('capabilities', { capabilities: { supportsRestartRequest: false } }));
   }
@@ -348,6 +354,8 @@ export class GodwitSession extends JobSession {
     return debuggee.exit(KILL_MS);
   }
 }
+
+const optionsOf = (wanted: Opening) => ({ gdb: wanted.gdb, cwd: '/', before: before(wanted) });
 
 /** The connection is of no use without what is asked. */
 const orClose = <T>(link: AgentLink, asked: Promise<T>): Promise<T> =>

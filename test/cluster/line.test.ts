@@ -75,6 +75,18 @@ describe('a step', () => {
   });
 });
 
+test('symbols of the C library are told in one message, and threads are found by them', async () => {
+  const gdb = await debug('threads', '2', '100000', '600000000');
+  await gdb.do('break beat');
+  job.start();
+  await gdb.do('continue');
+  const offers = stubbed.asked.filter((packet) => packet.includes('qSymbol:'));
+  expect(offers.filter((packet) => packet.includes('Qgodwit.symbols:'))).toHaveLength(1);
+  expect(offers.filter((packet) => !packet.includes('qSymbol::'))).toEqual([]);
+  // gdbserver has found its library of threads by them.
+  expect(await gdb.do('info threads')).toMatch(/Thread \d+\.\d+/);
+});
+
 describe('what is shown is what is there', () => {
   test('behind what gdb writes, calls, selects, and moves', async () => {
     const gdb = await debug('steps');

@@ -30,6 +30,7 @@ export function mutants(count: number, seed = 12345): string[] {
       'qSearch:memory:400000;100;ab',
       'qSymbol::',
       'qSymbol:0:61',
+      'Qgodwit.symbols:61=401136;62=;',
       'qOffsets',
       'qfThreadInfo',
     ],

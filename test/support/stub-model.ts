@@ -2,6 +2,7 @@
  * A debug server with a process that stands, as values: what each packet does to it and what is answered. Behind a line
  * it is a stub that tells ahead what is about to be asked; asked directly it is what the answers have to be.
  */
+import { decodeSymbols, type Symbols, tellsSymbols } from '../../agent/debug/rsp/symbols';
 import {
   type Ahead,
   decodeTogether,
@@ -24,10 +25,17 @@ export class StubModel {
   readonly breakpoints = new Map<string, string>();
   selected = 'p2.2';
   passing = '';
+  /** What it asks a client that offers symbols, names in hex, and the answers that it has had. */
+  questions: string[] = [];
+  readonly found = new Map<string, string>();
+  #told: Symbols = new Map();
   #stops = 0;
 
-  /** @param knows requests that are sent together */
-  constructor(public knows = true) {}
+  /** @param knows requests that are sent together; @param knowsSymbols that are told ahead */
+  constructor(
+    public knows = true,
+    readonly knowsSymbols = true,
+  ) {}
 
   #hex(seed: number): string {
     return Buffer.alloc(16, seed).toString('hex');
@@ -80,7 +88,24 @@ export class StubModel {
     return this.threads.map((thread) => `<thread id="${thread}"/>`).join('');
   }
 
+  #lookUp(packet: string): string {
+    const [, value = '', name] = packet.split(':');
+    if (name) this.found.set(name, value);
+    for (;;) {
+      const next = this.questions.find((question) => !this.found.has(question));
+      if (next === undefined) return 'OK';
+      const told = this.#told.get(next);
+      if (told === undefined) return `qSymbol:${next}`;
+      this.found.set(next, told);
+    }
+  }
+
   #one(packet: string): string {
+    if (packet.startsWith('qSymbol:')) return this.#lookUp(packet);
+    if (this.knowsSymbols && tellsSymbols(packet)) {
+      this.#told = decodeSymbols(packet)!;
+      return 'OK';
+    }
     const [, verb = '', rest = ''] =
       /^(Hg|vCont;|QPassSignals:|qXfer:threads:read:|.)(.*)$/s.exec(packet) ?? [];
     switch (verb) {

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { Asking } from '../../agent/debug/link/asking';
 import { Known, WISHED_FOR_MS } from '../../agent/debug/link/known';
+import { decodeSymbols, encodeSymbols, LOOKED_UP } from '../../agent/debug/rsp/symbols';
 import { MAX_PIECES } from '../../agent/debug/rsp/together';
 import { CODE, STACK, StubModel } from '../support/stub-model';
 
@@ -356,5 +357,93 @@ describe('a client that does not wait', () => {
     scene.held = [];
     for (let n = 0; n < 100; n++) scene.asking.take('vCont;c');
     expect(scene.failures[0]).toContain('does not wait');
+  });
+});
+
+describe('symbols', () => {
+  const [version, ...others] = LOOKED_UP as [string, ...string[]];
+  const unheardOf = Buffer.from('_thread_db_new').toString('hex');
+  /** Each name's own; of some there is none. */
+  const addressOf = (name: string) => (name.length % 3 === 0 ? '' : name.slice(-12));
+
+  /** As gdb does it. */
+  async function offer(scene: Scene, has: (name: string) => boolean = () => true): Promise<string> {
+    let reply = await scene.ask('qSymbol::');
+    while (reply.startsWith('qSymbol:')) {
+      const name = reply.slice('qSymbol:'.length);
+      reply = await scene.ask(`qSymbol:${has(name) ? addressOf(name) : ''}:${name}`);
+    }
+    return reply;
+  }
+
+  function sceneWith(stub: StubModel): Scene {
+    stub.questions = [others[0]!, version, ...others.slice(5, 60).reverse()];
+    return new Scene(stub);
+  }
+  const expected = ({ questions }: StubModel) =>
+    Object.fromEntries(questions.map((name) => [name, addressOf(name)]));
+
+  it('that the debug server will ask for go along with the offer, in one message', async () => {
+    const scene = sceneWith(new StubModel());
+    expect(await offer(scene)).toBe('OK');
+    expect(Object.fromEntries(scene.stub.found)).toEqual(expected(scene.stub));
+    expect(scene.sent).toHaveLength(1);
+    // It asks once; an offer is passed on as ever.
+    expect(await scene.ask('qSymbol::')).toBe('OK');
+    expect(scene.sent.at(-1)).toBe('qSymbol::');
+  });
+
+  it('that are not known of are asked of the client', async () => {
+    const scene = sceneWith(new StubModel());
+    scene.stub.questions.splice(20, 0, unheardOf);
+    expect(await offer(scene)).toBe('OK');
+    expect(Object.fromEntries(scene.stub.found)).toEqual(expected(scene.stub));
+    expect(scene.sent).toHaveLength(2);
+  });
+
+  it('are not looked up for a program without threads, each time that it offers some', async () => {
+    const scene = sceneWith(new StubModel());
+    scene.stub.questions = [version];
+    expect(await offer(scene, () => false)).toBe('OK');
+    expect(scene.sent).toEqual(['qSymbol::', `qSymbol::${version}`]);
+    scene.stub.found.clear();
+    scene.stub.questions.push(...others);
+    expect(await offer(scene)).toBe('OK');
+    expect(scene.sent).toHaveLength(3);
+  });
+
+  it.each([
+    ['together', new StubModel(false)],
+    ['ahead', new StubModel(true, false)],
+  ])('are asked for by a stub that takes nothing %s', async (_, stub) => {
+    const scene = sceneWith(stub);
+    expect(await offer(scene)).toBe('OK');
+    expect(Object.fromEntries(scene.stub.found)).toEqual(expected(scene.stub));
+  });
+
+  it('are others in another program', async () => {
+    const scene = sceneWith(new StubModel());
+    await offer(scene);
+    scene.held = [];
+    scene.asking.take('vCont;c');
+    scene.held = null;
+    scene.asking.answered('T05exec:2f62696e;thread:p2.2;');
+    scene.stub.found.clear();
+    const before = scene.sent.length;
+    expect(await offer(scene)).toBe('OK');
+    expect(Object.fromEntries(scene.stub.found)).toEqual(expected(scene.stub));
+    expect(scene.sent.slice(before)).toHaveLength(1);
+  });
+
+  it('are told in a packet of one shape', () => {
+    const told = new Map([
+      ['61', '401136'],
+      ['62', ''],
+    ]);
+    const packet = encodeSymbols(told);
+    expect(decodeSymbols(packet)).toEqual(told);
+    const wrong = [packet.slice(0, -1), `${packet}x`, packet.replace('61', '6'), packet.replace('=', ':')];
+    for (const one of [...wrong, packet.replace('401136', '1'.repeat(17)), packet + '61=1;'.repeat(300)])
+      expect(decodeSymbols(one), one).toBeNull();
   });
 });

@@ -7,9 +7,11 @@
 import { badMessage, type GodwitError } from '../../api/errors';
 import { MAX_PACKET } from '../rsp/codec';
 import { isResume, parseStopReply, parseThreadId } from '../rsp/packets';
+import { tellsSymbols } from '../rsp/symbols';
 import { decodeAnswers, encodeTogether, isAnswers, type Wish } from '../rsp/together';
 import { Breakpoints, isPoint } from './breakpoints';
 import { Known } from './known';
+import { SymbolLookup } from './symbol-lookup';
 import { Wishes } from './wishes';
 
 /** Packets that change nothing. Selections and breakpoints change nothing of the process, and are dealt with apart. */
@@ -51,6 +53,7 @@ export class Asking {
   readonly #ends: AskingEnds;
   readonly #breakpoints = new Breakpoints();
   readonly #wishes = new Wishes();
+  readonly #symbols = new SymbolLookup();
   readonly #sent: Sent[] = [];
   readonly #waiting: string[] = [];
   #known: Known | null = null;
@@ -165,9 +168,11 @@ export class Asking {
   }
 
   #begin(packet: string): void {
-    const answer = this.#answerHere(packet);
-    if (answer === null) this.#ask(packet);
-    else this.#deliver(answer);
+    const step = this.#plain ? null : this.#symbols.take(packet);
+    const answer = step === null ? this.#answerHere(packet) : 'question' in step ? step.question : null;
+    if (answer !== null) this.#deliver(answer);
+    else if (step && 'offer' in step) this.#ask(step.offer, step.first);
+    else this.#ask(packet);
   }
 
   // ---- Answered here
@@ -211,9 +216,10 @@ export class Asking {
 
   // ---- Asked
 
-  #ask(packet: string): void {
+  /** `first`: what has to be told before it. */
+  #ask(packet: string, first: string[] = []): void {
     const reads = READS.test(packet);
-    const before = this.#wanted === this.#selected ? [] : [`Hg${this.#wanted}`];
+    const before = [...first, ...(this.#wanted === this.#selected ? [] : [`Hg${this.#wanted}`])];
     if (!reads) before.push(...this.#takeWaiting());
     const wish = this.#plain ? null : this.#wishFor(packet);
     if (LIBRARIES.test(packet)) this.#breakpoints.forgetPages();
@@ -283,7 +289,10 @@ export class Asking {
     if (stop.kind !== 'stop' || stop.reason === 'library') this.#breakpoints.forgetPages();
     if ('process' in stop && stop.process !== undefined) this.#children.delete(stop.process);
     if (stop.kind !== 'stop') return;
-    if (stop.reason === 'exec') this.#breakpoints.forget();
+    if (stop.reason === 'exec') {
+      this.#breakpoints.forget();
+      this.#symbols.forget();
+    }
     this.#forked(reply);
   }
 
@@ -339,8 +348,8 @@ export class Asking {
   #refused(packets: string[], nth: number): void {
     const [refused, last] = [packets[nth]!, packets.at(-1)!];
     const rest = packets.slice(nth + 1);
-    // A breakpoint that can't be taken out is no more in the way than it was.
-    const isMissed = !refused.startsWith('Hg') && !refused.startsWith('z');
+    // A breakpoint that can't be taken out is no more in the way than it was. A stub that does not know of symbols told ahead has the client asked for them.
+    const isMissed = !refused.startsWith('Hg') && !refused.startsWith('z') && !tellsSymbols(refused);
     if (isPoint(refused) && isMissed) this.#breakpoints.refused(refused);
     else if (isPoint(refused)) this.#breakpoints.lost(refused);
     // Nothing is done in another thread's place.

@@ -7,8 +7,9 @@ import { MAX_PACKET } from '../rsp/codec';
 import { featuresForClient, featuresForServer } from '../rsp/features';
 import { isResume, parseStopReply, threadOfStop } from '../rsp/packets';
 import { judge } from '../rsp/requests';
+import { decodeSymbols, type Symbols, tellsSymbols } from '../rsp/symbols';
 import { exceeds, isSignalList, remember, resumed, withoutStopSignal } from '../state/memory';
-import type { Memory, Stop } from '../state/parked';
+import { MAX_SYMBOLS, type Memory, type Stop } from '../state/parked';
 import { letsRun, signalsOf, steps, withSignals } from '../state/resume';
 import { FOLLOW_CHILDREN, letChildGo } from './children';
 import type { Inferior } from './inferior';
@@ -20,6 +21,8 @@ import { answerThreads, readsThreads } from './thread-list';
 const CLIENT_LIMIT = 60_000;
 /** gdb's number of it. */
 const SIGTRAP = 5;
+
+const NONE: Symbols = new Map();
 
 const TOO_MANY = 'E.there are too many breakpoints, or conditions too long, to travel with a job';
 
@@ -37,6 +40,7 @@ export async function answerTo(packet: string, inferior: Inferior): Promise<Answ
     inferior.note({ followsChildren: true });
     return { reply: 'OK' };
   }
+  if (tellsSymbols(packet)) return { reply: toldSymbols(packet, inferior) };
   const judged = judge(packet, server?.packetSize ?? MAX_PACKET);
   if (judged !== 'pass') return { reply: judged.answer };
   if (packet.startsWith('vFile:')) return { reply: await inferior.files.answer(packet) };
@@ -59,12 +63,35 @@ function answerAlone(packet: string, { stop }: Memory): string | null {
 async function forward(request: string, inferior: Inferior, server: Gdbserver): Promise<string> {
   const packet = request.startsWith('qSupported') ? featuresForServer(request) : request;
   if (exceeds(inferior.memory, packet)) return TOO_MANY;
+  if (packet.startsWith('qSymbol:')) return lookUp(packet, inferior, server);
   const reply = await server.ask(isSignalList(packet) ? withoutStopSignal(packet) : packet, CLIENT_LIMIT);
   inferior.note(remember(inferior.memory, packet, reply));
-  // Between its question and the answer the client may read memory.
-  if (packet.startsWith('qSymbol:')) inferior.lookingUp = reply.startsWith('qSymbol:');
   if (packet.startsWith('qSupported')) return featuresForClient(reply);
   if (packet === '?') inferior.note({ stop: { reply, siginfo: null } });
+  return reply;
+}
+
+function toldSymbols(packet: string, inferior: Inferior): string {
+  const symbols = decodeSymbols(packet);
+  if (!symbols) return '';
+  inferior.symbols = symbols;
+  return 'OK';
+}
+
+/** Returns the first question of the debug server's whose answer was not told, or its last word. */
+async function lookUp(packet: string, inferior: Inferior, server: Gdbserver): Promise<string> {
+  let answer: string | null = packet;
+  let reply = '';
+  for (let asked = 0; answer !== null; asked++) {
+    reply = await server.ask(answer, CLIENT_LIMIT);
+    inferior.note(remember(inferior.memory, answer, reply));
+    const name = reply.startsWith('qSymbol:') ? reply.slice('qSymbol:'.length) : null;
+    const told = name === null ? undefined : inferior.symbols.get(name);
+    answer = told === undefined || asked > MAX_SYMBOLS ? null : `qSymbol:${told}:${name}`;
+  }
+  // Between its question and the answer the client may read memory.
+  inferior.lookingUp = reply.startsWith('qSymbol:');
+  if (!inferior.lookingUp) inferior.symbols = NONE;
   return reply;
 }
 

@@ -6,6 +6,7 @@ import type { SerialQueue } from '../../machine/serial-queue';
 import { bye } from '../link/frames';
 import { type Message, Session } from '../link/session';
 import { isResume } from '../rsp/packets';
+import { tellsSymbols } from '../rsp/symbols';
 import {
   type Ahead,
   decodeTogether,
@@ -41,8 +42,9 @@ interface ConversationEvents {
   bye: [];
 }
 
-/** Selections, breakpoints and lists of signals: what may stand before another request. */
-const isPreparation = (packet: string): boolean => /^(?:Hg|[zZ][0-4],|QPassSignals:)/.test(packet);
+/** Selections, breakpoints, lists of signals and symbols: what may stand before another request. */
+const isPreparation = (packet: string): boolean =>
+  /^(?:Hg|[zZ][0-4],|QPassSignals:)/.test(packet) || tellsSymbols(packet);
 
 /** An error in the protocol's form that shows its user a sentence. */
 export const sentence = (why: GodwitError): string =>

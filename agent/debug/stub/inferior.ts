@@ -13,6 +13,7 @@ import { drainStopSignals, isStopSignal, STOP_SIGNAL } from '../attach/park';
 import { isAlive, isOurStopQueued, isStopQueued } from '../attach/threads';
 import type { Target } from '../attach/unpark';
 import { parseStopReply, replaceSignal, threadOfStop } from '../rsp/packets';
+import type { Symbols } from '../rsp/symbols';
 import { exitReply } from '../state/exit-reply';
 import { comesAgain, isForkEvent, passesStopSignal, sameAgain, stopReported } from '../state/memory';
 import type { Memory, ParkedStub, Stop, ThreadRegisters } from '../state/parked';
@@ -84,6 +85,8 @@ export class Inferior extends EventEmitter<InferiorEvents> {
   registers: ThreadRegisters[];
   /** gdbserver is in the middle of asking the client for symbols. */
   lookingUp = false;
+  /** What the client has told before it is asked. */
+  symbols: Symbols = new Map();
   /** As many as there were when they were counted last. */
   threads = 1;
   /** The threads, as the client is reading them window by window. */
