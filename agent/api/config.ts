@@ -23,6 +23,8 @@ const SharedPath = Path.regex(/^[^\]]*$/, 'a shared path has no ]')
   .refine((path) => !/^\/$|^\/(proc|sys|dev)(\/|$)/.test(path), 'this folder is always the own one');
 /** A node that is not given back for longer is a node that is lost. */
 const MOST_GRACE_MS = 3_600_000;
+/** A program and its libraries; less would be a mistake of the unit. */
+export const LEAST_MEMORY = 16 * 1024 * 1024;
 /** By hand, in a file. */
 const MOST_NAMED = 10_000;
 const Port = z.int().min(1).max(65_535);
@@ -113,6 +115,8 @@ export const AgentConfig = z
     sharedPaths: list(SharedPath, { most: MOST_NAMED }).default([]),
     /** CPUs that its jobs may use; all of the machine's if absent. */
     cpus: z.number().positive().optional(),
+    /** Bytes of memory that its jobs may use together; all of the machine's if absent. */
+    memory: z.int().min(LEAST_MEMORY).optional(),
     /** The name of this node's folder in Godwit's part of the cgroup v2 hierarchy. */
     cgroup: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'a cgroup is named like a host'),
     /** The CRIU to use; found by itself if absent. */

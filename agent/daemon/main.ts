@@ -16,6 +16,7 @@ import { DaemonLog, endWith, logFailures } from '../log';
 import { NodeDemand, quotaFolder } from '../machine/cgroup/demand';
 import { nodeCgroup } from '../machine/cgroup/hierarchy';
 import { sweepAccounts } from '../machine/cgroup/limits';
+import { NodeMemory } from '../machine/cgroup/node-memory';
 import { findCriu } from '../machine/criu/criu';
 import { runAhead } from '../machine/daemons/ahead';
 import { sharedMounts } from '../machine/homefs/shared';
@@ -96,12 +97,13 @@ interface Started {
   changes: Changes;
   joined: Joined | null;
   rules: Rules;
+  memory: NodeMemory;
   /** The level of nice(2) at which jobs are launched. */
   niceOfJobs: number;
 }
 
 /** What all parts of an agent need. */
-function foundation({ config, peers, changes, niceOfJobs }: Started) {
+function foundation({ config, peers, changes, niceOfJobs, memory }: Started) {
   const { name: node, cgroup } = config;
   const layout = new Layout(config.state);
   // First: an agent that can't use its journal leaves the rest as it is.
@@ -142,7 +144,7 @@ function foundation({ config, peers, changes, niceOfJobs }: Started) {
   });
   return {
     ...{ node, cgroup, layout, helper, tickets, keeper, networks, shared, mounted, served, journal },
-    ...{ daemons, peers, allocations: allocationsOf(config), wrote, niceOfJobs, log },
+    ...{ daemons, peers, allocations: allocationsOf(config), wrote, niceOfJobs, memory, log },
   };
 }
 
@@ -296,6 +298,7 @@ async function main(configFile: string) {
     tls,
     joined: cluster,
     rules,
+    memory: await NodeMemory.open(config.cgroup, config.memory, log),
     niceOfJobs,
   });
   const handlers = peerHandlers(node);

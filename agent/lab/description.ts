@@ -23,6 +23,8 @@ export const LabNode = z.object({
   name: NodeName,
   address: z.string(),
   cpus: z.number().optional(),
+  /** Bytes. */
+  memory: z.int().optional(),
   /** Whose `/home`, `/tmp` and the like it sees: the machine's, or empty ones of its own. */
   files: z.enum(['machine', 'private']),
 });
@@ -44,6 +46,8 @@ export interface LabRequest {
   nodes?: number | undefined;
   /** CPUs of each node, fractions allowed; without it each may use all. */
   cpus?: number[] | undefined;
+  /** Bytes that the jobs of each node may use together; without it all of the machine's. */
+  memory?: number[] | undefined;
   programs: Programs;
   criu?: string | undefined;
   /** Who may ask its agents besides root and the members of the group godwit. */
@@ -106,12 +110,14 @@ export function checkName(name: string): void {
 
 /** @throws GodwitError `bad-lab`, `socket-path-too-long` */
 export function describe(request: LabRequest, subnet: string): Lab {
-  const { name = 'lab', nodes = 3, cpus, programs, criu, users = [] } = request;
+  const { name = 'lab', nodes = 3, cpus, memory, programs, criu, users = [] } = request;
   checkName(name);
   if (!Number.isInteger(nodes) || nodes < 1 || nodes > MAX_NODES)
     throw badLab(`it has 1 to ${MAX_NODES} nodes, not ${nodes}`);
   if (cpus && cpus.length !== nodes)
     throw badLab(`${nodes} nodes need as many CPU shares, not ${cpus.length}`);
+  if (memory && memory.length !== nodes)
+    throw badLab(`${nodes} nodes need as many sizes of memory, not ${memory.length}`);
   const tooSmall = cpus?.find((share) => !(share >= MIN_CPUS));
   if (tooSmall !== undefined) throw badLab(`a node has ${MIN_CPUS} CPUs or more, not ${tooSmall}`);
   const names = Array.from({ length: nodes }, (_, index) => `node${index + 1}`);
@@ -126,6 +132,7 @@ export function describe(request: LabRequest, subnet: string): Lab {
       address: nodeAddress(subnet, index),
       files: index === 0 ? 'machine' : 'private',
       ...(cpus ? { cpus: cpus[index]! } : {}),
+      ...(memory ? { memory: memory[index]! } : {}),
     })),
   };
 }
@@ -134,6 +141,7 @@ export function describe(request: LabRequest, subnet: string): Lab {
 export const settingsOf = (lab: Lab, node: LabNode): Partial<z.input<typeof AgentConfig>> => ({
   users: lab.users,
   ...(node.cpus === undefined ? {} : { cpus: node.cpus }),
+  ...(node.memory === undefined ? {} : { memory: node.memory }),
   cgroup: cgroupName(lab.name, node.name),
   network: { bridge: NODE_BRIDGE, pool: jobAddresses(lab.subnet, lab.nodes.indexOf(node)) },
   ...(lab.criu ? { criu: lab.criu } : {}),

@@ -9,14 +9,16 @@ import { makeNetwork } from './network';
 import { daemonOf, isSupervised, startAgent } from './node';
 
 /** Only what is asked for must be as it is. @throws GodwitError `lab-up` */
-export function checkSame(lab: Lab, { nodes, cpus, users, criu }: LabRequest): void {
+export function checkSame(lab: Lab, { nodes, cpus, memory, users, criu }: LabRequest): void {
   const has = lab.nodes.map((node) => node.cpus);
+  const room = lab.nodes.map((node) => node.memory);
   const differs = (what: string, is: unknown, asked: unknown) => {
     if (asked !== undefined && `${asked}` !== `${is}`)
       throw labUpAlready(lab.name, `with ${what} ${`${is}` || 'none'}, not ${asked}`);
   };
   differs('nodes:', has.length, nodes);
   differs('CPUs:', has.every((share) => share === undefined) ? '' : has, cpus);
+  differs('memory:', room.every((bytes) => bytes === undefined) ? '' : room, memory);
   differs('users:', lab.users, users);
   differs('CRIU:', lab.criu ?? '', criu);
 }

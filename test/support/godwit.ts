@@ -66,6 +66,14 @@ export interface Context {
   patienceMs?: number;
 }
 
+/** Of `lab up`. */
+export interface LabOptions {
+  users?: string[];
+  cpus?: number[];
+  /** "512M" */
+  memory?: string[];
+}
+
 /** A user without an account of their own needs: only numbers count. */
 export interface TestUser {
   uid: number;
@@ -82,16 +90,12 @@ export class Godwit {
   /** Makes a lab and answers with a Godwit that asks its first node. */
   static async labUp(
     name: string,
-    {
-      nodes = 3,
-      temp,
-      users = [],
-      cpus,
-    }: { nodes?: number; temp?: string; users?: string[]; cpus?: number[] } = {},
+    { nodes = 3, temp, users = [], cpus, memory }: LabOptions & { nodes?: number; temp?: string } = {},
   ): Promise<Godwit> {
     const admitted = users.length > 0 ? ['--users', users.join()] : [];
     const shares = cpus ? ['--cpus', cpus.join()] : [];
-    const args = ['lab', 'up', '--name', name, '--nodes', String(nodes), ...admitted, ...shares];
+    const sizes = memory ? ['--memory', memory.join()] : [];
+    const args = ['lab', 'up', '--name', name, '--nodes', String(nodes), ...admitted, ...shares, ...sizes];
     const lab = await new Godwit().#json(LabNodes, args, LAB_MS);
     return new Godwit({ agent: lab.nodes[0]!.socket, ...(temp ? { temp } : {}) });
   }

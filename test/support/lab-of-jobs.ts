@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { labFolder, nodePaths } from '../../agent/lab/description';
-import { Godwit, type RunOptions } from './godwit';
+import { Godwit, type LabOptions, type RunOptions } from './godwit';
 import { says } from './rounds';
 
 export class LabOfJobs {
@@ -14,7 +14,7 @@ export class LabOfJobs {
   readonly name: string;
 
   /** Comes up before the first test of the file, and goes after the last. */
-  constructor(purpose: string, options: { cpus?: number[]; users?: string[] } = {}) {
+  constructor(purpose: string, options: LabOptions = {}) {
     this.name = `${purpose}-${process.pid}`;
     beforeAll(async () => {
       this.folder = realpathSync(mkdtempSync(join(tmpdir(), `godwit-${purpose}-`)));

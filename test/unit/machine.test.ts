@@ -8,9 +8,10 @@ import { nodeObstacles } from '../../agent/daemon/preflight/destination';
 import { thisMachine } from '../../agent/daemon/preflight/machine';
 import { isAtLeast, series } from '../../agent/machine/versions';
 
-async function obstacles(bytes: number) {
+async function obstacles(bytes: number, room: number | null = null) {
   const from = await thisMachine();
-  return await nodeObstacles('node3', { bytes, from, comesHome: false, ports: [], images: tmpdir() });
+  const wanted = { bytes, from, comesHome: false, ports: [], images: tmpdir() };
+  return await nodeObstacles('node3', wanted, { room });
 }
 
 test('the image and the restored job must fit into memory together', async () => {
@@ -20,6 +21,16 @@ test('the image and the restored job must fit into memory together', async () =>
   expect(found?.what).toMatch(/^node3 has \d.* of memory free, and the move takes \d/);
   expect(found?.what).toContain(`the move takes ${size(2 * bytes)}`);
   expect(found?.fix).toContain('another node');
+});
+
+test('the restored job must fit into what jobs may use there together', async () => {
+  const noMemory = async (bytes: number, room: number) =>
+    (await obstacles(bytes, room)).find(({ code }) => code === 'no-memory')?.what;
+  const MIB = 1024 * 1024;
+  expect(await noMemory(90 * MIB, 100 * MIB)).toMatch(
+    /^node3 has 10\d.* of memory free, and the move takes 11\d/,
+  );
+  expect(await noMemory(80 * MIB, 100 * MIB)).toBeUndefined();
 });
 
 test('what fits twice is no obstacle', async () => {

@@ -4,6 +4,7 @@ import { JOIN_VERB, joinHere } from '../../lab/join';
 import { type LabStatus, labDown, labStatus, labUp } from '../../lab/lab';
 import { write } from '../output';
 import { findPrograms } from '../runtime';
+import { bytes } from '../sizes';
 import { type Column, table } from '../text';
 import { addJsonOption, addLabOption, perform } from '../verb';
 
@@ -33,6 +34,7 @@ export function addLab(program: Command): void {
 interface Up extends Named {
   nodes?: number;
   cpus?: number[];
+  memory?: number[];
   users?: string[];
 }
 
@@ -41,15 +43,17 @@ const addUp = (lab: Command) =>
     .description(
       'Makes the lab, or what one that is up has lost, and returns when each of its agents answers.',
     )
-    .option('--nodes <number>', 'how many nodes; 3, or as many as --cpus has', count)
+    .option('--nodes <number>', 'how many nodes; 3, or as many as --cpus or --memory has', count)
     .option('--cpus <shares>', 'the CPUs of each node, e.g. 1,0.5,0.25; without it each may use all', shares)
+    .option('--memory <sizes>', 'the memory of each node for its jobs, e.g. 1G,512M', sizes)
     .option('--users <names>', 'who may use it besides root, e.g. ann,ben', names)
     .action(
-      perform<Up>(async (invocation, { name, nodes, cpus, users }) => {
+      perform<Up>(async (invocation, { name, nodes, cpus, memory, users }) => {
         const status = await labUp({
           name: labName(name),
-          nodes: nodes ?? cpus?.length,
+          nodes: nodes ?? cpus?.length ?? memory?.length,
           cpus,
+          memory,
           users,
           programs: findPrograms(),
         });
@@ -96,6 +100,8 @@ function count(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
   return Number(text);
 }
+
+const sizes = (text: string): number[] => text.split(',').map((one) => bytes(one.trim()));
 
 function shares(text: string): number[] {
   const cpus = text.split(',').map((share) => (share.trim() === '' ? Number.NaN : Number(share)));

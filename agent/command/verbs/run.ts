@@ -9,6 +9,7 @@ import { inheritance } from '../../client/launcher';
 import { noCurrentFolder } from '../errors';
 import { Interruptions, oneJob } from '../interruptions';
 import { complain, write } from '../output';
+import { bytes } from '../sizes';
 import { atTerminal, checkTerminal, detachKeyOption, windowSize } from '../terminal';
 import { addAgentOption, addJsonOption, type Invocation, perform } from '../verb';
 import { tellCut } from './logs';
@@ -220,10 +221,3 @@ function parts(text: string): number {
 }
 
 /** `512M`: powers of 1024. */
-function bytes(text: string): number {
-  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/i.exec(text) ?? [];
-  const size = Math.round(Number(number) * 1024 ** ' KMGT'.indexOf(unit.toUpperCase() || ' '));
-  if (!(size > 0 && size <= Number.MAX_SAFE_INTEGER))
-    throw new InvalidArgumentError('It must be like 512M or 2G.');
-  return size;
-}

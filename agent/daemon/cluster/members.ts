@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { availableParallelism, freemem, totalmem } from 'node:os';
+import { availableParallelism } from 'node:os';
 import type { FixedConfig } from '../../api/config';
 import { asGodwitError } from '../../api/errors';
 import type { Standing, Telling } from '../../api/membership';
@@ -265,9 +265,5 @@ export function measureSpeed(): number {
   return Math.round((100 * REFERENCE_LOOP_MS) / best) / 100;
 }
 
-/** What this node has to offer. */
-export const capacity = (config: FixedConfig) => ({
-  cpus: config.cpus ?? availableParallelism(),
-  memTotal: totalmem(),
-  memFree: freemem(),
-});
+/** The CPUs that this node has to offer. */
+export const cpusOf = (config: FixedConfig) => config.cpus ?? availableParallelism();

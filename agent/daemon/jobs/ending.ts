@@ -9,6 +9,7 @@ import type { KeeperContract } from '../../keeper/contract';
 import { End, readSupervision } from '../../keeper/supervision';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { JobAccount } from '../../machine/cgroup/limits';
+import type { NodeMemory } from '../../machine/cgroup/node-memory';
 import type { Link } from '../../wire/link';
 import { type Copy, exitOf } from './copy';
 
@@ -25,7 +26,7 @@ interface Ended {
 
 export class Ending {
   constructor(
-    private readonly keeper: Link<KeeperContract>,
+    private readonly node: { keeper: Link<KeeperContract>; memory: Pick<NodeMemory, 'words'> },
     /** Its keeper has gone, and with it all debuggers. */
     private readonly orphaned: (copy: Copy) => Promise<void>,
   ) {}
@@ -34,7 +35,7 @@ export class Ending {
   async of(copy: Copy): Promise<Ended> {
     for (let index = 1; ; ) {
       try {
-        const { line } = await this.keeper.call(
+        const { line } = await this.node.keeper.call(
           'process.line',
           { key: copy.supervisor, index },
           { timeoutMs: Infinity },
@@ -63,17 +64,19 @@ export class Ending {
   }
 
   /** A kill by the kernel looks like any other; only the group knows it. */
-  async #explained(exit: Exit, { cgroup, limits, allocation }: Copy): Promise<Exit> {
-    if (limits.memory === undefined && allocation === null) return exit;
+  async #explained(exit: Exit, { cgroup, limits: { memory }, allocation }: Copy): Promise<Exit> {
+    const ofNode = this.node.memory.words;
+    if (memory === undefined && allocation === null && ofNode === null) return exit;
     const kills = await (await JobAccount.of(cgroup)).memoryKills();
     if (kills === 0) return exit;
     const what = exit.signal === 'SIGKILL' ? 'ended' : 'a process of it was ended';
-    const { memory } = limits;
-    const limit =
-      memory === undefined
-        ? `the memory of its allocation ${allocation}`
-        : `its memory limit of ${size(memory)}`;
-    return { ...exit, reason: `${what} by ${limit}` };
+    // The kernel does not say which of them it was.
+    const limits = [
+      memory === undefined ? null : `its memory limit of ${size(memory)}`,
+      memory === undefined && allocation !== null ? `the memory of its allocation ${allocation}` : null,
+      ofNode,
+    ].filter((limit) => limit !== null);
+    return { ...exit, reason: `${what} by ${limits.join(', or by ')}` };
   }
 
   /** A debugger's breakpoint without the debugger, or a CRIU that was interrupted. */
@@ -81,7 +84,7 @@ export class Ending {
     if (signal === null) return null;
     if (copy.injury !== null && CRASHES.includes(signal)) return copy.injury;
     if (!copy.debugged || orphaned || !(signal === 'SIGKILL' || CRASHES.includes(signal))) return null;
-    const { lost } = await this.keeper
+    const { lost } = await this.node.keeper
       .call('job.debuggerLost', { job: copy.job })
       .catch(() => ({ lost: null }));
     // A process that is killed takes its gdbserver along; a breakpoint without gdbserver kills the process.

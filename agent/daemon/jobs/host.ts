@@ -40,7 +40,7 @@ export class Host {
   readonly #ending: Ending;
 
   constructor(private readonly options: HostOptions) {
-    this.#ending = new Ending(options.keeper, (copy) => this.#thawOrphan(copy));
+    this.#ending = new Ending(options, (copy) => this.#thawOrphan(copy));
     options.mounted.on('lost', (files, why) => void this.#filesLost(files, why));
   }
 

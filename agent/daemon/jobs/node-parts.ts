@@ -1,5 +1,6 @@
 import type { KeeperContract } from '../../keeper/contract';
 import type { Log } from '../../log';
+import type { NodeMemory } from '../../machine/cgroup/node-memory';
 import type { JobNetworks } from '../../machine/network/interface';
 import type { Link } from '../../wire/link';
 import type { Allocations } from '../allocations/allocations';
@@ -20,5 +21,6 @@ export interface NodeParts {
   allocations: Pick<Allocations, 'share'>;
   /** The level of nice(2) at which jobs are launched. */
   niceOfJobs: number;
+  memory: NodeMemory;
   log: Log;
 }

@@ -39,6 +39,7 @@ interface Arriving extends Wanted {
 /**
  * @param refusal why this node takes no such job
  * @param room bytes of memory that its allocation has free here; null for any
+ * @param ofNode the same of what the node's jobs may use together
  * @param networkProblem what the node lacks for a job with an address of its own, where it is to have one
  */
 export async function destinationPreflight(
@@ -49,17 +50,19 @@ export async function destinationPreflight(
     refusal,
     networkProblem,
     room,
+    ofNode,
   }: {
     criu: string | undefined;
     refusal: GodwitError | null;
     networkProblem: GodwitError | null;
     room: number | null;
+    ofNode: number | null;
   },
 ): Promise<Obstacle[]> {
   const { user, limits, pings, from } = arriving;
   return [
     ...(refusal ? [asObstacle(refusal)] : []),
-    ...(await nodeObstacles(node, arriving, criu)),
+    ...(await nodeObstacles(node, arriving, { criu, room: ofNode })),
     ...(networkProblem ? [asObstacle(networkProblem)] : []),
     ...(pings ? await pingObstacles(node, user, from.criu) : []),
     ...limitObstacles(node, limits, await findControllers()),
@@ -78,7 +81,11 @@ function shareObstacles(node: string, { allocation, bytes }: Arriving, room: num
 }
 
 /** What the machine lacks. */
-export async function nodeObstacles(node: string, wanted: Wanted, criu?: string): Promise<Obstacle[]> {
+export async function nodeObstacles(
+  node: string,
+  wanted: Wanted,
+  { criu, room: ofNode }: { criu?: string | undefined; room: number | null },
+): Promise<Obstacle[]> {
   const obstacles = [
     ...(await criuObstacles(node, wanted.from.criu ?? '0', criu)),
     ...(await portObstacles(node, wanted.ports)),
@@ -88,6 +95,10 @@ export async function nodeObstacles(node: string, wanted: Wanted, criu?: string)
   // The image and the restored job are in memory at the same time.
   const needed = 2 * wanted.bytes;
   if (needed > free) obstacles.push(obstacle('no-memory', { node, free: size(free), needed: size(needed) }));
+  else if (ofNode !== null && wanted.bytes + RESTORE_BYTES > ofNode)
+    obstacles.push(
+      obstacle('no-memory', { node, free: size(ofNode), needed: size(wanted.bytes + RESTORE_BYTES) }),
+    );
   const { bavail, bsize } = await statfs(wanted.images);
   const room = bavail * bsize;
   if (wanted.bytes > room) {

@@ -8,12 +8,13 @@ import { UNDERSTOOD } from '../../api/versions';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import type { NodeDemand } from '../../machine/cgroup/demand';
 import { JobAccount } from '../../machine/cgroup/limits';
+import type { NodeMemory } from '../../machine/cgroup/node-memory';
 import type { JobNetworks } from '../../machine/network/interface';
 import type { Allocations } from '../allocations/allocations';
 import type { Gate } from '../balance/gate';
 import type { NodeSaid } from '../balance/known';
 import { ANSWER_WITHIN_MS, type Changes } from '../cluster/changes';
-import { capacity, type Members } from '../cluster/members';
+import { cpusOf, type Members } from '../cluster/members';
 import type { Rules } from '../cluster/node-rules';
 import type { Settings } from '../cluster/settings';
 import type { Copies } from '../jobs/copies';
@@ -44,6 +45,7 @@ export interface NodeAnswersParts {
   members: Pick<Members, 'exchange'>;
   allocations: Allocations;
   demand: NodeDemand;
+  memory: NodeMemory;
   rules: Rules;
   gate: Gate;
 }
@@ -64,7 +66,7 @@ export function nodeAnswers(
   acceptance: () => Acceptance,
 ): Pick<Handlers<PeerContract>, Answered> {
   const { config, settings, speed, layout, copies, statuses, mounts, networks, changes, stops } = parts;
-  const { allocations, members, demand, rules } = parts;
+  const { allocations, members, demand, rules, memory } = parts;
   const { name, criu } = config;
   /** What is left of an allocation's memory on this node; null where it has no limit, or is not known. */
   const roomIn = async (allocation: string | null): Promise<number | null> => {
@@ -76,7 +78,7 @@ export function nodeAnswers(
   const figures = async () => {
     const wanted = await demand.look(performance.now());
     const { draining, speed: decided } = rules.now;
-    return { ...wanted, ...capacity(config), draining, speed: decided ?? speed };
+    return { ...wanted, cpus: cpusOf(config), ...(await memory.look()), draining, speed: decided ?? speed };
   };
   const ownSaid = async (): Promise<NodeSaid> => ({ name, ageMs: 0, up: true, ...(await figures()) });
   return {
@@ -99,13 +101,14 @@ export function nodeAnswers(
         jobRefusal(acceptance(), caller.name, wanted.user) ?? (await allocations.refusal(wanted));
       const room = await roomIn(wanted.allocation);
       const networkProblem = address ? await networks.problem() : null;
+      const ofNode = await memory.room();
       const drained = rules.now.draining ? [asObstacle(nodeDraining(name))] : [];
       const arriving = { ...wanted, from: machine, comesHome, images: layout.state };
       return {
         direct: await mounts.direct(shared),
         obstacles: [
           ...drained,
-          ...(await destinationPreflight(name, arriving, { criu, refusal, networkProblem, room })),
+          ...(await destinationPreflight(name, arriving, { criu, refusal, networkProblem, room, ofNode })),
         ],
         understood: UNDERSTOOD,
       };

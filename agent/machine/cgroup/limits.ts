@@ -18,7 +18,7 @@ const PERIOD_US = 100_000;
 /** The shortest share of a period that the kernel takes. */
 const LEAST_QUOTA_US = 1_000;
 /** Godwit's folder in each hierarchy. */
-const FOLDER = 'godwit';
+export const FOLDER = 'godwit';
 /** A job's PID 1 is Godwit's, not the program's. */
 const OWN_PROCESSES = 1;
 
@@ -69,7 +69,7 @@ export function limitObstacles(node: string, limits: Limits, found: readonly Con
 }
 
 /** A folder with the files of one controller. */
-interface Limited {
+export interface Limited {
   version: 1 | 2;
   folder: string;
 }
@@ -84,11 +84,31 @@ async function setCpus({ version, folder }: Limited, cpus: number): Promise<void
   });
 }
 
-async function writeMemory({ version, folder }: Limited, bytes: number): Promise<void> {
+/** Of memory and swap together. */
+export async function writeMemory({ version, folder }: Limited, bytes: number): Promise<void> {
   await writeFile(join(folder, version === 1 ? 'memory.limit_in_bytes' : 'memory.max'), `${bytes}`);
   // Without swap there is nothing to limit, and on some kernels no file for it.
   if (version === 1) await writeFile(join(folder, 'memory.memsw.limit_in_bytes'), `${bytes}`).catch(() => {});
   else await writeFile(join(folder, 'memory.swap.max'), '0').catch(() => {});
+}
+
+/** Bytes of memory that a group's processes use; `unreclaimable`: what has no other place than memory and swap. */
+export interface MemoryUse {
+  resident: number;
+  unreclaimable: number;
+}
+
+export async function memoryOf({ version, folder }: Limited): Promise<MemoryUse> {
+  const stat = await readFile(join(folder, 'memory.stat'), 'utf8');
+  const bytes = (name: string) => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(stat)?.[1] ?? 0);
+  if (version === 2) {
+    return {
+      resident: bytes('anon') + bytes('file_mapped'),
+      unreclaimable: bytes('anon') + bytes('shmem'),
+    };
+  }
+  const anon = bytes('total_rss');
+  return { resident: anon + bytes('total_mapped_file'), unreclaimable: anon + bytes('total_shmem') };
 }
 
 export class JobAccount {
@@ -142,7 +162,7 @@ export class JobAccount {
 
   /** Bytes of memory that the jobs of its allocation hold here, and that have no other place. */
   async shareUsed(): Promise<number> {
-    const stat = await this.#stat(this.#above('memory')).catch(() => null);
+    const stat = await memoryOf(this.#above('memory')).catch(() => null);
     return stat?.unreclaimable ?? 0;
   }
 
@@ -176,23 +196,9 @@ export class JobAccount {
     return (await this.#memory().catch(() => null))?.resident ?? null;
   }
 
-  /** `unreclaimable`: what has no other place than memory and swap. */
-  async #memory(): Promise<{ resident: number; unreclaimable: number } | null> {
+  async #memory(): Promise<MemoryUse | null> {
     const controller = this.controllers.find(({ name }) => name === 'memory');
-    return controller ? this.#stat(this.#find('memory')) : null;
-  }
-
-  async #stat({ version, folder }: Limited): Promise<{ resident: number; unreclaimable: number }> {
-    const stat = await readFile(join(folder, 'memory.stat'), 'utf8');
-    const bytes = (name: string) => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(stat)?.[1] ?? 0);
-    if (version === 2) {
-      return {
-        resident: bytes('anon') + bytes('file_mapped'),
-        unreclaimable: bytes('anon') + bytes('shmem'),
-      };
-    }
-    const anon = bytes('total_rss');
-    return { resident: anon + bytes('total_mapped_file'), unreclaimable: anon + bytes('total_shmem') };
+    return controller ? memoryOf(this.#find('memory')) : null;
   }
 
   /** How many of its processes the kernel has killed here for want of memory within its limit. */
@@ -262,7 +268,7 @@ const LIMIT_NAMES: Record<string, string> = {
   processes: 'the number of processes',
 };
 
-const unavailable = (limit: string, node: string) =>
+export const unavailable = (limit: string, node: string) =>
   new GodwitError({
     code: 'limit-unavailable',
     message: `${node} can't limit ${LIMIT_NAMES[limit]} of a job: its cgroups lack the controller ${NEEDED[limit as keyof Limits]}`,

@@ -2,13 +2,14 @@
 import { writeFileSync } from 'node:fs';
 import type { BenchOptions } from '../options';
 import { benchInLab } from './lab';
+import { benchMemoryPressure } from './memory';
 import { NAMES, nameOf } from './names';
 import { drawPicture } from './picture';
 import { type Figures, measure, PLANS, type Row } from './trials';
 
 /** With `--simulate` a simulated cluster, else real jobs on nodes of this machine. */
 export async function benchBalance({ numbers, simulate, picture }: BenchOptions): Promise<Flat> {
-  if (!simulate) return benchInLab();
+  if (!simulate) return { ...(await benchInLab()), ...(await benchMemoryPressure()) };
   const plans = PLANS.filter(({ nodes }) => numbers.length === 0 || numbers.includes(nodes));
   const all = plans.map((plan) => {
     process.stderr.write(`${nameOf(plan)} …\n`);
