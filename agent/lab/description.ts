@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { AgentConfig } from '../api/config';
+import { type AgentConfig, LEAST_MEMORY } from '../api/config';
+import { size } from '../api/figures';
 import { NodeName } from '../api/model';
 import { checkSocketPath } from '../wire/endpoint';
 import { badLab } from './errors';
@@ -118,6 +119,9 @@ export function describe(request: LabRequest, subnet: string): Lab {
     throw badLab(`${nodes} nodes need as many CPU shares, not ${cpus.length}`);
   if (memory && memory.length !== nodes)
     throw badLab(`${nodes} nodes need as many sizes of memory, not ${memory.length}`);
+  const tooLittle = memory?.find((bytes) => bytes < LEAST_MEMORY);
+  if (tooLittle !== undefined)
+    throw badLab(`a node has ${size(LEAST_MEMORY)} of memory or more, not ${size(tooLittle)}`);
   const tooSmall = cpus?.find((share) => !(share >= MIN_CPUS));
   if (tooSmall !== undefined) throw badLab(`a node has ${MIN_CPUS} CPUs or more, not ${tooSmall}`);
   const names = Array.from({ length: nodes }, (_, index) => `node${index + 1}`);

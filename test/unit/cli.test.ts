@@ -58,6 +58,7 @@ describe('wrong usage', () => {
     [['rsp', 'sim', '--listen', 'localhost:1234']],
     [['lab', 'up', '--nodes', '1.5']],
     [['lab', 'up', '--cpus', '1,,2']],
+    [['lab', 'up', '--memory', '512M,lots']],
   ])('%j', async (args) => {
     const agent = await FakeAgent.start();
     const { status, stdout, stderr } = await agent.godwit(args);

@@ -27,6 +27,14 @@ describe('a lab’s description', () => {
     expect(settings[0]!.network!.pool).not.toBe(settings[1]!.network!.pool);
   });
 
+  it('gives each node the memory that was asked for, if there is one for each', () => {
+    const memory = [2 ** 30, 2 ** 29];
+    const lab = describeLab({ name: 'l', nodes: 2, memory, programs }, '10.9.0');
+    expect(lab.nodes.map((node) => settingsOf(lab, node).memory)).toEqual(memory);
+    for (const wrong of [[2 ** 30], [2 ** 30, 512]])
+      expect(() => describeLab({ nodes: 2, memory: wrong, programs }, '')).toThrow(/memory/);
+  });
+
   it('knows its nodes’ cgroups from another lab’s', () => {
     const names = [
       'a-node1',

@@ -4,7 +4,6 @@ import { freemem, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isNodeError } from '../../api/errors';
 import { size } from '../../api/figures';
-import type { Log } from '../../log';
 import {
   type Controller,
   FOLDER,
@@ -34,7 +33,11 @@ export class NodeMemory {
    * @param bytes all of the machine's where it is absent
    * @throws GodwitError `limit-unavailable`
    */
-  static async open(node: string, bytes: number | undefined, log: Log): Promise<NodeMemory> {
+  static async open(
+    node: string,
+    bytes: number | undefined,
+    log: (text: string) => void,
+  ): Promise<NodeMemory> {
     const controller = (await findControllers()).find(({ name }) => name === 'memory');
     if (bytes === undefined) {
       if (controller) await unlimited(groupOf(controller, node));
