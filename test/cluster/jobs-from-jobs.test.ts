@@ -76,7 +76,9 @@ it('one that has not launched yet waits out an agent that restarts', { timeout: 
   expect(await lab.godwit.logs(parent)).toBe('ready\nborn\n');
 });
 
-it('make builds with compilers that are jobs, on three nodes, and moves', { timeout: LIMIT_MS }, async () => {
+it('make builds with compilers that are jobs, which balance puts on three nodes, and moves', {
+  timeout: LIMIT_MS,
+}, async () => {
   const source = join(lab.folder, 'project');
   mkdirSync(source);
   const parts = Array.from({ length: 20 }, (_, at) => at);
@@ -88,18 +90,19 @@ it('make builds with compilers that are jobs, on three nodes, and moves', { time
     join(source, 'main.c'),
     `#include <stdio.h>\n${declared}\nint main(void) { printf("%d\\n", ${sum}); }\n`,
   );
-  // Each file has its node: whether the best is chosen well is for the tests of balancing.
   const rules = ['main', ...parts.map((at) => `part${at}`)].map(
-    (part, at) =>
-      `${part}.o: ${part}.c\n\t$(CC) --on node${(at % 3) + 1} --name compiler -- cc -c -o $@ $<\n`,
+    (part) => `${part}.o: ${part}.c\n\t$(CC) --name compiler -- cc -c -o $@ $<\n`,
   );
   const objects = rules.map((rule) => rule.slice(0, rule.indexOf(':'))).join(' ');
   writeFileSync(join(source, 'Makefile'), `sum: ${objects}\n\tcc -o $@ $^\n${rules.join('')}`);
+  // Each begins where it runs best.
+  await lab.godwit.text(['balance', 'on']);
   const parent = await lab.launched(script(`echo ready; make -j6 CC='${GODWIT} run'; ./sum`), {
     cwd: source,
   });
   for (const node of NODES.slice(0, 2)) await lab.godwit.migrate(parent, node, SOON_MS);
   const { exit } = await lab.godwit.wait(parent, SOON_MS);
+  await lab.godwit.text(['balance', 'off']);
   expect([exit, await lab.godwit.logs(parent)]).toEqual([0, expect.stringMatching(/^190$/m)]);
   const compilers = await jobsNamed('compiler');
   expect(compilers).toHaveLength(21);

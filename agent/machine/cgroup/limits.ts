@@ -86,10 +86,12 @@ async function setCpus({ version, folder }: Limited, cpus: number): Promise<void
 
 /** Of memory and swap together. */
 export async function writeMemory({ version, folder }: Limited, bytes: number): Promise<void> {
+  const swap = join(folder, version === 1 ? 'memory.memsw.limit_in_bytes' : 'memory.swap.max');
+  // Of version 1 it is never less than the other one, also while that grows.
+  if (version === 1) await writeFile(swap, '-1').catch(() => {});
   await writeFile(join(folder, version === 1 ? 'memory.limit_in_bytes' : 'memory.max'), `${bytes}`);
   // Without swap there is nothing to limit, and on some kernels no file for it.
-  if (version === 1) await writeFile(join(folder, 'memory.memsw.limit_in_bytes'), `${bytes}`).catch(() => {});
-  else await writeFile(join(folder, 'memory.swap.max'), '0').catch(() => {});
+  await writeFile(swap, version === 1 ? `${bytes}` : '0').catch(() => {});
 }
 
 /** Bytes of memory that a group's processes use; `unreclaimable`: what has no other place than memory and swap. */
