@@ -245,16 +245,15 @@ export class Workbench {
   }
 
   /**
-   * Points at the beginning of a row's label until its tooltip is good; returns its text. A mouse that never moves again
-   * gets no tooltip where one was called off, as by a row that came meanwhile.
+   * Points at the beginning of a row's label until its tooltip is good; returns its text. Where one was called off, as by a
+   * row that came meanwhile, the next comes only when the mouse has left the row and is back.
    */
   async tooltip(label: Locator, good: (text: string) => boolean): Promise<string> {
-    let x = 1;
     const look = async () => {
       if (!(await this.hover.first().isVisible())) {
-        x = 3 - x;
+        await this.restMouse();
         // Its middle may be behind the row's buttons.
-        await label.hover({ position: { x, y: 5 } });
+        await label.hover({ position: { x: 1, y: 5 } });
         await this.page.waitForTimeout(TOOLTIP_MS);
       }
       return (await this.hover.allInnerTexts()).join();
