@@ -138,6 +138,23 @@ it('a mount that goes while a job is on its way home keeps nothing back', async 
   await job.says(2, 'of stays\n');
 });
 
+it('a mount that goes while a job leaves home keeps nothing back', async () => {
+  const kept = mount('stays');
+  const going = mount('goes');
+  const job = await reader(join(kept, 'file'), 'node1');
+  await job.opens();
+  lab.arm('node2', 'destination.mounts-known');
+  const moved = godwit.migrate(job.id, 'node2');
+  await lab.comesTo(async () => (lab.stands('node2', 'destination.mounts-known') ? null : 'not there yet'));
+  await unmount(going);
+  lab.disarm();
+  await moved;
+  await job.says(1, 'of stays\n');
+  await godwit.migrate(job.id, 'node1');
+  expect(await mountsOf(job.id)).toEqual([kept]);
+  await job.says(2, 'of stays\n');
+});
+
 it('a mount that is in use and has gone is named before anything is frozen', async () => {
   const at = mount('lost');
   const job = await reader(join(at, 'file'), 'node1');

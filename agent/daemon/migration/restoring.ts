@@ -1,17 +1,18 @@
 /** A destination's second work of a move: CRIU restores the job frozen, and what it left out is made again. */
 import assert from 'node:assert';
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Terms } from '../../api/peer-contract';
 import { readSupervision } from '../../keeper/supervision';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { JobAccount } from '../../machine/cgroup/limits';
 import { RESTORE_LOG, restoreArguments } from '../../machine/criu/arguments';
-import { addMountsIn, mountImagesIn } from '../../machine/criu/coming-home';
 import { asUser, together } from '../../machine/criu/criu';
 import { tellOfLostEvents } from '../../machine/criu/events';
 import { recogniseFifos, withFifos } from '../../machine/criu/fifos';
 import { recogniseReferences } from '../../machine/criu/identity';
 import { explainFile } from '../../machine/criu/log';
+import { addMountsIn, leaveOutMountsIn, mountImagesIn } from '../../machine/criu/mount-images';
 import { notWaitingForLocks, watchingLinks } from '../../machine/criu/preloaded';
 import { putQueues } from '../../machine/criu/queues';
 import { verifyRestored } from '../../machine/criu/verify';
@@ -39,7 +40,9 @@ export class Restoring {
       return this.#runCriu(received, argv);
     };
     copy.init =
-      copy.files === null ? await this.#amongMounts(received, manifest, attempt, signal) : await attempt();
+      copy.files === null
+        ? await this.#amongMounts(received, manifest, attempt, signal)
+        : await this.#withoutGone(received, attempt, signal);
     await this.context.points.reach('destination.restored');
     await this.#makeWhole(received, manifest, terms);
     // Only now: until here CRIU was among them.
@@ -71,6 +74,34 @@ export class Restoring {
         if (signal.aborted) throw error;
         const now = await jobMountsHere(wanted);
         if (left === 1 || added.every((at) => now.includes(at))) throw error;
+        await clearing.clearRestore(copy);
+      }
+    }
+  }
+
+  /**
+   * From home a job comes with all of the home's mounts, and one may have been taken away since it was frozen. Here it
+   * reaches what is mounted there by the mount of its home's files, and needs none that it has no file on.
+   */
+  async #withoutGone(
+    { copy, images, root }: Received,
+    restore: () => Promise<number>,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const { clearing, points } = this.context;
+    const sent = await mountImagesIn(images);
+    const gone: string[] = [];
+    await points.reach('destination.mounts-known');
+    for (let left = MOUNTS_TRIES; ; left--) {
+      try {
+        return await restore();
+      } catch (error) {
+        if (signal.aborted) throw error;
+        const there = await Promise.all(copy.mounts.map((at) => isThere(join(root, at))));
+        if (left === 1 || there.every(Boolean)) throw error;
+        gone.push(...copy.mounts.filter((_, index) => !there[index]));
+        copy.mounts = copy.mounts.filter((_, index) => there[index]);
+        await leaveOutMountsIn(images, sent, gone);
         await clearing.clearRestore(copy);
       }
     }
@@ -150,3 +181,9 @@ export class Restoring {
     }
   }
 }
+
+const isThere = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    (error) => error.code !== 'ENOENT',
+  );

@@ -1,12 +1,13 @@
 /**
- * A job comes home to mounts that it did not have where it was: there it has reached their files by the mount of all
- * that is its home's. CRIU opens files by their paths, in the mounts that its images name; so these are added to them.
+ * The images of mounts in a folder of images, changed before CRIU restores them. A job comes home to mounts that it did not
+ * have where it was: there it has reached their files by the mount of all that is its home's. CRIU opens files by their
+ * paths, in the mounts that its images name; so these are added to them. And those that have gone are left out.
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { badMessage } from '../../api/errors';
 import { MAGIC_BYTES } from './image';
-import { addMounts, IMAGE, imageOf, MountIds, readEntries } from './mounts-image';
+import { addMounts, IMAGE, imageOf, type MountEntry, MountIds, readEntries } from './mounts-image';
 import { HomesMounts } from './nested-mounts';
 import { cutShort, fieldsOf } from './protobuf';
 
@@ -50,6 +51,26 @@ export async function addMountsIn(
   const arranged = nested.length > 0 ? atHome(image, nested, own, ids) : [image];
   for (const [index, name] of [first, ...others].entries())
     await writeFile(join(images, name), arranged[index]!);
+}
+
+/**
+ * Without those that a restore would be given at these paths, and what is mounted on them.
+ *
+ * @param sent by `mountImagesIn`
+ */
+export async function leaveOutMountsIn(images: string, sent: MountImages, paths: string[]): Promise<void> {
+  for (const [name, image] of sent) {
+    const entries = readEntries(image);
+    const isMeant = ({ key }: MountEntry) => key !== null && paths.includes(key);
+    const left = new Set(entries.filter(isMeant).map(({ id }) => id));
+    // In whatever order they are: until none comes to it.
+    for (let before = -1; before !== left.size; ) {
+      before = left.size;
+      for (const { id, parent } of entries) if (left.has(parent)) left.add(id);
+    }
+    const kept = entries.filter(({ id }) => !left.has(id));
+    await writeFile(join(images, name), imageOf(image, kept));
+  }
 }
 
 /** The image of the mounts that the job's PID 1 has (criu/images/core.proto: task_kobj_ids_entry). */
