@@ -25,7 +25,7 @@ const BENCHES: Record<string, Bench> = {
   debugger: benchDebugger,
   /** `[SIZE…] [--picture FILE]`: what the gossip of members does. */
   membership: benchMembership,
-  /** `[--simulate [SIZE…] [--picture FILE]]`: what moving by itself does, to jobs here or in a simulated cluster. */
+  /** `[time] [memory]` or `--simulate [SIZE…] [--picture FILE]`: what moving by itself does, to jobs here or in a simulated cluster. */
   balance: benchBalance,
   /** `[COUNT]`: what the extension costs in a window of VS Code. */
   extension: benchExtension,

@@ -8,8 +8,12 @@ import { drawPicture } from './picture';
 import { type Figures, measure, PLANS, type Row } from './trials';
 
 /** With `--simulate` a simulated cluster, else real jobs on nodes of this machine. */
-export async function benchBalance({ numbers, simulate, picture }: BenchOptions): Promise<Flat> {
-  if (!simulate) return { ...(await benchInLab()), ...(await benchMemoryPressure()) };
+export async function benchBalance({ numbers, words, simulate, picture }: BenchOptions): Promise<Flat> {
+  if (!simulate) {
+    const wants = (part: string) => words.length === 0 || words.includes(part);
+    const time = wants('time') ? await benchInLab() : {};
+    return { ...time, ...(wants('memory') ? await benchMemoryPressure() : {}) };
+  }
   const plans = PLANS.filter(({ nodes }) => numbers.length === 0 || numbers.includes(nodes));
   const all = plans.map((plan) => {
     process.stderr.write(`${nameOf(plan)} …\n`);
