@@ -6,8 +6,13 @@ import { controllersV1, cpuMount } from '../machine/cgroup/limits';
 import { removeTree } from '../machine/cgroup/tree';
 import { noCpuQuota } from './errors';
 
-/** The kernel's own default period, microseconds (sched-bwc.rst). */
-const PERIOD_US = 100_000;
+/**
+ * Microseconds, a fifth of the kernel's own default (sched-bwc.rst): when a node's jobs have used up its share, its agent
+ * stands still as well until the next period.
+ */
+const PERIOD_US = 20_000;
+/** The least that the kernel takes. */
+const LEAST_QUOTA_US = 1_000;
 const FOLDER = 'godwit';
 /** With version 2, where a node's agent and keeper are, beside its jobs. */
 const DAEMONS = 'daemons';
@@ -30,17 +35,18 @@ export async function findController(): Promise<Controller> {
 
 /** Makes the node's cgroup and gives it `cpus` CPUs; all that runs in it or below shares them. */
 export async function setQuota({ folder, version }: Controller, node: string, cpus: number): Promise<void> {
-  const quota = Math.round(cpus * PERIOD_US);
+  const period = Math.max(PERIOD_US, Math.ceil(LEAST_QUOTA_US / cpus));
+  const quota = Math.round(cpus * period);
   await mkdir(join(folder, node), { recursive: true });
   if (version === 1) {
-    await writeFile(join(folder, node, 'cpu.cfs_period_us'), String(PERIOD_US));
+    await writeFile(join(folder, node, 'cpu.cfs_period_us'), String(period));
     await writeFile(join(folder, node, 'cpu.cfs_quota_us'), String(quota));
     return;
   }
   // A controller reaches a folder through every folder above it (cgroup-v2.rst, "Top-down Constraint").
   for (const above of [dirname(folder), folder])
     await writeFile(join(above, 'cgroup.subtree_control'), '+cpu');
-  await writeFile(join(folder, node, 'cpu.max'), `${quota} ${PERIOD_US}`);
+  await writeFile(join(folder, node, 'cpu.max'), `${quota} ${period}`);
 }
 
 /** The file into which a process writes its number to be under the node's quota, with all that it will start. */

@@ -92,13 +92,17 @@ describe('the cpu controller', () => {
     const members = join(v1.folder, 'l-node1', 'cgroup.procs');
     expect(await quotaMembers(v1, 'l-node1')).toBe(members);
     const read = (...path: string[]) => readFileSync(join(folder, ...path), 'utf8');
-    expect(read('v1', 'godwit', 'l-node1', 'cpu.cfs_period_us')).toBe('100000');
-    expect(read('v1', 'godwit', 'l-node1', 'cpu.cfs_quota_us')).toBe('25000');
+    const told = () =>
+      ['quota', 'period'].map((what) => read('v1', 'godwit', 'l-node1', `cpu.cfs_${what}_us`));
+    expect(told()).toEqual(['5000', '20000']);
+    // The kernel takes no quota below a millisecond.
+    await setQuota(v1, 'l-node1', 0.01);
+    expect(told()).toEqual(['1000', '100000']);
     const v2 = { folder: join(folder, 'v2', 'godwit'), version: 2 } as const;
     mkdirSync(v2.folder, { recursive: true });
     await setQuota(v2, 'l-node1', 1.5);
     expect(await quotaMembers(v2, 'l-node1')).toBe(join(v2.folder, 'l-node1', 'daemons', 'cgroup.procs'));
-    expect(read('v2', 'godwit', 'l-node1', 'cpu.max')).toBe('150000 100000');
+    expect(read('v2', 'godwit', 'l-node1', 'cpu.max')).toBe('30000 20000');
     for (const above of [['v2'], ['v2', 'godwit']])
       expect(read(...above, 'cgroup.subtree_control')).toBe('+cpu');
   });
