@@ -121,17 +121,23 @@ it('a file that was opened elsewhere, on a mount that the job did not bring alon
   await job.says(3, 'of late\n');
 });
 
+/** The mount goes when the destination has looked at what there is. */
+async function moveWithout(going: string, job: string, to: string): Promise<void> {
+  const point = 'destination.mounts-known';
+  lab.arm(to, point);
+  const moved = godwit.migrate(job, to);
+  await lab.comesTo(async () => (lab.stands(to, point) ? null : 'not there yet'));
+  await unmount(going);
+  lab.disarm();
+  await moved;
+}
+
 it('a mount that goes while a job is on its way home keeps nothing back', async () => {
   const kept = mount('stays');
   const going = mount('goes');
   const job = await reader(join(kept, 'file'), 'node2');
   await job.opens();
-  lab.arm('node1', 'destination.mounts-known');
-  const moved = godwit.migrate(job.id, 'node1');
-  await lab.comesTo(async () => (lab.stands('node1', 'destination.mounts-known') ? null : 'not there yet'));
-  await unmount(going);
-  lab.disarm();
-  await moved;
+  await moveWithout(going, job.id, 'node1');
   expect(await mountsOf(job.id)).toEqual([kept]);
   await job.says(1, 'of stays\n');
   await godwit.migrate(job.id, 'node2');
@@ -143,12 +149,7 @@ it('a mount that goes while a job leaves home keeps nothing back', async () => {
   const going = mount('goes');
   const job = await reader(join(kept, 'file'), 'node1');
   await job.opens();
-  lab.arm('node2', 'destination.mounts-known');
-  const moved = godwit.migrate(job.id, 'node2');
-  await lab.comesTo(async () => (lab.stands('node2', 'destination.mounts-known') ? null : 'not there yet'));
-  await unmount(going);
-  lab.disarm();
-  await moved;
+  await moveWithout(going, job.id, 'node2');
   await job.says(1, 'of stays\n');
   await godwit.migrate(job.id, 'node1');
   expect(await mountsOf(job.id)).toEqual([kept]);

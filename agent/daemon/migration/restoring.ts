@@ -1,6 +1,5 @@
 /** A destination's second work of a move: CRIU restores the job frozen, and what it left out is made again. */
 import assert from 'node:assert';
-import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Terms } from '../../api/peer-contract';
 import { readSupervision } from '../../keeper/supervision';
@@ -16,6 +15,7 @@ import { addMountsIn, leaveOutMountsIn, mountImagesIn } from '../../machine/criu
 import { notWaitingForLocks, watchingLinks } from '../../machine/criu/preloaded';
 import { putQueues } from '../../machine/criu/queues';
 import { verifyRestored } from '../../machine/criu/verify';
+import { pathsThere } from '../../machine/homefs/control';
 import { jobMountsHere } from '../../machine/homefs/mounts';
 import { type Copy, mountOf } from '../jobs/copy';
 import type { Manifest } from './manifest';
@@ -26,6 +26,15 @@ import type { Received } from './receiving';
 const RESTORE_LIMIT_MS = 600_000;
 /** On a machine whose mounts are removed more often than this, a job can't be restored. */
 const MOUNTS_TRIES = 5;
+/** For it to say which of its mounts are there; the job is frozen meanwhile. */
+const HOME_LIMIT_MS = 10_000;
+
+interface MountsOfHome {
+  /** In the images and the copy: those that there are. */
+  arrange(): Promise<void>;
+  /** Since they were arranged. */
+  hasOneGone(): Promise<boolean>;
+}
 
 export class Restoring {
   constructor(private readonly context: MoveContext) {}
@@ -39,10 +48,9 @@ export class Restoring {
       signal.throwIfAborted();
       return this.#runCriu(received, argv);
     };
-    copy.init =
-      copy.files === null
-        ? await this.#amongMounts(received, manifest, attempt, signal)
-        : await this.#withoutGone(received, attempt, signal);
+    const mounts =
+      copy.files === null ? await this.#homesMounts(received, manifest) : this.#mountsThatCame(received);
+    copy.init = await this.#amongMounts(copy, mounts, attempt, signal);
     await this.context.points.reach('destination.restored');
     await this.#makeWhole(received, manifest, terms);
     // Only now: until here CRIU was among them.
@@ -50,61 +58,69 @@ export class Restoring {
   }
 
   /**
-   * At home a job gets all of the home's mounts, and one may be taken away at any time: a container ends. CRIU fails
-   * then, before it has made any of the job's files; it is started again with those that are there now.
+   * One of the home's mounts may be taken away at any time: a container ends. CRIU fails then, before it has made any of
+   * the job's files; it is started again with those that are there now.
    */
   async #amongMounts(
-    { copy, images }: Received,
-    { mounts }: Manifest,
+    copy: Copy,
+    { arrange, hasOneGone }: MountsOfHome,
     restore: () => Promise<number>,
     signal: AbortSignal,
   ): Promise<number> {
-    const { clearing, helper, layout, points } = this.context;
-    const wanted = { helper, user: copy.user, without: layout.state };
-    const sent = await mountImagesIn(images);
+    const { clearing, points } = this.context;
     for (let left = MOUNTS_TRIES; ; left--) {
-      const own = await jobMountsHere(wanted);
-      const added = own.filter((at) => !mounts.includes(at));
-      await addMountsIn(images, sent, added, own);
-      copy.mounts = [...mounts, ...added].sort();
+      await arrange();
       await points.reach('destination.mounts-known');
       try {
         return await restore();
       } catch (error) {
-        if (signal.aborted) throw error;
-        const now = await jobMountsHere(wanted);
-        if (left === 1 || added.every((at) => now.includes(at))) throw error;
+        if (signal.aborted || left === 1 || !(await hasOneGone())) throw error;
         await clearing.clearRestore(copy);
       }
     }
   }
 
-  /**
-   * From home a job comes with all of the home's mounts, and one may have been taken away since it was frozen. Here it
-   * reaches what is mounted there by the mount of its home's files, and needs none that it has no file on.
-   */
-  async #withoutGone(
-    { copy, images, root }: Received,
-    restore: () => Promise<number>,
-    signal: AbortSignal,
-  ): Promise<number> {
-    const { clearing, points } = this.context;
+  /** At home a job gets all of them. */
+  async #homesMounts({ copy, images }: Received, { mounts }: Manifest): Promise<MountsOfHome> {
+    const { helper, layout } = this.context;
+    const wanted = { helper, user: copy.user, without: layout.state };
     const sent = await mountImagesIn(images);
-    const gone: string[] = [];
-    await points.reach('destination.mounts-known');
-    for (let left = MOUNTS_TRIES; ; left--) {
-      try {
-        return await restore();
-      } catch (error) {
-        if (signal.aborted) throw error;
-        const there = await Promise.all(copy.mounts.map((at) => isThere(join(root, at))));
-        if (left === 1 || there.every(Boolean)) throw error;
-        gone.push(...copy.mounts.filter((_, index) => !there[index]));
-        copy.mounts = copy.mounts.filter((_, index) => there[index]);
-        await leaveOutMountsIn(images, sent, gone);
-        await clearing.clearRestore(copy);
-      }
-    }
+    let added: string[] = [];
+    return {
+      arrange: async () => {
+        const own = await jobMountsHere(wanted);
+        added = own.filter((at) => !mounts.includes(at));
+        await addMountsIn(images, sent, added, own);
+        copy.mounts = [...mounts, ...added].sort();
+      },
+      hasOneGone: async () => {
+        const now = await jobMountsHere(wanted);
+        return !added.every((at) => now.includes(at));
+      },
+    };
+  }
+
+  /**
+   * From home a job comes with all of them. Here it reaches what is mounted there by the mount of its home's files, and
+   * needs none that it has no file on.
+   */
+  #mountsThatCame({ copy, images, root }: Received): MountsOfHome {
+    let gone: string[] = [];
+    return {
+      arrange: async () => {
+        if (gone.length === 0) return;
+        copy.mounts = copy.mounts.filter((at) => !gone.includes(at));
+        await leaveOutMountsIn(images, gone);
+      },
+      hasOneGone: async () => {
+        const pathOf = (at: string) => join(root, at);
+        const asked = [root, ...copy.mounts.map(pathOf)];
+        const there = await pathsThere(asked, HOME_LIMIT_MS).catch((): string[] => []);
+        // A home that does not answer has not said that one has.
+        gone = there.includes(root) ? copy.mounts.filter((at) => !there.includes(pathOf(at))) : [];
+        return gone.length > 0;
+      },
+    };
   }
 
   async #command({ copy, images, root }: Received, account: JobAccount): Promise<string[]> {
@@ -181,9 +197,3 @@ export class Restoring {
     }
   }
 }
-
-const isThere = (path: string): Promise<boolean> =>
-  lstat(path).then(
-    () => true,
-    (error) => error.code !== 'ENOENT',
-  );

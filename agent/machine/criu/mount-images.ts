@@ -53,13 +53,9 @@ export async function addMountsIn(
     await writeFile(join(images, name), arranged[index]!);
 }
 
-/**
- * Without those that a restore would be given at these paths, and what is mounted on them.
- *
- * @param sent by `mountImagesIn`
- */
-export async function leaveOutMountsIn(images: string, sent: MountImages, paths: string[]): Promise<void> {
-  for (const [name, image] of sent) {
+/** In a folder of images: without those that a restore would be given at these paths, and what is mounted on them. */
+export async function leaveOutMountsIn(images: string, paths: string[]): Promise<void> {
+  for (const [name, image] of await mountImagesIn(images)) {
     const entries = readEntries(image);
     const isMeant = ({ key }: MountEntry) => key !== null && paths.includes(key);
     const left = new Set(entries.filter(isMeant).map(({ id }) => id));

@@ -1,5 +1,5 @@
 /** What is done to a mounted home from outside. Each is safe to do again. */
-import { execFile } from 'node:child_process';
+import { type ExecFileException, execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
@@ -29,6 +29,25 @@ const DELAY_BYTES = 8;
 export async function delayedMs(file: string): Promise<number | null> {
   const told = await readFile(file).catch(() => null);
   return told?.length === DELAY_BYTES ? Number(told.readBigUInt64LE()) / 1_000 : null;
+}
+
+/**
+ * Those of the paths that are there, links themselves. In a process of its own: what looks at a home's files waits while
+ * the home does not answer.
+ * @throws Error if it has not answered within `deadlineMs`
+ */
+export async function pathsThere(paths: string[], deadlineMs: number): Promise<string[]> {
+  if (paths.length === 0) return [];
+  const looking = promisify(execFile)('stat', ['--printf=%n\\0', '--', ...paths], {
+    timeout: deadlineMs,
+    killSignal: 'SIGKILL',
+  });
+  // It exits with 1 where one is missing.
+  const { stdout } = await looking.catch((error: ExecFileException & { stdout: string }) => {
+    if (error.code !== 1) throw error;
+    return error;
+  });
+  return stdout.split('\0').filter(Boolean);
 }
 
 /**
