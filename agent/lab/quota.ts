@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hierarchy } from '../machine/cgroup/hierarchy';
-import { controllersV1, cpuMount } from '../machine/cgroup/limits';
+import { controllersV1, cpuMount, handOn } from '../machine/cgroup/limits';
 import { removeTree } from '../machine/cgroup/tree';
 import { noCpuQuota } from './errors';
 
@@ -43,9 +43,7 @@ export async function setQuota({ folder, version }: Controller, node: string, cp
     await writeFile(join(folder, node, 'cpu.cfs_quota_us'), String(quota));
     return;
   }
-  // A controller reaches a folder through every folder above it (cgroup-v2.rst, "Top-down Constraint").
-  for (const above of [dirname(folder), folder])
-    await writeFile(join(above, 'cgroup.subtree_control'), '+cpu');
+  await handOn('cpu', dirname(folder), folder);
   await writeFile(join(folder, node, 'cpu.max'), `${quota} ${period}`);
 }
 

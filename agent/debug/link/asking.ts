@@ -168,11 +168,11 @@ export class Asking {
   }
 
   #begin(packet: string): void {
-    const step = this.#plain ? null : this.#symbols.take(packet);
-    const answer = step === null ? this.#answerHere(packet) : 'question' in step ? step.question : null;
-    if (answer !== null) this.#deliver(answer);
-    else if (step && 'offer' in step) this.#ask(step.offer, step.first);
-    else this.#ask(packet);
+    const looked = this.#plain ? null : this.#symbols.take(packet);
+    const answer = looked ? null : this.#answerHere(packet);
+    const step = looked ?? (answer === null ? { ask: packet, first: [] } : { answer });
+    if ('answer' in step) this.#deliver(step.answer);
+    else this.#ask(step.ask, step.first);
   }
 
   // ---- Answered here
@@ -217,7 +217,7 @@ export class Asking {
   // ---- Asked
 
   /** `first`: what has to be told before it. */
-  #ask(packet: string, first: string[] = []): void {
+  #ask(packet: string, first: string[]): void {
     const reads = READS.test(packet);
     const before = [...first, ...(this.#wanted === this.#selected ? [] : [`Hg${this.#wanted}`])];
     if (!reads) before.push(...this.#takeWaiting());

@@ -4,8 +4,8 @@ import { encodeSymbols, LOOKED_UP } from '../rsp/symbols';
 const OFFER = 'qSymbol::';
 const ANSWER = /^qSymbol:([0-9a-f]*):([0-9a-f]+)$/i;
 
-/** The client is to be asked that; or the stub, `first` before its offer. */
-type Step = { question: string } | { offer: string; first: string[] };
+/** The client is answered that; or the stub is asked, and told `first` before. */
+type Step = { answer: string } | { ask: string; first: string[] };
 
 export class SymbolLookup {
   /** What the client has answered so far; null where it is not being asked. */
@@ -33,13 +33,13 @@ export class SymbolLookup {
   }
 
   #ask(): Step {
-    return { question: `qSymbol:${LOOKED_UP[this.#found!.size]}` };
+    return { answer: `qSymbol:${LOOKED_UP[this.#found!.size]}` };
   }
 
   #offer(isOver: boolean): Step {
     const first = isOver ? [] : [encodeSymbols(this.#found!)];
     this.#told = !isOver;
     this.#found = null;
-    return { offer: OFFER, first };
+    return { ask: OFFER, first };
   }
 }

@@ -84,14 +84,33 @@ async function setCpus({ version, folder }: Limited, cpus: number): Promise<void
   });
 }
 
-/** Of memory and swap together. */
-export async function writeMemory({ version, folder }: Limited, bytes: number): Promise<void> {
-  const swap = join(folder, version === 1 ? 'memory.memsw.limit_in_bytes' : 'memory.swap.max');
-  // Of version 1 it is never less than the other one, also while that grows.
-  if (version === 1) await writeFile(swap, '-1').catch(() => {});
-  await writeFile(join(folder, version === 1 ? 'memory.limit_in_bytes' : 'memory.max'), `${bytes}`);
+/** Of memory and swap together. @param bytes null: no limit */
+export async function writeMemory({ version, folder }: Limited, bytes: number | null): Promise<void> {
+  const [limit, swap, none] =
+    version === 1
+      ? ['memory.limit_in_bytes', 'memory.memsw.limit_in_bytes', '-1']
+      : ['memory.max', 'memory.swap.max', 'max'];
   // Without swap there is nothing to limit, and on some kernels no file for it.
-  await writeFile(swap, version === 1 ? `${bytes}` : '0').catch(() => {});
+  const writeSwap = (text: string) => writeFile(join(folder, swap), text).catch(() => {});
+  // Of version 1 it is never less than the other one, also while that grows.
+  if (version === 1) await writeSwap(none);
+  await writeFile(join(folder, limit), bytes === null ? none : `${bytes}`);
+  if (bytes === null) await writeSwap(none);
+  else await writeSwap(version === 1 ? `${bytes}` : '0');
+}
+
+/** Version 1: kernels before 5.11 count what is below a folder only when told so, while nothing is. */
+export const countBelow = (folder: string): Promise<void> =>
+  writeFile(join(folder, 'memory.use_hierarchy'), '1').catch(() => {});
+
+/**
+ * Version 2: a controller reaches a folder through every folder above it (cgroup-v2.rst, "Top-down Constraint"). From the
+ * hierarchy's to this one each hands it on to those below.
+ */
+export async function handOn(name: Name, at: string, to: string): Promise<void> {
+  const names = relative(at, to).split('/').filter(Boolean);
+  const all = [at, ...names.map((_, index) => join(at, ...names.slice(0, index + 1)))];
+  for (const folder of all) await writeFile(join(folder, 'cgroup.subtree_control'), `+${name}`);
 }
 
 /** Bytes of memory that a group's processes use; `unreclaimable`: what has no other place than memory and swap. */
@@ -148,31 +167,24 @@ export class JobAccount {
       await this.#makeGroupAbove(folder);
       await mkdir(folder, { recursive: true });
     }
-    for (const { name, version, at } of this.controllers) if (version === 2) await this.#hand(name, at);
+    for (const { name, version, at } of this.controllers)
+      if (version === 2) await handOn(name, at, this.cgroup);
     if (groupAbove(this.cgroup) === null) return;
     if (share.cpus !== undefined) await setCpus(this.#above('cpu'), share.cpus);
     if (share.memory !== undefined) await writeMemory(this.#above('memory'), share.memory);
   }
 
-  /** Kernels before 5.11 count what is below it only when told so, while nothing is. */
   async #makeGroupAbove(folder: string): Promise<void> {
     const group = groupAbove(folder);
     if (group === null) return;
     await mkdir(group, { recursive: true });
-    await writeFile(join(group, 'memory.use_hierarchy'), '1').catch(() => {});
+    await countBelow(group);
   }
 
   /** Bytes of memory that the jobs of its allocation hold here, and that have no other place. */
   async shareUsed(): Promise<number> {
     const stat = await memoryOf(this.#above('memory')).catch(() => null);
     return stat?.unreclaimable ?? 0;
-  }
-
-  /** A controller reaches a folder through every folder above it (cgroup-v2.rst, "Top-down Constraint"). */
-  async #hand(name: Name, at: string): Promise<void> {
-    const names = relative(at, this.cgroup).split('/');
-    const above = [at, ...names.map((_, index) => join(at, ...names.slice(0, index + 1)))];
-    for (const folder of above) await writeFile(join(folder, 'cgroup.subtree_control'), `+${name}`);
   }
 
   /** From now on they hold, also for what the job has already. @throws `over-limit` */

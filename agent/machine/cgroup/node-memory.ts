@@ -1,13 +1,15 @@
 /** How much memory a node has for its jobs: what the machine has, or as much of it as they may use together. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isNodeError } from '../../api/errors';
 import { size } from '../../api/figures';
 import {
   type Controller,
+  countBelow,
   FOLDER,
   findControllers,
+  handOn,
   type Limited,
   memoryOf,
   unavailable,
@@ -40,7 +42,8 @@ export class NodeMemory {
   ): Promise<NodeMemory> {
     const controller = (await findControllers()).find(({ name }) => name === 'memory');
     if (bytes === undefined) {
-      if (controller) await unlimited(groupOf(controller, node));
+      // It may have had one before it was started anew.
+      if (controller) await writeMemory(groupOf(controller, node), null).catch(unlessAbsent);
       return new NodeMemory(null);
     }
     if (!controller) throw unavailable('memory', node);
@@ -75,6 +78,10 @@ export class NodeMemory {
   }
 }
 
+const unlessAbsent = (error: unknown): void => {
+  if (!isNodeError(error) || error.code !== 'ENOENT') throw error;
+};
+
 const groupOf = ({ version, at }: Controller, node: string): Limited => ({
   version,
   folder: join(at, FOLDER, node),
@@ -82,19 +89,6 @@ const groupOf = ({ version, at }: Controller, node: string): Limited => ({
 
 async function make({ version, folder }: Limited, at: string): Promise<void> {
   await mkdir(folder, { recursive: true });
-  // Kernels before 5.11 count what is below it only when told so, while nothing is.
-  if (version === 1) await writeFile(join(folder, 'memory.use_hierarchy'), '1').catch(() => {});
-  // A controller reaches a folder through every folder above it (cgroup-v2.rst, "Top-down Constraint").
-  else
-    for (const above of [at, dirname(folder)])
-      await writeFile(join(above, 'cgroup.subtree_control'), '+memory');
-}
-
-/** Of an agent that had a limit before it was started anew. */
-async function unlimited({ version, folder }: Limited): Promise<void> {
-  const [file, none] = version === 1 ? ['memory.limit_in_bytes', '-1'] : ['memory.max', 'max'];
-  if (version === 1) await writeFile(join(folder, 'memory.memsw.limit_in_bytes'), none).catch(() => {});
-  await writeFile(join(folder, file), none).catch((error) => {
-    if (!isNodeError(error) || error.code !== 'ENOENT') throw error;
-  });
+  if (version === 1) await countBelow(folder);
+  else await handOn('memory', at, dirname(folder));
 }
