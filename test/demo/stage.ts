@@ -52,7 +52,7 @@ export class Stage {
     // This lab is the demonstration's alone: what is there was left by one that was killed.
     this.#labTouched = true;
     if ((await Godwit.labNodes(LAB)).length > 0) await Godwit.labDown(LAB);
-    const up = Godwit.labUp(LAB, { nodes: NODES.length, temp: this.#folder });
+    const up = Godwit.labUp(LAB, { nodes: NODES.length, temp: this.#folder, byCommand: true });
     const godwit = await this.screen.waiting('starting a lab of three nodes', up);
     this.screen.saw(`a lab of three nodes on this machine: ${NODES.join(', ')}`);
     return godwit;

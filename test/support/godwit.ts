@@ -1,9 +1,12 @@
 /** The `godwit` command as a program uses it: each verb a call, its JSON parsed, its refusals as errors. */
 import { z } from 'zod';
 import { clientContract } from '../../agent/api/client-contract';
+import { asGodwitError } from '../../agent/api/errors';
 import { Exit, HistoryEvent, Job, JobId, MoveReport, Node, Preflight } from '../../agent/api/model';
-import { type Agent, ask } from '../../agent/client/agent';
-import { listJobs } from '../../agent/client/lists';
+import { ask, askThroughRestarts } from '../../agent/client/agent';
+import { copyConsole } from '../../agent/client/console';
+import { listJobs, readHistory } from '../../agent/client/lists';
+import { launchRequest } from '../../agent/command/verbs/run';
 import { Gdb } from './gdb';
 import { run } from './processes';
 import { inProject } from './project';
@@ -62,6 +65,8 @@ export interface Context {
   temp?: string;
   /** Who asks: root if absent. */
   user?: TestUser;
+  /** Each question is a start of the command, as people ask; else root's are asked from here. */
+  byCommand?: boolean;
   /** How long a command may take at the least: nodes on slow machines. */
   patienceMs?: number;
 }
@@ -90,14 +95,20 @@ export class Godwit {
   /** Makes a lab and answers with a Godwit that asks its first node. */
   static async labUp(
     name: string,
-    { nodes = 3, temp, users = [], cpus, memory }: LabOptions & { nodes?: number; temp?: string } = {},
+    {
+      nodes = 3,
+      users = [],
+      cpus,
+      memory,
+      ...context
+    }: LabOptions & { nodes?: number } & Pick<Context, 'temp' | 'byCommand'> = {},
   ): Promise<Godwit> {
     const admitted = users.length > 0 ? ['--users', users.join()] : [];
     const shares = cpus ? ['--cpus', cpus.join()] : [];
     const sizes = memory ? ['--memory', memory.join()] : [];
     const args = ['lab', 'up', '--name', name, '--nodes', String(nodes), ...admitted, ...shares, ...sizes];
     const lab = await new Godwit().#json(LabNodes, args, LAB_MS);
-    return new Godwit({ agent: lab.nodes[0]!.socket, ...(temp ? { temp } : {}) });
+    return new Godwit({ agent: lab.nodes[0]!.socket, ...context });
   }
 
   static async labDown(name: string): Promise<void> {
@@ -115,10 +126,8 @@ export class Godwit {
   }
 
   /** Starts a job and leaves it to itself. */
-  run(
-    argv: readonly string[],
-    { on, name, cwd, stopped, address, nodes }: RunOptions = {},
-  ): Promise<Launched> {
+  run([program, ...args]: readonly string[], given: RunOptions = {}): Promise<Launched> {
+    const { on, name, cwd, stopped, address, nodes } = given;
     const options = [
       ...(on ? ['--on', on] : []),
       ...(name ? ['--name', name] : []),
@@ -127,19 +136,29 @@ export class Godwit {
       ...(address ? ['--address', address] : []),
       ...(nodes ? ['--nodes', nodes.join()] : []),
     ];
-    return this.#json(Launched, ['run', '--detach', ...options], ASK_MS, ['--', ...argv]);
+    const words = ['run', '--detach', ...options];
+    return this.#asks(
+      words,
+      (socket) =>
+        ask(socket, (agent) =>
+          agent.call('jobs.run', launchRequest({ on: 'auto', ...given, env: this.#env() }, program!, args)),
+        ),
+      () => this.#json(Launched, words, ASK_MS, ['--', program!, ...args]),
+    );
   }
 
   nodes(): Promise<Node[]> {
-    return this.#reads(
-      async (agent) => (await agent.call('nodes.list', {})).nodes,
+    return this.#asks(
+      ['nodes'],
+      (socket) => ask(socket, async (agent) => (await agent.call('nodes.list', {})).nodes),
       () => this.#json(z.array(Node), ['nodes']),
     );
   }
 
   jobs(): Promise<Job[]> {
-    return this.#reads(
-      (agent) => listJobs(agent, { ended: true }),
+    return this.#asks(
+      ['ps', '-a'],
+      (socket) => ask(socket, (agent) => listJobs(agent, { ended: true })),
       () => this.#json(z.array(Job), ['ps', '-a']),
     );
   }
@@ -151,37 +170,80 @@ export class Godwit {
   }
 
   migrate(job: string, node: string, limitMs = MOVE_MS): Promise<MoveReport> {
-    return this.#json(MoveReport, ['migrate', job, node], limitMs);
+    const words = ['migrate', job, node];
+    const asked = { job, node, transfer: 'auto' as const };
+    return this.#asks(
+      words,
+      (socket) => ask(socket, (agent) => agent.call('jobs.migrate', asked, this.#within(limitMs))),
+      () => this.#json(MoveReport, words, limitMs),
+    );
   }
 
   why(job: string, node: string): Promise<Preflight> {
-    return this.#json(Preflight, ['why', job, node]);
+    const words = ['why', job, node];
+    return this.#asks(
+      words,
+      (socket) => ask(socket, (agent) => agent.call('jobs.why', { job, node })),
+      () => this.#json(Preflight, words),
+    );
   }
 
   /** Why it is where it is. */
   placed(job: string): Promise<z.infer<typeof Placed>> {
-    return this.#json(Placed, ['why', job]);
+    const words = ['why', job];
+    return this.#asks(
+      words,
+      (socket) => ask(socket, (agent) => agent.call('jobs.placed', { job })),
+      () => this.#json(Placed, words),
+    );
   }
 
   /** Answers at the job's end. */
   async wait(job: string, limitMs = 120_000): Promise<Waited> {
-    // Its status is the program's own: only what it prints tells whether it could wait.
-    const { status, stdout, stderr } = await this.#spawn(['wait', job, '--json'], limitMs);
-    if (!stdout.trim()) throw new Refused(typed(['wait', job]), status, stderr.trim());
-    return Waited.parse(JSON.parse(stdout));
+    const words = ['wait', job];
+    return this.#asks(
+      words,
+      (socket) =>
+        askThroughRestarts(socket, (agent) => agent.call('jobs.wait', { job }, this.#within(limitMs))),
+      async () => {
+        // Its status is the program's own: only what it prints tells whether it could wait.
+        const { status, stdout, stderr } = await this.#spawn([...words, '--json'], limitMs);
+        if (!stdout.trim()) throw new Refused(typed(words), status, stderr.trim());
+        return Waited.parse(JSON.parse(stdout));
+      },
+    );
   }
 
   async kill(job: string, signal = 'SIGKILL'): Promise<void> {
-    await this.text(['kill', job, '-s', signal]);
+    const words = ['kill', job, '-s', signal];
+    await this.#asks<unknown>(
+      words,
+      (socket) => ask(socket, (agent) => agent.call('jobs.kill', { job, signal })),
+      () => this.text(words),
+    );
   }
 
   history(job: string): Promise<HistoryEvent[]> {
-    return this.#json(z.array(HistoryEvent), ['history', job]);
+    const words = ['history', job];
+    return this.#asks(
+      words,
+      (socket) => ask(socket, (agent) => readHistory(agent, job)),
+      () => this.#json(z.array(HistoryEvent), words),
+    );
   }
 
   /** The job's console, byte for byte. */
   logs(job: string): Promise<string> {
-    return this.text(['logs', job]);
+    const words = ['logs', job];
+    return this.#asks(
+      words,
+      async (socket) => {
+        const parts: Buffer[] = [];
+        await copyConsole(socket, job, async (part) => void parts.push(part));
+        return Buffer.concat(parts).toString();
+      },
+      () => this.text(words),
+    );
   }
 
   /** The command at a terminal of a size. */
@@ -226,17 +288,27 @@ export class Godwit {
     return schema.parse(JSON.parse(answer));
   }
 
-  /** As root what is only read is asked for from here: tests look again and again, and each command is a program's start. */
-  #reads<T>(question: (agent: Agent) => Promise<T>, command: () => Promise<T>): Promise<T> {
-    const { agent, user } = this.context;
-    return agent && !user ? ask(agent, question) : command();
+  /** Root's questions go to the agent from here, as the command asks them: each command is a program's start. */
+  async #asks<T>(
+    words: readonly string[],
+    question: (socket: string) => Promise<T>,
+    command: () => Promise<T>,
+  ): Promise<T> {
+    const { agent, user, byCommand } = this.context;
+    if (!agent || user || byCommand) return command();
+    try {
+      return await question(agent);
+    } catch (error) {
+      throw new Refused(typed(words), 1, `godwit: ${asGodwitError(error).toLine()}`);
+    }
   }
 
   #spawn(args: readonly string[], limitMs: number) {
-    return run(this.#argv(args), {
-      env: this.#env(),
-      limitMs: Math.max(limitMs, this.context.patienceMs ?? 0),
-    });
+    return run(this.#argv(args), { env: this.#env(), limitMs: this.#within(limitMs).timeoutMs });
+  }
+
+  #within(limitMs: number) {
+    return { timeoutMs: Math.max(limitMs, this.context.patienceMs ?? 0) };
   }
 
   #argv(args: readonly string[]): string[] {

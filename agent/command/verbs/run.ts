@@ -145,7 +145,8 @@ async function stayWith(socket: string, { id, node, queued }: Job, stopped: bool
   return exit;
 }
 
-function launchRequest(options: RunOptions, program: string, args: string[]): LaunchRequest {
+/** What an agent is asked for, with what the job has of this process. */
+export function launchRequest(options: RunOptions, program: string, args: string[]): LaunchRequest {
   const { on, name, cwd = '.', env, stopped = false, tty, allowIoUring, address: own } = options;
   const { cpus, memory, processes, hostname, nodes, queue, group } = options;
   const folder = resolve(currentFolder(), cwd);

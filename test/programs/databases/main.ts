@@ -15,10 +15,11 @@ const INSTALL_MS = 1_800_000;
 const ROUND = ['node2', 'node3', 'node1'];
 
 const USAGE = `npm run test:databases -- [NAME…] [--runs N] [--moves N] [--lines N]
-  NAME       begins the names of those that run (all): ${DATABASES.map(({ name }) => name).join(' ')}
-  --runs N   how often each runs (1)
-  --moves N  how many moves a run has (10)
-  --lines N  what each writer commits between two moves, at least (5)
+  NAME         of one that runs, or how the names of several begin (all): ${DATABASES.map(({ name }) => name).join(' ')}
+  --runs N     how often each runs (1)
+  --moves N    how many moves a run has (10)
+  --lines N    what each writer commits between two moves, at least (5)
+  --at-once N  so many runs at a time, on the same nodes (1)
 `;
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
@@ -36,13 +37,16 @@ async function install(databases: Database[]): Promise<void> {
   }
 }
 
+/** @throws Error that names what is none */
 function chosen(names: string[]): Database[] {
-  const databases = DATABASES.filter(
-    ({ name }) => names.length === 0 || names.some((one) => name.startsWith(one)),
-  );
-  for (const one of names)
-    if (!databases.some(({ name }) => name.startsWith(one))) throw new Error(`there is no ${one}\n${USAGE}`);
-  return databases;
+  if (names.length === 0) return [...DATABASES];
+  const all = names.flatMap((one) => {
+    const exact = DATABASES.filter(({ name }) => name === one);
+    const some = exact.length > 0 ? exact : DATABASES.filter(({ name }) => name.startsWith(one));
+    if (some.length === 0) throw new Error(`there is no ${one}\n${USAGE}`);
+    return some;
+  });
+  return [...new Set(all)];
 }
 
 async function main(): Promise<number> {
@@ -52,6 +56,7 @@ async function main(): Promise<number> {
       runs: { type: 'string', default: '1' },
       moves: { type: 'string', default: '10' },
       lines: { type: 'string', default: '5' },
+      'at-once': { type: 'string', default: '1' },
     },
   });
   const [runs, moves, lines] = [values.runs, values.moves, values.lines].map(Number) as [
@@ -68,16 +73,21 @@ async function main(): Promise<number> {
   let failed = 0;
   try {
     const godwit = await Godwit.labUp(LAB, { temp: folder });
-    for (let at = 1; at <= runs; at++)
-      for (const database of databases) {
+    const trials = Array.from({ length: runs }, (_, at) =>
+      databases.map((database) => ({ database, at: at + 1 })),
+    ).flat();
+    const worker = async () => {
+      for (let trial = trials.shift(); trial; trial = trials.shift()) {
+        const { database, at } = trial;
         const place = join(folder, `${database.name}-${at}`);
         const wrong = await moved(godwit, database, { folder: place, nodes, lines });
-        say(
-          `${wrong ? 'failed' : 'passed'}: ${database.name}, run ${at} of ${runs}${wrong ? `: ${wrong}` : ''}`,
-        );
         if (wrong) failed++;
+        const what = `${database.name}, run ${at} of ${runs}`;
+        say(wrong ? `failed: ${what}: ${wrong}` : `passed: ${what}`);
         rmSync(place, { recursive: true });
       }
+    };
+    await Promise.all(Array.from({ length: Number(values['at-once']) }, worker));
   } finally {
     await Godwit.labDown(LAB);
     rmSync(folder, { recursive: true, force: true });
