@@ -9,6 +9,7 @@ import { ADOPTION_POINTS, type FaultPoint } from '../../agent/daemon/migration/f
 import { FaultLab } from '../support/fault-lab';
 import { Gdb } from '../support/gdb';
 import { Godwit, Refused } from '../support/godwit';
+import { LONG } from '../support/long';
 import { membersKnownTo } from '../support/members';
 import { run } from '../support/processes';
 import { inProject } from '../support/project';
@@ -479,7 +480,7 @@ describe('the agent is killed while it adopts', () => {
     'source.hosting-noted',
     'home.resumed-received',
   ];
-  const points = [...ADOPTION_POINTS, ...(process.env.GODWIT_LONG ? furtherPoints : [])];
+  const points = [...ADOPTION_POINTS, ...(LONG ? furtherPoints : [])];
 
   test.for(points)(
     'at %s: the job is frozen under its old home, or runs under its new one',

@@ -12,6 +12,8 @@ import { silent } from '../support/teller';
 
 /** A name that no person's lab has. */
 const LAB = `t${process.pid}-scenarios`;
+/** They compute for up to a minute, and for many where the processors are wanted by many. */
+const SLOW_MS = 900_000;
 
 /** The end of what a gdb said, without the registers. */
 const lastLines = (transcript: string) =>
@@ -35,7 +37,7 @@ describe('a program under gdb that moves', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it.each([queens, sorter, barrier])('$name', { timeout: 300_000 }, async (subject) => {
+  it.each([queens, sorter, barrier])('$name', { timeout: SLOW_MS }, async (subject) => {
     const [program, plain] = await Promise.all(
       [subject.name, `plain-${subject.name}`].map((name) => compile(subject.source, folder, name)),
     );
@@ -47,7 +49,7 @@ describe('a program under gdb that moves', () => {
       tell: silent,
     });
     onTestFailed(() => console.error(scenario.transcripts.map(lastLines).join('\n---\n')));
-    const reference = run([plain!, ...subject.args], { limitMs: 200_000 });
+    const reference = run([plain!, ...subject.args], { limitMs: SLOW_MS });
     try {
       await scenario.stopOnFirstNode();
       await scenario.moveWhileStopped();

@@ -60,7 +60,7 @@ export const sorter: Subject = {
 export const barrier: Subject = {
   name: 'barrier',
   source: source('barrier'),
-  args: [],
+  args: ['1000'],
   first: {
     function: 'report',
     at: 'int quarter = round / (rounds / 4);',
@@ -73,7 +73,7 @@ export const barrier: Subject = {
     ],
   },
   soon: { at: 'if (round % 100 == 0)', condition: 'round == 20', values: { quarter: '0' } },
-  later: { at: 'if (round % 100 == 0)', condition: 'round == 700', values: { quarter: '1', round: '700' } },
+  later: { at: 'if (round % 100 == 0)', condition: 'round == 400', values: { quarter: '1', round: '400' } },
   long: { at: 'uint64_t often = sum_often(', next: 'printf("often' },
   watch: { expression: 'quarters', from: '2', to: '3' },
 };
