@@ -5,44 +5,55 @@ import { asGodwitError } from '../api/errors';
 import { Interrupted } from './interrupted';
 import { complain } from './output';
 import { addAgentOption, addJsonOption } from './verb';
-import { addAdopt, addForget } from './verbs/adopt';
-import { addAgent } from './verbs/agent';
-import { addAllocation } from './verbs/allocation';
-import { addAttach } from './verbs/attach';
-import { addBalance, addBring, addDrain, addSpeed, addUndrain } from './verbs/balance';
-import { addCluster } from './verbs/cluster';
-import { addDoctor } from './verbs/doctor';
-import { addGdb } from './verbs/gdb';
-import { addHistory } from './verbs/history';
-import { addKill } from './verbs/kill';
-import { addLab } from './verbs/lab';
-import { addLive } from './verbs/live';
-import { addLogs } from './verbs/logs';
-import { addMigrate } from './verbs/migrate';
-import { addMpiDaemon, addMpirun } from './verbs/mpirun';
-import { addNodes } from './verbs/nodes';
-import { addPin, addUnpin } from './verbs/pin';
-import { addPs } from './verbs/ps';
-import { addRsp } from './verbs/rsp';
-import { addRun } from './verbs/run';
-import { addStacks } from './verbs/stacks';
-import { addTop } from './verbs/top';
-import { addWait } from './verbs/wait';
-import { addWhy } from './verbs/why';
 
 const REFUSED = 1;
 const WRONG_USAGE = 2;
 
-/** In the order of the help. */
-const VERBS: Record<string, ((program: Command) => void)[]> = {
-  'Nodes:': [
-    ...[addDoctor, addLab, addCluster, addLive, addAgent, addNodes, addTop, addDrain, addUndrain, addSpeed],
-    addAllocation,
-  ],
-  'Jobs:': [addRun, addMpirun, addMpiDaemon, addPs, addStacks, addLogs, addAttach, addWait, addKill],
-  'Moves:': [addMigrate, addWhy, addPin, addUnpin, addBring, addBalance, addHistory],
-  'When a node is gone:': [addAdopt, addForget],
-  'Debuggers that follow:': [addGdb, addRsp],
+type Add = (program: Command) => unknown;
+
+/** In the order of the help. Each is loaded when it is wanted: a command is one verb, and waits for all that it loads. */
+const VERBS: Record<string, Record<string, () => Promise<Add>>> = {
+  'Nodes:': {
+    doctor: async () => (await import('./verbs/doctor')).addDoctor,
+    lab: async () => (await import('./verbs/lab')).addLab,
+    cluster: async () => (await import('./verbs/cluster')).addCluster,
+    live: async () => (await import('./verbs/live')).addLive,
+    agent: async () => (await import('./verbs/agent')).addAgent,
+    nodes: async () => (await import('./verbs/nodes')).addNodes,
+    top: async () => (await import('./verbs/top')).addTop,
+    drain: async () => (await import('./verbs/balance')).addDrain,
+    undrain: async () => (await import('./verbs/balance')).addUndrain,
+    speed: async () => (await import('./verbs/balance')).addSpeed,
+    allocation: async () => (await import('./verbs/allocation')).addAllocation,
+  },
+  'Jobs:': {
+    run: async () => (await import('./verbs/run')).addRun,
+    mpirun: async () => (await import('./verbs/mpirun')).addMpirun,
+    'mpi-daemon': async () => (await import('./verbs/mpirun')).addMpiDaemon,
+    ps: async () => (await import('./verbs/ps')).addPs,
+    stacks: async () => (await import('./verbs/stacks')).addStacks,
+    logs: async () => (await import('./verbs/logs')).addLogs,
+    attach: async () => (await import('./verbs/attach')).addAttach,
+    wait: async () => (await import('./verbs/wait')).addWait,
+    kill: async () => (await import('./verbs/kill')).addKill,
+  },
+  'Moves:': {
+    migrate: async () => (await import('./verbs/migrate')).addMigrate,
+    why: async () => (await import('./verbs/why')).addWhy,
+    pin: async () => (await import('./verbs/pin')).addPin,
+    unpin: async () => (await import('./verbs/pin')).addUnpin,
+    bring: async () => (await import('./verbs/balance')).addBring,
+    balance: async () => (await import('./verbs/balance')).addBalance,
+    history: async () => (await import('./verbs/history')).addHistory,
+  },
+  'When a node is gone:': {
+    adopt: async () => (await import('./verbs/adopt')).addAdopt,
+    forget: async () => (await import('./verbs/adopt')).addForget,
+  },
+  'Debuggers that follow:': {
+    gdb: async () => (await import('./verbs/gdb')).addGdb,
+    rsp: async () => (await import('./verbs/rsp')).addRsp,
+  },
 };
 
 export const AFTERWORD = `
@@ -63,7 +74,8 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage; run, wait and mpirun ex
 /** Runs `godwit ARG…` to its end; resolves with its exit status and never rejects. */
 export async function runCommand(args: string[]): Promise<number> {
   try {
-    await makeProgram().parseAsync(args, { from: 'user' });
+    const program = await makeProgram(args[0]);
+    await program.parseAsync(args, { from: 'user' });
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof Interrupted) return error.status;
@@ -78,8 +90,8 @@ export async function runCommand(args: string[]): Promise<number> {
   }
 }
 
-/** All that the command can, not yet run. */
-export function makeProgram(): Command {
+/** All that the command can, or the one verb that is named, if it is one; not yet run. */
+export async function makeProgram(named?: string): Promise<Command> {
   const program = new Command('godwit')
     .description('Moves running programs between machines, with their debuggers attached.')
     .version(version, '--version', "the command's version")
@@ -92,9 +104,10 @@ export function makeProgram(): Command {
     .configureOutput({ writeErr: () => {}, outputError: () => {} })
     .addHelpText('after', AFTERWORD);
   addAgentOption(addJsonOption(program));
+  const isVerb = named !== undefined && Object.values(VERBS).some((verbs) => Object.hasOwn(verbs, named));
   for (const [group, verbs] of Object.entries(VERBS)) {
     program.commandsGroup(group);
-    for (const add of verbs) add(program);
+    for (const [verb, load] of Object.entries(verbs)) if (!isVerb || verb === named) (await load())(program);
   }
   return program;
 }

@@ -40,7 +40,12 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   for (const child of children.splice(0)) end(child);
-  for (const { id, exit } of await godwit.jobs()) if (!exit) await godwit.kill(id).catch(() => {});
+  for (const { id, exit } of await godwit.jobs())
+    if (!exit)
+      await godwit
+        .kill(id)
+        .then(() => godwit.wait(id))
+        .catch(() => {});
 });
 afterAll(async () => {
   await Godwit.labDown(LAB);

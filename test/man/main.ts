@@ -7,4 +7,6 @@ import { manPages } from './pages';
 const folder = inProject('docs', 'man');
 mkdirSync(folder, { recursive: true });
 for (const page of readdirSync(folder)) rmSync(join(folder, page));
-for (const [page, text] of manPages()) writeFileSync(join(folder, page), text);
+void manPages().then((pages) => {
+  for (const [page, text] of pages) writeFileSync(join(folder, page), text);
+});

@@ -7,8 +7,8 @@ import { version } from '../../package.json';
 const SECTION = 1;
 
 /** By their file names. */
-export function manPages(): Map<string, string> {
-  const program = makeProgram();
+export async function manPages(): Promise<Map<string, string>> {
+  const program = await makeProgram();
   const verbs = verbsOf(program);
   const names = [program.name(), ...verbs.map(nameOf)];
   const pages = [mainPage(program, verbs), ...verbs.map((verb) => verbPage(verb))];

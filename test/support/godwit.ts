@@ -53,6 +53,8 @@ export interface RunOptions {
   address?: string;
   /** On which alone it may be. */
   nodes?: string[];
+  /** How much of the CPUs it may use. */
+  cpus?: number;
 }
 
 /** How a command is typed by a person. */
@@ -127,7 +129,7 @@ export class Godwit {
 
   /** Starts a job and leaves it to itself. */
   run([program, ...args]: readonly string[], given: RunOptions = {}): Promise<Launched> {
-    const { on, name, cwd, stopped, address, nodes } = given;
+    const { on, name, cwd, stopped, address, nodes, cpus } = given;
     const options = [
       ...(on ? ['--on', on] : []),
       ...(name ? ['--name', name] : []),
@@ -135,6 +137,7 @@ export class Godwit {
       ...(stopped ? ['--stopped'] : []),
       ...(address ? ['--address', address] : []),
       ...(nodes ? ['--nodes', nodes.join()] : []),
+      ...(cpus ? ['--cpus', `${cpus}`] : []),
     ];
     const words = ['run', '--detach', ...options];
     return this.#asks(

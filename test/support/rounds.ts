@@ -18,6 +18,8 @@ export interface Kind {
   exit: number;
   /** Its whole output at the end. */
   prints: string;
+  /** How much of the CPUs it may use, where it computes all the time. */
+  cpus?: number;
   /** How it says that it can be moved. */
   ready: string;
   /** How it says that it has found all in order in a round; absent where only its end tells. */
@@ -66,7 +68,7 @@ export async function goRounds(
     await Promise.all(Array.from({ length: AT_A_TIME }, worker));
   };
   await each('its launch', async (kind) => {
-    jobs.set(kind, (await godwit.run(kind.argv)).id);
+    jobs.set(kind, (await godwit.run(kind.argv, kind.cpus ? { cpus: kind.cpus } : {})).id);
   });
   await each('its beginning', (kind) => says(consoleOf(jobs.get(kind)!), kind.ready));
   for (const [at, node] of nodes.entries()) {

@@ -6,7 +6,7 @@ import { manPages } from '../man/pages';
 import { inProject } from '../support/project';
 
 const folder = inProject('docs', 'man');
-const pages = [...manPages()];
+const pages = [...(await manPages())];
 const hasMan = spawnSync('groff', ['--version']).status === 0;
 
 describe('the man pages', () => {

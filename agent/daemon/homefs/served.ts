@@ -77,11 +77,16 @@ export class ServedFiles {
     const { daemons, program, without } = this.options;
     const start = async () => {
       await daemons.end(name);
-      this.#jobs.add(job);
       const order = { program, id: wire, user, without };
       await daemons.start(name, wire, (socket) => serveCommand({ ...order, socket }));
     };
-    const under = this.#starts.get(name) ?? start().finally(() => this.#starts.delete(name));
+    const started = () => {
+      this.#starts.delete(name);
+      // The job may have ended or moved on meanwhile: what was looked at then did not have this server.
+      this.#jobs.add(job);
+      this.review();
+    };
+    const under = this.#starts.get(name) ?? start().finally(started);
     this.#starts.set(name, under);
     return under;
   }

@@ -204,7 +204,7 @@ __attribute__((target("avx512f"))) static void *in_avx512(void *unused) {
 static int has_unit[4] = {1, 1, 0, 0};
 static void *(*const units[])(void *) = {in_x87, in_general, in_avx2, in_avx512};
 
-/* It computes at each freeze, but takes no processor from others. */
+/* It computes at each freeze, and lets the thread that judges go first. */
 static void *computes(void *unit) {
   EXPECT(setpriority(PRIO_PROCESS, (id_t)gettid(), 19) == 0);
   return (*(void *(*const *)(void *))unit)(NULL);

@@ -105,7 +105,20 @@ export class DebugView {
 
   async consoleShows(text: string, limitMs = PATIENCE_MS): Promise<void> {
     const has = (lines: string[]) => lines.some((line) => line.includes(text));
-    await until(`"${text}" in the debug console`, () => this.console(), has, limitMs);
+    const look = async () => {
+      const lines = await this.console();
+      if (!has(lines)) await this.#scrollConsole();
+      return lines;
+    };
+    await until(`"${text}" in the debug console`, look, has, limitMs);
+  }
+
+  /** To its end. It stays there by itself only as long as it is not slower than what is printed. */
+  async #scrollConsole(): Promise<void> {
+    const list = this.#page.locator('.repl .monaco-list .monaco-scrollable-element').first();
+    if (!(await list.isVisible())) return;
+    const wheel = { deltaY: 1e6, bubbles: true, cancelable: true };
+    await list.dispatchEvent('wheel', wheel);
   }
 
   async openConsole(): Promise<void> {
