@@ -99,6 +99,7 @@ it('make builds with compilers that are jobs, which balance puts on three nodes,
   await lab.godwit.text(['balance', 'on']);
   const parent = await lab.launched(script(`echo ready; make -j6 CC='${GODWIT} run'; ./sum`), {
     cwd: source,
+    on: 'home',
   });
   for (const node of NODES.slice(0, 2)) await lab.godwit.migrate(parent, node, SOON_MS);
   const { exit } = await lab.godwit.wait(parent, SOON_MS);

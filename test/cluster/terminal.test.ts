@@ -215,6 +215,8 @@ it('what is typed while it moves, while agents restart, arrives once and in orde
   for (const node of [...ROUND, ...ROUND]) {
     await godwit.migrate(name, node);
     await restartAgent(LAB, node);
+    const states = async () => (await godwit.nodes()).map(({ state }) => state);
+    await expect.poll(states, { timeout: 60_000 }).toEqual(['up', 'up', 'up']);
   }
   typing = false;
   await typed;

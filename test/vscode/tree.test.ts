@@ -23,7 +23,8 @@ let godwit: Godwit;
 let calm = () => {};
 
 beforeAll(async () => {
-  godwit = await Godwit.labUp(LAB, { nodes: 2 });
+  // As fast as people type: an agent that is asked without a command's start has jobs gone before a hand can aim.
+  godwit = await Godwit.labUp(LAB, { nodes: 2, byCommand: true });
   vscode = await Vscode.open({
     view: 'Godwit',
     env: { GODWIT_LAB: LAB },

@@ -64,7 +64,7 @@ export class Dispatch {
     return resolveArray(reference, arrays, (await this.#jobs(reference, asker)).jobs);
   }
 
-  /** Those that may be meant, what their homes say first; and who has not answered. */
+  /** Those that may be meant, each once; and who has not answered. */
   async #jobs(reference: string, asker: Asker): Promise<{ jobs: Job[]; silent: string[] }> {
     const { peers, scopes } = this.parts;
     const scope = scopes.of(asker);
@@ -73,9 +73,8 @@ export class Dispatch {
     );
     const answers = await Promise.all(asked);
     const jobs = answers.flatMap((answer) => answer?.jobs ?? []).filter((job) => scope.sees(job));
-    const rank = ({ homeSilentMs }: Job) => Number(homeSilentMs !== undefined);
     return {
-      jobs: jobs.sort((one, other) => rank(one) - rank(other)),
+      jobs: eachOnce(jobs),
       silent: peers.names.filter((_, index) => answers[index] === null),
     };
   }
@@ -134,6 +133,15 @@ export class Dispatch {
       return nothing;
     });
   }
+}
+
+/** Of a job of which several nodes tell what its home says, else one of the others. */
+function eachOnce(jobs: readonly Job[]): Job[] {
+  const rank = ({ homeSilentMs }: Job) => Number(homeSilentMs !== undefined);
+  const known = new Map<string, Job>();
+  for (const job of jobs.toSorted((one, other) => rank(one) - rank(other)))
+    if (!known.has(job.id)) known.set(job.id, job);
+  return [...known.values()];
 }
 
 const notFound = (job: string, silent: readonly string[]) =>
