@@ -25,6 +25,9 @@ async function debug(name: string, ...args: string[]): Promise<Gdb> {
 afterEach(() => job?.close());
 afterAll(removePrograms);
 
+const statusOf = (pid: number, field: string): string =>
+  new RegExp(`^${field}:\\s+(\\S+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]!;
+
 /** What a program prints and how it ends without a debugger. */
 async function undisturbed(name: string, ...args: string[]): Promise<{ output: string; status: number }> {
   const alone = await Debuggee.launch([program(name), ...args]);
@@ -357,6 +360,27 @@ describe('threads', () => {
     expect(moves).toBeGreaterThan(30);
     expect(hits).toBe((count * rounds) / 20);
     expect(job.read().trim().split('\n').sort()).toEqual(lines(count, rounds));
+  });
+
+  test.each(['move', 'detach'])('a timer’s signal and a SIGSTOP that wait at a %s', async (what) => {
+    const gdb = await debug('ticking', '1000');
+    await gdb.do('break beat');
+    job.start();
+    expect(await gdb.do('continue')).toContain('beat (n=0)');
+    for (let time = 0; time < 3; time++) {
+      const [pid] = [job.pidOf(2)];
+      // The timer's is there long before it.
+      await until('a SIGALRM', () => BigInt(`0x${statusOf(pid, 'ShdPnd')}`) & (1n << 13n));
+      process.kill(pid, 'SIGSTOP');
+      if (what === 'detach') break;
+      await job.move();
+      expect(await gdb.do('continue')).toContain(`beat (n=${time + 1})`);
+    }
+    await gdb.do('delete');
+    if (what === 'detach') await gdb.do('detach');
+    else expect(await gdb.do('continue')).toContain('exited normally');
+    expect(await job.status()).toBe(0);
+    expect(job.read()).toBe('1000 rounds, open\n');
   });
 
   test('threads that stand one byte apart stay where they are', async () => {

@@ -16,11 +16,12 @@ export async function restorePositions(
 ): Promise<void> {
   const before = new Map(remembered.map(({ thread, general }) => [parseThreadId(thread)?.thread, general]));
   const byThread = new Map(positions.map((position) => [position.inner, position]));
+  const spun = new Set(positions.flatMap(basesOf));
   for (const { thread, g } of await rawRegisters(server, await threadNames(server))) {
     const inner = parseThreadId(thread)?.thread ?? 0;
     const general = before.get(inner);
     const position = byThread.get(inner);
-    const placed = position ? withoutSlide(g, position) : g;
+    const placed = position ? withoutSlide(g, position, spun) : g;
     const right = (general === undefined ? null : await restored(server, placed, general)) ?? placed;
     if (right === g) continue;
     await expectOk(server, `Hg${thread}`);
@@ -36,10 +37,25 @@ async function restored(server: Gdbserver, g: string, general: string): Promise<
   return restoredRegisters(g, general, callNumber(Buffer.from(bytes, 'hex')));
 }
 
-/** The registers of a thread that slid onto another one's jump, with its own pc again. */
-function withoutSlide(g: string, { pc, restarts }: Position): string {
-  const restart = pc - architecture.syscallBytes;
+/** Where a thread may have spun: a call that it was in may be about to be made again. */
+const basesOf = ({ pc, restarts }: Position): number[] =>
+  restarts ? [pc, pc - architecture.syscallBytes] : [pc];
+
+/**
+ * The registers of a thread that slid onto another one's jump, with its own pc again. One that is anywhere else has got
+ * there by itself.
+ */
+function withoutSlide(g: string, position: Position, spun: ReadonlySet<number>): string {
   const now = pcOf(g);
-  if (now === pc || (restarts && now === restart)) return g;
-  return withPc(g, restarts && now < pc ? restart : pc);
+  const bases = basesOf(position);
+  if (bases.includes(now)) return g;
+  const base = bases.find((address) => isSlide(address, now, spun));
+  return base === undefined ? g : withPc(g, base);
+}
+
+/** A thread slides byte by byte, and only over places where others spin. */
+function isSlide(from: number, to: number, spun: ReadonlySet<number>): boolean {
+  if (to <= from || to - from > spun.size) return false;
+  for (let at = from; at <= to; at++) if (!spun.has(at)) return false;
+  return true;
 }

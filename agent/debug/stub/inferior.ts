@@ -17,6 +17,7 @@ import type { Symbols } from '../rsp/symbols';
 import { exitReply } from '../state/exit-reply';
 import { comesAgain, isForkEvent, passesStopSignal, sameAgain, stopReported } from '../state/memory';
 import type { Memory, ParkedStub, Stop, ThreadRegisters } from '../state/parked';
+import { withMore } from '../state/pending';
 import { withSignals } from '../state/resume';
 import { type ChildTold, isAbout, runningAlong, unseenMet } from './children';
 import { endProcess, type GdbserverLoss, lossOf } from './loss';
@@ -158,7 +159,7 @@ export class Inferior extends EventEmitter<InferiorEvents> {
 
   /** Keeps stops that are to be reported to the client later. */
   keep(stops: Stop[]): void {
-    this.note({ pending: [...this.#memory.pending, ...stops] });
+    this.note({ pending: withMore(this.#memory.pending, stops) });
   }
 
   /** Reports a stop to the client. */

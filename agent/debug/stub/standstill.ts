@@ -15,7 +15,7 @@ import {
 import { atForkEvent, detachIntoFreezer } from '../attach/park';
 import { unescapeBinary } from '../rsp/codec';
 import { parseStopReply, threadOfStop } from '../rsp/packets';
-import { isForkEvent, programSignal, sameAgain } from '../state/memory';
+import { isForkEvent, programSignal, sameAgain, withoutStopSignal } from '../state/memory';
 import type { Memory, Stop } from '../state/parked';
 import { steppedThreads, withSignals } from '../state/resume';
 import type { Inferior } from './inferior';
@@ -74,10 +74,23 @@ function assertStopped({ pid, runs }: Inferior): void {
   assert(!runs, `process ${pid} runs, and its debug server is about to be asked about it`);
 }
 
+/**
+ * From here on the server reports each signal. One that it passed on by itself would have its handler begun amid a spin,
+ * or after the registers were noted, and what is then put right would end the handler half-way.
+ */
+async function passNoSignals(server: Gdbserver, { settings }: Memory): Promise<void> {
+  if (settings.QPassSignals !== undefined) await expectOk(server, 'QPassSignals:');
+}
+
+async function passSignals(server: Gdbserver, { settings }: Memory): Promise<void> {
+  if (settings.QPassSignals !== undefined) await expectOk(server, withoutStopSignal(settings.QPassSignals));
+}
+
 /** Removes breakpoints, and notes the registers and signals of every thread. Precondition: stopped. */
 export async function standStill(inferior: Inferior): Promise<void> {
   assertStopped(inferior);
   const server = inferior.requireServer();
+  await passNoSignals(server, inferior.memory);
   await takeOutBreakpoints(server, inferior.memory);
   const { stop, running } = inferior.memory;
   if (running) inferior.keep(await finishedSteps(server, inferior.memory));
@@ -89,6 +102,7 @@ export async function standStill(inferior: Inferior): Promise<void> {
 /** Takes `standStill` back. Returns the breakpoints that the server refuses now. */
 export async function backIn(inferior: Inferior): Promise<string[]> {
   const server = inferior.requireServer();
+  await passSignals(server, inferior.memory);
   const refused = await putInBreakpoints(server, inferior.memory);
   await select(server, inferior.memory);
   return refused;
@@ -100,6 +114,7 @@ export async function leave(inferior: Inferior): Promise<void> {
   const server = inferior.requireServer();
   for (const child of otherProcesses(await threadNames(server), inferior.pid))
     await expectOk(server, `D;${child.toString(16)}`);
+  await passNoSignals(server, inferior.memory);
   await takeOutBreakpoints(server, inferior.memory);
   const { stop, running } = inferior.memory;
   if (stop && !running) inferior.note({ stop: await withSiginfo(server, stop.reply) });
