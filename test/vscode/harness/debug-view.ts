@@ -20,6 +20,9 @@ type Button =
   | 'Stop'
   | 'Disconnect';
 
+/** More than any console is high. */
+const FAR_PX = 100_000;
+
 export class DebugView {
   constructor(private readonly workbench: Workbench) {}
 
@@ -107,18 +110,19 @@ export class DebugView {
     const has = (lines: string[]) => lines.some((line) => line.includes(text));
     const look = async () => {
       const lines = await this.console();
-      if (!has(lines)) await this.#scrollConsole();
-      return lines;
+      if (has(lines) || (await this.#page.locator('.repl').count()) === 0) return lines;
+      await this.#scrollConsole();
+      return this.console();
     };
     await until(`"${text}" in the debug console`, look, has, limitMs);
   }
 
-  /** To its end. It stays there by itself only as long as it is not slower than what is printed. */
+  /** To its end, by the wheel. It stays there by itself only as long as it is not slower than what is printed. */
   async #scrollConsole(): Promise<void> {
-    const list = this.#page.locator('.repl .monaco-list .monaco-scrollable-element').first();
-    if (!(await list.isVisible())) return;
-    const wheel = { deltaY: 1e6, bubbles: true, cancelable: true };
-    await list.dispatchEvent('wheel', wheel);
+    const box = await this.#page.locator('.repl .monaco-list').first().boundingBox();
+    if (!box) return;
+    await this.#page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    await this.#page.mouse.wheel(0, FAR_PX);
   }
 
   async openConsole(): Promise<void> {
