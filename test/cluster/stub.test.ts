@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { childrenOf, threadsOf } from '../../agent/debug/attach/threads';
+import { statusMask } from '../../agent/machine/proc/parse';
 import {
   Debuggee,
   type Debugger,
@@ -12,6 +13,8 @@ import {
   TOOLS,
   until,
 } from '../fixtures/debuggee';
+
+const SIGALRM_BIT = 1n << 13n;
 
 let job: Debuggee;
 let stubbed: Debugger;
@@ -24,9 +27,6 @@ async function debug(name: string, ...args: string[]): Promise<Gdb> {
 
 afterEach(() => job?.close());
 afterAll(removePrograms);
-
-const statusOf = (pid: number, field: string): string =>
-  new RegExp(`^${field}:\\s+(\\S+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]!;
 
 /** What a program prints and how it ends without a debugger. */
 async function undisturbed(name: string, ...args: string[]): Promise<{ output: string; status: number }> {
@@ -368,9 +368,10 @@ describe('threads', () => {
     job.start();
     expect(await gdb.do('continue')).toContain('beat (n=0)');
     for (let time = 0; time < 3; time++) {
-      const [pid] = [job.pidOf(2)];
+      const pid = job.pidOf(2);
+      const waiting = () => statusMask(readFileSync(`/proc/${pid}/status`, 'utf8'), 'ShdPnd');
       // The timer's is there long before it.
-      await until('a SIGALRM', () => BigInt(`0x${statusOf(pid, 'ShdPnd')}`) & (1n << 13n));
+      await until('a SIGALRM', () => waiting() & SIGALRM_BIT);
       process.kill(pid, 'SIGSTOP');
       if (what === 'detach') break;
       await job.move();

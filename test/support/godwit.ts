@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { clientContract } from '../../agent/api/client-contract';
 import { asGodwitError } from '../../agent/api/errors';
 import { Exit, HistoryEvent, Job, JobId, MoveReport, Node, Preflight } from '../../agent/api/model';
-import { ask, askThroughRestarts } from '../../agent/client/agent';
+import { type Agent, ask, askThroughRestarts } from '../../agent/client/agent';
 import { copyConsole } from '../../agent/client/console';
 import { listJobs, readHistory } from '../../agent/client/lists';
 import { launchRequest } from '../../agent/command/verbs/run';
@@ -151,19 +151,15 @@ export class Godwit {
   }
 
   nodes(): Promise<Node[]> {
-    return this.#asks(
+    return this.#answer(
+      z.array(Node),
       ['nodes'],
-      (socket) => ask(socket, async (agent) => (await agent.call('nodes.list', {})).nodes),
-      () => this.#json(z.array(Node), ['nodes']),
+      async (agent) => (await agent.call('nodes.list', {})).nodes,
     );
   }
 
   jobs(): Promise<Job[]> {
-    return this.#asks(
-      ['ps', '-a'],
-      (socket) => ask(socket, (agent) => listJobs(agent, { ended: true })),
-      () => this.#json(z.array(Job), ['ps', '-a']),
-    );
+    return this.#answer(z.array(Job), ['ps', '-a'], (agent) => listJobs(agent, { ended: true }));
   }
 
   async job(id: string): Promise<Job> {
@@ -173,32 +169,22 @@ export class Godwit {
   }
 
   migrate(job: string, node: string, limitMs = MOVE_MS): Promise<MoveReport> {
-    const words = ['migrate', job, node];
     const asked = { job, node, transfer: 'auto' as const };
-    return this.#asks(
-      words,
-      (socket) => ask(socket, (agent) => agent.call('jobs.migrate', asked, this.#within(limitMs))),
-      () => this.#json(MoveReport, words, limitMs),
+    return this.#answer(
+      MoveReport,
+      ['migrate', job, node],
+      (agent) => agent.call('jobs.migrate', asked, this.#within(limitMs)),
+      limitMs,
     );
   }
 
   why(job: string, node: string): Promise<Preflight> {
-    const words = ['why', job, node];
-    return this.#asks(
-      words,
-      (socket) => ask(socket, (agent) => agent.call('jobs.why', { job, node })),
-      () => this.#json(Preflight, words),
-    );
+    return this.#answer(Preflight, ['why', job, node], (agent) => agent.call('jobs.why', { job, node }));
   }
 
   /** Why it is where it is. */
   placed(job: string): Promise<z.infer<typeof Placed>> {
-    const words = ['why', job];
-    return this.#asks(
-      words,
-      (socket) => ask(socket, (agent) => agent.call('jobs.placed', { job })),
-      () => this.#json(Placed, words),
-    );
+    return this.#answer(Placed, ['why', job], (agent) => agent.call('jobs.placed', { job }));
   }
 
   /** Answers at the job's end. */
@@ -227,12 +213,7 @@ export class Godwit {
   }
 
   history(job: string): Promise<HistoryEvent[]> {
-    const words = ['history', job];
-    return this.#asks(
-      words,
-      (socket) => ask(socket, (agent) => readHistory(agent, job)),
-      () => this.#json(z.array(HistoryEvent), words),
-    );
+    return this.#answer(z.array(HistoryEvent), ['history', job], (agent) => readHistory(agent, job));
   }
 
   /** The job's console, byte for byte. */
@@ -289,6 +270,20 @@ export class Godwit {
   ): Promise<z.output<S>> {
     const answer = await this.text([...args, '--json', ...program], limitMs);
     return schema.parse(JSON.parse(answer));
+  }
+
+  /** Of one question, or of the verb that prints the same as JSON. */
+  #answer<S extends z.ZodType>(
+    schema: S,
+    words: readonly string[],
+    question: (agent: Agent) => Promise<z.output<S>>,
+    limitMs = ASK_MS,
+  ): Promise<z.output<S>> {
+    return this.#asks(
+      words,
+      (socket) => ask(socket, question),
+      () => this.#json(schema, words, limitMs),
+    );
   }
 
   /** Root's questions go to the agent from here, as the command asks them: each command is a program's start. */
