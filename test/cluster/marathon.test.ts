@@ -28,7 +28,8 @@ let program = '';
 beforeAll(async () => {
   folder = realpathSync(mkdtempSync(join(tmpdir(), 'godwit-marathon-')));
   program = await compile(inProject('test', 'fixtures', 'moves', 'threads.c'), folder);
-  godwit = await Godwit.labUp(LAB, { temp: folder });
+  // The start of each command is part of the time in which the program runs between two moves.
+  godwit = await Godwit.labUp(LAB, { temp: folder, byCommand: true });
 });
 afterAll(async () => {
   gdb?.kill();
