@@ -54,7 +54,7 @@ it(`moves ${MOVES} times under gdb: no move fails, no line is lost or doubled`, 
     script,
     `set breakpoint condition-evaluation target
 set $hits = 0
-break beat if thread == 1 && line % 25 == 0
+break beat if thread == 1 && line % 5 == 0
 commands
   silent
   set $hits = $hits + 1
