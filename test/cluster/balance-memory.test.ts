@@ -29,8 +29,10 @@ async function four(seconds: number): Promise<{ job: string; end: Waited }[]> {
 }
 
 it('a node has what its jobs may use together', { timeout: LIMIT_MS }, async () => {
-  const memory = (await lab.godwit.nodes()).map(({ memTotal }) => memTotal / MIB);
-  expect(memory).toEqual([300, 600, 60]);
+  // Each is known once it has been heard.
+  await expect
+    .poll(async () => (await lab.godwit.nodes()).map(({ memTotal }) => memTotal / MIB), { timeout: LIMIT_MS })
+    .toEqual([300, 600, 60]);
   const job = await grow(100, 1, 1_000);
   await expect
     .poll(async () => (await lab.godwit.nodes())[0]!.memFree, { timeout: LIMIT_MS })

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import type { HistoryEvent } from '../../agent/api/model';
 import { cgroupName, nodePaths } from '../../agent/lab/description';
 import { restartAgent } from '../../agent/lab/lab';
 import { findController, quotaMembers } from '../../agent/lab/quota';
@@ -38,6 +39,16 @@ const onNode = async (node: string, jobs: readonly string[]) =>
   (await lab.godwit.jobs()).filter(
     (job) => jobs.includes(job.id) && job.node === node && job.state !== 'ended',
   );
+/** The first that is on record; it is written after the job has been told of as being there. */
+async function moveTo(godwit: Godwit, node: string, jobs: readonly string[]): Promise<HistoryEvent> {
+  let told: HistoryEvent | undefined;
+  await until(`a move to ${node} is on record`, async () => {
+    const events = (await Promise.all(jobs.map((job) => godwit.history(job)))).flat();
+    told = events.find(({ event, move }) => event === 'move-finished' && move?.to === node);
+    return told !== undefined;
+  });
+  return told!;
+}
 const movesOf = async (jobs: readonly string[]) =>
   (await lab.godwit.jobs())
     .filter(({ id }) => jobs.includes(id))
@@ -75,9 +86,8 @@ describe('where balance is on', () => {
     await until('a job runs on node3', async () => (await onNode('node3', jobs)).length > 0);
     // Not more than have it better there: 0.4 and 0.2 of 1.4 CPUs.
     expect((await onNode('node1', jobs)).length).toBeGreaterThanOrEqual(2);
-    const events = (await Promise.all(jobs.map((job) => lab.godwit.history(job)))).flat();
-    const told = events.find(({ event, move }) => event === 'move-finished' && move?.to === 'node2');
-    expect(told?.reason).toMatch(/times as long on node1 as alone, and .* times on node2; moving takes/);
+    const told = await moveTo(lab.godwit, 'node2', jobs);
+    expect(told.reason).toMatch(/times as long on node1 as alone, and .* times on node2; moving takes/);
     const stays = await lab.godwit.placed((await onNode('node1', jobs))[0]!.id);
     expect(stays.text).toMatch(/node1: [\d.]+ times as long as alone, cost/);
   });
@@ -127,8 +137,8 @@ describe('a job that lives on the files of its home', () => {
     const computes = await home.run(['python3', '-c', 'while True: pass'], options);
     await say('balance', 'on', 'node2');
     await until('it is at its home', async () => (await lab.godwit.job(reads.id)).node === 'node2');
-    const [moved] = (await home.history(reads.id)).filter(({ event }) => event === 'move-finished');
-    expect(moved?.reason).toContain('on node1 as alone, where it waits for its files, and');
+    const moved = await moveTo(home, 'node2', [reads.id]);
+    expect(moved.reason).toContain('on node1 as alone, where it waits for its files, and');
     expect((await lab.godwit.job(computes.id)).node).toBe('node1');
     for (const { id } of [reads, computes]) await home.kill(id);
   });
