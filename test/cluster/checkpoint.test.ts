@@ -402,6 +402,21 @@ describe('a job that moves', () => {
     expect(JSON.parse(text('status'))).toEqual({ exit: 7, signal: null });
   });
 
+  it('has a PID 1 that runs out of its own memory, and of no file of its home', async () => {
+    const files = async ({ cgroup }: Copy) => {
+      const maps = readFileSync(`/proc/${await nodePid(cgroup, 1)}/maps`, 'utf8');
+      return maps.split('\n').filter((line) => line.includes(' /'));
+    };
+    const first = await launch([ticker, '40']);
+    expect(await files(first)).toEqual([]);
+    await printed(10);
+    const moved = await move(first);
+    expect(await files(moved)).toEqual([]);
+    await moved.cgroup.thaw();
+    expect(await moved.helper.line()).toEqual({ exited: { code: 7 } });
+    expect(JSON.parse(text('status'))).toEqual({ exit: 7, signal: null });
+  });
+
   it('has clocks that go on from where they stood, whatever those of the other machine say', async () => {
     const program = await compile('test/fixtures/programs/clocks.c', folder);
     const seconds = '1000000';

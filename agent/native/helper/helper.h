@@ -136,6 +136,8 @@ int fifos(char **argv);
 /* What a job's processes hold is written down; is it the same after a restore, and no more than a user may have? */
 int note(char **argv);
 int recognise(char **argv);
+/* This process needs no page of the file any more that it was executed from: 0, or -1 with errno. */
+int own_pages(void);
 /* PID 1 of a job. */
 int init(char **argv);
 

@@ -80,6 +80,7 @@ int init(char **argv) {
   fcntl(STATUS, F_SETFD, FD_CLOEXEC);
   make_door();
   if (tty) make_terminal(argv);
+  if (own_pages()) fail("init");
 
   pid_t program = fork();
   if (program < 0) fail("init");
