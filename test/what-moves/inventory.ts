@@ -30,6 +30,7 @@ export const INVENTORY: Family[] = [
       ),
       thing('processes', 'threads', 'threads: ids, names, local storage, 500 of them in one process'),
       thing('processes', 'between', 'mutexes and conditions between processes, robust ones too'),
+      thing('processes', 'held', 'a robust mutex in a mapped file, and who holds it'),
       thing('memory', 'registers', 'registers: general, x87, SSE, AVX2, AVX-512, rounding modes'),
       thing('processes', 'traits', 'working folder'),
       ...rows('process-state', [

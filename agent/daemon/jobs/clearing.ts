@@ -5,6 +5,7 @@ import { JobCgroup } from '../../machine/cgroup/cgroup';
 import { JobAccount } from '../../machine/cgroup/limits';
 import { sockets } from '../../machine/network/sockets';
 import { processesNaming } from '../../machine/proc/processes';
+import { sever } from '../../machine/proc/sever';
 import { type Copy, mountOf } from './copy';
 import type { NodeParts } from './node-parts';
 
@@ -48,11 +49,11 @@ export class Clearing {
       await sleep(SUPERVISOR_POLL_MS);
   }
 
-  /** Kills a copy that is not the job, or not any more: the peers of its connections must not notice. */
+  /** Kills a copy that is not the job, or not any more: nobody must notice. */
   async end(copy: Copy): Promise<void> {
     const cgroup = JobCgroup.at(copy.cgroup);
     if ((await cgroup.pids()).length > 0)
-      await sockets(this.options.helper, 'close-without-fin', cgroup.run).catch((error: Error) =>
+      await sever(this.options.helper, cgroup.run).catch((error: Error) =>
         this.options.log(error.message, { job: copy.job, epoch: copy.epoch }),
       );
     const files = mountOf(copy);

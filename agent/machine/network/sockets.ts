@@ -15,11 +15,10 @@ const ACT_MS = 30_000;
  * For the cgroup `run` of a copy:
  * - `hold`: no packet passes any more. The helper's `restore` does the same, before CRIU makes the first socket.
  * - `release`: packets pass again: the copy is about to run. Also mends what a killed CRIU left.
- * - `close-without-fin`: it is about to be killed because it lives elsewhere: its connections end without telling their peers.
  *
  * Each may be repeated. @throws GodwitError `sockets-failed`
  */
-export async function sockets(helper: string, act: 'hold' | 'release' | 'close-without-fin', run: string) {
+export async function sockets(helper: string, act: 'hold' | 'release', run: string) {
   await ask(helper, act, run);
 }
 

@@ -93,8 +93,14 @@ int type_frame(char **argv);
 int peer(char **argv);
 /* Asks a bridge's neighbours for an address, or announces it to them. */
 int arp(char **argv);
-/* Blocks a job's packets, unblocks them, or ends its connections without a packet to their peers. */
+/* Blocks a job's packets, or unblocks them. */
 int sockets(char **argv);
+/* Ends the connections of a frozen copy without a packet to their peers: 0, or an error. */
+int close_connections(const char *cgroup);
+/* Nobody is told that the mutexes of a frozen copy have lost their owner when it ends: 0, or an error. */
+int sever_mutexes(const char *cgroup);
+/* Both, for a copy that is about to be killed as the job lives elsewhere. */
+int sever(char **argv);
 /* Blocks the packets of a cgroup's sockets in both directions: 0, or -1 with errno. */
 int hold_network(const char *cgroup);
 /* PID 1 keeps the file for the program's end open as this. */

@@ -5,6 +5,7 @@
  *   restore  the same for a job that CRIU brings back; as CRIU's action script it leaves that job frozen
  *   arp      asks who has an address, or announces that a job has it here
  *   sockets  holds a frozen job's network still, and lets it go again
+ *   sever    what a copy that is no longer the job must not do as it ends
  *   inherit-socket
  *            a program with a connection to a socket as its descriptor 3
  *   type     types into a job's terminal
@@ -45,6 +46,7 @@ static const struct {
     {"restore", restore},
     {"arp", arp},
     {"sockets", sockets},
+    {"sever", sever},
     {"inherit-socket", inherit_socket},
     {"type", type_frame},
     {"door", door},

@@ -148,6 +148,7 @@ int hold(const char *action) {
   if (moved == 0 && put(run, "cgroup.freeze", "1") == 0) return 0;
   /* CRIU would let the job run although this script failed; a copy that can't be frozen must not run. */
   fprintf(stderr, "godwit-helper: the restored job can't be frozen: %s\n", strerror(errno));
+  sever_mutexes(run);
   put(run, "cgroup.kill", "1");
   return 1;
 }

@@ -245,17 +245,16 @@ static int settle(const char *cgroup) {
   return 0;
 }
 
+int close_connections(const char *cgroup) { return each_socket(cgroup, close_without_fin); }
+
 int sockets(char **argv) {
   const char *act = argv[0] ? argv[0] : "", *cgroup = act[0] ? argv[1] : NULL;
-  const bool holds = !strcmp(act, "hold"), releases = !strcmp(act, "release"),
-             closes = !strcmp(act, "close-without-fin");
+  const bool holds = !strcmp(act, "hold"), releases = !strcmp(act, "release");
   int failed = 0;
   if (cgroup && !strcmp(act, "settle")) return settle(cgroup);
-  if (!cgroup || !(holds || releases || closes))
-    return wrong_usage("sockets settle|hold|release|close-without-fin CGROUP");
+  if (!cgroup || !(holds || releases)) return wrong_usage("sockets settle|hold|release CGROUP");
   if (holds && hold_network(cgroup)) return say_error("hold", errno);
   if (releases && with_folder(cgroup, detach_hold)) return errno == ENOENT ? 0 : say_error("release", errno);
   if (releases) failed = each_socket(cgroup, wake);
-  if (closes) failed = each_socket(cgroup, close_without_fin);
   return failed ? say_error("sockets", failed) : 0;
 }

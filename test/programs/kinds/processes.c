@@ -1,4 +1,5 @@
 /* Processes and threads: trees, groups, zombies, stopped and sleeping ones, 500 threads, locks between processes. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -241,6 +242,39 @@ static void check_between(int round) {
   EXPECT(pthread_mutex_consistent(&between->robust) == 0 && pthread_mutex_unlock(&between->robust) == 0);
 }
 
+/* --- a robust mutex in a file, in which nothing else is: it is held by one who sleeps, and looked at long after a move --- */
+
+static pthread_mutex_t *held;
+static pid_t holder;
+
+static void make_held(void) {
+  const int file = open(in_folder("held"), O_RDWR | O_CREAT | O_EXCL, 0600);
+  EXPECT(file >= 0 && ftruncate(file, sizeof *held) == 0);
+  held = mmap(NULL, sizeof *held, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  EXPECT(held != MAP_FAILED && close(file) == 0);
+  pthread_mutexattr_t mutex;
+  pthread_mutexattr_init(&mutex);
+  pthread_mutexattr_setpshared(&mutex, PTHREAD_PROCESS_SHARED);
+  pthread_mutexattr_setrobust(&mutex, PTHREAD_MUTEX_ROBUST);
+  pthread_mutex_init(held, &mutex);
+  if ((holder = fork()) == 0) {
+    EXPECT(pthread_mutex_lock(held) == 0);
+    for (;;) pause();
+  }
+  while (pthread_mutex_trylock(held) == 0) {
+    pthread_mutex_unlock(held);
+    pause_ms(1);
+  }
+}
+
+static void check_held(int round) {
+  EXPECT(pthread_mutex_trylock(held) == EBUSY);
+  if (round < 3) return;
+  EXPECT(kill(holder, SIGKILL) == 0 && waitpid(holder, NULL, 0) == holder);
+  EXPECT(pthread_mutex_lock(held) == EOWNERDEAD);
+  EXPECT(unlink(in_folder("held")) == 0);
+}
+
 /* --- what the kernel keeps of a process besides: its place, its mask, its limits, its rights --- */
 
 static void make_traits(void) {
@@ -271,8 +305,9 @@ static void check_traits(int round) {
 int main(int argc, char **argv) {
   static const struct thing things[] = {
       {"tree", make_tree, check_tree},          {"children", make_children, check_children},
-      {"between", make_between, check_between}, {"traits", make_traits, check_traits},
-      {"threads", make_threads, check_threads}, {0},
+      {"between", make_between, check_between}, {"held", make_held, check_held},
+      {"traits", make_traits, check_traits},    {"threads", make_threads, check_threads},
+      {0},
   };
   return rounds(argc, argv, things);
 }
