@@ -21,6 +21,7 @@ import { findCriu } from '../machine/criu/criu';
 import { runAhead } from '../machine/daemons/ahead';
 import { sharedMounts } from '../machine/homefs/shared';
 import { JobNetworks } from '../machine/network/interface';
+import { startProgramsBy } from '../machine/spawner';
 import { allowanceOf } from '../wire/allowance';
 import { type Server, serveTls, serveUnix } from '../wire/server';
 import { Tickets } from '../wire/tickets';
@@ -110,6 +111,7 @@ function foundation({ config, peers, changes, niceOfJobs, memory }: Started) {
   const stored = openJournal(layout.journal);
   layout.make();
   const helper = layout.installHelper(join(__dirname, 'godwit-helper'));
+  startProgramsBy(helper);
   const tickets = new Tickets(config.perUser.tickets);
   const keeper = new KeeperLink(
     { path: config.keeperSocket },
@@ -256,11 +258,9 @@ function once<T>(find: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** umask(2): what the agent, its keeper and helpers make, only root may change; the mask at the start does not count. */
-const MASK = 0o022;
-
 async function main(configFile: string) {
-  process.umask(MASK);
+  // umask(2): what the agent, its keeper and helpers make, only root may change; the mask at the start does not count.
+  process.umask(0o022);
   const first = await loadConfig(configFile);
   const { name } = first;
   daemon.level = first.logLevel;

@@ -1,7 +1,6 @@
 /** Programs of the machine's that are run to their end. */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { GodwitError } from '../api/errors';
+import { execute } from './execution';
 
 /** What is run here is done in milliseconds, on a busy machine in seconds; what takes longer hangs. */
 const COMMAND_TIMEOUT_MS = 60_000;
@@ -16,7 +15,7 @@ export const run = (program: string, ...args: string[]): Promise<string> =>
 /** As `run`, of what may take longer. */
 export async function runWithin(timeoutMs: number, program: string, ...args: string[]): Promise<string> {
   try {
-    const { stdout } = await promisify(execFile)(program, args, { timeout: timeoutMs });
+    const { stdout } = await execute(program, args, { timeout: timeoutMs });
     return stdout;
   } catch (error) {
     throw commandFailed([program, ...args].join(' '), error);

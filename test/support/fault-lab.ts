@@ -241,11 +241,13 @@ export class FaultLab {
     return ['-t', `${this.#pids(node).find((pid) => existsSync(`/proc/${pid}`))}`, '-m'];
   }
 
-  /** With the process that starts the agent again, and what that has started. */
+  /** With the process that starts the agent again, and what that has started; and the one that starts programs for the agent. */
   async #daemons(node: string): Promise<number[]> {
     const supervisor = Number(read(this.paths(node).agent.supervisorFile).split(' ')[0]);
     const started = (await childrenOf(supervisor)).map(({ pid }) => pid);
-    return [...this.#pids(node), supervisor, ...started];
+    const byAgent = (await Promise.all(this.#pids(node).map(childrenOf))).flat().map(({ pid }) => pid);
+    const spawners = byAgent.filter((pid) => commandLine(pid).split('\0')[1] === 'run-programs');
+    return [...this.#pids(node), supervisor, ...started, ...spawners];
   }
 
   /** Its agent's and its keeper's. */

@@ -1,13 +1,10 @@
 /** The users who may ask this node's agent, from the machine's own directory of users (getent(1), id(1)). */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import type { User } from '../../api/model';
 import type { Log } from '../../log';
+import { execute } from '../../machine/execution';
 
 /** A directory of users may be asked over the network. */
 const ASK_DEADLINE_MS = 10_000;
-
-const run = promisify(execFile);
 
 interface Admitted {
   /** Names or numbers. */
@@ -43,4 +40,4 @@ async function membersOf(group: string): Promise<string[]> {
   return found?.stdout.trim().split(':')[3]?.split(',').filter(Boolean) ?? [];
 }
 
-const ask = (program: string, args: string[]) => run(program, args, { timeout: ASK_DEADLINE_MS });
+const ask = (program: string, args: string[]) => execute(program, args, { timeout: ASK_DEADLINE_MS });

@@ -2,17 +2,16 @@
  * The host's end: a mount of the home's files for each copy whose home is another node, joined to its server there,
  * and again after each cut, for as long as the copy exists.
  */
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { asGodwitError, GodwitError } from '../../api/errors';
 import { GrowingPause } from '../../api/retry';
 import type { Log } from '../../log';
 import { pathInHierarchy } from '../../machine/cgroup/hierarchy';
+import { execute } from '../../machine/execution';
 import { delayedMs, syncHome, unmountHome } from '../../machine/homefs/control';
 import { joinWires } from '../../machine/homefs/join';
 import { removeMountPoint } from '../../machine/homefs/mount-point';
@@ -36,8 +35,6 @@ const SYNC_MS = 20_000;
 /** Between two tries to reach the home. */
 const PAUSES = { firstMs: 50, mostMs: 1_000 };
 const WIRE_BYTES = 16;
-
-const run = promisify(execFile);
 
 export interface MountedOptions {
   daemons: Daemons;
@@ -245,7 +242,7 @@ const nameOf = ({ job, epoch }: Named) => `${job}.${epoch}`;
  * that can be given up: a thread of this one would wait with them.
  */
 async function probe(at: string, limitMs: number, files: string[] = []): Promise<void> {
-  const ask = (...args: string[]) => run('stat', args, { timeout: limitMs, killSignal: 'SIGKILL' });
+  const ask = (...args: string[]) => execute('stat', args, { timeout: limitMs, killSignal: 'SIGKILL' });
   const gone = (error: unknown) => {
     // Failures of single files don't matter: they may have been closed meanwhile.
     if ((error as { killed?: boolean }).killed) throw error;

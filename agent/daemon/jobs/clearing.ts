@@ -49,7 +49,7 @@ export class Clearing {
       await sleep(SUPERVISOR_POLL_MS);
   }
 
-  /** Kills a copy that is not the job, or not any more: nobody must notice. */
+  /** Kills a copy that is not the job, or not any more: its peers, and the job where it lives, must not notice. */
   async end(copy: Copy): Promise<void> {
     const cgroup = JobCgroup.at(copy.cgroup);
     if ((await cgroup.pids()).length > 0)

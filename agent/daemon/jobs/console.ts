@@ -1,11 +1,10 @@
 /** The file into which a job prints, at its home: read, followed, and kept from growing for ever. */
-import { execFile } from 'node:child_process';
 import { watch } from 'node:fs';
 import { open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
+import { execute } from '../../machine/execution';
 import type { Layout } from './layout';
 
 /** How often a followed console is looked at for more: below what a person notices, above what a disk does. */
@@ -145,7 +144,7 @@ export class Consoles {
 /** fallocate(1): Node.js has no call for it. All of the beginning, so that one that was not made before is made now. */
 async function makeHole(path: string, bytes: number): Promise<void> {
   const range = ['--offset', '0', '--length', `${bytes}`];
-  await promisify(execFile)('fallocate', ['--punch-hole', ...range, '--', path], {
+  await execute('fallocate', ['--punch-hole', ...range, '--', path], {
     timeout: CUT_DEADLINE_MS,
   });
 }

@@ -1,16 +1,13 @@
-import { execFile } from 'node:child_process';
 import { constants } from 'node:os';
-import { promisify } from 'node:util';
 import { asGodwitError, GodwitError, jobEnded } from '../../api/errors';
 import { PROGRAM_PID } from '../../api/model';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
+import { execute } from '../../machine/execution';
 import { nodePid } from '../../machine/proc/processes';
 import type { Copy } from './copy';
 
 /** A few system calls, on a busy machine. */
 const SIGNAL_DEADLINE_MS = 30_000;
-
-const run = promisify(execFile);
 
 /** @throws `no-such-signal` */
 export function checkedSignal(name: string): NodeJS.Signals {
@@ -45,7 +42,7 @@ async function signalProcess(
 ): Promise<void> {
   const { run: leaf } = JobCgroup.at(cgroup);
   const orders = ['signal', `${pid}`, leaf, `${constants.signals[signal]}`];
-  await run(helper, orders, { timeout: SIGNAL_DEADLINE_MS }).catch((error: { stdout?: string }) => {
+  await execute(helper, orders, { timeout: SIGNAL_DEADLINE_MS }).catch((error: { stdout?: string }) => {
     throw /"stage":"gone"/.test(error.stdout ?? '') ? jobEnded(job) : error;
   });
 }

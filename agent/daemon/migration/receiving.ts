@@ -1,9 +1,7 @@
 /** A destination's first work of a move: room is made for a job, and its pages and images are received. */
-import { execFile } from 'node:child_process';
 import { mkdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
 import type { Tickets } from '../../api/move-contract';
 import { JobCgroup } from '../../machine/cgroup/cgroup';
@@ -11,6 +9,7 @@ import { JobAccount } from '../../machine/cgroup/limits';
 import { PAGE_SERVER_LOG, pageServerArguments } from '../../machine/criu/arguments';
 import { explainFile } from '../../machine/criu/log';
 import { verifyPages } from '../../machine/criu/verify';
+import { execute } from '../../machine/execution';
 import { removeMountPoint } from '../../machine/homefs/mount-point';
 import { killEach, processesNaming } from '../../machine/proc/processes';
 import { pipeStreams } from '../../wire/streams';
@@ -25,8 +24,6 @@ const PAGES_END_MS = 60_000;
 /** What fails with less room than this left fails for want of it. */
 const NO_ROOM_BYTES = 64 * 1024;
 const TAKE_PAGES = 'transfer of its memory';
-
-const run = promisify(execFile);
 
 const noRoom = (node: string, folder: string) =>
   new GodwitError({
@@ -113,7 +110,7 @@ export class Receiving {
     const { images, root } = this.#paths(epoch);
     await this.context.keeper.call('process.forget', { key: this.#pagesKey(epoch) });
     if (this.home === this.context.node) {
-      await run('umount', ['-l', root]).catch(() => {});
+      await execute('umount', ['-l', root]).catch(() => {});
       await removeMountPoint(root);
     }
     await rm(images, { recursive: true, force: true });
@@ -125,9 +122,9 @@ export class Receiving {
     if (files) await this.context.mounted.mount(files);
     else {
       await mkdir(root, { recursive: true });
-      await run('mount', ['--bind', '/', root]);
+      await execute('mount', ['--bind', '/', root]);
     }
-    await run('mount', ['--make-private', root]);
+    await execute('mount', ['--make-private', root]);
   }
 
   async #pagesTicket({ copy, images }: Received, from: string): Promise<string> {

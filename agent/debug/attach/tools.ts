@@ -1,10 +1,9 @@
 /** What is started beside a job for its debugger, and with which rights: those of the job's user. */
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
+import { execute } from '../../machine/execution';
 import { parseCpuFlags, statusField, statusNumbers } from '../../machine/proc/parse';
 import { userOptions } from '../../machine/proc/user-options';
 
@@ -39,7 +38,7 @@ export async function debuggerTools(built: string): Promise<Tools> {
 }
 
 async function clearsAvx512(): Promise<boolean> {
-  const { stdout } = await promisify(execFile)('gdbserver', ['--version']).catch(() => ({ stdout: '' }));
+  const { stdout } = await execute('gdbserver', ['--version']).catch(() => ({ stdout: '' }));
   const version = Number(/\b(\d+)\.\d/.exec(stdout)?.[1] ?? 0);
   const flags = parseCpuFlags(await readFile('/proc/cpuinfo', 'utf8'));
   return version < GOOD_SINCE && flags.includes('avx512f') && !flags.includes('mpx');

@@ -1,9 +1,8 @@
 /** Where the kernel's cgroup v2 hierarchy is, and the folders that Godwit has in it. */
-import { execFile } from 'node:child_process';
 import { mkdir, readFile, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { GodwitError, isNodeError } from '../../api/errors';
+import { execute } from '../execution';
 import { type Mount, parseMounts } from '../proc/parse';
 
 /** Where it is mounted on a machine that has only cgroup v1 mounted: the two live side by side. */
@@ -39,7 +38,7 @@ export async function hierarchy(): Promise<string> {
   if (found) return found;
   try {
     await mkdir(OWN_MOUNT, { recursive: true });
-    await promisify(execFile)('mount', ['-t', 'cgroup2', 'cgroup2', OWN_MOUNT]);
+    await execute('mount', ['-t', 'cgroup2', 'cgroup2', OWN_MOUNT]);
     return OWN_MOUNT;
   } catch (error) {
     throw noCgroup2((error as Error).message.trim().split('\n').at(-1) ?? '');

@@ -1,12 +1,11 @@
 /** CRIU, the program that saves and restores processes: where it is, and whether it serves on this machine. */
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { access, constants, readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
 import type { User } from '../../api/model';
+import { execute } from '../execution';
 import { statusMask } from '../proc/parse';
 import { isAtLeast, numbers } from '../versions';
 
@@ -81,7 +80,7 @@ export async function inPath(name: string): Promise<string | null> {
 }
 
 async function ask(path: string, args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(path, args, { timeout: ASK_DEADLINE_MS });
+  const { stdout } = await execute(path, args, { timeout: ASK_DEADLINE_MS });
   return stdout;
 }
 

@@ -1,6 +1,6 @@
 /** A frozen job, at its source or restored, and what the helper finds out about descriptors in it. */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+
+import { execute } from '../execution';
 import type { JobProcess } from '../proc/processes';
 import type { NotedDescriptor } from './noted';
 
@@ -32,7 +32,7 @@ export async function askOf(
 ): Promise<(Descriptor & { said: string })[]> {
   const orders = [verb, '--cgroup', frozen.run, '--', ...asTold(frozen, descriptors)];
   const limits = { timeout: deadlineMs, killSignal: 'SIGKILL' } as const;
-  const asked = promisify(execFile)(frozen.helper, orders, limits);
+  const asked = execute(frozen.helper, orders, limits);
   const { stdout } = await asked.catch((error: Error & { stdout?: string }) => {
     throw new Error(error.stdout?.trim() || error.message);
   });

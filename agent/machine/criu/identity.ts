@@ -3,13 +3,12 @@
  * job's processes hold (agent/native/helper/recognise.c); the destination looks again before anything of the copy runs. What
  * the source sends may be false, so a user's job is judged by itself as well (agent/native/helper/excess-rights.c).
  */
-import { execFile } from 'node:child_process';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
 import type { Terms } from '../../api/peer-contract';
 import type { JobCgroup } from '../cgroup/cgroup';
+import { execute } from '../execution';
 import { userOptions } from '../proc/user-options';
 import { AS_USER_MARK } from './criu';
 import { NOTES } from './noted';
@@ -37,7 +36,7 @@ async function ask(
   const notes = ['--notes', join(images, NOTES), '--traits', join(images, TRAITS)];
   const argv = [verb, ...notes, ...(abroad ? ['--abroad'] : []), ...options, '--', ...pids.map(String)];
   const limits = { timeout: DEADLINE_MS, killSignal: 'SIGKILL' } as const;
-  const asked = promisify(execFile)(helper, argv, limits);
+  const asked = execute(helper, argv, limits);
   const { stdout } = await asked.catch((error: Error & { killed?: boolean; stdout?: string }) => {
     throw error.killed ? silent() : notLookedAt(error.stdout?.trim() || error.message);
   });

@@ -1,7 +1,6 @@
 /** What a job's processes have open and use, as `godwit-helper look` prints it (agent/native/helper/look.c has the lines). */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
+import { execute } from '../execution';
 
 /** A home that takes longer to answer what a file is would delay a dump, which asks the same. */
 const DEADLINE_MS = 5_000;
@@ -83,7 +82,7 @@ export interface Looked {
  */
 export async function look(helper: string, pids: number[]): Promise<Looked> {
   const options = { timeout: DEADLINE_MS, killSignal: 'SIGKILL', maxBuffer: MAX_OUTPUT_BYTES } as const;
-  const asked = promisify(execFile)(helper, ['look', ...pids.map(String)], options);
+  const asked = execute(helper, ['look', ...pids.map(String)], options);
   const { stdout } = await asked.catch((error: Error & { killed?: boolean }) => {
     throw error.killed ? silent() : error;
   });

@@ -1,9 +1,8 @@
 /** What is on its way through the terminals of a frozen job, carried beside CRIU's images: see helper/queues.c. */
-import { execFile } from 'node:child_process';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
+import { execute } from '../execution';
 import { asTold, type Frozen } from './frozen';
 import type { NotedDescriptor } from './noted';
 
@@ -14,12 +13,10 @@ const DEADLINE_MS = 30_000;
 const MASTER = 'device 20000 5:2';
 const SLAVE = /^device 20000 88:([0-9a-f]+)$/;
 
-const run = promisify(execFile);
-
 async function work({ helper, run: cgroup, images }: Frozen, verb: string, more: string[]): Promise<void> {
   try {
     const orders = [verb, '--cgroup', cgroup, '--file', join(images, FILE), ...more];
-    await run(helper, orders, { timeout: DEADLINE_MS, killSignal: 'SIGKILL' });
+    await execute(helper, orders, { timeout: DEADLINE_MS, killSignal: 'SIGKILL' });
   } catch (error) {
     const output = (error as { stdout?: string }).stdout?.trim() || (error as Error).message;
     throw new GodwitError({

@@ -1,8 +1,7 @@
 /** What is done to a mounted home from outside. Each is safe to do again. */
-import { type ExecFileException, execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
+import { type ExecutionError, execute } from '../execution';
 
 /** As much as a machine's memory may hold back of what was written, to a server that may be slow. */
 const SHARED_DEADLINE_MS = 20_000;
@@ -38,12 +37,12 @@ export async function delayedMs(file: string): Promise<number | null> {
  */
 export async function pathsThere(paths: string[], deadlineMs: number): Promise<string[]> {
   if (paths.length === 0) return [];
-  const looking = promisify(execFile)('stat', ['--printf=%n\\0', '--', ...paths], {
+  const looking = execute('stat', ['--printf=%n\\0', '--', ...paths], {
     timeout: deadlineMs,
     killSignal: 'SIGKILL',
   });
   // It exits with 1 where one is missing.
-  const { stdout } = await looking.catch((error: ExecFileException & { stdout: string }) => {
+  const { stdout } = await looking.catch((error: ExecutionError) => {
     if (error.code !== 1) throw error;
     return error;
   });
@@ -84,7 +83,7 @@ async function run(
   failure: (why: string) => ConstructorParameters<typeof GodwitError>[0],
 ): Promise<void> {
   try {
-    await promisify(execFile)(program, args, { timeout, killSignal: 'SIGKILL' });
+    await execute(program, args, { timeout, killSignal: 'SIGKILL' });
   } catch (error) {
     const output = (error as { stdout?: string }).stdout?.trim();
     throw new GodwitError(failure(output ? `: ${output}` : ''), { cause: error });

@@ -4,10 +4,9 @@
  * the kernel detaches a mount everywhere when the path that it is on is removed (mount_namespaces(7), "Restrictions on
  * mount namespaces").
  */
-import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
+import { execute } from '../execution';
 import { parseMounts } from '../proc/parse';
 
 /** A lab's folder has some thousands of files; more than that takes a slow disk. */
@@ -71,7 +70,7 @@ export async function removeMounted(how: 'tree' | 'name', paths: string[]): Prom
     const named = paths.flatMap((path) => [path, encode(path)]);
     const script = ['sh', '-c', SCRIPT, 'sh', how, ...over, '--', ...named];
     const unshare = ['--mount', '--propagation', 'private', ...script];
-    const failure = await promisify(execFile)('unshare', unshare, { timeout: REMOVE_MS }).then(
+    const failure = await execute('unshare', unshare, { timeout: REMOVE_MS }).then(
       () => null,
       (error: Error & { code?: unknown; stderr?: string }) => error,
     );

@@ -6,15 +6,14 @@
  * The address answers on one node at the most: the port goes down before the job is saved, and goes up only where, and
  * after, the home has written that the job lives there.
  */
-import { execFile } from 'node:child_process';
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { z } from 'zod';
 import { GodwitError } from '../../api/errors';
 import type { Address } from '../../api/model';
 import { parseJson, parseWith } from '../../api/schema';
+import { execute } from '../execution';
 import { removeMounted } from '../homefs/removal';
 import { hardwareAddress } from './address';
 import { PING_GROUPS } from './ping';
@@ -162,7 +161,7 @@ const ip = (...args: string[]) => run('ip', ...args);
 
 async function run(command: string, ...args: string[]): Promise<string> {
   try {
-    return (await promisify(execFile)(command, args, { timeout: COMMAND_MS })).stdout;
+    return (await execute(command, args, { timeout: COMMAND_MS })).stdout;
   } catch (error) {
     const { stderr, stdout, message } = error as Error & { stderr?: string; stdout?: string };
     const why = stderr?.trim() || stdout?.trim() || message;

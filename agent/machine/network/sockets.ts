@@ -2,9 +2,8 @@
  * What a frozen job's sockets send and take. While CRIU saves or restores them one by one nothing may pass between
  * them, nor between them and the world: see helper/sockets.c.
  */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
+import { execute } from '../execution';
 
 export const ACCEPT_FIRST = 'let the program accept it, and try again';
 
@@ -39,7 +38,7 @@ const notAccepted = (count: number) =>
   });
 
 async function ask(helper: string, act: string, run: string): Promise<string> {
-  const asked = promisify(execFile)(helper, ['sockets', act, run], { timeout: ACT_MS });
+  const asked = execute(helper, ['sockets', act, run], { timeout: ACT_MS });
   const { stdout } = await asked.catch((error: Error & { stdout?: string }) => {
     const reason = error.stdout?.trim() || error.message;
     throw new GodwitError({

@@ -1,11 +1,8 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
+import { execute } from '../execution';
 
 /** Each is a look at the home; a home that does not answer is given up by the mount itself after ten seconds. */
 const LIMIT_MS = 30_000;
-
-const run = promisify(execFile);
 
 /**
  * Those of `mounts` that a verb of the helper's says, by their indices. Without any it is not asked.
@@ -20,7 +17,7 @@ export async function chosenMounts(
 ): Promise<string[]> {
   if (mounts.length === 0) return [];
   const options = { timeout: LIMIT_MS, killSignal: 'SIGKILL' } as const;
-  const { stdout } = await run(helper, [...verb, ...mounts], options).catch((error) => {
+  const { stdout } = await execute(helper, [...verb, ...mounts], options).catch((error) => {
     const why = error.stdout?.trim() || error.message;
     throw new GodwitError({ code: 'mounts-failed', message: `${whose} mounts can't be read: ${why}` });
   });

@@ -1,7 +1,6 @@
 /** The end of a copy that is not the job, or not any more. */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { GodwitError } from '../../api/errors';
+import { execute } from '../execution';
 
 /** A few system calls a thread and a descriptor; programs with a million of them are the limit. */
 const SEVER_MS = 30_000;
@@ -11,7 +10,7 @@ const SEVER_MS = 30_000;
  * end, in connections or in mutexes (helper/sever.c). May be repeated. @throws GodwitError `not-severed`
  */
 export async function sever(helper: string, run: string): Promise<void> {
-  const severing = promisify(execFile)(helper, ['sever', run], { timeout: SEVER_MS });
+  const severing = execute(helper, ['sever', run], { timeout: SEVER_MS });
   await severing.catch((error: Error & { stdout?: string }) => {
     throw new GodwitError({
       code: 'not-severed',

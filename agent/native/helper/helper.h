@@ -89,6 +89,8 @@ int share_descriptor_of(pid_t pid, int fd);
 int signal_member(char **argv);
 /* Types a frame into a job's terminal. */
 int type_frame(char **argv);
+/* Runs programs for an agent. */
+int run_programs(char **argv);
 /* Prints the resource limits of the process at the other end of a connection. */
 int peer(char **argv);
 /* Asks a bridge's neighbours for an address, or announces it to them. */
@@ -97,7 +99,7 @@ int arp(char **argv);
 int sockets(char **argv);
 /* Ends the connections of a frozen copy without a packet to their peers: 0, or an error. */
 int close_connections(const char *cgroup);
-/* Nobody is told that the mutexes of a frozen copy have lost their owner when it ends: 0, or an error. */
+/* When a frozen copy ends, its mutexes are not marked as those of a dead owner: 0, or an error. */
 int sever_mutexes(const char *cgroup);
 /* Both, for a copy that is about to be killed as the job lives elsewhere. */
 int sever(char **argv);

@@ -18,6 +18,8 @@
  *            which inotify queues are not empty; these programs get the event that events were lost
  *   trim-mounts
  *            takes from a restored, frozen job the mounts that it does not use
+ *   run-programs
+ *            runs programs for an agent, which is slow at starting them
  *   peer     the resource limits of the process that asks for a job
  *   signal   a signal for a process of a job
  *   look     what processes hold that may not travel
@@ -59,6 +61,7 @@ static const struct {
     {"trim-mounts", trim_mounts},
     {"reachable", reachable},
     {"peer", peer},
+    {"run-programs", run_programs},
     {"signal", signal_member},
     {"look", look},
     {"note", note},
