@@ -113,7 +113,7 @@ export class Sending {
     await this.#readyForDump(copy, frozen, parked);
     const dumping = performance.now();
     await points.reach('source.parked');
-    await this.#saveWhatWaits(frozen);
+    await allOver([this.#saveWhatWaits(frozen), this.#homeAnswers(copy)]);
     signal.throwIfAborted();
     await this.#dump({ criu, copy, epoch, images, pages, to });
     await points.reach('source.dumped');
@@ -261,6 +261,12 @@ export class Sending {
     if (failure.code !== 'dump-failed') return failure;
     if (!pages.closed) await once(pages, 'close', { signal: AbortSignal.timeout(CUT_MS) }).catch(() => {});
     return pages.errored ?? failure;
+  }
+
+  /** CRIU would wait for it from inside the job, where it must not be ended, however long that takes. */
+  async #homeAnswers(copy: Copy): Promise<void> {
+    const silent = await this.#whyHomeIsSilent(copy);
+    if (silent) throw silent;
   }
 
   /** The error of a home that does not answer for the job's files: the cause of all later errors. */
