@@ -47,18 +47,20 @@ export class DebugView {
     await this.workbench.restMouse();
   }
 
-  /** The call stack's frames, the topmost first; none while the program runs. */
+  /** The call stack's frames, the topmost first; none while the program runs. Rows are in no order in the document. */
   frames(): Promise<Frame[]> {
-    return this.#page.locator('.debug-call-stack .stack-frame').evaluateAll((all) =>
-      all.map((frame) => {
+    return this.#page.locator('.debug-call-stack .stack-frame').evaluateAll((all) => {
+      const place = (frame: Element) => Number(frame.closest('.monaco-list-row')?.getAttribute('data-index'));
+      const sorted = all.toSorted((one, other) => place(one) - place(other));
+      return sorted.map((frame) => {
         const text = (selector: string) => frame.querySelector(selector)?.textContent?.trim() ?? '';
         return {
           function: text('.label.expression') || text('.label'),
           file: text('.file-name'),
           line: Number(text('.line-number').split(':')[0]),
         };
-      }),
-    );
+      });
+    });
   }
 
   /** Waits until the program stands on this line of this file, with its variables to be seen. */
