@@ -237,7 +237,7 @@ describe('the door', () => {
     const asked = { places: [{ host: '127.0.0.1', port: other.port }], authority: null };
     const none = { ...asked, id: '00000000', secret: '0'.repeat(32) };
     expect(await outcome(enter(none, await machine('node2')))).toBe('cluster-unreachable');
-    const token = await other.token(200);
+    const token = await other.token(5_000);
     expect(await outcome(enter(none, await machine('node2')))).toBe('no-such-token');
     await vi.waitFor(
       async () => expect(await outcome(enter(none, await machine('node2')))).toBe('cluster-unreachable'),
