@@ -1,5 +1,6 @@
 /** Programs of the machine's, and Godwit's own, that are run to their end: what they print, and how they failed. */
 import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 
 export interface ExecutionOptions {
   /** After so many milliseconds it is sent `killSignal`; 0, the default: never. */
@@ -27,15 +28,7 @@ export interface ExecutionError extends Error, Executed {
 /** @throws ExecutionError */
 export type Execute = (program: string, args: string[], options?: ExecutionOptions) => Promise<Executed>;
 
-const byThisProcess: Execute = (program, args, options = {}) =>
-  new Promise((resolve, reject) => {
-    execFile(program, args, options, (error, stdout, stderr) => {
-      if (error) reject(Object.assign(error, { stdout, stderr }));
-      else resolve({ stdout, stderr });
-    });
-  });
-
-let way = byThisProcess;
+let way: Execute = promisify(execFile);
 
 /** An agent, which is slow at starting programs, has one that is quick do it (`spawner.ts`). */
 export function executeBy(quicker: Execute): void {

@@ -265,15 +265,13 @@ export class Sending {
 
   /** CRIU would wait for it from inside the job, where it must not be ended, however long that takes. */
   async #homeAnswers(copy: Copy): Promise<void> {
-    const silent = await this.#whyHomeIsSilent(copy);
-    if (silent) throw silent;
+    const files = mountOf(copy);
+    if (files) await this.context.mounted.answers(files, []);
   }
 
   /** The error of a home that does not answer for the job's files: the cause of all later errors. */
-  async #whyHomeIsSilent(copy: Copy): Promise<Error | null> {
-    const files = mountOf(copy);
-    if (!files) return null;
-    return this.context.mounted.answers(files, []).then(
+  #whyHomeIsSilent(copy: Copy): Promise<Error | null> {
+    return this.#homeAnswers(copy).then(
       () => null,
       (error: Error) => error,
     );

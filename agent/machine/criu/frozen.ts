@@ -1,5 +1,4 @@
 /** A frozen job, at its source or restored, and what the helper finds out about descriptors in it. */
-
 import { execute } from '../execution';
 import type { JobProcess } from '../proc/processes';
 import type { NotedDescriptor } from './noted';

@@ -33,12 +33,13 @@ static int empty_list(int memory, pid_t thread) {
 static int empty_lists(const char *cgroup, pid_t pid) {
   char path[64];
   int failed = 0;
-  /* In this order: what was opened by the number is the process's, as it is a member, and lives. */
-  const int process = open_process(pid);
+  const int process = open_member(cgroup, pid);
+  if (process < 0) return errno == ESRCH ? 0 : errno;
   snprintf(path, sizeof path, "/proc/%d/mem", pid);
-  const int memory = open(path, O_RDWR | O_CLOEXEC), member = open_member(cgroup, pid);
+  const int memory = open(path, O_RDWR | O_CLOEXEC);
   snprintf(path, sizeof path, "/proc/%d/task", pid);
-  DIR *threads = process >= 0 && memory >= 0 && member >= 0 && is_alive(process) ? opendir(path) : NULL;
+  /* What was opened by the number is the process's, as it lives. */
+  DIR *threads = memory >= 0 && is_alive(process) ? opendir(path) : NULL;
   for (struct dirent *entry; threads && (entry = readdir(threads));) {
     const pid_t thread = pid_of(entry->d_name);
     const int error = thread < 0 ? 0 : empty_list(memory, thread);
@@ -47,9 +48,8 @@ static int empty_lists(const char *cgroup, pid_t pid) {
   }
   if (!threads && is_alive(process)) failed = errno;
   if (threads) closedir(threads);
-  if (member >= 0) close(member);
   if (memory >= 0) close(memory);
-  if (process >= 0) close(process);
+  close(process);
   return failed;
 }
 
