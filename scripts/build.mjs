@@ -163,6 +163,7 @@ preloaded('godwit-thread-timers', 'agent/native/preload/thread-timers.c');
 preloaded('godwit-fifos', 'agent/native/preload/fifos.c');
 preloaded('godwit-links', 'agent/native/preload/links.c');
 preloaded('godwit-locks', 'agent/native/preload/locks.c');
+preloaded('godwit-foreground', 'agent/native/preload/foreground.c');
 preloaded('godwit-own-file', 'agent/native/preload/own-file.c');
 preloaded('godwit-confined', 'agent/native/preload/confined.c');
 if (process.arch === 'x64') preloaded('godwit-xstate', 'agent/native/preload/xstate.c');

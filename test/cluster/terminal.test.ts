@@ -184,6 +184,37 @@ describe('a shell with job control', () => {
   });
 });
 
+it('a terminal whose foreground process group has ended keeps that group, until another takes it', async () => {
+  const name = 'ended-group';
+  named.push(name);
+  // As a shell does it, which has waited for its command and has not yet taken the terminal back.
+  const program = [
+    'import os, signal, sys',
+    'signal.signal(signal.SIGTTOU, signal.SIG_IGN)',
+    'child = os.fork()',
+    'if child == 0: signal.pause()',
+    'os.setpgid(child, child)',
+    'os.tcsetpgrp(0, child)',
+    'os.kill(child, signal.SIGKILL)',
+    'os.waitpid(child, 0)',
+    'print("begins", flush=True)',
+    'while not os.path.exists(sys.argv[1]): signal.sigtimedwait([], 0.05)',
+    'print("same" if os.tcgetpgrp(0) == child else "other", flush=True)',
+    'os.tcsetpgrp(0, os.getpgrp())',
+    'print("got", input(), flush=True)',
+  ].join('\n');
+  const looks = join(folder, 'looks');
+  const terminal = godwit.at(['run', '--tty', '--name', name, '--', 'python3', '-c', program, looks]);
+  await terminal.shows('begins\r\n');
+  for (const node of ROUND) await godwit.migrate(name, node);
+  await godwit.migrate(name, 'node2');
+  writeFileSync(looks, '');
+  await terminal.shows('same\r\n');
+  terminal.type('a line\r');
+  await terminal.shows('got a line\r\n');
+  expect(await terminal.ended).toBe(0);
+});
+
 it('what is typed while it moves, while agents restart, arrives once and in order', async () => {
   const name = 'counted';
   named.push(name);

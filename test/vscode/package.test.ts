@@ -54,6 +54,7 @@ const FILES = [
   'dist/godwit-as-user.so',
   'dist/godwit-confined.so',
   'dist/godwit-fifos.so',
+  'dist/godwit-foreground.so',
   'dist/godwit-helper',
   'dist/godwit-homefs',
   'dist/godwit-limits.so',

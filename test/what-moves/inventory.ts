@@ -270,6 +270,11 @@ export const INVENTORY: Family[] = [
         'goes on, on every node: sizes, Ctrl-C, Ctrl-Z, jobs in the background',
         'the job’s own: session, foreground group, size, modes',
       ),
+      carried(
+        'cluster/terminal',
+        'a terminal whose foreground process group has ended keeps that group, until another takes it',
+        'a foreground group that has ended',
+      ),
       madeAgain(
         'cluster/terminal',
         'gets what was typed ahead, lines and half a line, once and without an echo of its own',

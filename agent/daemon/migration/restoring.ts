@@ -12,7 +12,7 @@ import { recogniseFifos, withFifos } from '../../machine/criu/fifos';
 import { recogniseReferences } from '../../machine/criu/identity';
 import { explainFile } from '../../machine/criu/log';
 import { addMountsIn, leaveOutMountsIn, mountImagesIn } from '../../machine/criu/mount-images';
-import { notWaitingForLocks, watchingLinks } from '../../machine/criu/preloaded';
+import { notWaitingForLocks, settingEndedForeground, watchingLinks } from '../../machine/criu/preloaded';
 import { putQueues } from '../../machine/criu/queues';
 import { verifyRestored } from '../../machine/criu/verify';
 import { pathsThere } from '../../machine/homefs/control';
@@ -143,7 +143,8 @@ export class Restoring {
     const { keeper, points } = this.context;
     const key = copy.supervisor;
     const own = together(asUser(copy.user, images), withFifos(images));
-    const env = together(CRIU_ENV, own, watchingLinks(), notWaitingForLocks());
+    const mended = together(watchingLinks(), notWaitingForLocks(), settingEndedForeground());
+    const env = together(CRIU_ENV, own, mended);
     await keeper.call('process.start', { key, argv, env });
     await points.reach('destination.restore-started');
     const { line } = await this.#whileHomeAnswers(copy, () =>

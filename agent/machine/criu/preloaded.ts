@@ -8,3 +8,6 @@ export const watchingLinks = () => withLibrary('godwit-links');
 
 /** At a restore: locks that other processes hold on a file of the job's are not waited for (agent/native/preload/locks.c). */
 export const notWaitingForLocks = () => withLibrary('godwit-locks');
+
+/** At a restore: a terminal's foreground process group may have ended (agent/native/preload/foreground.c). */
+export const settingEndedForeground = () => withLibrary('godwit-foreground');
