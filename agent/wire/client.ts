@@ -17,6 +17,7 @@ import type {
 } from '../api/contract';
 import { GodwitError, noAgent, nodeUnreachable, notAdmitted } from '../api/errors';
 import { MAX_MESSAGE_BYTES } from './allowance';
+import { lateAfter } from './deadline';
 import {
   type Endpoint,
   KEEPALIVE_MS,
@@ -171,11 +172,11 @@ function open<T>(
       createConnection: () => transport,
     });
     const fail = (error: Error) => {
-      clearTimeout(timer);
+      inTime();
       reject(explain(endpoint, error, trusted));
       socket.terminate();
     };
-    const timer = setTimeout(() => fail(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    const inTime = lateAfter(timeoutMs, () => fail(new Error(`no answer within ${timeoutMs} ms`)));
     socket.on('error', fail);
     socket.once('unexpected-response', (_request, { statusCode }) => {
       if (statusCode === NO_TICKET) fail(errors.ticketRefused());
@@ -185,7 +186,7 @@ function open<T>(
       else fail(new Error(`it answers with HTTP status ${statusCode}`));
     });
     socket.once('open', () => {
-      clearTimeout(timer);
+      inTime();
       socket.removeListener('error', fail);
       resolve(take(socket));
     });

@@ -23,7 +23,7 @@ import type { User } from '../api/model';
 import { parseWith } from '../api/schema';
 import { Account, AMPLE, MAX_MESSAGE_BYTES, Serving } from './allowance';
 import { answerPings, closeWith } from './closing';
-import { firstOf } from './deadline';
+import { firstOf, lateAfter } from './deadline';
 import { CANCEL, type Envelope, fromWireError, readEnvelope, toWireError } from './envelope';
 import * as errors from './errors';
 import { type Heartbeat, keepAlive } from './heartbeat';
@@ -195,9 +195,9 @@ export class Connection {
   /** Sends a hello, and takes the other side's; from then on each frame is a message. */
   #greet(): Promise<Hello> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#fail(errors.noHello(HELLO_TIMEOUT_MS)), HELLO_TIMEOUT_MS);
+      const inTime = lateAfter(HELLO_TIMEOUT_MS, () => this.#fail(errors.noHello(HELLO_TIMEOUT_MS)));
       void this.closed.then((error) => {
-        clearTimeout(timer);
+        inTime();
         reject(error);
       });
       this.#socket.on('message', (data, isBinary) => {
@@ -210,7 +210,7 @@ export class Connection {
             return;
           }
           this.#hello = readHello(text, this.#options.expectName);
-          clearTimeout(timer);
+          inTime();
           resolve(this.#hello);
         } catch (error) {
           this.#fail(asGodwitError(error));

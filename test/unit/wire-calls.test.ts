@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
-import { connect as connectSocket, type Socket } from 'node:net';
+import { connect as connectSocket, createServer, type Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
@@ -8,6 +8,8 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { PROTOCOL, versionsText } from '../../agent/api/versions';
 import { MAX_MESSAGE_BYTES, MAX_UNSENT_BYTES } from '../../agent/wire/allowance';
 import { connectUnix } from '../../agent/wire/client';
+import { lateAfter } from '../../agent/wire/deadline';
+import { HELLO_TIMEOUT_MS } from '../../agent/wire/hello';
 import {
   atEnd,
   contract,
@@ -54,6 +56,9 @@ async function rawSocket(path: string, { hello = true } = {}) {
   return { socket, closed, frames, say };
 }
 
+/** As a process that is left no CPU, or is stopped, does. */
+const standStill = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+
 describe('calls', () => {
   it('are answered, many at once', async () => {
     const { path } = await unixServer();
@@ -61,6 +66,23 @@ describe('calls', () => {
     expect(remote).toMatchObject({ name: 'node1', kind: 'agent' });
     const sums = await Promise.all(Array.from({ length: 500 }, (_, a) => remote.call('add', { a, b: 1 })));
     expect(sums.map(({ sum }) => sum)).toEqual(Array.from({ length: 500 }, (_, a) => a + 1));
+  });
+
+  it('are late only after what has come while the process stood still was read', async () => {
+    const path = freshPath();
+    const server = createServer((socket) => setImmediate(() => tell(socket))).listen(path);
+    atEnd(() => server.close());
+    const reading = connectSocket(path);
+    atEnd(() => reading.destroy());
+    const seen: string[] = [];
+    reading.once('data', () => seen.push('read'));
+    const tell = (socket: Socket) => {
+      lateAfter(10, () => seen.push('late'));
+      socket.write('an answer');
+      standStill(50);
+    };
+    await until(() => seen.length === 2);
+    expect(seen).toEqual(['read', 'late']);
   });
 
   it('tell the handler who asks', async () => {
@@ -428,6 +450,14 @@ describe('hello', () => {
     expect((await closed).reason).toMatch(/^bad-message: the hello/);
     expect(server.peers.size).toBe(0);
     await stillServes(path);
+  });
+
+  it('is heard where it has come while the process stood still', async () => {
+    const { path } = await unixServer();
+    const { frames, say } = await rawSocket(path);
+    standStill(HELLO_TIMEOUT_MS + 100);
+    say({ jsonrpc: '2.0', id: 1, method: 'add', params: { a: 1, b: 2 } });
+    await until(() => frames.some((frame) => JSON.stringify(frame).includes('"sum":3')));
   });
 
   it('must come soon', { timeout: 60_000 }, async () => {

@@ -9,6 +9,7 @@ import type { CallerConnection, Handlers } from '../../api/contract';
 import { JobId, type User } from '../../api/model';
 import type { PerUser } from '../../api/per-user';
 import { allowanceOf } from '../../wire/allowance';
+import { lateAfter } from '../../wire/deadline';
 import { checkSocketPath } from '../../wire/endpoint';
 import { serveHanded } from '../../wire/server';
 import type { Tickets } from '../../wire/tickets';
@@ -61,13 +62,13 @@ export class Doorway {
   }
 
   #meet(socket: Socket): void {
-    const late = setTimeout(() => socket.destroy(), NAME_MS);
+    const inTime = lateAfter(NAME_MS, () => socket.destroy());
     socket.on('error', () => {});
-    socket.once('close', () => clearTimeout(late));
+    socket.once('close', inTime);
     const read = () => {
       const said: Buffer | null = socket.read(NAME_BYTES);
       if (!said) return;
-      clearTimeout(late);
+      inTime();
       socket.off('readable', read);
       this.#take(said.toString('latin1'), socket);
     };
