@@ -13,7 +13,6 @@ import {
 } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { z } from 'zod';
 import type { AgentConfig } from '../../agent/api/config';
@@ -23,13 +22,13 @@ import { restartAgent } from '../../agent/lab/lab';
 import { Godwit, type TestUser } from '../support/godwit';
 import { membersKnownTo } from '../support/members';
 import { inProject } from '../support/project';
+import { untilWithin } from '../support/until';
 
 /** Who attacks whom: Ann and Bob may launch jobs, Eve has an account on the machine and no more. */
 const ACCOUNTS = { ann: 'games', bob: 'news', eve: 'man' } as const;
 export type Person = keyof typeof ACCOUNTS;
 
 const SOON_MS = 90_000;
-const POLL_MS = 20;
 /** Below a folder that every node of a lab sees. */
 const FOLDERS = '/var/lib/godwit';
 
@@ -185,10 +184,7 @@ export class Stage {
   }
 
   /** @throws Error if `holds` does not come true */
-  async until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-    for (const end = performance.now() + SOON_MS; !(await holds()); await sleep(POLL_MS))
-      if (performance.now() > end) throw new Error(`not so within ${SOON_MS} ms: ${what}`);
-  }
+  readonly until = untilWithin(SOON_MS);
 
   /** This person at a node, which becomes the home of what they launch. */
   asks(person: Person, node = 'node1'): Godwit {

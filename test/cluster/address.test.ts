@@ -2,7 +2,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { boundOf, bridgeNamespace, nodeNamespace } from '../../agent/lab/namespaces';
 import { nodeCgroup } from '../../agent/machine/cgroup/hierarchy';
@@ -10,6 +9,7 @@ import { FaultLab } from '../support/fault-lab';
 import { Godwit } from '../support/godwit';
 import { end, launch, run } from '../support/processes';
 import { inProject } from '../support/project';
+import { untilWithin } from '../support/until';
 
 const LAB = `addr-${process.pid}`;
 const ROUND = ['node2', 'node3', 'node1'] as const;
@@ -33,10 +33,7 @@ afterEach(async () => {
 });
 afterAll(() => lab.down());
 
-async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  for (const end = Date.now() + SOON_MS; !(await holds()); await sleep(30))
-    if (Date.now() > end) throw new Error(`not so within ${SOON_MS} ms: ${what}`);
-}
+const until = untilWithin(SOON_MS);
 
 const has = async (path: string, argv: string[]) =>
   (await run(['nsenter', `--net=${path}`, ...argv])).stdout.trim();

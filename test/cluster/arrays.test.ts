@@ -10,6 +10,7 @@ import { godwitOf } from '../support/as-user';
 import { type Godwit, Refused } from '../support/godwit';
 import { LabOfJobs } from '../support/lab-of-jobs';
 import { Terminal } from '../support/terminal';
+import { untilWithin } from '../support/until';
 
 const LIMIT_MS = 600_000;
 /** Nodes have half a CPU, on a machine that may be busy. */
@@ -46,13 +47,7 @@ const of = async (name: string): Promise<Job[]> =>
   (await lab.godwit.jobs()).filter((job) => job.array?.name === name);
 const lives = ({ state }: Job) => state !== 'ended' && state !== 'lost';
 
-async function until(what: string, is: () => Promise<boolean>): Promise<void> {
-  const begun = performance.now();
-  while (!(await is())) {
-    if (performance.now() - begun > SOON_MS) throw new Error(`not in time: ${what}`);
-    await sleep(300);
-  }
-}
+const until = untilWithin(SOON_MS);
 
 afterEach(async () => {
   // What is queued first, or it would begin.

@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { HistoryEvent } from '../../agent/api/model';
 import { cgroupName, nodePaths } from '../../agent/lab/description';
@@ -11,6 +10,7 @@ import { findController, quotaMembers } from '../../agent/lab/quota';
 import { godwitOf } from '../support/as-user';
 import { Godwit } from '../support/godwit';
 import { LabOfJobs } from '../support/lab-of-jobs';
+import { untilWithin } from '../support/until';
 
 const LIMIT_MS = 600_000;
 /** Nodes have a fraction of a CPU, of which moves take their part, on a machine that may be busy. */
@@ -28,13 +28,7 @@ const ASLEEP = ['sh', '-c', 'echo ready; exec sleep 1000000'];
 const lab = new LabOfJobs('balance', { cpus: [0.8, 0.4, 0.2], users: [ANN] });
 const say = (...words: string[]) => lab.godwit.text(words, LIMIT_MS);
 
-async function until(what: string, is: () => Promise<boolean>): Promise<void> {
-  const begun = performance.now();
-  while (!(await is())) {
-    if (performance.now() - begun > SOON_MS) throw new Error(`not in time: ${what}`);
-    await sleep(500);
-  }
-}
+const until = untilWithin(SOON_MS);
 const onNode = async (node: string, jobs: readonly string[]) =>
   (await lab.godwit.jobs()).filter(
     (job) => jobs.includes(job.id) && job.node === node && job.state !== 'ended',

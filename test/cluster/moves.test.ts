@@ -17,6 +17,7 @@ import { compile } from '../support/c-programs';
 import { Godwit, type RunOptions } from '../support/godwit';
 import { copiesOf, run } from '../support/processes';
 import { inProject } from '../support/project';
+import { untilWithin } from '../support/until';
 
 /** A name that no person's lab has. */
 const LAB = `moves-${process.pid}`;
@@ -52,10 +53,7 @@ async function launch(argv: string[], options: RunOptions = {}): Promise<string>
   return id;
 }
 
-async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  for (const end = Date.now() + SOON_MS; !(await holds()); await sleep(30))
-    if (Date.now() > end) throw new Error(`not so within ${SOON_MS} ms: ${what}`);
-}
+const until = untilWithin(SOON_MS);
 
 /** The fixtures' last step waits until it is said that they may leave. */
 const leave = (what: string) => join(folder, `leave-${what.replace(/\W/g, '-')}`);

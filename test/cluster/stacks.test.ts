@@ -13,6 +13,7 @@ import { compile, lineOf } from '../support/c-programs';
 import { LabOfJobs } from '../support/lab-of-jobs';
 import { run } from '../support/processes';
 import { inProject } from '../support/project';
+import { untilWithin } from '../support/until';
 
 const SOON_MS = 90_000;
 const RANKS = inProject('test/programs/ranks.c');
@@ -48,10 +49,7 @@ async function stacks(...jobs: string[]): Promise<Group[]> {
 const functions = ({ stack }: Group) => stack.map(({ function: name }) => name);
 const within = (groups: Group[], name: string) => groups.filter((group) => functions(group).includes(name));
 
-async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  for (const end = Date.now() + SOON_MS; !(await holds()); await sleep(20))
-    if (Date.now() > end) throw new Error(`not so within ${SOON_MS} ms: ${what}`);
-}
+const until = untilWithin(SOON_MS);
 
 /** A process of the job, as this machine numbers it. */
 async function processOf(id: string, inner: number): Promise<number> {

@@ -22,6 +22,7 @@ import { nodeCgroup } from '../../agent/machine/cgroup/hierarchy';
 import { nodePid, parseStat } from '../../agent/machine/proc/processes';
 import { Godwit, type Refused } from '../support/godwit';
 import { inProject } from '../support/project';
+import { untilWithin } from '../support/until';
 
 /** A name that no person's lab has. */
 const LAB = `terms-${process.pid}`;
@@ -54,10 +55,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  for (const end = Date.now() + SOON_MS; !(await holds()); await sleep(30))
-    if (Date.now() > end) throw new Error(`not so within ${SOON_MS} ms: ${what}`);
-}
+const until = untilWithin(SOON_MS);
 
 const tracerOf = (pid: number) =>
   Number(/^TracerPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);

@@ -10,7 +10,6 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type ClientContract, clientContract } from '../../agent/api/client-contract';
 import type { Remote } from '../../agent/api/contract';
@@ -24,6 +23,7 @@ import { LONG } from '../support/long';
 import { end, launch } from '../support/processes';
 import { inProject } from '../support/project';
 import { goRounds, type Kind, roundsOf, says } from '../support/rounds';
+import { untilWithin } from '../support/until';
 
 /** Nineteen programs, three moves each, one at a time where they are looked at: long where the processors are wanted by many. */
 const ALL_MS = 900_000;
@@ -86,10 +86,7 @@ async function launched(
   await says(consoleOf(id), 'ready');
   return id;
 }
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (const late = Date.now() + 30_000; !holds(); await sleep(20))
-    if (Date.now() > late) throw new Error(`not so within 30 s: ${what}`);
-}
+const until = untilWithin(30_000);
 const tracerOf = (pid: number) =>
   Number(/^TracerPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 const built = (name: string) => join(folder, name);

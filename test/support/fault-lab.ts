@@ -10,7 +10,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type ClientContract, clientContract } from '../../agent/api/client-contract';
 import { loadConfig } from '../../agent/api/config';
 import type { Method, Remote, Result, SentParams } from '../../agent/api/contract';
@@ -28,10 +27,10 @@ import { compile } from './c-programs';
 import { Gdb } from './gdb';
 import { commandLine } from './processes';
 import { inProject } from './project';
+import { betweenLooks } from './until';
 
 /** A move's last debts are paid after an agent's restart and a few seconds of asking again, longer where all is slow. */
 const SETTLE_MS = 120_000;
-const POLL_MS = 20;
 const MOVE_MS = 90_000;
 /** As the program ends when it is asked to. */
 const EXIT_STATUS = 7;
@@ -259,11 +258,10 @@ export class FaultLab {
   /** Waits for `what` to answer without complaint. @throws Error with its last complaint */
   async comesTo(what: () => Promise<string | null>, limitMs = SETTLE_MS): Promise<void> {
     const deadline = performance.now() + limitMs;
-    for (;;) {
+    for (const pause = betweenLooks(); ; await pause.wait()) {
       const complaint = await what().catch((error: Error) => error.message);
       if (complaint === null) return;
       if (performance.now() > deadline) throw new Error(`after ${limitMs} ms still: ${complaint}`);
-      await sleep(POLL_MS);
     }
   }
 

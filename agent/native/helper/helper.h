@@ -71,6 +71,12 @@ int open_process(pid_t pid);
 /* A descriptor of a process of the job that this leaf of a cgroup is of; -1 with ESRCH for any other. */
 int open_member(const char *cgroup, pid_t pid);
 /*
+ * `act` on each process of the cgroup, which is held open meanwhile; one that ends before is passed over. 0, or the last
+ * error.
+ */
+typedef int member_act(int process, pid_t pid, void *what);
+int each_member(const char *cgroup, member_act *act, void *what);
+/*
  * Does this machine have the file system mounted anywhere, as it was when this was asked first? `device` is
  * "MAJOR:MINOR". What a job has of others, it has mounted itself.
  */

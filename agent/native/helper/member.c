@@ -67,6 +67,22 @@ int open_member(const char *cgroup, pid_t pid) {
   return -1;
 }
 
+int each_member(const char *cgroup, member_act *act, void *what) {
+  char path[4096];
+  int failed = 0, pid;
+  snprintf(path, sizeof path, "%s/cgroup.procs", cgroup);
+  FILE *procs = fopen(path, "re");
+  if (!procs) return errno;
+  while (fscanf(procs, "%d", &pid) == 1) {
+    const int process = open_member(cgroup, pid);
+    const int error = process >= 0 ? act(process, pid, what) : errno == ESRCH ? 0 : errno;
+    if (error) failed = error;
+    if (process >= 0) close(process);
+  }
+  fclose(procs);
+  return failed;
+}
+
 int share_descriptor(int process, int fd) { return (int)syscall(SYS_pidfd_getfd, process, fd, 0); }
 
 int share_descriptor_of(pid_t pid, int fd) {

@@ -30,11 +30,10 @@ static int empty_list(int memory, pid_t thread) {
 }
 
 /* One that ends meanwhile, or whose memory has gone (EIO), has ended before. */
-static int empty_lists(const char *cgroup, pid_t pid) {
+static int empty_lists(int process, pid_t pid, void *nothing) {
   char path[64];
   int failed = 0;
-  const int process = open_member(cgroup, pid);
-  if (process < 0) return errno == ESRCH ? 0 : errno;
+  (void)nothing;
   snprintf(path, sizeof path, "/proc/%d/mem", pid);
   const int memory = open(path, O_RDWR | O_CLOEXEC);
   snprintf(path, sizeof path, "/proc/%d/task", pid);
@@ -49,23 +48,10 @@ static int empty_lists(const char *cgroup, pid_t pid) {
   if (!threads && is_alive(process)) failed = errno;
   if (threads) closedir(threads);
   if (memory >= 0) close(memory);
-  close(process);
   return failed;
 }
 
-int sever_mutexes(const char *cgroup) {
-  char path[4096];
-  int failed = 0, pid;
-  snprintf(path, sizeof path, "%s/cgroup.procs", cgroup);
-  FILE *procs = fopen(path, "re");
-  if (!procs) return errno;
-  while (fscanf(procs, "%d", &pid) == 1) {
-    const int error = empty_lists(cgroup, pid);
-    if (error) failed = error;
-  }
-  fclose(procs);
-  return failed;
-}
+int sever_mutexes(const char *cgroup) { return each_member(cgroup, empty_lists, NULL); }
 
 int sever(char **argv) {
   if (!argv[0]) return wrong_usage("sever CGROUP");

@@ -106,13 +106,17 @@ static bool is_tcp(int socket) {
   return !getsockopt(socket, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) && protocol == IPPROTO_TCP;
 }
 
+/* What is done to each socket. */
+struct act {
+  void (*on)(int socket);
+};
+
 /* A process that ends meanwhile has no sockets any more. */
-static int each_of(const char *cgroup, const char *pid, void (*act)(int)) {
+static int each_of(int process, pid_t pid, void *what) {
+  const struct act *act = what;
   char path[64], target[64];
   int failed = 0;
-  const int process = open_member(cgroup, pid_of(pid));
-  if (process < 0) return errno == ESRCH ? 0 : errno;
-  snprintf(path, sizeof path, "/proc/%s/fd", pid);
+  snprintf(path, sizeof path, "/proc/%d/fd", pid);
   DIR *descriptors = opendir(path);
   if (!descriptors && errno != ENOENT) failed = errno;
   for (struct dirent *entry; descriptors && (entry = readdir(descriptors));) {
@@ -123,26 +127,16 @@ static int each_of(const char *cgroup, const char *pid, void (*act)(int)) {
       if (errno != EBADF && errno != ESRCH) failed = errno;
       continue;
     }
-    if (is_tcp(socket)) act(socket);
+    if (is_tcp(socket)) act->on(socket);
     close(socket);
   }
   if (descriptors) closedir(descriptors);
-  close(process);
   return failed;
 }
 
-static int each_socket(const char *cgroup, void (*act)(int)) {
-  char path[4096], pid[32];
-  int failed = 0;
-  snprintf(path, sizeof path, "%s/cgroup.procs", cgroup);
-  FILE *procs = fopen(path, "re");
-  if (!procs) return errno;
-  while (fscanf(procs, "%31s", pid) == 1) {
-    const int error = each_of(cgroup, pid, act);
-    if (error) failed = error;
-  }
-  fclose(procs);
-  return failed;
+static int each_socket(const char *cgroup, void (*on)(int)) {
+  struct act act = {on};
+  return each_member(cgroup, each_of, &act);
 }
 
 static int with_folder(const char *cgroup, int (*act)(int)) {
