@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type ServeOrder, serveCommand } from '../../agent/machine/homefs/program';
 import { SANITIZED } from '../support/c-programs';
 import { type Answer, FUSE, HostileHost, name, u32, u64 } from '../support/hostile-host';
@@ -21,6 +21,10 @@ const EPROTO = -71;
 const ESTALE = -116;
 const O_RDWR = 2;
 const O_TRUNC = 0o1000;
+/** <linux/fuse.h>: FOPEN_KEEP_CACHE, FUSE_AUTO_INVAL_DATA. */
+const KEEP_CACHE = 1 << 1;
+const AUTO_INVAL_DATA = 1 << 12;
+const PATIENCE = { timeout: 60_000, interval: 50 };
 /** A whole fuse_init_in of FUSE 7.45, and every feature offered. */
 const INIT = Buffer.concat([u32(7, 45, 1 << 20, 0xffffffff), Buffer.alloc(48)]);
 
@@ -68,7 +72,10 @@ async function serve(order: Partial<ServeOrder> = {}): Promise<string> {
   });
   await heard(server, 'serving');
   host = await HostileHost.join(socket);
-  expect((await host.ask(FUSE.INIT, 0, INIT)).error).toBe(0);
+  const agreed = await host.ask(FUSE.INIT, 0, INIT);
+  expect(agreed.error).toBe(0);
+  // Each time the host's kernel saw another time of a file it would drop what it has of it, its own writes included.
+  expect(agreed.body.readUInt32LE(12) & AUTO_INVAL_DATA).toBe(0);
   return root;
 }
 
@@ -160,6 +167,39 @@ describe('a file server', () => {
       }
     }
     await isWell();
+  });
+
+  it('has pages dropped for what others have changed, and not for what the host writes', async () => {
+    const root = await serve();
+    const path = join(root, 'file');
+    writeFileSync(path, 'content');
+    const file = await lookup('file');
+    const opened = async (flags: number) => {
+      const answer = await host.ask(FUSE.OPEN, file, u32(flags, 0));
+      return { fh: handleOf(answer), keeps: (answer.body.readUInt32LE(8) & KEEP_CACHE) !== 0 };
+    };
+    const { fh } = await opened(O_RDWR);
+    const write = (text: string) => {
+      const rest = [u32(text.length, 0), u64(0), u32(0, 0), Buffer.from(text)];
+      return host.ask(FUSE.WRITE, file, u64(fh, 0), ...rest);
+    };
+    for (const text of ['CONTENT', 'longer content', 'C']) {
+      expect((await write(text)).error).toBe(0);
+      for (const flags of [O_RDWR, 0]) expect((await opened(flags)).keeps).toBe(true);
+    }
+    expect(host.changed).toEqual([]);
+    writeFileSync(path, 'another');
+    await vi.waitFor(() => expect(host.changed).toEqual([file]), PATIENCE);
+    // Of a change the host hears in either way, once; also of one between two of its own.
+    for (const text of ['other', 'others']) {
+      host.changed.splice(0);
+      writeFileSync(path, text);
+      expect((await write('C')).error).toBe(0);
+      const { keeps } = await opened(O_RDWR);
+      if (keeps) await vi.waitFor(() => expect(host.changed).toEqual([file]), PATIENCE);
+      else expect(host.changed).toEqual([]);
+      expect((await opened(O_RDWR)).keeps).toBe(true);
+    }
   });
 
   it('agrees on the protocol once', async () => {

@@ -48,7 +48,12 @@ export const u64 = (...values: (number | bigint)[]) => {
 };
 export const name = (text: string) => Buffer.from(`${text}\0`);
 
+/** FUSE_NOTIFY_INVAL_INODE */
+const NOTIFY_INVAL_INODE = 2;
+
 export class HostileHost {
+  /** The files, by their numbers, of which the server has said that others have changed them. */
+  readonly changed: bigint[] = [];
   readonly #waiting = new Map<bigint, (answer: Answer) => void>();
   #last = 0n;
   #frames = Buffer.alloc(0);
@@ -132,6 +137,8 @@ export class HostileHost {
         body: this.#answers.subarray(ANSWER_BYTES, size),
       };
       this.#answers = this.#answers.subarray(size);
+      if (unique === 0n && answer.error === NOTIFY_INVAL_INODE)
+        this.changed.push(answer.body.readBigUInt64LE(0));
       this.#waiting.get(unique)?.(answer);
       this.#waiting.delete(unique);
     }

@@ -86,7 +86,9 @@ int do_setattr(struct request *request) {
   const struct fuse_setattr_in *in = arguments(request, sizeof *in);
   if (!in) return -EINVAL;
   struct handle *handle = in->valid & FATTR_FH ? handle_hold(in->fh, false) : NULL;
+  change_begins(request->node);
   int result = set_all(request, handle, in);
+  change_ends(request->node);
   if (!result) result = attributes_of(request, handle);
   if (handle) handle_release(handle);
   return result;

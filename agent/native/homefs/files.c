@@ -55,9 +55,11 @@ int do_write(struct request *request) {
   if (!handle) return -EBADF;
   struct fuse_write_out *out = answer(request, sizeof *out);
   bool drop = in->write_flags & FUSE_WRITE_KILL_SUIDGID;
+  change_begins(handle->node);
   privilege_begin(drop);
   int result = write_all(handle->fd, in, request->body + sizeof *in, &out->size);
   privilege_end(drop);
+  change_ends(handle->node);
   handle_release(handle);
   return result;
 }
@@ -86,7 +88,9 @@ int do_fallocate(struct request *request) {
   const struct fuse_fallocate_in *in = arguments(request, sizeof *in);
   struct handle *handle = in ? handle_hold(in->fh, false) : NULL;
   if (!handle) return -EBADF;
+  change_begins(handle->node);
   int result = fallocate(handle->fd, (int)in->mode, (off_t)in->offset, (off_t)in->length) ? -errno : 0;
+  change_ends(handle->node);
   handle_release(handle);
   return result;
 }
@@ -112,8 +116,10 @@ int do_copy_file_range(struct request *request) {
     off_t from_at = (off_t)in->off_in, to_at = (off_t)in->off_out;
     /* Its count goes back in 32 bits. */
     size_t size = in->len < (1U << 30) ? in->len : 1U << 30;
+    change_begins(to->node);
     ssize_t copied = copy_file_range(from->fd, &from_at, to->fd, &to_at, size, 0);
     result = copied < 0 ? -errno : 0;
+    change_ends(to->node);
     struct fuse_write_out *out = answer(request, sizeof *out);
     if (copied >= 0) out->size = (uint32_t)copied;
     handle_release(to);

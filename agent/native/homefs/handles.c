@@ -75,3 +75,14 @@ void handle_close(uint64_t number) {
   pthread_mutex_unlock(&lock);
   if (open) handle_release(handle);
 }
+
+struct handle *handle_next(uint64_t *number) {
+  struct handle *handle = NULL;
+  pthread_mutex_lock(&lock);
+  while (!handle && ++*number < handle_count)
+    if (handles[*number] && !handles[*number]->released && !handles[*number]->folder) handle = handles[*number];
+  if (handle) handle->users++;
+  else *number = 0;
+  pthread_mutex_unlock(&lock);
+  return handle;
+}

@@ -36,6 +36,9 @@ struct asked {
   int64_t since;
 };
 
+/* Of so many files the home may have said that they have changed, while the kernel drops what it has of them. */
+#define MAX_CHANGED 4096
+
 struct relay {
   int device;
   struct owner owner;
@@ -49,6 +52,10 @@ struct relay {
   int64_t delayed_since;
   /* For how long there have been any, altogether: what the job would not wait at its home. The agent reads it. */
   _Atomic uint64_t *delayed_us;
+  /* Files, by their numbers, that have changed at home. */
+  pthread_cond_t changed_came;
+  uint64_t changed[MAX_CHANGED];
+  int changed_count;
 };
 
 static int64_t now_us(void) {
@@ -141,15 +148,52 @@ static bool note_answered(struct relay *relay, uint64_t unique) {
   return asked;
 }
 
+/* With what has changed already: no file twice. */
+static void note_changed(struct relay *relay, uint64_t number) {
+  pthread_mutex_lock(&relay->lock);
+  int at = 0;
+  while (at < relay->changed_count && relay->changed[at] != number) at++;
+  if (at == MAX_CHANGED) exit(say_error("changes", EPROTO));
+  relay->changed[at] = number;
+  if (at == relay->changed_count) relay->changed_count++;
+  pthread_cond_signal(&relay->changed_came);
+  pthread_mutex_unlock(&relay->lock);
+}
+
+static uint64_t next_changed(struct relay *relay) {
+  pthread_mutex_lock(&relay->lock);
+  while (relay->changed_count == 0) pthread_cond_wait(&relay->changed_came, &relay->lock);
+  const uint64_t number = relay->changed[--relay->changed_count];
+  pthread_mutex_unlock(&relay->lock);
+  return number;
+}
+
+/* A thread of its own: the kernel may have to write a page before it drops it, and waits for the home's answer. */
+static void *drop_changed(void *argument) {
+  struct relay *relay = argument;
+  for (;;) {
+    struct {
+      struct fuse_out_header header;
+      struct fuse_notify_inval_inode_out all;
+    } told = {{.len = sizeof told, .error = FUSE_NOTIFY_INVAL_INODE}, {.ino = next_changed(relay)}};
+    /* ENOENT: the kernel has forgotten the file. */
+    answer(relay, &told, sizeof told);
+  }
+  return NULL;
+}
+
 /*
- * The next answer, in a buffer of MAX_MESSAGE bytes. What was not asked for is dropped: the kernel would take it for a
- * notification, by which a home could change what is cached here.
+ * The next answer, in a buffer of MAX_MESSAGE bytes. Of what was not asked for one kind is taken: that a file has
+ * changed. All else is dropped: the kernel would take it for a notification, by which a home could change what is here.
  */
 static void carry_answer(struct relay *relay, char *buffer) {
   struct fuse_out_header *header = (struct fuse_out_header *)buffer;
   wire_read(relay->wire, header, sizeof *header);
   if (header->len < sizeof *header || header->len > MAX_MESSAGE) exit(say_error("answer", EPROTO));
   wire_read(relay->wire, header + 1, header->len - sizeof *header);
+  const struct fuse_notify_inval_inode_out *all = (const struct fuse_notify_inval_inode_out *)(header + 1);
+  if (header->unique == 0 && header->error == FUSE_NOTIFY_INVAL_INODE && header->len == sizeof *header + sizeof *all)
+    note_changed(relay, all->ino);
   if (note_answered(relay, header->unique)) answer(relay, buffer, header->len);
 }
 
@@ -214,7 +258,9 @@ static int make_mount(const struct relay *relay, char **argv) {
 }
 
 int mount_home(char **argv) {
-  struct relay relay = {.lock = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
+  struct relay relay = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                        .answered = PTHREAD_COND_INITIALIZER,
+                        .changed_came = PTHREAD_COND_INITIALIZER};
   relay.owner = (struct owner){number_option(argv, "--uid"), option(argv, "--cgroup")};
   relay.delayed_us = delay_in(required(argv, "--delayed"));
   if (!relay.delayed_us) return say_error("delayed", errno);
@@ -226,7 +272,8 @@ int mount_home(char **argv) {
   unsigned int connection = connection_at(required(argv, "--at"));
   read_ahead(connection);
   pthread_t thread;
-  if (pthread_create(&thread, NULL, carry_requests, &relay) || pthread_create(&thread, NULL, release_waiting, &relay))
+  if (pthread_create(&thread, NULL, carry_requests, &relay) || pthread_create(&thread, NULL, release_waiting, &relay) ||
+      pthread_create(&thread, NULL, drop_changed, &relay))
     return say_error("thread", EAGAIN);
   say("{\"mounted\":{\"connection\":%u}}", connection);
   char *buffer = malloc(MAX_MESSAGE);

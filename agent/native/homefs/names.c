@@ -126,6 +126,7 @@ static int opened(struct request *request, const char *name, int fd) {
     return result;
   }
   struct node *node = node_hold(created->entry.nodeid);
+  if (node && is_unchanged(node, true)) created->open.open_flags = FOPEN_KEEP_CACHE;
   if (node) created->open.fh = handle_new(node, fd, false);
   else close(fd);
   if (node) node_release(node);
@@ -193,13 +194,15 @@ int do_open(struct request *request) {
   if (!in) return -EINVAL;
   /* FIFOs, sockets and devices are the host's own. */
   if (request->node->type != S_IFREG) return -EINVAL;
-  bool drop = in->open_flags & FUSE_OPEN_KILL_SUIDGID;
+  bool drop = in->open_flags & FUSE_OPEN_KILL_SUIDGID, empties = in->flags & O_TRUNC;
   privilege_begin(drop);
-  int fd = open(node_path(request->node, path), (in->flags & HOME_FLAGS) | O_CLOEXEC);
+  if (empties) change_begins(request->node);
+  int fd = open(node_path(request->node, path), (in->flags & HOME_FLAGS) | O_CLOEXEC), error = errno;
+  if (empties) change_ends(request->node);
   privilege_end(drop);
-  if (fd < 0) return -errno;
+  if (fd < 0) return -error;
   struct fuse_open_out *out = answer(request, sizeof *out);
-  if (node_unchanged(request->node, fd)) out->open_flags = FOPEN_KEEP_CACHE;
+  if (is_unchanged(request->node, (in->flags & O_ACCMODE) != O_RDONLY)) out->open_flags = FOPEN_KEEP_CACHE;
   out->fh = handle_new(request->node, fd, false);
   return out->fh ? 0 : -ENFILE;
 }

@@ -25,8 +25,6 @@
 #define MAX_NODES (1 << 22)
 /* Numbers that there is room for at first. */
 #define FIRST_ROOM 1024
-/* A file that changed this lately may change again without another time: its times prove nothing yet. */
-#define SETTLED_S 2
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct node *buckets[BUCKETS];
@@ -234,6 +232,7 @@ static struct node *node_of(int fd, const struct stat *status, bool veiled) {
     node->inode = status->st_ino;
     node->type = status->st_mode & S_IFMT;
     node->veiled = veiled;
+    pthread_mutex_init(&node->lock, NULL);
     node->next = *bucket;
     *bucket = node;
     nodes[node->number] = node;
@@ -254,6 +253,7 @@ static void drop_if_unused(struct node *node) {
     leave_warm(node);
     close(node->fd);
   }
+  pthread_mutex_destroy(&node->lock);
   free(node->name);
   free(node);
 }
@@ -351,25 +351,6 @@ void node_moved(struct node *parent, const char *name) {
   struct node *node = known(&status);
   if (node) remember_name(node, parent->number, name);
   pthread_mutex_unlock(&lock);
-}
-
-/* --- what the host has of a file -------------------------------------------------------------------------------- */
-
-static bool same_time(struct timespec a, struct timespec b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
-
-bool node_unchanged(struct node *node, int fd) {
-  struct stat status;
-  struct timespec now;
-  if (fstat(fd, &status) || clock_gettime(CLOCK_REALTIME, &now)) return false;
-  bool settled = status.st_mtim.tv_sec + SETTLED_S <= now.tv_sec && status.st_ctim.tv_sec + SETTLED_S <= now.tv_sec;
-  pthread_mutex_lock(&lock);
-  bool same = settled && node->size == status.st_size && same_time(node->modified, status.st_mtim) &&
-              same_time(node->changed, status.st_ctim);
-  node->modified = settled ? status.st_mtim : (struct timespec){0};
-  node->changed = settled ? status.st_ctim : (struct timespec){0};
-  node->size = status.st_size;
-  pthread_mutex_unlock(&lock);
-  return same;
 }
 
 /* --- the beginning ---------------------------------------------------------------------------------------------- */

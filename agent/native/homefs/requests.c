@@ -57,7 +57,8 @@ static int begin(struct request *request) {
   const struct fuse_init_in *init = arguments(request, LEAST_INIT);
   if (!init || init->major != FUSE_KERNEL_VERSION || init->minor < LEAST_MINOR || atomic_exchange(&begun, true))
     return -EPROTO;
-  uint32_t wanted = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_DONT_MASK | FUSE_AUTO_INVAL_DATA |
+  /* Not FUSE_AUTO_INVAL_DATA, by which the kernel would drop pages for what it has written itself: see changes.c. */
+  uint32_t wanted = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_DONT_MASK |
                     FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS |
                     FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS | FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT;
   /* With this the host's kernel checks permissions. A user's job needs no check but that of the home's kernel. */

@@ -16,6 +16,13 @@
 #define TRUSTED_S 1
 #define PROC_PATH 32
 
+/* What a file was like when it was last looked at: by the host's own doing, or by that of others. */
+struct seen {
+  struct timespec modified, changed;
+  off_t size;
+  bool any, by_host, settled;
+};
+
 /*
  * A file of the home that the host knows of, by the number that it was given (`number`). `fd` is an O_PATH descriptor:
  * the file stays this one through renames and removal. The same file (device, inode) is one node.
@@ -37,10 +44,12 @@ struct node {
   mode_t type;
   /* A folder of which only the name is shown: the kernel's own trees, and what `--without` names. */
   bool veiled;
-  /* What the file was like when its pages on the host were last known to be good. */
-  struct timespec modified, changed;
-  off_t size;
   struct node *next;
+  /* Of what follows (changes.c). `changing`: requests of the host's that change it; `writable`: it was opened for that. */
+  pthread_mutex_t lock;
+  struct seen seen;
+  int changing;
+  bool writable, changed_by_others;
 };
 
 /* An open file or folder, by its number (`fh`). Its node counts it. */
@@ -102,8 +111,16 @@ int node_enter_open(struct node *parent, const char *name, int fd, struct fuse_e
 const char *node_path(const struct node *node, char path[PROC_PATH]);
 const char *fd_path(int fd, char path[PROC_PATH]);
 void fill_attributes(struct fuse_attr *attributes, const struct stat *status);
-/* Whether pages that the host has of it are still those of the file, open as `fd`. */
-bool node_unchanged(struct node *node, int fd);
+
+/* --- changes.c -------------------------------------------------------------------------------------------------- */
+
+/* Around each change that the host asks for of a referenced node's file. */
+void change_begins(struct node *node);
+void change_ends(struct node *node);
+/* As it is opened: whether pages that the host has of it are those of the file. If not, they are to be dropped now. */
+bool is_unchanged(struct node *node, bool to_write);
+/* A thread: tells the host which of the files that it has open were changed by others. */
+void *changes_watch(void *unused) __attribute__((noreturn));
 
 /* --- handles.c -------------------------------------------------------------------------------------------------- */
 
@@ -113,6 +130,8 @@ struct handle *handle_hold(uint64_t number, bool folder);
 void handle_release(struct handle *handle);
 /* The host has closed it. */
 void handle_close(uint64_t number);
+/* The next file that is open, after the one of that number; NULL, and the beginning next, where none is. */
+struct handle *handle_next(uint64_t *number);
 
 /* --- rights.c --------------------------------------------------------------------------------------------------- */
 
@@ -137,6 +156,11 @@ const char *text_at(const struct request *request, size_t offset);
 const char *name_at(const struct request *request, size_t offset);
 /* Room in the answer for a structure of this size, zeroed. */
 void *answer(struct request *request, size_t size);
+
+/* --- serve.c ---------------------------------------------------------------------------------------------------- */
+
+/* Others have changed a node's file: the host drops what it has of it. */
+void tell_changed(uint64_t number);
 
 /* --- requests.c ------------------------------------------------------------------------------------------------- */
 

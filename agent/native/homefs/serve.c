@@ -46,6 +46,14 @@ static void respond(const struct job *job, char *room) {
   wire_write(wire, (struct iovec[]){{&header, sizeof header}, {room, size}}, size > 0 ? 2 : 1);
 }
 
+void tell_changed(uint64_t number) {
+  struct {
+    struct fuse_out_header header;
+    struct fuse_notify_inval_inode_out all;
+  } told = {{.len = sizeof told, .error = FUSE_NOTIFY_INVAL_INODE}, {.ino = number}};
+  wire_write(wire, &(struct iovec){&told, sizeof told}, 1);
+}
+
 static char *make_room(void) {
   char *room = malloc(MAX_DATA);
   if (!room) exit(say_error("memory", ENOMEM));
@@ -129,7 +137,8 @@ int serve(char **argv) {
   error = rights_take(argv);
   if (error) return say_error("rights", error);
   pthread_t thread;
-  if (pthread_create(&thread, NULL, nodes_rest, NULL)) return say_error("thread", EAGAIN);
+  if (pthread_create(&thread, NULL, nodes_rest, NULL) || pthread_create(&thread, NULL, changes_watch, NULL))
+    return say_error("thread", EAGAIN);
   for (int i = 0; i < WORKERS; i++) {
     if (pthread_create(&thread, NULL, worker, NULL)) return say_error("thread", EAGAIN);
   }
