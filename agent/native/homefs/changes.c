@@ -5,8 +5,10 @@
  * has come here, would keep for good what was there before.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <time.h>
 
+#include "homefs.h"
 #include "serve-parts.h"
 
 /* A file that changed this lately may change again without another time: its times prove nothing yet. */
@@ -14,6 +16,37 @@
 /* How often open files are looked at; of how many the host is told at once, which it has room for. */
 #define LOOK_EVERY_S 1
 #define MOST_TOLD 64
+
+/* What a file was like when it was last looked at, by the host's own doing or by that of others. */
+struct seen {
+  struct timespec modified, changed;
+  off_t size;
+  bool any, by_host, settled;
+};
+
+/* `changing`: requests of the host's that change it now; `writable`: the host has opened it for that. */
+struct changes {
+  pthread_mutex_t lock;
+  struct seen seen;
+  int changing;
+  bool writable, by_others;
+};
+
+static struct changes *make_changes(struct node *node) {
+  struct changes *there = NULL, *made = calloc(1, sizeof *made);
+  if (!made) exit(say_error("memory", ENOMEM));
+  pthread_mutex_init(&made->lock, NULL);
+  if (atomic_compare_exchange_strong(&node->changes, &there, made)) return made;
+  free(made);
+  return there;
+}
+
+static struct changes *changes_of(struct node *node) {
+  struct changes *there = atomic_load(&node->changes);
+  return there ? there : make_changes(node);
+}
+
+void changes_forget(struct node *node) { free(atomic_load(&node->changes)); }
 
 static bool same_time(struct timespec a, struct timespec b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
 
@@ -24,63 +57,73 @@ static bool is_settled(const struct stat *status) {
 }
 
 /* Of a file that the host writes, other times than that of its content change by names and rights. */
-static bool is_as_seen(const struct node *node, const struct stat *status) {
-  const struct seen *seen = &node->seen;
+static bool is_as_seen(const struct seen *seen, const struct stat *status) {
   return seen->size == status->st_size && same_time(seen->modified, status->st_mtim) &&
          (seen->by_host || same_time(seen->changed, status->st_ctim));
 }
 
-static void see(struct node *node, const struct stat *status, bool by_host) {
-  node->seen = (struct seen){.any = true,
-                             .by_host = by_host,
-                             .settled = is_settled(status),
-                             .modified = status->st_mtim,
-                             .changed = status->st_ctim,
-                             .size = status->st_size};
+static struct seen seen_in(const struct stat *status, bool by_host) {
+  return (struct seen){.any = true,
+                       .by_host = by_host,
+                       .settled = is_settled(status),
+                       .modified = status->st_mtim,
+                       .changed = status->st_ctim,
+                       .size = status->st_size};
 }
 
-/* With the node's lock: notes whether it is another than was seen. While the host changes it that can't be told. */
-static void look(struct node *node) {
+/* With the lock: notes whether it is another than was seen. While the host changes it that can't be told. */
+static void look(struct changes *changes, const struct node *node) {
+  const struct seen *seen = &changes->seen;
   struct stat status;
-  if (node->changing > 0 || fstat(node->fd, &status)) return;
-  const bool was_seen = node->seen.any, is_same = is_as_seen(node, &status);
-  /* Unless the host writes it: what it is told twice then would not be safe. */
-  const bool is_doubtful = !node->seen.settled && !node->seen.by_host && !node->writable && is_settled(&status);
-  if (was_seen && is_same && !is_doubtful) return;
-  if (was_seen) node->changed_by_others = true;
-  see(node, &status, false);
+  if (changes->changing > 0 || fstat(node->fd, &status)) return;
+  /* Where the host writes, to have pages dropped once more, for safety's sake, would not be safe. */
+  const bool is_doubtful = !seen->settled && !seen->by_host && !changes->writable && is_settled(&status);
+  if (seen->any && is_as_seen(seen, &status) && !is_doubtful) return;
+  if (seen->any) changes->by_others = true;
+  changes->seen = seen_in(&status, false);
 }
 
 void change_begins(struct node *node) {
-  pthread_mutex_lock(&node->lock);
-  look(node);
-  node->changing++;
-  pthread_mutex_unlock(&node->lock);
+  struct changes *changes = changes_of(node);
+  pthread_mutex_lock(&changes->lock);
+  look(changes, node);
+  changes->changing++;
+  pthread_mutex_unlock(&changes->lock);
 }
 
 void change_ends(struct node *node) {
+  struct changes *changes = changes_of(node);
   struct stat status;
-  pthread_mutex_lock(&node->lock);
-  if (--node->changing == 0 && !fstat(node->fd, &status)) see(node, &status, true);
-  pthread_mutex_unlock(&node->lock);
+  pthread_mutex_lock(&changes->lock);
+  if (--changes->changing == 0 && !fstat(node->fd, &status)) changes->seen = seen_in(&status, true);
+  pthread_mutex_unlock(&changes->lock);
 }
 
-/* Whether others have changed it since this was asked last. */
-static bool take_changed(struct node *node) {
-  pthread_mutex_lock(&node->lock);
-  look(node);
-  const bool changed = node->changed_by_others;
-  node->changed_by_others = false;
-  pthread_mutex_unlock(&node->lock);
+/* With the lock: whether others have changed it since this was asked last. */
+static bool take_changed(struct changes *changes, const struct node *node) {
+  look(changes, node);
+  const bool changed = changes->by_others;
+  changes->by_others = false;
   return changed;
 }
 
 bool is_unchanged(struct node *node, bool to_write) {
-  pthread_mutex_lock(&node->lock);
-  node->writable |= to_write;
-  const bool is_certain = node->seen.any && (node->seen.settled || node->seen.by_host || node->writable);
-  pthread_mutex_unlock(&node->lock);
-  return !take_changed(node) && is_certain;
+  struct changes *changes = changes_of(node);
+  const struct seen *seen = &changes->seen;
+  pthread_mutex_lock(&changes->lock);
+  changes->writable |= to_write;
+  const bool is_certain = seen->any && (seen->settled || seen->by_host || changes->writable);
+  const bool is_changed = take_changed(changes, node);
+  pthread_mutex_unlock(&changes->lock);
+  return is_certain && !is_changed;
+}
+
+static bool is_changed_by_others(struct node *node) {
+  struct changes *changes = changes_of(node);
+  pthread_mutex_lock(&changes->lock);
+  const bool is_changed = take_changed(changes, node);
+  pthread_mutex_unlock(&changes->lock);
+  return is_changed;
 }
 
 void *changes_watch(void *unused) {
@@ -89,7 +132,7 @@ void *changes_watch(void *unused) {
     int told = 0;
     nanosleep(&(struct timespec){.tv_sec = LOOK_EVERY_S}, NULL);
     for (struct handle *handle; told < MOST_TOLD && (handle = handle_next(&number));) {
-      if (handle->node->type == S_IFREG && take_changed(handle->node)) {
+      if (handle->node->type == S_IFREG && is_changed_by_others(handle->node)) {
         tell_changed(handle->node->number);
         told++;
       }

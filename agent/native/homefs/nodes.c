@@ -19,8 +19,8 @@
 #define MAX_DEPTH 1024
 #define ROOT_NODE FUSE_ROOT_ID
 /*
- * Files that the host may know of at once, at some 200 bytes each: less than a gigabyte. Its kernel has five times as
- * much to keep of each, and forgets some before it has that many.
+ * Files that the host may know of at once, at some 160 bytes each, and 120 more where it was opened: little more than a
+ * gigabyte. Its kernel has several times as much to keep of each, and forgets some before it has that many.
  */
 #define MAX_NODES (1 << 22)
 /* Numbers that there is room for at first. */
@@ -232,7 +232,6 @@ static struct node *node_of(int fd, const struct stat *status, bool veiled) {
     node->inode = status->st_ino;
     node->type = status->st_mode & S_IFMT;
     node->veiled = veiled;
-    pthread_mutex_init(&node->lock, NULL);
     node->next = *bucket;
     *bucket = node;
     nodes[node->number] = node;
@@ -253,7 +252,7 @@ static void drop_if_unused(struct node *node) {
     leave_warm(node);
     close(node->fd);
   }
-  pthread_mutex_destroy(&node->lock);
+  changes_forget(node);
   free(node->name);
   free(node);
 }

@@ -4,6 +4,7 @@
 
 #include <linux/fuse.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -16,12 +17,7 @@
 #define TRUSTED_S 1
 #define PROC_PATH 32
 
-/* What a file was like when it was last looked at: by the host's own doing, or by that of others. */
-struct seen {
-  struct timespec modified, changed;
-  off_t size;
-  bool any, by_host, settled;
-};
+struct changes;
 
 /*
  * A file of the home that the host knows of, by the number that it was given (`number`). `fd` is an O_PATH descriptor:
@@ -45,11 +41,8 @@ struct node {
   /* A folder of which only the name is shown: the kernel's own trees, and what `--without` names. */
   bool veiled;
   struct node *next;
-  /* Of what follows (changes.c). `changing`: requests of the host's that change it; `writable`: it was opened for that. */
-  pthread_mutex_t lock;
-  struct seen seen;
-  int changing;
-  bool writable, changed_by_others;
+  /* From when it was opened first. */
+  _Atomic(struct changes *) changes;
 };
 
 /* An open file or folder, by its number (`fh`). Its node counts it. */
@@ -119,6 +112,8 @@ void change_begins(struct node *node);
 void change_ends(struct node *node);
 /* As it is opened: whether pages that the host has of it are those of the file. If not, they are to be dropped now. */
 bool is_unchanged(struct node *node, bool to_write);
+/* The host has forgotten the file. */
+void changes_forget(struct node *node);
 /* A thread: tells the host which of the files that it has open were changed by others. */
 void *changes_watch(void *unused) __attribute__((noreturn));
 
