@@ -194,7 +194,7 @@ static void carry_answer(struct relay *relay, char *buffer) {
   const struct fuse_notify_inval_inode_out *all = (const struct fuse_notify_inval_inode_out *)(header + 1);
   if (header->unique == 0 && header->error == FUSE_NOTIFY_INVAL_INODE && header->len == sizeof *header + sizeof *all)
     note_changed(relay, all->ino);
-  if (note_answered(relay, header->unique)) answer(relay, buffer, header->len);
+  else if (note_answered(relay, header->unique)) answer(relay, buffer, header->len);
 }
 
 /* --- those who are killed while they wait ----------------------------------------------------------------------- */

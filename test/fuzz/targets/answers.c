@@ -1,6 +1,6 @@
 /*
- * What a home answers, as the mount takes it from the wire and gives it to the kernel: nothing that was not asked, and
- * whole. The kernel is a function here.
+ * What a home answers, as the mount takes it from the wire and gives it to the kernel: nothing that was not asked, but
+ * that files have changed, and whole. The kernel is a function here.
  */
 #define exit end_of_mount
 #define write write_to_kernel
@@ -60,6 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   input = (struct input){bytes, size};
   answers = 0;
   relay.unanswered = 0;
+  relay.changed_count = 0;
   memset(was_asked, 0, sizeof was_asked);
   for (int left = take_byte(&input) % MAX_UNANSWERED; left > 0; left--) {
     struct fuse_in_header request = {.unique = take_byte(&input), .opcode = FUSE_LOOKUP, .pid = 1};
