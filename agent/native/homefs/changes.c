@@ -13,9 +13,6 @@
 
 /* A file that changed this lately may change again without another time: its times prove nothing yet. */
 #define SETTLED_S 2
-/* How often open files are looked at; of how many the host is told at once, which it has room for. */
-#define LOOK_EVERY_S 1
-#define MOST_TOLD 64
 
 /* What a file was like when it was last looked at, by the host's own doing or by that of others. */
 struct seen {
@@ -118,25 +115,10 @@ bool is_unchanged(struct node *node, bool to_write) {
   return is_certain && !is_changed;
 }
 
-static bool is_changed_by_others(struct node *node) {
+bool is_changed_by_others(struct node *node) {
   struct changes *changes = changes_of(node);
   pthread_mutex_lock(&changes->lock);
   const bool is_changed = take_changed(changes, node);
   pthread_mutex_unlock(&changes->lock);
   return is_changed;
-}
-
-void *changes_watch(void *unused) {
-  (void)unused;
-  for (uint64_t number = 0;;) {
-    int told = 0;
-    nanosleep(&(struct timespec){.tv_sec = LOOK_EVERY_S}, NULL);
-    for (struct handle *handle; told < MOST_TOLD && (handle = handle_next(&number));) {
-      if (handle->node->type == S_IFREG && is_changed_by_others(handle->node)) {
-        tell_changed(handle->node->number);
-        told++;
-      }
-      handle_release(handle);
-    }
-  }
 }

@@ -114,8 +114,8 @@ void change_ends(struct node *node);
 bool is_unchanged(struct node *node, bool to_write);
 /* The host has forgotten the file. */
 void changes_forget(struct node *node);
-/* A thread: tells the host which of the files that it has open were changed by others. */
-void *changes_watch(void *unused) __attribute__((noreturn));
+/* Whether others have changed it since this, or is_unchanged, was asked last. */
+bool is_changed_by_others(struct node *node);
 
 /* --- handles.c -------------------------------------------------------------------------------------------------- */
 
@@ -151,11 +151,6 @@ const char *text_at(const struct request *request, size_t offset);
 const char *name_at(const struct request *request, size_t offset);
 /* Room in the answer for a structure of this size, zeroed. */
 void *answer(struct request *request, size_t size);
-
-/* --- serve.c ---------------------------------------------------------------------------------------------------- */
-
-/* Others have changed a node's file: the host drops what it has of it. */
-void tell_changed(uint64_t number);
 
 /* --- requests.c ------------------------------------------------------------------------------------------------- */
 

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "homefs.h"
@@ -21,6 +22,10 @@
 #define MAX_WARM (1 << 18)
 /* The largest of messages stay in the process's memory instead of being mapped for each. */
 #define MMAP_THRESHOLD (16 << 20)
+
+/* How often open files are looked at; of how many the host is told at once, which it has room for. */
+#define LOOK_EVERY_S 1
+#define MOST_TOLD 64
 
 struct job {
   struct job *next;
@@ -44,14 +49,6 @@ static void respond(const struct job *job, char *room) {
   size_t size = error ? 0 : request.answer_size;
   struct fuse_out_header header = {.len = (uint32_t)(sizeof header + size), .error = error, .unique = in->unique};
   wire_write(wire, (struct iovec[]){{&header, sizeof header}, {room, size}}, size > 0 ? 2 : 1);
-}
-
-void tell_changed(uint64_t number) {
-  struct {
-    struct fuse_out_header header;
-    struct fuse_notify_inval_inode_out all;
-  } told = {{.len = sizeof told, .error = FUSE_NOTIFY_INVAL_INODE}, {.ino = number}};
-  wire_write(wire, &(struct iovec){&told, sizeof told}, 1);
 }
 
 static char *make_room(void) {
@@ -98,6 +95,34 @@ static void *worker(void *argument) {
   return NULL;
 }
 
+/* --- what others have changed ----------------------------------------------------------------------------------- */
+
+/* The host is to drop what it has of the file. */
+static void tell_changed(uint64_t number) {
+  struct {
+    struct fuse_out_header header;
+    struct fuse_notify_inval_inode_out all;
+  } told = {{.len = sizeof told, .error = FUSE_NOTIFY_INVAL_INODE}, {.ino = number}};
+  wire_write(wire, &(struct iovec){&told, sizeof told}, 1);
+}
+
+/* A thread: looks at the files that the host has open. */
+static void *watch(void *unused) {
+  (void)unused;
+  for (uint64_t number = 0;;) {
+    int told = 0;
+    nanosleep(&(struct timespec){.tv_sec = LOOK_EVERY_S}, NULL);
+    for (struct handle *handle; told < MOST_TOLD && (handle = handle_next(&number));) {
+      if (handle->node->type == S_IFREG && is_changed_by_others(handle->node)) {
+        tell_changed(handle->node->number);
+        told++;
+      }
+      handle_release(handle);
+    }
+  }
+  return NULL;
+}
+
 /* --- the server ------------------------------------------------------------------------------------------------- */
 
 /* Half of the descriptors for files that the host knows of, the other half for those that are open. */
@@ -137,7 +162,7 @@ int serve(char **argv) {
   error = rights_take(argv);
   if (error) return say_error("rights", error);
   pthread_t thread;
-  if (pthread_create(&thread, NULL, nodes_rest, NULL) || pthread_create(&thread, NULL, changes_watch, NULL))
+  if (pthread_create(&thread, NULL, nodes_rest, NULL) || pthread_create(&thread, NULL, watch, NULL))
     return say_error("thread", EAGAIN);
   for (int i = 0; i < WORKERS; i++) {
     if (pthread_create(&thread, NULL, worker, NULL)) return say_error("thread", EAGAIN);

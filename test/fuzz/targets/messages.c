@@ -22,9 +22,6 @@
 
 static int root;
 
-/* Its watch does not run here. */
-void tell_changed(uint64_t number) { (void)number; }
-
 static void make_files(void) {
   int file = openat(root, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   MUST(file >= 0 && write(file, "content", 7) == 7);
