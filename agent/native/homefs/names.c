@@ -126,10 +126,11 @@ static int opened(struct request *request, const char *name, int fd) {
     return result;
   }
   struct node *node = node_hold(created->entry.nodeid);
-  if (node && is_unchanged(node, true)) created->open.open_flags = FOPEN_KEEP_CACHE;
-  if (node) created->open.fh = handle_new(node, fd, false);
-  else close(fd);
-  if (node) node_release(node);
+  if (node) {
+    if (is_unchanged(node, true)) created->open.open_flags = FOPEN_KEEP_CACHE;
+    created->open.fh = handle_new(node, fd, false);
+    node_release(node);
+  } else close(fd);
   if (created->open.fh) return 0;
   node_forget(created->entry.nodeid, 1);
   return -ENFILE;

@@ -19,8 +19,8 @@
 #define MAX_DEPTH 1024
 #define ROOT_NODE FUSE_ROOT_ID
 /*
- * Files that the host may know of at once, at some 160 bytes each, and 120 more where it was opened: little more than a
- * gigabyte. Its kernel has several times as much to keep of each, and forgets some before it has that many.
+ * Files that the host may know of at once, at some 160 bytes each, and 120 more where it was opened or changed: little
+ * more than a gigabyte. Its kernel has several times as much to keep of each, and forgets some before it has that many.
  */
 #define MAX_NODES (1 << 22)
 /* Numbers that there is room for at first. */

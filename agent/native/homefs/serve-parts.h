@@ -41,7 +41,7 @@ struct node {
   /* A folder of which only the name is shown: the kernel's own trees, and what `--without` names. */
   bool veiled;
   struct node *next;
-  /* From when it was opened first. */
+  /* From when the host opened or changed it first. */
   _Atomic(struct changes *) changes;
 };
 
