@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { list } from './bounded';
 import type { Events } from './contract';
 import { MOST_JOBS, MOST_NODES } from './lists';
-import { Epoch, Job, JobId, Moment, Node, NodeName } from './model';
+import { Epoch, Job, JobId, Moment, Node, NodeName, Span } from './model';
 
 /**
  * The phase of a move, as its home sees it. Up to `restoring` it can still be taken back; from `thawing` on the job
@@ -42,6 +42,8 @@ export const ClusterSnapshot = z.object({
   nodes: list(Node, { most: MOST_NODES }),
   jobs: list(Job, { most: MOST_JOBS }),
   moves: list(MoveUnderWay, { most: MOST_JOBS }),
+  /** Milliseconds since the oldest word of a home whose jobs live. Absent of an earlier version. */
+  jobsAgeMs: Span.optional(),
 });
 export type ClusterSnapshot = z.infer<typeof ClusterSnapshot>;
 

@@ -43,7 +43,7 @@ const Count = z
 
 /**
  * Its name, age in milliseconds, CPUs, speed, load, MiB of memory in all and free, jobs; and of later versions: threads
- * that want to run, now and on average, and 1 if it is drained.
+ * that want to run, now and on average, 1 if it is drained, and a mark that is another when its jobs have changed.
  */
 export const LoadRecord = growing(
   NodeName,
@@ -57,6 +57,7 @@ export const LoadRecord = growing(
   Amount.optional(),
   Amount.optional(),
   z.int().min(0).max(1).optional(),
+  Count.optional(),
 );
 export type LoadRecord = z.infer<typeof LoadRecord>;
 

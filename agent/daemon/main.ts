@@ -42,7 +42,7 @@ import { Renewal } from './cluster/renewal';
 import { Roster } from './cluster/roster';
 import { Settings } from './cluster/settings';
 import { readUsers } from './cluster/users';
-import { watchOver } from './cluster/watch-over';
+import { watchOver } from './cluster/watch/watch-over';
 import { Daemons } from './homefs/daemons';
 import { MountedFiles } from './homefs/mounted';
 import { ServedFiles } from './homefs/served';
@@ -191,7 +191,7 @@ function assemble(started: Started) {
   };
   const moves = new Moves(context, underWay);
   const own = () => peers.call(node, 'node.status', {});
-  const members = new Members({ config, settings, peers, tls, own, roster: rosterOf(started), log });
+  const members = new Members({ config, settings, changes, peers, tls, own, roster: rosterOf(started), log });
   const scopes = new Scopes(allocations);
   const { graceMs = 0 } = config.allocations ?? {};
   const outliving = new Outliving({ ...hosting, host, graceMs });
@@ -227,7 +227,7 @@ function assemble(started: Started) {
     allocationAnswers: allocationAnswers({ allocations, scopes, outliving }),
     ...{ demand: new NodeDemand(quotaFolder()), gate: new Gate() },
     view: new View(lists, journal, moves, () => leftovers.homeless()),
-    watch: watchOver(peers, members, perUser.watchers, log),
+    watch: watchOver(node, peers, members, perUser.watchers, log),
   };
 }
 

@@ -195,17 +195,19 @@ describe('the window of loads', () => {
 
   it('says what is wanted and whether a node is drained, to those who know of it', () => {
     const all = new LoadWindow();
-    all.put('node1', { ...figures, demand: 3.456, steady: 2, draining: true }, 0);
+    all.put('node1', { ...figures, demand: 3.456, steady: 2, draining: true, mark: 65_535 }, 0);
     const [record] = all.newest(100, everything);
-    expect(record).toEqual(['node1', 100, 4, 1.23, 0.5, 2 ** 14, 2 ** 13, 2, 3.46, 2, 1]);
+    expect(record).toEqual(['node1', 100, 4, 1.23, 0.5, 2 ** 14, 2 ** 13, 2, 3.46, 2, 1, 65_535]);
     const other = new LoadWindow();
     other.take(LoadRecord.parse(record), 100);
-    expect(other.of('node1', 200)).toMatchObject({ demand: 3.46, steady: 2, draining: true, ageMs: 200 });
+    expect(other.of('node1', 200)).toMatchObject({
+      ...{ demand: 3.46, steady: 2, draining: true, mark: 65_535, ageMs: 200 },
+    });
   });
 
   it('of an earlier version says less, and of a later one more, of which what is known is passed on', () => {
     const early = ['node1', 0, 4, 1, 0.5, 100, 50, 2];
-    const own = [...early, 1, 1, 0];
+    const own = [...early, 1, 1, 0, 7];
     for (const [said, known] of [
       [early, early],
       [[...own, 17, { more: true }], own],

@@ -25,7 +25,7 @@ afterEach(() => {
 
 const statusOf = (name: string, jobs: number): Node => ({
   ...{ name, address: '127.0.0.1', state: 'up', cpus: 2, speed: 1, load: 0.25, memTotal: 2 ** 34 },
-  ...{ memFree: 2 ** 33, jobs },
+  ...{ memFree: 2 ** 33, jobs, demand: 0.5 },
 });
 const HOST = '127.0.0.1';
 const PORTS: Record<string, number> = {};
@@ -39,6 +39,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 const jobs: Record<string, number> = { node1: 1, node2: 2 };
+const MARKS = { node1: 11, node2: 22 };
 
 interface Options {
   /** Pinned keys; datagrams of members without one are not heard. */
@@ -68,6 +69,7 @@ async function start(name: 'node1' | 'node2', { pinned, call }: Options): Promis
     } as unknown as Peers,
     tls: certificates[name],
     own: async () => statusOf(name, jobs[name]!),
+    changes: { mark: MARKS[name] },
     roster: null,
     log: logTo(() => {}),
   });
@@ -99,8 +101,11 @@ describe('members', () => {
     expect(await sees(one, 'node2', ({ state }) => state === 'up')).toMatchObject({ jobs: 2, load: 0.25 });
     expect(await sees(other, 'node1', ({ state }) => state === 'up')).toMatchObject({ jobs: 1 });
     jobs.node2 = 7;
-    const { age } = await sees(one, 'node2', (node) => node.jobs === 7);
-    expect(age).toBeGreaterThanOrEqual(0);
+    const found = await sees(one, 'node2', (node) => node.jobs === 7);
+    expect(found.age).toBeGreaterThanOrEqual(0);
+    // Which state its jobs are in is for this agent alone.
+    expect(one.mark('node2')).toBe(MARKS.node2);
+    expect(found).not.toHaveProperty('mark');
   });
 
   it('without a key that is pinned hear of each other over their links', async () => {
@@ -141,6 +146,7 @@ describe('members', () => {
       peers: { names: ['node1'] } as unknown as Peers,
       tls: certificates.node1,
       own: async () => statusOf('node1', 0),
+      changes: { mark: 0 },
       roster: null,
       log: logTo((line) => lines.push(line)),
     });

@@ -66,6 +66,14 @@ describe('what is shown', () => {
     expect(lines[7]).toMatch(/^eeeeeeeeee +eeeeeeeeee +ann +queued 4 +- +9 /);
   });
 
+  it('says how old the oldest word of the jobs is, where that is of note', () => {
+    const { snapshot } = top();
+    const headOf = (jobsAgeMs: number) =>
+      bare(frame(top({ snapshot: { ...snapshot!, jobsAgeMs } }), SIZE))[0];
+    expect(headOf(4_000)).toMatch(/nodes up, 3 jobs, \d\d:/);
+    expect(headOf(40_000)).toMatch(/nodes up, 3 jobs \(some as of 40 s ago\), \d\d:/);
+  });
+
   it('fits every terminal, with the chosen row in sight', () => {
     const jobs = Array.from({ length: 300 }, (_, index) => job(`${1000000000 + index}`));
     const many = top({ snapshot: { ...top().snapshot!, jobs }, chosen: { nodes: null, jobs: '1000000250' } });

@@ -4,7 +4,10 @@ import type { CallerConnection } from '../../agent/api/contract';
 import type { Job, Node } from '../../agent/api/model';
 import type { HomeView } from '../../agent/api/peer-contract';
 import { ANSWER_WITHIN_MS, Changes } from '../../agent/daemon/cluster/changes';
-import { ClusterWatch, compose, OVER_SHOWN, type Sources } from '../../agent/daemon/cluster/watch';
+import { MOST_RENEWED } from '../../agent/daemon/cluster/watch/home-views';
+import { compose, OVER_SHOWN } from '../../agent/daemon/cluster/watch/snapshot';
+import type { Sources } from '../../agent/daemon/cluster/watch/snapshots';
+import { ClusterWatch } from '../../agent/daemon/cluster/watch/watch';
 import { logTo } from '../../agent/log';
 
 beforeEach(() => void vi.useFakeTimers());
@@ -123,26 +126,46 @@ describe('a snapshot', () => {
 });
 
 class Cluster implements Sources {
-  readonly names = ['node1', 'node2'];
-  readonly changes = { node1: new Changes(), node2: new Changes() } as Record<string, Changes>;
-  readonly jobs = { node1: [], node2: [] } as Record<string, Job[]>;
+  readonly names: string[];
+  readonly changes: Record<string, Changes>;
+  readonly jobs: Record<string, Job[]>;
   readonly silent = new Set<string>();
-  asked = 0;
+  readonly down = new Set<string>();
+  readonly asked: string[] = [];
+  /** Calls for changes that are open. */
+  open = 0;
+  constructor(
+    size = 2,
+    private readonly isFollowed = true,
+  ) {
+    this.names = Array.from({ length: size }, (_, n) => `node${n + 1}`);
+    this.changes = Object.fromEntries(this.names.map((name) => [name, new Changes()]));
+    this.jobs = Object.fromEntries(this.names.map((name) => [name, []]));
+  }
+  get followed() {
+    return this.isFollowed ? this.names : this.names.slice(0, 1);
+  }
+  isDown(name: string) {
+    return this.down.has(name);
+  }
+  mark(name: string) {
+    return this.followed.includes(name) ? undefined : this.changes[name]!.mark;
+  }
   async list() {
     return this.names.map(node);
   }
   async view(home: string): Promise<HomeView> {
-    this.asked++;
+    this.asked.push(home);
     if (this.silent.has(home)) return new Promise(() => {});
     return { jobs: [...this.jobs[home]!], moves: [] };
   }
-  changed(name: string, seen: string, signal: AbortSignal) {
-    return this.silent.has(name)
-      ? Promise.reject(new Error('silent'))
-      : this.changes[name]!.after(seen, signal);
+  async changed(name: string, seen: string, signal: AbortSignal) {
+    if (this.silent.has(name)) throw new Error('silent');
+    this.open++;
+    return this.changes[name]!.after(seen, signal).finally(() => this.open--);
   }
-  launch(home: string, id: string) {
-    this.jobs[home]!.push(job(id, { home }));
+  launch(home: string, id: string, on = home) {
+    this.jobs[home]!.push({ ...job(id, { home }), node: on });
     this.changes[home]!.notify();
   }
 }
@@ -164,8 +187,7 @@ class Watcher implements CallerConnection {
 }
 
 describe('a watch', () => {
-  const begin = () => {
-    const cluster = new Cluster();
+  const begin = (cluster = new Cluster()) => {
     const watch = new ClusterWatch(
       cluster,
       logTo((line) => expect.fail(line)),
@@ -207,10 +229,10 @@ describe('a watch', () => {
     await vi.advanceTimersByTimeAsync(100);
     watcher.leave();
     await vi.advanceTimersByTimeAsync(100);
-    const { asked } = cluster;
+    const asked = cluster.asked.length;
     cluster.launch('node1', 'a');
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(cluster.asked).toBe(asked);
+    expect(cluster.asked).toHaveLength(asked);
     expect(vi.getTimerCount()).toBe(0);
     const next = new Watcher();
     watch.add(next);
@@ -247,5 +269,71 @@ describe('a watch', () => {
     watch.add(late);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(late.jobs).toEqual(['new']);
+  });
+
+  /** How often each was asked within a time. */
+  const askedWithin = async (cluster: Cluster, ms: number) => {
+    const before = cluster.asked.length;
+    await vi.advanceTimersByTimeAsync(ms);
+    const times: Record<string, number> = {};
+    for (const name of cluster.asked.slice(before)) times[name] = (times[name] ?? 0) + 1;
+    return times;
+  };
+
+  it('asks those whose jobs live each second, and the others when something has changed', async () => {
+    const cluster = new Cluster(4);
+    cluster.launch('node2', 'abroad', 'node3');
+    begin(cluster);
+    await vi.advanceTimersByTimeAsync(500);
+    const { node1 = 0, node2 = 0, node3 = 0, node4 = 0 } = await askedWithin(cluster, 20_000);
+    expect(Math.min(node2, node3)).toBeGreaterThanOrEqual(19);
+    expect(Math.max(node1, node4)).toBeLessThanOrEqual(2);
+    cluster.changes.node4!.notify();
+    expect(await askedWithin(cluster, 10)).toEqual({ node4: 1 });
+    // What changes where a job is may be told by its home.
+    cluster.changes.node3!.notify();
+    expect(await askedWithin(cluster, 10)).toEqual({ node2: 1, node3: 1 });
+  });
+
+  it('does not ask one that is down, keeps what it said, and says how old that is', async () => {
+    const cluster = new Cluster();
+    cluster.launch('node2', 'kept');
+    const { watcher } = begin(cluster);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(watcher.heard.at(-1)!.jobsAgeMs).toBeLessThanOrEqual(1_000);
+    cluster.down.add('node2');
+    expect(await askedWithin(cluster, 30_000)).not.toHaveProperty('node2');
+    expect(watcher.jobs).toEqual(['kept']);
+    expect(watcher.heard.at(-1)!.jobsAgeMs).toBeGreaterThanOrEqual(29_000);
+    cluster.down.delete('node2');
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(watcher.heard.at(-1)!.jobsAgeMs).toBeLessThanOrEqual(1_000);
+  });
+
+  it('costs no more with a thousand nodes than with some dozens, and has them all at once', async () => {
+    const cluster = new Cluster(1_000, false);
+    for (const name of cluster.names) cluster.launch(name, `at-${name}`);
+    const { watcher } = begin(cluster);
+    await vi.advanceTimersByTimeAsync(600);
+    expect(watcher.jobs).toHaveLength(1_000);
+    expect(cluster.open).toBe(1);
+    const times = await askedWithin(cluster, 60_000);
+    const asked = Object.values(times).reduce((sum, each) => sum + each, 0);
+    expect(asked).toBeLessThanOrEqual(61 * (MOST_RENEWED + 1));
+    // None is forgotten.
+    expect(Object.keys(times)).toHaveLength(1_000);
+    expect(watcher.heard.at(-1)!.jobsAgeMs).toBeLessThanOrEqual(
+      1_000 * (Math.ceil(1_000 / MOST_RENEWED) + 1),
+    );
+  });
+
+  it('hears with the load that a node which is not followed has changed, and asks that one first', async () => {
+    const cluster = new Cluster(1_000, false);
+    for (const name of cluster.names) cluster.launch(name, `at-${name}`);
+    const { watcher } = begin(cluster);
+    await vi.advanceTimersByTimeAsync(5_000);
+    cluster.launch('node777', 'new');
+    await vi.advanceTimersByTimeAsync(1_200);
+    expect(watcher.jobs).toContain('new');
   });
 });

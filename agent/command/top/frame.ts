@@ -1,4 +1,5 @@
 /** `godwit top` as lines of a terminal: the nodes, the jobs, and a line for questions and messages. */
+import { age } from '../../api/figures';
 import type { Job, WindowSize } from '../../api/model';
 import { printable } from '../../api/text';
 import { type Column, commandLine, figure, size, table } from '../text';
@@ -40,6 +41,9 @@ const LEAST_LINES = 2;
 /** What is not rows: the first line, the empty one between the panes, the last two. */
 const FIXED_LINES = 4;
 
+/** Jobs are asked for each second where some live, and less often in a large cluster: up to this nothing is said of it. */
+const CURRENT_MS = 5_000;
+
 /** Exactly as many lines as the terminal has; the panes share what is left. */
 export function frame(top: Top, { rows, columns }: WindowSize): string[] {
   const room = Math.max(2 * LEAST_LINES, rows - FIXED_LINES);
@@ -70,8 +74,11 @@ function head({ snapshot, away }: Top): string {
   const queued = living.filter((job) => job.queued).length;
   const waiting = queued > 0 ? `, ${queued} queued` : '';
   const at = new Date(snapshot.time).toTimeString().slice(0, 8);
+  const { jobsAgeMs = 0 } = snapshot;
+  const late = jobsAgeMs > CURRENT_MS ? ` (some as of ${age(jobsAgeMs)} ago)` : '';
   const old = away ? `; as it was then, for no agent answers: ${away}` : '';
-  return `${up} of ${snapshot.nodes.length} nodes up, ${living.length - queued} jobs${waiting}, ${at}${old}`;
+  const jobs = `${living.length - queued} jobs${waiting}${late}`;
+  return `${up} of ${snapshot.nodes.length} nodes up, ${jobs}, ${at}${old}`;
 }
 
 function pane<Row>(

@@ -1,17 +1,26 @@
-import { randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 
 /** A node without changes answers after this time, so that its callers see that it is there. */
 export const ANSWER_WITHIN_MS = 20_000;
+
+/** As few figures as tell one state from the next in a load record, of which a datagram holds many. */
+const MARKS = 2 ** 16;
 
 /** How often something of this node's jobs has changed, for those who wait for the next time. */
 export class Changes {
   /** Counters start anew with each run of the agent. */
   readonly #life = randomUUID();
+  readonly #first = randomInt(MARKS);
   #count = 0;
   readonly #waiting = new Set<() => void>();
 
   get seen(): string {
     return `${this.#life}.${this.#count}`;
+  }
+
+  /** Another one than before the latest change, and most likely than in an earlier life. */
+  get mark(): number {
+    return (this.#first + this.#count) % MARKS;
   }
 
   notify(): void {

@@ -12,6 +12,7 @@ import { Gossip, type Outgoing } from '../membership/gossip';
 import { MemberNames } from '../membership/names';
 import { PROBE_MS, TICK_MS } from '../membership/timing';
 import { type Figures, recordOf } from '../membership/window';
+import type { Changes } from './changes';
 import { Datagrams } from './datagrams';
 import type { Peers } from './peers';
 import type { Settings } from './settings';
@@ -23,7 +24,7 @@ const INTRODUCTIONS = 3;
 const UNPREDICTABLE_BYTES = 6;
 
 const STATES: Record<Standing, NodeState> = { alive: 'up', suspect: 'suspect', dead: 'down' };
-const UNHEARD = { cpus: 0, speed: 0, load: 0, memTotal: 0, memFree: 0, jobs: 0 };
+const NOTHING_HEARD = { cpus: 0, speed: 0, load: 0, memTotal: 0, memFree: 0, jobs: 0, ageMs: null };
 
 /** 0 ≤ x < 1, of as many bits as a message's numbers have. */
 const random = () => randomBytes(UNPREDICTABLE_BYTES).readUIntBE(0, UNPREDICTABLE_BYTES) / 2 ** 48;
@@ -47,6 +48,8 @@ export interface MembersParts {
   tls: Pick<TlsIdentity, 'key'>;
   /** This node, as it is now. */
   own: () => Promise<Node>;
+  /** Its mark is told with its load. */
+  changes: Pick<Changes, 'mark'>;
   /** The latest entry of the list of members that this node has; what to do when `from` has later ones. */
   roster: { latest(): number; behind(from: string): void } | null;
   log: Log;
@@ -109,7 +112,7 @@ export class Members {
     const now = performance.now();
     return settings.now.members.map(({ name, address }) => {
       const load = this.#gossip.load(name, now);
-      const { ageMs, ...figures }: Figures & { ageMs: number | null } = load ?? { ...UNHEARD, ageMs: null };
+      const { ageMs, mark: _, ...figures }: Figures & { ageMs: number | null } = load ?? NOTHING_HEARD;
       if (name === config.name) {
         const own = { ...figures, ...this.#own };
         return { ...own, name, address, state: own.draining ? 'draining' : 'up', age: 0 };
@@ -139,6 +142,11 @@ export class Members {
     const isDrained = (name: string) =>
       name === config.name ? this.#own?.draining : this.#gossip.load(name, now)?.draining;
     return settings.now.members.flatMap(({ name }) => (isDrained(name) ? [name] : []));
+  }
+
+  /** The mark of its jobs that it told last; undefined of an earlier version, and of one that was not heard. */
+  mark(name: string): number | undefined {
+    return this.#gossip.load(name, performance.now())?.mark;
   }
 
   state(name: string): NodeState {
@@ -191,7 +199,7 @@ export class Members {
     this.#looked = performance.now();
     try {
       this.#own = await this.parts.own();
-      this.#gossip.put(this.#own, performance.now());
+      this.#gossip.put({ ...this.#own, mark: this.parts.changes.mark }, performance.now());
     } catch {
       // The figures that are known grow older.
     }

@@ -23,6 +23,8 @@ export interface Figures {
   steady?: number | undefined;
   /** Its jobs are to leave, and none is to come. */
   draining?: boolean | undefined;
+  /** Another one when its jobs have changed; absent of an earlier version. */
+  mark?: number | undefined;
 }
 
 interface Held {
@@ -37,14 +39,14 @@ const mebibytes = (bytes: number) => Math.round(bytes / MIB);
 /** What a node says of itself now. */
 export const recordOf = (
   node: string,
-  { cpus, speed, load, memTotal, memFree, jobs, demand, steady, draining }: Figures,
+  { cpus, speed, load, memTotal, memFree, jobs, demand, steady, draining, mark }: Figures,
 ): LoadRecord => {
   const first = [node, 0, short(cpus), short(speed), short(load)] as const;
   const always = [...first, mebibytes(memTotal), mebibytes(memFree), jobs] as const;
   // JSON knows nothing that is absent in the middle.
-  return demand === undefined
-    ? [...always]
-    : [...always, short(demand), short(steady ?? demand), draining ? 1 : 0];
+  if (demand === undefined) return [...always];
+  const later = [...always, short(demand), short(steady ?? demand), draining ? 1 : 0] as const;
+  return mark === undefined ? [...later] : [...later, mark];
 };
 
 /** Rounded up: on its way a record may seem older than it is, never younger. */
@@ -75,9 +77,10 @@ export class LoadWindow {
   of(node: string, now: number): (Figures & { ageMs: number }) | null {
     const held = this.#held.get(node);
     if (!held) return null;
-    const [, , cpus, speed, load, total, free, jobs, demand, steady, drained] = held.record;
+    const [, , cpus, speed, load, total, free, jobs, demand, steady, drained, mark] = held.record;
     const ageMs = Math.max(0, now - held.born);
-    const later = demand === undefined ? {} : { demand, steady: steady ?? demand, draining: drained === 1 };
+    const later =
+      demand === undefined ? {} : { demand, steady: steady ?? demand, draining: drained === 1, mark };
     return { cpus, speed, load, memTotal: total * MIB, memFree: free * MIB, jobs, ageMs, ...later };
   }
 

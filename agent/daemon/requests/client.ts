@@ -8,7 +8,7 @@ import type { Log } from '../../log';
 import type { Tickets } from '../../wire/tickets';
 import type { Members } from '../cluster/members';
 import type { Peers } from '../cluster/peers';
-import type { ClusterWatch } from '../cluster/watch';
+import type { ClusterWatch } from '../cluster/watch/watch';
 import type { Home } from '../jobs/home';
 import type { allocationAnswers } from './allocation-answers';
 import type { Choosing } from './choice';

@@ -3,7 +3,7 @@ import type { MoveUnderWay } from '../../api/client-events';
 import { fitting } from '../../api/lists';
 import type { Job } from '../../api/model';
 import type { HomeView } from '../../api/peer-contract';
-import { OVER_SHOWN } from '../cluster/watch';
+import { OVER_SHOWN } from '../cluster/watch/snapshot';
 import type { HomedJobs } from '../jobs/homed-jobs';
 import type { Journal } from '../journal/journal';
 import type { Moves } from '../migration/moves';
