@@ -4,10 +4,12 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { CHECKPOINT, KEEPER, PROTOCOL, type Versions } from '../../agent/api/versions';
 import { childrenOf } from '../../agent/machine/proc/identity';
 import { version } from '../../package.json';
 import { debianPackage, packageObstacle } from '../support/debian-package';
+import { laterBuild } from '../support/later-build';
 import { Machine } from '../support/machine';
 import { launch, type Outcome, run } from '../support/processes';
 import { inProject } from '../support/project';
@@ -60,6 +62,13 @@ async function serveSsh(): Promise<void> {
   here.write('/root/.ssh/known_hosts', `10.77.0.2 ${type} ${base64}\n`);
   here.write('/root/.ssh/config', `Host ${HOST}\n  HostName 10.77.0.2\nHost *\n  BatchMode yes\n`);
   await vi.waitFor(() => here.sh(`ssh ${HOST} true`), SOON);
+}
+
+/** The one that serves here. */
+async function bringCriu(): Promise<void> {
+  await there.sh('mkdir -p /var/lib/godwit');
+  const criu = 'tar -c -C /var/lib/godwit criu';
+  await run(['sh', '-c', `${criu} | tar -x -C ${there.path('/var/lib/godwit')}`]);
 }
 
 beforeAll(async () => {
@@ -149,12 +158,38 @@ describe.skipIf(obstacle)('another machine', () => {
     expect(await fail(`ben@${HOST}`)).toMatch(/is not root, and `sudo -n` asks/);
   });
 
-  it('of another version’s is not touched', async () => {
-    there.write('/usr/local/bin/godwit', '#!/bin/sh\necho 7.0\n');
-    await there.sh('chmod 755 /usr/local/bin/godwit');
-    const line = (await godwit('cluster', 'add', HOST)).stderr.trim().split('\n').at(-1);
-    expect(line).toMatch(/other-one has Godwit 7\.0, this machine/);
-    await there.sh('rm /usr/local/bin/godwit');
+  describe('that has another version of its own', () => {
+    /** A later one, as a person may have put it there; a CRIU is for who installs it to bring. */
+    async function install(version: string, protocol: Versions): Promise<void> {
+      const later = { version, protocol, checkpoint: CHECKPOINT, keeper: KEEPER + 1 };
+      await laterBuild(there.path('/srv/later'), later);
+      const script = `#!/bin/sh\nexec ${process.execPath} /srv/later/godwit.cjs "$@"\n`;
+      there.write('/usr/local/bin/godwit', script);
+      await there.sh('chmod 755 /usr/local/bin/godwit');
+      await bringCriu();
+    }
+    afterEach(() => there.sh('rm -rf /srv/later /usr/local/bin/godwit /var/lib/godwit'));
+    const { oldest, newest } = PROTOCOL;
+
+    it('is joined as it is, if both understand each other', async () => {
+      await install('0.9.1', { oldest, newest: newest + 1 });
+      const { status, stderr } = await godwit('cluster', 'add', HOST);
+      expect(status, stderr).toBe(0);
+      expect(stderr).toContain(`${HOST} has Godwit 0.9.1\n`);
+      expect(stderr).not.toContain('bringing Godwit');
+      await vi.waitFor(async () => expect(await nodes()).toEqual({ first: 'up', second: 'up' }), SOON);
+      await there.sh('godwit cluster leave');
+      expect(await nodes()).toEqual({ first: 'up' });
+    });
+
+    it('is left as it was, if not', async () => {
+      await install('0.9.2', { oldest: newest + 1, newest: newest + 2 });
+      const found = await traces();
+      const { status, stderr } = await godwit('cluster', 'add', HOST);
+      expect([status, stderr]).toEqual([1, expect.stringMatching(/`godwit cluster join`: .*version/)]);
+      expect(await traces()).toBe(found);
+      expect(await nodes()).toEqual({ first: 'up' });
+    });
   });
 
   it('that ssh does not know is not spoken with, and options for ssh are passed on', async () => {
@@ -185,9 +220,7 @@ describe.skipIf(obstacle)('another machine', () => {
     const { status, stderr } = await godwit('cluster', 'add', HOST);
     expect([status, stderr]).toEqual([1, expect.stringContaining('run `/usr/lib/godwit/get-criu` as root')]);
     expect(await there.sh('godwit --version')).toBe(version);
-    await there.sh('mkdir -p /var/lib/godwit');
-    const criu = 'tar -c -C /var/lib/godwit criu';
-    await run(['sh', '-c', `${criu} | tar -x -C ${there.path('/var/lib/godwit')}`]);
+    await bringCriu();
     expect((await godwit('cluster', 'add', HOST)).status).toBe(0);
     expect(there.has('/usr/local/lib/godwit')).toBe(false);
     const removed = await godwit('cluster', 'remove', 'second', '--uninstall', '--host', HOST);

@@ -35,7 +35,7 @@ const changesFor = ({
   'agent/api/membership.ts': [
     [/(export const LoadRecord = growing\([\s\S]+?)\n\);/, '$1\n  Amount.optional(),\n);'],
   ],
-  'agent/daemon/membership/window.ts': [[/draining \? 1 : 0\];/, 'draining ? 1 : 0, 7] as never;']],
+  'agent/daemon/membership/window.ts': [[/\[\.\.\.later, mark\];/, '[...later, mark, 7] as never;']],
 });
 
 /** @returns the folder of its programs, which lies where nodes with private files see it */

@@ -5,7 +5,7 @@ import type { JoinedNode } from '../join';
 import { allOrNothing } from '../undoing';
 import { bringPrograms, makeFit, takeAway } from './bringing';
 import { Connection } from './connection';
-import { nodeAlready, otherVersion } from './errors';
+import { nodeAlready } from './errors';
 import { COMMAND, lookAt } from './remote-machine';
 
 export interface AddRequest {
@@ -33,8 +33,8 @@ const Joined = z.object({ name: z.string(), address: z.string(), socket: z.strin
 
 /**
  * The machine is a node and answers, or nothing that was brought is left.
- * @throws GodwitError `no-ssh`, `ssh-lost`, `other-machine`, `no-rights`, `joined-already`, `other-version`,
- *   `checks-failed`, `remote-failed` with what its own `cluster join` says
+ * @throws GodwitError `no-ssh`, `ssh-lost`, `other-machine`, `no-rights`, `joined-already`, `checks-failed`,
+ *   `remote-failed` with what its own `cluster join` says
  */
 export async function addMachine(request: AddRequest, bringer: Bringer): Promise<JoinedNode> {
   const { host, sshOptions } = request;
@@ -47,9 +47,9 @@ export async function addMachine(request: AddRequest, bringer: Bringer): Promise
       if (there.node) throw nodeAlready(host);
       if (there.brought) await takeAway(connection, 'brought');
       const own = there.command && !there.brought ? there.command : null;
-      if (own && there.version !== bringer.version)
-        throw otherVersion(host, there.version ?? 'of no version', bringer.version);
-      if (!own) {
+      // Whether the two understand each other is found out when it joins.
+      if (own) step(`${host} has Godwit ${there.version ?? 'of no version'}`);
+      else {
         undoing.onFailure(() => takeAway(connection, 'brought'));
         step(`bringing Godwit ${bringer.version} to ${host}`);
         await bringPrograms(connection, bringer.programs, bringer.signal);

@@ -42,13 +42,6 @@ export const nodeAlready = (host: string) =>
     fix: 'see `godwit cluster status` there; `godwit cluster leave` takes it out of its cluster',
   });
 
-export const otherVersion = (host: string, theirs: string, ours: string) =>
-  new GodwitError({
-    code: 'other-version',
-    message: `${host} has Godwit ${theirs}, this machine ${ours}`,
-    fix: 'bring both to the same version first',
-  });
-
 export const unfit = (host: string, failed: { check: string; found: string; fix: string | null }[]) =>
   new GodwitError({
     code: 'checks-failed',
