@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../api/config';
 import type { Handlers } from '../api/contract';
@@ -14,7 +14,7 @@ import { debuggerTools } from '../debug/attach/tools';
 import { stackTools } from '../debug/stacks/reader';
 import { DaemonLog, endWith, logFailures } from '../log';
 import { runAhead } from '../machine/daemons/ahead';
-import { identityLine, startOf } from '../machine/proc/identity';
+import { isAlive, readIdentity } from '../machine/proc/identity';
 import { serveUnix } from '../wire/server';
 import { Tickets } from '../wire/tickets';
 import { type KeeperContract, keeperContract } from './contract';
@@ -91,6 +91,9 @@ async function main(configFile: string) {
   const config = await loadConfig(configFile);
   daemon.level = config.logLevel;
   const log = daemon.log.with({ node: config.name });
+  const named = await readIdentity(keeperPidFile(config.state));
+  if (named && named.pid !== process.pid && (await isAlive(named)))
+    return log(`this node's keeper is process ${named.pid}: this one ends`);
   // Its agent, which is ahead, has said where that can't be.
   await runAhead('move').catch(() => {});
   const processes = new Processes();
@@ -110,8 +113,6 @@ async function main(configFile: string) {
     handlers: retirement.until(handlers(processes, stubs, stacks, tickets, retirement)),
     tickets,
   });
-  const started = (await startOf(process.pid)) ?? '0';
-  await writeFile(keeperPidFile(config.state), identityLine({ pid: process.pid, started }), { mode: 0o600 });
   log('the keeper is ready');
   const retired = retirement.begun.then(() => {
     log('the keeper ends: it holds nothing, and one of another version takes its place');

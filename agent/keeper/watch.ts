@@ -3,15 +3,13 @@
  * and another is started. A keeper that another process has started counts: there is one as long as its pid file names a
  * process that lives. One of another version, which an earlier agent has started, goes on until it holds nothing.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asGodwitError, type GodwitError } from '../api/errors';
 import { KEEPER } from '../api/versions';
 import type { Log } from '../log';
-import { identityLine, isAlive, readIdentity, startOf } from '../machine/proc/identity';
+import { startDetached } from '../machine/daemons/detached';
+import { isAlive, readIdentity } from '../machine/proc/identity';
 import { type Client, connect } from '../wire/client';
 import { type KeeperContract, keeperContract } from './contract';
 import type { KeeperLink } from './link';
@@ -152,31 +150,14 @@ export class KeeperWatch {
   }
 
   /**
-   * The keeper writes the same when it is ready. Until then, which takes many seconds on a slow machine, it counts as there is
-   * one, for this agent and for the next: each further one would make all of them slower, and take the socket of the first.
+   * It outlives this agent: a session of its own, its output in its own log. From its first moment it is named in its file,
+   * for this agent and for the next: until it is ready, which takes many seconds on a slow machine, each further one would
+   * make all of them slower, and one that is named nowhere would be left when the node is taken out.
    */
-  async #noteStarted(pid: number): Promise<void> {
-    const started = await startOf(pid);
-    const line = started && identityLine({ pid, started });
-    if (line) await writeFile(keeperPidFile(this.options.state), line, { mode: 0o600 });
-  }
-
-  /** It outlives this agent: a session of its own, its output in its own log. */
   async #startOne(): Promise<void> {
     const { state, argv, log } = this.options;
-    const out = await open(keeperLog(state), 'a', 0o600);
-    try {
-      const [program, ...args] = argv;
-      const child = spawn(program, args, { detached: true, cwd: '/', stdio: ['ignore', out.fd, out.fd] });
-      await Promise.race([
-        once(child, 'spawn'),
-        once(child, 'error').then(([error]) => Promise.reject(error)),
-      ]);
-      child.unref();
-      await this.#noteStarted(child.pid!);
-      log(`started a keeper, process ${child.pid}`);
-    } finally {
-      await out.close();
-    }
+    const files = { log: keeperLog(state), pidFile: keeperPidFile(state) };
+    const { pid } = await startDetached({ argv, ...files, env: process.env });
+    log(`started a keeper, process ${pid}`);
   }
 }

@@ -572,6 +572,18 @@ describe('a lab that has lost', () => {
     await vi.waitFor(async () => expect(await labStatus({ name: ONE })).toEqual({ nodes }), SOON);
   });
 
+  it('has one keeper a node: another that is started ends by itself, and takes nothing from the first', async () => {
+    await labUp({ name: ONE, nodes: 1, programs });
+    const keeper = await keeperOf(ONE, 'node1');
+    const another = [programs.keeper, nodePaths(ONE, 'node1').config];
+    expect(execFileSync(programs.node, another, { encoding: 'utf8' })).toContain(
+      `process ${keeper}: this one ends`,
+    );
+    expect(await keeperOf(ONE, 'node1')).toBe(keeper);
+    // Whom the keeper starts it has to answer for.
+    expect(await reached(ONE, 'node1', 'node1')).toBe('node1');
+  });
+
   it.each<[string, () => unknown]>([
     ['its supervisors', () => endBy(nodePaths(ONE, 'node2').agent.supervisorFile)],
     [

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { startDetached } from '../../agent/machine/daemons/detached';
-import { identityLine, isAlive, readIdentity } from '../../agent/machine/proc/identity';
+import { isAlive, readIdentity } from '../../agent/machine/proc/identity';
 
 let folder = '';
 beforeEach(() => {
@@ -18,7 +18,7 @@ it('is named before it runs: who starts it may be killed meanwhile', async () =>
   for (let round = 0; round < 20; round++) {
     const [log, pidFile] = [join(folder, `log-${round}`), join(folder, `pid-${round}`)];
     const identity = await startDetached({ argv: ['cat', pidFile], log, pidFile });
-    await vi.waitFor(() => expect(read(log)).toBe(identityLine(identity)));
+    await vi.waitFor(() => expect(read(log)).toBe(`${identity.pid} ${identity.started}\n`));
     expect(await readIdentity(pidFile)).toEqual(identity);
   }
 });

@@ -30,16 +30,19 @@ export interface Detached {
   join?: string | null;
   log: string;
   pidFile: string;
+  /** Nothing of the terminal that it is started from, unless this says otherwise: it outlives it. */
+  env?: NodeJS.ProcessEnv;
 }
 
-export async function startDetached({ argv, join, log, pidFile }: Detached): Promise<Identity> {
+const bareEnvironment = () => ({ PATH: process.env.PATH ?? PATH, HOME: '/root', LANG: 'C.UTF-8' });
+
+export async function startDetached({ argv, join, log, pidFile, env }: Detached): Promise<Identity> {
   const out = await open(log, 'a', 0o600);
   try {
     const child = spawn('sh', ['-c', BECOME, 'sh', pidFile, join ?? '', ...argv], {
       detached: true,
       cwd: '/',
-      // Nothing of the terminal that it is started from: it outlives it.
-      env: { PATH: process.env.PATH ?? PATH, HOME: '/root', LANG: 'C.UTF-8' },
+      env: env ?? bareEnvironment(),
       stdio: ['ignore', out.fd, out.fd],
     });
     await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject));

@@ -54,10 +54,7 @@ export function signalPid(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** What `readIdentity` reads. */
-export const identityLine = ({ pid, started }: Identity) => `${pid} ${started}\n`;
-
-/** null where there is no such file, or no sense in it. */
+/** Of a file with a line `PID STARTED`; null where there is no such file, or no sense in it. */
 export async function readIdentity(file: string): Promise<Identity | null> {
   const [, pid, started] = /^(\d+) (\d+)\n$/.exec(await readFile(file, 'utf8').catch(() => '')) ?? [];
   return pid && started ? { pid: Number(pid), started } : null;
