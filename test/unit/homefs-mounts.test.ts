@@ -14,7 +14,9 @@ test('a job has the mounts that hold files, parents first, and nothing of the ke
     ...['/proc', '/sys/fs/cgroup', '/dev/shm'].map((at) => line(at, { type: 'tmpfs' })),
     line('/net', { type: 'autofs' }),
     line('/run/netns/x', { type: 'nsfs' }),
-    line('/state/roots/other.1', { device: '8:1' }),
+    line('/state', { device: '8:9' }),
+    line('/state/roots/other.1', { device: '8:1', on: '/state' }),
+    line('/state/roots/other.1/data', { on: '/state' }),
     line('/elsewhere/other.2', { device: '8:1' }),
     line('/mnt/theirs', { device: '0:50', type: 'fuse.godwit' }),
     line('/mnt/private', { device: '0:51', type: 'fuse.sshfs', options: 'rw,user_id=1000,group_id=1000' }),
@@ -29,7 +31,9 @@ test('a job has the mounts that hold files, parents first, and nothing of the ke
     line('/data', { type: 'tmpfs' }),
     '',
   ].join('\n');
-  expect(jobMounts(mountinfo, '/state')).toEqual(['/data', '/home', '/home/a b', '/mnt/common', '/opt/more']);
+  const common = ['/data', '/home', '/home/a b', '/mnt/common', '/opt/more'];
+  // The state folder has the program that is the job's PID 1.
+  expect(jobMounts(mountinfo, '/state')).toEqual([...common, '/state']);
 });
 
 test('a mount that is made on a folder of one that jobs do not have is not theirs either: its place is not there', () => {

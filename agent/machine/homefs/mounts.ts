@@ -71,7 +71,9 @@ export function jobMounts(mountinfo: string, without: string): string[] {
       !isLeftOut(mount) &&
       !isCovered(mount) &&
       !isPlaceless(mount) &&
-      ![...OWN, without].some((tree) => mount.at === tree || mount.at.startsWith(`${tree}/`)) &&
+      !OWN.some((tree) => mount.at === tree) &&
+      // The folder itself has the program that is the job's PID 1.
+      ![...OWN, without].some((tree) => mount.at.startsWith(`${tree}/`)) &&
       !NOT_NAMED.test(mount.at) &&
       // It is there without a mount.
       !(mount.device === root?.device && mount.root === mount.at),
