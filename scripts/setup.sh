@@ -35,6 +35,8 @@ missing_packages() {
   has ip || echo iproute2
   has openssl || echo openssl
   has nsenter || echo util-linux
+  has tar || echo tar
+  has gzip || echo gzip
   links_static || printf 'gcc\nlibc6-dev\n'
   has g++ || echo g++
 }

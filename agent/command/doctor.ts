@@ -45,6 +45,9 @@ export function checks(): Promise<Check[]> {
     check('ip', () => program('ip', ['-V'])),
     check('nsenter', () => program('nsenter', ['--version'])),
     check('openssl', () => program('openssl', ['version'])),
+    // CRIU packs with them what is in a job's /dev/shm.
+    check('tar', () => program('tar', ['--version'])),
+    check('gzip', () => program('gzip', ['--version'])),
     check('helper', async () => findBuiltHelper()),
   ]);
 }

@@ -12,7 +12,7 @@ const KERNEL = 'linux-image-amd64';
 /** What a node needs. */
 const OF_NODE = [
   ...['base-files', 'netbase', 'busybox-static', 'bash', 'dash', 'coreutils', 'util-linux', 'mount'],
-  ...['kmod', 'iproute2', 'openssl', 'gdb', 'gdbserver', 'procps', 'libstdc++6'],
+  ...['kmod', 'iproute2', 'openssl', 'tar', 'gzip', 'gdb', 'gdbserver', 'procps', 'libstdc++6'],
 ];
 /** What is for people to read, what only the making of it needs, and what was told it of this machine. */
 const UNREAD = [

@@ -23,6 +23,8 @@ const NAMES = [
   'ip',
   'nsenter',
   'openssl',
+  'tar',
+  'gzip',
   'helper',
 ];
 

@@ -75,6 +75,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   nsenter: 'util-linux',
   openssl: 'openssl',
+  tar: 'tar',
+  gzip: 'gzip',
 };
 
 const Checks = z.array(
