@@ -41,7 +41,7 @@ const MOST_ISO_BYTES = 140_000_000;
 const WORKED_IN = '/var/tmp';
 /** As a shell shows SIGINT. */
 const INTERRUPTED = 130;
-const STEPPER = inProject('test', 'machines', 'guest', 'stepper.c');
+const STEPPER = inProject('test', 'machines', 'guest', 'programs', 'stepper.c');
 
 export const STEPS: Step[] = [
   { what: 'an image is small, and one whose making is interrupted leaves nothing', run: makeImages },
