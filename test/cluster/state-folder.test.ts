@@ -1,6 +1,6 @@
 /** A node whose state folder is on a file system of its own, as a live node's is, and as a person may have it. */
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { godwitOf } from '../support/as-user';
 import { FaultLab } from '../support/fault-lab';
@@ -18,14 +18,11 @@ beforeAll(async () => {
   state = lab.paths('node1').state;
   await lab.kill('node1');
   await lab.killKeeper('node1');
-  const beside = `${state}.beside`;
-  execFileSync('mkdir', [beside]);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=0755', 'none', beside]);
-  execFileSync('cp', ['-a', `${state}/.`, beside]);
-  execFileSync('mount', ['--bind', beside, state]);
+  const kept = join(lab.folder, 'state');
+  execFileSync('cp', ['-a', state, kept]);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=0755', 'none', state]);
   isMounted = true;
-  execFileSync('umount', [beside]);
-  rmSync(beside, { recursive: true });
+  execFileSync('cp', ['-a', `${kept}/.`, state]);
   await lab.restart('node1');
 });
 afterAll(async () => {

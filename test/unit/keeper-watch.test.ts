@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it, vi } from 'vitest';
-import { KeeperWatch } from '../../agent/keeper/watch';
+import { KeeperWatch, keeperPidFile } from '../../agent/keeper/watch';
 
 const folder = mkdtempSync(join(tmpdir(), 'godwit-watch-'));
 const file = (name: string) => join(folder, name);
@@ -52,5 +52,6 @@ it('waits for the keeper that it has started, however slow that is, and starts a
   }
   // None is to be missed, neither by the next agent nor by who takes the node out, wherever this one is killed.
   for (const line of begun()) expect(line).toMatch(/^(\d+) \1$/);
+  expect(readFileSync(keeperPidFile(folder), 'utf8')).toMatch(/^\d+ \d+\n$/);
   server.close();
 });

@@ -130,7 +130,7 @@ class Cluster implements Sources {
   readonly changes: Record<string, Changes>;
   readonly jobs: Record<string, Job[]>;
   readonly silent = new Set<string>();
-  readonly down = new Set<string>();
+  readonly away = new Set<string>();
   readonly asked: string[] = [];
   /** Calls for changes that are open. */
   open = 0;
@@ -145,11 +145,11 @@ class Cluster implements Sources {
   get followed() {
     return this.isFollowed ? this.names : this.names.slice(0, 1);
   }
-  isDown(name: string) {
-    return this.down.has(name);
+  get down() {
+    return [...this.away];
   }
   mark(name: string) {
-    return this.followed.includes(name) ? undefined : this.changes[name]!.mark;
+    return this.changes[name]!.mark;
   }
   async list() {
     return this.names.map(node);
@@ -301,11 +301,11 @@ describe('a watch', () => {
     const { watcher } = begin(cluster);
     await vi.advanceTimersByTimeAsync(2_000);
     expect(watcher.heard.at(-1)!.jobsAgeMs).toBeLessThanOrEqual(1_000);
-    cluster.down.add('node2');
+    cluster.away.add('node2');
     expect(await askedWithin(cluster, 30_000)).not.toHaveProperty('node2');
     expect(watcher.jobs).toEqual(['kept']);
     expect(watcher.heard.at(-1)!.jobsAgeMs).toBeGreaterThanOrEqual(29_000);
-    cluster.down.delete('node2');
+    cluster.away.delete('node2');
     await vi.advanceTimersByTimeAsync(2_000);
     expect(watcher.heard.at(-1)!.jobsAgeMs).toBeLessThanOrEqual(1_000);
   });

@@ -144,6 +144,14 @@ export class Members {
     return settings.now.members.flatMap(({ name }) => (isDrained(name) ? [name] : []));
   }
 
+  /** Those that do not answer any more. */
+  get down(): string[] {
+    const { settings, config } = this.parts;
+    const now = performance.now();
+    const isDown = (name: string) => name !== config.name && this.#heard(name, now) === 'down';
+    return settings.now.members.flatMap(({ name }) => (isDown(name) ? [name] : []));
+  }
+
   /** The mark of its jobs that it told last; undefined of an earlier version, and of one that was not heard. */
   mark(name: string): number | undefined {
     return this.#gossip.load(name, performance.now())?.mark;

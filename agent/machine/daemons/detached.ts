@@ -36,13 +36,19 @@ export interface Detached {
 
 const bareEnvironment = () => ({ PATH: process.env.PATH ?? PATH, HOME: '/root', LANG: 'C.UTF-8' });
 
-export async function startDetached({ argv, join, log, pidFile, env }: Detached): Promise<Identity> {
+export async function startDetached({
+  argv,
+  join,
+  log,
+  pidFile,
+  env = bareEnvironment(),
+}: Detached): Promise<Identity> {
   const out = await open(log, 'a', 0o600);
   try {
     const child = spawn('sh', ['-c', BECOME, 'sh', pidFile, join ?? '', ...argv], {
       detached: true,
       cwd: '/',
-      env: env ?? bareEnvironment(),
+      env,
       stdio: ['ignore', out.fd, out.fd],
     });
     await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject));

@@ -71,9 +71,9 @@ export function jobMounts(mountinfo: string, without: string): string[] {
       !isLeftOut(mount) &&
       !isCovered(mount) &&
       !isPlaceless(mount) &&
-      !OWN.some((tree) => mount.at === tree) &&
+      !OWN.some((tree) => `${mount.at}/`.startsWith(`${tree}/`)) &&
       // The folder itself has the program that is the job's PID 1.
-      ![...OWN, without].some((tree) => mount.at.startsWith(`${tree}/`)) &&
+      !mount.at.startsWith(`${without}/`) &&
       !NOT_NAMED.test(mount.at) &&
       // It is there without a mount.
       !(mount.device === root?.device && mount.root === mount.at),

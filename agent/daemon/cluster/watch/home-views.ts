@@ -17,9 +17,9 @@ interface Home {
 
 /** What is known of the nodes without asking them. */
 export interface Heard {
-  /** By what the members say of it. */
-  isDown(node: string): boolean;
-  /** See `Changes.mark`; undefined where that is not to be gone by. */
+  /** Those that do not answer, by what the members say of them. */
+  readonly down: readonly string[];
+  /** See `Changes.mark`; undefined of one that has told none. */
   mark(node: string): number | undefined;
 }
 
@@ -27,11 +27,14 @@ const isAlive = ({ ended }: { ended: string | null }) => ended === null;
 
 export class HomeViews {
   readonly #homes = new Map<string, Home>();
+  /** By the time that their marks are heard, these have told of their changes themselves. */
+  #followed: ReadonlySet<string> = new Set();
 
   constructor(private readonly heard: Heard) {}
 
   /** The nodes may be others now. */
-  review(names: readonly string[]): void {
+  review(names: readonly string[], followed: ReadonlySet<string>): void {
+    this.#followed = followed;
     const now = new Set(names);
     for (const name of this.#homes.keys()) if (!now.has(name)) this.#homes.delete(name);
     for (const name of now)
@@ -41,14 +44,18 @@ export class HomeViews {
 
   asking(name: string, now: number): void {
     const home = this.#homes.get(name);
-    if (home) Object.assign(home, { asked: now, mark: this.heard.mark(name) });
+    if (!home) return;
+    home.asked = now;
+    home.mark = this.heard.mark(name);
   }
 
   /** Is it still a member? Of a home that does not answer the last view stays: its jobs are still there. */
   put(name: string, view: HomeView, now: number): boolean {
     const home = this.#homes.get(name);
-    if (home) Object.assign(home, { view, answered: now });
-    return home !== undefined;
+    if (!home) return false;
+    home.view = view;
+    home.answered = now;
+    return true;
   }
 
   get all(): HomeView[] {
@@ -82,13 +89,15 @@ export class HomeViews {
    */
   due(now: number): string[] {
     const places = this.#places();
+    const down = new Set(this.heard.down);
     const first: string[] = [];
     const again: { name: string; rank: number; asked: number }[] = [];
     for (const [name, home] of this.#homes) {
-      if (this.heard.isDown(name)) continue;
+      if (down.has(name)) continue;
       if (home.asked === null) first.push(name);
       else {
-        const rank = home.mark !== this.heard.mark(name) ? 0 : places.has(name) ? 1 : 2;
+        const hasChanged = !this.#followed.has(name) && home.mark !== this.heard.mark(name);
+        const rank = hasChanged ? 0 : places.has(name) ? 1 : 2;
         if (rank < 2 || now - home.asked >= QUIET_MS) again.push({ name, rank, asked: home.asked });
       }
     }

@@ -65,8 +65,8 @@ export class Snapshots {
 
   /** The nodes may be others now. */
   review(): void {
-    this.#views.review(this.sources.names);
     const followed = new Set(this.sources.followed);
+    this.#views.review(this.sources.names, followed);
     for (const [name, following] of this.#following) {
       if (followed.has(name)) continue;
       following.abort();

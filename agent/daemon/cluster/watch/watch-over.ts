@@ -23,18 +23,19 @@ export function watchOver(
   mostOfOne: number,
   log: Log,
 ): ClusterWatch {
-  const areFollowed = () => peers.names.length <= MOST_FOLLOWED;
   return new ClusterWatch(
     {
       get names() {
         return peers.names;
       },
       get followed() {
-        return areFollowed() ? peers.names : [own];
+        const { names } = peers;
+        return names.length <= MOST_FOLLOWED ? names : [own];
       },
-      isDown: (node) => members.state(node) === 'down',
-      // One that is followed has told of the change already.
-      mark: (node) => (areFollowed() || node === own ? undefined : members.mark(node)),
+      get down() {
+        return members.down;
+      },
+      mark: (node) => members.mark(node),
       list: () => members.list(),
       view: (home) => peers.call(home, 'home.view', {}, { timeoutMs: VIEW_TIMEOUT_MS }),
       changed: async (node, seen, signal) =>
